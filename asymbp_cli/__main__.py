@@ -1,0 +1,3 @@
+from asymbp_cli.cli.app import main
+
+main()

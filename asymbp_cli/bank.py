@@ -1,0 +1,189 @@
+"""The parameters of a stack as flat banks [R, P], one row per replica, and the elementwise work on them.
+
+Feedback weights and updates of all replicas are a few kernels per step, whatever the network: replicas with
+the same scheme (or the same update setting) lie in adjacent rows and share them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.draws import Uniform
+from asymbp_cli.feedback import random_factor, write_signed
+from asymbp_cli.methods import Feedback
+from asymbp_cli.model import Model
+from asymbp_cli.optim import propose_
+from asymbp_cli.runs import Run
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Columns that one update rule treats alike."""
+
+    columns: slice
+    decays: bool
+    signs: bool
+
+
+class Bank:
+    """Weights, optimizer state, gradients and feedback weights of R replicas of one model."""
+
+    def __init__(self, runs: Sequence[Run], model: Model, device: torch.device) -> None:
+        self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
+        start = model.initial_row(self.seed).to(device)
+        self.weights = start.repeat(len(runs), 1)  # [R, P]
+        self.state = torch.zeros_like(self.weights)  # tau or kappa of section 3
+        self.gradients = torch.zeros_like(self.weights)
+        self.multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
+        self.alive = torch.ones(len(runs), dtype=torch.bool, device=device)
+        self._updates = _adjacent(runs, lambda run: run.method.update)
+        self._train = runs[0].method.train
+        self._segments = self._lay_segments()
+        self._views = [model.views(row) for row in self.weights]
+        names = [p.name for p in model.parameters if self._trains(p.layer)]
+        self._trained = [[views[name].requires_grad_() for name in names] for views in self._views]
+        self._targets = [[model.views(row)[name] for name in names] for row in self.gradients]
+        schemes = _adjacent(runs, lambda run: run.method.feedback)
+        self._feedback = [_Feedback(scheme, rows, self) for scheme, rows in schemes]
+
+    def _trains(self, layer: int) -> bool:
+        return self._train == "all" or (layer == self.model.last) == (self._train == "top")
+
+    def _lay_segments(self) -> tuple[_Segment, ...]:
+        """Return the trained columns, adjacent ones with the same treatment merged."""
+        p = self.protocol
+        treatment = {
+            "weight": (True, True),
+            "bias": (p.decay_biases, p.manhattan_biases),
+            "scale": (p.decay_batch_norm, True),
+            "shift": (p.decay_batch_norm, True),
+        }
+        edges = [*(part.start for part in self.model.parameters), self.model.row_size]
+        trained = [
+            (span, treatment[part.kind] if self._trains(part.layer) else None)
+            for part, span in zip(self.model.parameters, pairwise(edges), strict=True)
+        ]
+        merged = []
+        for flags, spans in groupby(trained, key=lambda pair: pair[1]):
+            bounds = [edge for span, _ in spans for edge in span]
+            if flags is not None:
+                merged.append(_Segment(slice(bounds[0], bounds[-1]), *flags))
+        return tuple(merged)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start the random streams of `epoch` (from 1), so that a resumed training draws the same."""
+        for feedback in self._feedback:
+            feedback.begin(epoch)
+
+    def refresh_feedback(self) -> None:
+        """Recompute V of every replica from its present weights, with new M and S where the scheme redraws."""
+        if self._train == "top":
+            return  # no error passes below the last layer
+        streams: dict[str, Tensor] = {}
+        with torch.no_grad():
+            for feedback in self._feedback:
+                feedback.refresh(streams)
+
+    def parameters(self, replica: int) -> dict[str, Tensor]:
+        """Return the named weights of a replica: views, which follow every update."""
+        return self._views[replica]
+
+    def feedback(self, replica: int) -> dict[str, Tensor]:
+        """Return the named feedback weights of a replica; empty for BP, whose V is W."""
+        return next(f.views[replica - f.rows.start] for f in self._feedback if replica < f.rows.stop)
+
+    def collect(self, replica: int, loss: Tensor) -> None:
+        """Write the gradients of `loss` with respect to the trained parameters into the replica's row."""
+        for target, gradient in zip(
+            self._targets[replica], torch.autograd.grad(loss, self._trained[replica]), strict=True
+        ):
+            target.copy_(gradient)
+
+    @torch.no_grad()
+    def update(self, base_rate: float, finite: Tensor) -> None:
+        """Apply the update rules at `base_rate` times each run's multiplier.
+
+        A replica whose loss (`finite` [R], bool) or new weights are not finite is frozen before this update, for
+        good. No value is read on the host.
+        """
+        p = self.protocol
+        self.alive &= finite
+        for setting, rows in self._updates:
+            for part in self._segments:
+                block = (rows, part.columns)
+                propose_(
+                    setting if part.signs else "sgd",
+                    self.weights[block],
+                    self.gradients[block],
+                    self.state[block],
+                    rate=self.multipliers[rows] * base_rate,
+                    momentum=p.momentum,
+                    decay=p.weight_decay if part.decays else 0.0,
+                    zero_sign=p.zero_sign,
+                )
+        for part in self._segments:  # a sum is finite only where all of its terms are
+            self.alive &= self.gradients[:, part.columns].sum(1).isfinite()
+        alive = self.alive[:, None]
+        for part in self._segments:
+            old, new = self.weights[:, part.columns], self.gradients[:, part.columns]
+            torch.where(alive, new, old, out=old)
+
+
+class _Feedback:
+    """The feedback weights of adjacent replicas with one scheme."""
+
+    def __init__(self, feedback: Feedback, rows: slice, bank: Bank) -> None:
+        self.rows, self._spec, self._bank = rows, feedback, bank
+        model, device, count = bank.model, bank.weights.device, rows.stop - rows.start
+        self._streams: dict[str, Uniform] = {}
+        self._factor: Tensor | None = None
+        self._values: Tensor | None = None
+        self.views: list[dict[str, Tensor]] = [{}] * count
+        if feedback.scheme == "bp":
+            return
+        if feedback.scheme == "rndf":
+            fixed = model.random_feedback(bank.seed, feedback.sigma).to(device)
+            self.views = [model.feedback_views(fixed)] * count
+            return
+        self._values = torch.empty(count, model.feedback_size, device=device)
+        self.views = [model.feedback_views(row) for row in self._values]
+        if feedback.scheme == "nusf":
+            self._factor = 1 / model.fan_in_row().to(device)
+        elif feedback.scheme in ("brsf", "frsf"):
+            roles = ("magnitudes", "flips") if feedback.flip_probability else ("magnitudes",)
+            self._streams = {role: Uniform(bank.seed, role, model.feedback_size, device) for role in roles}
+            self._factor = self._draw({})
+
+    def begin(self, epoch: int) -> None:
+        for stream in self._streams.values():
+            stream.begin(epoch)
+
+    def _draw(self, drawn: dict[str, Tensor]) -> Tensor:
+        for role, stream in self._streams.items():
+            if role not in drawn:
+                drawn[role] = stream.next()
+        if "flips" not in self._streams:
+            return drawn["magnitudes"].clone()
+        return random_factor(drawn["magnitudes"], drawn["flips"], self._spec.flip_probability)
+
+    def refresh(self, drawn: dict[str, Tensor]) -> None:
+        """Rewrite V; `drawn` holds this step's M and flips once some scheme of the stack has drawn them."""
+        if self._values is None:
+            return
+        if self._spec.scheme == "brsf":
+            self._factor = self._draw(drawn)
+        write_signed(self._factor, self._bank.weights[self.rows, : self._values.shape[1]], self._values)
+
+
+def _adjacent(runs: Sequence[Run], key: Callable[[Run], Any]) -> list[tuple[Any, slice]]:
+    """Return (key, rows) of each stretch of adjacent runs with equal keys."""
+    found = []
+    for value, stretch in groupby(range(len(runs)), key=lambda i: key(runs[i])):
+        rows = list(stretch)
+        found.append((value, slice(rows[0], rows[-1] + 1)))
+    return found
+

@@ -1,0 +1,72 @@
+"""One safetensors file per run, replaced atomically: what cannot be derived again from seed and epoch.
+
+Files are per run, not per stack, so that a study can resume in any packing. Random streams restart each epoch
+and test statistics are recomputed after it, so weights and optimizer state are all there is.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from asymbp_cli.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after `epoch`: rows [P] of weights and optimizer state, and whether it has diverged."""
+
+    epoch: int
+    weights: Tensor
+    state: Tensor
+    diverged: bool
+
+
+def path(directory: Path, run_id: str) -> Path:
+    """Return where the checkpoint of a run lies."""
+    return directory / f"{run_id}.safetensors"
+
+
+def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
+    """Replace the run's checkpoint; a crash leaves the old one or the new one, never a part.
+
+    Raises StoreError where the directory cannot be written or the disk is full.
+    """
+    target = path(directory, run_id)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    content = save(
+        {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()},
+        {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id},
+    )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "
+            "free some space or choose another directory with --results DIR, then run the same command again"
+        ) from error
+
+
+def read(directory: Path, run_id: str) -> Checkpoint:
+    """Return the run's checkpoint; raises StoreError where it is missing or damaged."""
+    source = path(directory, run_id)
+    try:
+        with safe_open(source, framework="pt") as file:
+            metadata = file.metadata()
+            return Checkpoint(
+                epoch=int(metadata["epoch"]),
+                weights=file.get_tensor("weights"),
+                state=file.get_tensor("state"),
+                diverged=metadata["diverged"] == "1",
+            )
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise StoreError(f"the checkpoint {source} is damaged: {error}. Delete it to train the run anew") from error

@@ -1,0 +1,38 @@
+"""Every random draw of a training, keyed by (seed, role, layer or epoch): never by slot, rate or method.
+
+So runs of a stack share their batches, initial weights, magnitudes M and sign flips (common random numbers),
+and no result depends on how runs were packed. No global seed is read or changed.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator whose stream is fixed by `key`."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
+
+
+def batch_order(seed: int, epoch: int, count: int, *, reshuffle: bool) -> Tensor:
+    """Return the order (int64 [count]) in which `epoch` (from 1) visits the training samples."""
+    return torch.randperm(count, generator=generator(seed, "order", epoch if reshuffle else 1))
+
+
+class Uniform:
+    """A stream of uniform [0, 1) vectors of one size, e.g. the magnitudes M of every mini-batch of an epoch."""
+
+    def __init__(self, seed: int, role: str, size: int, device: torch.device) -> None:
+        self._key, self._device = (seed, role), device
+        self._out = torch.empty(size, device=device)
+        self._generator = generator(*self._key, 0, device=device)
+
+    def begin(self, epoch: int) -> None:
+        """Start the stream of `epoch`; 0 holds the draws that are made once per experiment."""
+        self._generator = generator(*self._key, epoch, device=self._device)
+
+    def next(self) -> Tensor:
+        """Return the next vector; it is overwritten by the following call."""
+        return self._out.uniform_(generator=self._generator)

@@ -1,0 +1,247 @@
+"""Trains one stack of runs and yields events. Knows no terminal, no database, no dataset by name.
+
+The step is written once, for one replica, in ordinary shapes; a stack is a loop over replicas around it, with
+all elementwise work (feedback weights, updates) done for the whole bank at once. Nothing is read on the host
+inside an epoch: losses and errors are summed on the device and read at its end.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from asymbp_cli import checkpoint
+from asymbp_cli.bank import Bank
+from asymbp_cli.checkpoint import Checkpoint
+from asymbp_cli.datasets.resident import ResidentData, Split
+from asymbp_cli.draws import batch_order
+from asymbp_cli.errors import DeviceError, StoreError
+from asymbp_cli.evaluation import Score, Statistics, evaluate, test_statistics
+from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.layers import batch_norm
+from asymbp_cli.model import Model
+from asymbp_cli.runs import Run, Stack
+
+_PROGRESS_SECONDS = 0.25
+
+
+def train_stack(
+    stack: Stack,
+    data: ResidentData,
+    *,
+    device: str = "cpu",
+    checkpoints: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> Iterator[Event]:
+    """Train all runs of `stack` on `data` to their last epoch, yielding what happens.
+
+    Continues after `stack.start_epoch` from the files in `checkpoints`, and replaces them at epoch ends at
+    most every `checkpoint_seconds`. Raises DeviceError, StoreError (a checkpoint is missing or cannot be
+    written).
+    """
+    trainer = Trainer(stack, data, open_device(device))
+    if stack.start_epoch:
+        trainer.restore(_directory(checkpoints), stack.start_epoch)
+    saved = time.monotonic()
+    for epoch in range(stack.start_epoch + 1, trainer.protocol.epochs + 1):
+        yield from trainer.train_epoch(epoch)
+        done = epoch == trainer.protocol.epochs
+        if checkpoints and not done and time.monotonic() - saved >= checkpoint_seconds:
+            yield trainer.save(checkpoints, epoch)
+            saved = time.monotonic()
+    yield from trainer.finish()
+
+
+def open_device(name: str) -> torch.device:
+    """Return the device; on CUDA, matrix products use tf32 ("standard" precision).
+
+    Raises DeviceError where this machine has no such device.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        have += ["mps"] if torch.backends.mps.is_available() else []
+        raise DeviceError(
+            f'there is no device "{name}" here; use --device {" or ".join(have)}'
+        ) from error
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+    return device
+
+
+class Trainer:
+    """A stack in training: its model, bank and data on one device."""
+
+    def __init__(self, stack: Stack, data: ResidentData, device: torch.device) -> None:
+        first = stack.runs[0]
+        self.stack, self.data, self.device = stack, data, device
+        self.protocol, self.seed = first.protocol, first.seed
+        self.model = Model.of(first.network, first.protocol, first.method)
+        self.bank = Bank(stack.runs, self.model, device)
+        self.dead: set[int] = set()  # replicas known on the host to have diverged
+        self.scores: dict[int, Score] = {}  # last test scores
+
+    def train_epoch(self, epoch: int) -> Iterator[Event]:
+        """Train, evaluate and report one epoch (counted from 1)."""
+        began = time.monotonic()
+        rate = self.protocol.rate(epoch)
+        active = [replica for replica in range(len(self.stack.runs)) if replica not in self.dead]
+        if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
+            self.bank.state.zero_()
+        self.bank.begin_epoch(epoch)
+        tally = Tally(len(self.stack.runs), self.device)
+        if active:
+            batches = self.batches(epoch)
+            shown = began
+            for step, index in enumerate(batches):
+                self.step(index, rate, active, tally)
+                if time.monotonic() - shown > _PROGRESS_SECONDS:
+                    shown = time.monotonic()
+                    yield Progress(self.stack.id, epoch, step + 1, len(batches))
+        yield from self._mark_diverged(epoch)
+        alive = [replica for replica in active if replica not in self.dead]
+        scores = {replica: self.score(replica, epoch) for replica in alive}
+        seconds = (time.monotonic() - began) / max(len(active), 1)
+        yield from self._report(epoch, tally, scores, seconds if active else 0.0)
+
+    def _changes(self, epoch: int) -> bool:
+        p = self.protocol
+        before = (p.rate(epoch - 1), p.samples_per_batch(epoch - 1))
+        return before != (p.rate(epoch), p.samples_per_batch(epoch))
+
+    def batches(self, epoch: int) -> list[Tensor]:
+        """Return the sample indices of each mini-batch of `epoch`, on the device."""
+        count, size = len(self.data.train.y), self.protocol.samples_per_batch(epoch)
+        order = batch_order(self.seed, epoch, count, reshuffle=self.protocol.order == "reshuffle")
+        batches = list(torch.split(order.to(self.device), size))
+        if self.protocol.last_batch == "drop" and len(batches) > 1 and len(batches[-1]) < size:
+            batches.pop()
+        return batches
+
+    def step(self, index: Tensor, rate: float, replicas: list[int], tally: "Tally") -> None:
+        """Train every replica on one mini-batch; `rate` is the learning rate at multiplier 1."""
+        x, y = self.data.batch(self.data.train, index)
+        self.bank.refresh_feedback()
+        finite = self.bank.alive.clone()
+        losses = []
+        for replica in replicas:
+            logits = self.model.forward(
+                x, self.bank.parameters(replica), self.bank.feedback(replica), self._normalize
+            )
+            loss = F.cross_entropy(logits, y, reduction=self.protocol.gradient)
+            self.bank.collect(replica, loss)
+            losses.append(loss.detach())
+            tally.wrong[replica] += (logits.detach().argmax(1) != y).sum()
+        values = torch.stack(losses)
+        finite[replicas] = values.isfinite()
+        tally.loss[replicas] += values.double() * (1 if self.protocol.gradient == "sum" else len(y))
+        tally.seen += len(y)
+        self.bank.update(rate, finite)
+
+    def _normalize(self, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+        return batch_norm(x, scale, shift, epsilon=self.protocol.batch_norm_epsilon)
+
+    def score(self, replica: int, epoch: int) -> tuple[Score, Score | None]:
+        """Return the scores of a replica on the test and validation sets, with the statistics of section 3."""
+        weights = self.bank.parameters(replica)
+        statistics: Statistics = {}
+        if self.model.batch_norm != "none":
+            coming = self.batches(epoch + 1)[: self.protocol.batch_norm_batches]
+            statistics = test_statistics(self.model, weights, self.data, coming)
+        test = evaluate(self.model, weights, self.data, self.data.test, statistics)
+        held_out = self.data.validation
+        return test, held_out and evaluate(self.model, weights, self.data, held_out, statistics)
+
+    def _mark_diverged(self, epoch: int) -> Iterator[Event]:
+        for replica, alive in enumerate(self.bank.alive.tolist()):
+            if not alive and replica not in self.dead:
+                self.dead.add(replica)
+                yield RunDiverged(self.stack.runs[replica].id, epoch)
+
+    def _report(
+        self, epoch: int, tally: "Tally", scores: dict[int, tuple[Score, Score | None]], seconds: float
+    ) -> Iterator[Event]:
+        losses, wrong = tally.loss.tolist(), tally.wrong.tolist()
+        for replica, run in enumerate(self.stack.runs):
+            diverged = replica not in scores
+            test, held_out = scores.get(replica) or (first_class(self.data.test), None)
+            if diverged and self.data.validation is not None:
+                held_out = first_class(self.data.validation)
+            self.scores[replica] = test
+            yield EpochEnded(
+                run=run.id,
+                epoch=epoch,
+                rate=self.protocol.rate(epoch) * run.rate_multiplier,
+                train_loss=losses[replica] / tally.seen if tally.seen and not diverged else math.nan,
+                train_wrong=wrong[replica],
+                train_seen=tally.seen,
+                test_loss=test.loss,
+                test_wrong=test.wrong,
+                test_seen=test.seen,
+                validation_wrong=held_out.wrong if held_out else None,
+                validation_seen=held_out.seen if held_out else None,
+                one_class=test.one_class,
+                diverged=diverged,
+                seconds=seconds,
+            )
+
+    def finish(self) -> Iterator[Event]:
+        """Report how each run ended."""
+        for replica, run in enumerate(self.stack.runs):
+            one_class = self.scores[replica].one_class
+            state = "diverged" if replica in self.dead else "collapsed" if one_class else "finished"
+            yield RunFinished(run.id, state, self.protocol.epochs)  # type: ignore[arg-type]
+
+    def save(self, directory: Path, epoch: int) -> CheckpointSaved:
+        """Write a checkpoint of every run."""
+        for replica, run in enumerate(self.stack.runs):
+            rows = self.bank.weights[replica].detach(), self.bank.state[replica]
+            checkpoint.write(directory, run.id, Checkpoint(epoch, *rows, replica in self.dead))
+        return CheckpointSaved(tuple(run.id for run in self.stack.runs), epoch)
+
+    def restore(self, directory: Path, epoch: int) -> None:
+        """Continue from the checkpoints of `epoch`; raises StoreError where one is of another epoch."""
+        for replica, run in enumerate(self.stack.runs):
+            saved = checkpoint.read(directory, run.id)
+            if saved.epoch != epoch or len(saved.weights) != self.model.row_size:
+                raise StoreError(f"the checkpoint of run {run.id} is not of epoch {epoch}; run the command again")
+            with torch.no_grad():
+                self.bank.weights[replica].copy_(saved.weights)
+                self.bank.state[replica].copy_(saved.state)
+            if saved.diverged:
+                self.dead.add(replica)
+                self.bank.alive[replica] = False
+
+
+class Tally:
+    """Sums over an epoch, on the device: loss and wrong answers per replica; `seen` samples are known here."""
+
+    def __init__(self, replicas: int, device: torch.device) -> None:
+        wide = torch.float32 if device.type == "mps" else torch.float64
+        self.loss = torch.zeros(replicas, dtype=wide, device=device)
+        self.wrong = torch.zeros(replicas, dtype=torch.int64, device=device)
+        self.seen = 0
+
+
+def first_class(split: Split) -> Score:
+    """Return the score of answering the first class always, as an argmax over not-a-number does."""
+    return Score(loss=math.nan, wrong=int((split.y != 0).sum()), seen=len(split.y), one_class=True)
+
+
+def initial_parameters(run: Run) -> dict[str, Tensor]:
+    """Return a run's initial parameters by name, weights as (O, C / groups, kh, kw) or (O, I)."""
+    model = Model.of(run.network, run.protocol, run.method)
+    return {name: view.clone() for name, view in model.views(model.initial_row(run.seed)).items()}
+
+
+def _directory(checkpoints: Path | None) -> Path:
+    if checkpoints is None:
+        raise StoreError("a stack that continues needs the directory of its checkpoints")
+    return checkpoints

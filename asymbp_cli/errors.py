@@ -1,0 +1,45 @@
+"""Everything that can go wrong in a way the user can mend: one message each, exit code 2."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class AsymbpError(Exception):
+    """Base of every message a user can see: what happened, what is allowed, what to type next."""
+
+    exit_code = 2
+
+
+class UsageError(AsymbpError):
+    """A command or an option asks for something that does not exist."""
+
+
+class RecipeError(AsymbpError):
+    """A recipe, protocol or table file is invalid; carries all its problems, one per line."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class NetworkError(AsymbpError):
+    """A network's layers do not parse or do not fit its input."""
+
+
+class DataError(AsymbpError):
+    """A dataset is missing, incomplete or damaged."""
+
+
+class StoreError(AsymbpError):
+    """The results directory cannot be read or written."""
+
+
+class DeviceError(AsymbpError):
+    """The device asked for does not exist here."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return `' Did you mean "x"?'` for the choice closest to `word`, or `''` where none is close."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f' Did you mean "{by_lower[found[0]]}"?' if found else ""

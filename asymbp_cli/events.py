@@ -1,0 +1,71 @@
+"""Frozen facts that the engine emits. They travel from worker processes to the store and the terminal."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+RunState = Literal["finished", "collapsed", "diverged"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A stack is inside an epoch: `step` of `steps` mini-batches are done (no host sync is made for this)."""
+
+    stack: str
+    epoch: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """One epoch of one run, counts not percentages.
+
+    `train_*` are measured while training (training-mode statistics, moving weights); `train_loss` is the
+    mean cross-entropy in nats per sample. `seconds` is the run's share of its stack's wall time.
+    """
+
+    run: str
+    epoch: int
+    rate: float
+    train_loss: float
+    train_wrong: int
+    train_seen: int
+    test_loss: float
+    test_wrong: int
+    test_seen: int
+    validation_wrong: int | None
+    validation_seen: int | None
+    one_class: bool  # the test set was answered with one and the same class
+    diverged: bool  # scored as "always the first class", see RunDiverged
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunDiverged:
+    """A loss or weight stopped being finite in `epoch`; the run is frozen before that update.
+
+    From this epoch on it is scored as answering the first class, as an argmax over NaN does.
+    """
+
+    run: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """The runs can be resumed after `epoch`."""
+
+    runs: tuple[str, ...]
+    epoch: int
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """All epochs are done. `collapsed`: finite, but one class is predicted for every test image."""
+
+    run: str
+    state: RunState
+    epochs: int
+
+
+Event = Progress | EpochEnded | RunDiverged | CheckpointSaved | RunFinished

@@ -1,0 +1,76 @@
+"""Update rules (section 3): w(t+1) = w(t) + eta * tau(t), g being the gradient over the mini-batch.
+
+    setting 0 (sgd)   tau = -g + m tau(t-1) - d w
+    setting 1 (bm1)   tau = -sign(g) + m tau(t-1) - d w
+    setting 2 (bm2)   tau = sign(-sign(g) + m tau(t-1) - d w)
+    setting 3 (bm3)   tau = sign(kappa),  kappa = -sign(g) + m kappa(t-1) - d w
+
+All functions are elementwise: a tensor may hold one layer or the parameters of a whole stack [R, P] with
+rate, momentum and decay as [R, 1] columns.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Setting = Literal["sgd", "bm1", "bm2", "bm3"]
+Number = Tensor | float
+
+
+def update(
+    setting: Setting,
+    w: Tensor,
+    g: Tensor,
+    state: Tensor,
+    *,
+    rate: Number,
+    momentum: Number,
+    decay: Number,
+    zero_sign: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Return (w(t+1), state(t)); the state is kappa in setting 3 and tau otherwise. Changes no argument.
+
+    `zero_sign` (0 or 1) is the sign of an exact 0; not stated in the paper.
+    """
+    proposal, state = g.clone(), state.clone()
+    propose_(setting, w, proposal, state, rate=rate, momentum=momentum, decay=decay, zero_sign=zero_sign)
+    return proposal, state
+
+
+def propose_(
+    setting: Setting,
+    w: Tensor,
+    g: Tensor,
+    state: Tensor,
+    *,
+    rate: Number,
+    momentum: Number,
+    decay: Number,
+    zero_sign: int = 0,
+) -> None:
+    """Overwrite `state` with its next value and `g` with w(t+1), leaving w: nothing is allocated."""
+    if setting != "sgd":
+        _sign_(g, zero_sign)
+    state.mul_(momentum).sub_(g).addcmul_(w, _column(decay, w), value=-1)
+    tau = state
+    if setting == "bm2":
+        tau = _sign_(state, zero_sign)
+    elif setting == "bm3":
+        tau = _sign_(g.copy_(state), zero_sign)
+    torch.addcmul(w, tau, _column(rate, w), out=g)
+
+
+def _sign_(x: Tensor, zero_sign: int) -> Tensor:
+    """Replace x by its sign; not-a-number stays (as in MATLAB), so that a broken gradient is noticed.
+
+    torch.sign would turn it into 0. The largest number squared lifts even the smallest one above 1.
+    """
+    largest = torch.finfo(x.dtype).max
+    if zero_sign:
+        x.add_(x == 0)
+    return x.mul_(largest).mul_(largest).clamp_(-1, 1)
+
+
+def _column(value: Number, like: Tensor) -> Tensor:
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)

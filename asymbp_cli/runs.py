@@ -1,0 +1,58 @@
+"""One training and what makes it the same training: a run, its identity, and stacks of runs."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field
+
+from asymbp_cli.methods import Method
+from asymbp_cli.networks import Network
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.spec import Spec
+
+#: raised by hand whenever the same run would give other numbers than before
+SEMANTICS = 1
+
+
+class Run(Spec):
+    """One training, fully resolved. Device, stack, workers and names are no part of it."""
+
+    dataset: str  # fingerprint: SHA-256 of pixels, labels and class names
+    network: Network
+    method: Method
+    protocol: Protocol
+    rate_multiplier: Annotated[float, Field(gt=0)]
+    seed: Annotated[int, Field(ge=0)]
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
+        content = self.model_dump(mode="json")
+        content["protocol"].pop("rate_multipliers")  # one of them is this run's
+        content["semantics"] = SEMANTICS
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def stack_key(self) -> str:
+        """Runs with equal keys can share a stack: same network, normalization, trained layers, batches, seed."""
+        content = self.model_dump(mode="json", include={"dataset", "network", "seed", "protocol"})
+        content["protocol"].pop("rate_multipliers")
+        content |= {"batch_norm": self.method.batch_norm, "train": self.method.train}
+        return json.dumps(content, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs of one `stack_key`, trained together; all continue after `start_epoch` (0: from scratch)."""
+
+    runs: tuple[Run, ...]
+    start_epoch: int = 0
+
+    @cached_property
+    def id(self) -> str:
+        """A short name for progress displays."""
+        return hashlib.sha256("".join(run.id for run in self.runs).encode()).hexdigest()[:8]
