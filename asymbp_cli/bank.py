@@ -186,4 +186,3 @@ def _adjacent(runs: Sequence[Run], key: Callable[[Run], Any]) -> list[tuple[Any,
         rows = list(stretch)
         found.append((value, slice(rows[0], rows[-1] + 1)))
     return found
-

@@ -67,9 +67,7 @@ def open_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         have += ["mps"] if torch.backends.mps.is_available() else []
-        raise DeviceError(
-            f'there is no device "{name}" here; use --device {" or ".join(have)}'
-        ) from error
+        raise DeviceError(f'there is no device "{name}" here; use --device {" or ".join(have)}') from error
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
@@ -157,7 +155,7 @@ class Trainer:
             statistics = test_statistics(self.model, weights, self.data, coming)
         test = evaluate(self.model, weights, self.data, self.data.test, statistics)
         held_out = self.data.validation
-        return test, held_out and evaluate(self.model, weights, self.data, held_out, statistics)
+        return test, evaluate(self.model, weights, self.data, held_out, statistics) if held_out else None
 
     def _mark_diverged(self, epoch: int) -> Iterator[Event]:
         for replica, alive in enumerate(self.bank.alive.tolist()):
@@ -239,6 +237,21 @@ def initial_parameters(run: Run) -> dict[str, Tensor]:
     """Return a run's initial parameters by name, weights as (O, C / groups, kh, kw) or (O, I)."""
     model = Model.of(run.network, run.protocol, run.method)
     return {name: view.clone() for name, view in model.views(model.initial_row(run.seed)).items()}
+
+
+def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:
+    """Measure the seconds of one training step of one replica: the median of `steps`, for an estimate."""
+    trainer = Trainer(Stack((run,)), data, open_device(device))
+    tally = Tally(1, trainer.device)
+    trainer.bank.begin_epoch(1)
+    times = []
+    for index in trainer.batches(1)[: steps + 1]:  # the first one warms up
+        began = time.perf_counter()
+        trainer.step(index, trainer.protocol.rate(1), [0], tally)
+        if trainer.device.type == "cuda":
+            torch.cuda.synchronize(trainer.device)
+        times.append(time.perf_counter() - began)
+    return sorted(times[1:] or times)[len(times[1:]) // 2]
 
 
 def _directory(checkpoints: Path | None) -> Path:

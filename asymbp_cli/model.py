@@ -154,9 +154,7 @@ class Model:
         """Return the named parts of a feedback row [F]."""
         return {parameter.name: parameter.view(row) for parameter in self.fed}
 
-    def forward(
-        self, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor], normalize: Normalize
-    ) -> Tensor:
+    def forward(self, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor], normalize: Normalize) -> Tensor:
         """Return the logits [B, classes] of x [B, C, H, W] (channels_last) or [B, I].
 
         `w` holds the parameters by name, `v` the feedback weights of all layers but the first.

@@ -1,0 +1,89 @@
+"""The `asymbp` command: a group whose subcommands are imported only when called, so that help starts fast."""
+
+import importlib
+import signal
+import sys
+
+import click
+
+from asymbp_cli import __version__
+from asymbp_cli.errors import AsymbpError, nearest
+
+#: command -> (module with a click command named `command`, one-line help)
+COMMANDS = {
+    "train": ("train", "Train a recipe: all its rates, then one table."),
+    "reproduce": ("reproduce", "Reproduce a table of the paper."),
+    "report": ("report", "Render what has been trained."),
+    "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
+    "show": ("show", "Show one run: its recipe, epochs and provenance."),
+    "validate": ("validate", "Check recipe files without training."),
+    "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
+    "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is used, and suggests names for unknown ones."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"asymbp_cli.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve a command, naming the nearest one where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = nearest(args[0], COMMANDS)
+            ctx.fail(f'no such command "{args[0]}".{hint} The commands are {", ".join(COMMANDS)}.')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="asymbp")
+def cli() -> None:
+    """Train networks whose feedback weights differ from their forward weights, and reproduce the tables of
+    "How Important Is Weight Symmetry in Backpropagation?" (Liao, Leibo, Poggio 2016).
+
+    \b
+    Example:
+      asymbp reproduce --table 2
+    """
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 done, 1 some runs failed, 2 invalid input, 130 interrupted."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        _fail("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except AsymbpError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; what was trained is stored, the same command goes on", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"asymbp: {message}", err=True)
+    sys.exit(code)

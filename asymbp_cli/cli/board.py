@@ -1,0 +1,101 @@
+"""What is known of a study while it runs: progress, ETA, best error so far. Fed by events, knows no terminal."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.estimate import samples_per_epoch
+from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
+from asymbp_cli.executors import Report
+from asymbp_cli.methods import method_name
+from asymbp_cli.plan import Grid
+from asymbp_cli.runs import Run
+
+
+@dataclass
+class Board:
+    """Sums over the events of one command.
+
+    `remaining` maps each run to train to the epochs it still has; `estimate_seconds` is the forecast made
+    before the start, used until enough work is done to extrapolate.
+    """
+
+    grids: Sequence[Grid]
+    runs: Mapping[str, Run]
+    remaining: Mapping[str, int]
+    infos: Mapping[str, DataInfo]  # by fingerprint
+    estimate_seconds: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    began: float = 0.0
+    work_done: float = 0.0
+    samples: int = 0
+    ended: int = 0
+    diverged: set[str] = field(default_factory=set)
+    best: dict[str, EpochEnded] = field(default_factory=dict)
+    epoch: dict[str, int] = field(default_factory=dict)
+    active: dict[str, Progress] = field(default_factory=dict)
+    latest: tuple[str, int] | None = None  # run and epoch reported last
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+        self.work = sum(self.cost(self.runs[run]) * epochs for run, epochs in self.remaining.items())
+
+    def cost(self, run: Run) -> float:
+        """Return FLOP per epoch: the unit in which progress counts."""
+        return run.network.flop_per_sample() * samples_per_epoch(run, self.infos[run.dataset])
+
+    def take(self, event: Report) -> None:
+        """Count one event."""
+        if isinstance(event, Progress):
+            self.active[event.stack] = event
+        elif isinstance(event, EpochEnded):
+            self.work_done += self.cost(self.runs[event.run])
+            self.samples += event.train_seen
+            self.epoch[event.run] = event.epoch
+            self.latest = (event.run, event.epoch)
+            best = self.best.get(event.run)
+            if best is None or event.test_wrong < best.test_wrong:
+                self.best[event.run] = event
+        elif isinstance(event, RunDiverged):
+            self.diverged.add(event.run)
+        elif isinstance(event, RunFinished):
+            self.ended += 1
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return self.clock() - self.began
+
+    @property
+    def share(self) -> float:
+        """Return the share of the work that is done, 0 to 1."""
+        return min(self.work_done / self.work, 1.0) if self.work else 1.0
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Return the seconds that remain: extrapolated once a twentieth is done, forecast before."""
+        if self.share >= 0.05:
+            return self.seconds * (1 - self.share) / self.share
+        return None if self.estimate_seconds is None else max(self.estimate_seconds - self.seconds, 0.0)
+
+    @property
+    def samples_per_second(self) -> float:
+        """Return training samples per second, all replicas together."""
+        return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+    def label(self, run_id: str) -> str:
+        """Return `uSF+BN x0.1 on MNIST`."""
+        run = self.runs[run_id]
+        name = next((row.label for grid in self.grids for row in grid.rows if row.dataset == run.dataset), "")
+        return f"{method_name(run.method)} x{run.rate_multiplier:g} on {name}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time in words: `40 s`, `12 min`, `3 h 20 min`."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,140 @@
+"""Everything rich: the final table in the terminal, and the live display of a running study."""
+
+import os
+import sys
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.plan import GridColumn, GridRow
+from asymbp_cli.report.sheet import Sheet, number
+from asymbp_cli.tables import Cell
+
+_STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
+
+
+def make(*, stderr: bool) -> Console:
+    """Return a console; without a terminal it is wide enough for a table, unless COLUMNS says otherwise."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else 160
+    return Console(stderr=stderr, width=width, highlight=False)
+
+
+def show(console: Console, sheet: Sheet) -> None:
+    """Print a sheet in the paper's layout, or with methods as rows where that would not fit."""
+    table = _paper_layout(sheet)
+    if console.measure(table).minimum > console.width or _natural_width(sheet) > console.width:
+        table = _transposed(sheet)
+    console.print(table)
+    for note in sheet.notes:
+        console.print(Text(f"  {note}", style="dim"))
+
+
+def _natural_width(sheet: Sheet) -> int:
+    label = max(len(label) for label, _ in sheet.rows)
+    return label + 3 + sum(max(len(header), 6) + 3 for header in sheet.header)
+
+
+def _paper_layout(sheet: Sheet) -> Table:
+    table = Table(title=sheet.title, title_justify="left", show_lines=sheet.has_paper)
+    table.add_column("")
+    for header in sheet.header:
+        table.add_column(header, justify="right", no_wrap=True)
+    for label, cells in sheet.rows:
+        both = any(cell.paper is not None for cell in cells)
+        name = Text(label + ("\npaper" if both else ""))
+        table.add_row(name, *(_cell(cell, _best(cells), both) for cell in cells))
+    return table
+
+
+def _transposed(sheet: Sheet) -> Table:
+    table = Table(title=sheet.title, title_justify="left")
+    table.add_column("")
+    for label, cells in sheet.rows:
+        table.add_column(label, justify="right")
+        if any(cell.paper is not None for cell in cells):
+            table.add_column("paper", justify="right")
+    for i, header in enumerate(sheet.header):
+        line: list[Text] = []
+        for _, cells in sheet.rows:
+            line.append(_own(cells[i], _best(cells)))
+            if any(cell.paper is not None for cell in cells):
+                line.append(_paper(cells[i]))
+        table.add_row(Text(header), *line)
+    return table
+
+
+def _best(cells: tuple[Cell, ...]) -> float:
+    return min((c.error_percent for c in cells if c.error_percent is not None), default=-1.0)
+
+
+def _cell(cell: Cell, best: float, both: bool) -> Text:
+    text = _own(cell, best)
+    return text.append("\n").append_text(_paper(cell)) if both else text
+
+
+def _own(cell: Cell, best: float) -> Text:
+    if cell.error_percent is None:
+        return Text(cell.reason or "-", style="dim")
+    style = _STYLES[cell.colour] + (" bold" if cell.error_percent == best else "")
+    return Text(number(cell), style=style)
+
+
+def _paper(cell: Cell) -> Text:
+    text = "-" if cell.paper is None else f"{cell.paper:.2f}"
+    return Text(text, style=f"dim {_STYLES[cell.paper_colour]}".strip())
+
+
+def live(board: Board) -> RenderableType:
+    """Return the live display: progress, running stacks, best error so far per column."""
+    parts: list[RenderableType] = [_headline(board), ProgressBar(total=1.0, completed=board.share, width=72)]
+    running = sorted(board.active.values(), key=lambda p: p.stack)[-4:]
+    if running:
+        steps = "   ".join(f"epoch {p.epoch}, batch {p.step}/{p.steps}" for p in running)
+        parts.append(Text(f"now: {steps}", style="dim"))
+    if board.latest:
+        parts.append(Text(f"last: {board.label(board.latest[0])}, epoch {board.latest[1]}", style="dim"))
+    parts.append(_best_so_far(board))
+    return Group(*parts)
+
+
+def headline(board: Board) -> str:
+    """Return one line: runs, share of the work, throughput, time to go."""
+    return (
+        f"{board.ended}/{len(board.remaining)} runs, {100 * board.share:.0f} % of the work, "
+        f"{board.samples_per_second:,.0f} samples/s, {duration(board.seconds)} gone, "
+        f"{duration(board.eta_seconds)} to go"
+    )
+
+
+def _headline(board: Board) -> Text:
+    return Text(headline(board), style="bold")
+
+
+def _best_so_far(board: Board) -> Table:
+    table = Table(title="best test error so far, percent", title_justify="left", title_style="dim", box=None)
+    rows = [(grid, row) for grid in board.grids for row in grid.rows]
+    table.add_column("")
+    for _, row in rows:
+        table.add_column(row.label, justify="right")
+    headers = list(dict.fromkeys(c.header for grid in board.grids for c in grid.columns))
+    for header in headers:
+        cells = []
+        for grid, row in rows:
+            column = next((c for c in grid.columns if c.header == header), None)
+            cells.append(_best_of(board, grid, row, column) if column else "")
+        table.add_row(header, *cells)
+    return table
+
+
+def _best_of(board: Board, grid: "object", row: GridRow, column: GridColumn) -> str:
+    runs = grid.runs(row, column)  # type: ignore[attr-defined]
+    seen = [board.best[run.id] for run in runs if run.id in board.best]
+    if not seen:
+        return "-"
+    best = min(100 * point.test_wrong / point.test_seen for point in seen)
+    diverged = sum(run.id in board.diverged for run in runs)
+    return f"{best:.2f}" + ("*" * bool(diverged))

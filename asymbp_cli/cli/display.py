@@ -1,0 +1,101 @@
+"""How a running study shows itself: live, as plain lines, as JSON, or not at all."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+import click
+
+from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
+from asymbp_cli.executors import Report
+
+
+class Display:
+    """Shows nothing; the base of the others. Use as a context around the study."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        """Say something before the start."""
+
+    def take(self, event: Report) -> None:
+        """Take note of an event."""
+        self.board.take(event)
+
+
+class JsonLines(Display):
+    """One JSON object per event on standard output."""
+
+    def say(self, text: str) -> None:
+        """Print the plan."""
+        self._print({"event": "plan", "runs": len(self.board.remaining), "seconds": self.board.estimate_seconds})
+
+    def take(self, event: Report) -> None:
+        """Print the event; a loss that is no number is null."""
+        super().take(event)
+        named = asdict(event).items()
+        content = {name: None if isinstance(value, float) and value != value else value for name, value in named}
+        self._print({"event": type(event).__name__, **content})
+
+    def _print(self, content: dict[str, Any]) -> None:
+        click.echo(json.dumps(content))
+
+
+class PlainLines(Display):
+    """A line per finished run, and one every half minute: for logs and pipes."""
+
+    _EVERY_SECONDS = 30.0
+
+    def __init__(self, board: Board) -> None:
+        super().__init__(board)
+        self._said = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        click.echo(text, err=True)
+
+    def take(self, event: Report) -> None:
+        """Print a line where there is something to say."""
+        super().take(event)
+        board = self.board
+        if isinstance(event, RunDiverged):
+            self.say(f"{board.label(event.run)}: diverged in epoch {event.epoch}")
+        elif isinstance(event, RunFinished):
+            self._said = time.monotonic()
+            best = board.best.get(event.run)
+            error = f"best {100 * best.test_wrong / best.test_seen:.2f} % (epoch {best.epoch})" if best else ""
+            count = f"[{board.ended}/{len(board.remaining)}]"
+            self.say(
+                f"{count} {board.label(event.run)}: {event.state}, {error}; {duration(board.eta_seconds)} to go"
+            )
+        elif isinstance(event, EpochEnded) and time.monotonic() - self._said > self._EVERY_SECONDS:
+            self._said = time.monotonic()
+            wanted = board.runs[event.run].protocol.epochs
+            now = f"{board.label(event.run)} at epoch {event.epoch}/{wanted}"
+            self.say(f"{100 * board.share:.0f} % of the work, {now}; {duration(board.eta_seconds)} to go")
+
+
+def display_for(board: Board, *, quiet: bool, as_json: bool) -> Display:
+    """Return the display that fits the options and the terminal."""
+    if as_json:
+        return JsonLines(board)
+    if quiet:
+        return Display(board)
+    if not sys.stderr.isatty():
+        return PlainLines(board)
+    from asymbp_cli.cli.live import LiveDisplay
+
+    return LiveDisplay(board)

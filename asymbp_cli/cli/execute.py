@@ -1,0 +1,190 @@
+"""What `train` and `reproduce` share: prepare data, say the estimate, run the study, print the tables."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.cli.display import Display, display_for
+from asymbp_cli.datasets.catalog import DatasetRef
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.estimate import estimate, representatives
+from asymbp_cli.networks import Network
+from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.report.rows import records
+from asymbp_cli.report.sheet import sheet
+from asymbp_cli.runs import Run
+from asymbp_cli.store import FILE_NAME, Store
+from asymbp_cli.tables import FilledGrid, fill
+from asymbp_cli.tablespec import published
+
+_LONG_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of commands that train, as click hands them over."""
+
+    results_directory: Path
+    data_dir: Path | None
+    cache_dir: Path | None
+    download: bool
+    device: str
+    workers: int | None
+    dry_run: bool
+    quiet: bool
+    as_json: bool
+
+    @property
+    def worker_count(self) -> int:
+        """Return the number of worker processes: on an accelerator one, on the CPU one per core."""
+        return 1 if self.device != "cpu" else self.workers or len(os.sched_getaffinity(0))
+
+
+def datasets(
+    refs: Sequence[DatasetRef], network: Network | None, protocol: Protocol, options: Options
+) -> list[DataInfo]:
+    """Return every dataset at its network's input size, decoding what is not decoded yet."""
+    infos = []
+    for ref in refs:
+        chosen = network or network_for("folder" if not isinstance(ref, str) or _is_path(ref) else ref)
+        infos.append(
+            prepare(
+                ref,
+                input_shape(chosen, ref if isinstance(ref, str) else ref.folder),
+                data_dir=options.data_dir,
+                cache_dir=options.cache_dir,
+                resize=protocol.resize,
+                download=options.download,
+                report=None if options.quiet or options.as_json else _report,
+            )
+        )
+    check_distinct([info.label for info in infos], "datasets")
+    return infos
+
+
+def _is_path(ref: str) -> bool:
+    return "/" in ref or Path(ref).exists()
+
+
+def _report(what: str, done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    if sys.stderr.isatty():
+        click.echo(f"\r{what}: {done:,} of {total:,}{end}", nl=False, err=True)
+    elif done == total:
+        click.echo(f"{what}: {total:,}", err=True)
+
+
+def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) -> int:
+    """Train what is missing of `grids`, print their tables, and return the exit code: 1 where runs failed."""
+    if options.dry_run:
+        click.echo(_dry_run(grids, options))
+        return 0
+    by_fingerprint = {info.fingerprint: info for info in infos}
+    with Store.open(options.results_directory) as store:
+        failed = _study(grids, by_fingerprint, store, options)
+        tables = fill_all(store, grids)
+    present(tables, quiet=options.quiet, as_json=options.as_json)
+    if failed and not options.as_json:
+        click.echo(f"{len(failed)} runs failed; asymbp show RUN says why:", err=True)
+        for run_id, message in failed.items():
+            click.echo(f"  {run_id}: {message}", err=True)
+    return 1 if failed else 0
+
+
+def _dry_run(grids: Sequence[Grid], options: Options) -> str:
+    from asymbp_cli.study import outstanding
+
+    if (options.results_directory / FILE_NAME).exists():
+        with Store.open(options.results_directory, create=False) as store:
+            work = outstanding(grids, store)
+    else:
+        work = outstanding(grids, None)
+    lines = [
+        f"{grid.key}: {len(grid.columns)} columns on {', '.join(row.label for row in grid.rows)}, "
+        f"protocol {grid.protocol_label}: {len(grid.all_runs())} runs"
+        for grid in grids
+    ]
+    return "\n".join([*lines, f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"])
+
+
+def _study(
+    grids: Sequence[Grid], infos: Mapping[str, DataInfo], store: Store, options: Options
+) -> Mapping[str, str]:
+    from asymbp_cli import study
+
+    work = study.outstanding(grids, store)
+    board = Board(grids=grids, runs=work.runs, remaining=work.remaining, infos=infos)
+    display = display_for(board, quiet=options.quiet, as_json=options.as_json)
+    if work.runs:
+        board.estimate_seconds = _estimate(work.remaining, work.runs, infos, options)
+        _announce(board, options, display)
+    with display:
+        outcome = study.run(
+            grids,
+            infos,
+            store,
+            workers=options.worker_count,
+            device=options.device,
+            on_event=display.take,
+            command=shlex.join(["asymbp", *sys.argv[1:]]),
+        )
+    return outcome.failed
+
+
+def _estimate(
+    remaining: Mapping[str, int], runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Options
+) -> float:
+    """Return the seconds that the work will take: a few steps of each kind are measured, and thrown away."""
+    import torch
+
+    from asymbp_cli.datasets.resident import load
+    from asymbp_cli.engine import open_device, seconds_per_step
+
+    open_device(options.device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    measured = {
+        kind: seconds_per_step(run, load(infos[run.dataset], device=options.device), device=options.device)
+        for kind, run in representatives(runs.values()).items()
+    }
+    torch.set_num_threads(threads)
+    epochs = {run: remaining[run_id] for run_id, run in runs.items()}
+    return estimate(epochs, infos, measured, options.worker_count)
+
+
+def _announce(board: Board, options: Options, display: Display) -> None:
+    seconds = board.estimate_seconds or 0.0
+    text = f"{len(board.remaining)} runs to train on {options.worker_count} worker(s), {options.device}: "
+    text += f"about {duration(seconds)}"
+    if seconds > _LONG_SECONDS:
+        text += ". Ctrl-C stops at any time and loses a minute at most; the same command goes on"
+    display.say(text)
+
+
+def fill_all(store: Store, grids: Sequence[Grid]) -> list[FilledGrid]:
+    """Return the grids filled with what the store holds."""
+    states = store.states()
+    return [fill(grid, store.epochs(grid.all_runs()), states, published(grid.key)) for grid in grids]
+
+
+def present(tables: Sequence[FilledGrid], *, quiet: bool, as_json: bool) -> None:
+    """Print the tables on standard output."""
+    if as_json:
+        cells: list[dict[str, Any]] = [record for filled in tables for record in records(filled)]
+        click.echo(json.dumps({"event": "table", "cells": cells}))
+        return
+    from asymbp_cli.cli import console
+
+    out = console.make(stderr=False)
+    for filled in tables:
+        console.show(out, sheet(filled))

@@ -1,0 +1,43 @@
+"""Table 1: the networks, with shapes and counts that are computed, not copied."""
+
+from tabulate import tabulate
+
+from asymbp_cli.networks import NETWORKS
+
+_CLASSES = {"large": 102, "timit": 80}
+_USED_BY = {
+    "large": "all other image sets (counts for 102 classes)",
+    "mnist": "MNIST",
+    "cifar": "CIFAR-10 and CIFAR-100 (counts for 10 classes)",
+    "svhn": "SVHN",
+    "timit": "TIMIT-80",
+    "digits": "digits (not in the paper)",
+}
+
+
+def networks_table() -> str:
+    """Return every network layer by layer: notation of Table 1, output shape, weights and biases."""
+    parts = ["Table 1. The networks; ReLU after every layer but the last."]
+    for name, network in NETWORKS.items():
+        resolved = network.resolve(_CLASSES.get(name, 10))
+        rows = [["input", "", "x".join(map(str, resolved.input)), ""]]
+        weights = iter(resolved.weight_shapes())
+        layers = zip(network.layers, resolved.layers, resolved.shapes()[1:], strict=True)
+        for number, (written, text, shape) in enumerate(layers, start=1):
+            count = "" if text.startswith(("Max", "Avg")) else f"{_parameters(next(weights)):,}"
+            label = written if written == text else f"{written} = {text}"
+            rows.append([str(number), label, "x".join(map(str, shape)), count])
+        rows.append(["", "total", "", f"{resolved.parameter_count():,}"])
+        title = f"{name}: {_USED_BY[name]}; {resolved.flop_per_sample() / 1e6:,.1f} MFLOP per sample and step"
+        header = ["layer", "", "output", "weights and biases"]
+        align = ("right", "left", "right", "right")
+        table = tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align)
+        parts.append(f"{title}\n{table}")
+    return "\n\n".join(parts)
+
+
+def _parameters(shape: tuple[int, ...]) -> int:
+    product = 1
+    for size in shape:
+        product *= size
+    return product + shape[0]

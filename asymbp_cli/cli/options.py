@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+results = click.option(
+    "--results",
+    "results_directory",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Directory of the store; a study that was interrupted goes on from there.",
+)
+overrides = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value, for instance protocol.epochs=3. May be repeated.",
+)
+_DATA = (
+    click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Where datasets lie. Default: $ASYMBP_DATA, else the user's cache directory.",
+    ),
+    click.option(
+        "--cache-dir",
+        type=click.Path(path_type=Path),
+        help="Where decoded datasets are kept. Default: $ASYMBP_CACHE, else the user's cache directory.",
+    ),
+    click.option("--download", is_flag=True, help="Download a dataset that is missing, where that is possible."),
+)
+_EXECUTION = (
+    click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or mps."),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        help="Processes that train at once on the CPU, one thread each. Default: one per core.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop."),
+    click.option("--quiet", is_flag=True, help="Print the final table only."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line, the table last."),
+)
+
+
+def training(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of every command that trains."""
+    chain: list[Decorator] = [overrides, *_DATA, *_EXECUTION, results]
+    return reduce(lambda wrapped, option: option(wrapped), reversed(chain), function)

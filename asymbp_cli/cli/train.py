@@ -1,0 +1,29 @@
+"""`asymbp train`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from asymbp_cli.cli import options
+
+
+@click.command("train")
+@click.option("--recipe", type=click.Path(path_type=Path), required=True, help="The YAML file to train.")
+@options.training
+def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
+    """Train a recipe: every rate multiplier of its protocol, on every dataset, with every method it names.
+
+    \b
+    Example:
+      asymbp train --recipe recipes/examples/usf-digits.yaml
+      asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
+    """
+    from asymbp_cli.cli.execute import Options, datasets, execute
+    from asymbp_cli.plan import grid_of_recipe
+    from asymbp_cli.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    settings = Options(**chosen)
+    infos = datasets(loaded.datasets, loaded.network, loaded.protocol, settings)
+    return execute([grid_of_recipe(loaded, infos)], infos, settings)

@@ -1,0 +1,74 @@
+"""A SQLite file as the store needs it: opened, migrated, every error said in words."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.migrations import MIGRATIONS, migrate, version
+
+_BUSY_SECONDS = 10.0
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database at `path`, brought to the present version; transactions are explicit.
+
+    With write-ahead logging where the filesystem permits it: readers never wait, and a killed process leaves
+    the file whole. Where nothing can be written, it is opened for reading.
+
+    Raises StoreError where it is damaged, newer than this program or out of reach.
+    """
+    with explained(path):
+        if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            address, uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1", True
+        else:
+            address, uri = str(path), False
+        connection = sqlite3.connect(
+            address, uri=uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(connection, path, read_only=uri)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    found = version(connection)
+    if found > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} was written by a newer asymbp (version {found} of its schema, this one knows "
+            f"{len(MIGRATIONS)}); upgrade asymbp, or use another directory with --results DIR"
+        )
+    connection.execute("PRAGMA foreign_keys = ON")
+    if read_only:
+        return
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode == "wal":
+        connection.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; one fsync less per commit
+    migrate(connection)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises into a StoreError that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_explanation(path, str(error))) from error
+
+
+def _explanation(path: Path, text: str) -> str:
+    elsewhere = "use another directory with --results DIR"
+    if "full" in text:
+        return f"no space left for {path}; free some or {elsewhere}, then run the same command again"
+    if "not a database" in text or "malformed" in text or "encrypted" in text:
+        return f"{path} is damaged ({text}); move it away to begin anew, or {elsewhere}"
+    if "locked" in text:
+        return f"{path} is locked by another program; close it, or {elsewhere}"
+    if "readonly" in text or "unable to open" in text:
+        return f"cannot read and write {path} ({text}); check its permissions, or {elsewhere}"
+    return f"{path}: {text}; {elsewhere}"

@@ -1,0 +1,136 @@
+"""One row per dataset: where it comes from, what it holds, which network takes it. No torch, no numpy."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from asymbp_cli.errors import UsageError, nearest
+from asymbp_cli.spec import Spec
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to fetch: `name` under the data directory, mirrors in order, MD5 as published."""
+
+    name: str
+    urls: tuple[str, ...]
+    md5: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset known by name."""
+
+    key: str
+    title: str
+    paper_name: str | None  # its row in the paper's tables
+    network: str  # the paper's network for it
+    classes: int
+    train_count: int
+    test_count: int
+    source: str
+    licence: str
+    archives: tuple[Archive, ...] = ()
+    accepts: str = ""  # what may lie in the data directory
+    note: str = ""
+
+
+_MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
+
+
+def _mnist(name: str, md5: str, size: int) -> Archive:
+    return Archive(f"MNIST/raw/{name}.gz", tuple(f"{mirror}{name}.gz" for mirror in _MNIST_MIRRORS), md5, size)
+
+
+CATALOG: dict[str, Dataset] = {
+    "digits": Dataset(
+        key="digits",
+        title="Optical handwritten digits, 8x8 (Alpaydin and Kaynak 1998, UCI; embedded in scikit-learn)",
+        paper_name=None,
+        network="digits",
+        classes=10,
+        train_count=1437,
+        test_count=360,
+        source="scikit-learn's load_digits",
+        licence="see the UCI Machine Learning Repository, data set 80",
+        accepts="nothing: it comes with scikit-learn",
+        note="not a dataset of the paper; a fixed stratified split of ours",
+    ),
+    "mnist": Dataset(
+        key="mnist",
+        title="MNIST handwritten digits (LeCun, Cortes)",
+        paper_name="MNIST",
+        network="mnist",
+        classes=10,
+        train_count=60_000,
+        test_count=10_000,
+        source="http://yann.lecun.com/exdb/mnist/",
+        licence="CC BY-SA 3.0",
+        archives=(
+            _mnist("train-images-idx3-ubyte", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
+            _mnist("train-labels-idx1-ubyte", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
+            _mnist("t10k-images-idx3-ubyte", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
+            _mnist("t10k-labels-idx1-ubyte", "ec29112dd5afa0611ce80d1b7f02629c", 4_542),
+        ),
+        accepts="MNIST/raw/ with the four idx files, packed (.gz) or not, as torchvision keeps them",
+    ),
+    "cifar10": Dataset(
+        key="cifar10",
+        title="CIFAR-10 (Krizhevsky)",
+        paper_name="CIFAR",
+        network="cifar",
+        classes=10,
+        train_count=50_000,
+        test_count=10_000,
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        licence="none stated",
+        archives=(
+            Archive(
+                "cifar-10-python.tar.gz",
+                ("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
+                "c58f30108f718f92721af3b95e74349a",
+                170_498_071,
+            ),
+        ),
+        accepts="cifar-10-batches-py/ or cifar-10-python.tar.gz, as torchvision keeps them; or "
+        "cifar10-jpeg.tar.xz, a lossy copy as train/CLASS/*.jpg and test/CLASS/*.jpg",
+    ),
+}
+
+
+class FolderSource(Spec):
+    """Images of the user's own: a directory, or a .tar, .tar.gz, .tar.xz or .zip.
+
+    Either `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` that is split per class with `seed`: counts
+    where they are given, else `test_fraction` for testing.
+    """
+
+    folder: Annotated[str, Field(min_length=1)]
+    train_per_class: Annotated[int, Field(ge=1)] | None = None
+    test_per_class: Annotated[int, Field(ge=1)] | None = None
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    label: str | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "FolderSource":
+        counts = self.train_per_class is not None or self.test_per_class is not None
+        if counts and self.test_fraction is not None:
+            raise ValueError("test_fraction excludes train_per_class and test_per_class")
+        return self
+
+
+DatasetRef = str | FolderSource
+
+
+def find(name: str) -> Dataset:
+    """Return the dataset of that name (ours or the paper's); raises UsageError with the nearest one."""
+    by_name = {dataset.key: dataset for dataset in CATALOG.values()}
+    by_name |= {d.paper_name.lower(): d for d in CATALOG.values() if d.paper_name}
+    if name.lower() not in by_name:
+        raise UsageError(
+            f'"{name}" is not a dataset, nor a folder or archive.{nearest(name, CATALOG)} (asymbp ls datasets)'
+        )
+    return by_name[name.lower()]

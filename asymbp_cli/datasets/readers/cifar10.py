@@ -1,0 +1,87 @@
+"""CIFAR-10: the published pickles, packed or not, or a JPEG copy as a folder of images."""
+
+import hashlib
+import io
+import pickle
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource
+from asymbp_cli.datasets.readers import Located, Opened, arrays, folder
+from asymbp_cli.datasets.signature import signature
+from asymbp_cli.errors import DataError
+
+_FOLDER = "cifar-10-batches-py"
+_TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
+_COPY = "cifar10-jpeg.tar.xz"
+
+
+def locate(root: Path) -> Located | None:
+    """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
+    batches, archive, copy = root / _FOLDER, root / "cifar-10-python.tar.gz", root / _COPY
+    if all((batches / name).is_file() for name in (*_TRAIN, "test_batch")):
+        source = [signature(batches / name) for name in (*_TRAIN, "test_batch")]
+        return Located("cifar10", "CIFAR-10", "CIFAR", True, source, lambda: _open_directory(batches))
+    if archive.is_file():
+        source = [signature(archive)]
+        return Located("cifar10", "CIFAR-10", "CIFAR", True, source, lambda: _open_archive(archive))
+    if copy.is_file():
+        images = folder.locate(FolderSource(folder=str(copy)))
+        note = "a lossy JPEG copy of CIFAR-10, so its errors are not those of the original"
+        return Located("cifar10", "CIFAR-10 (JPEG copy)", "CIFAR", False, images.source, images.open, note)
+    return None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Admits only what the published batches hold: numpy arrays of bytes."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        allowed = {"_reconstruct", "ndarray", "dtype"}
+        if module.split(".")[0] == "numpy" and name in allowed:
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        raise pickle.UnpicklingError(f"{module}.{name} does not belong in a CIFAR-10 batch")
+
+
+def _batch(content: bytes, where: str) -> tuple[Any, Any]:
+    try:
+        found = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        pixels = np.asarray(found[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = np.asarray(found[b"labels"], np.int64)
+    except Exception as error:  # a damaged pickle can raise anything
+        raise DataError(f"{where} is damaged: {error}; delete it and use --download") from error
+    if len(pixels) != len(labels):
+        raise DataError(f"{where}: {len(pixels)} images, but {len(labels)} labels; delete it and use --download")
+    return pixels, labels
+
+
+_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def _join(parts: dict[str, tuple[Any, Any]]) -> Opened:
+    train = [parts[name] for name in _TRAIN]
+    pixels, labels = (np.concatenate([part[i] for part in train]) for i in range(2))
+    return arrays((pixels, labels), parts["test_batch"], _CLASSES)
+
+
+def _open_directory(batches: Path) -> Opened:
+    names = (*_TRAIN, "test_batch")
+    return _join({name: _batch((batches / name).read_bytes(), str(batches / name)) for name in names})
+
+
+def _open_archive(archive: Path) -> Opened:
+    published = CATALOG["cifar10"].archives[0].md5
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if digest != published:
+        raise DataError(f"{archive} is not the published file (MD5 differs); delete it and use --download")
+    parts = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name = Path(member.name).name
+            content = tar.extractfile(member) if name in (*_TRAIN, "test_batch") else None
+            if content:
+                parts[name] = _batch(content.read(), f"{archive}:{member.name}")
+    return _join(parts)

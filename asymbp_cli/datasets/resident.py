@@ -1,0 +1,126 @@
+"""A dataset on the device: bytes that stay, normalized batch by batch."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.splits import validation_indices
+from asymbp_cli.errors import DataError
+
+Preprocessing = Literal["mean-image", "mean-pixel", "none"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """x uint8 [N, H, W, C] and y int64 [N]."""
+
+    x: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class ResidentData:
+    """All splits on one device, and the training set's statistics, which broadcast against [H, W, C]."""
+
+    info: DataInfo
+    train: Split
+    test: Split
+    validation: Split | None
+    mean: Tensor
+    inverse_std: Tensor
+
+    def batch(self, split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return normalized float32 images [B, C, H, W] (channels_last) and labels [B]."""
+        x = split.x[index].float().sub_(self.mean).mul_(self.inverse_std)
+        return x.permute(0, 3, 1, 2), split.y[index]
+
+
+def load(
+    info: DataInfo,
+    *,
+    device: torch.device | str = "cpu",
+    preprocessing: Preprocessing = "mean-image",
+    validation_fraction: float = 0.0,
+    seed: int = 0,
+) -> ResidentData:
+    """Return the dataset on `device`; on the CPU the arrays are memory-mapped, shared between processes.
+
+    Raises DataError where the cache has gone or a class is too small to hold samples out.
+    """
+    try:
+        arrays = {name: np.load(info.path / f"{name}.npy", mmap_mode="c") for name in _NAMES}
+    except (OSError, ValueError) as error:
+        raise DataError(f"the decoded images in {info.path} are damaged ({error}); delete that folder") from error
+    chosen = np.arange(info.train_count)
+    validation = None
+    if validation_fraction:
+        try:
+            held_out = validation_indices(arrays["y_train"], validation_fraction, seed)
+        except ValueError as error:
+            raise DataError(f"{info.label}: {error}") from error
+        chosen = np.setdiff1d(chosen, held_out)
+        validation = _split(arrays["x_train"][held_out], arrays["y_train"][held_out], device)
+        arrays |= {name: arrays[name][chosen] for name in ("x_train", "y_train")}
+    mean, deviation = _statistics(info, arrays["x_train"], preprocessing, f"{validation_fraction}-{seed}")
+    return ResidentData(
+        info=info,
+        train=_split(arrays["x_train"], arrays["y_train"], device),
+        test=_split(arrays["x_test"], arrays["y_test"], device),
+        validation=validation,
+        mean=torch.from_numpy(mean).float().to(device),
+        inverse_std=torch.from_numpy(1 / deviation).float().to(device),
+    )
+
+
+_NAMES = ("x_train", "y_train", "x_test", "y_test")
+
+
+def _split(x: NDArray[Any], y: NDArray[Any], device: torch.device | str) -> Split:
+    return Split(torch.from_numpy(x).to(device), torch.from_numpy(np.array(y)).to(device))
+
+
+def _statistics(
+    info: DataInfo, x: NDArray[Any], preprocessing: Preprocessing, held_out: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (mean, deviation) of the training images, kept beside the arrays once computed."""
+    if preprocessing == "none":
+        return np.zeros(1), np.full(1, 255.0)
+    kept = info.path / f"statistics-{preprocessing}-{held_out}.npz"
+    try:
+        with np.load(kept) as found:
+            return found["mean"], found["deviation"]
+    except (OSError, ValueError, KeyError):
+        mean, deviation = statistics(x, preprocessing)
+    temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
+    _try_to_keep(temporary, kept, mean, deviation)
+    return mean, deviation
+
+
+def _try_to_keep(temporary: Path, kept: Path, mean: NDArray[Any], deviation: NDArray[Any]) -> None:
+    try:
+        np.savez(temporary, mean=mean, deviation=deviation)
+        os.replace(temporary, kept)
+    except OSError:  # only a saving of time
+        temporary.unlink(missing_ok=True)
+
+
+def statistics(x: NDArray[Any], preprocessing: Preprocessing) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of uint8 images [N, H, W, C], in float64 and bounded memory.
+
+    `mean-image`: the mean image [H, W, C] and the overall deviation from it [1]; `mean-pixel`: mean and deviation
+    per channel [C]. A deviation of 0 counts as 1.
+    """
+    chunks = [x[i : i + 1024] for i in range(0, len(x), 1024)]
+    axes = (0,) if preprocessing == "mean-image" else (0, 1, 2)
+    per = x.size / x[0].size if preprocessing == "mean-image" else x.size / x.shape[-1]
+    mean = sum(chunk.sum(axes, dtype=np.float64) for chunk in chunks) / per
+    squares: Any = sum(np.square(chunk - mean).sum(axes) for chunk in chunks) / per
+    deviation = np.sqrt(squares.mean(keepdims=True).reshape(1) if preprocessing == "mean-image" else squares)
+    return mean, np.where(deviation > 0, deviation, 1.0)

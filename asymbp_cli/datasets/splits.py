@@ -1,0 +1,55 @@
+"""Seeded splits, class by class. Each class draws from its own stream, so that adding one moves no other."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int64]
+
+
+def permutation(count: int, *key: object) -> NDArray[np.int64]:
+    """Return a shuffle of range(count) fixed by `key`."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little")).permutation(count)
+
+
+def apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """Return integers that add up to `total` in proportion to `weights` (largest remainder)."""
+    ideal = [total * weight / sum(weights) for weight in weights]
+    counts = [int(value) for value in ideal]
+    by_remainder = sorted(range(len(weights)), key=lambda i: counts[i] - ideal[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def digits_split(labels: Labels) -> tuple[Labels, Labels]:
+    """Return (train, test) indices of scikit-learn's digits: 1437 and 360, stratified, seed 0, ascending.
+
+    The set has no official split and names no writers, so that a split by writer is impossible.
+    """
+    counts = [int((labels == c).sum()) for c in range(10)]
+    test: list[Any] = []
+    for digit, wanted in enumerate(apportion(360, counts)):
+        members = np.flatnonzero(labels == digit)
+        test.append(members[permutation(len(members), 0, "digits", digit)[:wanted]])
+    chosen = np.sort(np.concatenate(test))
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
+
+
+def validation_indices(labels: Labels, fraction: float, seed: int) -> Labels:
+    """Return the ascending indices to hold out: `fraction` of each class, at least one, never all.
+
+    Raises ValueError where a class has only one sample.
+    """
+    held_out = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < 2:
+            raise ValueError(f"class {label} has {len(members)} training sample; holding out needs two")
+        wanted = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out.append(members[permutation(len(members), seed, "validation", label)[:wanted]])
+    return np.sort(np.concatenate(held_out))

@@ -1,0 +1,68 @@
+"""How much work runs are, and how long they will take."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.networks import Network
+from asymbp_cli.runs import Run
+
+_FORWARD = 1 / 3  # of a training step: forward, and the gradients of weights and inputs
+
+
+class StepKind(NamedTuple):
+    """What decides the time of a training step."""
+
+    network: Network
+    batch_norm: str
+    batch_size: int  # of the first epoch
+
+
+def step_kind(run: Run) -> StepKind:
+    """Return the kind of steps that a run makes."""
+    return StepKind(run.network, run.method.batch_norm, run.protocol.samples_per_batch(1))
+
+
+def representatives(runs: Iterable[Run]) -> dict[StepKind, Run]:
+    """Return one run of each kind of steps, to measure."""
+    return {step_kind(run): run for run in runs}
+
+
+def samples_per_epoch(run: Run, info: DataInfo) -> float:
+    """Return what an epoch costs, in training samples: evaluation and test statistics are forward passes."""
+    protocol = run.protocol
+    held_out = info.train_count * protocol.validation_fraction
+    evaluated = info.test_count + held_out
+    if run.method.batch_norm != "none":
+        evaluated += min(protocol.batch_norm_batches * protocol.samples_per_batch(1), info.train_count)
+    return info.train_count - held_out + _FORWARD * evaluated
+
+
+def total_work(runs: Mapping[str, Run], remaining: Mapping[str, int], infos: Mapping[str, DataInfo]) -> float:
+    """Return the floating-point operations of the epochs that remain.
+
+    `runs` and `remaining` (epochs) are by id of run, `infos` by fingerprint.
+    """
+    return sum(
+        remaining[run.id] * run.network.flop_per_sample() * samples_per_epoch(run, infos[run.dataset])
+        for run in runs.values()
+    )
+
+
+def estimate(
+    runs: Mapping[str, Run],
+    remaining: Mapping[str, int],
+    infos: Mapping[str, DataInfo],
+    seconds_per_step: Mapping[StepKind, float],
+    workers: int,
+) -> float:
+    """Return the seconds that the epochs that remain take on `workers`, no less than the longest run.
+
+    `seconds_per_step` is measured on one replica, with the batch size of its kind.
+    """
+    seconds = [0.0]
+    for run in runs.values():
+        kind = step_kind(run)
+        steps = samples_per_epoch(run, infos[run.dataset]) / kind.batch_size
+        seconds.append(remaining[run.id] * steps * seconds_per_step[kind])
+    return max(sum(seconds) / workers, *seconds)

@@ -1,0 +1,48 @@
+"""Trains in this process, one stack after the other."""
+
+import traceback
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import cast
+
+from asymbp_cli.errors import AsymbpError
+from asymbp_cli.events import Event, RunFinished
+from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
+from asymbp_cli.executors.job import train as train_with_engine
+
+
+class InlineExecutor:
+    """An `Executor` without any process of its own. A stack that fails is not tried again."""
+
+    def __init__(self, train: Train = train_with_engine) -> None:
+        self._train = train
+        self._waiting: deque[Job] = deque()
+        self._current: Iterator[Event] = iter(())
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._waiting.append(job)
+
+    def events(self) -> Iterator[Report]:
+        """Yield what happens until every job is done or has failed."""
+        while self._waiting:
+            job = self._waiting.popleft()
+            unfinished = [run.id for run in job.stack.runs]
+            yield started(job)
+            try:
+                self._current = self._train(job)
+                for event in self._current:
+                    if isinstance(event, RunFinished):
+                        unfinished.remove(event.run)
+                    yield event
+            except AsymbpError:
+                raise
+            except Exception as error:
+                text = traceback.format_exc()
+                yield StackFailed(job.stack.id, tuple(unfinished), short(error), text, retrying=False)
+
+    def cancel(self) -> None:
+        """Stop where the last event left the training."""
+        self._waiting.clear()
+        if isinstance(self._current, Generator):
+            cast("Generator[Event]", self._current).close()

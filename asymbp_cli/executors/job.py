@@ -1,0 +1,57 @@
+"""Trains one job with the engine. Torch is imported by the first call, in the process that trains."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.events import Event
+from asymbp_cli.executors import Job
+
+if TYPE_CHECKING:
+    from asymbp_cli.datasets.resident import Preprocessing, ResidentData
+
+
+def train(job: Job) -> Iterator[Event]:
+    """Train the job's stack; on the CPU with one thread, which fixes the bits of the results."""
+    from asymbp_cli.engine import train_stack
+
+    run = job.stack.runs[0]
+    fraction = run.protocol.validation_fraction
+    with _one_thread(job.device):
+        yield from train_stack(
+            job.stack,
+            _resident(job.info, job.device, run.protocol.preprocessing, fraction, run.seed if fraction else 0),
+            device=job.device,
+            checkpoints=job.checkpoints,
+            checkpoint_seconds=job.checkpoint_seconds,
+        )
+
+
+@lru_cache(maxsize=1)  # the next stack mostly wants the same data, and memory holds only so many
+def _resident(
+    info: DataInfo, device: str, preprocessing: "Preprocessing", validation_fraction: float, seed: int
+) -> "ResidentData":
+    from asymbp_cli.datasets.resident import load
+
+    return load(
+        info,
+        device=device,
+        preprocessing=preprocessing,
+        validation_fraction=validation_fraction,
+        seed=seed,
+    )
+
+
+@contextmanager
+def _one_thread(device: str) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

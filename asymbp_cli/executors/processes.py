@@ -1,0 +1,202 @@
+"""Trains in worker processes of one thread each, a stack at a time.
+
+Every worker has a pipe of its own: one that dies, however it dies, takes nothing of the others with it, and
+closes the pipe, which is how its death is noticed at once. Workers ignore Ctrl-C, which is the parent's to
+handle, and end with the parent, even when that is killed.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from asymbp_cli.errors import AsymbpError
+from asymbp_cli.events import RunFinished
+from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
+from asymbp_cli.executors.job import train as train_with_engine
+from asymbp_cli.resume import saved_epochs
+from asymbp_cli.runs import Run, Stack
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A worker is ready for another job."""
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A worker died, or its job raised what it should not."""
+
+    message: str
+    traceback: str | None
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: "Connection"
+    job: Job | None = None
+    unfinished: dict[str, Run] = field(default_factory=dict)
+
+    def end(self) -> None:
+        """End the process at once; its checkpoints are replaced atomically."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class ProcessExecutor:
+    """An `Executor` with up to `workers` processes, started when there is work for them.
+
+    A stack whose worker died or raised is tried once more by a fresh worker, from its last checkpoints.
+    """
+
+    def __init__(self, workers: int, train: Train = train_with_engine) -> None:
+        self._limit, self._train = workers, train
+        self._waiting: deque[Job] = deque()
+        self._workers: list[_Worker] = []
+        self._retried: set[str] = set()  # runs
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._waiting.append(job)
+
+    def events(self) -> Iterator[Report]:
+        """Yield what happens until every job is done or has failed."""
+        while True:
+            yield from self._hand_out()
+            busy = {worker.pipe: worker for worker in self._workers if worker.job}
+            if not busy:
+                return
+            for pipe in wait(list(busy)):
+                yield from self._receive(busy[pipe])  # type: ignore[index]
+
+    def cancel(self) -> None:
+        """End all workers at once."""
+        self._waiting.clear()
+        while self._workers:
+            self._workers.pop().end()
+
+    def _hand_out(self) -> Iterator[Report]:
+        while self._waiting:
+            worker = next((worker for worker in self._workers if not worker.job), None)
+            if worker is None:
+                if len(self._workers) == self._limit:
+                    return
+                worker = _start(self._train)
+                self._workers.append(worker)
+            worker.job = job = self._waiting.popleft()
+            worker.unfinished = {run.id: run for run in job.stack.runs}
+            yield started(job)
+            try:
+                worker.pipe.send(job)
+            except OSError:  # it is dead already
+                yield from self._lost(worker)
+
+    def _receive(self, worker: _Worker) -> Iterator[Report]:
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._lost(worker)
+            return
+        if isinstance(message, AsymbpError):
+            raise message
+        if isinstance(message, _Broken):
+            yield from self._lost(worker, message)
+        elif isinstance(message, _Done):
+            worker.job = None
+        else:
+            if isinstance(message, RunFinished):
+                del worker.unfinished[message.run]
+            yield message
+
+    def _lost(self, worker: _Worker, why: _Broken | None = None) -> Iterator[Report]:
+        """Report a worker that is of no more use, and queue what it left undone once more."""
+        self._workers.remove(worker)
+        worker.process.join(0 if why else 1)  # one that closed its pipe is about to end by itself
+        why = why or _Broken(_cause(worker.process.exitcode), None)
+        worker.end()
+        if not worker.job or not worker.unfinished:
+            return
+        retrying = self._retried.isdisjoint(worker.unfinished)
+        stack = worker.job.stack.id
+        yield StackFailed(stack, tuple(worker.unfinished), why.message, why.traceback, retrying)
+        if retrying:
+            self._retried |= set(worker.unfinished)
+            self._waiting.extendleft(_continued(worker.job, worker.unfinished))
+
+
+def _continued(job: Job, runs: dict[str, Run]) -> list[Job]:
+    """Return what remains of a job: one stack per epoch that its runs were last saved after."""
+    saved = saved_epochs(job.checkpoints, runs)
+    return [
+        replace(job, stack=Stack(tuple(run for run in runs.values() if saved[run.id] == epoch), epoch))
+        for epoch in sorted(set(saved.values()))
+    ]
+
+
+def _cause(code: int | None) -> str:
+    if code == -9:
+        return "the worker was killed (SIGKILL), perhaps because memory ran out"
+    if code is not None and code < 0:
+        return f"the worker crashed ({signal.Signals(-code).name})"
+    return f"the worker ended with exit code {code}"
+
+
+def _start(train: Train) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    pipe, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, train), name="asymbp worker", daemon=True)
+    with theirs, _interrupts_held_back():
+        process.start()
+    return _Worker(process, pipe)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Block SIGINT, which a process started meanwhile inherits: not even its start can be interrupted."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(pipe: "Connection", train: Train) -> None:
+    """Train job after job, until the parent closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # read when torch is imported
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
+        while True:
+            _train_one(pipe, pipe.recv(), train)
+
+
+def _train_one(pipe: "Connection", job: Job, train: Train) -> None:
+    try:
+        for event in train(job):
+            pipe.send(event)
+    except AsymbpError as error:
+        pipe.send(error)
+    except Exception as error:
+        pipe.send(_Broken(short(error), traceback.format_exc()))
+    else:
+        pipe.send(_Done())
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

@@ -1,0 +1,209 @@
+"""From recipes and tables to runs: grids of cells, the runs of each, and stacks of runs to train."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import Annotated
+
+from pydantic import Field
+
+from asymbp_cli.datasets.catalog import find
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.errors import NetworkError, UsageError
+from asymbp_cli.methods import Method
+from asymbp_cli.networks import NETWORKS, Network, find_network
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.recipe import Recipe
+from asymbp_cli.runs import Run, Stack
+from asymbp_cli.spec import Spec
+from asymbp_cli.tablespec import TableSpec, column_protocol
+
+
+class GridEntry(Spec):
+    """A method under a protocol: one source of runs for a column."""
+
+    method: Method
+    protocol: Protocol
+
+
+class GridColumn(Spec):
+    """A column; its cell is chosen among the runs of all its entries."""
+
+    header: str
+    entries: Annotated[tuple[GridEntry, ...], Field(strict=False, min_length=1)]
+
+
+class GridRow(Spec):
+    """A dataset with the network that takes it."""
+
+    label: str
+    key: str
+    paper_name: str | None
+    exact: bool
+    dataset: str  # fingerprint
+    network: Network  # resolved
+    note: str = ""
+
+
+class Grid(Spec):
+    """A table of cells, as planned; stored with its runs, so that it can be rendered again."""
+
+    key: str  # "table-2", or a recipe's name
+    title: str
+    columns: Annotated[tuple[GridColumn, ...], Field(strict=False)]
+    rows: Annotated[tuple[GridRow, ...], Field(strict=False)]
+    baseline: GridColumn | None = None  # colours compare with it; need not be a column
+    protocol_label: str
+    seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = (0,)
+
+    @property
+    def validation_fraction(self) -> float:
+        """The share of the training set that selects, 0 under the paper's rule."""
+        return self.columns[0].entries[0].protocol.validation_fraction
+
+    def runs(self, row: GridRow, column: GridColumn) -> tuple[Run, ...]:
+        """Return the runs of a cell: entries x seeds x rate multipliers."""
+        return tuple(
+            Run(
+                dataset=row.dataset,
+                network=row.network,
+                method=entry.method,
+                protocol=entry.protocol,
+                rate_multiplier=multiplier,
+                seed=seed,
+            )
+            for entry, seed in product(column.entries, self.seeds)
+            for multiplier in entry.protocol.rate_multipliers
+        )
+
+    def all_runs(self) -> dict[str, Run]:
+        """Return every run of the grid by id, the baseline's included."""
+        columns = [*self.columns, *([self.baseline] if self.baseline else [])]
+        cells = product(self.rows, columns)
+        return {run.id: run for row, column in cells for run in self.runs(row, column)}
+
+
+def input_shape(network: Network, where: str) -> tuple[int, int, int]:
+    """Return the (height, width, channels) that a dataset must be resized to for `network`.
+
+    Raises NetworkError where the network takes vectors, which no image dataset gives.
+    """
+    if len(network.input) != 3:
+        raise NetworkError(f"the network takes vectors of {network.input[0]}, but {where} holds images")
+    height, width, channels = network.input
+    if channels not in (1, 3):
+        raise NetworkError(f"the network takes {channels} channels; images have 1 or 3")
+    return height, width, channels
+
+
+def network_for(key: str) -> Network:
+    """Return the paper's network for a dataset; the large one for a folder of images."""
+    return NETWORKS["large"] if key == "folder" else find_network(find(key).network)
+
+
+def row(info: DataInfo, network: Network | None) -> GridRow:
+    """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes."""
+    chosen = (network or network_for(info.key)).resolve(len(info.classes))
+    notes = [info.note] if info.note else []
+    if info.paper_name and not info.exact:
+        notes.append(f"not the paper's own data; its {info.paper_name} row stands beside for orientation")
+    if network is not None and chosen != network_for(info.key).resolve(len(info.classes)):
+        notes.append(f"network {', '.join(chosen.layers)}")
+    comparable = info.paper_name if chosen == network_for(info.key).resolve(len(info.classes)) else None
+    return GridRow(
+        label=info.label,
+        key=info.key,
+        paper_name=comparable,
+        exact=info.exact,
+        dataset=info.fingerprint,
+        network=chosen,
+        note="; ".join(notes),
+    )
+
+
+def grid_of_recipe(recipe: Recipe, infos: Sequence[DataInfo]) -> Grid:
+    """Return the grid of a recipe: its methods as columns, its datasets as rows."""
+    columns = [
+        GridColumn(header=entry.label, entries=(GridEntry(method=entry.method, protocol=entry.protocol),))
+        for entry in recipe.methods
+    ]
+    baseline = next((column for column in columns if column.header == "SGD"), None)
+    return Grid(
+        key=recipe.name,
+        title=recipe.title or recipe.name,
+        columns=tuple(columns),
+        rows=tuple(row(info, recipe.network) for info in infos),
+        baseline=baseline,
+        protocol_label=recipe.protocol_label,
+        seeds=recipe.seeds,
+    )
+
+
+def grid_of_table(
+    table: TableSpec, protocol: Protocol, label: str, infos: Sequence[DataInfo], seeds: tuple[int, ...] = (0,)
+) -> Grid:
+    """Return the grid of one of the paper's tables, or of a user's, under `protocol`."""
+
+    def entries(runs: Iterable[tuple[Method, Mapping[str, object]]]) -> tuple[GridEntry, ...]:
+        return tuple(GridEntry(method=m, protocol=column_protocol(protocol, overlay)) for m, overlay in runs)
+
+    columns = tuple(
+        GridColumn(header=column.header, entries=entries((run.method, run.overlay) for run in column.runs))
+        for column in table.columns
+    )
+    return Grid(
+        key=f"table-{table.key}",
+        title=table.title,
+        columns=columns,
+        rows=tuple(row(info, None) for info in infos),
+        baseline=GridColumn(header=table.baseline, entries=entries([(table.baseline_method, {})])),
+        protocol_label=label,
+        seeds=seeds,
+    )
+
+
+def stacks(
+    runs: Iterable[Run],
+    saved_epochs: Mapping[str, int],
+    train_counts: Mapping[str, int],
+    *,
+    max_replicas: int,
+    workers: int,
+) -> list[Stack]:
+    """Return the stacks that train `runs`, those with the dearest runs first. The packing changes no result.
+
+    Runs of a stack share their `stack_key` and the epoch they continue from; equal schemes and update rules lie
+    side by side. A stack holds up to `max_replicas` runs, but no more than a worker's share of the work that
+    is left when it is taken, so that stacks shrink to single runs and all workers end together (guided
+    self-scheduling, Polychronopoulos and Kuck 1987). `train_counts` holds training samples by dataset.
+    """
+    groups: dict[tuple[str, int], list[Run]] = {}
+    for run in sorted(runs, key=_side_by_side):
+        groups.setdefault((run.stack_key, saved_epochs.get(run.id, 0)), []).append(run)
+    costs = {key: _cost(group[0], key[1], train_counts) for key, group in groups.items()}
+    left = sum(costs[key] * len(group) for key, group in groups.items())
+    found = []
+    for key in sorted(groups, key=lambda key: (-costs[key], groups[key][0].dataset, key)):
+        group = groups[key]
+        while group:
+            size = max(1, min(max_replicas, left // (workers * costs[key])))
+            found.append(Stack(tuple(group[:size]), key[1]))
+            left -= costs[key] * len(group[:size])
+            group = group[size:]
+    return found
+
+
+def _side_by_side(run: Run) -> tuple[str, str, float, str]:
+    return run.method.feedback.model_dump_json(), run.method.update, -run.rate_multiplier, run.id
+
+
+def _cost(run: Run, start_epoch: int, train_counts: Mapping[str, int]) -> int:
+    """Return the floating-point operations that remain of a run; at least 1. Exact, so that sums are too."""
+    epochs = run.protocol.epochs - start_epoch
+    return max(1, epochs * run.network.flop_per_sample() * train_counts[run.dataset])
+
+
+def check_distinct(labels: Sequence[str], what: str) -> None:
+    """Raise UsageError where two rows or columns would carry the same name."""
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f'two {what} are called "{label}"; give one of them another label')

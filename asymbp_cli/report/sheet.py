@@ -1,0 +1,58 @@
+"""The neutral form of a table: what every renderer (terminal, markdown, csv) prints, decided once."""
+
+from dataclasses import dataclass
+
+from asymbp_cli.tables import Cell, FilledGrid
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A title, a header, rows of cells (ours over the paper's), and notes below."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]  # (row label, cells)
+    notes: tuple[str, ...]
+    has_paper: bool
+
+
+def sheet(filled: FilledGrid) -> Sheet:
+    """Return a filled grid as a sheet."""
+    grid = filled.grid
+    rows = tuple((row.label, cells) for row, cells in zip(grid.rows, filled.cells, strict=True))
+    has_paper = any(cell.paper is not None for _, cells in rows for cell in cells)
+    return Sheet(grid.title, tuple(c.header for c in grid.columns), rows, notes(filled), has_paper)
+
+
+def number(cell: Cell) -> str:
+    """Return the cell's error with its marks: `*` diverged runs, `=` one class for everything, `~` unfinished."""
+    if cell.error_percent is None:
+        return "-"
+    marks = ("=" if cell.collapsed else "") + ("*" if cell.diverged else "") + ("" if cell.complete else "~")
+    return f"{cell.error_percent:.2f}{marks}"
+
+
+def notes(filled: FilledGrid) -> tuple[str, ...]:
+    """Return the footnotes that this table's cells need, and no others."""
+    grid, cells = filled.grid, [cell for row in filled.cells for cell in row]
+    rule = (
+        "Test error in percent where the validation error is lowest over all epochs of all runs of a cell"
+        if grid.validation_fraction
+        else "Test error in percent: the lowest over all epochs of all runs of a cell (the paper's rule, "
+        "which picks on the test set)"
+    )
+    found = [f"{rule}. Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."]
+    if grid.baseline:
+        found.append(
+            f"Yellow: worse than {grid.baseline.header} of its row by 3 points or more; blue: better by 3 or more."
+        )
+    if any(cell.collapsed for cell in cells):
+        found.append("`=` collapsed: the best epoch answers every test sample with one class.")
+    if diverged := [cell for cell in cells if cell.diverged]:
+        count, total = sum(c.diverged for c in diverged), sum(c.ended for c in cells)
+        found.append(f"`*` some runs diverged ({count} of {total} in this table) and count as the first class.")
+    if any(not cell.complete for cell in cells):
+        done, wanted = sum(c.ended for c in cells), sum(c.wanted for c in cells)
+        found.append(f"`~` or `-` unfinished: {done} of {wanted} runs are done; the same command goes on.")
+    found += [f"{row.label}: {row.note}" for row in grid.rows if row.note]
+    return tuple(found)

@@ -1,0 +1,141 @@
+"""Stands in for the engine: the same events and checkpoints, from hashes instead of training. No torch.
+
+Every epoch's numbers depend on all epochs before it, so a wrong resume shows. Module-level functions, which
+worker processes can import; faults are switched on through the environment.
+"""
+
+import hashlib
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from asymbp_cli.errors import DataError
+from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.executors import Job
+from asymbp_cli.runs import Run
+
+STATE_BYTES = 32
+
+
+def train(job: Job) -> Iterator[Event]:
+    """Train all runs of a job; `FAKE_EPOCH_SECONDS` is the time that an epoch takes."""
+    stack, directory = job.stack, job.checkpoints
+    _tell_pid(directory)
+    states = {run.id: _restore(directory, run, stack.start_epoch) for run in stack.runs}
+    epochs = stack.runs[0].protocol.epochs
+    saved = time.monotonic()
+    for epoch in range(stack.start_epoch + 1, epochs + 1):
+        yield Progress(stack.id, epoch, 1, 2)
+        time.sleep(float(os.environ.get("FAKE_EPOCH_SECONDS", "0")))
+        for run in stack.runs:
+            states[run.id] = hashlib.sha256(states[run.id] + str(epoch).encode()).digest()
+            if _diverges(run) and epoch == 2:
+                yield RunDiverged(run.id, epoch)
+            yield _epoch_ended(run, epoch, states[run.id])
+        if epoch < epochs and time.monotonic() - saved >= job.checkpoint_seconds:
+            for run in stack.runs:
+                _save(directory, run, epoch, states[run.id])
+            yield CheckpointSaved(tuple(run.id for run in stack.runs), epoch)
+            saved = time.monotonic()
+    for run in stack.runs:
+        yield RunFinished(run.id, "diverged" if _diverges(run) else "finished", epochs)
+
+
+def killed_once(job: Job) -> Iterator[Event]:
+    """Like `train`, but the first process that comes to epoch 3 of a stack is killed."""
+    for event in train(job):
+        yield event
+        if isinstance(event, CheckpointSaved) and event.epoch == 3 and _first_time(job):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_always(job: Job) -> Iterator[Event]:
+    """Like `train`, but stacks with the multiplier 100 kill their process after two epochs."""
+    for event in train(job):
+        yield event
+        if _unlucky(job) and isinstance(event, EpochEnded) and event.epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def breaks(job: Job) -> Iterator[Event]:
+    """Like `train`, but stacks with the multiplier 100 raise after an epoch."""
+    for event in train(job):
+        yield event
+        if _unlucky(job) and isinstance(event, EpochEnded):
+            raise RuntimeError("out of memory\nsecond line")
+
+
+def data_is_gone(job: Job) -> Iterator[Event]:
+    """Raise what a user can mend."""
+    raise DataError("the cache has gone; run the command again")
+    yield
+
+
+def asks_for_torch(job: Job) -> Iterator[Event]:
+    """Like `train`, in a process where torch has been imported; fails unless it has one thread."""
+    assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    yield from train(job)
+
+
+def _epoch_ended(run: Run, epoch: int, state: bytes) -> EpochEnded:
+    dead = _diverges(run) and epoch >= 2
+    return EpochEnded(
+        run=run.id,
+        epoch=epoch,
+        rate=run.protocol.rate(epoch) * run.rate_multiplier,
+        train_loss=math.nan if dead else state[0] / 256,
+        train_wrong=state[1],
+        train_seen=1437,
+        test_loss=math.nan if dead else state[2] / 256,
+        test_wrong=324 if dead else state[3],
+        test_seen=360,
+        validation_wrong=None,
+        validation_seen=None,
+        one_class=dead,
+        diverged=dead,
+        seconds=0.5,
+    )
+
+
+def _diverges(run: Run) -> bool:
+    return run.rate_multiplier == 1000
+
+
+def _unlucky(job: Job) -> bool:
+    return any(run.rate_multiplier == 100 for run in job.stack.runs)
+
+
+def _first_time(job: Job) -> bool:
+    try:
+        (job.checkpoints / f"killed-{job.stack.id}").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _tell_pid(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"pid-{os.getpid()}").touch()
+
+
+def _save(directory: Path, run: Run, epoch: int, state: bytes) -> None:
+    """Write a checkpoint as safetensors would."""
+    tensor = {"dtype": "U8", "shape": [STATE_BYTES], "data_offsets": [0, STATE_BYTES]}
+    header = json.dumps({"__metadata__": {"epoch": str(epoch)}, "state": tensor}).encode()
+    temporary = directory / f".{run.id}.safetensors.{os.getpid()}"
+    temporary.write_bytes(len(header).to_bytes(8, "little") + header + state)
+    os.replace(temporary, directory / f"{run.id}.safetensors")
+
+
+def _restore(directory: Path, run: Run, epoch: int) -> bytes:
+    if not epoch:
+        return hashlib.sha256(run.id.encode()).digest()
+    content = (directory / f"{run.id}.safetensors").read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert json.loads(content[8 : 8 + length])["__metadata__"]["epoch"] == str(epoch)
+    return content[-STATE_BYTES:]

@@ -1,0 +1,101 @@
+"""A small grid for tests, and a command that trains it in a process that a test can kill."""
+
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import fake_engine
+
+from asymbp_cli import study
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.executors import Train
+from asymbp_cli.methods import parse_method
+from asymbp_cli.networks import NETWORKS
+from asymbp_cli.plan import Grid, GridColumn, GridEntry, GridRow
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.store import Store
+
+INFO = DataInfo(
+    key="digits",
+    label="digits",
+    paper_name=None,
+    exact=True,
+    classes=tuple("0123456789"),
+    shape=(8, 8, 1),
+    train_count=1437,
+    test_count=360,
+    fingerprint="f" * 64,
+    directory="/nowhere",
+)
+INFOS = {INFO.fingerprint: INFO}
+NETWORK = NETWORKS["digits"].resolve(10)
+
+
+def column(name: str, protocol: Protocol) -> GridColumn:
+    """Return the column of a method under its own name."""
+    return GridColumn(header=name, entries=(GridEntry(method=parse_method(name), protocol=protocol),))
+
+
+def row(fingerprint: str = INFO.fingerprint, label: str = "digits") -> GridRow:
+    """Return a row of the digits network."""
+    return GridRow(label=label, key="digits", paper_name=None, exact=True, dataset=fingerprint, network=NETWORK)
+
+
+def grid(
+    *methods: str,
+    epochs: int = 4,
+    multipliers: Iterable[float] = (10.0, 1.0),
+    rows: tuple[GridRow, ...] = (),
+    key: str = "table-2",
+) -> Grid:
+    """Return a grid of `methods` (SGD and uSF+BN by default) on digits."""
+    protocol = Protocol(epochs=epochs, rate_multipliers=tuple(multipliers))
+    return Grid(
+        key=key,
+        title="A small table",
+        columns=tuple(column(name, protocol) for name in methods or ("SGD", "uSF+BN")),
+        rows=rows or (row(),),
+        baseline=column("SGD", protocol),
+        protocol_label="paper with fewer epochs",
+    )
+
+
+def train(directory: Path, *grids: Grid, train: Train = fake_engine.train, **options: object) -> study.Outcome:
+    """Train `grids` into `directory` with the fake engine."""
+    with Store.open(directory) as store:
+        return study.run(grids, INFOS, store, train=train, **options)  # type: ignore[arg-type]
+
+
+def numbers(directory: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return what must not depend on interruptions: counts and losses of every epoch, by run."""
+    with Store.open(directory, create=False) as store:
+        epochs = store.epochs(summary.id for summary in store.runs())
+    return {
+        run: [
+            (e.epoch, e.rate, str(e.train_loss), e.train_wrong, e.train_seen)
+            + (str(e.test_loss), e.test_wrong, e.test_seen, e.one_class, e.diverged)
+            for e in events
+        ]
+        for run, events in epochs.items()
+    }
+
+
+def wait_for(condition: object, seconds: float = 30) -> None:
+    """Wait until `condition()` holds; fails after `seconds`."""
+    last = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < last, "waited in vain"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs (one that has ended but was not reaped does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":  # small_study.py DIRECTORY WORKERS EPOCHS
+    train(Path(sys.argv[1]), grid(epochs=int(sys.argv[3])), workers=int(sys.argv[2]), checkpoint_seconds=0.0)

@@ -1,0 +1,59 @@
+"""Which epoch a checkpoint holds, without torch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from asymbp_cli import resume
+
+RUN = "0123456789abcdef"
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A directory with a checkpoint of epoch 7, written by the safetensors library."""
+    tensors = {"weights": np.arange(100, dtype=np.float32), "state": np.zeros(100, np.float32)}
+    save_file(tensors, resume.checkpoint_path(tmp_path, RUN), metadata={"epoch": "7", "diverged": "0"})
+    return tmp_path
+
+
+def test_the_epoch_is_read_from_the_header(saved: Path) -> None:
+    assert resume.saved_epochs(saved, [RUN, "other"]) == {RUN: 7, "other": 0}
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 40, 300, -1])
+def test_a_file_cut_short_does_not_count(saved: Path, keep: int) -> None:
+    path = resume.checkpoint_path(saved, RUN)
+    path.write_bytes(path.read_bytes()[:keep])
+    assert resume.saved_epoch(saved, RUN) == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff" * 64,
+        (2).to_bytes(8, "little") + b"{}",
+        (4).to_bytes(8, "little") + b"null",
+        (33).to_bytes(8, "little") + b'{"__metadata__": {"epoch": "-1"}}',
+        (34).to_bytes(8, "little") + b'{"__metadata__": {"epoch": "two"}}',
+    ],
+)
+def test_other_contents_do_not_count(tmp_path: Path, content: bytes) -> None:
+    resume.checkpoint_path(tmp_path, RUN).write_bytes(content)
+    assert resume.saved_epoch(tmp_path, RUN) == 0
+
+
+def test_a_file_that_grew_does_not_count(saved: Path) -> None:
+    with open(resume.checkpoint_path(saved, RUN), "ab") as file:
+        file.write(b"x")
+    assert resume.saved_epoch(saved, RUN) == 0
+
+
+def test_sweep_deletes_half_written_files_only(saved: Path) -> None:
+    (saved / f".{RUN}.safetensors.123").touch()
+    resume.sweep(saved)
+    assert [path.name for path in saved.iterdir()] == [f"{RUN}.safetensors"]
+    resume.discard(saved, [RUN, "other"])
+    assert not list(saved.iterdir())
