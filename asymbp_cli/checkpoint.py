@@ -69,4 +69,4 @@ def read(directory: Path, run_id: str) -> Checkpoint:
                 diverged=metadata["diverged"] == "1",
             )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise StoreError(f"the checkpoint {source} is damaged: {error}. Delete it to train the run anew") from error
+        raise StoreError(f"the checkpoint {source} is damaged: {error}. Delete it to train anew") from error

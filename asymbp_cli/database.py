@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
@@ -22,7 +22,8 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with explained(path):
         if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-            address, uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1", True
+            complete = not path.with_name(f"{path.name}-wal").exists()  # nobody is writing it
+            address, uri = f"{path.resolve().as_uri()}?mode=ro&immutable={int(complete)}", True
         else:
             address, uri = str(path), False
         connection = sqlite3.connect(
@@ -46,9 +47,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
     connection.execute("PRAGMA foreign_keys = ON")
     if read_only:
         return
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode == "wal":
-        connection.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; one fsync less per commit
+    with suppress(sqlite3.OperationalError):  # a filesystem without shared memory
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode == "wal":
+            connection.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; no fsync per commit
     migrate(connection)
 
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli import checkpoint
+from asymbp_cli.allocator import keep_memory
 from asymbp_cli.bank import Bank
 from asymbp_cli.checkpoint import Checkpoint
 from asymbp_cli.datasets.resident import ResidentData, Split
@@ -59,6 +60,8 @@ def train_stack(
 def open_device(name: str) -> torch.device:
     """Return the device; on CUDA, matrix products use tf32 ("standard" precision).
 
+    On the CPU, freed memory is kept.
+
     Raises DeviceError where this machine has no such device.
     """
     try:
@@ -68,6 +71,8 @@ def open_device(name: str) -> torch.device:
         have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         have += ["mps"] if torch.backends.mps.is_available() else []
         raise DeviceError(f'there is no device "{name}" here; use --device {" or ".join(have)}') from error
+    if device.type == "cpu":
+        keep_memory()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True

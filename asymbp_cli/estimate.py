@@ -38,31 +38,27 @@ def samples_per_epoch(run: Run, info: DataInfo) -> float:
     return info.train_count - held_out + _FORWARD * evaluated
 
 
-def total_work(runs: Mapping[str, Run], remaining: Mapping[str, int], infos: Mapping[str, DataInfo]) -> float:
-    """Return the floating-point operations of the epochs that remain.
-
-    `runs` and `remaining` (epochs) are by id of run, `infos` by fingerprint.
-    """
+def total_work(remaining: Mapping[Run, int], infos: Mapping[str, DataInfo]) -> float:
+    """Return the floating-point operations of runs that still have so many epochs; `infos` by fingerprint."""
     return sum(
-        remaining[run.id] * run.network.flop_per_sample() * samples_per_epoch(run, infos[run.dataset])
-        for run in runs.values()
+        epochs * run.network.flop_per_sample() * samples_per_epoch(run, infos[run.dataset])
+        for run, epochs in remaining.items()
     )
 
 
 def estimate(
-    runs: Mapping[str, Run],
-    remaining: Mapping[str, int],
+    remaining: Mapping[Run, int],
     infos: Mapping[str, DataInfo],
     seconds_per_step: Mapping[StepKind, float],
     workers: int,
 ) -> float:
-    """Return the seconds that the epochs that remain take on `workers`, no less than the longest run.
+    """Return the seconds that runs with so many epochs left take on `workers`, no less than the longest run.
 
-    `seconds_per_step` is measured on one replica, with the batch size of its kind.
+    `seconds_per_step` is measured on one replica, with the batch size of its kind; `infos` is by fingerprint.
     """
     seconds = [0.0]
-    for run in runs.values():
+    for run, epochs in remaining.items():
         kind = step_kind(run)
         steps = samples_per_epoch(run, infos[run.dataset]) / kind.batch_size
-        seconds.append(remaining[run.id] * steps * seconds_per_step[kind])
+        seconds.append(epochs * steps * seconds_per_step[kind])
     return max(sum(seconds) / workers, *seconds)

@@ -20,7 +20,8 @@ def _first(connection: sqlite3.Connection) -> None:
             created REAL NOT NULL, updated REAL NOT NULL)""",
         """CREATE TABLE attempts (
             run TEXT NOT NULL REFERENCES runs (id), started REAL NOT NULL, ended REAL,
-            start_epoch INTEGER NOT NULL, host TEXT NOT NULL, device TEXT NOT NULL, software TEXT NOT NULL, git TEXT,
+            start_epoch INTEGER NOT NULL,
+            host TEXT NOT NULL, device TEXT NOT NULL, software TEXT NOT NULL, git TEXT,
             outcome TEXT CHECK (outcome IN ('finished', 'failed', 'interrupted')),
             message TEXT, traceback TEXT,
             PRIMARY KEY (run, started)) WITHOUT ROWID""",

@@ -1,5 +1,6 @@
 """From recipes and tables to runs: grids of cells, the runs of each, and stacks of runs to train."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Annotated
@@ -159,6 +160,18 @@ def grid_of_table(
         protocol_label=label,
         seeds=seeds,
     )
+
+
+def grid_id(grid: Grid) -> str:
+    """Return what two askings for the same table share: everything but its datasets."""
+    content = grid.model_dump_json(exclude={"rows", "title"})
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def joined(old: Grid, new: Grid) -> Grid:
+    """Return `new` with the rows of both, old ones first; a row asked for again is taken from `new`."""
+    rows = {(row.dataset, row.network): row for row in (*old.rows, *new.rows)}
+    return new.model_copy(update={"rows": tuple(rows.values())})
 
 
 def stacks(

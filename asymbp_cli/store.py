@@ -4,7 +4,6 @@ What happens in a training is noted in a journal in memory that goes to disk onc
 fast epochs cost nothing, a process that is killed loses that second, and the database stays whole.
 """
 
-import hashlib
 import json
 import threading
 import time
@@ -19,7 +18,7 @@ from asymbp_cli.database import connect, explained
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
-from asymbp_cli.plan import Grid
+from asymbp_cli.plan import Grid, grid_id, joined
 from asymbp_cli.provenance import Provenance
 from asymbp_cli.runs import Run
 from asymbp_cli.stored_runs import (
@@ -27,6 +26,7 @@ from asymbp_cli.stored_runs import (
     EPOCH_COLUMNS,
     FAILURES,
     SUMMARIES,
+    Attempt,
     RunDetail,
     RunSummary,
     attempt,
@@ -110,8 +110,8 @@ class Store:
                 over.set()
                 flusher.join()
                 self._close_attempts()
-                self.flush()
                 self._writing = False
+                self.flush()
 
     def save_dataset(self, info: DataInfo) -> None:
         """Remember a dataset; its runs refer to it by fingerprint."""
@@ -123,10 +123,10 @@ class Store:
 
         Where a stored grid differs in its datasets only, the rows join it: one table grows.
         """
-        identity, now = _grid_id(grid), time.time()
+        identity, now = grid_id(grid), time.time()
         commands, created = [command], now
         for spec, before, since in self._read("SELECT spec, command, created FROM grids WHERE id = ?", identity):
-            grid = _joined(Grid.model_validate_json(spec), grid)
+            grid = joined(Grid.model_validate_json(spec), grid)
             commands, created = [*before.splitlines(), command], since
         text = "\n".join(dict.fromkeys(filter(None, commands)))
         values = (identity, grid.key, grid.model_dump_json(), text, created, now)
@@ -223,7 +223,7 @@ class Store:
 
     def commands(self, grid: Grid) -> tuple[str, ...]:
         """Return the commands that asked for `grid`, oldest first."""
-        rows = self._read("SELECT command FROM grids WHERE id = ?", _grid_id(grid))
+        rows = self._read("SELECT command FROM grids WHERE id = ?", grid_id(grid))
         return tuple(line for (text,) in rows for line in text.splitlines())
 
     def datasets(self) -> dict[str, DataInfo]:
@@ -265,6 +265,12 @@ class Store:
         rows = self._read(sql, json.dumps(list(found)))
         return found | {run_id: last for run_id, last, count in rows if last == count}
 
+    def attempts(self, run_ids: Iterable[str]) -> list[Attempt]:
+        """Return all attempts at the runs asked for, oldest first."""
+        sql = f"""SELECT {", ".join(ATTEMPT_COLUMNS)} FROM attempts
+            WHERE run IN (SELECT value FROM json_each(?)) ORDER BY started, run"""
+        return [attempt(row) for row in self._read(sql, json.dumps(list(run_ids)))]
+
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id begins with `prefix`, the latest first."""
         return [summary(row) for row in self._read(SUMMARIES, prefix)]
@@ -277,11 +283,10 @@ class Store:
             raise UsageError(f'{which} with "{prefix}"; asymbp ls runs shows their ids')
         run_id = found[0].id
         ((spec,),) = self._read("SELECT spec FROM runs WHERE id = ?", run_id)
-        sql = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts WHERE run = ? ORDER BY started"
         return RunDetail(
             summary=found[0],
             run=Run.model_validate_json(spec),
-            attempts=tuple(attempt(row) for row in self._read(sql, run_id)),
+            attempts=tuple(self.attempts([run_id])),
             epochs=tuple(self.epochs([run_id])[run_id]),
         )
 
@@ -289,15 +294,3 @@ class Store:
         with self._lock, explained(self._path):
             self.flush()
             return self._connection.execute(sql, values).fetchall()
-
-
-def _grid_id(grid: Grid) -> str:
-    """Return what two askings for the same table share: everything but its datasets."""
-    content = grid.model_dump_json(exclude={"rows", "title"})
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def _joined(old: Grid, new: Grid) -> Grid:
-    """Return `new` with the rows of both, old ones first; a row asked for again is taken from `new`."""
-    rows = {(row.dataset, row.network): row for row in (*old.rows, *new.rows)}
-    return new.model_copy(update={"rows": tuple(rows.values())})

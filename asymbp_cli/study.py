@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from asymbp_cli import plan, resume
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.events import CheckpointSaved, RunFinished
-from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
+from asymbp_cli.events import RunFinished
+from asymbp_cli.executors import CheckpointDue, Executor, Job, Report, StackFailed, StackStarted, Train
 from asymbp_cli.executors.inline import InlineExecutor
+from asymbp_cli.executors.job import gpu_name
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.plan import Grid
@@ -55,8 +56,8 @@ def outstanding(grids: Sequence[Grid], store: Store | None) -> Work:
 def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
     """Return the epoch of each run's checkpoint, or 0.
 
-    A checkpoint that is ahead of the store does not count: a kill has lost the last second of events, and going
-    on from there would leave a gap.
+    A checkpoint that is ahead of the store (a database restored from a copy, say) does not count: going on
+    from there would leave a gap.
     """
     saved, stored = resume.saved_epochs(store.checkpoints, runs), store.epochs_stored(runs)
     return {
@@ -76,7 +77,6 @@ def run(
     command: str = "",
     max_replicas: int | None = None,
     checkpoint_seconds: float = 60.0,
-    device_name: str | None = None,
     train: Train = train_with_engine,
 ) -> Outcome:
     """Train every run of `grids` that the store has not, and store what happens; `infos` by fingerprint.
@@ -103,7 +103,7 @@ def run(
         for stack in stacks:
             info = infos[stack.runs[0].dataset]
             executor.submit(Job(stack, info, device, store.checkpoints, checkpoint_seconds))
-        return _follow(executor, work, store, collect(device, device_name), on_event)
+        return _follow(executor, work, store, collect(device, gpu_name(device)), on_event)
 
 
 def _tidy(work: Work, store: Store) -> None:
@@ -127,13 +127,14 @@ def _follow(
                 store.fail(report.runs, report.message, report.traceback)
                 if not report.retrying:
                     failed |= dict.fromkeys(report.runs, report.message)
+            elif isinstance(report, CheckpointDue):
+                store.flush()
             else:
                 store.record(report)
-                if isinstance(report, CheckpointSaved | RunFinished):
-                    store.flush()  # before anything relies on it
-                if isinstance(report, RunFinished):
-                    resume.discard(store.checkpoints, [report.run])
-                    finished.append(report.run)
+            if isinstance(report, RunFinished):
+                store.flush()  # only then is its checkpoint of no more use
+                resume.discard(store.checkpoints, [report.run])
+                finished.append(report.run)
             on_event(report)
     finally:
         executor.cancel()

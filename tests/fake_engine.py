@@ -49,7 +49,20 @@ def killed_once(job: Job) -> Iterator[Event]:
     """Like `train`, but the first process that comes to epoch 3 of a stack is killed."""
     for event in train(job):
         yield event
-        if isinstance(event, CheckpointSaved) and event.epoch == 3 and _first_time(job):
+        if isinstance(event, CheckpointSaved) and event.epoch == 3 and _first_time(job.checkpoints, job.stack.id):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_while_saving(job: Job) -> Iterator[Event]:
+    """Like `train`, but the first process is killed when the last run's checkpoint of epoch 3 is still to come."""
+    last = job.checkpoints / f"{job.stack.runs[-1].id}.safetensors"
+    before = b""
+    for event in train(job):
+        yield event
+        if isinstance(event, CheckpointSaved) and event.epoch == 2:
+            before = last.read_bytes()
+        if isinstance(event, CheckpointSaved) and event.epoch == 3 and _first_time(job.checkpoints, "saving"):
+            last.write_bytes(before)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -75,8 +88,21 @@ def data_is_gone(job: Job) -> Iterator[Event]:
     yield
 
 
-def asks_for_torch(job: Job) -> Iterator[Event]:
-    """Like `train`, in a process where torch has been imported; fails unless it has one thread."""
+def crashes(job: Job) -> Iterator[Event]:
+    """Die as a bug in a library would have it."""
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    yield from train(job)
+
+
+def exits(job: Job) -> Iterator[Event]:
+    """End the process without a word."""
+    os._exit(3)
+    yield from train(job)
+
+
+def one_thread(job: Job) -> Iterator[Event]:
+    """Like `train`; fails where the process is not set up as a worker of one thread."""
     assert os.environ["OMP_NUM_THREADS"] == os.environ["MKL_NUM_THREADS"] == "1"
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     yield from train(job)
@@ -110,9 +136,9 @@ def _unlucky(job: Job) -> bool:
     return any(run.rate_multiplier == 100 for run in job.stack.runs)
 
 
-def _first_time(job: Job) -> bool:
+def _first_time(directory: Path, what: str) -> bool:
     try:
-        (job.checkpoints / f"killed-{job.stack.id}").touch(exist_ok=False)
+        (directory / f"killed-{what}").touch(exist_ok=False)
     except FileExistsError:
         return False
     return True

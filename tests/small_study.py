@@ -2,14 +2,17 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import fake_engine
 
 from asymbp_cli import study
 from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.executors import Train
+from asymbp_cli.executors.job import train as real_train
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS
 from asymbp_cli.plan import Grid, GridColumn, GridEntry, GridRow
@@ -29,6 +32,7 @@ INFO = DataInfo(
     directory="/nowhere",
 )
 INFOS = {INFO.fingerprint: INFO}
+REAL_EPOCHS = 8
 NETWORK = NETWORKS["digits"].resolve(10)
 
 
@@ -61,30 +65,36 @@ def grid(
     )
 
 
-def train(directory: Path, *grids: Grid, train: Train = fake_engine.train, **options: object) -> study.Outcome:
-    """Train `grids` into `directory` with the fake engine."""
+def train(
+    directory: Path,
+    *grids: Grid,
+    infos: Mapping[str, DataInfo] = INFOS,
+    train: Train = fake_engine.train,
+    **options: object,
+) -> study.Outcome:
+    """Train `grids` into `directory`, with the fake engine unless another one is given."""
     with Store.open(directory) as store:
-        return study.run(grids, INFOS, store, train=train, **options)  # type: ignore[arg-type]
+        return study.run(grids, infos, store, train=train, **options)  # type: ignore[arg-type]
 
 
-def numbers(directory: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Return what must not depend on interruptions: counts and losses of every epoch, by run."""
+def train_digits(directory: Path, cache: Path, **options: object) -> study.Outcome:
+    """Train a grid on the real digits with the real engine."""
+    info = prepare("digits", (8, 8, 1), cache_dir=cache)
+    wanted = grid("BM", "uSF+BN", epochs=REAL_EPOCHS, rows=(row(info.fingerprint),))
+    return train(directory, wanted, infos={info.fingerprint: info}, train=real_train, **options)
+
+
+def numbers(directory: Path) -> dict[str, list[str]]:
+    """Return what must not depend on interruptions, by run: every epoch but its duration, exact to the bit."""
     with Store.open(directory, create=False) as store:
         epochs = store.epochs(summary.id for summary in store.runs())
-    return {
-        run: [
-            (e.epoch, e.rate, str(e.train_loss), e.train_wrong, e.train_seen)
-            + (str(e.test_loss), e.test_wrong, e.test_seen, e.one_class, e.diverged)
-            for e in events
-        ]
-        for run, events in epochs.items()
-    }
+    return {run: [repr(replace(event, seconds=0.0)) for event in events] for run, events in epochs.items()}
 
 
-def wait_for(condition: object, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until `condition()` holds; fails after `seconds`."""
     last = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < last, "waited in vain"
         time.sleep(0.02)
 
@@ -97,5 +107,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-if __name__ == "__main__":  # small_study.py DIRECTORY WORKERS EPOCHS
-    train(Path(sys.argv[1]), grid(epochs=int(sys.argv[3])), workers=int(sys.argv[2]), checkpoint_seconds=0.0)
+if __name__ == "__main__":  # small_study.py DIRECTORY WORKERS [CACHE]
+    where, number = Path(sys.argv[1]), int(sys.argv[2])
+    if sys.argv[3:]:
+        train_digits(where, Path(sys.argv[3]), workers=number, checkpoint_seconds=0.0)
+    else:
+        train(where, grid(epochs=20), workers=number, checkpoint_seconds=0.0)

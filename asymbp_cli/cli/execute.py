@@ -56,7 +56,7 @@ def datasets(
     """Return every dataset at its network's input size, decoding what is not decoded yet."""
     infos = []
     for ref in refs:
-        chosen = network or network_for("folder" if not isinstance(ref, str) or _is_path(ref) else ref)
+        chosen = network or network_for(ref if isinstance(ref, str) else "folder")
         infos.append(
             prepare(
                 ref,
@@ -70,10 +70,6 @@ def datasets(
         )
     check_distinct([info.label for info in infos], "datasets")
     return infos
-
-
-def _is_path(ref: str) -> bool:
-    return "/" in ref or Path(ref).exists()
 
 
 def _report(what: str, done: int, total: int) -> None:

@@ -43,6 +43,7 @@ def command(
     """
     from asymbp_cli.cli.execute import Options, datasets, execute
     from asymbp_cli.cli.networks_table import networks_table
+    from asymbp_cli.datasets.catalog import dataset_ref
     from asymbp_cli.errors import UsageError
     from asymbp_cli.plan import grid_of_table
     from asymbp_cli.recipe import load_protocol
@@ -61,6 +62,6 @@ def command(
         )
     training, label = load_protocol(protocol or "demo", overrides)
     settings = Options(**chosen)
-    infos = datasets(list(dict.fromkeys(names)), None, training, settings)
+    infos = datasets([dataset_ref(name) for name in dict.fromkeys(names)], None, training, settings)
     grids = [grid_of_table(spec, training, label, infos, seeds or (0,)) for spec in tables]
     return execute(grids, infos, settings)

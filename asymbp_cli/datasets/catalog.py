@@ -1,6 +1,8 @@
 """One row per dataset: where it comes from, what it holds, which network takes it. No torch, no numpy."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -32,6 +34,7 @@ class Dataset:
     test_count: int
     source: str
     licence: str
+    citation: str
     archives: tuple[Archive, ...] = ()
     accepts: str = ""  # what may lie in the data directory
     note: str = ""
@@ -55,6 +58,7 @@ CATALOG: dict[str, Dataset] = {
         test_count=360,
         source="scikit-learn's load_digits",
         licence="see the UCI Machine Learning Repository, data set 80",
+        citation="Alpaydin, Kaynak (1998): Optical Recognition of Handwritten Digits, UCI ML Repository",
         accepts="nothing: it comes with scikit-learn",
         note="not a dataset of the paper; a fixed stratified split of ours",
     ),
@@ -68,6 +72,7 @@ CATALOG: dict[str, Dataset] = {
         test_count=10_000,
         source="http://yann.lecun.com/exdb/mnist/",
         licence="CC BY-SA 3.0",
+        citation="LeCun, Bottou, Bengio, Haffner (1998): Gradient-based learning applied to document recognition",
         archives=(
             _mnist("train-images-idx3-ubyte", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
             _mnist("train-labels-idx1-ubyte", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
@@ -86,6 +91,7 @@ CATALOG: dict[str, Dataset] = {
         test_count=10_000,
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         licence="none stated",
+        citation="Krizhevsky (2009): Learning multiple layers of features from tiny images",
         archives=(
             Archive(
                 "cifar-10-python.tar.gz",
@@ -125,12 +131,47 @@ class FolderSource(Spec):
 DatasetRef = str | FolderSource
 
 
+def folder_source(name: str) -> FolderSource | None:
+    """Return the folder or archive that `name` means, or None where it names a dataset of the catalog.
+
+    `folder:PATH` always means a path; else the catalog goes first, so that a directory called `mnist` does not
+    hide MNIST (`./mnist` means the directory).
+    """
+    if name.startswith("folder:"):
+        if name == "folder:":
+            raise UsageError("folder: needs a path behind it, as in folder:photos/flowers.tar")
+        return FolderSource(folder=name.removeprefix("folder:"))
+    if name.lower() in _by_name() or not name:
+        return None
+    is_path = "/" in name or os.sep in name or Path(name).exists()
+    return FolderSource(folder=name) if is_path else None
+
+
+def _by_name() -> dict[str, Dataset]:
+    """Return the catalog by our names and the paper's, in lower case."""
+    named = {dataset.paper_name.lower(): dataset for dataset in CATALOG.values() if dataset.paper_name}
+    return named | CATALOG
+
+
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip")
+
+
+def dataset_ref(text: str) -> DatasetRef:
+    """Return the dataset that `text` names: one of the catalog, else a folder or archive of images.
+
+    Raises UsageError where it is neither a known name nor looks like a path.
+    """
+    known = {name.lower() for d in CATALOG.values() for name in (d.key, d.paper_name or d.key)}
+    if text.lower() not in known and ("/" in text or text.endswith(_ARCHIVES) or Path(text).exists()):
+        return FolderSource(folder=text)
+    return find(text).key
+
+
 def find(name: str) -> Dataset:
     """Return the dataset of that name (ours or the paper's); raises UsageError with the nearest one."""
-    by_name = {dataset.key: dataset for dataset in CATALOG.values()}
-    by_name |= {d.paper_name.lower(): d for d in CATALOG.values() if d.paper_name}
+    by_name = _by_name()
     if name.lower() not in by_name:
         raise UsageError(
-            f'"{name}" is not a dataset, nor a folder or archive.{nearest(name, CATALOG)} (asymbp ls datasets)'
+            f'"{name}" is not a dataset, nor a folder or archive.{nearest(name, by_name)} (asymbp ls datasets)'
         )
     return by_name[name.lower()]

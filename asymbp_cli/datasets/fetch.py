@@ -1,33 +1,36 @@
 """Downloads: mirrors in order, broken ones resumed, checked before they are put in place, one at a time."""
 
-import fcntl
 import hashlib
 import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import Archive
+from asymbp_cli.datasets.lock import alone
 from asymbp_cli.errors import DataError
 
+#: (what is done, bytes so far, of how many)
 Report = Callable[[str, int, int], None]
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # bytes
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 3  # per mirror; each goes on where the last one broke off
+_NETWORK = (OSError, http.client.HTTPException, ValueError)  # ValueError: an address that is none
+_RANGE_NOT_SATISFIABLE = 416
 
 
 def fetch(archive: Archive, root: Path, report: Report | None = None) -> Path:
     """Return the archive's path under `root`, downloading it where it is not there yet.
 
-    A file appears under its name only when its MD5 is right. Raises DataError with what each mirror answered.
+    A file appears under its name only when its size and MD5 are right. Raises DataError with what each mirror
+    answered, or with why the file cannot be written.
     """
     target = root / archive.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
+        with alone(target.parent / ".fetch.lock"):
             if not target.exists():
                 _from_mirrors(archive, target, report)
     except OSError as error:
@@ -53,53 +56,64 @@ def _from_mirrors(archive: Archive, target: Path, report: Report | None) -> None
 
 def _from(url: str, archive: Archive, part: Path, report: Report | None) -> str | None:
     """Download into `part`, going on where it ends; return what went wrong, or None."""
-    problem = ""
+    problem: str | None = None
     for _ in range(_ATTEMPTS):
         try:
-            _receive(url, archive, part, report)
-        except (urllib.error.HTTPError, ValueError) as error:
-            part.unlink(missing_ok=True)  # also after "416 range not satisfiable"
-            problem = str(error)
-            continue
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-            problem = str(getattr(error, "reason", error)) or type(error).__name__
-            continue
-        if part.stat().st_size < archive.size:
-            problem = f"broke off at {part.stat().st_size} of {archive.size} bytes"
-            continue
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if digest == archive.md5:
-            return None
-        part.unlink()
-        problem = f"its MD5 is {digest}, not {archive.md5}"
+            problem = _receive(url, archive, part, report) or _check(archive, part)
+        except urllib.error.HTTPError as error:
+            error.close()
+            problem = f"HTTP {error.code} {error.reason}"
+            if error.code == _RANGE_NOT_SATISFIABLE:
+                part.unlink(missing_ok=True)
+            elif error.code < 500:
+                break  # asking again gets the same answer
+        if problem is None:
+            break
     return problem
 
 
-def _receive(url: str, archive: Archive, part: Path, report: Report | None) -> None:
+def _receive(url: str, archive: Archive, part: Path, report: Report | None) -> str | None:
+    """Append to `part` what is missing; return what broke the connection, or None. Raises OSError on writing."""
     have = part.stat().st_size if part.exists() else 0
-    if have >= archive.size:
-        part.unlink()
-        have = 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
-        if answer.status != 206:
-            have = 0  # the server does not resume
-        with part.open("ab" if have else "wb") as file:
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
-                have += len(chunk)
-                if have > archive.size:
-                    raise ValueError(f"sent more than {archive.size} bytes")
-                if report:
-                    report(f"downloading {archive.name}", have, archive.size)
-            file.flush()
-            os.fsync(file.fileno())
+    have = have if have < archive.size else 0
+    headers = {"User-Agent": "asymbp"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+    except urllib.error.HTTPError:
+        raise
+    except _NETWORK as error:
+        return _reason(error)
+    resumed = have and answer.status == http.HTTPStatus.PARTIAL_CONTENT
+    have = have if resumed else 0
+    with answer, part.open("ab" if resumed else "wb") as file:
+        while have <= archive.size:
+            try:
+                chunk = answer.read(_CHUNK)
+            except _NETWORK as error:
+                return _reason(error)
+            if not chunk:
+                break
+            file.write(chunk)
+            have += len(chunk)
+            if report:
+                report(f"downloading {archive.name}", min(have, archive.size), archive.size)
+        file.flush()
+        os.fsync(file.fileno())
+    return None
 
 
-@contextmanager
-def _alone(target: Path) -> Iterator[None]:
-    """Wait until no other process fetches the same file."""
-    with target.with_name(target.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _check(archive: Archive, part: Path) -> str | None:
+    """Return what is wrong with a finished download, or None; only one that can be resumed is kept."""
+    have = part.stat().st_size
+    if have < archive.size:
+        return f"broke off at {have} of {archive.size} bytes"
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if digest == archive.md5 and have == archive.size:
+        return None
+    part.unlink()
+    return f"sent more than {archive.size} bytes" if have > archive.size else f"MD5 {digest}, not {archive.md5}"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error) or type(error).__name__

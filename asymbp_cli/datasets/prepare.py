@@ -4,21 +4,20 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PILImage
-from PIL import ImageOps
 from platformdirs import user_cache_path
-from pydantic import ValidationError
 
 from asymbp_cli.datasets import fetch
-from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, find
+from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, find, folder_source
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.datasets.readers import Located, cifar10, digits, folder, mnist
+from asymbp_cli.datasets.lock import alone
+from asymbp_cli.datasets.readers import Located, Opened, SplitName, cifar10, digits, folder, mnist
+from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError
 
 #: (what is done, done so far, of how many)
@@ -29,6 +28,7 @@ _READERS: dict[str, Callable[[Path], Located | None]] = {
     "mnist": mnist.locate,
     "cifar10": cifar10.locate,
 }
+_ARRAYS = ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")
 
 
 def data_directory(option: Path | None) -> Path:
@@ -61,26 +61,24 @@ def prepare(
     located = _locate(ref, data_directory(data_dir), download, report)
     key = hashlib.sha256(json.dumps([located.source, shape, resize, _DECODER]).encode()).hexdigest()[:16]
     target = cache_directory(cache_dir) / "resident" / f"{located.key}-{key}"
-    info = _cached(target)
-    if info is None:
-        info = _guarded_decode(located, shape, resize, target, report)
-    named = {
+    info = _cached(target) or _decode_alone(located, shape, resize, target, report)
+    named = {  # how a dataset is called is no part of the key
         "label": located.label,
         "paper_name": located.paper_name,
         "exact": located.exact,
-        "note": located.note,
+        "note": located.note or info.note,
     }
     return info.model_copy(update=named)
 
 
 def _locate(ref: DatasetRef, root: Path, download: bool, report: Report | None) -> Located:
-    if isinstance(ref, FolderSource):
-        return folder.locate(ref)
-    if "/" in ref or Path(ref).exists():
-        return folder.locate(FolderSource(folder=ref))
+    source = ref if isinstance(ref, FolderSource) else folder_source(ref)
+    if source is not None:
+        return folder.locate(source)
+    assert isinstance(ref, str)
     dataset = find(ref)
     located = _READERS[dataset.key](root)
-    if located is None and download:
+    if download and dataset.archives and not (located and located.exact):
         for archive in dataset.archives:
             fetch.fetch(archive, root, report)
         located = _READERS[dataset.key](root)
@@ -95,62 +93,65 @@ def _locate(ref: DatasetRef, root: Path, download: bool, report: Report | None) 
 def _cached(target: Path) -> DataInfo | None:
     """Return the info of an intact cache, else None."""
     try:
-        content = json.loads((target / "info.json").read_text())
+        content = json.loads((target / "info.json").read_text(encoding="utf-8"))
         sizes = content.pop("sizes")
-        intact = all((target / name).stat().st_size == size for name, size in sizes.items())
+        intact = all((target / name).stat().st_size == sizes[name] for name in _ARRAYS)
         return DataInfo.model_validate_json(json.dumps(content | {"directory": str(target)})) if intact else None
-    except (OSError, ValueError, KeyError, AttributeError, ValidationError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # pydantic's is a ValueError
         return None
 
 
-def _guarded_decode(
+def _decode_alone(
     located: Located, shape: tuple[int, int, int], resize: str, target: Path, report: Report | None
 ) -> DataInfo:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    """Decode into `target`, or wait for the process that does so already."""
+    part = target.with_name(f".{target.name}.part")
+    with _writing(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with alone(target.with_name(f".{target.name}.lock")):
+            if found := _cached(target):
+                return found
+            for left_over in (target, part):  # a damaged cache, and what a killed process left
+                shutil.rmtree(left_over, ignore_errors=True)
+            try:
+                part.mkdir()
+                info = _decode(located, shape, resize, part, report)
+                os.replace(part, target)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+    return info.model_copy(update={"directory": str(target)})
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """Turn what a full disk or a forbidden directory raises into one message."""
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        info = _decode(located, shape, resize, temporary, report).model_copy(update={"directory": str(target)})
-        sizes = {file.name: file.stat().st_size for file in temporary.iterdir()}
-        content = json.dumps(info.model_dump(mode="json") | {"sizes": sizes})
-        (temporary / "info.json").write_text(content)
-        shutil.rmtree(target, ignore_errors=True)  # only a damaged cache gets here
-        os.replace(temporary, target)
+        yield
     except OSError as error:
-        if _cached(target):  # another process was faster
-            return info
         raise DataError(
-            f"cannot keep the decoded images in {target.parent}: {error.strerror or error}. Free some space, "
-            "or name another directory with --cache-dir"
+            f"cannot keep the decoded images in {directory}: {error.strerror or error}. Free some space, or name "
+            "another directory with --cache-dir"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return info
 
 
 def _decode(
     located: Located, shape: tuple[int, int, int], resize: str, directory: Path, report: Report | None
 ) -> DataInfo:
+    """Write arrays and info.json into `directory`; images go straight to their place, one at a time."""
     opened = located.open()
-    labels: dict[str, NDArray[np.int64]] = {"train": opened.train_labels, "test": opened.test_labels}
-    pixels: dict[str, NDArray[np.uint8]] = {
-        split: np.lib.format.open_memmap(
-            directory / f"x_{split}.npy", mode="w+", dtype=np.uint8, shape=(len(values), *shape)
-        )
-        for split, values in labels.items()
-    }
-    total = sum(map(len, labels.values()))
+    _check_counts(located, opened)
+    labels: dict[SplitName, NDArray[np.int64]] = {"train": opened.train_labels, "test": opened.test_labels}
+    pixels = {split: _reserve(directory / f"x_{split}.npy", (len(y), *shape)) for split, y in labels.items()}
+    total, done = sum(map(len, labels.values())), 0
     for done, (split, position, image) in enumerate(opened.images(shape[2]), start=1):
         pixels[split][position] = fit(image, shape, resize)
         if report and (done % 500 == 0 or done == total):
             report(f"decoding {located.label}", done, total)
-    digest = hashlib.sha256(json.dumps([opened.classes, shape]).encode())
-    for split, values in labels.items():
-        np.save(directory / f"y_{split}.npy", values)
-        for i in range(0, len(values), 4096):
-            digest.update(pixels[split][i : i + 4096].tobytes())
-        digest.update(values.tobytes())
-    return DataInfo(
+    if done != total:
+        raise DataError(f"{located.label}: {done} images were read, {total} were listed; did the files change?")
+    for split, y in labels.items():
+        np.save(directory / f"y_{split}.npy", y)
+    info = DataInfo(
         key=located.key,
         label=located.label,
         paper_name=located.paper_name,
@@ -159,25 +160,48 @@ def _decode(
         shape=shape,
         train_count=len(labels["train"]),
         test_count=len(labels["test"]),
-        fingerprint=digest.hexdigest(),
-        note=located.note,
+        fingerprint=_fingerprint(opened.classes, shape, pixels, labels),
+        note=located.note or opened.note,
         directory=str(directory),
     )
+    sizes = {name: (directory / name).stat().st_size for name in _ARRAYS}
+    content = json.dumps(info.model_dump(mode="json") | {"sizes": sizes})
+    (directory / "info.json").write_text(content, encoding="utf-8")
+    return info
 
 
-def fit(image: NDArray[np.uint8], shape: tuple[int, int, int], resize: str) -> NDArray[Any]:
-    """Return the image [H, W] or [H, W, C] at `shape`, antialiased; grey becomes RGB and RGB grey as needed."""
-    height, width, channels = shape
-    if image.ndim == 2 and channels == 1 and image.shape == (height, width):
-        return image[:, :, None]
-    if image.shape == shape:
-        return image
-    picture = PILImage.fromarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    if picture.size != (width, height):
-        method = PILImage.Resampling.BILINEAR
-        crop = resize == "crop"
-        picture = (
-            ImageOps.fit(picture, (width, height), method) if crop else picture.resize((width, height), method)
+def _check_counts(located: Located, opened: Opened) -> None:
+    """Refuse a copy of a known dataset that lacks images: its error rates would bear a wrong name."""
+    row = CATALOG.get(located.key)
+    found = len(opened.train_labels), len(opened.test_labels)
+    if row and found != (row.train_count, row.test_count):
+        raise DataError(
+            f"{located.label} must have {row.train_count} training and {row.test_count} test images, but its "
+            f"files hold {found[0]} and {found[1]}; delete them and use --download"
         )
-    return np.asarray(picture).reshape(shape)
+
+
+def _reserve(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return an array in a new file that has its place on the disk, raising OSError where there is none.
+
+    Without the reservation the file has holes, and a full disk ends the process with SIGBUS at some later write.
+    """
+    array: NDArray[np.uint8] = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    return array
+
+
+def _fingerprint(
+    classes: tuple[str, ...],
+    shape: tuple[int, int, int],
+    pixels: dict[SplitName, NDArray[np.uint8]],
+    labels: dict[SplitName, NDArray[np.int64]],
+) -> str:
+    digest = hashlib.sha256(json.dumps([classes, shape]).encode())
+    for split, y in labels.items():
+        for i in range(0, len(y), 4096):
+            digest.update(pixels[split][i : i + 4096].tobytes())
+        digest.update(y.tobytes())
+    return digest.hexdigest()

@@ -1,6 +1,7 @@
 """A dataset on the device: bytes that stay, normalized batch by batch."""
 
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,13 +57,13 @@ def load(
     """
     try:
         arrays = {name: np.load(info.path / f"{name}.npy", mmap_mode="c") for name in _NAMES}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(f"the decoded images in {info.path} are damaged ({error}); delete that folder") from error
     chosen = np.arange(info.train_count)
     validation = None
     if validation_fraction:
         try:
-            held_out = validation_indices(arrays["y_train"], validation_fraction, seed)
+            held_out = validation_indices(arrays["y_train"], validation_fraction, seed, info.classes)
         except ValueError as error:
             raise DataError(f"{info.label}: {error}") from error
         chosen = np.setdiff1d(chosen, held_out)
@@ -79,6 +80,7 @@ def load(
     )
 
 
+_CHUNK_VALUES = 1 << 22  # 32 MiB in float64
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -96,7 +98,7 @@ def _statistics(
     try:
         with np.load(kept) as found:
             return found["mean"], found["deviation"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         mean, deviation = statistics(x, preprocessing)
     temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
     _try_to_keep(temporary, kept, mean, deviation)
@@ -117,7 +119,8 @@ def statistics(x: NDArray[Any], preprocessing: Preprocessing) -> tuple[NDArray[n
     `mean-image`: the mean image [H, W, C] and the overall deviation from it [1]; `mean-pixel`: mean and deviation
     per channel [C]. A deviation of 0 counts as 1.
     """
-    chunks = [x[i : i + 1024] for i in range(0, len(x), 1024)]
+    rows = max(1, _CHUNK_VALUES // x[0].size)
+    chunks = [x[i : i + rows] for i in range(0, len(x), rows)]
     axes = (0,) if preprocessing == "mean-image" else (0, 1, 2)
     per = x.size / x[0].size if preprocessing == "mean-image" else x.size / x.shape[-1]
     mean = sum(chunk.sum(axes, dtype=np.float64) for chunk in chunks) / per

@@ -40,16 +40,17 @@ def digits_split(labels: Labels) -> tuple[Labels, Labels]:
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
-def validation_indices(labels: Labels, fraction: float, seed: int) -> Labels:
+def validation_indices(labels: Labels, fraction: float, seed: int, classes: Sequence[str] | None = None) -> Labels:
     """Return the ascending indices to hold out: `fraction` of each class, at least one, never all.
 
-    Raises ValueError where a class has only one sample.
+    A class draws by its name in `classes`, or by its number. Raises ValueError where a class has only one sample.
     """
     held_out = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
+        name = classes[label] if classes else str(label)
         if len(members) < 2:
-            raise ValueError(f"class {label} has {len(members)} training sample; holding out needs two")
+            raise ValueError(f"class {name} has {len(members)} training sample; holding out needs two")
         wanted = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        held_out.append(members[permutation(len(members), seed, "validation", label)[:wanted]])
+        held_out.append(members[permutation(len(members), seed, "validation", name)[:wanted]])
     return np.sort(np.concatenate(held_out))

@@ -7,7 +7,7 @@ from typing import cast
 
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import Event, RunFinished
-from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
+from asymbp_cli.executors import Job, Report, StackFailed, Train, announced, short, started
 from asymbp_cli.executors.job import train as train_with_engine
 
 
@@ -31,10 +31,10 @@ class InlineExecutor:
             yield started(job)
             try:
                 self._current = self._train(job)
-                for event in self._current:
-                    if isinstance(event, RunFinished):
-                        unfinished.remove(event.run)
-                    yield event
+                for report in announced(job, self._current):
+                    if isinstance(report, RunFinished):
+                        unfinished.remove(report.run)
+                    yield report
             except AsymbpError:
                 raise
             except Exception as error:

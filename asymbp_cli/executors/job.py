@@ -29,6 +29,18 @@ def train(job: Job) -> Iterator[Event]:
         )
 
 
+def gpu_name(device: str) -> str | None:
+    """Return the model of a CUDA device; None where it is none, or is missing (the training will say so)."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    try:
+        return torch.cuda.get_device_name(device)
+    except (RuntimeError, AssertionError, ValueError):
+        return None
+
+
 @lru_cache(maxsize=1)  # the next stack mostly wants the same data, and memory holds only so many
 def _resident(
     info: DataInfo, device: str, preprocessing: "Preprocessing", validation_fraction: float, seed: int

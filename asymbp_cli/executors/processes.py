@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnProcess
 
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import RunFinished
-from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
+from asymbp_cli.executors import CheckpointDue, Job, Report, StackFailed, Train, announced, short, started
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.resume import saved_epochs
 from asymbp_cli.runs import Run, Stack
@@ -117,6 +117,9 @@ class ProcessExecutor:
             if isinstance(message, RunFinished):
                 del worker.unfinished[message.run]
             yield message
+            if isinstance(message, CheckpointDue):
+                with suppress(OSError):  # should it be dead, its closed pipe will tell
+                    worker.pipe.send(None)
 
     def _lost(self, worker: _Worker, why: _Broken | None = None) -> Iterator[Report]:
         """Report a worker that is of no more use, and queue what it left undone once more."""
@@ -185,8 +188,10 @@ def _work(pipe: "Connection", train: Train) -> None:
 
 def _train_one(pipe: "Connection", job: Job, train: Train) -> None:
     try:
-        for event in train(job):
-            pipe.send(event)
+        for report in announced(job, train(job)):
+            pipe.send(report)
+            if isinstance(report, CheckpointDue):
+                pipe.recv()  # the parent has stored everything
     except AsymbpError as error:
         pipe.send(error)
     except Exception as error:

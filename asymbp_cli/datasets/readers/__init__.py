@@ -20,6 +20,7 @@ class Opened:
     train_labels: NDArray[np.int64]
     test_labels: NDArray[np.int64]
     images: Callable[[int], Iterator[Image]]
+    note: str = ""
 
 
 @dataclass(frozen=True)

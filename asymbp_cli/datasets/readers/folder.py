@@ -1,23 +1,24 @@
 """Images of the user's own: `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` split by a seed."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from unicodedata import category
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as PILImage
-from PIL import UnidentifiedImageError
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.readers import Image, Located, Opened, SplitName
+from asymbp_cli.datasets.readers.picture import EXTENSIONS, decode
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
 
-_EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 _DEFAULT_TEST_FRACTION = 0.25
 _LAYOUT = "it needs train/CLASS/* and test/CLASS/*, or one folder per class"
+_SPLITS = {"train", "test", "val", "valid", "validation"}
+
+Files = dict[str, tuple[str, ...]]  # name in the tree -> its parts below the wrapping folders
+Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the tree), sorted
 
 
 def locate(source: FolderSource) -> Located:
@@ -25,57 +26,66 @@ def locate(source: FolderSource) -> Located:
     path = Path(source.folder).expanduser()
     tree = Tree(path)
     identity = [tree.source(), source.model_dump(mode="json", exclude={"label", "folder"})]
-    label = source.label or path.name.split(".")[0]
-    return Located("folder", label, None, False, identity, lambda: _open(tree, source), _note(source))
+    return Located("folder", source.label or _label(path), None, False, identity, lambda: open_tree(tree, source))
 
 
-def _note(source: FolderSource) -> str:
-    if source.train_per_class or source.test_per_class or source.test_fraction:
-        return f"split per class by seed {source.seed}"
-    return ""
+def _label(path: Path) -> str:
+    """Return the file name without the endings of archives: `v1.2` stays, `flowers17.tar.gz` loses two."""
+    name = path.resolve().name
+    for ending in (".gz", ".xz", ".bz2", ".tgz", ".txz", ".tar", ".zip"):
+        name = name.removesuffix(ending)
+    return name
 
 
-def _open(tree: Tree, source: FolderSource) -> Opened:
-    files = {name: parts for name in tree.names() if (parts := _image_parts(name))}
+def open_tree(tree: Tree, source: FolderSource) -> Opened:
+    """Return what lies in the tree; raises DataError where that is not two or more classes with images."""
+    names = tree.names()
+    files = {name: parts for name in names if (parts := _visible(name)) and _is_image(name)}
     if not files:
         raise DataError(f"{tree.path} holds no images; {_LAYOUT}")
-    files = _without_wrapper(files)
+    for name in files:
+        if any(category(character) in ("Cc", "Cs") for character in name):
+            raise DataError(f"{tree.path}: {name!a} cannot be shown (control characters, or not UTF-8); rename it")
+    files, depth = _without_wrapper(files)
+    folders = [parts[depth:] for name in names if name.endswith("/") and (parts := _visible(name))]
     tops = {parts[0].lower() for parts in files.values()}
-    members = (
-        _official(tree.path, files, source) if {"train", "test"} <= tops else _drawn(tree.path, files, source)
-    )
-    classes = sorted({label for label, _ in members["train"]})
-    number = {label: i for i, label in enumerate(classes)}
-    labels = {
-        split: np.array([number[label] for label, _ in pairs], dtype=np.int64) for split, pairs in members.items()
-    }
-    place: dict[str, tuple[SplitName, int]] = {
-        name: (split, i) for split, pairs in members.items() for i, (_, name) in enumerate(pairs)
-    }
-
-    def images(channels: int) -> Iterator[Image]:
-        for name, content in tree.read(set(place)):
-            yield *place[name], decode(content, channels, f"{tree.path}:{name}")
-
-    return Opened(tuple(classes), labels["train"], labels["test"], images)
+    official = {"train", "test"} <= tops
+    if not official and tops <= _SPLITS:
+        missing = " and ".join(f"{split}/" for split in ("train", "test") if split not in tops)
+        raise DataError(f"{tree.path} has {'/, '.join(sorted(tops))}/, but no images in {missing}; {_LAYOUT}")
+    _no_empty_class(tree.path, files, folders, 2 if official else 1)
+    members = (_official if official else _drawn)(tree.path, files, source)
+    note = "" if official else f"split per class by seed {source.seed}"
+    return _opened(tree, members, note)
 
 
-def _image_parts(name: str) -> tuple[str, ...] | None:
-    """Return the path's parts if it is an image, None for hidden files and other kinds."""
+def _visible(name: str) -> tuple[str, ...] | None:
+    """Return the path's parts, or None for what operating systems hide in a folder."""
     parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return None if hidden or PurePosixPath(name).suffix.lower() not in _EXTENSIONS else parts
+    return None if any(part.startswith(".") or part == "__MACOSX" for part in parts) else parts
 
 
-Files = dict[str, tuple[str, ...]]
-Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, file name), sorted
+def _is_image(name: str) -> bool:
+    return not name.endswith("/") and PurePosixPath(name).suffix.lower() in EXTENSIONS
 
 
-def _without_wrapper(files: Files) -> Files:
-    """Drop folders that hold everything, as `flowers17/` in `flowers17/01_daffodil/image_0001.jpg`."""
-    while len({parts[0] for parts in files.values()}) == 1 and min(map(len, files.values())) > 2:
+def _without_wrapper(files: Files) -> tuple[Files, int]:
+    """Drop folders that hold everything, as `flowers17/` in `flowers17/01_daffodil/image_0001.jpg`; count them."""
+    depth = 0
+    while len(tops := {parts[0] for parts in files.values()}) == 1 and min(map(len, files.values())) > 2:
+        if tops.pop().lower() in _SPLITS:  # `train/` alone: its `test/` is missing
+            break
         files = {name: parts[1:] for name, parts in files.items()}
-    return files
+        depth += 1
+    return files, depth
+
+
+def _no_empty_class(path: Path, files: Files, folders: list[tuple[str, ...]], length: int) -> None:
+    filled = {parts[:length] for parts in files.values()}
+    for folder in sorted(folders):
+        in_split = length == 1 or (folder[:1] and folder[0].lower() in ("train", "test"))
+        if len(folder) == length and in_split and folder not in filled:
+            raise DataError(f"{path}: {'/'.join(folder)}/ holds no images; fill it or remove it")
 
 
 def _official(path: Path, files: Files, source: FolderSource) -> Members:
@@ -103,8 +113,8 @@ def _drawn(path: Path, files: Files, source: FolderSource) -> Members:
         by_class.setdefault(parts[0], []).append(name)
     members: Members = {"train": [], "test": []}
     for label, names in by_class.items():
-        order = [names[i] for i in permutation(len(names), source.seed, "split", label)]
         train, test = _counts(path, label, len(names), source)
+        order = [names[i] for i in permutation(len(names), source.seed, "split", label)]
         members["train"] += [(label, name) for name in sorted(order[:train])]
         members["test"] += [(label, name) for name in sorted(order[train : train + test])]
     return _enough(path, members)
@@ -129,14 +139,18 @@ def _enough(path: Path, members: Members) -> Members:
     return members
 
 
-def decode(content: bytes, channels: int, where: str) -> NDArray[np.uint8]:
-    """Return an image file's pixels as [H, W] (one channel) or [H, W, 3].
+def _opened(tree: Tree, members: Members, note: str) -> Opened:
+    classes = sorted({label for label, _ in members["train"]})
+    number = {label: i for i, label in enumerate(classes)}
+    labels = {
+        split: np.array([number[label] for label, _ in pairs], dtype=np.int64) for split, pairs in members.items()
+    }
+    place: dict[str, tuple[SplitName, int]] = {
+        name: (split, i) for split, pairs in members.items() for i, (_, name) in enumerate(pairs)
+    }
 
-    Raises DataError naming the file where it is damaged, cut short, or no image.
-    """
-    try:
-        with PILImage.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except (OSError, SyntaxError, ValueError, PILImage.DecompressionBombError) as error:
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
-        raise DataError(f"{where} cannot be decoded: {reason}; replace or remove it") from error
+    def images(channels: int) -> Iterator[Image]:
+        for name, content in tree.read(set(place)):
+            yield *place[name], decode(content, channels, f"{tree.path}:{name}")
+
+    return Opened(tuple(classes), labels["train"], labels["test"], images, note)

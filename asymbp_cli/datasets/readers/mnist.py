@@ -1,8 +1,8 @@
 """MNIST as torchvision keeps it: four idx files in MNIST/raw/, packed or not."""
 
 import gzip
-import hashlib
 import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.readers import Located, Opened, arrays
-from asymbp_cli.datasets.signature import signature
+from asymbp_cli.datasets.signature import check_md5, signature
 from asymbp_cli.errors import DataError
 
 _SPLITS = {"train": "train", "test": "t10k"}
@@ -37,7 +37,7 @@ def _open(directory: Path) -> Opened:
     for prefix in _SPLITS.values():
         images = read_idx(_found(directory / f"{prefix}-images-idx3-ubyte"))
         labels = read_idx(_found(directory / f"{prefix}-labels-idx1-ubyte")).astype(np.int64)
-        if images.ndim != 3 or len(images) != len(labels) or not len(labels) or labels.max() > 9:
+        if images.shape[1:] != (28, 28) or len(images) != len(labels) or not len(labels) or labels.max() > 9:
             raise DataError(f"{directory}/{prefix}-*: images and labels do not belong together; fetch them again")
         parts.append((images, labels))
     return arrays(parts[0], parts[1], tuple(str(digit) for digit in range(10)))
@@ -55,14 +55,14 @@ def read_idx(file: Path) -> NDArray[np.uint8]:
 
     Raises DataError naming the file where it is damaged, incomplete, or not the published archive (MD5).
     """
+    published = {Path(archive.name).name: archive.md5 for archive in CATALOG["mnist"].archives}
+    if file.name in published:
+        check_md5(file, published[file.name])
     try:
         content = file.read_bytes()
         if file.suffix == ".gz":
-            expected = {Path(a.name).name: a.md5 for a in CATALOG["mnist"].archives}.get(file.name)
-            if expected and hashlib.md5(content, usedforsecurity=False).hexdigest() != expected:
-                raise DataError(f"{file} is not the published file (MD5 differs); delete it and use --download")
             content = gzip.decompress(content)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {error}; delete it and use --download") from error
     dimensions = content[3] if len(content) > 4 and content[:3] == b"\0\0\x08" else 0
     start = 4 + 4 * dimensions

@@ -6,51 +6,68 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError
 
-_BROKEN = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+#: what the libraries raise on damaged (KeyError: a broken link) or encrypted (RuntimeError) archives
+_BROKEN = (
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 class Tree:
-    """Names (with forward slashes) and contents of the regular files below `path`.
+    """Names (with forward slashes) and contents of what lies below `path`.
 
-    Raises DataError where the path does not exist or the archive is damaged, naming it.
+    Every method raises DataError where the path does not exist or cannot be read, naming it. No name is ever
+    used to write a file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.exists():
-            raise DataError(f"{path} does not exist; write the path of a folder, .tar(.gz, .xz) or .zip")
-        self._kind = "folder" if path.is_dir() else "zip" if zipfile.is_zipfile(path) else "tar"
+        with self._guard():
+            if not path.exists():
+                raise DataError(f"{path} does not exist; write the path of a folder, .tar(.gz, .xz) or .zip")
+            self._kind = "folder" if path.is_dir() else "zip" if zipfile.is_zipfile(path) else "tar"
 
     def source(self) -> Any:
         """Return what changes whenever the files do: path, sizes and times."""
-        if self._kind != "folder":
-            return [signature(self.path)]
-        return [signature(self.path / name) for name in self.names()]
+        with self._guard():
+            if self._kind != "folder":
+                return [signature(self.path)]
+            return [signature(self.path / name) for name in self.names() if not name.endswith("/")]
 
     def names(self) -> list[str]:
-        """Return all file names, sorted."""
-        return sorted(self._names())
-
-    def _names(self) -> list[str]:
-        if self._kind == "folder":
-            found = [
-                (Path(directory) / name).relative_to(self.path).as_posix()
-                for directory, _, files in os.walk(self.path, followlinks=True)
-                for name in files
-            ]
-            return found
+        """Return the names of all files, and of folders with a slash behind, sorted."""
         with self._guard():
-            if self._kind == "zip":
-                with zipfile.ZipFile(self.path) as archive:
-                    return [info.filename for info in archive.infolist() if not info.is_dir()]
-            with tarfile.open(self.path) as tar:
-                return [_clean(member.name) for member in tar if member.isfile()]
+            walk = {"folder": self._in_folder, "zip": self._in_zip, "tar": self._in_tar}[self._kind]
+            return sorted(walk())
+
+    def _in_folder(self) -> Iterator[str]:
+        for directory, folders, files in os.walk(self.path, onerror=_raise, followlinks=True):
+            here = Path(directory).relative_to(self.path)
+            yield from ((here / name).as_posix() for name in files)
+            yield from ((here / name).as_posix() + "/" for name in folders)
+
+    def _in_zip(self) -> Iterator[str]:
+        with zipfile.ZipFile(self.path) as archive:
+            yield from archive.namelist()
+
+    def _in_tar(self) -> Iterator[str]:
+        with tarfile.open(self.path) as tar:
+            for member in tar:
+                if member.isfile() or member.islnk() or member.isdir():
+                    yield _clean(member.name) + ("/" if member.isdir() else "")
 
     def read(self, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield (name, content) of the wanted files, in the order in which they lie."""
@@ -69,25 +86,22 @@ class Tree:
                         if file:
                             yield _clean(member.name), file.read()
 
-    def _guard(self) -> "_Guard":
-        return _Guard(self.path)
-
-
-class _Guard:
-    """Turns what a damaged archive raises into one message."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _BROKEN) and not isinstance(error, DataError):
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Turn what a damaged archive raises into one message."""
+        try:
+            yield
+        except _BROKEN as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0].removesuffix(":")
             raise DataError(
-                f"{self._path} cannot be read: {error or type(error).__name__}. It must be a folder, .tar, "
-                ".tar.gz, .tar.xz or .zip that is whole; copy or fetch it again"
+                f"{self.path} cannot be read: {reason}. It must be a folder, .tar, .tar.gz, .tar.xz or .zip that "
+                "is whole; copy or fetch it again"
             ) from error
+
+
+def _raise(error: OSError) -> None:
+    """Refuse what os.walk would skip: a class folder that may not be read must not vanish from the data."""
+    raise error
 
 
 def _clean(name: str) -> str:

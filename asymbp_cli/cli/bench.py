@@ -1,0 +1,68 @@
+"""`asymbp bench`."""
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from tabulate import tabulate
+
+if TYPE_CHECKING:
+    from asymbp_cli.bench import Measure
+
+
+@click.command("bench")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or mps.")
+@click.option("--replicas", type=click.IntRange(min=1), default=5, show_default=True, help="Replicas in a stack.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Rounds to take medians of."
+)
+@click.option("--steps", type=click.IntRange(min=1), default=10, show_default=True, help="Steps in a round.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(device: str, replicas: int, rounds: int, steps: int, as_json: bool) -> None:
+    """Measure this machine on the MNIST network at batch 100, as ratios within each round.
+
+    First every feedback scheme's step over backpropagation's; then, on the CPU, the engine over the loops that a
+    good user of PyTorch would write.
+
+    \b
+    Example:
+      asymbp bench
+      asymbp bench --device cuda --replicas 64
+    """
+    from asymbp_cli import bench
+
+    if not as_json:
+        click.echo("measuring; other work on this machine disturbs it", err=True)
+    overhead = bench.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1))
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    loops = []
+    if device == "cpu":
+        loops = bench.engine_over_loops(workers=workers, replicas=replicas, rounds=rounds, steps=steps)
+    if as_json:
+        click.echo(json.dumps({"overhead": [asdict(m) for m in overhead], "loops": [asdict(m) for m in loops]}))
+        return
+    click.echo(f"\nStep of a replica over SGD's, stacks of {replicas}, one thread:")
+    click.echo(_table(overhead, "over SGD", invert=False))
+    if loops:
+        click.echo(f"\nTraining throughput over the DataLoader loop, {workers} cores:")
+        click.echo(_table(loops, "times its samples/s", invert=True))
+
+
+def _table(measures: "list[Measure]", what: str, *, invert: bool) -> str:
+    """Return measures as text; inverted ratios say how many times faster than the reference."""
+    rows = []
+    for m in measures:
+        ratio, low, high = (1 / m.ratio, 1 / m.highest, 1 / m.lowest) if invert else (m.ratio, m.lowest, m.highest)
+        rows.append(
+            [
+                m.name,
+                f"{1e3 * m.seconds:.2f}",
+                f"{100 / m.seconds:,.0f}",
+                f"{ratio:.2f}",
+                f"{low:.2f} to {high:.2f}",
+            ]
+        )
+    header = ["", "ms per step", "samples/s", what, "range"]
+    return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=("left", *["right"] * 4))

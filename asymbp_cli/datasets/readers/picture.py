@@ -1,0 +1,55 @@
+"""Image files to pixels."""
+
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from asymbp_cli.errors import DataError
+
+#: what counts as an image; one of these that cannot be decoded is an error, other files are passed over
+EXTENSIONS = frozenset(
+    {".avif", ".bmp", ".gif", ".heic", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
+)
+
+
+def decode(content: bytes, channels: int, where: str) -> NDArray[np.uint8]:
+    """Return an image file's pixels as uint8 [H, W] (one channel) or [H, W, 3].
+
+    Raises DataError with `where` if it is damaged, cut short, no image, or has no plain 8 or 16 bits.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(_eight_bits(image).convert("L" if channels == 1 else "RGB"))
+    except Exception as error:  # a damaged file can raise anything
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"{where} cannot be decoded: {reason}; replace or remove it") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return the image in a mode whose conversion to L or RGB is exact enough; 16 bits lose the lower 8."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):  # Pillow would clip at 255, and there is no telling where white is
+        raise ValueError(f"its pixels have 32 bits (mode {image.mode})")
+    return image.convert("RGBA") if image.mode == "P" and "transparency" in image.info else image
+
+
+def fit(image: NDArray[np.uint8], shape: tuple[int, int, int], resize: str) -> NDArray[Any]:
+    """Return the image [H, W] or [H, W, C] at `shape`, antialiased; grey becomes RGB and RGB grey as needed.
+
+    `resize` "squash" ignores the proportions; "crop" keeps them and cuts the centre.
+    """
+    height, width, channels = shape
+    picture = Image.fromarray(image.squeeze(2) if image.ndim == 3 and image.shape[2] == 1 else image)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    if picture.size != (width, height):
+        method = Image.Resampling.BILINEAR
+        crop = resize == "crop"
+        picture = (
+            ImageOps.fit(picture, (width, height), method) if crop else picture.resize((width, height), method)
+        )
+    return np.asarray(picture).reshape(shape)

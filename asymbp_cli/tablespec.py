@@ -1,0 +1,167 @@
+"""The paper's tables as data: `recipes/tables/*.yaml`, their published numbers, and tables of a user's own."""
+
+import csv
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from asymbp_cli.errors import RecipeError, UsageError, nearest
+from asymbp_cli.methods import Method, method_name, parse_method
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.resources import recipes_directory
+from asymbp_cli.spec import Spec
+from asymbp_cli.yamlfile import Checker, KeyPath, read, shown
+
+
+class ColumnRun(Spec):
+    """A method, and the protocol fields in which it differs from the table's protocol."""
+
+    method: Method
+    overlay: dict[str, Any] = Field(default_factory=dict)
+
+
+class TableColumn(Spec):
+    """A column; its cell is the best over all its runs."""
+
+    header: str
+    runs: Annotated[tuple[ColumnRun, ...], Field(strict=False, min_length=1)]
+
+
+class TableSpec(Spec):
+    """A table. `reference` names the file of its published numbers."""
+
+    key: str  # "2", "4-c1", or a user's file stem
+    title: str
+    kind: Literal["networks", "errors"] = "errors"
+    datasets: Annotated[tuple[str, ...], Field(strict=False)] = ()  # the paper's, by our names
+    columns: Annotated[tuple[TableColumn, ...], Field(strict=False)] = ()
+    baseline: str = "SGD"
+    reference: str | None = None
+
+    @property
+    def baseline_method(self) -> Method:
+        """The method that colours compare with."""
+        return parse_method(self.baseline)
+
+
+def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
+    """Return the tables of that key: `2`; `4` gives 4-c1 and 4-c2, `all` every one; or the one in a file.
+
+    Raises UsageError with the nearest key, or RecipeError with all problems of the file.
+    """
+    directory = recipes_directory() / "tables"
+    files = {file.stem.removeprefix("table"): file for file in sorted(directory.glob("table*.yaml"))}
+    chosen = [f for key, f in files.items() if key_or_path in ("all", key) or key.startswith(f"{key_or_path}-")]
+    if chosen:
+        return tuple(_load(file, file.stem.removeprefix("table")) for file in chosen)
+    if "/" in key_or_path or key_or_path.endswith((".yaml", ".yml")):
+        return (_load(Path(key_or_path), Path(key_or_path).stem),)
+    raise UsageError(
+        f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
+        f"{nearest(key_or_path, files)} (asymbp ls tables)"
+    )
+
+
+def column_protocol(protocol: Protocol, overlay: Mapping[str, Any]) -> Protocol:
+    """Return `protocol` with a column's own fields laid over it."""
+    return Protocol.model_validate(protocol.model_dump() | dict(overlay)) if overlay else protocol
+
+
+@cache
+def _load(file: Path, key: str) -> TableSpec:
+    document = read(file)
+    checker = Checker(document)
+    content = dict(document.data)
+    checker.keys((), content, [name for name in TableSpec.model_fields if name != "key"])
+    written = content.pop("columns", [])
+    if not isinstance(written, list):
+        checker.add(("columns",), f"must be a list of columns, not {shown(written)}")
+        written = []
+    columns = [_column(checker, ("columns", i), item) for i, item in enumerate(written)]
+    headers = [column.header for column in columns if column]
+    for i, header in enumerate(headers):
+        if header in headers[:i]:
+            checker.add(("columns", i), f'a column "{header}" stands above already; give it another header')
+    known = {name: value for name, value in content.items() if name in TableSpec.model_fields}
+    fields = known | {"key": key, "columns": [column for column in columns if column]}
+    table = checker.attempt((), TableSpec.model_validate, fields)
+    if table:
+        checker.attempt(("baseline",), parse_method, table.baseline)
+        if table.kind == "errors" and not written:
+            checker.add(("columns",), "is missing; write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
+    checker.finish()
+    if table is None:
+        raise RecipeError([f"{file}: is not a table"])
+    return table
+
+
+def _column(checker: Checker, path: KeyPath, item: Any) -> TableColumn | None:
+    if isinstance(item, str):
+        item = {"header": item, "method": item}
+    if not checker.keys(path, item, ("header", "method", "protocol", "runs")):
+        return None
+    header = item.get("header", item.get("method"))
+    if not isinstance(header, str):
+        checker.add(path, "needs a header")
+        return None
+    sources = item.get("runs", [{k: item[k] for k in ("method", "protocol") if k in item}])
+    if not isinstance(sources, list) or not sources:
+        checker.add((*path, "runs"), f"must be a list of methods, not {shown(sources)}")
+        return None
+    inner = [(*path, "runs", i) if "runs" in item else path for i in range(len(sources))]
+    runs = [_run(checker, where, source) for where, source in zip(inner, sources, strict=True)]
+    found = [run for run in runs if run]
+    return TableColumn(header=header, runs=tuple(found)) if len(found) == len(runs) else None
+
+
+def _run(checker: Checker, path: KeyPath, item: Any) -> ColumnRun | None:
+    if not checker.keys(path, item, ("header", "method", "protocol")):
+        return None
+    name, overlay = item.get("method"), item.get("protocol", {})
+    if not isinstance(name, str):
+        checker.add((*path, "method"), f"must be the name of a method, not {shown(name)} (asymbp ls methods)")
+        return None
+    method = checker.attempt((*path, "method"), parse_method, name)
+    if not isinstance(overlay, Mapping):
+        checker.add((*path, "protocol"), f"must be a mapping of protocol fields, not {shown(overlay)}")
+        return None
+    allowed = [name for name in Protocol.model_fields if name != "rate_multipliers"]
+    if not checker.keys((*path, "protocol"), overlay, allowed):
+        return None
+    valid = checker.attempt((*path, "protocol"), Protocol.model_validate, Protocol().model_dump() | dict(overlay))
+    return ColumnRun(method=method, overlay=dict(overlay)) if method and valid else None
+
+
+@cache
+def reference(file_name: str) -> dict[tuple[str, str], float]:
+    """Return the published errors in percent of `recipes/reference/<file_name>`, by (row, header)."""
+    with open(recipes_directory() / "reference" / file_name, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        (row["dataset"], header): float(value)
+        for row in rows
+        for header, value in row.items()
+        if header != "dataset"
+    }
+
+
+@cache
+def published(grid_key: str) -> dict[tuple[str, str], float]:
+    """Return the paper's errors in percent by (row name in the paper, column header) for a grid.
+
+    For one of the paper's tables its own numbers; for a recipe, whose columns carry methods' names, the numbers of
+    those methods wherever the paper has them.
+    """
+    tables = {f"table-{table.key}": table for table in load_table("all")}
+    if grid_key in tables:
+        name = tables[grid_key].reference
+        return reference(name) if name else {}
+    found: dict[tuple[str, str], float] = {}
+    for table in tables.values():
+        numbers = reference(table.reference) if table.reference else {}
+        by_header = {column.header: method_name(column.runs[0].method) for column in table.columns}
+        found |= {(row, by_header[header]): value for (row, header), value in numbers.items()}
+    return found

@@ -1,0 +1,149 @@
+"""Stacks trained in this process and in workers, and what happens when those die."""
+
+import time
+from pathlib import Path
+
+import fake_engine
+import pytest
+import small_study
+
+from asymbp_cli import plan
+from asymbp_cli.errors import DataError
+from asymbp_cli.events import EpochEnded, RunFinished
+from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
+from asymbp_cli.executors.inline import InlineExecutor
+from asymbp_cli.executors.processes import ProcessExecutor
+
+WORKERS = 2
+RATES = (100.0, 10.0, 1.0, 0.1)
+
+
+def jobs(directory: Path, *, replicas: int = 2, seconds: float = 0.0, epochs: int = 4) -> list[Job]:
+    """Return two stacks of two runs; the first holds the multiplier 100."""
+    runs = small_study.grid("SGD", epochs=epochs, multipliers=RATES).all_runs().values()
+    counts = {small_study.INFO.fingerprint: small_study.INFO.train_count}
+    stacks = plan.stacks(runs, {}, counts, max_replicas=replicas, workers=1)
+    return [Job(stack, small_study.INFO, "cpu", directory, seconds) for stack in stacks]
+
+
+def reports(executor: Executor, work: list[Job]) -> list[Report]:
+    try:
+        for job in work:
+            executor.submit(job)
+        return list(executor.events())
+    finally:
+        executor.cancel()
+
+
+def facts(found: list[Report]) -> set[Report]:
+    """Return what the training said, whatever the order."""
+    return {report for report in found if isinstance(report, EpochEnded | RunFinished)}
+
+
+@pytest.fixture(params=["inline", "processes"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def make(kind: str, train: Train) -> Executor:
+    return InlineExecutor(train) if kind == "inline" else ProcessExecutor(WORKERS, train)
+
+
+def test_all_events_of_all_jobs_arrive_and_those_of_a_stack_in_order(kind: str, tmp_path: Path) -> None:
+    work = jobs(tmp_path)
+    found = reports(make(kind, fake_engine.train), work)
+    assert facts(found) == {e for job in work for e in facts(list(fake_engine.train(job)))}
+    for job in work:
+        ids = {run.id for run in job.stack.runs}
+        own = [e.epoch for e in found if isinstance(e, EpochEnded) and e.run in ids]
+        assert own == sorted(own)
+    started = [report for report in found if isinstance(report, StackStarted)]
+    assert [report.stack for report in started] == [job.stack.id for job in work]
+
+
+def test_workers_have_one_thread_ignore_ctrl_c_and_are_kept(tmp_path: Path) -> None:
+    found = reports(ProcessExecutor(WORKERS, fake_engine.one_thread), jobs(tmp_path, replicas=1))
+    assert len([report for report in found if isinstance(report, RunFinished)]) == len(RATES)
+    assert len(list(tmp_path.glob("pid-*"))) == WORKERS
+
+
+def test_what_the_user_can_mend_is_raised(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the cache has gone"):
+        reports(make(kind, fake_engine.data_is_gone), jobs(tmp_path))
+
+
+def test_any_other_exception_fails_its_runs_only(kind: str, tmp_path: Path) -> None:
+    work = jobs(tmp_path)
+    found = reports(make(kind, fake_engine.breaks), work)
+    failures = [report for report in found if isinstance(report, StackFailed)]
+    assert [failure.retrying for failure in failures] == ([False] if kind == "inline" else [True, False])
+    for failure in failures:
+        assert failure.runs == tuple(run.id for run in work[0].stack.runs)
+        assert failure.message == "RuntimeError: out of memory"
+        assert "second line" in str(failure.traceback)
+        assert "fake_engine.py" in str(failure.traceback)
+    done = {report.run for report in found if isinstance(report, RunFinished)}
+    assert done == {run.id for run in work[1].stack.runs}
+
+
+def test_a_killed_worker_costs_one_retry_from_the_last_checkpoint(tmp_path: Path) -> None:
+    work = jobs(tmp_path)
+    found = reports(ProcessExecutor(WORKERS, fake_engine.killed_once), work)
+    undisturbed = [event for job in jobs(tmp_path / "other") for event in fake_engine.train(job)]
+    assert facts(found) == facts(list(undisturbed))
+    failures = [report for report in found if isinstance(report, StackFailed)]
+    assert len(failures) == len(work)
+    assert all(failure.retrying for failure in failures)
+    assert failures[0].message == "the worker was killed (SIGKILL), perhaps because memory ran out"
+    starts = [report.start_epoch for report in found if isinstance(report, StackStarted)]
+    assert sorted(starts) == [0, 0, 3, 3]
+
+
+def test_checkpoints_of_different_epochs_are_continued_apart(tmp_path: Path) -> None:
+    """A worker that is killed while it writes the checkpoints of a stack leaves some of them older."""
+    job = jobs(tmp_path)[0]
+    found = reports(ProcessExecutor(1, fake_engine.killed_while_saving), [job])
+    undisturbed = list(fake_engine.train(jobs(tmp_path / "other")[0]))
+    assert facts(found) == facts(undisturbed)
+    starts = [(report.start_epoch, len(report.runs)) for report in found if isinstance(report, StackStarted)]
+    assert sorted(starts) == [(0, 2), (2, 1), (3, 1)]
+
+
+def test_a_stack_that_kills_two_workers_fails_with_the_reason(tmp_path: Path) -> None:
+    work = jobs(tmp_path)
+    found = reports(ProcessExecutor(WORKERS, fake_engine.killed_always), work)
+    failures = [report for report in found if isinstance(report, StackFailed)]
+    assert [failure.retrying for failure in failures] == [True, False]
+    assert {run for failure in failures for run in failure.runs} == {run.id for run in work[0].stack.runs}
+    assert {e.run for e in found if isinstance(e, RunFinished)} == {run.id for run in work[1].stack.runs}
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (fake_engine.crashes, "the worker crashed (SIGSEGV)"),
+        (fake_engine.exits, "the worker ended with exit code 3"),
+    ],
+)
+def test_the_reason_of_a_death_is_named(tmp_path: Path, train: Train, message: str) -> None:
+    found = reports(ProcessExecutor(1, train), jobs(tmp_path)[:1])
+    (first, _) = [report for report in found if isinstance(report, StackFailed)]
+    assert first.message == message
+
+
+def test_cancelling_ends_the_workers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "30")
+    executor = ProcessExecutor(WORKERS, fake_engine.train)
+    for job in jobs(tmp_path):
+        executor.submit(job)
+    events = executor.events()
+    small_study.wait_for(lambda: next(events) and len(pids(tmp_path)) == WORKERS)
+    before = time.monotonic()
+    executor.cancel()
+    assert time.monotonic() - before < 2
+    assert not any(map(small_study.alive, pids(tmp_path)))
+    executor.cancel()  # twice does no harm
+
+
+def pids(directory: Path) -> list[int]:
+    return [int(path.name.removeprefix("pid-")) for path in directory.glob("pid-*")]

@@ -1,0 +1,332 @@
+"""The loop from grids to stored results: nothing twice, nothing lost, whatever ends it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import fake_engine
+import pytest
+import small_study
+import torch
+
+from asymbp_cli import estimate, resume, study
+from asymbp_cli.errors import DataError, StoreError
+from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
+from asymbp_cli.executors import Report, StackFailed, StackStarted
+from asymbp_cli.plan import Grid
+from asymbp_cli.runs import Run
+from asymbp_cli.store import Store
+
+TESTS = Path(__file__).parent
+GRID = small_study.grid()  # 2 methods x 2 multipliers, and the baseline is one of the methods
+RUNS = GRID.all_runs()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    small_study.train(directory, small_study.grid(epochs=20))
+    return small_study.numbers(directory)
+
+
+def checkpoints(directory: Path) -> list[Path]:
+    return list((directory / "checkpoints").glob("*.safetensors*"))
+
+
+# what is trained ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_run_is_trained_stored_and_reported(tmp_path: Path, workers: int) -> None:
+    reports: list[Report] = []
+    outcome = small_study.train(tmp_path, GRID, workers=workers, on_event=reports.append, checkpoint_seconds=0.0)
+    assert set(outcome.finished) == set(RUNS)
+    assert (outcome.failed, outcome.skipped) == ({}, ())
+    assert {report.run for report in reports if isinstance(report, RunFinished)} == set(RUNS)
+    assert any(isinstance(report, CheckpointSaved) for report in reports)
+    with Store.open(tmp_path, create=False) as store:
+        assert store.states() == dict.fromkeys(RUNS, "finished")
+        assert [len(epochs) for epochs in store.epochs(RUNS).values()] == [4] * len(RUNS)
+        assert store.grids() == [GRID]
+        assert store.datasets() == small_study.INFOS
+        assert {attempt.outcome for run in RUNS for attempt in store.run(run).attempts} == {"finished"}
+    assert checkpoints(tmp_path) == []
+
+
+def test_workers_and_stacks_change_no_number(tmp_path: Path) -> None:
+    small_study.train(tmp_path / "one", GRID)
+    small_study.train(tmp_path / "two", GRID, workers=2, max_replicas=1)
+    assert small_study.numbers(tmp_path / "one") == small_study.numbers(tmp_path / "two")
+
+
+def test_asking_twice_does_nothing_twice(tmp_path: Path) -> None:
+    small_study.train(tmp_path, GRID, command="asymbp reproduce --table 2")
+    reports: list[Report] = []
+    outcome = small_study.train(tmp_path, GRID, command="asymbp reproduce --table 2", on_event=reports.append)
+    assert (outcome.finished, reports) == ((), [])
+    assert set(outcome.skipped) == set(RUNS)
+    with Store.open(tmp_path, create=False) as store:
+        assert store.grids() == [GRID]
+        assert store.commands(GRID) == ("asymbp reproduce --table 2",)
+
+
+def test_runs_that_cells_share_are_trained_once(tmp_path: Path) -> None:
+    other = small_study.grid("SGD", "BM", key="table-5")
+    outcome = small_study.train(tmp_path, GRID, other)
+    assert sorted(outcome.finished) == sorted({*RUNS, *other.all_runs()})
+    assert len(outcome.finished) == 6
+    with Store.open(tmp_path, create=False) as store:
+        assert [grid.key for grid in store.grids()] == ["table-2", "table-5"]
+
+
+def test_diverged_runs_are_results(tmp_path: Path) -> None:
+    grid = small_study.grid("SGD", multipliers=(1000.0, 1.0))
+    outcome = small_study.train(tmp_path, grid)
+    assert len(outcome.finished) == 2
+    assert outcome.failed == {}
+    with Store.open(tmp_path, create=False) as store:
+        (diverged,) = [summary for summary in store.runs() if summary.progress == "diverged"]
+        assert diverged.rate_multiplier == 1000
+        assert [event.diverged for event in store.run(diverged.id).epochs] == [False, True, True, True]
+
+
+def test_what_is_outstanding_before_any_store_exists() -> None:
+    work = study.outstanding([GRID, GRID], None)
+    assert set(work.runs) == set(RUNS)
+    assert work.remaining == dict.fromkeys(RUNS, 4)
+
+
+# what ends it early ---------------------------------------------------------------------------------------------
+
+
+def test_failed_runs_are_told_kept_and_tried_again_by_the_next_command(tmp_path: Path) -> None:
+    grid = small_study.grid("SGD", multipliers=(100.0, 1.0))
+    outcome = small_study.train(tmp_path, grid, train=fake_engine.breaks, max_replicas=1)
+    (bad,) = [run for run in grid.all_runs().values() if run.rate_multiplier == 100]
+    assert outcome.failed == {bad.id: "RuntimeError: out of memory"}
+    assert len(outcome.finished) == 1
+    with Store.open(tmp_path, create=False) as store:
+        assert store.failures() == outcome.failed
+        assert "fake_engine.py" in str(store.run(bad.id).attempts[-1].traceback)
+    again = small_study.train(tmp_path, grid)
+    assert (again.finished, again.failed) == ((bad.id,), {})
+    assert [len(epochs) for epochs in small_study.numbers(tmp_path).values()] == [4, 4]
+
+
+def test_a_worker_that_is_killed_leaves_no_trace_in_the_numbers(tmp_path: Path) -> None:
+    reports: list[Report] = []
+    outcome = small_study.train(
+        *(tmp_path / "killed", GRID),
+        train=fake_engine.killed_once,
+        workers=2,
+        checkpoint_seconds=0.0,
+        on_event=reports.append,
+    )
+    small_study.train(tmp_path / "whole", GRID)
+    assert any(isinstance(report, StackFailed) for report in reports)
+    assert outcome.failed == {}
+    assert small_study.numbers(tmp_path / "killed") == small_study.numbers(tmp_path / "whole")
+    with Store.open(tmp_path / "killed", create=False) as store:
+        attempts = store.run(outcome.finished[0]).attempts
+    assert [(attempt.outcome, attempt.start_epoch) for attempt in attempts] == [("failed", 0), ("finished", 3)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_the_user_can_mend_ends_the_study(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(DataError, match="the cache has gone"):
+        small_study.train(tmp_path, GRID, train=fake_engine.data_is_gone, workers=workers)
+    with Store.open(tmp_path, create=False) as store:
+        assert {a.outcome for summary in store.runs() for a in store.run(summary.id).attempts} == {"interrupted"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_keeps_what_was_received_and_goes_on_from_the_checkpoint(
+    tmp_path: Path, workers: int
+) -> None:
+    grid = small_study.grid(epochs=6)
+
+    def interrupt(report: Report) -> None:
+        if isinstance(report, CheckpointSaved) and report.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        small_study.train(tmp_path / "a", grid, workers=workers, checkpoint_seconds=0.0, on_event=interrupt)
+    assert max(map(len, small_study.numbers(tmp_path / "a").values())) >= 3
+    starts: list[Report] = []
+    small_study.train(tmp_path / "a", grid, workers=workers, on_event=starts.append)
+    assert max(report.start_epoch for report in starts if isinstance(report, StackStarted)) >= 3
+    small_study.train(tmp_path / "b", grid)
+    assert small_study.numbers(tmp_path / "a") == small_study.numbers(tmp_path / "b")
+
+
+def test_a_full_disk_ends_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("no space left")
+
+    monkeypatch.setattr(Store, "fail", full)
+    with pytest.raises(StoreError, match="no space left"):
+        small_study.train(tmp_path, small_study.grid(multipliers=(100.0,)), train=fake_engine.breaks)
+
+
+def test_a_checkpoint_ahead_of_the_store_is_not_used(tmp_path: Path) -> None:
+    """Going on from there would leave a gap in the stored epochs."""
+    grid = small_study.grid("SGD", multipliers=(1.0,), epochs=6)
+    (run,) = grid.all_runs()
+
+    def interrupt(report: Report) -> None:
+        if isinstance(report, CheckpointSaved) and report.epoch == 4:
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        small_study.train(tmp_path, grid, checkpoint_seconds=0.0, on_event=interrupt)
+    with Store.open(tmp_path) as store:
+        assert study.outstanding([grid], store).start_epochs == {run: 4}
+        store._connection.execute("DELETE FROM epochs WHERE epoch = 4")
+        assert study.outstanding([grid], store).start_epochs == {run: 0}
+    small_study.train(tmp_path, grid)
+    assert len(small_study.numbers(tmp_path)[run]) == 6
+
+
+def test_what_a_killed_process_left_is_tidied(tmp_path: Path) -> None:
+    small_study.train(tmp_path, GRID)
+    (done, *_) = RUNS
+    directory = tmp_path / "checkpoints"
+    (directory / f".{done}.safetensors.123").touch()
+    resume.checkpoint_path(directory, done).touch()
+    small_study.train(tmp_path, GRID)
+    assert checkpoints(tmp_path) == []
+
+
+# a whole study in a process of its own --------------------------------------------------------------------------
+
+
+@contextmanager
+def study_process(
+    directory: Path, workers: int, *more: str, epoch_seconds: float = 0.0
+) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, str(TESTS / "small_study.py"), str(directory), str(workers), *more]
+    environment = os.environ | {"FAKE_EPOCH_SECONDS": str(epoch_seconds)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True)
+    with process:
+        yield process
+        with suppress(ProcessLookupError):
+            process.kill()
+
+
+def epochs_stored(directory: Path) -> int:
+    if not (directory / "asymbp.sqlite").exists():
+        return 0
+    with Store.open(directory, create=False) as store:
+        return sum(summary.epochs for summary in store.runs())
+
+
+def processes(directory: Path) -> list[int]:
+    return [int(path.name.removeprefix("pid-")) for path in (directory / "checkpoints").glob("pid-*")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kill_9_in_the_middle_and_again_gives_the_numbers_of_an_undisturbed_study(
+    tmp_path: Path, workers: int, uninterrupted: dict[str, list[str]]
+) -> None:
+    for least in (1, 30):
+        with study_process(tmp_path, workers, epoch_seconds=0.05) as process:
+            small_study.wait_for(lambda least=least: epochs_stored(tmp_path) >= least)
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        small_study.wait_for(lambda: not any(map(small_study.alive, processes(tmp_path))), seconds=3)
+        assert epochs_stored(tmp_path) < 20 * len(uninterrupted)  # it was in the middle
+        with Store.open(tmp_path) as store:
+            stored = store.epochs_stored(uninterrupted)
+        saved = resume.saved_epochs(tmp_path / "checkpoints", uninterrupted)
+        assert all(saved[run] <= stored[run] for run in saved)
+    starts: list[Report] = []
+    outcome = small_study.train(tmp_path, small_study.grid(epochs=20), workers=workers, on_event=starts.append)
+    assert outcome.failed == {}
+    assert max(report.start_epoch for report in starts if isinstance(report, StackStarted)) > 0
+    assert small_study.numbers(tmp_path) == uninterrupted
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_all_processes_at_once_in_the_middle_of_an_epoch(tmp_path: Path, workers: int) -> None:
+    with study_process(tmp_path, workers, epoch_seconds=60) as process:
+        small_study.wait_for(lambda: len(processes(tmp_path)) == workers)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the parent and the workers
+        _, errors = process.communicate(timeout=20)
+    assert not any(map(small_study.alive, processes(tmp_path)))
+    assert errors.decode().count("Traceback") == 1  # the parent's; the command line turns it into one sentence
+    with Store.open(tmp_path, create=False) as store:
+        assert {a.outcome for summary in store.runs() for a in store.run(summary.id).attempts} == {"interrupted"}
+
+
+# the real engine on the real digits -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with results on digits, trained in this process without interruption, and the decoded images."""
+    directory = tmp_path_factory.mktemp("digits")
+    threads = torch.get_num_threads()
+    outcome = small_study.train_digits(directory / "results", directory / "cache")
+    assert (len(outcome.finished), outcome.failed) == (6, {})
+    assert torch.get_num_threads() == threads
+    return directory
+
+
+def test_kill_9_and_resume_give_the_same_bits_on_digits(tmp_path: Path, digits: Path) -> None:
+    expected = small_study.numbers(digits / "results")
+    with study_process(tmp_path, 2, str(digits / "cache")) as process:
+        small_study.wait_for(lambda: checkpoints(tmp_path) and epochs_stored(tmp_path) >= 4, seconds=60)
+        process.kill()
+    assert epochs_stored(tmp_path) < sum(map(len, expected.values()))  # it was in the middle
+    starts: list[Report] = []
+    outcome = small_study.train_digits(tmp_path, digits / "cache", on_event=starts.append)
+    assert outcome.failed == {}
+    assert any(report.start_epoch for report in starts if isinstance(report, StackStarted))
+    assert small_study.numbers(tmp_path) == expected
+
+
+# how long it takes ----------------------------------------------------------------------------------------------
+
+
+def epochs_to_train(*multipliers: float) -> dict[Run, int]:
+    work = study.outstanding([small_study.grid("SGD", multipliers=multipliers)], None)
+    return {run: work.remaining[run_id] for run_id, run in work.runs.items()}
+
+
+def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
+    two_runs = epochs_to_train(10.0, 1.0)
+    (kind,) = estimate.representatives(two_runs)
+    assert kind == (small_study.NETWORK, "none", 100)
+    one, two, many = (
+        estimate.estimate(two_runs, small_study.INFOS, {kind: 0.3}, workers=workers) for workers in (1, 2, 8)
+    )
+    assert one == pytest.approx(2 * 4 * (1437 + 360 / 3) / 100 * 0.3)
+    assert one == pytest.approx(2 * two) == pytest.approx(2 * many)  # a run is not divided
+
+
+def test_nothing_to_do_takes_no_time() -> None:
+    assert estimate.estimate({}, {}, {}, workers=2) == 0
+
+
+def test_work_is_counted_in_operations() -> None:
+    per_epoch = small_study.NETWORK.flop_per_sample() * (1437 + 120)
+    assert estimate.total_work(epochs_to_train(1.0), small_study.INFOS) == pytest.approx(4 * per_epoch)
+
+
+def test_held_out_samples_are_evaluated_not_trained_on() -> None:
+    grid: Grid = small_study.grid("uSF+BN", multipliers=(1.0,))
+    (run, *_) = grid.runs(grid.rows[0], grid.columns[0])
+    held = run.model_copy(update={"protocol": run.protocol.model_copy(update={"validation_fraction": 0.1})})
+    samples = estimate.samples_per_epoch(held, small_study.INFO)
+    assert samples == pytest.approx(1437 * 0.9 + (360 + 1437 * 0.1 + 1437) / 3)
+
+
+def test_events_of_epochs_count_every_epoch_once(tmp_path: Path) -> None:
+    reports: list[Report] = []
+    small_study.train(tmp_path, GRID, on_event=reports.append)
+    seen = [(report.run, report.epoch) for report in reports if isinstance(report, EpochEnded)]
+    assert sorted(seen) == sorted((run, epoch) for run in RUNS for epoch in range(1, 5))
