@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from asymbp_cli import plan
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.errors import NetworkError
+from asymbp_cli.errors import NetworkError, UsageError
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS, Network
 from asymbp_cli.plan import Grid, GridColumn, GridEntry
 from asymbp_cli.protocol import BatchSize, Protocol
+from asymbp_cli.recipe import load_recipe
+from asymbp_cli.resources import recipes_directory
 from asymbp_cli.runs import Run, Stack
+from asymbp_cli.tablespec import load_table
 
 COUNTS = {"small": 100, "large": 1000}
 
@@ -78,6 +81,43 @@ def test_a_network_of_vectors_takes_no_images() -> None:
     with pytest.raises(NetworkError, match="takes vectors of 1845, but folder holds images"):
         plan.input_shape(NETWORKS["timit"], "folder")
     assert plan.input_shape(NETWORKS["cifar"], "cifar10") == (32, 32, 3)
+
+
+@pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])
+def test_the_tables_ask_for_as_many_trainings_as_the_paper_made(keys: tuple[str, ...], models: int) -> None:
+    """36 models on six datasets and 32 on nine, five rates each: 2,520 trainings."""
+    tables = [table for key in keys for table in load_table(key)]
+    grids = [plan.grid_of_table(table, Protocol(), "paper", [small_study.INFO]) for table in tables]
+    runs = {run_id for grid in grids for run_id in grid.all_runs()}
+    assert len(runs) == models * 5
+
+
+def test_the_baseline_of_a_table_is_trained_even_where_it_is_no_column() -> None:
+    (table,) = load_table("4-c2")
+    grid = plan.grid_of_table(table, Protocol(), "paper", [small_study.INFO])
+    assert grid.baseline is not None
+    assert (grid.key, grid.baseline.header) == ("table-4-c2", "SGD")
+    assert grid.baseline not in grid.columns
+    baseline = grid.runs(grid.rows[0], grid.baseline)
+    assert {run.method for run in baseline} == {parse_method("SGD")}
+    assert {run.id for run in baseline} < set(grid.all_runs())
+
+
+def test_a_recipe_makes_a_grid_of_its_methods_and_seeds() -> None:
+    recipe = load_recipe(recipes_directory() / "examples" / "grid.yaml")
+    grid = plan.grid_of_recipe(recipe, [small_study.INFO])
+    assert grid.key == "grid"
+    assert [column.header for column in grid.columns] == [entry.label for entry in recipe.methods]
+    assert grid.baseline == grid.columns[0]
+    runs = len(recipe.methods) * len(recipe.seeds) * len(recipe.protocol.rate_multipliers)
+    assert len(grid.all_runs()) == runs
+    assert grid.protocol_label == recipe.protocol_label
+
+
+def test_two_rows_of_one_name_are_refused() -> None:
+    plan.check_distinct(["MNIST", "digits"], "datasets")
+    with pytest.raises(UsageError, match='two datasets are called "MNIST"'):
+        plan.check_distinct(["MNIST", "digits", "MNIST"], "datasets")
 
 
 def pack(

@@ -55,8 +55,9 @@ def prepare(
 ) -> DataInfo:
     """Return the resident form of `ref` at `shape` (height, width, channels), decoding it if it is not there.
 
-    `resize` squashes to the shape or crops the centre. Raises DataError where the dataset is missing (saying
-    where to get it and where to put it), damaged, or the cache cannot be written.
+    `resize`: "squash" to the shape, or "crop" the centre. `download` fetches what is missing, and replaces a
+    stand-in by the published files. Raises DataError where the dataset is missing (saying where to get it and
+    where to put it), damaged, or the cache cannot be written; UsageError where no dataset has the name.
     """
     located = _locate(ref, data_directory(data_dir), download, report)
     key = hashlib.sha256(json.dumps([located.source, shape, resize, _DECODER]).encode()).hexdigest()[:16]
@@ -72,10 +73,10 @@ def prepare(
 
 
 def _locate(ref: DatasetRef, root: Path, download: bool, report: Report | None) -> Located:
-    source = ref if isinstance(ref, FolderSource) else folder_source(ref)
-    if source is not None:
+    if isinstance(ref, FolderSource):
+        return folder.locate(ref)
+    if source := folder_source(ref):
         return folder.locate(source)
-    assert isinstance(ref, str)
     dataset = find(ref)
     located = _READERS[dataset.key](root)
     if download and dataset.archives and not (located and located.exact):

@@ -44,6 +44,8 @@ def fit(image: NDArray[np.uint8], shape: tuple[int, int, int], resize: str) -> N
     `resize` "squash" ignores the proportions; "crop" keeps them and cuts the centre.
     """
     height, width, channels = shape
+    if image.shape == (shape if image.ndim == 3 or channels > 1 else shape[:2]):
+        return image.reshape(shape)
     picture = Image.fromarray(image.squeeze(2) if image.ndim == 3 and image.shape[2] == 1 else image)
     picture = picture.convert("L" if channels == 1 else "RGB")
     if picture.size != (width, height):

@@ -1,0 +1,52 @@
+"""Small generated images, and a shortcut to decode them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asymbp_cli.datasets.catalog import FolderSource
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.prepare import prepare
+
+Grow = Callable[..., Path]
+
+
+@pytest.fixture
+def grow(tmp_path: Path) -> Grow:
+    """Return a function that makes a tree of 6x4 random images, as grow("name", {"cat": 4, "dog": 3})."""
+
+    def make(name: str, counts: dict[str, int]) -> Path:
+        source = np.random.default_rng(0)
+        for folder, count in counts.items():
+            directory = tmp_path / name / folder
+            directory.mkdir(parents=True)
+            for i in range(count):
+                pixels = source.integers(0, 256, (4, 6, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(directory / f"{i}.png")
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def decoded(tmp_path: Path) -> Callable[..., DataInfo]:
+    """Return a function that decodes a folder or archive into a cache of this test, at 4x6x3."""
+
+    def run(path: Path, shape: tuple[int, int, int] = (4, 6, 3), **options: Any) -> DataInfo:
+        return prepare(FolderSource(folder=str(path), **options), shape, cache_dir=tmp_path / "cache")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the directory of real datasets, or skip."""
+    named = os.environ.get("ASYMBP_DATA")
+    if not named:
+        pytest.skip("ASYMBP_DATA names no directory with real datasets")
+    return Path(named)

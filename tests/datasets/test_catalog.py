@@ -1,0 +1,82 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource, find, folder_source
+from asymbp_cli.errors import UsageError
+from asymbp_cli.networks import NETWORKS
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("digits", "digits"), ("MNIST", "mnist"), ("Mnist", "mnist"), ("cifar10", "cifar10"), ("CIFAR", "cifar10")],
+)
+def test_names_of_ours_and_of_the_paper(name: str, key: str) -> None:
+    assert find(name).key == key
+
+
+def test_an_unknown_name_gets_the_nearest_and_what_to_type() -> None:
+    with pytest.raises(UsageError, match=re.escape('"mnsit" is not a dataset')) as caught:
+        find("mnsit")
+    assert 'Did you mean "mnist"?' in str(caught.value)
+    assert "asymbp ls datasets" in str(caught.value)
+
+
+@pytest.mark.parametrize("row", CATALOG.values(), ids=CATALOG)
+def test_rows_are_complete(row) -> None:
+    assert CATALOG[row.key] is row
+    assert row.network in NETWORKS
+    assert all([row.title, row.source, row.licence, row.citation, row.accepts])
+    for archive in row.archives:
+        assert re.fullmatch("[0-9a-f]{32}", archive.md5)
+        assert archive.size > 0
+        assert all(url.endswith(Path(archive.name).name) for url in archive.urls)
+
+
+def test_checksums_are_those_of_torchvision() -> None:
+    from torchvision.datasets import CIFAR10, MNIST
+
+    assert {Path(a.name).name: a.md5 for a in CATALOG["mnist"].archives} == dict(MNIST.resources)
+    assert CATALOG["cifar10"].archives[0].md5 == CIFAR10.tgz_md5
+    from asymbp_cli.datasets.readers.cifar10 import _MD5
+
+    assert dict(CIFAR10.train_list + CIFAR10.test_list) == _MD5
+
+
+def test_paths_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "photos").mkdir()
+    assert folder_source("mnist") is None  # a directory of that name does not hide the dataset
+    assert folder_source("CIFAR") is None
+    assert folder_source("nothing-here") is None
+    assert folder_source("./mnist") == FolderSource(folder="./mnist")
+    assert folder_source("folder:mnist") == FolderSource(folder="mnist")
+    assert folder_source("photos") == FolderSource(folder="photos")
+    assert folder_source("not/there.tar") == FolderSource(folder="not/there.tar")
+    with pytest.raises(UsageError, match="needs a path"):
+        folder_source("folder:")
+
+
+def test_a_folder_takes_counts_or_a_fraction() -> None:
+    with pytest.raises(ValueError, match="test_fraction excludes"):
+        FolderSource(folder="x", train_per_class=3, test_fraction=0.5)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("catalog", ["torch", "numpy", "PIL"]),
+        ("info", ["torch", "numpy", "PIL"]),
+        ("fetch", ["torch", "numpy", "PIL"]),
+        ("prepare", ["torch", "sklearn"]),
+    ],
+)
+def test_what_starts_without_heavy_libraries(module: str, absent: list[str]) -> None:
+    code = f"import sys, asymbp_cli.datasets.{module}; print(*({absent!r} & sys.modules.keys()))"
+    code = code.replace(repr(absent), repr(set(absent)))
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

@@ -1,0 +1,209 @@
+"""Downloads from a server on this machine that breaks off, lies, redirects and fails."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from asymbp_cli.datasets import fetch as module
+from asymbp_cli.datasets.catalog import Archive
+from asymbp_cli.datasets.fetch import fetch
+from asymbp_cli.errors import DataError
+
+CONTENT = bytes(range(256)) * 1200  # several chunks
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by path; the server notes (path, Range) of every request."""
+
+    server: "Server"
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        name = self.path.strip("/").split("/")[0]
+        self.server.requests.append((name, asked))
+        getattr(self, name)(int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0)
+
+    def answer(self, body: bytes, status: int = 200, length: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def good(self, start: int) -> None:
+        self.answer(CONTENT[start:], 206 if start else 200)
+
+    def cut(self, start: int) -> None:  # at most half of the file per connection
+        self.answer(CONTENT[start : start + len(CONTENT) // 2], 206 if start else 200, len(CONTENT) - start)
+
+    def forgetful(self, start: int) -> None:  # breaks off at first, and never resumes
+        first = len(self.server.requests) == 1
+        self.answer(CONTENT[: len(CONTENT) // 2] if first else CONTENT, 200, len(CONTENT))
+
+    def wrong(self, start: int) -> None:
+        self.answer(bytes(len(CONTENT))[start:], 206 if start else 200)
+
+    def shorter(self, start: int) -> None:  # claims to be whole
+        self.answer(b"<html>please log in</html>")
+
+    def longer(self, start: int) -> None:
+        self.answer(CONTENT + b"more")
+
+    def missing(self, start: int) -> None:
+        self.answer(b"", 404)
+
+    def busy(self, start: int) -> None:
+        self.answer(b"", 503)
+
+    def strict(self, start: int) -> None:  # refuses to resume
+        self.answer(b"" if start else CONTENT, 416 if start else 200)
+
+    def moved(self, start: int) -> None:
+        self.send_response(302)
+        self.send_header("Location", "/good/x.bin")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def silent(self, start: int) -> None:
+        self.server.closing.wait(10)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str | None]] = []
+        self.closing = threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def archive(self, *ways: str) -> Archive:
+        urls = tuple(f"http://127.0.0.1:{self.server_port}/{way}/x.bin" for way in ways)
+        return Archive("deep/x.bin", urls, hashlib.md5(CONTENT).hexdigest(), len(CONTENT))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.closing.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_file_appears_whole(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    path = fetch(server.archive("good"), tmp_path, lambda *report: seen.append(report))
+    assert path == tmp_path / "deep" / "x.bin"
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == ("downloading deep/x.bin", len(CONTENT), len(CONTENT))
+    assert [done for _, done, _ in seen] == sorted({done for _, done, _ in seen})
+    assert not path.with_name("x.bin.part").exists()
+
+
+def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+    for _ in range(2):
+        fetch(server.archive("good"), tmp_path)
+    assert len(server.requests) == 1
+
+
+def test_a_broken_download_goes_on_where_it_ended(server: Server, tmp_path: Path) -> None:
+    assert fetch(server.archive("cut"), tmp_path).read_bytes() == CONTENT
+    assert server.requests == [("cut", None), ("cut", f"bytes={len(CONTENT) // 2}-")]
+
+
+def test_the_next_command_goes_on_too(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ATTEMPTS", 1)
+    with pytest.raises(DataError, match=f"broke off at {len(CONTENT) // 2} of {len(CONTENT)} bytes"):
+        fetch(server.archive("cut"), tmp_path)
+    assert fetch(server.archive("good"), tmp_path).read_bytes() == CONTENT
+    assert server.requests[-1] == ("good", f"bytes={len(CONTENT) // 2}-")
+
+
+@pytest.mark.parametrize("way", ["forgetful", "moved"])
+def test_servers_that_do_not_resume_or_redirect(way: str, server: Server, tmp_path: Path) -> None:
+    assert fetch(server.archive(way), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_server_that_refuses_to_resume(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "x.bin.part").write_bytes(CONTENT[:100])
+    assert fetch(server.archive("strict"), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_foreign_beginning_is_thrown_away(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "x.bin.part").write_bytes(b"something else")
+    assert fetch(server.archive("good"), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("bad", ["missing", "busy", "wrong", "longer", "shorter"])
+def test_the_next_mirror_is_asked(bad: str, server: Server, tmp_path: Path) -> None:
+    assert fetch(server.archive(bad, "good"), tmp_path).read_bytes() == CONTENT
+    assert server.requests[-1][0] == "good"
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("missing", "HTTP 404 Not Found"),
+        ("busy", "HTTP 503 Service Unavailable"),
+        ("wrong", f"MD5 {hashlib.md5(bytes(len(CONTENT))).hexdigest()}, not"),
+        ("longer", f"sent more than {len(CONTENT)} bytes"),
+        ("shorter", "broke off at"),
+        ("silent", "timed out"),
+    ],
+)
+def test_a_failure_says_what_happened_and_what_to_do(
+    way: str, said: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 0.1 if way == "silent" else 5)
+    with pytest.raises(DataError, match=said) as caught:
+        fetch(server.archive(way), tmp_path)
+    target = tmp_path / "deep" / "x.bin"
+    assert f"/{way}/x.bin" in str(caught.value)
+    assert f"Get it by hand and put it at {target}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not target.exists()
+
+
+def test_a_refusal_is_not_asked_thrice(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        fetch(server.archive("missing"), tmp_path)
+    assert len(server.requests) == 1
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    archive = Archive("x.bin", ("http://127.0.0.1:9/x.bin", "no address"), "0" * 32, 10)
+    with pytest.raises(DataError, match=r"refused.*unknown url type"):
+        fetch(archive, tmp_path)
+
+
+def test_a_directory_that_cannot_be_made(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "deep").write_text("a file")
+    with pytest.raises(DataError, match=r"cannot write .*x\.bin.*--data-dir"):
+        fetch(server.archive("good"), tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "x.bin.part").symlink_to("/dev/full")
+    with pytest.raises(DataError, match="No space left on device; free some space"):
+        fetch(server.archive("good"), tmp_path)
+
+
+def test_two_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
+    archive = server.archive("good")
+    threads = [threading.Thread(target=fetch, args=(archive, tmp_path)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.requests) == 1
+    assert (tmp_path / archive.name).read_bytes() == CONTENT

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from asymbp_cli.datasets.splits import apportion, digits_split, permutation, validation_indices
+
+
+def test_permutations_are_pinned() -> None:
+    assert permutation(8, 0, "split", "cat").tolist() == [5, 6, 4, 0, 7, 2, 3, 1]
+    assert permutation(8, 1, "split", "cat").tolist() == [1, 4, 0, 2, 5, 3, 7, 6]
+    assert permutation(8, 0, "validation", "cat").tolist() == [4, 0, 5, 3, 7, 1, 6, 2]
+
+
+def test_apportion_uses_the_largest_remainders() -> None:
+    assert apportion(10, [1, 1, 1]) == [4, 3, 3]
+    assert apportion(7, [50, 30, 20]) == [4, 2, 1]  # ideal: 3.5, 2.1, 1.4
+    assert sum(apportion(360, list(range(170, 180)))) == 360
+
+
+def test_the_digits_split() -> None:
+    labels = load_digits().target.astype(np.int64)
+    train, test = digits_split(labels)
+    assert (len(train), len(test)) == (1437, 360)
+    assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(1797))
+    assert np.array_equal(np.sort(test), test)
+    assert np.bincount(labels[test]).tolist() == [36, 37, 35, 37, 36, 36, 36, 36, 35, 36]
+    assert test[:8].tolist() == [2, 4, 7, 8, 16, 27, 39, 50]
+
+
+def test_validation_is_stratified_and_seeded() -> None:
+    labels = np.array([0] * 30 + [1] * 10 + [2] * 2, dtype=np.int64)
+    held_out = validation_indices(labels, 0.1, 0)
+    assert np.bincount(labels[held_out]).tolist() == [3, 1, 1]  # 10 % of 2 is none, but one it must be
+    assert np.array_equal(held_out, np.unique(held_out))
+    assert np.array_equal(held_out, validation_indices(labels, 0.1, 0))
+    assert not np.array_equal(held_out, validation_indices(labels, 0.1, 1))
+
+
+def test_validation_never_takes_a_whole_class() -> None:
+    labels = np.array([0, 0, 1, 1, 1], dtype=np.int64)
+    assert np.bincount(labels[validation_indices(labels, 0.99, 0)]).tolist() == [1, 2]
+
+
+def test_validation_needs_two_of_each_class() -> None:
+    with pytest.raises(ValueError, match="class owl has 1 training sample"):
+        validation_indices(np.array([0, 0, 1], dtype=np.int64), 0.5, 0, ["ant", "owl"])
+
+
+def test_a_new_class_moves_no_other() -> None:
+    before = validation_indices(np.repeat([0, 1], 20), 0.3, 0, ["bee", "cat"])
+    after = validation_indices(np.repeat([0, 1, 2], 20), 0.3, 0, ["ant", "bee", "cat"])
+    assert np.array_equal(after[after >= 20] - 20, before)

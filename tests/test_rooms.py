@@ -1,0 +1,54 @@
+"""The house: imports go one way, what must start fast does not load torch, files stay small."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_imports_go_one_way() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "4 kept, 0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["ls", "methods"],
+        ["ls", "datasets"],
+        ["ls", "recipes"],
+        ["ls", "tables"],
+        ["validate", str(ROOT / "recipes/examples/usf-digits.yaml")],
+        ["schema"],
+        ["reproduce", "--table", "1"],
+    ],
+)
+def test_starts_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from asymbp_cli.cli.app import main; sys.argv = ['asymbp', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_files_hold_one_concept() -> None:
+    files = list((ROOT / "asymbp_cli").rglob("*.py"))
+    assert len(files) > 30
+    long = {str(file): n for file in files if (n := len(file.read_text().splitlines())) > 350}
+    assert not long
