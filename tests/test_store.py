@@ -1,9 +1,7 @@
 """The results directory: what is kept, who may write, and what is said when something is wrong with it."""
 
 import math
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,12 +11,11 @@ from pathlib import Path
 import pytest
 import small_study
 
-from asymbp_cli import migrations
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.provenance import Provenance, collect
 from asymbp_cli.runs import Run
-from asymbp_cli.store import FILE_NAME, Store
+from asymbp_cli.store import Store
 
 HERE = Provenance(host="here", device="cpu (a slow one)", software={"torch": "2"}, git="abc (changed)")
 RUNS = list(small_study.grid("SGD").all_runs().values())
@@ -228,79 +225,6 @@ def test_a_killed_writer_holds_nothing(holder: subprocess.Popen[str], store: Sto
         pass
 
 
-# what can be wrong with the directory ---------------------------------------------------------------------------
-
-
-def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"there are no results in .*none/; train something first"):
-        Store.open(tmp_path / "none", create=False)
-    assert not (tmp_path / "none").exists()
-
-
-def test_a_file_in_place_of_the_directory(tmp_path: Path) -> None:
-    (tmp_path / "results").touch()
-    for create in (True, False):
-        with pytest.raises(StoreError, match=r"results is a file, not a directory; .*--results DIR"):
-            Store.open(tmp_path / "results", create=create)
-    with pytest.raises(StoreError, match=r"cannot make the directory .*: Not a directory"):
-        Store.open(tmp_path / "results" / "inner")
-
-
-def test_a_directory_in_place_of_the_database(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).mkdir()
-    with pytest.raises(StoreError, match=r"cannot read and write .*unable to open"):
-        Store.open(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_without_permission(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store, store.writing():
-        store.save_grid(small_study.grid())
-    tmp_path.chmod(0o500)
-    with Store.open(tmp_path, create=False) as store:
-        assert len(store.grids()) == 1
-        with pytest.raises(StoreError, match="cannot write in"), store.writing():
-            pass
-    tmp_path.chmod(0o700)
-
-
-def test_results_on_a_read_only_medium_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store.open(tmp_path) as store, store.writing():
-        store.save_grid(small_study.grid())
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    before = sorted(path.name for path in tmp_path.iterdir())
-    with Store.open(tmp_path, create=False) as store:
-        assert len(store.grids()) == 1
-        assert sorted(path.name for path in tmp_path.iterdir()) == before
-
-
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_bytes(b"something else altogether" * 100)
-    with pytest.raises(StoreError, match=r"is damaged .*move it away"):
-        Store.open(tmp_path)
-
-
-def test_a_database_damaged_inside(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store, store.writing():
-        store.save_grid(small_study.grid())
-    path = tmp_path / FILE_NAME
-    content = bytearray(path.read_bytes())
-    content[4096:] = b"\x5a" * (len(content) - 4096)
-    path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"is damaged .*move it away"), Store.open(tmp_path) as store:
-        store.grids()
-
-
-def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    content = (tmp_path / FILE_NAME).read_bytes()
-    with pytest.raises(StoreError, match=r"written by a newer asymbp .*99.*upgrade"):
-        Store.open(tmp_path)
-    assert (tmp_path / FILE_NAME).read_bytes() == content
-
-
 def test_a_full_disk_stops_the_study_and_loses_nothing_that_was_stored(begun: Store) -> None:
     begun.record(ended(epoch=1))
     begun.flush()
@@ -327,35 +251,6 @@ def test_a_disk_found_full_by_the_flushing_thread_is_reported(
         small_study.wait_for(lambda: begun._failure, seconds=5)
     with pytest.raises(StoreError, match="no space left"):
         begun.record(ended())
-
-
-# migrations -----------------------------------------------------------------------------------------------------
-
-
-def test_a_step_that_fails_leaves_the_version_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def second(connection: sqlite3.Connection) -> None:
-        connection.execute("CREATE TABLE half_done (x)")
-        raise sqlite3.OperationalError("disk I/O error")
-
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, second))
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    with pytest.raises(sqlite3.OperationalError):
-        migrations.migrate(connection)
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert migrations.version(connection) == 1
-    assert tables == {"datasets", "grids", "runs", "attempts", "epochs"}
-    connection.close()
-
-
-def test_an_older_database_is_brought_up_to_date_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    steps = (*migrations.MIGRATIONS, calls.append)
-    for module in ("migrations", "database"):
-        monkeypatch.setattr(f"asymbp_cli.{module}.MIGRATIONS", steps)
-    for _ in range(2):
-        Store.open(store.directory).close()
-    assert len(calls) == 1
-    assert migrations.version(store._connection) == 2
 
 
 def test_foreign_keys_are_enforced(store: Store) -> None:

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,12 +13,10 @@ import pytest
 import small_study
 import torch
 
-from asymbp_cli import estimate, resume, study
+from asymbp_cli import resume, study
 from asymbp_cli.errors import DataError, StoreError
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import Report, StackFailed, StackStarted
-from asymbp_cli.plan import Grid
-from asymbp_cli.runs import Run
 from asymbp_cli.store import Store
 
 TESTS = Path(__file__).parent
@@ -81,6 +79,13 @@ def test_runs_that_cells_share_are_trained_once(tmp_path: Path) -> None:
     assert len(outcome.finished) == 6
     with Store.open(tmp_path, create=False) as store:
         assert [grid.key for grid in store.grids()] == ["table-2", "table-5"]
+
+
+def test_events_of_epochs_count_every_epoch_once(tmp_path: Path) -> None:
+    reports: list[Report] = []
+    small_study.train(tmp_path, GRID, on_event=reports.append)
+    seen = [(report.run, report.epoch) for report in reports if isinstance(report, EpochEnded)]
+    assert sorted(seen) == sorted((run, epoch) for run in RUNS for epoch in range(1, 5))
 
 
 def test_diverged_runs_are_results(tmp_path: Path) -> None:
@@ -224,6 +229,17 @@ def epochs_stored(directory: Path) -> int:
         return sum(summary.epochs for summary in store.runs())
 
 
+def wait_in(process: subprocess.Popen[bytes], condition: Callable[[], object]) -> None:
+    """Wait until `condition()` holds while a study runs; fails with its last words should it end before."""
+
+    def holds() -> object:
+        if process.poll() is not None and process.stderr:
+            pytest.fail(f"the study ended by itself: {process.stderr.read().decode()}")
+        return condition()
+
+    small_study.wait_for(holds, seconds=60)
+
+
 def processes(directory: Path) -> list[int]:
     return [int(path.name.removeprefix("pid-")) for path in (directory / "checkpoints").glob("pid-*")]
 
@@ -234,7 +250,7 @@ def test_kill_9_in_the_middle_and_again_gives_the_numbers_of_an_undisturbed_stud
 ) -> None:
     for least in (1, 30):
         with study_process(tmp_path, workers, epoch_seconds=0.05) as process:
-            small_study.wait_for(lambda least=least: epochs_stored(tmp_path) >= least)
+            wait_in(process, lambda least=least: epochs_stored(tmp_path) >= least)
             process.kill()
             assert process.wait() == -signal.SIGKILL
         small_study.wait_for(lambda: not any(map(small_study.alive, processes(tmp_path))), seconds=3)
@@ -253,7 +269,7 @@ def test_kill_9_in_the_middle_and_again_gives_the_numbers_of_an_undisturbed_stud
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_all_processes_at_once_in_the_middle_of_an_epoch(tmp_path: Path, workers: int) -> None:
     with study_process(tmp_path, workers, epoch_seconds=60) as process:
-        small_study.wait_for(lambda: len(processes(tmp_path)) == workers)
+        wait_in(process, lambda: len(processes(tmp_path)) == workers)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the parent and the workers
         _, errors = process.communicate(timeout=20)
     assert not any(map(small_study.alive, processes(tmp_path)))
@@ -279,7 +295,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_kill_9_and_resume_give_the_same_bits_on_digits(tmp_path: Path, digits: Path) -> None:
     expected = small_study.numbers(digits / "results")
     with study_process(tmp_path, 2, str(digits / "cache")) as process:
-        small_study.wait_for(lambda: checkpoints(tmp_path) and epochs_stored(tmp_path) >= 4, seconds=60)
+        wait_in(process, lambda: checkpoints(tmp_path) and epochs_stored(tmp_path) >= 4)
         process.kill()
     assert epochs_stored(tmp_path) < sum(map(len, expected.values()))  # it was in the middle
     starts: list[Report] = []
@@ -287,46 +303,3 @@ def test_kill_9_and_resume_give_the_same_bits_on_digits(tmp_path: Path, digits: 
     assert outcome.failed == {}
     assert any(report.start_epoch for report in starts if isinstance(report, StackStarted))
     assert small_study.numbers(tmp_path) == expected
-
-
-# how long it takes ----------------------------------------------------------------------------------------------
-
-
-def epochs_to_train(*multipliers: float) -> dict[Run, int]:
-    work = study.outstanding([small_study.grid("SGD", multipliers=multipliers)], None)
-    return {run: work.remaining[run_id] for run_id, run in work.runs.items()}
-
-
-def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
-    two_runs = epochs_to_train(10.0, 1.0)
-    (kind,) = estimate.representatives(two_runs)
-    assert kind == (small_study.NETWORK, "none", 100)
-    one, two, many = (
-        estimate.estimate(two_runs, small_study.INFOS, {kind: 0.3}, workers=workers) for workers in (1, 2, 8)
-    )
-    assert one == pytest.approx(2 * 4 * (1437 + 360 / 3) / 100 * 0.3)
-    assert one == pytest.approx(2 * two) == pytest.approx(2 * many)  # a run is not divided
-
-
-def test_nothing_to_do_takes_no_time() -> None:
-    assert estimate.estimate({}, {}, {}, workers=2) == 0
-
-
-def test_work_is_counted_in_operations() -> None:
-    per_epoch = small_study.NETWORK.flop_per_sample() * (1437 + 120)
-    assert estimate.total_work(epochs_to_train(1.0), small_study.INFOS) == pytest.approx(4 * per_epoch)
-
-
-def test_held_out_samples_are_evaluated_not_trained_on() -> None:
-    grid: Grid = small_study.grid("uSF+BN", multipliers=(1.0,))
-    (run, *_) = grid.runs(grid.rows[0], grid.columns[0])
-    held = run.model_copy(update={"protocol": run.protocol.model_copy(update={"validation_fraction": 0.1})})
-    samples = estimate.samples_per_epoch(held, small_study.INFO)
-    assert samples == pytest.approx(1437 * 0.9 + (360 + 1437 * 0.1 + 1437) / 3)
-
-
-def test_events_of_epochs_count_every_epoch_once(tmp_path: Path) -> None:
-    reports: list[Report] = []
-    small_study.train(tmp_path, GRID, on_event=reports.append)
-    seen = [(report.run, report.epoch) for report in reports if isinstance(report, EpochEnded)]
-    assert sorted(seen) == sorted((run, epoch) for run in RUNS for epoch in range(1, 5))

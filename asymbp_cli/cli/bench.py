@@ -35,11 +35,11 @@ def command(device: str, replicas: int, rounds: int, steps: int, as_json: bool) 
 
     if not as_json:
         click.echo("measuring; other work on this machine disturbs it", err=True)
-    overhead = bench.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1))
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     loops = []
     if device == "cpu":
         loops = bench.engine_over_loops(workers=workers, replicas=replicas, rounds=rounds, steps=steps)
+    overhead = bench.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1))
     if as_json:
         click.echo(json.dumps({"overhead": [asdict(m) for m in overhead], "loops": [asdict(m) for m in loops]}))
         return

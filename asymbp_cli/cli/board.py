@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.estimate import samples_per_epoch
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
-from asymbp_cli.executors import Report
+from asymbp_cli.executors import Report, StackFailed, StackStarted
 from asymbp_cli.methods import method_name
 from asymbp_cli.plan import Grid
 from asymbp_cli.runs import Run
@@ -34,7 +34,8 @@ class Board:
     diverged: set[str] = field(default_factory=set)
     best: dict[str, EpochEnded] = field(default_factory=dict)
     epoch: dict[str, int] = field(default_factory=dict)
-    active: dict[str, Progress] = field(default_factory=dict)
+    active: dict[str, set[str]] = field(default_factory=dict)  # stack -> its unfinished runs
+    progress: dict[str, Progress] = field(default_factory=dict)  # of active stacks
     latest: tuple[str, int] | None = None  # run and epoch reported last
 
     def __post_init__(self) -> None:
@@ -47,8 +48,12 @@ class Board:
 
     def take(self, event: Report) -> None:
         """Count one event."""
-        if isinstance(event, Progress):
-            self.active[event.stack] = event
+        if isinstance(event, StackStarted):
+            self.active[event.stack] = set(event.runs)
+        elif isinstance(event, StackFailed):
+            self.active.pop(event.stack, None)
+        elif isinstance(event, Progress):
+            self.progress[event.stack] = event
         elif isinstance(event, EpochEnded):
             self.work_done += self.cost(self.runs[event.run])
             self.samples += event.train_seen
@@ -61,6 +66,9 @@ class Board:
             self.diverged.add(event.run)
         elif isinstance(event, RunFinished):
             self.ended += 1
+            for runs in self.active.values():
+                runs.discard(event.run)
+            self.active = {stack: runs for stack, runs in self.active.items() if runs}
 
     @property
     def seconds(self) -> float:
@@ -83,6 +91,17 @@ class Board:
     def samples_per_second(self) -> float:
         """Return training samples per second, all replicas together."""
         return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+    def now(self) -> list[str]:
+        """Return a line for each stack in training: `uSF, SGD (5 runs): epoch 3, batch 120/600`."""
+        lines = []
+        for stack, runs in self.active.items():
+            names = dict.fromkeys(method_name(self.runs[run].method) for run in sorted(runs))
+            line = f"{', '.join(names)} ({len(runs)} runs)"
+            if (p := self.progress.get(stack)) is not None:
+                line += f": epoch {p.epoch}, batch {p.step}/{p.steps}"
+            lines.append(line)
+        return lines
 
     def label(self, run_id: str) -> str:
         """Return `uSF+BN x0.1 on MNIST`."""

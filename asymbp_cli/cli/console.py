@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.cli.board import Board, duration
-from asymbp_cli.plan import GridColumn, GridRow
+from asymbp_cli.plan import Grid, GridColumn, GridRow
 from asymbp_cli.report.sheet import Sheet, number
 from asymbp_cli.tables import Cell
 
@@ -30,7 +30,7 @@ def show(console: Console, sheet: Sheet) -> None:
         table = _transposed(sheet)
     console.print(table)
     for note in sheet.notes:
-        console.print(Text(f"  {note}", style="dim"))
+        console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
 
 
 def _natural_width(sheet: Sheet) -> int:
@@ -90,14 +90,13 @@ def _paper(cell: Cell) -> Text:
 
 def live(board: Board) -> RenderableType:
     """Return the live display: progress, running stacks, best error so far per column."""
-    parts: list[RenderableType] = [_headline(board), ProgressBar(total=1.0, completed=board.share, width=72)]
-    running = sorted(board.active.values(), key=lambda p: p.stack)[-4:]
-    if running:
-        steps = "   ".join(f"epoch {p.epoch}, batch {p.step}/{p.steps}" for p in running)
-        parts.append(Text(f"now: {steps}", style="dim"))
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=1.0, completed=board.share, width=72))
+    parts: list[RenderableType] = [_headline(board), bar]
+    parts += [Text(f"now: {line}", style="dim", no_wrap=True, overflow="ellipsis") for line in board.now()[:8]]
     if board.latest:
         parts.append(Text(f"last: {board.label(board.latest[0])}, epoch {board.latest[1]}", style="dim"))
-    parts.append(_best_so_far(board))
+    parts += [Text("best test error so far, percent", style="dim"), _best_so_far(board)]
     return Group(*parts)
 
 
@@ -115,7 +114,7 @@ def _headline(board: Board) -> Text:
 
 
 def _best_so_far(board: Board) -> Table:
-    table = Table(title="best test error so far, percent", title_justify="left", title_style="dim", box=None)
+    table = Table(box=None)
     rows = [(grid, row) for grid in board.grids for row in grid.rows]
     table.add_column("")
     for _, row in rows:
@@ -130,8 +129,8 @@ def _best_so_far(board: Board) -> Table:
     return table
 
 
-def _best_of(board: Board, grid: "object", row: GridRow, column: GridColumn) -> str:
-    runs = grid.runs(row, column)  # type: ignore[attr-defined]
+def _best_of(board: Board, grid: Grid, row: GridRow, column: GridColumn) -> str:
+    runs = grid.runs(row, column)
     seen = [board.best[run.id] for run in runs if run.id in board.best]
     if not seen:
         return "-"

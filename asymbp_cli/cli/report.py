@@ -8,7 +8,9 @@ from asymbp_cli.cli import options
 
 
 @click.command("report")
-@click.option("--to", "target", type=click.Choice(["markdown", "csv"]), default="markdown", show_default=True)
+@click.option(
+    "--to", "target", type=click.Choice(["markdown", "csv"]), default="markdown", show_default=True, help="Format."
+)
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: standard output."
 )

@@ -96,7 +96,7 @@ def _statistics(
         return np.zeros(1), np.full(1, 255.0)
     kept = info.path / f"statistics-{preprocessing}-{held_out}.npz"
     try:
-        with np.load(kept) as found:
+        with kept.open("rb") as file, np.load(file) as found:  # np.load leaves a damaged file open
             return found["mean"], found["deviation"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         mean, deviation = statistics(x, preprocessing)

@@ -29,7 +29,9 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
 def digits_split(labels: Labels) -> tuple[Labels, Labels]:
     """Return (train, test) indices of scikit-learn's digits: 1437 and 360, stratified, seed 0, ascending.
 
-    The set has no official split and names no writers, so that a split by writer is impossible.
+    The 360 are shared among the classes by largest remainder; digit d's share are the first of its members, in
+    the set's order, shuffled by `permutation(count, 0, "digits", d)`. The set has no official split and names no
+    writers, so that a split by writer is impossible.
     """
     counts = [int((labels == c).sum()) for c in range(10)]
     test: list[Any] = []

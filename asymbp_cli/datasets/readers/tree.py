@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError
@@ -24,6 +24,19 @@ _BROKEN = (
     zlib.error,
     lzma.LZMAError,
 )
+
+
+class _StrictMember(tarfile.TarInfo):
+    """Refuses damage between members, where tarfile by itself takes a broken header for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.HeaderError as error:
+            if isinstance(error, tarfile.EOFHeaderError):  # type: ignore[attr-defined]  # the proper end
+                raise
+            raise tarfile.ReadError(f"it is damaged or cut short at byte {tar.offset} ({error})") from error
 
 
 class Tree:
@@ -64,7 +77,7 @@ class Tree:
             yield from archive.namelist()
 
     def _in_tar(self) -> Iterator[str]:
-        with tarfile.open(self.path) as tar:
+        with tarfile.open(self.path, tarinfo=_StrictMember) as tar:
             for member in tar:
                 if member.isfile() or member.islnk() or member.isdir():
                     yield _clean(member.name) + ("/" if member.isdir() else "")
@@ -80,7 +93,7 @@ class Tree:
                     for name in sorted(wanted):
                         yield name, archive.read(name)
             else:
-                with tarfile.open(self.path) as tar:
+                with tarfile.open(self.path, tarinfo=_StrictMember) as tar:
                     for member in tar:
                         file = tar.extractfile(member) if _clean(member.name) in wanted else None
                         if file:

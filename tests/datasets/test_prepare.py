@@ -1,0 +1,266 @@
+"""The cache of decoded datasets: used again, rebuilt when damaged, shared by processes, full disks."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Grow
+
+from asymbp_cli.datasets import prepare as module
+from asymbp_cli.datasets.catalog import FolderSource
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.prepare import cache_directory, data_directory, prepare
+from asymbp_cli.errors import DataError, UsageError
+
+Decoded = Callable[..., DataInfo]
+PETS = {"train/cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 2}
+
+
+@pytest.fixture
+def decodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the directories that were decoded into, filled as it happens."""
+    seen: list[Path] = []
+    decode = module._decode
+
+    def note(located, shape, resize, directory, report):
+        seen.append(directory)
+        return decode(located, shape, resize, directory, report)
+
+    monkeypatch.setattr(module, "_decode", note)
+    return seen
+
+
+def test_decoded_once(grow: Grow, decoded: Decoded, decodings: list[Path]) -> None:
+    tree = grow("pets", PETS)
+    assert decoded(tree) == decoded(tree)
+    assert len(decodings) == 1
+    assert not decodings[0].exists()  # it has its final name
+
+
+def test_the_second_start_reads_one_small_file(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", PETS)
+    decoded(tree)
+    start = time.perf_counter()
+    decoded(tree)
+    assert time.perf_counter() - start < 0.05
+
+
+def test_a_label_decodes_nothing(grow: Grow, decoded: Decoded, decodings: list[Path]) -> None:
+    tree = grow("pets", PETS)
+    assert decoded(tree).label == "pets"
+    assert decoded(tree, label="animals").label == "animals"
+    assert len(decodings) == 1
+
+
+def test_what_decodes_anew(grow: Grow, decoded: Decoded, decodings: list[Path], tmp_path: Path) -> None:
+    tree = grow("pets", {"cat": 8, "dog": 8})
+    places = {decoded(tree).directory}
+    places.add(decoded(tree, (4, 6, 1)).directory)
+    places.add(decoded(tree, seed=1).directory)
+    places.add(prepare(str(tree), (4, 6, 3), cache_dir=tmp_path / "cache", resize="crop").directory)
+    os.utime(tree / "cat" / "0.png", ns=(0, 0))
+    places.add(decoded(tree).directory)
+    (tree / "cat" / "0.png").unlink()
+    places.add(decoded(tree).directory)
+    assert len(places) == len(decodings) == 6
+
+
+def cut(directory: Path) -> None:
+    file = directory / "x_test.npy"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def rewrite(**changes: object) -> Callable[[Path], None]:
+    def change(directory: Path) -> None:
+        info = json.loads((directory / "info.json").read_text()) | changes
+        (directory / "info.json").write_text(json.dumps(info))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        lambda directory: (directory / "y_train.npy").unlink(),
+        lambda directory: (directory / "info.json").unlink(),
+        lambda directory: (directory / "info.json").write_text("{"),
+        lambda directory: (directory / "info.json").write_text("[]"),
+        lambda directory: (directory / "info.json").write_text("{}"),
+        rewrite(sizes={}),
+        rewrite(sizes=None),
+        rewrite(train_count="many"),
+        rewrite(unknown=1),
+    ],
+)
+def test_a_damaged_cache_is_rebuilt(
+    damage: Callable[[Path], None], grow: Grow, decoded: Decoded, decodings: list[Path]
+) -> None:
+    tree = grow("pets", PETS)
+    before = decoded(tree)
+    damage(before.path)
+    assert decoded(tree) == before
+    assert len(np.load(before.path / "x_test.npy")) == 3
+    assert len(decodings) == 2
+
+
+def test_a_moved_cache_still_serves(grow: Grow, decodings: list[Path], tmp_path: Path) -> None:
+    tree = FolderSource(folder=str(grow("pets", PETS)))
+    prepare(tree, (4, 6, 3), cache_dir=tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    info = prepare(tree, (4, 6, 3), cache_dir=tmp_path / "new")
+    assert len(decodings) == 1
+    assert info.path.parents[1] == tmp_path / "new"
+
+
+def test_threads_decode_once(grow: Grow, decoded: Decoded, decodings: list[Path]) -> None:
+    tree = grow("pets", {"cat": 50, "dog": 50})
+    found: list[DataInfo] = []
+    threads = [threading.Thread(target=lambda: found.append(decoded(tree))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(decodings) == 1
+    assert all(info == found[0] for info in found)
+
+
+def test_processes_share_a_cache(grow: Grow, decoded: Decoded, tmp_path: Path) -> None:
+    tree = grow("pets", {"cat": 50, "dog": 50})
+    code = (
+        "import sys; from pathlib import Path; from asymbp_cli.datasets.prepare import prepare; "
+        "print(prepare(sys.argv[1], (4, 6, 3), cache_dir=Path(sys.argv[2])).model_dump_json())"
+    )
+    command = [sys.executable, "-c", code, str(tree), str(tmp_path / "cache")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = {process.communicate()[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    assert {DataInfo.model_validate_json(answer) for answer in answers} == {decoded(tree)}
+
+
+def test_an_intact_cache_is_never_replaced(
+    grow: Grow, decoded: Decoded, decodings: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = grow("pets", PETS)
+    info = decoded(tree)
+    before = info.path.stat().st_ino
+    cached, calls = module._cached, iter([lambda target: None])
+    monkeypatch.setattr(module, "_cached", lambda target: next(calls, cached)(target))
+    assert decoded(tree) == info  # it looked before the other process had finished
+    assert info.path.stat().st_ino == before
+    assert len(decodings) == 1
+
+
+def test_what_a_killed_process_left_is_cleared(grow: Grow, decoded: Decoded, tmp_path: Path) -> None:
+    tree = grow("pets", PETS)
+    info = decoded(tree)
+    shutil.rmtree(info.path)
+    left = info.path.with_name(f".{info.path.name}.part")
+    left.mkdir()
+    (left / "x_train.npy").write_text("half")
+    assert decoded(tree) == info
+    assert not left.exists()
+    assert sorted(file.name for file in info.path.iterdir()) == [
+        "info.json", "x_test.npy", "x_train.npy", "y_test.npy", "y_train.npy",
+    ]  # fmt: skip
+
+
+def test_an_interruption_leaves_nothing(grow: Grow, tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    source = FolderSource(folder=str(grow("pets", PETS)))
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", report=interrupt)
+    assert [file.suffix for file in (tmp_path / "cache" / "resident").iterdir()] == [".lock"]
+
+
+def test_a_full_disk(grow: Grow, decoded: Decoded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(
+        DataError, match=r"cannot keep .* in .*resident: No space left on device\. Free some space"
+    ):
+        decoded(grow("pets", PETS))
+    assert [file.suffix for file in (tmp_path / "cache" / "resident").iterdir()] == [".lock"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs posix_fallocate")
+def test_arrays_have_their_place_on_the_disk(tmp_path: Path) -> None:
+    module._reserve(tmp_path / "x.npy", (1000, 100))
+    assert (tmp_path / "x.npy").stat().st_blocks * 512 >= 100_000
+
+
+def test_a_cache_directory_that_is_a_file(grow: Grow, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(DataError, match=r"cannot keep the decoded images.*--cache-dir"):
+        prepare(str(grow("pets", PETS)), (4, 6, 3), cache_dir=tmp_path / "cache")
+
+
+def test_progress_is_reported(grow: Grow, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    source = FolderSource(folder=str(grow("pets", PETS)))
+    prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", report=lambda *report: seen.append(report))
+    assert seen == [("decoding pets", 8, 8)]
+
+
+def test_images_that_vanish_while_decoding(grow: Grow, decoded: Decoded, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = grow("pets", PETS)
+    monkeypatch.setattr("asymbp_cli.datasets.readers.tree.Tree.read", lambda self, wanted: iter(()))
+    with pytest.raises(DataError, match="0 images were read, 8 were listed"):
+        decoded(tree)
+
+
+def test_the_fingerprint_sees_pixels_labels_and_names(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", PETS)
+    prints = [decoded(tree).fingerprint]
+    (tree / "test" / "dog" / "1.png").write_bytes((tree / "test" / "dog" / "0.png").read_bytes())
+    prints.append(decoded(tree).fingerprint)
+    (tree / "train" / "dog" / "1.png").rename(tree / "train" / "cat" / "9.png")
+    prints.append(decoded(tree).fingerprint)
+    for split in ("train", "test"):
+        (tree / split / "dog").rename(tree / split / "puppy")
+    prints.append(decoded(tree).fingerprint)
+    assert len(set(prints)) == 4
+
+
+def test_names_go_to_the_catalog(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        prepare("CIFAR", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path)
+    for part in (f"is not in {tmp_path}", "cifar-10-python.tar.gz", "cs.toronto.edu", "--data-dir", "--download"):
+        assert part in str(caught.value)
+    with pytest.raises(UsageError, match="cifar11"):
+        prepare("cifar11", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path)
+
+
+def test_download_fetches_every_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(module.fetch, "fetch", lambda archive, root, report: asked.append(archive.name))
+    with pytest.raises(DataError, match="is not in"):
+        prepare("mnist", (28, 28, 1), data_dir=tmp_path, cache_dir=tmp_path, download=True)
+    assert len(asked) == 4
+
+
+def test_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYMBP_DATA", str(tmp_path / "d"))
+    monkeypatch.setenv("ASYMBP_CACHE", str(tmp_path / "c"))
+    assert data_directory(None) == tmp_path / "d"
+    assert cache_directory(None) == tmp_path / "c"
+    assert data_directory(Path("x")) == cache_directory(Path("x")) == Path("x")
+    monkeypatch.delenv("ASYMBP_DATA")
+    monkeypatch.delenv("ASYMBP_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert data_directory(None) == cache_directory(None) / "data"
+    assert "asymbp" in cache_directory(None).parts

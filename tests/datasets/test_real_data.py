@@ -1,0 +1,53 @@
+"""The published files themselves, from the directory that ASYMBP_DATA names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asymbp_cli.datasets.catalog import FolderSource
+from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.readers import cifar10, folder
+from asymbp_cli.datasets.resident import load
+
+
+def here(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    return path
+
+
+def test_mnist(real_data: Path, tmp_path: Path) -> None:
+    here(real_data / "MNIST" / "raw")
+    info = prepare("mnist", (28, 28, 1), data_dir=real_data, cache_dir=tmp_path)
+    assert info.exact
+    assert (info.train_count, info.test_count) == (60_000, 10_000)
+    assert info.fingerprint == "3292e2955b5afa36022d49f0078fced06ddb9adc6df2ba4c91baf8bad2190bba"
+    labels = np.load(info.path / "y_test.npy")
+    assert 100 - 100 * (labels == 1).mean() == pytest.approx(88.65)  # the paper's dead network always answers "1"
+    data = load(info)
+    assert data.mean.mean() / 255 == pytest.approx(0.1307, abs=1e-4)  # as everybody's normalization has it
+    spread = load(info, preprocessing="mean-pixel")
+    assert 1 / spread.inverse_std / 255 == pytest.approx(0.3081, abs=1e-4)
+
+
+def test_cifar10(real_data: Path) -> None:
+    here(real_data / "cifar10-jpeg.tar.xz")
+    located = cifar10.locate(real_data)
+    assert located is not None
+    opened = located.open()
+    assert opened.classes == cifar10._CLASSES
+    assert np.bincount(opened.train_labels).tolist() == [5000] * 10
+    assert np.bincount(opened.test_labels).tolist() == [1000] * 10
+    _, _, image = next(opened.images(3))
+    assert image.shape == (32, 32, 3)
+
+
+def test_flowers17(real_data: Path) -> None:
+    archive = here(real_data / "flowers17.tar")
+    located = folder.locate(FolderSource(folder=str(archive), train_per_class=60))
+    opened = located.open()
+    assert located.label == "flowers17"
+    assert (opened.classes[0], len(opened.classes)) == ("01_daffodil", 17)
+    assert np.bincount(opened.train_labels).tolist() == [60] * 17
+    assert np.bincount(opened.test_labels).tolist() == [20] * 17

@@ -1,0 +1,154 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Grow
+
+from asymbp_cli.datasets import resident
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.resident import load, statistics
+from asymbp_cli.errors import DataError
+
+Decoded = Callable[..., DataInfo]
+
+
+@pytest.fixture
+def pets(grow: Grow, decoded: Decoded) -> DataInfo:
+    return decoded(grow("pets", {"train/cat": 12, "train/dog": 8, "test/cat": 2, "test/dog": 3}))
+
+
+def oracle(x: np.ndarray, preprocessing: str) -> tuple[np.ndarray, np.ndarray]:
+    x = x.astype(np.float64)
+    if preprocessing == "mean-image":
+        return x.mean(0), (x - x.mean(0)).std().reshape(1)
+    return x.mean((0, 1, 2)), x.std((0, 1, 2))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 1000])
+@pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel"])
+def test_statistics_equal_a_float64_oracle(
+    preprocessing: resident.Preprocessing, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (10, 5, 4, 3), dtype=np.uint8)
+    x[..., 1] //= 3  # channels that differ
+    monkeypatch.setattr(resident, "_CHUNK_VALUES", rows * x[0].size)
+    for ours, expected in zip(statistics(x, preprocessing), oracle(x, preprocessing), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-13)
+        assert ours.dtype == np.float64
+        np.broadcast_shapes(ours.shape, x.shape[1:])
+
+
+def test_equal_images_divide_by_one() -> None:
+    x = np.full((4, 2, 2, 1), 7, np.uint8)
+    assert statistics(x, "mean-image")[1].tolist() == [1.0]
+    assert statistics(x, "mean-pixel")[1].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel", "none"])
+def test_a_batch_is_normalized_channels_last(pets: DataInfo, preprocessing: resident.Preprocessing) -> None:
+    data = load(pets, preprocessing=preprocessing)
+    index = torch.tensor([17, 3, 3])
+    x, y = data.batch(data.train, index)
+    raw = np.load(pets.path / "x_train.npy")
+    mean, std = (0.0, 255.0) if preprocessing == "none" else oracle(raw, preprocessing)
+    expected = ((raw.astype(np.float64) - mean) / std)[[17, 3, 3]].transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(x.numpy(), expected, rtol=1e-4, atol=1e-5)
+    assert x.dtype == torch.float32
+    assert x.shape == (3, 3, 4, 6)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert y.tolist() == [1, 0, 0]
+    assert y.dtype == torch.int64
+
+
+def test_what_was_decoded_is_what_is_loaded(pets: DataInfo) -> None:
+    data = load(pets)
+    assert data.train.x.dtype == data.test.x.dtype == torch.uint8
+    assert (len(data.train.x), len(data.test.x), data.validation) == (20, 5, None)
+    assert np.array_equal(data.test.x.numpy(), np.load(pets.path / "x_test.npy"))
+    assert data.test.y.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_writing_to_a_batch_or_a_tensor_leaves_the_file_alone(pets: DataInfo) -> None:
+    before = (pets.path / "x_train.npy").read_bytes()
+    data = load(pets)
+    data.batch(data.train, torch.arange(5))[0].zero_()
+    data.train.x.zero_()
+    assert (pets.path / "x_train.npy").read_bytes() == before
+
+
+def test_validation_is_held_out_of_training_and_of_the_statistics(pets: DataInfo) -> None:
+    data = load(pets, validation_fraction=0.25, seed=3)
+    assert data.validation is not None
+    assert np.bincount(data.validation.y).tolist() == [3, 2]
+    assert np.bincount(data.train.y).tolist() == [9, 6]
+    whole = np.load(pets.path / "x_train.npy")
+    both = np.concatenate([data.train.x.numpy(), data.validation.x.numpy()])
+    assert sorted(both.reshape(20, -1).tolist()) == sorted(whole.reshape(20, -1).tolist())
+    np.testing.assert_allclose(data.mean.numpy(), oracle(data.train.x.numpy(), "mean-image")[0], rtol=1e-6)
+    other = load(pets, validation_fraction=0.25, seed=4)
+    assert other.validation is not None
+    assert not torch.equal(other.validation.x, data.validation.x)
+    assert not torch.equal(other.mean, data.mean)  # kept under another name
+
+
+def test_a_class_too_small_to_hold_out(grow: Grow, decoded: Decoded) -> None:
+    info = decoded(grow("pets", {"train/cat": 4, "train/dog": 1, "test/cat": 1, "test/dog": 1}))
+    with pytest.raises(DataError, match="pets: class dog has 1 training sample"):
+        load(info, validation_fraction=0.1)
+
+
+def kept(info: DataInfo) -> Path:
+    (found,) = info.path.glob("statistics-*.npz")
+    return found
+
+
+def test_statistics_are_computed_once(pets: DataInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load(pets)
+    assert kept(pets).exists()
+    monkeypatch.setattr(resident, "statistics", None)  # calling it would fail
+    after = load(pets)
+    assert torch.equal(before.mean, after.mean)
+    assert torch.equal(before.inverse_std, after.inverse_std)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04junk", None])
+def test_damaged_statistics_are_computed_again(pets: DataInfo, content: bytes | None) -> None:
+    before = load(pets)
+    file = kept(pets)
+    file.write_bytes(file.read_bytes()[:-40] if content is None else content)
+    assert torch.equal(load(pets).mean, before.mean)
+    with np.load(file) as mended:
+        assert np.array_equal(mended["mean"].astype(np.float32), before.mean.numpy())
+
+
+def test_a_cache_that_became_read_only_costs_only_time(pets: DataInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(np, "savez", refuse)
+    assert load(pets).mean.shape == (4, 6, 3)
+    assert not list(pets.path.glob("*statistics*"))
+
+
+@pytest.mark.parametrize("length", [None, 0, 60, 200])
+def test_arrays_that_have_gone(pets: DataInfo, length: int | None) -> None:
+    file = pets.path / "x_train.npy"
+    content = file.read_bytes()
+    file.unlink()
+    if length is not None:
+        file.write_bytes(content[:length])
+    with pytest.raises(DataError, match=r"the decoded images in .* are damaged .*; delete that folder"):
+        load(pets)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu(pets: DataInfo) -> None:
+    data, here = load(pets, device="cuda"), load(pets)
+    index = torch.arange(7)
+    x, y = data.batch(data.train, index.cuda())
+    assert x.is_cuda
+    torch.testing.assert_close(x.cpu(), here.batch(here.train, index)[0])
+    assert torch.equal(y.cpu(), here.train.y[:7])

@@ -1,0 +1,229 @@
+"""The command line as a user meets it: exit codes, messages, modes of output, resuming."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from asymbp_cli.cli import app
+
+ROOT = Path(__file__).parent.parent
+TINY = ("--set", "protocol.epochs=1", "--set", "protocol.rate_multipliers=[1]", "--workers", "1")
+
+
+def run(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the tool as a process; it never shows a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "asymbp_cli", *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=300,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def invoke(*arguments: str) -> Result:
+    """Run the tool in this process."""
+    return CliRunner().invoke(app.cli, arguments, catch_exceptions=True)
+
+
+def recipe(directory: Path, **content: object) -> Path:
+    file = directory / "mine.yaml"
+    file.write_text(yaml.safe_dump({"dataset": "digits", "method": "uSF+BN+BM", "protocol": "demo"} | content))
+    return file
+
+
+def test_a_table_from_nothing_to_a_report(tmp_path: Path) -> None:
+    first = run("reproduce", "--table", "2", *TINY, directory=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "12 runs to train" in first.stderr
+    assert "[12/12]" in first.stderr
+    assert "brSF+BN+BM" in first.stdout
+    assert "Protocol: demo with epochs=1, rate_multipliers=[1.0]" in first.stdout
+    assert sorted(p.name for p in (tmp_path / "results").glob("asymbp.sqlite")) == ["asymbp.sqlite"]
+    assert not list((tmp_path / "results" / "checkpoints").glob("*"))
+
+    again = run("reproduce", "--table", "2", *TINY, directory=tmp_path)
+    assert again.returncode == 0
+    assert "to train" not in again.stderr
+    assert again.stdout == first.stdout
+
+    other = run("reproduce", "--table", "5", *TINY, directory=tmp_path)
+    assert "4 runs to train" in other.stderr  # BM2, BM3, and the same under uSF+BN; the rest is there
+
+    report = run("report", "--to", "markdown", "--output", "report.md", directory=tmp_path)
+    assert report.returncode == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "## Table 2" in text
+    assert "## Table 5" in text
+    assert "asymbp reproduce --table 2" in text
+    listed = run("ls", "runs", directory=tmp_path)
+    assert len(listed.stdout.splitlines()) == 2 + 16
+    shown = run("show", listed.stdout.splitlines()[2][:8], directory=tmp_path)
+    assert "test error" in shown.stdout
+    assert "attempt" in shown.stdout
+
+
+def test_json_lines_end_with_the_table(tmp_path: Path) -> None:
+    recipe(tmp_path)
+    done = run("train", "--recipe", "mine.yaml", "--json", *TINY, directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [line["event"] for line in lines]
+    assert kinds[0] == "plan"
+    assert {"EpochEnded", "RunFinished"} <= set(kinds)
+    assert kinds[-1] == "table"
+    (cell,) = lines[-1]["cells"]
+    assert cell["column"] == "uSF+BN+BM"
+    assert cell["seen"] == 360
+    assert not done.stderr
+
+
+def test_quiet_prints_the_table_only(tmp_path: Path) -> None:
+    recipe(tmp_path)
+    done = run("train", "--recipe", "mine.yaml", "--quiet", *TINY, directory=tmp_path)
+    assert done.returncode == 0
+    assert not done.stderr
+    assert "uSF+BN+BM" in done.stdout
+
+
+def test_a_dry_run_trains_and_writes_nothing(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "2", "--dry-run", directory=tmp_path)
+    assert "to train: 60 of 60 runs" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_ctrl_c_exits_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asymbp_cli", "reproduce", "--table", "2", "--workers", "2", "--json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "EpochEnded":
+            break
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    listed = run("ls", "runs", directory=tmp_path)
+    assert listed.returncode == 0
+
+
+BAD = {
+    "scheme": ({"method": None, "feedback": "usff"}, 'feedback: "usff" is not a scheme. Did you mean "usf"?'),
+    "method": ({"method": "uSF+BM+BM"}, 'method: "uSF+BM+BM" is not a method.'),
+    "dataset": (
+        {"dataset": "mnits"},
+        'dataset: "mnits" is not a dataset, nor a folder or archive. Did you mean "mnist"?',
+    ),
+    "network": ({"network": "cifr"}, 'network: "cifr" is not a network. Did you mean "cifar"?'),
+    "key": ({"protocl": "demo"}, 'protocl: unknown key. Did you mean "protocol"?'),
+    "inner key": (
+        {"protocol": {"extends": "demo", "epoch": 3}},
+        'protocol.epoch: unknown key. Did you mean "epochs"?',
+    ),
+    "type": (
+        {"protocol": {"extends": "demo", "epochs": "three"}},
+        'protocol.epochs: must be a whole number, not "three"',
+    ),
+    "range": ({"protocol": {"extends": "demo", "momentum": 2}}, "protocol.momentum: must be less than 1, not 2"),
+    "too small": (
+        {"network": {"input": "8x8x1", "layers": ["Conv 9x9x4/1", "FC classes"]}},
+        "layer 1 (Conv 9x9x4/1) does not fit an input of 8x8x1: it is too small",
+    ),
+    "missing folder": ({"dataset": "./nowhere.tar"}, "nowhere.tar does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) -> None:
+    content, message = BAD[case]
+    file = recipe(tmp_path, **content)  # type: ignore[arg-type]
+    kept = {k: v for k, v in yaml.safe_load(file.read_text()).items() if v is not None}
+    file.write_text(yaml.safe_dump(kept))
+    done = run("train", "--recipe", "mine.yaml", directory=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], 'no such command "trian". Did you mean "train"?'),
+        (["train", "--recipe", "none.yaml"], "none.yaml: there is no such file"),
+        (["train", "--recipe", "."], ".: is a directory; name a YAML file in it"),
+        (["reproduce", "--table", "9"], '"9" is not a table'),
+        (["reproduce", "--table", "2", "--dataset", "mnist"], "--protocol must be given for mnist"),
+        (["reproduce", "--table", "2", "--protocol", "papr"], 'Did you mean "paper"?'),
+        (["reproduce", "--table", "2", "--set", "protocol.epochs=0"], "must be greater than or equal to 1, not 0"),
+        (["reproduce", "--table", "2", "--set", "epochs=3"], "only protocol.KEY=VALUE"),
+        (["reproduce", "--table", "2", "--device", "tpu"], 'there is no device "tpu" here; use --device cpu'),
+        (["reproduce", "--table", "2", "--results", "file"], "file is a file, not a directory"),
+        (
+            ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", "."],
+            "--download",
+        ),
+        (["report"], "there are no results in results/"),
+        (["show", "abc"], "there are no results in results/"),
+        (["ls", "everything"], "everything"),
+    ],
+)
+def test_bad_commands_get_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    done = run(*arguments, directory=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_validate_shows_all_problems_of_all_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("dataset: digits\nmethod: SDG\nprotocol: demo\nseed: x\n")
+    (tmp_path / "b.yaml").write_text("dataset: digits\ndataset: mnist\n")
+    done = run("validate", "a.yaml", "b.yaml", directory=tmp_path)
+    assert done.returncode == 2
+    assert "a.yaml:2: method" in done.stderr
+    assert "a.yaml:4: seed" in done.stderr
+    assert "b.yaml:2: dataset: is given twice" in done.stderr
+
+
+def test_table_1_is_computed() -> None:
+    text = invoke("reproduce", "--table", "1").output
+    assert "Conv 9x9x48/2" in text
+    assert "FC max(256, 3*classes) = FC 306" in text
+    assert "431,080" in text
+
+
+@pytest.mark.parametrize("what", ["datasets", "networks", "schemes", "methods", "protocols", "recipes", "tables"])
+def test_ls(what: str) -> None:
+    done = invoke("ls", what)
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) > 3
+
+
+def test_bench_measures_ratios() -> None:
+    done = invoke("bench", "--rounds", "1", "--steps", "1", "--replicas", "1", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    names = [line["name"] for line in found["overhead"]]
+    assert names[0] == "SGD"
+    assert "brSF-50%" in names
+    assert [line["name"] for line in found["loops"]] == ["DataLoader loop", "resident loop", "engine"]
+    assert all(line["seconds"] > 0 for line in found["overhead"] + found["loops"])

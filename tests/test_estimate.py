@@ -1,0 +1,41 @@
+"""How much work runs are, and how long they will take."""
+
+import pytest
+import small_study
+
+from asymbp_cli import estimate, study
+from asymbp_cli.plan import Grid
+from asymbp_cli.runs import Run
+
+
+def epochs_to_train(*multipliers: float) -> dict[Run, int]:
+    work = study.outstanding([small_study.grid("SGD", multipliers=multipliers)], None)
+    return {run: work.remaining[run_id] for run_id, run in work.runs.items()}
+
+
+def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
+    two_runs = epochs_to_train(10.0, 1.0)
+    (kind,) = estimate.representatives(two_runs)
+    assert kind == (small_study.NETWORK, "none", 100)
+    one, two, many = (
+        estimate.estimate(two_runs, small_study.INFOS, {kind: 0.3}, workers=workers) for workers in (1, 2, 8)
+    )
+    assert one == pytest.approx(2 * 4 * (1437 + 360 / 3) / 100 * 0.3)
+    assert one == pytest.approx(2 * two) == pytest.approx(2 * many)  # a run is not divided
+
+
+def test_nothing_to_do_takes_no_time() -> None:
+    assert estimate.estimate({}, {}, {}, workers=2) == 0
+
+
+def test_work_is_counted_in_operations() -> None:
+    per_epoch = small_study.NETWORK.flop_per_sample() * (1437 + 120)
+    assert estimate.total_work(epochs_to_train(1.0), small_study.INFOS) == pytest.approx(4 * per_epoch)
+
+
+def test_held_out_samples_are_evaluated_not_trained_on() -> None:
+    grid: Grid = small_study.grid("uSF+BN", multipliers=(1.0,))
+    (run, *_) = grid.runs(grid.rows[0], grid.columns[0])
+    held = run.model_copy(update={"protocol": run.protocol.model_copy(update={"validation_fraction": 0.1})})
+    samples = estimate.samples_per_epoch(held, small_study.INFO)
+    assert samples == pytest.approx(1437 * 0.9 + (360 + 1437 * 0.1 + 1437) / 3)
