@@ -40,6 +40,10 @@ class Bank:
         self.gradients = torch.zeros_like(self.weights)
         self.multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
         self.alive = torch.ones(len(runs), dtype=torch.bool, device=device)
+        self._decay = {  # on the device already: a number would be copied there in every step
+            True: torch.tensor(self.protocol.weight_decay, device=device),
+            False: torch.tensor(0.0, device=device),
+        }
         self._updates = _adjacent(runs, lambda run: run.method.update)
         self._train = runs[0].method.train
         self._segments = self._lay_segments()
@@ -122,7 +126,7 @@ class Bank:
                     self.state[block],
                     rate=self.multipliers[rows] * base_rate,
                     momentum=p.momentum,
-                    decay=p.weight_decay if part.decays else 0.0,
+                    decay=self._decay[part.decays],
                     zero_sign=p.zero_sign,
                 )
         for part in self._segments:  # a sum is finite only where all of its terms are

@@ -90,12 +90,12 @@ class Steps:
 
     def measure(self, steps: int) -> float:
         """Return the seconds of one step of one replica, over `steps` steps of the stack."""
-        tally = Tally(len(self._replicas), self._trainer.device)
+        tally = Tally(len(self._replicas), self._replicas, self._trainer.device)
         _wait(self._trainer.device)
         began = time.perf_counter()
         for _ in range(steps):
             self._next = (self._next + 1) % len(self._batches)
-            self._trainer.step(self._batches[self._next], 5e-4, self._replicas, tally)
+            self._trainer.step(self._batches[self._next], 5e-4, tally)
         _wait(self._trainer.device)
         return (time.perf_counter() - began) / steps / len(self._replicas)
 

@@ -99,12 +99,12 @@ class Trainer:
         if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
             self.bank.state.zero_()
         self.bank.begin_epoch(epoch)
-        tally = Tally(len(self.stack.runs), self.device)
+        tally = Tally(len(self.stack.runs), active, self.device)
         if active:
             batches = self.batches(epoch)
             shown = began
             for step, index in enumerate(batches):
-                self.step(index, rate, active, tally)
+                self.step(index, rate, tally)
                 if time.monotonic() - shown > _PROGRESS_SECONDS:
                     shown = time.monotonic()
                     yield Progress(self.stack.id, epoch, step + 1, len(batches))
@@ -128,24 +128,22 @@ class Trainer:
             batches.pop()
         return batches
 
-    def step(self, index: Tensor, rate: float, replicas: list[int], tally: "Tally") -> None:
-        """Train every replica on one mini-batch; `rate` is the learning rate at multiplier 1."""
+    def step(self, index: Tensor, rate: float, tally: "Tally") -> None:
+        """Train the tally's replicas on one mini-batch; `rate` is the learning rate at multiplier 1."""
         x, y = self.data.batch(self.data.train, index)
         self.bank.refresh_feedback()
-        finite = self.bank.alive.clone()
-        losses = []
-        for replica in replicas:
+        losses, wrong = [], []
+        for replica in tally.replicas:
             logits = self.model.forward(
                 x, self.bank.parameters(replica), self.bank.feedback(replica), self._normalize
             )
             loss = F.cross_entropy(logits, y, reduction=self.protocol.gradient)
             self.bank.collect(replica, loss)
             losses.append(loss.detach())
-            tally.wrong[replica] += (logits.detach().argmax(1) != y).sum()
+            wrong.append((logits.detach().argmax(1) != y).sum())
         values = torch.stack(losses)
-        finite[replicas] = values.isfinite()
-        tally.loss[replicas] += values.double() * (1 if self.protocol.gradient == "sum" else len(y))
-        tally.seen += len(y)
+        tally.add(values if self.protocol.gradient == "sum" else values * len(y), torch.stack(wrong), len(y))
+        finite = torch.zeros_like(self.bank.alive).index_copy_(0, tally.index, values.isfinite())
         self.bank.update(rate, finite)
 
     def _normalize(self, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
@@ -224,13 +222,21 @@ class Trainer:
 
 
 class Tally:
-    """Sums over an epoch, on the device: loss and wrong answers per replica; `seen` samples are known here."""
+    """Sums over an epoch, on the device: loss and wrong answers of each replica that trains in it."""
 
-    def __init__(self, replicas: int, device: torch.device) -> None:
+    def __init__(self, count: int, replicas: list[int], device: torch.device) -> None:
         wide = torch.float32 if device.type == "mps" else torch.float64
-        self.loss = torch.zeros(replicas, dtype=wide, device=device)
-        self.wrong = torch.zeros(replicas, dtype=torch.int64, device=device)
+        self.replicas = replicas
+        self.index = torch.tensor(replicas, dtype=torch.int64, device=device)
+        self.loss = torch.zeros(count, dtype=wide, device=device)
+        self.wrong = torch.zeros(count, dtype=torch.int64, device=device)
         self.seen = 0
+
+    def add(self, loss: Tensor, wrong: Tensor, seen: int) -> None:
+        """Add a mini-batch of `seen` samples: summed loss and wrong answers per replica in training."""
+        self.loss.index_add_(0, self.index, loss.to(self.loss.dtype))
+        self.wrong.index_add_(0, self.index, wrong)
+        self.seen += seen
 
 
 def first_class(split: Split) -> Score:
@@ -247,12 +253,12 @@ def initial_parameters(run: Run) -> dict[str, Tensor]:
 def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:
     """Measure the seconds of one training step of one replica: the median of `steps`, for an estimate."""
     trainer = Trainer(Stack((run,)), data, open_device(device))
-    tally = Tally(1, trainer.device)
+    tally = Tally(1, [0], trainer.device)
     trainer.bank.begin_epoch(1)
     times = []
     for index in trainer.batches(1)[: steps + 1]:  # the first one warms up
         began = time.perf_counter()
-        trainer.step(index, trainer.protocol.rate(1), [0], tally)
+        trainer.step(index, trainer.protocol.rate(1), tally)
         if trainer.device.type == "cuda":
             torch.cuda.synchronize(trainer.device)
         times.append(time.perf_counter() - began)

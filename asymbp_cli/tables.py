@@ -1,7 +1,7 @@
 """A grid joined with stored runs -> cells, coloured by the paper's rule, the paper's number beside each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from asymbp_cli.events import EpochEnded
@@ -49,7 +49,6 @@ class FilledGrid:
 
     grid: Grid
     cells: tuple[tuple[Cell, ...], ...]
-    baselines: tuple[Cell | None, ...] = field(default=())
 
     @property
     def complete(self) -> bool:
@@ -66,7 +65,7 @@ def fill(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, s
 
     `paper` holds the published errors in percent by (row name in the paper, header).
     """
-    rows, baselines = [], []
+    rows = []
     for row in grid.rows:
         cells = [select(grid, row, column, epochs, states) for column in grid.columns]
         baseline = select(grid, row, grid.baseline, epochs, states) if grid.baseline else None
@@ -77,8 +76,7 @@ def fill(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, s
                 _coloured(cell, baseline, value, reference) for cell, value in zip(cells, published, strict=True)
             )
         )
-        baselines.append(baseline)
-    return FilledGrid(grid, tuple(rows), tuple(baselines))
+    return FilledGrid(grid, tuple(rows))
 
 
 def select(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs, states: States) -> Cell:
@@ -123,5 +121,4 @@ def colour(error: float | None, baseline: float | None) -> Colour | None:
 
 def _coloured(cell: Cell, baseline: Cell | None, paper: float | None, reference: float | None) -> Cell:
     own = colour(cell.error_percent, baseline.error_percent if baseline else None)
-    values = {name: getattr(cell, name) for name in Cell.__dataclass_fields__}
-    return Cell(**values | {"paper": paper, "colour": own, "paper_colour": colour(paper, reference)})
+    return replace(cell, paper=paper, colour=own, paper_colour=colour(paper, reference))

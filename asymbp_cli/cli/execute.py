@@ -85,6 +85,10 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
     if options.dry_run:
         click.echo(_dry_run(grids, options))
         return 0
+    if options.device != "cpu":
+        from asymbp_cli.engine import open_device
+
+        open_device(options.device)  # before anything is written
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _study(grids, by_fingerprint, store, options)

@@ -33,6 +33,10 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
 
     with Store.open(results_directory, create=False) as store:
         grids = store.grids()
+        if not grids:
+            raise UsageError(
+                f"nothing has been trained in {results_directory}/ yet; type asymbp reproduce --table 2"
+            )
         known = list(dict.fromkeys(grid.key for grid in grids))
         for key in keys:
             if not any(_matches(name, key) for name in known):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Grow
 from PIL import Image
 
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.readers.picture import decode, fit
 from asymbp_cli.errors import DataError
 
+Grow = Callable[..., Path]
 Decoded = Callable[..., DataInfo]
 OFFICIAL = {"train/cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 2}
 

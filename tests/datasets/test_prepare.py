@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Grow
 
 from asymbp_cli.datasets import prepare as module
 from asymbp_cli.datasets.catalog import FolderSource
@@ -21,6 +20,7 @@ from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.prepare import cache_directory, data_directory, prepare
 from asymbp_cli.errors import DataError, UsageError
 
+Grow = Callable[..., Path]
 Decoded = Callable[..., DataInfo]
 PETS = {"train/cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 2}
 

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Grow
 
 from asymbp_cli.datasets import resident
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import load, statistics
 from asymbp_cli.errors import DataError
 
+Grow = Callable[..., Path]
 Decoded = Callable[..., DataInfo]
 
 
