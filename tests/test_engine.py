@@ -1,0 +1,183 @@
+"""Stacks, resuming, divergence: on the CPU everything here is equal bit for bit."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from asymbp_cli.datasets.resident import ResidentData, load
+from asymbp_cli.engine import open_device, train_stack
+from asymbp_cli.errors import DeviceError, StoreError
+from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.methods import parse_method
+from asymbp_cli.networks import Network
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.runs import Run, Stack
+
+TINY = Network(input=(8, 8, 1), layers=("Conv 3x3x4/1", "Max 2x2/2", "FC 12", "FC classes")).resolve(10)
+SHARED = {
+    "no BN": ("SGD", "BM", "BM2", "BM3", "uSF", "NuSF", "uSF+BM", "brSF", "frSF-25%", "RndF", "RndF+BM"),
+    "plain BN": ("uSF+BN", "uSF+BN+BM", "uSF+BN+BM2", "uSF+BN+BM3", "brSF-75%+BN+BM", "frSF+BN+BM", "RndF+BN"),
+    "learnable BN": ("BN", "BN+BM"),
+    "top": ("SGD Top", "RndF Top"),
+    "top with BN": ("RndF+BN+BM Top", "uSF+BN+BM Top"),
+    "bottom": ("SGD Bottom", "RndF Bottom"),
+}
+
+
+def make(data: ResidentData, method: str, multiplier: float = 1.0, *, seed: int = 0, **protocol: object) -> Run:
+    settings = Protocol.model_validate({"epochs": 3, **protocol})
+    return Run(
+        dataset=data.info.fingerprint,
+        network=TINY,
+        method=parse_method(method),
+        protocol=settings,
+        rate_multiplier=multiplier,
+        seed=seed,
+    )
+
+
+def facts(events: Sequence[Event] | object) -> list[Event]:
+    """What happened, without times and progress; not-a-number made comparable."""
+    found: list[Event] = []
+    for event in events:  # type: ignore[attr-defined]
+        if isinstance(event, EpochEnded):
+            losses = {name: -1.0 for name in ("train_loss", "test_loss") if math.isnan(getattr(event, name))}
+            event = replace(event, seconds=0.0, **losses)
+        if not isinstance(event, Progress | CheckpointSaved):
+            found.append(event)
+    return found
+
+
+def of(run: Run, events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if getattr(event, "run", None) == run.id]
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_stack_equals_its_single_runs(kind: str, digits: ResidentData) -> None:
+    runs = [make(digits, name, rate) for name in SHARED[kind] for rate in (30.0, 0.3)]
+    assert len({run.stack_key for run in runs}) == 1
+    together = facts(train_stack(Stack(tuple(runs)), digits))
+    for run in runs:
+        assert facts(train_stack(Stack((run,)), digits)) == of(run, together)
+
+
+@pytest.mark.parametrize("pair", [SHARED["top"], SHARED["top with BN"]])
+def test_feedback_does_not_matter_where_only_the_last_layer_trains(
+    pair: tuple[str, str], digits: ResidentData
+) -> None:
+    one, other = (make(digits, name) for name in pair)
+    events = facts(train_stack(Stack((one, other)), digits))
+    assert [replace(e, run="") for e in of(one, events)] == [replace(e, run="") for e in of(other, events)]  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_killed_after_an_epoch_and_resumed_gives_the_same_bits(
+    kind: str, digits: ResidentData, tmp_path: Path
+) -> None:
+    stack = Stack(tuple(make(digits, name, rate) for name in SHARED[kind] for rate in (1e6, 1.0)))
+    whole = facts(train_stack(stack, digits))
+    training = train_stack(stack, digits, checkpoints=tmp_path, checkpoint_seconds=0)
+    before = []
+    for event in training:
+        before.append(event)
+        if isinstance(event, CheckpointSaved) and event.epoch == 2:
+            break
+    training.close()
+    after = train_stack(replace(stack, start_epoch=2), digits, checkpoints=tmp_path)
+    assert facts(before) + facts(after) == whole
+
+
+def test_runs_resume_in_another_packing(digits: ResidentData, tmp_path: Path) -> None:
+    runs = [make(digits, name) for name in ("SGD", "brSF", "BM")]
+    whole = facts(train_stack(Stack(tuple(runs)), digits))
+    for _ in train_stack(Stack(tuple(runs)), digits, checkpoints=tmp_path, checkpoint_seconds=0):
+        pass  # the last checkpoint is of epoch 2
+    alone = facts(train_stack(Stack((runs[1],), 2), digits, checkpoints=tmp_path))
+    assert alone == [e for e in of(runs[1], whole) if getattr(e, "epoch", 3) == 3]
+    with pytest.raises(StoreError, match="not of epoch 1"):
+        list(train_stack(Stack((runs[1],), 1), digits, checkpoints=tmp_path))
+    (tmp_path / f"{runs[1].id}.safetensors").write_bytes(b"damaged")
+    with pytest.raises(StoreError, match="is damaged"):
+        list(train_stack(Stack((runs[1],), 2), digits, checkpoints=tmp_path))
+
+
+def test_a_diverged_run_is_scored_as_the_first_class_and_spares_its_neighbours(digits: ResidentData) -> None:
+    good, bad = make(digits, "SGD", 1.0), make(digits, "SGD", 1e9)
+    events = facts(train_stack(Stack((good, bad)), digits))
+    assert of(good, events) == facts(train_stack(Stack((good,)), digits))
+    assert [e for e in events if isinstance(e, RunDiverged)] == [RunDiverged(bad.id, 1)]
+    ended = [e for e in of(bad, events) if isinstance(e, EpochEnded)]
+    assert [e.test_wrong for e in ended] == [int((digits.test.y != 0).sum())] * 3
+    assert all(e.diverged and e.one_class for e in ended)
+    assert RunFinished(bad.id, "diverged", 3) in events
+    assert RunFinished(good.id, "finished", 3) in events
+
+
+def test_a_run_that_answers_one_class_is_collapsed(digits: ResidentData) -> None:
+    run = make(digits, "SGD", 1e-9, epochs=1, initialization="normal", initial_std=1e-30)
+    events = facts(train_stack(Stack((run,)), digits))
+    assert events[-1] == RunFinished(run.id, "collapsed", 1)
+    ended = next(e for e in events if isinstance(e, EpochEnded))
+    assert ended.one_class
+    assert not ended.diverged
+
+
+def test_results_depend_on_the_seed_and_on_nothing_global(digits: ResidentData) -> None:
+    def train(seed: int) -> list[Event]:
+        return facts(train_stack(Stack((make(digits, "brSF-25%+BN", seed=seed, epochs=1),)), digits))
+
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = train(0)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert train(0) == first
+    assert [replace(e, run="") for e in train(1)] != [replace(e, run="") for e in first]  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gradient": "mean"},
+        {"weight_decay": 0.0},
+        {"momentum": 0.0},
+        {"batch_size": 50},
+        {"batch_size": [{"from_epoch": 1, "size": 100}, {"from_epoch": 2, "size": 300}]},
+        {"order": "fixed"},
+        {"last_batch": "drop"},
+        {"momentum_at_change": "reset"},
+        {"initialization": "he-normal"},
+        {"decay_biases": False},
+    ],
+    ids=str,
+)
+def test_every_choice_of_the_protocol_changes_the_training(
+    change: dict[str, object], digits: ResidentData
+) -> None:
+    plain, changed = make(digits, "SGD"), make(digits, "SGD", **change)
+    one, other = (
+        [(e.train_loss, e.test_loss) for e in train_stack(Stack((run,)), digits) if isinstance(e, EpochEnded)]
+        for run in (plain, changed)
+    )
+    assert plain.id != changed.id
+    assert one != other
+
+
+def test_held_out_samples_are_not_trained_on(digits_info, digits: ResidentData) -> None:  # type: ignore[no-untyped-def]
+    held = load(digits_info, validation_fraction=0.1)
+    assert held.validation is not None
+    run = make(digits, "SGD", validation_fraction=0.1)
+    ended = [e for e in train_stack(Stack((run,)), held) if isinstance(e, EpochEnded)]
+    assert ended[0].train_seen + len(held.validation.y) == digits.info.train_count
+    assert ended[0].validation_seen == len(held.validation.y)
+    assert ended[-1].validation_wrong is not None
+    assert ended[-1].validation_wrong < 0.5 * len(held.validation.y)
+
+
+def test_a_device_that_does_not_exist_is_named() -> None:
+    with pytest.raises(DeviceError, match='no device "tpu" here; use --device cpu'):
+        open_device("tpu")

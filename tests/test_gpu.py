@@ -1,0 +1,89 @@
+"""CUDA against the CPU. Skipped, and not counted as passed, where there is no GPU."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from asymbp_cli.bank import Bank
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.resident import ResidentData, load
+from asymbp_cli.engine import Tally, Trainer, train_stack
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.methods import parse_method
+from asymbp_cli.model import Model
+from asymbp_cli.networks import NETWORKS
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.runs import Run, Stack
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device"),
+]
+_TOLERANCE = 0.03  # of the test set: tf32 and other random streams, on digits after 5 epochs
+
+
+def _runs(info: DataInfo, *methods: str) -> tuple[Run, ...]:
+    network = NETWORKS["digits"].resolve(10)
+    return tuple(
+        Run(
+            dataset=info.fingerprint,
+            network=network,
+            method=parse_method(name),
+            protocol=Protocol(epochs=5),
+            rate_multiplier=1.0,
+            seed=0,
+        )
+        for name in methods
+    )
+
+
+@pytest.mark.parametrize("methods", [("SGD", "BM", "frSF"), ("uSF+BN", "uSF+BN+BM", "RndF+BN"), ("BN", "BN+BM")])
+def test_error_counts_agree(methods: tuple[str, ...], digits_info: DataInfo, digits: ResidentData) -> None:
+    stack = Stack(_runs(digits_info, *methods))
+    on_gpu = load(digits_info, device="cuda")
+    last = {}
+    for device, data in (("cpu", digits), ("cuda", on_gpu)):
+        for event in train_stack(stack, data, device=device):
+            if isinstance(event, EpochEnded):
+                last[device, event.run] = event.test_wrong / event.test_seen
+    for run in stack.runs:
+        assert last["cuda", run.id] == pytest.approx(last["cpu", run.id], abs=_TOLERANCE)
+
+
+def test_feedback_weights_without_draws_are_equal(digits_info: DataInfo) -> None:
+    runs = _runs(digits_info, "uSF", "NuSF", "RndF")
+    model = Model.of(runs[0].network, runs[0].protocol, runs[0].method)
+    banks = [Bank(runs, model, torch.device(name)) for name in ("cpu", "cuda")]
+    for bank in banks:
+        bank.begin_epoch(1)
+        bank.refresh_feedback()
+    for replica in range(len(runs)):
+        for name, expected in banks[0].feedback(replica).items():
+            torch.testing.assert_close(banks[1].feedback(replica)[name].cpu(), expected)
+
+
+def test_no_value_is_read_inside_an_epoch(digits_info: DataInfo) -> None:
+    runs = _runs(digits_info, "SGD", "brSF-25%", "RndF", "BM3")
+    trainer = Trainer(Stack(runs), load(digits_info, device="cuda"), torch.device("cuda"))
+    trainer.bank.begin_epoch(1)
+    tally = Tally(len(runs), list(range(len(runs))), trainer.device)
+    batches = trainer.batches(1)
+    trainer.step(batches[0], 5e-4, tally)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for index in batches[1:5]:
+            trainer.step(index, 5e-4, tally)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert bool(trainer.bank.alive.all())
+
+
+def test_the_same_run_twice_is_the_same(digits_info: DataInfo) -> None:
+    stack, data = Stack(_runs(digits_info, "brSF")), load(digits_info, device="cuda")
+    first, second = (
+        [replace(e, seconds=0) for e in train_stack(stack, data, device="cuda") if isinstance(e, EpochEnded)]
+        for _ in range(2)
+    )
+    assert [e.test_wrong for e in first] == pytest.approx([e.test_wrong for e in second], abs=10)
