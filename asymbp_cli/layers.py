@@ -83,8 +83,14 @@ def conv2d(
 
 
 def batch_norm(x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None, *, epsilon: float) -> Tensor:
-    """Return x [B, F] or [B, F, H, W] at zero mean and unit deviation per feature of this batch (section 3)."""
-    return F.batch_norm(x, None, None, scale, shift, training=True, eps=epsilon)
+    """Return x [B, F] or [B, F, H, W] at zero mean and unit deviation per feature of this batch (section 3).
+
+    A single value has no deviation and becomes 0 (torch.nn.functional.batch_norm refuses it): an epoch's last
+    mini-batch may be one sample.
+    """
+    cudnn = torch.backends.cudnn.enabled
+    y: Tensor = torch.batch_norm(x, scale, shift, None, None, True, 0.0, epsilon, cudnn)
+    return y
 
 
 def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
