@@ -131,38 +131,27 @@ class FolderSource(Spec):
 DatasetRef = str | FolderSource
 
 
-def folder_source(name: str) -> FolderSource | None:
-    """Return the folder or archive that `name` means, or None where it names a dataset of the catalog.
-
-    `folder:PATH` always means a path; else the catalog goes first, so that a directory called `mnist` does not
-    hide MNIST (`./mnist` means the directory).
-    """
-    if name.startswith("folder:"):
-        if name == "folder:":
-            raise UsageError("folder: needs a path behind it, as in folder:photos/flowers.tar")
-        return FolderSource(folder=name.removeprefix("folder:"))
-    if name.lower() in _by_name() or not name:
-        return None
-    is_path = "/" in name or os.sep in name or Path(name).exists()
-    return FolderSource(folder=name) if is_path else None
-
-
 def _by_name() -> dict[str, Dataset]:
     """Return the catalog by our names and the paper's, in lower case."""
     named = {dataset.paper_name.lower(): dataset for dataset in CATALOG.values() if dataset.paper_name}
     return named | CATALOG
 
 
-_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip")
+_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
 
 
 def dataset_ref(text: str) -> DatasetRef:
     """Return the dataset that `text` names: one of the catalog, else a folder or archive of images.
 
-    Raises UsageError where it is neither a known name nor looks like a path.
+    The catalog goes first, so that a directory called `mnist` does not hide MNIST; `./mnist` and `folder:mnist`
+    mean the directory. Raises UsageError where it is neither a known name nor looks like a path.
     """
-    known = {name.lower() for d in CATALOG.values() for name in (d.key, d.paper_name or d.key)}
-    if text.lower() not in known and ("/" in text or text.endswith(_ARCHIVES) or Path(text).exists()):
+    if text.startswith("folder:"):
+        if text == "folder:":
+            raise UsageError("folder: needs a path behind it, as in folder:photos/flowers.tar")
+        return FolderSource(folder=text.removeprefix("folder:"))
+    like_path = bool(text) and ("/" in text or os.sep in text or text.endswith(_ARCHIVES) or Path(text).exists())
+    if like_path and text.lower() not in _by_name():
         return FolderSource(folder=text)
     return find(text).key
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from asymbp_cli.datasets import fetch
-from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, find, folder_source
+from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, dataset_ref, find
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.lock import alone
 from asymbp_cli.datasets.readers import Located, Opened, SplitName, cifar10, digits, folder, mnist
@@ -73,11 +73,10 @@ def prepare(
 
 
 def _locate(ref: DatasetRef, root: Path, download: bool, report: Report | None) -> Located:
-    if isinstance(ref, FolderSource):
-        return folder.locate(ref)
-    if source := folder_source(ref):
-        return folder.locate(source)
-    dataset = find(ref)
+    named = dataset_ref(ref) if isinstance(ref, str) else ref
+    if isinstance(named, FolderSource):
+        return folder.locate(named)
+    dataset = find(named)
     located = _READERS[dataset.key](root)
     if download and dataset.archives and not (located and located.exact):
         for archive in dataset.archives:

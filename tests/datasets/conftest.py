@@ -1,6 +1,5 @@
 """Small generated images, and a shortcut to decode them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,12 +40,3 @@ def decoded(tmp_path: Path) -> Callable[..., DataInfo]:
         return prepare(FolderSource(folder=str(path), **options), shape, cache_dir=tmp_path / "cache")
 
     return run
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """Return the directory of real datasets, or skip."""
-    named = os.environ.get("ASYMBP_DATA")
-    if not named:
-        pytest.skip("ASYMBP_DATA names no directory with real datasets")
-    return Path(named)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.catalog import CATALOG, FolderSource, find, folder_source
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource, dataset_ref, find
 from asymbp_cli.errors import UsageError
 from asymbp_cli.networks import NETWORKS
 
@@ -50,15 +50,26 @@ def test_paths_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").mkdir()
     (tmp_path / "photos").mkdir()
-    assert folder_source("mnist") is None  # a directory of that name does not hide the dataset
-    assert folder_source("CIFAR") is None
-    assert folder_source("nothing-here") is None
-    assert folder_source("./mnist") == FolderSource(folder="./mnist")
-    assert folder_source("folder:mnist") == FolderSource(folder="mnist")
-    assert folder_source("photos") == FolderSource(folder="photos")
-    assert folder_source("not/there.tar") == FolderSource(folder="not/there.tar")
-    with pytest.raises(UsageError, match="needs a path"):
-        folder_source("folder:")
+    assert dataset_ref("mnist") == "mnist"  # a directory of that name does not hide the dataset
+    assert dataset_ref("CIFAR") == "cifar10"
+    assert dataset_ref("./mnist") == FolderSource(folder="./mnist")
+    assert dataset_ref("folder:mnist") == FolderSource(folder="mnist")
+    assert dataset_ref("photos") == FolderSource(folder="photos")
+    assert dataset_ref("not/there") == FolderSource(folder="not/there")
+    assert dataset_ref("not-there.tar.gz") == FolderSource(folder="not-there.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nothing-here", '"nothing-here" is not a dataset'),
+        ("", '"" is not a dataset'),
+        ("folder:", "needs a path"),
+    ],
+)
+def test_neither_a_name_nor_a_path(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        dataset_ref(text)
 
 
 def test_a_folder_takes_counts_or_a_fraction() -> None:

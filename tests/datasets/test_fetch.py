@@ -70,6 +70,10 @@ class Handler(BaseHTTPRequestHandler):
     def silent(self, start: int) -> None:
         self.server.closing.wait(10)
 
+    def stalled(self, start: int) -> None:  # a little at a time, then nothing
+        self.answer(CONTENT[start : start + 100], 206 if start else 200, len(CONTENT) - start)
+        self.server.closing.wait(10)
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -157,12 +161,13 @@ def test_the_next_mirror_is_asked(bad: str, server: Server, tmp_path: Path) -> N
         ("longer", f"sent more than {len(CONTENT)} bytes"),
         ("shorter", "broke off at"),
         ("silent", "timed out"),
+        ("stalled", "timed out"),
     ],
 )
 def test_a_failure_says_what_happened_and_what_to_do(
     way: str, said: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 0.1 if way == "silent" else 5)
+    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 0.2 if said == "timed out" else 5)
     with pytest.raises(DataError, match=said) as caught:
         fetch(server.archive(way), tmp_path)
     target = tmp_path / "deep" / "x.bin"

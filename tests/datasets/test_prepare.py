@@ -49,9 +49,12 @@ def test_decoded_once(grow: Grow, decoded: Decoded, decodings: list[Path]) -> No
 def test_the_second_start_reads_one_small_file(grow: Grow, decoded: Decoded) -> None:
     tree = grow("pets", PETS)
     decoded(tree)
-    start = time.perf_counter()
-    decoded(tree)
-    assert time.perf_counter() - start < 0.05
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        decoded(tree)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.05  # the least, since other programs take their share of the machine
 
 
 def test_a_label_decodes_nothing(grow: Grow, decoded: Decoded, decodings: list[Path]) -> None:
