@@ -7,7 +7,7 @@ the headers of the paper's tables: `uSF+BN+BM`, `brSF-25%+BN+BM2`, `RndF+BN Top`
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from asymbp_cli.errors import UsageError, nearest
 from asymbp_cli.spec import Spec
@@ -28,7 +28,10 @@ SCHEMES: dict[str, tuple[str, str, str]] = {
 class Feedback(Spec):
     """What replaces W in the step that computes the error of a layer's input (eq. 2)."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
+
     scheme: Scheme = "bp"
+    """bp, usf, nusf, brsf, frsf or rndf (asymbp ls schemes)."""
     flip_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability p that a feedback weight gets the sign *opposite* to its forward weight (S_p, section 2):
     0 = all signs agree, 1 = all are opposite. Only brSF and frSF have it."""
@@ -47,7 +50,10 @@ class Feedback(Spec):
 class Method(Spec):
     """One way to train: a column of the paper's tables without its dataset, rate and epochs."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
+
     feedback: Feedback = Feedback()
+    """A scheme's name, or a mapping with it and its probability or standard deviation."""
     batch_norm: Literal["none", "plain", "learnable"] = "none"
     """`learnable` has scale and shift; the paper uses it in the columns BN and BN+BM only (section 3)."""
     update: Literal["sgd", "bm1", "bm2", "bm3"] = "sgd"
@@ -61,6 +67,15 @@ _NAME = re.compile(
     r"(?P<parts>(?:\+(?:bn|bm[1-3]?))*)(?:\s+(?P<train>top|bottom))?",
     re.IGNORECASE,
 )
+
+
+def find_scheme(name: object) -> str:
+    """Return the scheme of that name in any case (`brsf-p` is brsf); raises UsageError with the nearest one."""
+    if not isinstance(name, str):
+        raise UsageError("must be the name of a scheme, or a mapping with one (asymbp ls schemes)")
+    if name.lower() not in (*SCHEMES, "brsf-p", "frsf-p"):
+        raise UsageError(f'"{name}" is not a scheme.{nearest(name, SCHEMES)} (asymbp ls schemes)')
+    return name.lower().removesuffix("-p")
 
 
 def parse_method(name: str) -> Method:

@@ -4,11 +4,15 @@ Where a docstring says "not stated in the paper" the default is our reading of i
 a table, so that a comparison between columns never rests on it.
 """
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from asymbp_cli.spec import Spec
+
+#: what one method of a comparison cannot change: all see the same images, chosen by the same rule
+SHARED_FIELDS = ("resize", "validation_fraction")
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -28,8 +32,23 @@ class BatchSize(Spec):
     size: Count
 
 
+def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not name a value twice")
+    return values
+
+
+def _from_the_first_epoch(entries: tuple[BatchSize, ...]) -> tuple[BatchSize, ...]:
+    starts = [entry.from_epoch for entry in entries]
+    if starts[0] != 1 or starts != sorted(set(starts)):
+        raise ValueError("must begin with from_epoch: 1, and every from_epoch be greater than the one before")
+    return entries
+
+
 class Protocol(Spec):
     """Epochs, rates, batches, initialization, preprocessing and selection. The defaults are `paper`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
     epochs: Count = 65
     """Section 5. Changing it stretches the phases in proportion, each at least one epoch."""
@@ -41,7 +60,9 @@ class Protocol(Spec):
     """Section 5: 50 epochs at the base rate, 10 at a tenth, 5 at a hundredth."""
     base_rate: Positive = 5e-4
     """Learning rate eta of the first phase at multiplier 1 (section 5), applied to `gradient`."""
-    rate_multipliers: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = (
+    rate_multipliers: Annotated[
+        tuple[Positive, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)
+    ] = (
         100.0,
         10.0,
         1.0,
@@ -49,7 +70,12 @@ class Protocol(Spec):
         0.01,
     )
     """Section 5: every model is trained once per multiplier of the base rate; a cell is the best of them."""
-    batch_size: Count | Annotated[tuple[BatchSize, ...], Field(strict=False, min_length=1)] = 100
+    batch_size: (
+        Count
+        | Annotated[
+            tuple[BatchSize, ...], Field(strict=False, min_length=1), AfterValidator(_from_the_first_epoch)
+        ]
+    ) = 100
     """Section 5: 100; in the second procedure of uSF+BM 100 for three epochs, then 500."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Section 5."""
@@ -95,20 +121,17 @@ class Protocol(Spec):
     def schedule(self) -> tuple[tuple[int, float], ...]:
         """Return (epochs, learning rate at multiplier 1) of each phase; the epochs add up to `epochs`.
 
-        Largest remainder after giving every phase one epoch where there are enough (65 -> 50, 10, 5).
+        A phase ends at its share of all epochs, rounded, but lasts one epoch at least (65 -> 50, 10, 5; 5 -> 3, 1,
+        1). Where there are fewer epochs than phases, the last phases are left out.
         """
-        total = sum(phase.share for phase in self.phases)
-        ideal = [self.epochs * phase.share / total for phase in self.phases]
-        counts = [max(int(value), 1) for value in ideal]
-        while sum(counts) > self.epochs:  # too many phases were lifted to one epoch
-            longest = max(range(len(counts)), key=lambda i: (counts[i] - ideal[i], counts[i] > 1, i))
-            shrinkable = [i for i, count in enumerate(counts) if count > 1]
-            chosen = max(shrinkable, key=lambda i: counts[i] - ideal[i]) if shrinkable else longest
-            counts[chosen] -= 1
-        while sum(counts) < self.epochs:
-            counts[max(range(len(counts)), key=lambda i: ideal[i] - counts[i])] += 1
-        rates = (self.base_rate * phase.factor for phase in self.phases)
-        return tuple((count, rate) for count, rate in zip(counts, rates, strict=True) if count)
+        phases = self.phases[: self.epochs]
+        ends, share = [0], 0.0
+        for later, phase in zip(reversed(range(len(phases))), phases, strict=True):
+            share += phase.share
+            ideal = round(self.epochs * share / sum(phase.share for phase in phases))
+            ends.append(min(max(ideal, ends[-1] + 1), self.epochs - later))
+        counts = (end - begin for begin, end in pairwise(ends))
+        return tuple((n, self.base_rate * phase.factor) for n, phase in zip(counts, phases, strict=True))
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate at multiplier 1 of `epoch` (counted from 1)."""
@@ -123,5 +146,4 @@ class Protocol(Spec):
         """Return the mini-batch size of `epoch` (counted from 1)."""
         if isinstance(self.batch_size, int):
             return self.batch_size
-        begun = [entry for entry in self.batch_size if entry.from_epoch <= epoch]
-        return max(begun, key=lambda entry: entry.from_epoch).size
+        return [entry.size for entry in self.batch_size if entry.from_epoch <= epoch][-1]

@@ -1,24 +1,27 @@
 """Recipes: what a user writes in YAML -> resolved, validated specs; and back, with every default filled in."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, dataset_ref, find
 from asymbp_cli.errors import NetworkError, UsageError, nearest
-from asymbp_cli.methods import SCHEMES, Feedback, Method, method_name, parse_method
-from asymbp_cli.networks import Network, find_network
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.methods import Feedback, Method, find_scheme, method_name, parse_method
+from asymbp_cli.networks import FC, Layer, Network, find_network, parse_layer
+from asymbp_cli.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.resources import recipes_directory
 from asymbp_cli.spec import Spec
-from asymbp_cli.yamlfile import Checker, KeyPath, read, shown
+from asymbp_cli.yamlfile import Checker, Document, KeyPath, dump, lay_over, read, shown
 
 _SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 _METHOD_KEYS = ("feedback", "batch_norm", "update", "train")
 _KEYS = ("title", "dataset", "network", "method", *_METHOD_KEYS, "protocol", "seed")
+_PROTOCOLS = recipes_directory() / "protocols"
+_ANY_CLASSES = 5040  # stands for an unknown number of classes: what groups may divide divides it
 
 
 class MethodEntry(Spec):
@@ -51,7 +54,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     checker = Checker(document)
     data = document.data
     checker.keys((), data, _KEYS)
-    protocol, label = _protocol(checker, ("protocol",), data.get("protocol"))
+    protocol, label = _protocol(checker, data.get("protocol"), path.parent)
     datasets = _datasets(checker, data.get("dataset"), path.parent)
     network = _network(checker, data.get("network"))
     _check_inputs(checker, network, datasets)
@@ -78,79 +81,80 @@ def load_protocol(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Pro
 
     Raises RecipeError or UsageError.
     """
+    _protocol_file(name_or_path, Path())
+    document = Document("", {"protocol": {"extends": name_or_path}})
     for override in overrides:
         if not override.startswith("protocol."):
             raise UsageError(f"--set {override}: here only protocol.KEY=VALUE can be set")
-    document = read(_protocol_file(name_or_path), [text.removeprefix("protocol.") for text in overrides])
+        lay_over(document, override, _SHORTHANDS)
     checker = Checker(document)
-    mapping = {"extends": name_or_path} | _changes(document.data, overrides)
-    protocol, label = _protocol(checker, (), mapping)
+    protocol, label = _protocol(checker, document.data["protocol"], Path())
     checker.finish()
     return protocol or Protocol(), label
 
 
-def _changes(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    keys = {text.removeprefix("protocol.").partition("=")[0].split(".")[0].strip() for text in overrides}
-    return {key: value for key, value in data.items() if key in keys}
-
-
-def _protocol_file(name: str) -> Path:
-    directory = recipes_directory() / "protocols"
-    named = directory / f"{name}.yaml"
-    if named.is_file():
-        return named
+def _protocol_file(name: Any, folder: Path) -> Path:
+    """Return the file of a protocol that comes with the tool, or of the user's own, seen from `folder`."""
+    if not isinstance(name, str):
+        raise UsageError(f"must be the name of a protocol, not {shown(name)} (asymbp ls protocols)")
+    known = {file.stem: file for file in sorted(_PROTOCOLS.glob("*.yaml"))}
+    if name.lower() in known:
+        return known[name.lower()]
     if "/" in name or name.endswith((".yaml", ".yml")):
-        return Path(name)
-    known = sorted(file.stem for file in directory.glob("*.yaml"))
+        return Path(_beside(name, folder))
     raise UsageError(
         f'"{name}" is not a protocol; there are {", ".join(known)}, or the path of a file.{nearest(name, known)} '
         "(asymbp ls protocols)"
     )
 
 
-def _read_protocol(name: str, seen: tuple[str, ...] = ()) -> Protocol:
-    """Return the protocol in a file, which may extend another one."""
-    if name in seen:
-        raise UsageError(f"protocols extend each other in a circle: {' -> '.join((*seen, name))}")
-    document = read(_protocol_file(name))
-    checker = Checker(document)
-    content = dict(document.data)
-    base = content.pop("extends", None)
-    start = checker.attempt(("extends",), _read_protocol, base, (*seen, name)) if base else Protocol()
-    found = checker.attempt((), Protocol.model_validate, (start or Protocol()).model_dump() | content)
+def _beside(path: str, folder: Path) -> str:
+    """Return `path`, or where it leads from `folder` if it leads nowhere from here."""
+    is_beside = not Path(path).expanduser().exists() and (folder / path).exists()
+    return str(folder / path) if is_beside else path
+
+
+def _read_protocol(name: Any, folder: Path, seen: tuple[Path, ...] = ()) -> tuple[Protocol, str]:
+    """Return a protocol, and the name of the tool's protocol that it is, or extends in the end."""
+    file = _protocol_file(name, folder).resolve()
+    if file in seen:
+        raise UsageError(f"protocols extend each other in a circle: {' -> '.join(map(str, (*seen, file)))}")
+    checker = Checker(read(_protocol_file(name, folder)))
+    content, is_named = dict(checker.document.data), file.parent == _PROTOCOLS.resolve()
+    if "extends" not in content and not is_named:
+        content["extends"] = "paper"
+    start: tuple[Protocol, str] | None = (Protocol(), "paper")
+    if "extends" in content:
+        base = content.pop("extends")
+        start = checker.attempt(("extends",), _read_protocol, base, file.parent, (*seen, file))
+    protocol, root = start or (Protocol(), "")
+    found = checker.attempt((), Protocol.model_validate, protocol.model_dump() | content)
     checker.finish()
-    return found or Protocol()
+    return found or protocol, file.stem if is_named else root
 
 
-def _protocol(checker: Checker, path: KeyPath, written: Any) -> tuple[Protocol | None, str]:
-    """Return the protocol that a recipe writes and its label."""
+def _protocol(checker: Checker, written: Any, folder: Path) -> tuple[Protocol | None, str]:
+    """Return the protocol that a recipe writes and its label: the tool's protocol, and what differs from it."""
+    path: KeyPath = ("protocol",)
     if written is None:
         checker.add(path, "is missing; write protocol: paper, quick or demo, or {extends: demo, epochs: 3}")
         return None, ""
-    if isinstance(written, str):
-        written = {"extends": written}
-    if not isinstance(written, Mapping):
+    if not isinstance(written, str | Mapping):
         checker.add(path, f"must be a name or a mapping, not {shown(written)}")
         return None, ""
-    name = written.get("extends", "paper")
-    if not isinstance(name, str):
-        checker.add((*path, "extends"), f"must be the name of a protocol, not {shown(name)}")
-        return None, ""
-    base = checker.attempt((*path, "extends") if "extends" in written else path, _read_protocol, name)
-    if base is None:
-        return None, ""
-    return _overlaid(checker, path, base, {k: v for k, v in written.items() if k != "extends"}, Path(name).stem)
-
-
-def _overlaid(
-    checker: Checker, path: KeyPath, base: Protocol, changes: Mapping[str, Any], label: str
-) -> tuple[Protocol | None, str]:
-    found = checker.attempt(path, Protocol.model_validate, base.model_dump() | dict(changes))
+    changes = {"extends": written} if isinstance(written, str) else dict(written)
+    where = path if isinstance(written, str) else (*path, "extends")
+    base = checker.attempt(where, _read_protocol, changes.pop("extends", "paper"), folder)
+    start, root = base or (Protocol(), "paper")
+    found = checker.attempt(path, Protocol.model_validate, start.model_dump() | changes)
     if found is None:
-        return None, label
-    differing = _differences(base, found)
-    shown_changes = ", ".join(f"{key}={_compact(value)}" for key, value in differing.items())
-    return found, f"{label} with {shown_changes}" if differing else label
+        return None, ""
+    return found, root + _remark(_read_protocol(root, folder)[0], found)
+
+
+def _remark(base: Protocol, found: Protocol) -> str:
+    changes = ", ".join(f"{key}={json.dumps(value)}" for key, value in _differences(base, found).items())
+    return f" with {changes}".replace('"', "") if changes else ""
 
 
 def _differences(base: Protocol, found: Protocol) -> dict[str, Any]:
@@ -159,37 +163,43 @@ def _differences(base: Protocol, found: Protocol) -> dict[str, Any]:
     return {key: value for key, value in after.items() if value != before[key]}
 
 
-def _compact(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+def _items(checker: Checker, key: str, written: Any) -> list[tuple[KeyPath, Any]]:
+    """Return what stands under a key that takes one thing or a list, each with its path."""
+    if written == []:
+        checker.add((key,), f"must name at least one {key} (asymbp ls {key}s)")
+    if isinstance(written, list):
+        return [((key, i), item) for i, item in enumerate(written)]
+    return [((key,), written)]
 
 
 def _datasets(checker: Checker, written: Any, folder: Path) -> list[DatasetRef]:
     if written is None:
         checker.add(("dataset",), "is missing; write for instance dataset: digits (asymbp ls datasets)")
         return []
-    items = written if isinstance(written, list) else [written]
-    if not items:
-        checker.add(("dataset",), "must name at least one dataset (asymbp ls datasets)")
-    paths: list[KeyPath] = [
-        ("dataset", i) if isinstance(written, list) else ("dataset",) for i in range(len(items))
-    ]
-    found = [checker.attempt(path, _dataset, item, folder) for path, item in zip(paths, items, strict=True)]
-    return [ref for ref in found if ref is not None]
+    found: list[DatasetRef] = []
+    for path, item in _items(checker, "dataset", written):
+        ref: DatasetRef | None
+        if isinstance(item, Mapping):
+            source = checker.attempt(path, FolderSource.model_validate, item)
+            ref = source and source.model_copy(update={"folder": _beside(source.folder, folder)})
+        else:
+            ref = checker.attempt(path, _named_dataset, item, folder)
+        if ref in found:
+            checker.add(path, "is named twice; leave one out")
+        found += [ref] if ref else []
+    return found
 
 
-def _dataset(item: Any, folder: Path) -> DatasetRef:
-    if isinstance(item, str):
-        beside = folder / item
-        return (
-            FolderSource(folder=str(beside)) if not Path(item).exists() and beside.exists() else dataset_ref(item)
-        )
-    if not isinstance(item, Mapping):
-        raise UsageError(f"must be a name, a path or a mapping with folder, not {shown(item)}")
-    source = FolderSource.model_validate(item)
-    beside = folder / source.folder
-    if not Path(source.folder).exists() and beside.exists():
-        return source.model_copy(update={"folder": str(beside)})
-    return source
+def _named_dataset(name: Any, folder: Path) -> DatasetRef:
+    if not isinstance(name, str):
+        raise UsageError(f"must be a name, a path or a mapping with folder, not {shown(name)}")
+    try:
+        ref = dataset_ref(name)
+    except UsageError:
+        if not name or not (folder / name).exists():
+            raise
+        ref = FolderSource(folder=name)
+    return ref if isinstance(ref, str) else ref.model_copy(update={"folder": _beside(ref.folder, folder)})
 
 
 def _network(checker: Checker, written: Any) -> Network | None:
@@ -200,54 +210,55 @@ def _network(checker: Checker, written: Any) -> Network | None:
     if not checker.keys(("network",), written, ("input", "layers")):
         return None
     content = dict(written)
-    if isinstance(content.get("input"), str):
-        sizes = content["input"].split("x")
-        if not all(size.isdecimal() for size in sizes):
-            checker.add(("network", "input"), f'"{content["input"]}": write it like 28x28x1, or 1845 for vectors')
+    if isinstance(size := content.get("input"), str):
+        if not re.fullmatch(r"[0-9]{1,6}(x[0-9]{1,6}){0,2}", size):
+            checker.add(("network", "input"), f'"{size}": write it like 28x28x1, or 1845 for vectors')
             return None
-        content["input"] = [int(size) for size in sizes]
-    elif isinstance(content.get("input"), int):
-        content["input"] = [content["input"]]
-    return checker.attempt(("network",), Network.model_validate, content)
+        content["input"] = [int(part) for part in size.split("x")]
+    elif isinstance(size, int):
+        content["input"] = [size]
+    network = checker.attempt(("network",), Network.model_validate, content)
+    layers = network.layers if network else ()
+    parsed = [checker.attempt(("network", "layers", i), _layer, text) for i, text in enumerate(layers)]
+    return network if all(parsed) else None
+
+
+def _layer(text: str) -> Layer:
+    if text.count("(") > text.count(")"):
+        raise NetworkError(f'"{text}" is cut at a comma; inside [...] put the layer in quotes')
+    return parse_layer(text, _ANY_CLASSES)
 
 
 def _check_inputs(checker: Checker, network: Network | None, datasets: Sequence[DatasetRef]) -> None:
     """Check that the network's layers fit its input and that its input is one that the datasets can give."""
     if network is None:
         return
-    counts = {find(ref).classes for ref in datasets if isinstance(ref, str)} or {10}
-    for classes in sorted(counts):
-        if checker.attempt(("network",), network.resolve, classes) is None:
+    last = parse_layer(network.layers[-1], _ANY_CLASSES)  # decides where the number of classes is not known
+    counts = {find(ref).classes for ref in datasets if isinstance(ref, str)}
+    for classes in sorted(counts) or [last.features if isinstance(last, FC) else _ANY_CLASSES]:
+        if checker.attempt(("network", "layers"), network.resolve, classes) is None:
             return
-    if len(network.input) == 1 and datasets:
-        checker.attempt(("network",), _refuse_vectors, network)
-
-
-def _refuse_vectors(network: Network) -> None:
-    raise NetworkError(f"takes vectors of {network.input[0]}, but the datasets hold images; use input: 8x8x1")
+    if len(network.input) == 1:
+        found = f"takes vectors of {network.input[0]}, but the datasets hold images"
+        checker.add(("network",), f"{found}; use input: 8x8x1")
+    elif network.input[2] not in (1, 3):
+        checker.add(("network", "input"), f"images have 1 or 3 channels, not {network.input[2]}")
 
 
 def _methods(checker: Checker, data: Mapping[str, Any], protocol: Protocol) -> list[MethodEntry]:
     spelled = [key for key in _METHOD_KEYS if key in data]
     if "method" in data:
-        for key in spelled:
-            checker.add((key,), "cannot stand beside method; put it into method: {...}, or leave method out")
-        written = data["method"]
-        items = written if isinstance(written, list) else [written]
-        paths: list[KeyPath] = [
-            ("method", i) if isinstance(written, list) else ("method",) for i in range(len(items))
-        ]
+        if spelled:
+            checker.add((spelled[0],), f"method and {', '.join(spelled)} exclude each other; leave one side out")
+        items = _items(checker, "method", data["method"])
     elif spelled:
-        items, paths = [{key: data[key] for key in spelled}], [()]
+        items = [((), {key: data[key] for key in spelled})]
     else:
         checker.add((), "names no method; write method: uSF+BN+BM, or feedback: usf (asymbp ls methods)")
         return []
-    if not items:
-        checker.add(("method",), "must name at least one method (asymbp ls methods)")
-    entries = [_entry(checker, path, item, protocol) for path, item in zip(paths, items, strict=True)]
-    found = [entry for entry in entries if entry]
+    found = [entry for path, item in items if (entry := _entry(checker, path, item, protocol))]
     labels = [entry.label for entry in found]
-    for label in dict.fromkeys(label for label in labels if labels.count(label) > 1):
+    for label in {label: 0 for label in labels if labels.count(label) > 1}:
         checker.add(("method",), f'two methods are called "{label}"; give one of them a label')
     return found
 
@@ -266,10 +277,12 @@ def _entry(checker: Checker, path: KeyPath, item: Any, protocol: Protocol) -> Me
     if not isinstance(overlay, Mapping) or "extends" in overlay:
         checker.add((*path, "protocol"), "must be a mapping of the values that differ from the recipe's protocol")
         return None
-    own, remark = _overlaid(checker, (*path, "protocol"), protocol, overlay, "")
+    for key in (key for key in SHARED_FIELDS if key in overlay):
+        checker.add((*path, "protocol", key), "must be the same for all methods; set it in the recipe's protocol")
+    own = checker.attempt((*path, "protocol"), Protocol.model_validate, protocol.model_dump() | dict(overlay))
     if method is None or own is None:
         return None
-    label = item.get("label", method_name(method) + remark)
+    label = item.get("label", method_name(method) + _remark(protocol, own))
     if not isinstance(label, str) or not label.strip():
         checker.add((*path, "label"), f"must be text, not {shown(label)}")
         return None
@@ -283,33 +296,24 @@ def _method(checker: Checker, path: KeyPath, item: Mapping[str, Any]) -> Method 
             return None
         return checker.attempt((*path, "method"), parse_method, item["method"])
     content = {key: item[key] for key in _METHOD_KEYS if key in item}
-    if content.get("update") == "bm":
-        content["update"] = "bm1"
+    content |= {"update": "bm1"} if content.get("update") == "bm" else {}
     if "feedback" in content:
-        feedback = checker.attempt((*path, "feedback"), _feedback_mapping, content["feedback"])
-        if feedback is None:
-            return None
-        content["feedback"] = feedback
-        if checker.attempt((*path, "feedback"), Feedback.model_validate, feedback) is None:
+        content["feedback"] = _feedback(checker, (*path, "feedback"), content["feedback"])
+        if content["feedback"] is None:
             return None
     return checker.attempt(path, Method.model_validate, content)
 
 
-def _feedback_mapping(written: Any) -> dict[str, Any]:
-    """Return feedback as its spec takes it: lower-case scheme, `brsf-p` as brsf with its flip probability."""
-    content = {"scheme": written} if isinstance(written, str) else written
-    if not isinstance(content, Mapping):
-        raise UsageError(f"must be the name of a scheme, not {shown(written)} (asymbp ls schemes)")
-    content = dict(content)
-    scheme = content.get("scheme", "bp")
-    name = scheme.lower() if isinstance(scheme, str) else ""
-    if name in ("brsf-p", "frsf-p"):
-        name = name.removesuffix("-p")
-        if "flip_probability" not in content:
-            raise UsageError(f"{scheme} needs its probability; write {{scheme: {name}, flip_probability: 0.25}}")
-    if name not in SCHEMES:
-        raise UsageError(f"{shown(scheme)} is not a scheme.{nearest(str(scheme), SCHEMES)} (asymbp ls schemes)")
-    return content | {"scheme": name}
+def _feedback(checker: Checker, path: KeyPath, written: Any) -> Feedback | None:
+    """Return feedback from its scheme's name, or from a mapping; `brsf-p` is brsf with its flip probability."""
+    content = dict(written) if isinstance(written, Mapping) else {"scheme": written}
+    scheme, where = content.get("scheme", "bp"), (*path, "scheme") if isinstance(written, Mapping) else path
+    content["scheme"] = checker.attempt(where, find_scheme, scheme)
+    if content["scheme"] is None:
+        content["scheme"] = "brsf"  # takes every key, so that the other values are still checked
+    elif str(scheme).lower().endswith("-p") and "flip_probability" not in content:
+        checker.add(path, f"{scheme} needs its probability; write {{scheme: brsf, flip_probability: 0.25}}")
+    return checker.attempt(path, Feedback.model_validate, content)
 
 
 def _seeds(checker: Checker, written: Any) -> list[int]:
@@ -341,4 +345,4 @@ def resolved_yaml(recipe: Recipe) -> str:
     ]
     content["protocol"] = {"extends": base, **protocol}
     content["seed"] = list(recipe.seeds)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return dump(content)

@@ -8,12 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from asymbp_cli.datasets.catalog import CATALOG, find
 from asymbp_cli.errors import RecipeError, UsageError, nearest
 from asymbp_cli.methods import Method, method_name, parse_method
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.resources import recipes_directory
 from asymbp_cli.spec import Spec
 from asymbp_cli.yamlfile import Checker, KeyPath, read, shown
+
+#: row of the paper's tables -> our name of the dataset
+PAPER_ROWS = {
+    **{"MNIST": "mnist", "CIFAR": "cifar10", "CIFAR100": "cifar100", "SVHN": "svhn", "STL10": "stl10"},
+    **{"Cal101": "caltech101", "Cal256-101": "caltech256", "iCub": "icub"},
+    **{"Flowers17": "flowers17", "Flowers102": "flowers102"},
+    **{"PubFig83-ID": "pubfig83", "SUFR-W-ID": "sufrw", "LFW-ID": "lfw"},
+    **{"Scene67": "indoor67", "TIMIT80": "timit"},
+}
 
 
 class ColumnRun(Spec):
@@ -54,11 +64,15 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     """
     directory = recipes_directory() / "tables"
     files = {file.stem.removeprefix("table"): file for file in sorted(directory.glob("table*.yaml"))}
-    chosen = [f for key, f in files.items() if key_or_path in ("all", key) or key.startswith(f"{key_or_path}-")]
+    wanted = key_or_path.lower().removeprefix("table").removeprefix("-")
+    chosen = [key for key in files if wanted in ("all", key) or key.startswith(f"{wanted}-")]
     if chosen:
-        return tuple(_load(file, file.stem.removeprefix("table")) for file in chosen)
+        return tuple(_tools_own(files[key], key) for key in chosen)
     if "/" in key_or_path or key_or_path.endswith((".yaml", ".yml")):
-        return (_load(Path(key_or_path), Path(key_or_path).stem),)
+        file = Path(key_or_path)
+        if file.stem in files:
+            raise UsageError(f"{file}: {file.stem} is a table of the paper; give the file another name")
+        return (_load(file, file.stem),)
     raise UsageError(
         f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
         f"{nearest(key_or_path, files)} (asymbp ls tables)"
@@ -71,6 +85,10 @@ def column_protocol(protocol: Protocol, overlay: Mapping[str, Any]) -> Protocol:
 
 
 @cache
+def _tools_own(file: Path, key: str) -> TableSpec:
+    return _load(file, key)
+
+
 def _load(file: Path, key: str) -> TableSpec:
     document = read(file)
     checker = Checker(document)
@@ -81,15 +99,22 @@ def _load(file: Path, key: str) -> TableSpec:
         checker.add(("columns",), f"must be a list of columns, not {shown(written)}")
         written = []
     columns = [_column(checker, ("columns", i), item) for i, item in enumerate(written)]
-    headers = [column.header for column in columns if column]
+    headers = [column and column.header for column in columns]
     for i, header in enumerate(headers):
-        if header in headers[:i]:
+        if header and header in headers[:i]:
             checker.add(("columns", i), f'a column "{header}" stands above already; give it another header')
     known = {name: value for name, value in content.items() if name in TableSpec.model_fields}
     fields = known | {"key": key, "columns": [column for column in columns if column]}
     table = checker.attempt((), TableSpec.model_validate, fields)
     if table:
         checker.attempt(("baseline",), parse_method, table.baseline)
+        for i, name in enumerate(table.datasets):
+            if name not in {*PAPER_ROWS.values(), *CATALOG}:
+                checker.attempt(("datasets", i), find, name)
+        published_files = [entry.name for entry in (recipes_directory() / "reference").glob("*.csv")]
+        if table.reference not in (None, *published_files):
+            known_files = ", ".join(sorted(published_files))
+            checker.add(("reference",), f"{shown(table.reference)} is not one of {known_files}")
         if table.kind == "errors" and not written:
             checker.add(("columns",), "is missing; write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
     checker.finish()
@@ -107,9 +132,12 @@ def _column(checker: Checker, path: KeyPath, item: Any) -> TableColumn | None:
     if not isinstance(header, str):
         checker.add(path, "needs a header")
         return None
+    if "runs" in item and ("method" in item or "protocol" in item):
+        checker.add(path, "has both runs and method or protocol; put these into runs")
     sources = item.get("runs", [{k: item[k] for k in ("method", "protocol") if k in item}])
     if not isinstance(sources, list) or not sources:
-        checker.add((*path, "runs"), f"must be a list of methods, not {shown(sources)}")
+        found_text = "must not be empty" if sources == [] else f"must be a list of methods, not {shown(sources)}"
+        checker.add((*path, "runs"), found_text)
         return None
     inner = [(*path, "runs", i) if "runs" in item else path for i in range(len(sources))]
     runs = [_run(checker, where, source) for where, source in zip(inner, sources, strict=True)]
@@ -128,7 +156,7 @@ def _run(checker: Checker, path: KeyPath, item: Any) -> ColumnRun | None:
     if not isinstance(overlay, Mapping):
         checker.add((*path, "protocol"), f"must be a mapping of protocol fields, not {shown(overlay)}")
         return None
-    allowed = [name for name in Protocol.model_fields if name != "rate_multipliers"]
+    allowed = [name for name in Protocol.model_fields if name not in ("rate_multipliers", *SHARED_FIELDS)]
     if not checker.keys((*path, "protocol"), overlay, allowed):
         return None
     valid = checker.attempt((*path, "protocol"), Protocol.model_validate, Protocol().model_dump() | dict(overlay))
@@ -152,13 +180,14 @@ def reference(file_name: str) -> dict[tuple[str, str], float]:
 def published(grid_key: str) -> dict[tuple[str, str], float]:
     """Return the paper's errors in percent by (row name in the paper, column header) for a grid.
 
-    For one of the paper's tables its own numbers; for a recipe, whose columns carry methods' names, the numbers of
-    those methods wherever the paper has them.
+    For one of the paper's tables its own numbers and its baseline's; for a recipe, whose columns carry methods'
+    names, the numbers of those methods wherever the paper has them.
     """
     tables = {f"table-{table.key}": table for table in load_table("all")}
     if grid_key in tables:
-        name = tables[grid_key].reference
-        return reference(name) if name else {}
+        name, baseline = tables[grid_key].reference, tables[grid_key].baseline
+        compared = {at: value for at, value in published("").items() if at[1] == baseline}
+        return compared | reference(name) if name else {}
     found: dict[tuple[str, str], float] = {}
     for table in tables.values():
         numbers = reference(table.reference) if table.reference else {}

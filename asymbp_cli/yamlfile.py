@@ -1,12 +1,13 @@
 """YAML files as data with line numbers, and their validation: every problem of a file in one go.
 
 YAML 1.1 reads `on` as true, `1e-3` as text and `010` as eight, and lets a duplicate key win silently; here only
-true and false are booleans, 1e-3 is a number, 010 and duplicate keys are errors.
+true and false are booleans, 1e-3 is a number, and 010, duplicate keys and tags are errors.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from errno import EISDIR, ENOENT
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,31 +19,52 @@ from asymbp_cli.errors import AsymbpError, RecipeError, nearest
 
 KeyPath = tuple[str | int, ...]
 T = TypeVar("T")
-_MOST_NODES = 10_000  # aliases can multiply a small file into a huge one
+_MOST_NODES, _DEEPEST = 10_000, 50  # aliases can multiply a small file into a huge one
+_UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory; name a YAML file in it"}
+_TOO_MUCH = "has too many or too deeply nested values"
+_LAST = 1 << 30  # the line of what stands in no file, for sorting
+_PLAIN, _TEXT = "plain", "tag:yaml.org,2002:str"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
+_AMBIGUOUS = re.compile(r"([-+]?)0+([0-9][0-9_]*)")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
+#: what PyYAML finds -> what it means to somebody who does not know its grammar
+_SYNTAX = {
+    r"'\t'": "a tab; use spaces",
+    "mapping values are not allowed": 'wrong indentation, or a colon too many: put text that holds ": " in quotes',
+    "could not find expected ':'": "no colon; write the line as key: value",
+    "expected <block end>": "the indentation does not match the lines above",
+    "expected ','": "a bracket is not closed, or a comma is missing",
+    "expected the node content": "a bracket is not closed, or a value is missing",
+    "end of stream": "a quote is not closed",
+}
+#: pydantic's error type -> what should have been there
+_WANTED = {
+    **dict.fromkeys(("int_type", "int_from_float"), "a whole number"),
+    **{"float_type": "a number", "finite_number": "a finite number", "bool_type": "true or false"},
+    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
+    **{"string_type": "text", "model_type": "a mapping"},
+}
 
 
 @dataclass
 class Document:
-    """What a file says: `data`, the line of every key path, and which paths came from --set."""
+    """What a file says: `data`, the line of every key path, what came from --set, and problems so far."""
 
     name: str
     data: dict[str, Any]
     lines: dict[KeyPath, int] = field(default_factory=dict)
     overridden: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
 
-    def where(self, path: KeyPath) -> str:
-        """Return `file:line: key.path` (or `--set key.path`) for messages."""
-        known = path
-        for option, text in self.overridden.items():
-            if path[: len(option)] == option:
-                return f"--set {text}" if path == option else f"--set {text}: {dotted(path)}"
-        while known and known not in self.lines:
-            known = known[:-1]
-        line = f":{self.lines[known]}" if known in self.lines else ""
-        return f"{self.name}{line}: {dotted(path)}" if path else f"{self.name}{line}"
+    def where(self, path: KeyPath) -> tuple[int, str]:
+        """Return the line of a key path, and `file:line: key.path` (or `--set key.path`) for messages."""
+        for known in (path[:end] for end in range(len(path), -1, -1)):
+            if option := self.overridden.get(known):
+                return _LAST, f"--set {option}" if known == path else f"--set {option}: {dotted(path)}"
+            if line := self.lines.get(known):
+                return line, f"{self.name}:{line}: {dotted(path)}".removesuffix(": ")
+        return _LAST, f"{self.name}: {dotted(path)}".removesuffix(": ")
 
 
 def dotted(path: KeyPath) -> str:
@@ -56,11 +78,11 @@ class Checker:
     """Collects the problems of a document while its parts are read."""
 
     document: Document
-    problems: list[str] = field(default_factory=list)
 
     def add(self, path: KeyPath, text: str) -> None:
         """Note a problem at a key path."""
-        self.problems.append(f"{self.document.where(path)}: {text}")
+        line, where = self.document.where(path)
+        self.document.problems.append((line, f"{where}: {text}"))
 
     def attempt(self, path: KeyPath, function: Callable[..., T], *arguments: Any) -> T | None:
         """Return what `function` returns; note what it raises as a problem at `path`, and return None."""
@@ -68,9 +90,11 @@ class Checker:
             return function(*arguments)
         except ValidationError as error:
             model = function.__self__ if hasattr(function, "__self__") else None
-            self._explain(path, error, model, arguments[0] if arguments else None)
-        except RecipeError as error:
-            self.problems += error.problems
+            for inner, message in _explained(error, model, arguments[0] if arguments else None).items():
+                self.add((*path, *inner), message)
+        except RecipeError as error:  # of another file
+            line, _ = self.document.where(path)
+            self.document.problems += [(line, problem) for problem in error.problems]
         except (AsymbpError, ValueError) as error:
             self.add(path, str(error))
         return None
@@ -86,30 +110,18 @@ class Checker:
         return not unknown
 
     def finish(self) -> None:
-        """Raise RecipeError where there were problems."""
-        if self.problems:
-            raise RecipeError(dict.fromkeys(self.problems))
-
-    def _explain(self, path: KeyPath, error: ValidationError, model: Any, data: Any) -> None:
-        by_path: dict[KeyPath, list[str]] = {}
-        for detail in error.errors(include_url=False):
-            inner = _data_path(detail["loc"], data)
-            by_path.setdefault(inner, []).append(_message(detail, model, inner))
-        for inner, messages in by_path.items():
-            self.add((*path, *inner), " or ".join(dict.fromkeys(messages)))
+        """Raise RecipeError where there were problems, in the order of the file."""
+        if problems := sorted(self.document.problems, key=lambda problem: problem[0]):
+            raise RecipeError(dict.fromkeys(text for _, text in problems))
 
 
 def shown(value: Any) -> str:
     """Return a value as a message quotes it."""
+    if value is None or value is True or value is False:
+        return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, str):
         return f'"{value}"'
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "a mapping"
-    return "a list" if isinstance(value, list | tuple) else str(value)
+    return "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else str(value)
 
 
 def read(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
@@ -118,68 +130,73 @@ def read(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str
     `shorthands` maps a key to the one that its plain text stands for: with {"protocol": "extends"},
     `--set protocol.epochs=3` turns `protocol: demo` into {extends: demo, epochs: 3}. Raises RecipeError.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError([f"{file}: there is no such file"]) from None
-    except IsADirectoryError:
-        raise RecipeError([f"{file}: is a directory; name a YAML file in it"]) from None
-    except UnicodeDecodeError:
-        raise RecipeError([f"{file}: is not UTF-8 text; name a YAML file"]) from None
-    except OSError as error:
-        raise RecipeError([f"{file}: cannot be read: {error.strerror}"]) from None
-    document = parse(text, str(file))
+    document = parse(_content(file), str(file))
     for override in overrides:
         lay_over(document, override, shorthands or {})
     return document
 
 
+def _content(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        problem = _UNREADABLE.get(error.errno or 0, f"cannot be read: {error.strerror}")
+    except ValueError:  # UnicodeDecodeError, or a null character in the name
+        problem = "is not UTF-8 text; name a YAML file"
+    raise RecipeError([f"{file}: {problem}"])
+
+
 def parse(text: str, name: str) -> Document:
-    """Return the document that `text` is; raises RecipeError where it is not valid or not a mapping."""
+    """Return the document that `text` is, with its problems; raises RecipeError where it is none."""
     builder = _Builder(name)
     root = builder.compose(text)
-    document = Document(name, {}, builder.lines)
     if root is None:
         raise RecipeError([f"{name}: is empty; asymbp ls recipes shows examples"])
     data = builder.build(root, ())
-    if builder.problems:
-        raise RecipeError(builder.problems)
     if not isinstance(data, dict):
         raise RecipeError([f"{name}:1: must be a mapping of keys to values, not {shown(data)}"])
-    document.data = data
-    return document
-
-
-def parse_value(text: str, what: str) -> Any:
-    """Return the value that `text` writes in YAML; raises RecipeError naming `what`."""
-    builder = _Builder(what, with_lines=False)
-    root = builder.compose(text)
-    value = None if root is None else builder.build(root, ())
-    if builder.problems:
-        raise RecipeError(builder.problems)
-    return value
+    return Document(name, data, builder.lines, problems=builder.problems)
 
 
 def lay_over(document: Document, override: str, shorthands: Mapping[str, str]) -> None:
     """Set one value of a document from `key.path=value`; raises RecipeError where the path leads nowhere."""
-    key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
+    key, _, text = (part.strip() for part in override.partition("="))
+    if "=" not in override or not all(parts := key.split(".")):
         raise RecipeError([f"--set {override}: write it as KEY=VALUE, for instance protocol.epochs=3"])
-    value = parse_value(text, f"--set {key}")
+    builder = _Builder(f"--set {key}", with_lines=False)
+    root = builder.compose(text)
+    value = None if root is None else builder.build(root, ())
+    document.problems += builder.problems
     place = document.data
-    for depth, part in enumerate(parts[:-1]):
-        inner = place.setdefault(part, {})
-        if isinstance(inner, str) and depth == 0 and part in shorthands:
-            inner = place[part] = {shorthands[part]: inner}
-        if not isinstance(inner, dict):
-            reached = ".".join(parts[: depth + 1])
-            raise RecipeError(
-                [f"--set {key}: {reached} is {shown(inner)}, which has no keys; set {reached} itself"]
-            )
-        place = inner
+    for depth, part in enumerate(parts[:-1], start=1):
+        if place.get(part) is None:
+            place[part] = {}
+            document.overridden.setdefault(tuple(parts[:depth]), key)
+        elif isinstance(place[part], str) and part in shorthands:
+            place[part] = {shorthands[part]: place[part]}
+        if not isinstance(place[part], dict):
+            reached, found = ".".join(parts[:depth]), shown(place[part])
+            raise RecipeError([f"--set {key}: {reached} is {found}, which has no keys; set {reached} itself"])
+        place = place[part]
     place[parts[-1]] = value
+    document.lines = {path: n for path, n in document.lines.items() if path[: len(parts)] != tuple(parts)}
     document.overridden[tuple(parts)] = key
+
+
+def meaning(text: str) -> Any:
+    """Return what plain, unquoted `text` means: null, true, false, a number, or the text itself."""
+    if text.lower() in _CONSTANTS and text in (text.lower(), text.capitalize(), text.upper()):
+        return _CONSTANTS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        return int(text) if len(text.lstrip("+-")) < 19 else float(text)  # what no 64 bits hold is no whole number
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+class _Loader(yaml.SafeLoader):
+    """Tells plain text from quoted text and leaves its meaning to `meaning`."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        return (_PLAIN if implicit[0] else _TEXT) if kind is yaml.ScalarNode else ""
 
 
 class _Builder:
@@ -188,67 +205,80 @@ class _Builder:
     def __init__(self, name: str, *, with_lines: bool = True) -> None:
         self._name, self._with_lines = name, with_lines
         self.lines: dict[KeyPath, int] = {}
-        self.problems: list[str] = []
+        self.problems: list[tuple[int, str]] = []
         self._nodes = 0
 
     def compose(self, text: str) -> yaml.Node | None:
         try:
-            return yaml.compose(text, Loader=yaml.SafeLoader)
+            return yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
             what = error.problem or error.context or "invalid"
-            raise RecipeError([f"{self._at(line)}: is not valid YAML: {what}"]) from None
-        except yaml.YAMLError as error:
-            raise RecipeError([f"{self._name}: is not valid YAML: {str(error).splitlines()[0]}"]) from None
+            left_open = any(word in (error.context or "") for word in ("flow", "quoted", "simple key"))
+            mark = error.context_mark if left_open and error.context_mark else error.problem_mark
+            line = mark.line + 1 if mark else 1
+            plain = next((text for found, text in _SYNTAX.items() if found in what), what)
+        except yaml.reader.ReaderError as error:
+            line, plain = text[: error.position].count("\n") + 1, "a control character; delete it"
+        except RecursionError:
+            raise RecipeError([f"{self._name}: {_TOO_MUCH}"]) from None
+        raise RecipeError([f"{self._at(line)}: is not valid YAML: {plain}"])
 
     def _at(self, line: int) -> str:
         return f"{self._name}:{line}" if self._with_lines else self._name
 
     def _problem(self, node: yaml.Node, path: KeyPath, text: str) -> None:
-        place = f"{self._at(node.start_mark.line + 1)}: {dotted(path)}".removesuffix(": ")
-        self.problems.append(f"{place}: {text}")
+        line = node.start_mark.line + 1
+        place = f"{self._at(line)}: {dotted(path)}".removesuffix(": ")
+        self.problems.append((line, f"{place}: {text}"))
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self._nodes += 1
-        if self._nodes > _MOST_NODES or len(path) > 50:
-            raise RecipeError([f"{self._name}: has too many or too deeply nested values"])
+        if self._nodes > _MOST_NODES or len(path) > _DEEPEST:
+            raise RecipeError([f"{self._name}: {_TOO_MUCH}"])
         self.lines.setdefault(path, node.start_mark.line + 1)
+        if node.tag not in ("", _PLAIN, _TEXT):
+            self._problem(node, path, "a tag (with !) means nothing here; write the value alone")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
-        return self._scalar(node, path)
+        return self._plain(node, path) if node.tag == _PLAIN else str(node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        first: dict[str, int] = {}
         for key_node, value_node in node.value:
             key = key_node.value
-            if not isinstance(key_node, yaml.ScalarNode):
+            if not isinstance(key_node, yaml.ScalarNode) or not key:
                 self._problem(key_node, path, "a key must be plain text")
-                continue
-            line = key_node.start_mark.line + 1
-            if key in found:
-                self._problem(key_node, (*path, key), f"is given twice; the first one is in line {first[key]}")
-                continue
-            self.lines[(*path, key)] = first[key] = line
-            found[key] = self.build(value_node, (*path, key))
+            elif key in found:
+                first = self.lines[(*path, key)]
+                self._problem(key_node, (*path, key), f"is given twice; the first one is in line {first}")
+            else:
+                self.lines[(*path, key)] = key_node.start_mark.line + 1
+                found[key] = self.build(value_node, (*path, key))
         return found
 
-    def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
+    def _plain(self, node: yaml.Node, path: KeyPath) -> Any:
         text = str(node.value)
-        if getattr(node, "style", None) is not None:  # quoted
-            return text
-        if text.lower() in _CONSTANTS and text in (text.lower(), text.capitalize(), text.upper()):
-            return _CONSTANTS[text.lower()]
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-        if re.fullmatch(r"[-+]?0[0-9_]+", text):
-            self._problem(node, path, f'{text} could be read in two ways; write {text.lstrip("+-0")} or "{text}"')
-        return text
+        if match := _AMBIGUOUS.fullmatch(text):
+            self._problem(node, path, f'{text} could be read in two ways; write {match[1]}{match[2]} or "{text}"')
+        return meaning(match[1] + match[2] if match else text)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what would not be read as the same text."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        plain = meaning(data) == data and not _AMBIGUOUS.fullmatch(data)
+        return self.represent_scalar(_TEXT, data, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
+def dump(data: Mapping[str, Any]) -> str:
+    """Return data as YAML that `parse` reads as the same data."""
+    return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
 def _unknown_key(key: str, allowed: Sequence[str]) -> str:
@@ -256,17 +286,35 @@ def _unknown_key(key: str, allowed: Sequence[str]) -> str:
     return f"unknown key.{hint}" if hint else f"unknown key; allowed are {', '.join(allowed)}"
 
 
-def _data_path(location: Sequence[str | int], data: Any) -> KeyPath:
+def _explained(error: ValidationError, model: Any, data: Any) -> dict[KeyPath, str]:
+    """Return one message per key path, leaving out what only says which member of a union was not meant.
+
+    A value that is wrong inside, or of the right type with the wrong content, was meant as that member.
+    """
+    by_path: dict[KeyPath, list[ErrorDetails]] = {}
+    for detail in error.errors(include_url=False):
+        by_path.setdefault(_data_path(detail, data), []).append(detail)
+    found = {}
+    for path, details in by_path.items():
+        inside = any(other[: len(path)] == path for other in by_path if other != path)
+        content = [d for d in details if d["type"] not in _WANTED and not (inside and d["type"] == "too_short")]
+        if content:
+            found[path] = " or ".join(dict.fromkeys(_message(detail, model, path) for detail in content))
+        elif not inside:
+            wanted = " or ".join(dict.fromkeys(_WANTED[detail["type"]] for detail in details))
+            found[path] = f"must be {wanted}, not {shown(details[0]['input'])}"
+    return found
+
+
+def _data_path(detail: ErrorDetails, data: Any) -> KeyPath:
     """Return an error's location without the names of union members that pydantic adds."""
     path: list[str | int] = []
-    for i, part in enumerate(location):
-        if isinstance(data, Mapping) and (part in data or i == len(location) - 1):
-            path.append(part)
-            data = data.get(part)
-        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
-            path.append(part)
+    for part in detail["loc"]:
+        is_item = isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+        if is_item or (isinstance(data, Mapping) and part in data):
             data = data[part]
-    return tuple(path)
+            path.append(part)
+    return (*path, detail["loc"][-1]) if detail["type"] == "missing" else tuple(path)
 
 
 def _message(detail: ErrorDetails, model: Any, path: KeyPath) -> str:
@@ -276,43 +324,26 @@ def _message(detail: ErrorDetails, model: Any, path: KeyPath) -> str:
     if kind == "missing":
         return "is missing"
     if kind == "literal_error":
-        choices = re.findall(r"'([^']*)'|(\d+)", str(context["expected"]))
-        names = [text or digits for text, digits in choices]
+        names = [name.strip("'") for name in re.split(r", | or ", str(context["expected"]))]
         return f"{shown(value)} is not one of {', '.join(names)}.{nearest(str(value), names)}"
     if kind == "value_error":
         return str(context["error"])
-    wanted = {
-        "int_type": "a whole number",
-        "int_from_float": "a whole number",
-        "float_type": "a number",
-        "finite_number": "a finite number",
-        "bool_type": "true or false",
-        "string_type": "text",
-        "tuple_type": "a list",
-        "list_type": "a list",
-        "model_type": "a mapping",
-        "dict_type": "a mapping",
-        "too_short": "a list that is not empty",
-    }.get(kind)
-    if wanted:
-        return f"must be {wanted}, not {shown(value)}"
-    text = str(detail["msg"]).removeprefix("Input should ").removeprefix("Value error, ")
+    if kind in ("too_short", "string_too_short"):
+        return "must not be empty"
+    text = str(detail["msg"]).removeprefix("Input should ")
     return f"must {text}, not {shown(value)}" if text.startswith("be ") else text
 
 
 def _fields_at(model: Any, path: KeyPath) -> list[str]:
-    """Return the keys of the model that `path` leads to inside `model`."""
-    for part in path:
-        if isinstance(part, str) and _is_model(model) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation)
-    return list(model.model_fields) if _is_model(model) else []
+    """Return the keys of the models that `path` leads to inside `model`."""
+    models = _models(model)
+    for key in (part for part in path if isinstance(part, str)):
+        fields = [found.model_fields[key] for found in models if key in found.model_fields]
+        models = [inner for found in fields for inner in _models(found.annotation)]
+    return [name for found in models for name in found.model_fields]
 
 
-def _is_model(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, BaseModel)
-
-
-def _model_in(annotation: Any) -> Any:
-    if _is_model(annotation):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]
