@@ -28,6 +28,7 @@ def show(console: Console, sheet: Sheet) -> None:
     table = _paper_layout(sheet)
     if console.measure(table).minimum > console.width or _natural_width(sheet) > console.width:
         table = _transposed(sheet)
+    console.print(Text(sheet.title, style="bold"), soft_wrap=not console.is_terminal)
     console.print(table)
     for note in sheet.notes:
         console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
@@ -39,7 +40,7 @@ def _natural_width(sheet: Sheet) -> int:
 
 
 def _paper_layout(sheet: Sheet) -> Table:
-    table = Table(title=sheet.title, title_justify="left", show_lines=sheet.has_paper)
+    table = Table(show_lines=sheet.has_paper)
     table.add_column("")
     for header in sheet.header:
         table.add_column(header, justify="right", no_wrap=True)
@@ -51,7 +52,7 @@ def _paper_layout(sheet: Sheet) -> Table:
 
 
 def _transposed(sheet: Sheet) -> Table:
-    table = Table(title=sheet.title, title_justify="left")
+    table = Table()
     table.add_column("")
     for label, cells in sheet.rows:
         table.add_column(label, justify="right")
