@@ -38,12 +38,10 @@ def samples_per_epoch(run: Run, info: DataInfo) -> float:
     return info.train_count - held_out + _FORWARD * evaluated
 
 
-def total_work(remaining: Mapping[Run, int], infos: Mapping[str, DataInfo]) -> float:
-    """Return the floating-point operations of runs that still have so many epochs; `infos` by fingerprint."""
-    return sum(
-        epochs * run.network.flop_per_sample() * samples_per_epoch(run, infos[run.dataset])
-        for run, epochs in remaining.items()
-    )
+def epoch_seconds(run: Run, info: DataInfo, seconds_per_step: Mapping[StepKind, float]) -> float:
+    """Return the seconds that one epoch of a run takes, by the measured time of its kind of steps."""
+    kind = step_kind(run)
+    return samples_per_epoch(run, info) * seconds_per_step[kind] / min(kind.batch_size, info.train_count)
 
 
 def estimate(
@@ -52,13 +50,8 @@ def estimate(
     seconds_per_step: Mapping[StepKind, float],
     workers: int,
 ) -> float:
-    """Return the seconds that runs with so many epochs left take on `workers`, no less than the longest run.
-
-    `seconds_per_step` is measured on one replica, with the batch size of its kind; `infos` is by fingerprint.
-    """
-    seconds = [0.0]
-    for run, epochs in remaining.items():
-        kind = step_kind(run)
-        steps = samples_per_epoch(run, infos[run.dataset]) / kind.batch_size
-        seconds.append(epochs * steps * seconds_per_step[kind])
-    return max(sum(seconds) / workers, *seconds)
+    """Return the seconds that runs with so many epochs left take on `workers`, no less than the longest run."""
+    seconds = [
+        epochs * epoch_seconds(run, infos[run.dataset], seconds_per_step) for run, epochs in remaining.items()
+    ]
+    return max([sum(seconds) / workers, *seconds], default=0.0)

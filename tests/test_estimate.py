@@ -28,11 +28,6 @@ def test_nothing_to_do_takes_no_time() -> None:
     assert estimate.estimate({}, {}, {}, workers=2) == 0
 
 
-def test_work_is_counted_in_operations() -> None:
-    per_epoch = small_study.NETWORK.flop_per_sample() * (1437 + 120)
-    assert estimate.total_work(epochs_to_train(1.0), small_study.INFOS) == pytest.approx(4 * per_epoch)
-
-
 def test_held_out_samples_are_evaluated_not_trained_on() -> None:
     grid: Grid = small_study.grid("uSF+BN", multipliers=(1.0,))
     (run, *_) = grid.runs(grid.rows[0], grid.columns[0])

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.estimate import samples_per_epoch
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
 from asymbp_cli.executors import Report, StackFailed, StackStarted
 from asymbp_cli.methods import method_name
@@ -24,8 +22,8 @@ class Board:
     grids: Sequence[Grid]
     runs: Mapping[str, Run]
     remaining: Mapping[str, int]
-    infos: Mapping[str, DataInfo]  # by fingerprint
-    estimate_seconds: float | None = None
+    epoch_seconds: Mapping[str, float]  # of each run, predicted: the unit in which progress counts
+    estimate_seconds: float = 0.0
     clock: Callable[[], float] = time.monotonic
     began: float = 0.0
     work_done: float = 0.0
@@ -40,11 +38,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self.began = self.clock()
-        self.work = sum(self.cost(self.runs[run]) * epochs for run, epochs in self.remaining.items())
-
-    def cost(self, run: Run) -> float:
-        """Return FLOP per epoch: the unit in which progress counts."""
-        return run.network.flop_per_sample() * samples_per_epoch(run, self.infos[run.dataset])
+        self.work = sum(self.epoch_seconds[run] * epochs for run, epochs in self.remaining.items())
 
     def take(self, event: Report) -> None:
         """Count one event."""
@@ -55,7 +49,7 @@ class Board:
         elif isinstance(event, Progress):
             self.progress[event.stack] = event
         elif isinstance(event, EpochEnded):
-            self.work_done += self.cost(self.runs[event.run])
+            self.work_done += self.epoch_seconds[event.run]
             self.samples += event.train_seen
             self.epoch[event.run] = event.epoch
             self.latest = (event.run, event.epoch)
@@ -81,11 +75,11 @@ class Board:
         return min(self.work_done / self.work, 1.0) if self.work else 1.0
 
     @property
-    def eta_seconds(self) -> float | None:
+    def eta_seconds(self) -> float:
         """Return the seconds that remain: extrapolated once a twentieth is done, forecast before."""
         if self.share >= 0.05:
             return self.seconds * (1 - self.share) / self.share
-        return None if self.estimate_seconds is None else max(self.estimate_seconds - self.seconds, 0.0)
+        return max(self.estimate_seconds - self.seconds, 0.0)
 
     @property
     def samples_per_second(self) -> float:
@@ -110,10 +104,8 @@ class Board:
         return f"{method_name(run.method)} x{run.rate_multiplier:g} on {name}"
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float) -> str:
     """Return a length of time in words: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds is None:
-        return "?"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -16,7 +16,7 @@ from asymbp_cli.cli.display import Display, display_for
 from asymbp_cli.datasets.catalog import DatasetRef
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.estimate import estimate, representatives
+from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representatives
 from asymbp_cli.networks import Network
 from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
 from asymbp_cli.protocol import Protocol
@@ -123,10 +123,17 @@ def _study(
     from asymbp_cli import study
 
     work = study.outstanding(grids, store)
-    board = Board(grids=grids, runs=work.runs, remaining=work.remaining, infos=infos)
+    measured = _measure(work.runs, infos, options) if work.runs else {}
+    epochs = {run: work.remaining[run_id] for run_id, run in work.runs.items()}
+    board = Board(
+        grids=grids,
+        runs=work.runs,
+        remaining=work.remaining,
+        epoch_seconds={r: epoch_seconds(run, infos[run.dataset], measured) for r, run in work.runs.items()},
+        estimate_seconds=estimate(epochs, infos, measured, options.worker_count),
+    )
     display = display_for(board, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
-        board.estimate_seconds = _estimate(work.remaining, work.runs, infos, options)
         _announce(board, options, display)
     with display:
         outcome = study.run(
@@ -141,10 +148,8 @@ def _study(
     return outcome.failed
 
 
-def _estimate(
-    remaining: Mapping[str, int], runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Options
-) -> float:
-    """Return the seconds that the work will take: a few steps of each kind are measured, and thrown away."""
+def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Options) -> dict[StepKind, float]:
+    """Return the seconds of a training step of each kind: a few are made, and thrown away."""
     import torch
 
     from asymbp_cli.datasets.resident import load
@@ -158,12 +163,11 @@ def _estimate(
         for kind, run in representatives(runs.values()).items()
     }
     torch.set_num_threads(threads)
-    epochs = {run: remaining[run_id] for run_id, run in runs.items()}
-    return estimate(epochs, infos, measured, options.worker_count)
+    return measured
 
 
 def _announce(board: Board, options: Options, display: Display) -> None:
-    seconds = board.estimate_seconds or 0.0
+    seconds = board.estimate_seconds
     text = f"{len(board.remaining)} runs to train on {options.worker_count} worker(s), {options.device}: "
     text += f"about {duration(seconds)}"
     if seconds > _LONG_SECONDS:

@@ -1,0 +1,77 @@
+"""What the displays say while a study runs: progress, ETA, best errors."""
+
+import pytest
+
+from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
+from asymbp_cli.executors import StackStarted
+from asymbp_cli.methods import parse_method
+from asymbp_cli.networks import NETWORKS
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.runs import Run
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _run(method: str) -> Run:
+    network = NETWORKS["digits"].resolve(10)
+    return Run(
+        dataset="d",
+        network=network,
+        method=parse_method(method),
+        protocol=Protocol(epochs=4),
+        rate_multiplier=0.1,
+        seed=0,
+    )
+
+
+def _ended(run: Run, epoch: int, wrong: int) -> EpochEnded:
+    counts = {"train_wrong": 0, "train_seen": 100, "test_wrong": wrong, "test_seen": 50}
+    flags = {"validation_wrong": None, "validation_seen": None, "one_class": False, "diverged": False}
+    return EpochEnded(run.id, epoch, 1.0, 0.1, test_loss=0.1, seconds=1.0, **counts, **flags)  # type: ignore[arg-type]
+
+
+def test_progress_counts_predicted_seconds() -> None:
+    cheap, dear = _run("SGD"), _run("uSF+BN")
+    clock = Clock()
+    board = Board(
+        grids=(),
+        runs={run.id: run for run in (cheap, dear)},
+        remaining={cheap.id: 4, dear.id: 2},  # the other two epochs are in a checkpoint
+        epoch_seconds={cheap.id: 1.0, dear.id: 3.0},
+        estimate_seconds=5.0,
+        clock=clock,
+    )
+    assert (board.share, board.eta_seconds) == (0, 5)
+    clock.now = 1.0
+    assert board.eta_seconds == 4  # nothing to extrapolate yet
+    board.take(StackStarted("s", (cheap.id, dear.id), 0))
+    board.take(Progress("s", 1, 3, 15))
+    assert board.now() == ["SGD, uSF+BN (2 runs): epoch 1, batch 3/15"] or board.now() == [
+        "uSF+BN, SGD (2 runs): epoch 1, batch 3/15"
+    ]
+    clock.now = 6.0
+    board.take(_ended(dear, 3, 10))
+    assert board.share == pytest.approx(0.3)
+    assert board.eta_seconds == pytest.approx(14)
+    board.take(_ended(dear, 4, 20))
+    assert board.best[dear.id].test_wrong == 10
+    board.take(RunDiverged(cheap.id, 1))
+    board.take(RunFinished(dear.id, "finished", 4))
+    assert (board.ended, board.diverged) == (1, {cheap.id})
+    assert board.now() == ["SGD (1 runs): epoch 1, batch 3/15"]
+    board.take(RunFinished(cheap.id, "diverged", 4))
+    assert board.now() == []
+    assert board.samples_per_second == pytest.approx(200 / 6)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (12_060, "3 h 21 min")]
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
