@@ -1,12 +1,13 @@
 """`asymbp bench`."""
 
 import json
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 from tabulate import tabulate
+
+from asymbp_cli.cli.options import cores
 
 if TYPE_CHECKING:
     from asymbp_cli.bench import Measure
@@ -35,7 +36,7 @@ def command(device: str, replicas: int, rounds: int, steps: int, as_json: bool) 
 
     if not as_json:
         click.echo("measuring; other work on this machine disturbs it", err=True)
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = cores()
     loops = []
     if device == "cpu":
         loops = bench.engine_over_loops(workers=workers, replicas=replicas, rounds=rounds, steps=steps)

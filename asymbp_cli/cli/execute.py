@@ -1,7 +1,6 @@
 """What `train` and `reproduce` share: prepare data, say the estimate, run the study, print the tables."""
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import click
 
 from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.cli.display import Display, display_for
+from asymbp_cli.cli.options import cores
 from asymbp_cli.datasets.catalog import DatasetRef
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.prepare import prepare
@@ -47,7 +47,7 @@ class Options:
     @property
     def worker_count(self) -> int:
         """Return the number of worker processes: on an accelerator one, on the CPU one per core."""
-        return 1 if self.device != "cpu" else self.workers or len(os.sched_getaffinity(0))
+        return 1 if self.device != "cpu" else self.workers or cores()
 
 
 def datasets(
