@@ -21,7 +21,7 @@ SCHEMES: dict[str, tuple[str, str, str]] = {
     "nusf": ("NuSF", "sign(W) / (filter width * filter height * input features)", "-"),
     "brsf": ("brSF", "M o sign(W) [o S_p]", "M and S_p after every update of W"),
     "frsf": ("frSF", "M o sign(W) [o S_p]", "never: M and S_p are drawn once"),
-    "rndf": ("RndF", "N(0, sigma^2), sigma = 0.05", "never"),
+    "rndf": ("RndF", "N(0, sigma^2), sigma = 0.05: feedback alignment", "never"),
 }
 
 

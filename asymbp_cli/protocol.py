@@ -51,7 +51,7 @@ class Protocol(Spec):
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
     epochs: Count = 65
-    """Section 5. Changing it stretches the phases in proportion, each at least one epoch."""
+    """Section 5. Changing it stretches the phases in proportion, each to at least one if there are enough."""
     phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1)] = (
         Phase(share=10, factor=1),
         Phase(share=2, factor=0.1),

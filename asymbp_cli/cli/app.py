@@ -22,6 +22,12 @@ COMMANDS = {
 }
 
 
+_INTERRUPTED = (
+    "interrupted; finished runs are stored, unfinished ones go on from their last checkpoint (one a minute at "
+    "most) when the same command is typed again"
+)
+
+
 class LazyGroup(click.Group):
     """Imports a command's module when the command is used, and suggests names for unknown ones."""
 
@@ -71,14 +77,14 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
-        _fail("interrupted", 130)
+        _fail(_INTERRUPTED, 130)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except AsymbpError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted; what was trained is stored, the same command goes on", 130)
+        _fail(_INTERRUPTED, 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

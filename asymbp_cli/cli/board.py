@@ -35,6 +35,7 @@ class Board:
     active: dict[str, set[str]] = field(default_factory=dict)  # stack -> its unfinished runs
     progress: dict[str, Progress] = field(default_factory=dict)  # of active stacks
     latest: tuple[str, int] | None = None  # run and epoch reported last
+    done_before: int = 0  # runs that needed no training
 
     def __post_init__(self) -> None:
         self.began = self.clock()
@@ -53,9 +54,7 @@ class Board:
             self.samples += event.train_seen
             self.epoch[event.run] = event.epoch
             self.latest = (event.run, event.epoch)
-            best = self.best.get(event.run)
-            if best is None or event.test_wrong < best.test_wrong:
-                self.best[event.run] = event
+            self.remember(event)
         elif isinstance(event, RunDiverged):
             self.diverged.add(event.run)
         elif isinstance(event, RunFinished):
@@ -63,6 +62,12 @@ class Board:
             for runs in self.active.values():
                 runs.discard(event.run)
             self.active = {stack: runs for stack, runs in self.active.items() if runs}
+
+    def remember(self, point: EpochEnded) -> None:
+        """Keep the best epoch of each run; also for what was stored before."""
+        best = self.best.get(point.run)
+        if best is None or point.test_wrong < best.test_wrong:
+            self.best[point.run] = point
 
     @property
     def seconds(self) -> float:
@@ -100,8 +105,13 @@ class Board:
     def label(self, run_id: str) -> str:
         """Return `uSF+BN x0.1 on MNIST`."""
         run = self.runs[run_id]
+        several = len({other.seed for other in self.runs.values()}) > 1
+        remark = f", seed {run.seed}" if several else ""
+        if not isinstance(run.protocol.batch_size, int):
+            sizes = (f"{entry.size} from epoch {entry.from_epoch}" for entry in run.protocol.batch_size)
+            remark += f", batch {', '.join(sizes)}"
         name = next((row.label for grid in self.grids for row in grid.rows if row.dataset == run.dataset), "")
-        return f"{method_name(run.method)} x{run.rate_multiplier:g} on {name}"
+        return f"{method_name(run.method)} x{run.rate_multiplier:g} on {name}{remark}"
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from itertools import product
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -9,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.cli.board import Board, duration
-from asymbp_cli.plan import Grid, GridColumn, GridRow
 from asymbp_cli.report.sheet import Sheet, number
 from asymbp_cli.tables import Cell
 
+_MOST_ROWS = 20  # of the live display
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
 
 
@@ -115,26 +116,30 @@ def _headline(board: Board) -> Text:
 
 
 def _best_so_far(board: Board) -> Table:
+    """Return methods as rows and datasets as columns; what several tables share stands there once."""
     table = Table(box=None)
-    rows = [(grid, row) for grid in board.grids for row in grid.rows]
     table.add_column("")
-    for _, row in rows:
-        table.add_column(row.label, justify="right")
+    labels = list(dict.fromkeys(row.label for grid in board.grids for row in grid.rows))
+    for label in labels:
+        table.add_column(label, justify="right")
     headers = list(dict.fromkeys(c.header for grid in board.grids for c in grid.columns))
-    for header in headers:
-        cells = []
-        for grid, row in rows:
-            column = next((c for c in grid.columns if c.header == header), None)
-            cells.append(_best_of(board, grid, row, column) if column else "")
-        table.add_row(header, *cells)
+    for header in headers[:_MOST_ROWS]:
+        table.add_row(header, *(_best_of(board, header, label) for label in labels))
+    if len(headers) > _MOST_ROWS:
+        table.add_row(f"and {len(headers) - _MOST_ROWS} more")
     return table
 
 
-def _best_of(board: Board, grid: Grid, row: GridRow, column: GridColumn) -> str:
-    runs = grid.runs(row, column)
-    seen = [board.best[run.id] for run in runs if run.id in board.best]
+def _best_of(board: Board, header: str, label: str) -> str:
+    runs = {
+        run.id
+        for grid in board.grids
+        for row, column in product(grid.rows, grid.columns)
+        if row.label == label and column.header == header
+        for run in grid.runs(row, column)
+    }
+    seen = [board.best[run] for run in runs if run in board.best]
     if not seen:
         return "-"
     best = min(100 * point.test_wrong / point.test_seen for point in seen)
-    diverged = sum(run.id in board.diverged for run in runs)
-    return f"{best:.2f}" + ("*" * bool(diverged))
+    return f"{best:.2f}" + "*" * any(run in board.diverged for run in runs)

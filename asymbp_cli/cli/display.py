@@ -12,6 +12,7 @@ import click
 from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import Report
+from asymbp_cli.methods import method_name
 
 
 class Display:
@@ -41,7 +42,18 @@ class JsonLines(Display):
 
     def say(self, text: str) -> None:
         """Print the plan."""
-        self._print({"event": "plan", "runs": len(self.board.remaining), "seconds": self.board.estimate_seconds})
+        runs = [
+            {
+                "run": run_id,
+                "method": method_name(run.method),
+                "dataset": run.dataset,
+                "rate_multiplier": run.rate_multiplier,
+                "seed": run.seed,
+                "epochs": self.board.remaining[run_id],
+            }
+            for run_id, run in self.board.runs.items()
+        ]
+        self._print({"event": "plan", "seconds": round(self.board.estimate_seconds, 1), "runs": runs})
 
     def take(self, event: Report) -> None:
         """Print the event; a loss that is no number is null."""

@@ -132,6 +132,10 @@ def _study(
         epoch_seconds={r: epoch_seconds(run, infos[run.dataset], measured) for r, run in work.runs.items()},
         estimate_seconds=estimate(epochs, infos, measured, options.worker_count),
     )
+    board.done_before = len(work.done)
+    for points in store.epochs([*work.done, *work.runs]).values():
+        for point in points:
+            board.remember(point)
     display = display_for(board, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(board, options, display)
@@ -168,8 +172,9 @@ def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Op
 
 def _announce(board: Board, options: Options, display: Display) -> None:
     seconds = board.estimate_seconds
-    text = f"{len(board.remaining)} runs to train on {options.worker_count} worker(s), {options.device}: "
-    text += f"about {duration(seconds)}"
+    done = f" ({board.done_before} more are done)" if board.done_before else ""
+    workers = "1 worker" if options.worker_count == 1 else f"{options.worker_count} workers"
+    text = f"{len(board.remaining)} runs to train{done} on {workers}, {options.device}: about {duration(seconds)}"
     if seconds > _LONG_SECONDS:
         text += ". Ctrl-C stops at any time and loses a minute at most; the same command goes on"
     display.say(text)

@@ -1,5 +1,7 @@
 """`asymbp ls`."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from tabulate import tabulate
 from asymbp_cli.cli import options
 
 Rows = tuple[list[str], list[list[str]]]
+_NARROWEST = 12
 
 
 def _datasets(results: Path) -> Rows:
@@ -72,8 +75,13 @@ def _recipes(results: Path) -> Rows:
         recipe = load_recipe(file)
         sets = [ref if isinstance(ref, str) else ref.folder for ref in recipe.datasets]
         shown = ", ".join(entry.label for entry in recipe.methods)
-        rows.append([str(file), ", ".join(sets), shown, recipe.protocol_label])
+        rows.append([_short(file), ", ".join(sets), shown, recipe.protocol_label])
     return ["file", "dataset", "methods", "protocol"], rows
+
+
+def _short(file: Path) -> str:
+    """Return the path as one would type it here."""
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)
 
 
 def _tables(results: Path) -> Rows:
@@ -129,4 +137,17 @@ def command(what: str, results_directory: Path) -> None:
       asymbp ls runs --results results
     """
     header, rows = _LISTS[what](results_directory)
-    click.echo(tabulate(rows, header, tablefmt="simple", disable_numparse=True))
+    click.echo(
+        tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxcolwidths=_widths(header, rows))
+    )
+
+
+def _widths(header: list[str], rows: list[list[str]]) -> list[int] | None:
+    """Return column widths that fit the terminal by wrapping the widest ones; None without a terminal."""
+    if not sys.stdout.isatty() or not rows:
+        return None
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    room = shutil.get_terminal_size().columns - 2 * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths

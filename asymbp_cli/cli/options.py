@@ -10,14 +10,15 @@ import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-results = click.option(
-    "--results",
-    "results_directory",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Directory of the store; a study that was interrupted goes on from there.",
-)
+
+def _results(text: str) -> Decorator:
+    path = click.Path(path_type=Path)
+    default = Path("results")
+    return click.option("--results", "results_directory", type=path, default=default, show_default=True, help=text)
+
+
+results = _results("Directory of the results to read.")
+_RESULTS_TO_WRITE = _results("Directory of the results; what was interrupted goes on from there.")
 overrides = click.option(
     "--set",
     "overrides",
@@ -58,5 +59,5 @@ def cores() -> int:
 
 def training(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of every command that trains."""
-    chain: list[Decorator] = [overrides, *_DATA, *_EXECUTION, results]
+    chain: list[Decorator] = [overrides, *_DATA, *_EXECUTION, _RESULTS_TO_WRITE]
     return reduce(lambda wrapped, option: option(wrapped), reversed(chain), function)

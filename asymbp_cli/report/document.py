@@ -1,10 +1,11 @@
 """The markdown report: every table, then where its numbers come from."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from asymbp_cli import __version__
 from asymbp_cli.report.markdown import render
-from asymbp_cli.report.sheet import sheet
+from asymbp_cli.report.sheet import Sheet, sheet
 from asymbp_cli.store import Store
 from asymbp_cli.tables import FilledGrid
 
@@ -16,8 +17,16 @@ def document(tables: Sequence[FilledGrid], store: Store) -> str:
         "Ours above the numbers of Liao, Leibo and Poggio (2016, arXiv:1510.05067v4), which stand in italics "
         "where the dataset is one of theirs."
     )
-    parts = [title, source, *(render(sheet(filled)) for filled in tables), provenance(tables, store)]
+    sheets = [_told_apart(filled, tables) for filled in tables]
+    parts = [title, source, *(render(found) for found in sheets), provenance(tables, store)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _told_apart(filled: FilledGrid, tables: Sequence[FilledGrid]) -> Sheet:
+    """Return the table as a sheet; where another one has its title, with its protocol in the title."""
+    found = sheet(filled)
+    alike = [other for other in tables if other.grid.title == filled.grid.title]
+    return replace(found, title=f"{found.title} ({filled.grid.protocol_label})") if len(alike) > 1 else found
 
 
 def provenance(tables: Sequence[FilledGrid], store: Store) -> str:

@@ -42,9 +42,14 @@ def notes(filled: FilledGrid) -> tuple[str, ...]:
         "which picks on the test set)"
     )
     found = [f"{rule}. Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."]
-    if grid.baseline:
+    if len(grid.seeds) > 1:
+        found.append("Several seeds: the lowest counts, which lies below what a single seed gives.")
+    if grid.baseline and any(cell.colour or cell.paper_colour for cell in cells):
+        shown = any(column.header == grid.baseline.header for column in grid.columns)
+        where = "" if shown else " (trained for this comparison, no column here)"
         found.append(
-            f"Yellow: worse than {grid.baseline.header} of its row by 3 points or more; blue: better by 3 or more."
+            f"Yellow: worse than {grid.baseline.header}{where} on the same data by 3 points or more; blue: better "
+            "by 3 or more."
         )
     if any(cell.collapsed for cell in cells):
         found.append("`=` collapsed: the best epoch answers every test sample with one class.")
