@@ -194,6 +194,22 @@ def test_bad_commands_get_one_message_and_exit_code_2(arguments: list[str], mess
     assert message in done.stderr
 
 
+def test_a_deleted_working_directory_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = "import os; os.rmdir(os.getcwd()); import sys; sys.argv = ['asymbp', 'ls', 'recipes']\n"
+    code += "from asymbp_cli.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert done.stderr == "asymbp: the working directory has been deleted; change to another one\n"
+
+
 def test_validate_shows_all_problems_of_all_files(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("dataset: digits\nmethod: SDG\nprotocol: demo\nseed: x\n")
     (tmp_path / "b.yaml").write_text("dataset: digits\ndataset: mnist\n")

@@ -1,6 +1,7 @@
 """The `asymbp` command: a group whose subcommands are imported only when called, so that help starts fast."""
 
 import importlib
+import os
 import signal
 import sys
 
@@ -73,6 +74,10 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 some runs failed, 2 invalid input, 130 interrupted."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        _fail("the working directory has been deleted; change to another one", 2)
     try:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
