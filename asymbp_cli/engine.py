@@ -171,7 +171,7 @@ class Trainer:
     ) -> Iterator[Event]:
         losses, wrong = tally.loss.tolist(), tally.wrong.tolist()
         for replica, run in enumerate(self.stack.runs):
-            diverged = replica not in scores
+            diverged, trained = replica not in scores, replica in tally.replicas
             test, held_out = scores.get(replica) or (first_class(self.data.test), None)
             if diverged and self.data.validation is not None:
                 held_out = first_class(self.data.validation)
@@ -182,7 +182,7 @@ class Trainer:
                 rate=self.protocol.rate(epoch) * run.rate_multiplier,
                 train_loss=losses[replica] / tally.seen if tally.seen and not diverged else math.nan,
                 train_wrong=wrong[replica],
-                train_seen=tally.seen,
+                train_seen=tally.seen if trained else 0,
                 test_loss=test.loss,
                 test_wrong=test.wrong,
                 test_seen=test.seen,
@@ -190,7 +190,7 @@ class Trainer:
                 validation_seen=held_out.seen if held_out else None,
                 one_class=test.one_class,
                 diverged=diverged,
-                seconds=seconds,
+                seconds=seconds if trained else 0.0,
             )
 
     def finish(self) -> Iterator[Event]:

@@ -62,7 +62,7 @@ def evaluate(
     for index in torch.split(torch.arange(len(split.y), device=split.y.device), _SAMPLES_PER_BATCH):
         x, y = data.batch(split, index)
         logits = model.forward(x, weights, {}, apply)
-        answers.append(logits.argmax(1))
+        answers.append(torch.where(logits.isfinite().all(1), logits.argmax(1), 0))
         losses.append(F.cross_entropy(logits, y, reduction="sum"))
     answer, loss = torch.cat(answers), torch.stack(losses).sum()
     wrong = (answer != split.y).sum()

@@ -82,7 +82,7 @@ class Protocol(Spec):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """d of section 3; its value is not stated in the paper (MatConvNet's default)."""
     gradient: Literal["sum", "mean"] = "sum"
-    """Over the mini-batch. Section 3 writes a sum, which alone explains uSF's 88.65 % at every rate."""
+    """Over the mini-batch. Section 3 writes a sum, which alone explains that uSF's best rate gives 88.65 %."""
     zero_sign: Literal[0, 1] = 0
     """What Batch Manhattan makes of a gradient that is exactly 0; not stated in the paper (MATLAB: 0)."""
     decay_biases: bool = True

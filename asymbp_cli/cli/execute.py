@@ -176,7 +176,7 @@ def _announce(board: Board, options: Options, display: Display) -> None:
     workers = "1 worker" if options.worker_count == 1 else f"{options.worker_count} workers"
     text = f"{len(board.remaining)} runs to train{done} on {workers}, {options.device}: about {duration(seconds)}"
     if seconds > _LONG_SECONDS:
-        text += ". Ctrl-C stops at any time and loses a minute at most; the same command goes on"
+        text += ". Ctrl-C stops at any time and loses a minute or the current epoch; the same command goes on"
     display.say(text)
 
 
