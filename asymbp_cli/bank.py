@@ -4,7 +4,7 @@ Feedback weights and updates of all replicas are a few kernels per step, whateve
 the same scheme (or the same update setting) lie in adjacent rows and share them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
@@ -53,6 +53,8 @@ class Bank:
         self._targets = [[model.views(row)[name] for name in names] for row in self.gradients]
         schemes = _adjacent(runs, lambda run: run.method.feedback)
         self._feedback = [_Feedback(scheme, rows, self) for scheme, rows in schemes]
+        redrawn = [scheme for scheme, _ in schemes if scheme.scheme == "brsf"]
+        self._streams = _streams(self.seed, redrawn, model.feedback_size, device)
 
     def _trains(self, layer: int) -> bool:
         return self._train == "all" or (layer == self.model.last) == (self._train == "top")
@@ -80,17 +82,17 @@ class Bank:
 
     def begin_epoch(self, epoch: int) -> None:
         """Start the random streams of `epoch` (from 1), so that a resumed training draws the same."""
-        for feedback in self._feedback:
-            feedback.begin(epoch)
+        for stream in self._streams.values():
+            stream.begin(epoch)
 
     def refresh_feedback(self) -> None:
         """Recompute V of every replica from its present weights, with new M and S where the scheme redraws."""
         if self._train == "top":
             return  # no error passes below the last layer
-        streams: dict[str, Tensor] = {}
         with torch.no_grad():
+            drawn = {role: stream.next() for role, stream in self._streams.items()}
             for feedback in self._feedback:
-                feedback.refresh(streams)
+                feedback.refresh(drawn)
 
     def parameters(self, replica: int) -> dict[str, Tensor]:
         """Return the named weights of a replica: views, which follow every update."""
@@ -143,7 +145,6 @@ class _Feedback:
     def __init__(self, feedback: Feedback, rows: slice, bank: Bank) -> None:
         self.rows, self._spec, self._bank = rows, feedback, bank
         model, device, count = bank.model, bank.weights.device, rows.stop - rows.start
-        self._streams: dict[str, Uniform] = {}
         self._factor: Tensor | None = None
         self._values: Tensor | None = None
         self.views: list[dict[str, Tensor]] = [{}] * count
@@ -157,30 +158,31 @@ class _Feedback:
         self.views = [model.feedback_views(row) for row in self._values]
         if feedback.scheme == "nusf":
             self._factor = 1 / model.fan_in_row().to(device)
-        elif feedback.scheme in ("brsf", "frsf"):
-            roles = ("magnitudes", "flips") if feedback.flip_probability else ("magnitudes",)
-            self._streams = {role: Uniform(bank.seed, role, model.feedback_size, device) for role in roles}
-            self._factor = self._draw({})
+        elif feedback.scheme == "frsf":  # drawn on the CPU, so that every device has the same M and S
+            streams = _streams(bank.seed, [feedback], model.feedback_size, torch.device("cpu"))
+            drawn = {role: stream.next() for role, stream in streams.items()}
+            self._factor = _factor(feedback, drawn).to(device)
 
-    def begin(self, epoch: int) -> None:
-        for stream in self._streams.values():
-            stream.begin(epoch)
-
-    def _draw(self, drawn: dict[str, Tensor]) -> Tensor:
-        for role, stream in self._streams.items():
-            if role not in drawn:
-                drawn[role] = stream.next()
-        if "flips" not in self._streams:
-            return drawn["magnitudes"].clone()
-        return random_factor(drawn["magnitudes"], drawn["flips"], self._spec.flip_probability)
-
-    def refresh(self, drawn: dict[str, Tensor]) -> None:
-        """Rewrite V; `drawn` holds this step's M and flips once some scheme of the stack has drawn them."""
+    def refresh(self, drawn: Mapping[str, Tensor]) -> None:
+        """Rewrite V; `drawn` holds this step's M and flips, for schemes that redraw them."""
         if self._values is None:
             return
-        if self._spec.scheme == "brsf":
-            self._factor = self._draw(drawn)
-        write_signed(self._factor, self._bank.weights[self.rows, : self._values.shape[1]], self._values)
+        factor = _factor(self._spec, drawn) if self._spec.scheme == "brsf" else self._factor
+        write_signed(factor, self._bank.weights[self.rows, : self._values.shape[1]], self._values)
+
+
+def _streams(seed: int, schemes: Sequence[Feedback], size: int, device: torch.device) -> dict[str, Uniform]:
+    """Return the streams of uniform draws that `schemes` take M, and where signs flip S_p, from."""
+    roles = ["magnitudes"] if schemes else []
+    roles += ["flips"] if any(scheme.flip_probability for scheme in schemes) else []
+    return {role: Uniform(seed, role, size, device) for role in roles}
+
+
+def _factor(feedback: Feedback, drawn: Mapping[str, Tensor]) -> Tensor:
+    """Return M o S_p."""
+    if not feedback.flip_probability:
+        return drawn["magnitudes"]
+    return random_factor(drawn["magnitudes"], drawn["flips"], feedback.flip_probability)
 
 
 def _adjacent(runs: Sequence[Run], key: Callable[[Run], Any]) -> list[tuple[Any, slice]]:

@@ -173,7 +173,10 @@ class UserLoop:
 
 
 def loader(data: ResidentData) -> Any:
-    """Return a DataLoader over a torchvision-style dataset: one PIL image and its transforms per sample."""
+    """Return a DataLoader over a torchvision-style dataset: one PIL image and its transforms per sample.
+
+    It loads in the training process (num_workers=0, the default): both cores are busy with training already.
+    """
     from PIL import Image
     from torchvision import datasets, transforms
 

@@ -7,7 +7,7 @@ inside an epoch: losses and errors are summed on the device and read at its end.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from asymbp_cli.checkpoint import Checkpoint
 from asymbp_cli.datasets.resident import ResidentData, Split
 from asymbp_cli.draws import batch_order
 from asymbp_cli.errors import DeviceError, StoreError
-from asymbp_cli.evaluation import Score, Statistics, evaluate, test_statistics
+from asymbp_cli.evaluation import Score, evaluate, test_statistics
 from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
 from asymbp_cli.layers import batch_norm
 from asymbp_cli.model import Model
@@ -110,7 +110,8 @@ class Trainer:
                     yield Progress(self.stack.id, epoch, step + 1, len(batches))
         yield from self._mark_diverged(epoch)
         alive = [replica for replica in active if replica not in self.dead]
-        scores = {replica: self.score(replica, epoch) for replica in alive}
+        coming = self.statistics_batches(epoch) if alive else []
+        scores = {replica: self.score(replica, coming) for replica in alive}
         seconds = (time.monotonic() - began) / max(len(active), 1)
         yield from self._report(epoch, tally, scores, seconds if active else 0.0)
 
@@ -149,13 +150,16 @@ class Trainer:
     def _normalize(self, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
         return batch_norm(x, scale, shift, epsilon=self.protocol.batch_norm_epsilon)
 
-    def score(self, replica: int, epoch: int) -> tuple[Score, Score | None]:
-        """Return the scores of a replica on the test and validation sets, with the statistics of section 3."""
+    def statistics_batches(self, epoch: int) -> list[Tensor]:
+        """Return what test statistics are taken over after `epoch`: the first mini-batches of the next."""
+        if self.model.batch_norm == "none":
+            return []
+        return self.batches(epoch + 1)[: self.protocol.batch_norm_batches]
+
+    def score(self, replica: int, coming: Sequence[Tensor]) -> tuple[Score, Score | None]:
+        """Return a replica's scores on the test and validation sets, with the statistics of section 3."""
         weights = self.bank.parameters(replica)
-        statistics: Statistics = {}
-        if self.model.batch_norm != "none":
-            coming = self.batches(epoch + 1)[: self.protocol.batch_norm_batches]
-            statistics = test_statistics(self.model, weights, self.data, coming)
+        statistics = test_statistics(self.model, weights, self.data, coming)
         test = evaluate(self.model, weights, self.data, self.data.test, statistics)
         held_out = self.data.validation
         return test, evaluate(self.model, weights, self.data, held_out, statistics) if held_out else None
@@ -242,12 +246,6 @@ class Tally:
 def first_class(split: Split) -> Score:
     """Return the score of answering the first class always, as an argmax over not-a-number does."""
     return Score(loss=math.nan, wrong=int((split.y != 0).sum()), seen=len(split.y), one_class=True)
-
-
-def initial_parameters(run: Run) -> dict[str, Tensor]:
-    """Return a run's initial parameters by name, weights as (O, C / groups, kh, kw) or (O, I)."""
-    model = Model.of(run.network, run.protocol, run.method)
-    return {name: view.clone() for name, view in model.views(model.initial_row(run.seed)).items()}
 
 
 def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:

@@ -15,17 +15,21 @@ class StepKind(NamedTuple):
 
     network: Network
     batch_norm: str
+    train: str  # which layers
     batch_size: int  # of the first epoch
 
 
 def step_kind(run: Run) -> StepKind:
     """Return the kind of steps that a run makes."""
-    return StepKind(run.network, run.method.batch_norm, run.protocol.samples_per_batch(1))
+    return StepKind(run.network, run.method.batch_norm, run.method.train, run.protocol.samples_per_batch(1))
 
 
 def representatives(runs: Iterable[Run]) -> dict[StepKind, Run]:
     """Return one run of each kind of steps, to measure."""
-    return {step_kind(run): run for run in runs}
+    found: dict[StepKind, Run] = {}
+    for run in runs:
+        found.setdefault(step_kind(run), run)
+    return found
 
 
 def samples_per_epoch(run: Run, info: DataInfo) -> float:

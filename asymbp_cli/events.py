@@ -39,6 +39,13 @@ class EpochEnded:
     diverged: bool  # scored as "always the first class", see RunDiverged
     seconds: float
 
+    @property
+    def criterion(self) -> float:
+        """Return the error, 0 to 1, by which epochs are selected: the held-out one where there is one."""
+        if self.validation_wrong is not None and self.validation_seen:
+            return self.validation_wrong / self.validation_seen
+        return self.test_wrong / self.test_seen
+
 
 @dataclass(frozen=True)
 class RunDiverged:

@@ -3,20 +3,20 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from asymbp_cli.datasets.catalog import find
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.errors import NetworkError, UsageError
-from asymbp_cli.methods import Method
+from asymbp_cli.methods import Method, method_name
 from asymbp_cli.networks import NETWORKS, Network, find_network
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.protocol import BatchSize, Protocol
 from asymbp_cli.recipe import Recipe
 from asymbp_cli.runs import Run, Stack
 from asymbp_cli.spec import Spec
-from asymbp_cli.tablespec import TableSpec, column_protocol
+from asymbp_cli.tablespec import ColumnRun, TableSpec, column_protocol
 
 
 class GridEntry(Spec):
@@ -31,6 +31,8 @@ class GridColumn(Spec):
 
     header: str
     entries: Annotated[tuple[GridEntry, ...], Field(strict=False, min_length=1)]
+    paper_name: str | None = None  # the paper's column to compare with, by method
+    note: str = ""  # where its protocol is not the grid's
 
 
 class GridRow(Spec):
@@ -121,15 +123,46 @@ def row(info: DataInfo, network: Network | None) -> GridRow:
     )
 
 
+def column(header: str, entries: Sequence[GridEntry], protocol: Protocol) -> GridColumn:
+    """Return a column of a grid under `protocol`.
+
+    The paper's number of its method stands beside it if one of its entries follows that protocol unchanged.
+    """
+    plain = [method_name(entry.method) for entry in entries if entry.protocol == protocol]
+    ways = [ways_to_differ(protocol, entry.protocol) or "as the protocol says" for entry in entries]
+    note = "" if len(plain) == len(entries) else "; or ".join(ways)
+    return GridColumn(
+        header=header,
+        entries=tuple(entries),
+        paper_name=plain[0] if plain else None,
+        note=f"the better of {len(entries)} procedures: {note}" if note and len(entries) > 1 else note,
+    )
+
+
+def ways_to_differ(base: Protocol, other: Protocol) -> str:
+    """Return the fields of `other` that differ from `base`, in words: `weight_decay 0, batch_size 50`."""
+    return ", ".join(
+        f"{name} {_in_words(value)}"
+        for name in Protocol.model_fields
+        if (value := getattr(other, name)) != getattr(base, name)
+    )
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, tuple) and value and isinstance(value[0], BatchSize):
+        return ", ".join(f"{entry.size} from epoch {entry.from_epoch}" for entry in value)
+    return ", ".join(map(_in_words, value)) if isinstance(value, tuple) else f"{value}"
+
+
 def grid_of_recipe(recipe: Recipe, infos: Sequence[DataInfo]) -> Grid:
     """Return the grid of a recipe: its methods as columns, its datasets as rows."""
     columns = [
-        GridColumn(header=entry.label, entries=(GridEntry(method=entry.method, protocol=entry.protocol),))
+        column(entry.label, [GridEntry(method=entry.method, protocol=entry.protocol)], recipe.protocol)
         for entry in recipe.methods
     ]
-    baseline = next((column for column in columns if column.header == "SGD"), None)
+    baseline = next((found for found in columns if found.paper_name == "SGD"), None)
     return Grid(
-        key=recipe.name,
+        key=f"recipe-{recipe.name}",
         title=recipe.title or recipe.name,
         columns=tuple(columns),
         rows=tuple(row(info, recipe.network) for info in infos),
@@ -140,31 +173,31 @@ def grid_of_recipe(recipe: Recipe, infos: Sequence[DataInfo]) -> Grid:
 
 
 def grid_of_table(
-    table: TableSpec, protocol: Protocol, label: str, infos: Sequence[DataInfo], seeds: tuple[int, ...] = (0,)
+    table: TableSpec, protocol: Protocol, label: str, infos: Sequence[DataInfo], seeds: Sequence[int] = (0,)
 ) -> Grid:
     """Return the grid of one of the paper's tables, or of a user's, under `protocol`."""
 
-    def entries(runs: Iterable[tuple[Method, Mapping[str, object]]]) -> tuple[GridEntry, ...]:
-        return tuple(GridEntry(method=m, protocol=column_protocol(protocol, overlay)) for m, overlay in runs)
+    def entries(runs: Iterable[ColumnRun]) -> list[GridEntry]:
+        return [GridEntry(method=r.method, protocol=column_protocol(protocol, r.overlay)) for r in runs]
 
-    columns = tuple(
-        GridColumn(header=column.header, entries=entries((run.method, run.overlay) for run in column.runs))
-        for column in table.columns
-    )
+    columns = tuple(column(found.header, entries(found.runs), protocol) for found in table.columns)
+    baseline = [GridEntry(method=table.baseline_method, protocol=protocol)]
     return Grid(
         key=f"table-{table.key}",
         title=table.title,
         columns=columns,
         rows=tuple(row(info, None) for info in infos),
-        baseline=GridColumn(header=table.baseline, entries=entries([(table.baseline_method, {})])),
+        baseline=column(table.baseline, baseline, protocol),
         protocol_label=label,
-        seeds=seeds,
+        seeds=tuple(seeds),
     )
 
 
 def grid_id(grid: Grid) -> str:
     """Return what two askings for the same table share: everything but its datasets."""
-    content = grid.model_dump_json(exclude={"rows", "title"})
+    told = {"paper_name", "note"}  # follow from the rest
+    exclude: dict[str, Any] = {"rows": True, "title": True, "columns": {"__all__": told}, "baseline": told}
+    content = grid.model_dump_json(exclude=exclude)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

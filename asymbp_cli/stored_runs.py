@@ -26,7 +26,7 @@ class RunSummary:
     state: str | None  # "finished", "collapsed", "diverged", "failed"; None: not done
     epochs: int  # stored
     epochs_wanted: int
-    best: tuple[int, int, int] | None  # lowest test error: wrong, seen, epoch
+    best: tuple[int, int, int] | None  # test error of the epoch that the rule selects: wrong, seen, epoch
     updated: float  # seconds since 1970
 
     @property
@@ -36,7 +36,7 @@ class RunSummary:
 
     @property
     def best_percent(self) -> float | None:
-        """Return the lowest test error in percent."""
+        """Return that test error in percent."""
         return 100 * self.best[0] / self.best[1] if self.best else None
 
 
@@ -72,7 +72,8 @@ ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))
 SUMMARIES = """
     WITH ranked AS (
         SELECT run, epoch, test_wrong, test_seen, count(*) OVER (PARTITION BY run) AS stored,
-            row_number() OVER (PARTITION BY run ORDER BY 1.0 * test_wrong / test_seen, epoch) AS place
+            row_number() OVER (PARTITION BY run ORDER BY coalesce(1.0 * validation_wrong / validation_seen,
+                1.0 * test_wrong / test_seen), epoch) AS place
         FROM epochs WHERE substr(run, 1, length(?1)) = ?1)
     SELECT runs.id, runs.spec, datasets.info, runs.state, runs.updated,
         (SELECT outcome FROM attempts WHERE run = runs.id ORDER BY started DESC LIMIT 1),

@@ -2,31 +2,46 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Literal
 
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.plan import Grid, GridColumn, GridRow
+from asymbp_cli.runs import Run
 
 Colour = Literal["worse", "better"]
 _POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One number of a table. `wrong` of `seen` test samples, at `epoch` of the run that the rule selects.
+class Pick:
+    """The epoch that the rule selects among all runs of one seed: `wrong` of `seen` test samples."""
 
-    Without any epoch yet, `wrong` is None and `reason` says why.
+    seed: int
+    run: str
+    rate_multiplier: float
+    epoch: int
+    wrong: int
+    seen: int
+    collapsed: bool  # this epoch answers everything with one class
+
+    @property
+    def error_percent(self) -> float:
+        """Return the test error in percent."""
+        return 100 * self.wrong / self.seen
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table: the median over seeds of what the rule selects for each seed.
+
+    Without any epoch yet there are no picks, and `reason` says why.
     """
 
-    wrong: int | None = None
-    seen: int = 0
-    run: str = ""
-    epoch: int = 0
-    rate_multiplier: float = 0.0
+    picks: tuple[Pick, ...] = ()  # one per seed, best first
     ended: int = 0  # runs that are done
     wanted: int = 0  # runs that the cell takes
     diverged: int = 0  # of the runs that are done
-    collapsed: bool = False  # the selected epoch answers everything with one class
     paper: float | None = None  # the paper's error, percent
     colour: Colour | None = None  # against this row's baseline
     paper_colour: Colour | None = None
@@ -34,8 +49,25 @@ class Cell:
 
     @property
     def error_percent(self) -> float | None:
-        """Return the test error in percent."""
-        return None if self.wrong is None else 100 * self.wrong / self.seen
+        """Return the test error in percent, the median where there are several seeds."""
+        return median(pick.error_percent for pick in self.picks) if self.picks else None
+
+    @property
+    def range_percent(self) -> tuple[float, float] | None:
+        """Return the lowest and the highest error among seeds; None with fewer than two."""
+        if len(self.picks) < 2:
+            return None
+        return self.picks[0].error_percent, self.picks[-1].error_percent
+
+    @property
+    def pick(self) -> Pick | None:
+        """Return the pick of the median seed, the better of two in the middle."""
+        return self.picks[(len(self.picks) - 1) // 2] if self.picks else None
+
+    @property
+    def collapsed(self) -> bool:
+        """Tell whether some seed's best epoch answers everything with one class."""
+        return any(pick.collapsed for pick in self.picks)
 
     @property
     def complete(self) -> bool:
@@ -45,15 +77,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class FilledGrid:
-    """A grid with its cells, row by row in the grid's order."""
+    """A grid with its cells, row by row in the grid's order, and each row's baseline."""
 
     grid: Grid
     cells: tuple[tuple[Cell, ...], ...]
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether every run of every cell is done."""
-        return all(cell.complete for row in self.cells for cell in row)
+    baselines: tuple[Cell | None, ...]
 
 
 Epochs = Mapping[str, Sequence[EpochEnded]]
@@ -63,52 +91,48 @@ States = Mapping[str, str]
 def fill(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, str], float]) -> FilledGrid:
     """Return the grid's cells from stored epochs and run states, both by run id.
 
-    `paper` holds the published errors in percent by (row name in the paper, header).
+    `paper` holds the published errors in percent by (row name in the paper, name of the method).
     """
-    rows = []
-    for row in grid.rows:
-        cells = [select(grid, row, column, epochs, states) for column in grid.columns]
-        baseline = select(grid, row, grid.baseline, epochs, states) if grid.baseline else None
-        published = [paper.get((row.paper_name or "", column.header)) for column in grid.columns]
-        reference = paper.get((row.paper_name or "", grid.baseline.header)) if grid.baseline else None
-        rows.append(
-            tuple(
-                _coloured(cell, baseline, value, reference) for cell, value in zip(cells, published, strict=True)
-            )
-        )
-    return FilledGrid(grid, tuple(rows))
+
+    def filled(row: GridRow, column: GridColumn) -> Cell:
+        value = paper.get((row.paper_name or "", column.paper_name or ""))
+        return replace(select(grid, row, column, epochs, states), paper=value)
+
+    baselines = [filled(row, grid.baseline) if grid.baseline else None for row in grid.rows]
+    cells = tuple(
+        tuple(_coloured(filled(row, column), baseline) for column in grid.columns)
+        for row, baseline in zip(grid.rows, baselines, strict=True)
+    )
+    return FilledGrid(grid, cells, tuple(baselines))
 
 
 def select(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs, states: States) -> Cell:
     """Return the cell of one row and column by the protocol's rule.
 
-    The paper's (section 5): the lowest test error over all epochs of all its runs; earliest and largest rate
-    first among equals. With a held-out part of the training set the lowest validation error decides, and the
-    test error at that point is reported.
+    The paper's (section 5): the lowest test error over all epochs of all runs; the largest rate and then the
+    earliest epoch among equals. With a held-out part of the training set the lowest validation error decides,
+    and the test error at that point is reported. Each seed is a repetition of the whole experiment.
     """
     runs = grid.runs(row, column)
-    done = [run for run in runs if states.get(run.id) in ("finished", "collapsed", "diverged")]
-    points = [(point, run) for run in runs for point in epochs.get(run.id, ())]
-    if not points:
-        return Cell(wanted=len(runs), ended=len(done), reason="not run yet")
-    point, run = min(points, key=lambda pair: (_criterion(pair[0]), -pair[1].rate_multiplier, pair[0].epoch))
+    ended = [states[run.id] for run in runs if run.id in states]
+    picks = [pick for seed in grid.seeds if (pick := _pick([r for r in runs if r.seed == seed], epochs))]
     return Cell(
-        wrong=point.test_wrong,
-        seen=point.test_seen,
-        run=run.id,
-        epoch=point.epoch,
-        rate_multiplier=run.rate_multiplier,
-        ended=len(done),
+        picks=tuple(sorted(picks, key=lambda pick: (pick.error_percent, pick.seed))),
+        ended=len(ended),
         wanted=len(runs),
-        diverged=sum(states.get(run.id) == "diverged" for run in runs),
-        collapsed=point.one_class,
+        diverged=ended.count("diverged"),
+        reason="" if picks else "not run yet",
     )
 
 
-def _criterion(point: EpochEnded) -> float:
-    if point.validation_wrong is not None and point.validation_seen:
-        return point.validation_wrong / point.validation_seen
-    return point.test_wrong / point.test_seen
+def _pick(runs: Sequence[Run], epochs: Epochs) -> Pick | None:
+    points = [(point, run) for run in runs for point in epochs.get(run.id, ())]
+    if not points:
+        return None
+    point, run = min(points, key=lambda pair: (pair[0].criterion, -pair[1].rate_multiplier, pair[0].epoch))
+    return Pick(
+        run.seed, run.id, run.rate_multiplier, point.epoch, point.test_wrong, point.test_seen, point.one_class
+    )
 
 
 def colour(error: float | None, baseline: float | None) -> Colour | None:
@@ -119,6 +143,10 @@ def colour(error: float | None, baseline: float | None) -> Colour | None:
     return "worse" if difference >= _POINTS else "better" if difference <= -_POINTS else None
 
 
-def _coloured(cell: Cell, baseline: Cell | None, paper: float | None, reference: float | None) -> Cell:
-    own = colour(cell.error_percent, baseline.error_percent if baseline else None)
-    return replace(cell, paper=paper, colour=own, paper_colour=colour(paper, reference))
+def _coloured(cell: Cell, baseline: Cell | None) -> Cell:
+    """Return the cell with its colours; ours only where both are done, as an unfinished error may still fall."""
+    if baseline is None:
+        return cell
+    done = cell.complete and baseline.complete
+    own = colour(cell.error_percent, baseline.error_percent) if done else None
+    return replace(cell, colour=own, paper_colour=colour(cell.paper, baseline.paper))

@@ -1,10 +1,12 @@
 """What the displays say while a study runs: progress, ETA, best errors."""
 
+from dataclasses import replace
+
 import pytest
 
 from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
-from asymbp_cli.executors import StackStarted
+from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS
 from asymbp_cli.protocol import Protocol
@@ -68,6 +70,37 @@ def test_progress_counts_predicted_seconds() -> None:
     board.take(RunFinished(cheap.id, "diverged", 4))
     assert board.now() == []
     assert board.samples_per_second == pytest.approx(200 / 6)
+
+
+def test_a_second_attempt_counts_its_work_once_and_a_failed_run_leaves_it() -> None:
+    good, bad = _run("SGD"), _run("uSF+BN")
+    board = Board(
+        grids=(),
+        runs={run.id: run for run in (good, bad)},
+        remaining={good.id: 4, bad.id: 4},
+        epoch_seconds={good.id: 1.0, bad.id: 3.0},
+    )
+    board.take(StackStarted("s", (good.id, bad.id), 0))
+    for epoch in (1, 2):
+        board.take(_ended(good, epoch, 10))
+    assert board.share == pytest.approx(2 / 16)
+    board.take(StackFailed("s", (good.id, bad.id), "killed", None, retrying=True))
+    for epoch in (1, 2, 3):
+        board.take(_ended(good, epoch, 10))
+    board.take(_ended(bad, 1, 10))
+    assert board.share == pytest.approx(6 / 16)
+    board.take(StackFailed("s", (bad.id,), "killed", None, retrying=False))
+    assert board.share == pytest.approx(6 / 7)
+    board.take(_ended(good, 4, 10))
+    assert board.share == 1
+
+
+def test_the_best_epoch_is_the_one_that_the_rule_selects() -> None:
+    run = _run("SGD")
+    board = Board(grids=(), runs={run.id: run}, remaining={run.id: 4}, epoch_seconds={run.id: 1.0})
+    for epoch, (wrong, held_out) in enumerate([(5, 9), (7, 3), (6, 3)], 1):
+        board.take(replace(_ended(run, epoch, wrong), validation_wrong=held_out, validation_seen=20))
+    assert board.best[run.id].epoch == 2
 
 
 @pytest.mark.parametrize(

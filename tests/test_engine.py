@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.engine import open_device, train_stack
 from asymbp_cli.errors import DeviceError, StoreError
@@ -181,3 +182,63 @@ def test_held_out_samples_are_not_trained_on(digits_info, digits: ResidentData) 
 def test_a_device_that_does_not_exist_is_named() -> None:
     with pytest.raises(DeviceError, match='no device "tpu" here; use --device cpu'):
         open_device("tpu")
+
+
+OTHER_VALUES: dict[str, object] = {
+    "epochs": 4,
+    "phases": [{"share": 1, "factor": 1}, {"share": 1, "factor": 0.5}],
+    "base_rate": 1e-3,
+    "batch_size": 50,
+    "momentum": 0.5,
+    "weight_decay": 0.1,
+    "gradient": "mean",
+    "zero_sign": 1,
+    "decay_biases": False,
+    "manhattan_biases": False,
+    "decay_batch_norm": False,
+    "momentum_at_change": "reset",
+    "initialization": "he-normal",
+    "initial_std": 0.05,
+    "biases": "all",
+    "batch_norm_epsilon": 0.1,
+    "batch_norm_average": 0.5,
+    "batch_norm_batches": 2,
+    "average_pool_border": "padded",
+    "order": "fixed",
+    "last_batch": "drop",
+    "preprocessing": "mean-pixel",
+    "validation_fraction": 0.2,
+}
+NEEDED: dict[str, dict[str, object]] = {  # without which the field has nothing to change
+    "initial_std": {"initialization": "normal"},
+    "decay_batch_norm": {"weight_decay": 0.1},
+    "decay_biases": {"weight_decay": 0.1},
+}
+METHOD_FOR = {"decay_batch_norm": "BN", "zero_sign": "BM"}
+RATE_FOR = {"zero_sign": 30.0}  # so large that units die: their gradients are exactly 0
+NOT_TRAINING = {"rate_multipliers", "resize"}  # one of them is the run's own; what is decoded is the reader's
+
+
+def test_every_field_of_the_protocol_is_tried_below() -> None:
+    assert {*OTHER_VALUES, *NOT_TRAINING} == set(Protocol.model_fields)
+
+
+@pytest.mark.parametrize("field", OTHER_VALUES)
+def test_every_field_of_the_protocol_changes_the_training(field: str, digits_info: DataInfo) -> None:
+    """A choice that the paper leaves open and that a recipe can set is one that the engine makes."""
+    layers = ("Conv 3x3x4/1 pad 1", "Avg 3x3/2 pad_end 1", "FC 12", "FC classes")
+    network = Network(input=(8, 8, 1), layers=layers).resolve(10)
+    found = []
+    for changes in ({}, {field: OTHER_VALUES[field]}):
+        content = {"epochs": 3, "batch_size": 64} | NEEDED.get(field, {}) | changes
+        protocol = Protocol.model_validate(content)
+        run = make(load(digits_info), METHOD_FOR.get(field, "uSF+BN+BM"), RATE_FOR.get(field, 0.1))
+        run = run.model_copy(update={"protocol": protocol, "network": network})
+        data = load(
+            digits_info,
+            preprocessing=protocol.preprocessing,
+            validation_fraction=protocol.validation_fraction,
+        )
+        events = list(train_stack(Stack((run,)), data))
+        found.append([(e.test_loss, e.train_loss) for e in events if isinstance(e, EpochEnded)])
+    assert found[0] != found[1]

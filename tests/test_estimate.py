@@ -16,12 +16,19 @@ def epochs_to_train(*multipliers: float) -> dict[Run, int]:
 def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
     two_runs = epochs_to_train(10.0, 1.0)
     (kind,) = estimate.representatives(two_runs)
-    assert kind == (small_study.NETWORK, "none", 100)
+    assert kind == (small_study.NETWORK, "none", "all", 100)
     one, two, many = (
         estimate.estimate(two_runs, small_study.INFOS, {kind: 0.3}, workers=workers) for workers in (1, 2, 8)
     )
     assert one == pytest.approx(2 * 4 * (1437 + 360 / 3) / 100 * 0.3)
     assert one == pytest.approx(2 * two) == pytest.approx(2 * many)  # a run is not divided
+
+
+def test_steps_of_fewer_layers_are_measured_apart_and_the_first_run_of_a_kind_is() -> None:
+    runs = list(study.outstanding([small_study.grid("SGD", "SGD Top", "uSF")], None).runs.values())
+    kinds = estimate.representatives(runs)
+    assert [kind.train for kind in kinds] == ["all", "top"]
+    assert list(kinds.values()) == [runs[0], next(run for run in runs if run.method.train == "top")]
 
 
 def test_nothing_to_do_takes_no_time() -> None:

@@ -1,6 +1,7 @@
 """CUDA against the CPU. Skipped, and not counted as passed, where there is no GPU."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from asymbp_cli.bank import Bank
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.engine import Tally, Trainer, train_stack
-from asymbp_cli.events import EpochEnded
+from asymbp_cli.events import EpochEnded, RunDiverged
 from asymbp_cli.methods import parse_method
 from asymbp_cli.model import Model
 from asymbp_cli.networks import NETWORKS
@@ -51,8 +52,8 @@ def test_error_counts_agree(methods: tuple[str, ...], digits_info: DataInfo, dig
         assert last["cuda", run.id] == pytest.approx(last["cpu", run.id], abs=_TOLERANCE)
 
 
-def test_feedback_weights_without_draws_are_equal(digits_info: DataInfo) -> None:
-    runs = _runs(digits_info, "uSF", "NuSF", "RndF")
+def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DataInfo) -> None:
+    runs = _runs(digits_info, "uSF", "NuSF", "RndF", "frSF", "frSF-25%")
     model = Model.of(runs[0].network, runs[0].protocol, runs[0].method)
     banks = [Bank(runs, model, torch.device(name)) for name in ("cpu", "cuda")]
     for bank in banks:
@@ -63,8 +64,15 @@ def test_feedback_weights_without_draws_are_equal(digits_info: DataInfo) -> None
             torch.testing.assert_close(banks[1].feedback(replica)[name].cpu(), expected)
 
 
-def test_no_value_is_read_inside_an_epoch(digits_info: DataInfo) -> None:
-    runs = _runs(digits_info, "SGD", "brSF-25%", "RndF", "BM3")
+@pytest.mark.parametrize(
+    "methods", [("SGD", "brSF-25%", "frSF", "RndF", "BM3"), ("uSF+BN", "brSF+BN+BM"), ("BN",)]
+)
+@pytest.mark.parametrize("zero_sign", [0, 1])
+def test_no_value_is_read_inside_an_epoch(
+    methods: tuple[str, ...], zero_sign: Literal[0, 1], digits_info: DataInfo
+) -> None:
+    protocol = Protocol(epochs=5, zero_sign=zero_sign)
+    runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, *methods))
     trainer = Trainer(Stack(runs), load(digits_info, device="cuda"), torch.device("cuda"))
     trainer.bank.begin_epoch(1)
     tally = Tally(len(runs), list(range(len(runs))), trainer.device)
@@ -80,7 +88,21 @@ def test_no_value_is_read_inside_an_epoch(digits_info: DataInfo) -> None:
     assert bool(trainer.bank.alive.all())
 
 
-def test_the_same_run_twice_is_the_same(digits_info: DataInfo) -> None:
+def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: DataInfo) -> None:
+    (good,) = _runs(digits_info, "uSF")
+    data = load(digits_info, device="cuda")
+    good, bad = (good.model_copy(update={"rate_multiplier": value}) for value in (1e-3, 1e6))
+    both = list(train_stack(Stack((good, bad)), data, device="cuda"))
+    assert [event.run for event in both if isinstance(event, RunDiverged)] == [bad.id]
+    alone = list(train_stack(Stack((good,)), data, device="cuda"))
+    together, single = (
+        [e.test_wrong for e in events if isinstance(e, EpochEnded) and e.run == good.id]
+        for events in (both, alone)
+    )
+    assert together == pytest.approx(single, abs=10)  # of 360
+
+
+def test_the_same_run_twice_is_nearly_the_same(digits_info: DataInfo) -> None:
     stack, data = Stack(_runs(digits_info, "brSF")), load(digits_info, device="cuda")
     first, second = (
         [replace(e, seconds=0) for e in train_stack(stack, data, device="cuda") if isinstance(e, EpochEnded)]

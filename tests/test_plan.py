@@ -106,12 +106,34 @@ def test_the_baseline_of_a_table_is_trained_even_where_it_is_no_column() -> None
 def test_a_recipe_makes_a_grid_of_its_methods_and_seeds() -> None:
     recipe = load_recipe(recipes_directory() / "examples" / "grid.yaml")
     grid = plan.grid_of_recipe(recipe, [small_study.INFO])
-    assert grid.key == "grid"
+    assert grid.key == "recipe-grid"
     assert [column.header for column in grid.columns] == [entry.label for entry in recipe.methods]
     assert grid.baseline == grid.columns[0]
     runs = len(recipe.methods) * len(recipe.seeds) * len(recipe.protocol.rate_multipliers)
     assert len(grid.all_runs()) == runs
     assert grid.protocol_label == recipe.protocol_label
+
+
+def test_both_procedures_of_usf_bm_are_told_whatever_batch_size_is_set() -> None:
+    (table,) = load_table("2")
+    grid = plan.grid_of_table(table, Protocol(batch_size=50), "paper with batch_size=50", [small_study.INFO])
+    notes = {column.header: column.note for column in grid.columns if column.note}
+    ways = "as the protocol says; or batch_size 100 from epoch 1, 500 from epoch 4"
+    assert notes == {"uSF+BM": f"the better of 2 procedures: {ways}"}
+    assert all(column.paper_name == column.header for column in grid.columns)
+
+
+def test_the_name_of_a_recipe_cannot_hide_a_table() -> None:
+    recipe = load_recipe(recipes_directory() / "examples" / "grid.yaml").model_copy(update={"name": "table-2"})
+    grid = plan.grid_of_recipe(recipe, [small_study.INFO])
+    assert grid.key == "recipe-table-2"
+
+
+def test_what_is_told_of_a_column_is_no_part_of_a_grids_identity() -> None:
+    grid = small_study.grid("SGD", "uSF")
+    told = [column.model_copy(update={"paper_name": "uSF", "note": "x"}) for column in grid.columns]
+    assert plan.grid_id(grid.model_copy(update={"columns": tuple(told)})) == plan.grid_id(grid)
+    assert plan.grid_id(grid) != plan.grid_id(small_study.grid("SGD", "NuSF"))
 
 
 def test_two_rows_of_one_name_are_refused() -> None:

@@ -11,8 +11,7 @@ from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.draws import generator
 from asymbp_cli.engine import train_stack
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.networks import NETWORKS
-from asymbp_cli.plan import input_shape
+from asymbp_cli.plan import input_shape, network_for
 from asymbp_cli.recipe import load_protocol, load_recipe
 from asymbp_cli.resources import recipes_directory
 from asymbp_cli.runs import Run, Stack
@@ -60,7 +59,7 @@ def generator_noise(source):  # type: ignore[no-untyped-def]
     return torch.rand(20, 30, 3, generator=source)
 
 
-def _data(network_name: str, shape: tuple[int, int, int], images: Path) -> ResidentData:
+def _data(shape: tuple[int, int, int], images: Path) -> ResidentData:
     source = FolderSource(folder=str(images), train_per_class=8, test_per_class=4)
     return load(prepare(source, shape))
 
@@ -69,10 +68,9 @@ def _data(network_name: str, shape: tuple[int, int, int], images: Path) -> Resid
 def test_example_trains_an_epoch(file: Path, images: Path) -> None:
     """Two steps of every column, on two classes of noise at the recipe's input size."""
     recipe = load_recipe(file, SMOKE)
-    by_dataset = {"digits": "digits", "mnist": "mnist"}
     first = recipe.datasets[0]
-    network = recipe.network or NETWORKS[by_dataset.get(first, "large") if isinstance(first, str) else "large"]
-    data = _data("x", input_shape(network, "images"), images)
+    network = recipe.network or network_for(first if isinstance(first, str) else "folder")
+    data = _data(input_shape(network, "images"), images)
     for entry in recipe.methods:
         run = Run(
             dataset=data.info.fingerprint,

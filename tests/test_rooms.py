@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_study
+
+from asymbp_cli.provenance import collect
+from asymbp_cli.store import Store
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,9 +37,19 @@ def test_imports_go_one_way() -> None:
         ["validate", str(ROOT / "recipes/examples/usf-digits.yaml")],
         ["schema"],
         ["reproduce", "--table", "1"],
+        ["report"],
+        ["report", "--to", "csv"],
+        ["ls", "runs"],
+        ["show", ""],
     ],
 )
 def test_starts_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    with Store.open(tmp_path / "results") as store:  # one run, not trained
+        grid = small_study.grid("SGD", multipliers=(1.0,))
+        with store.writing():
+            store.save_dataset(small_study.INFO)
+            store.save_grid(grid)
+            store.begin(grid.all_runs().values(), 0, collect("cpu"))
     code = (
         "import sys; from asymbp_cli.cli.app import main; sys.argv = ['asymbp', *sys.argv[1:]]\n"
         "try: main()\n"

@@ -265,4 +265,12 @@ def test_provenance_is_known_without_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-    assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100)"
+    assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100, tf32)"
+
+
+def test_the_best_epoch_is_the_one_with_the_lowest_held_out_error(begun: Store) -> None:
+    for epoch, (wrong, held_out) in enumerate([(5, 9), (9, 3), (7, 3)], 1):
+        begun.record(ended(epoch=epoch, wrong=wrong, validation_wrong=held_out, validation_seen=20))
+    begun.flush()
+    (summary,) = begun.runs(RUN.id)
+    assert summary.best == (9, 360, 2)

@@ -7,20 +7,19 @@ import pytest
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS
-from asymbp_cli.plan import Grid, GridColumn, GridEntry, GridRow
+from asymbp_cli.plan import Grid, GridEntry, GridRow, column
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.report.markdown import render
 from asymbp_cli.report.rows import as_csv, records
 from asymbp_cli.report.sheet import sheet
-from asymbp_cli.tables import colour, fill
+from asymbp_cli.tables import Pick, colour, fill
 from asymbp_cli.tablespec import published, reference
 
 
 def _grid(*methods: str, **protocol: object) -> Grid:
     settings = Protocol.model_validate({"rate_multipliers": [1.0, 0.1], **protocol})
     columns = [
-        GridColumn(header=name, entries=(GridEntry(method=parse_method(name), protocol=settings),))
-        for name in methods
+        column(name, [GridEntry(method=parse_method(name), protocol=settings)], settings) for name in methods
     ]
     row = GridRow(
         label="MNIST",
@@ -69,9 +68,42 @@ def test_a_cell_is_the_lowest_test_error_over_all_epochs_and_rates() -> None:
     }
     filled = fill(grid, epochs, {fast.id: "finished"}, {("MNIST", "SGD"): 0.67})
     cell, missing = filled.cells[0]
-    assert (cell.error_percent, cell.epoch, cell.rate_multiplier, cell.run) == (1.2, 2, 1.0, fast.id)
+    assert cell.picks == (Pick(0, fast.id, 1.0, epoch=2, wrong=12, seen=1000, collapsed=False),)
+    assert (cell.error_percent, cell.range_percent) == (1.2, None)
     assert (cell.ended, cell.wanted, cell.complete, cell.paper) == (1, 2, False, 0.67)
-    assert (missing.error_percent, missing.reason, missing.wanted) == (None, "not run yet", 2)
+    assert (missing.error_percent, missing.pick, missing.reason, missing.wanted) == (None, None, "not run yet", 2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "middle", "chosen"), [((30, 10), 2.0, 1), ((30, 10, 15), 1.5, 2), ((30, 10, 20, 14), 1.7, 3)]
+)
+def test_several_seeds_give_the_median_of_their_cells(wrong: tuple[int, ...], middle: float, chosen: int) -> None:
+    grid = _grid("SGD").model_copy(update={"seeds": tuple(range(len(wrong)))})
+    runs = grid.runs(grid.rows[0], grid.columns[0])
+    lowest = {run.id: wrong[run.seed] + (50 if run.rate_multiplier == 1 else 0) for run in runs}
+    epochs = {run.id: [_epoch(run.id, 1, lowest[run.id])] for run in runs}
+    filled = fill(grid, epochs, {run.id: "finished" for run in runs}, {})
+    cell = filled.cells[0][0]
+    assert cell.error_percent == pytest.approx(middle)
+    assert cell.pick is not None
+    assert cell.pick.seed == chosen
+    assert cell.range_percent == (1.0, 3.0)
+    assert f"n = {len(wrong)} seeds" in " ".join(sheet(filled).notes)
+    assert "(1.00-3.00)" in render(sheet(filled))
+    assert [(r["seed"], r["wrong"]) for r in records(filled)] == sorted(enumerate(wrong), key=lambda pair: pair[1])
+    part = {run_id: points for run_id, points in epochs.items() if run_id == runs[0].id}
+    assert f"n = 1 to {len(wrong)} seeds" in " ".join(sheet(fill(grid, part, {}, {})).notes)
+
+
+def test_an_unfinished_cell_has_no_colour() -> None:
+    grid = _grid("SGD", "uSF")
+    runs = [run for found in grid.columns for run in grid.runs(grid.rows[0], found)]
+    epochs = {run.id: [_epoch(run.id, 1, 10 if run.method == parse_method("SGD") else 500)] for run in runs}
+    done = {run.id: "finished" for run in runs}
+    assert [cell.colour for cell in fill(grid, epochs, done, {}).cells[0]] == [None, "worse"]
+    for missing in runs:  # of the cell, or of the baseline
+        some = {run_id: state for run_id, state in done.items() if run_id != missing.id}
+        assert [cell.colour for cell in fill(grid, epochs, some, {}).cells[0]] == [None, None]
 
 
 def test_with_held_out_data_the_validation_error_chooses() -> None:
@@ -82,7 +114,7 @@ def test_with_held_out_data_the_validation_error_chooses() -> None:
         slow.id: [_epoch(slow.id, 1, 99, validation_wrong=3, validation_seen=100)],
     }
     filled = fill(grid, epochs, {}, {})
-    assert filled.cells[0][0].wrong == 99
+    assert filled.cells[0][0].error_percent == 9.9
     assert "validation" in sheet(filled).notes[0]
 
 
@@ -106,22 +138,36 @@ def test_colours_of_the_papers_own_table_tell_its_story() -> None:
     assert nusf.count("worse") == 10
 
 
-def test_published_numbers_go_by_header_in_tables_and_by_method_in_recipes() -> None:
-    assert published("table-3")["MNIST", "brSF-25%"] == 1.01
-    assert published("my-recipe")["MNIST", "brSF-25%+BN+BM"] == 1.01
-    assert ("MNIST", "brSF-25%") not in published("my-recipe")
-    assert published("table-5")["MNIST", "BM1"] == 0.99
+def test_published_numbers_go_by_method() -> None:
+    assert published()["MNIST", "brSF-25%+BN+BM"] == 1.01
+    assert published()["MNIST", "RndF+BN+BM Top"] == 3.81
+    assert published()["MNIST", "BM"] == 0.99
+    assert len(published()) == 36 * 6 + 32 * 9 - 15  # uSF+BM counts as two of the paper's models
+
+
+def test_a_name_does_not_make_another_method_the_baseline_or_comparable() -> None:
+    settings = Protocol(rate_multipliers=(1.0,))
+    plain, other = (
+        GridEntry(method=parse_method("SGD"), protocol=settings),
+        settings.model_copy(update={"epochs": 3}),
+    )
+    assert column("mine", [plain], settings).paper_name == "SGD"
+    assert column("SGD", [GridEntry(method=parse_method("uSF"), protocol=settings)], settings).paper_name == "uSF"
+    changed = column("SGD", [GridEntry(method=parse_method("SGD"), protocol=other)], settings)
+    assert (changed.paper_name, changed.note) == (None, "epochs 3")
+    two = column("both", [plain, GridEntry(method=parse_method("SGD"), protocol=other)], settings)
+    assert (two.paper_name, two.note) == ("SGD", "the better of 2 procedures: as the protocol says; or epochs 3")
 
 
 def test_reports_hold_counts_marks_and_the_papers_numbers() -> None:
     grid = _grid("SGD", "uSF", "RndF")
     epochs, states = {}, {}
     wrong = count(20, 400)
-    for column in grid.columns[:2]:
-        for run in grid.runs(grid.rows[0], column):
-            epochs[run.id] = [_epoch(run.id, 1, next(wrong), one_class=column.header == "uSF")]
+    for found in grid.columns[:2]:
+        for run in grid.runs(grid.rows[0], found):
+            epochs[run.id] = [_epoch(run.id, 1, next(wrong), one_class=found.header == "uSF")]
             states[run.id] = "diverged" if run.rate_multiplier == 1 else "finished"
-    filled = fill(grid, epochs, states, published(grid.key))
+    filled = fill(grid, epochs, states, published())
     text = render(sheet(filled))
     assert "| MNIST" in text
     assert "2.00\\*" in text
@@ -130,5 +176,5 @@ def test_reports_hold_counts_marks_and_the_papers_numbers() -> None:
     assert "4 of 6 runs are done" in text
     lines = as_csv([filled]).splitlines()
     assert len(lines) == 4
-    assert lines[1].startswith("table-2,MNIST,SGD,2.0,20,1000,0.67")
+    assert lines[1].startswith("table-2,MNIST,SGD,0,2.0,20,1000,2.0,0.67")
     assert records(filled)[2]["error_percent"] is None

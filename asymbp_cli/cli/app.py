@@ -83,9 +83,10 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         _fail(_INTERRUPTED, 130)
+    except click.UsageError as error:
+        _explain(error)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        _fail(error.format_message(), 2)
     except AsymbpError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -93,6 +94,16 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+
+
+def _explain(error: click.UsageError) -> None:
+    """Say what is wrong with a command line in one message, with the help to type next."""
+    command = error.ctx.command_path.split()[1:] if error.ctx else []  # without the program's name
+    message = error.format_message().rstrip()
+    if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()
+        sys.exit(2)
+    _fail(f"{message} ({' '.join(['asymbp', *command, '--help'])})", 2)
 
 
 def _fail(message: str, code: int) -> None:

@@ -31,7 +31,8 @@ class Board:
     ended: int = 0
     diverged: set[str] = field(default_factory=set)
     best: dict[str, EpochEnded] = field(default_factory=dict)
-    epoch: dict[str, int] = field(default_factory=dict)
+    epoch: dict[str, int] = field(default_factory=dict)  # latest of each run
+    counted: dict[str, int] = field(default_factory=dict)  # epochs of each run that were trained here
     active: dict[str, set[str]] = field(default_factory=dict)  # stack -> its unfinished runs
     progress: dict[str, Progress] = field(default_factory=dict)  # of active stacks
     latest: tuple[str, int] | None = None  # run and epoch reported last
@@ -47,12 +48,16 @@ class Board:
             self.active[event.stack] = set(event.runs)
         elif isinstance(event, StackFailed):
             self.active.pop(event.stack, None)
+            for run in () if event.retrying else event.runs:
+                self.work -= self.epoch_seconds[run] * (self.remaining[run] - self.counted.get(run, 0))
         elif isinstance(event, Progress):
             self.progress[event.stack] = event
         elif isinstance(event, EpochEnded):
-            self.work_done += self.epoch_seconds[event.run]
             self.samples += event.train_seen
-            self.epoch[event.run] = event.epoch
+            if event.epoch > self.epoch.get(event.run, 0):  # not one that a second attempt repeats
+                self.work_done += self.epoch_seconds[event.run]
+                self.counted[event.run] = self.counted.get(event.run, 0) + 1
+                self.epoch[event.run] = event.epoch
             self.latest = (event.run, event.epoch)
             self.remember(event)
         elif isinstance(event, RunDiverged):
@@ -64,9 +69,9 @@ class Board:
             self.active = {stack: runs for stack, runs in self.active.items() if runs}
 
     def remember(self, point: EpochEnded) -> None:
-        """Keep the best epoch of each run; also for what was stored before."""
+        """Keep the epoch of each run that the rule selects; also for what was stored before."""
         best = self.best.get(point.run)
-        if best is None or point.test_wrong < best.test_wrong:
+        if best is None or point.criterion < best.criterion:
             self.best[point.run] = point
 
     @property

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.cli.board import Board, duration
-from asymbp_cli.report.sheet import Sheet, number
+from asymbp_cli.report.sheet import Sheet, number, spread
 from asymbp_cli.tables import Cell
 
 _MOST_ROWS = 20  # of the live display
@@ -82,7 +82,8 @@ def _own(cell: Cell, best: float) -> Text:
     if cell.error_percent is None:
         return Text(cell.reason or "-", style="dim")
     style = _STYLES[cell.colour] + (" bold" if cell.error_percent == best else "")
-    return Text(number(cell), style=style)
+    text = Text(number(cell), style=style)
+    return text.append(f"\n{spread(cell)}", style="dim") if spread(cell) else text
 
 
 def _paper(cell: Cell) -> Text:

@@ -1,8 +1,10 @@
 """How a running study shows itself: live, as plain lines, as JSON, or not at all."""
 
 import json
+import math
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
@@ -13,6 +15,9 @@ from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import Report
 from asymbp_cli.methods import method_name
+from asymbp_cli.runs import Run
+
+_NOT_IN_JSON = (math.inf, -math.inf)
 
 
 class Display:
@@ -42,28 +47,33 @@ class JsonLines(Display):
 
     def say(self, text: str) -> None:
         """Print the plan."""
-        runs = [
-            {
-                "run": run_id,
-                "method": method_name(run.method),
-                "dataset": run.dataset,
-                "rate_multiplier": run.rate_multiplier,
-                "seed": run.seed,
-                "epochs": self.board.remaining[run_id],
-            }
-            for run_id, run in self.board.runs.items()
-        ]
-        self._print({"event": "plan", "seconds": round(self.board.estimate_seconds, 1), "runs": runs})
+        self._print(plan_event(self.board.runs, self.board.remaining, round(self.board.estimate_seconds, 1)))
 
     def take(self, event: Report) -> None:
-        """Print the event; a loss that is no number is null."""
+        """Print the event; a loss that is no finite number is null."""
         super().take(event)
         named = asdict(event).items()
-        content = {name: None if isinstance(value, float) and value != value else value for name, value in named}
+        content = {name: None if value in _NOT_IN_JSON or value != value else value for name, value in named}
         self._print({"event": type(event).__name__, **content})
 
     def _print(self, content: dict[str, Any]) -> None:
         click.echo(json.dumps(content))
+
+
+def plan_event(runs: Mapping[str, Run], remaining: Mapping[str, int], seconds: float | None) -> dict[str, Any]:
+    """Return what is to be trained as the first line of --json; `seconds` is the estimate, if one was made."""
+    listed = [
+        {
+            "run": run_id,
+            "method": method_name(run.method),
+            "dataset": run.dataset,
+            "rate_multiplier": run.rate_multiplier,
+            "seed": run.seed,
+            "epochs": remaining[run_id],
+        }
+        for run_id, run in runs.items()
+    ]
+    return {"event": "plan", "seconds": seconds, "runs": listed}
 
 
 class PlainLines(Display):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from asymbp_cli.cli.board import Board, duration
-from asymbp_cli.cli.display import Display, display_for
+from asymbp_cli.cli.display import Display, display_for, plan_event
 from asymbp_cli.cli.options import cores
 from asymbp_cli.datasets.catalog import DatasetRef
 from asymbp_cli.datasets.info import DataInfo
@@ -83,7 +83,7 @@ def _report(what: str, done: int, total: int) -> None:
 def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) -> int:
     """Train what is missing of `grids`, print their tables, and return the exit code: 1 where runs failed."""
     if options.dry_run:
-        click.echo(_dry_run(grids, options))
+        _dry_run(grids, options)
         return 0
     if options.device != "cpu":
         from asymbp_cli.engine import open_device
@@ -101,7 +101,7 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
     return 1 if failed else 0
 
 
-def _dry_run(grids: Sequence[Grid], options: Options) -> str:
+def _dry_run(grids: Sequence[Grid], options: Options) -> None:
     from asymbp_cli.study import outstanding
 
     if (options.results_directory / FILE_NAME).exists():
@@ -109,12 +109,16 @@ def _dry_run(grids: Sequence[Grid], options: Options) -> str:
             work = outstanding(grids, store)
     else:
         work = outstanding(grids, None)
+    if options.as_json:
+        click.echo(json.dumps(plan_event(work.runs, work.remaining, seconds=None)))
+        return
     lines = [
         f"{grid.key}: {len(grid.columns)} columns on {', '.join(row.label for row in grid.rows)}, "
         f"protocol {grid.protocol_label}: {len(grid.all_runs())} runs"
         for grid in grids
     ]
-    return "\n".join([*lines, f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"])
+    lines.append(f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs")
+    click.echo("\n".join(lines))
 
 
 def _study(
@@ -160,13 +164,18 @@ def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Op
     from asymbp_cli.engine import open_device, seconds_per_step
 
     open_device(options.device)
+    kinds = representatives(runs.values())
+    measured = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    measured = {
-        kind: seconds_per_step(run, load(infos[run.dataset], device=options.device), device=options.device)
-        for kind, run in representatives(runs.values()).items()
-    }
-    torch.set_num_threads(threads)
+    try:
+        for fingerprint in {run.dataset for run in kinds.values()}:
+            data = load(infos[fingerprint], device=options.device)
+            for kind, run in kinds.items():
+                if run.dataset == fingerprint:
+                    measured[kind] = seconds_per_step(run, data, device=options.device)
+    finally:
+        torch.set_num_threads(threads)
     return measured
 
 
@@ -183,7 +192,7 @@ def _announce(board: Board, options: Options, display: Display) -> None:
 def fill_all(store: Store, grids: Sequence[Grid]) -> list[FilledGrid]:
     """Return the grids filled with what the store holds."""
     states = store.states()
-    return [fill(grid, store.epochs(grid.all_runs()), states, published(grid.key)) for grid in grids]
+    return [fill(grid, store.epochs(grid.all_runs()), states, published()) for grid in grids]
 
 
 def present(tables: Sequence[FilledGrid], *, quiet: bool, as_json: bool) -> None:

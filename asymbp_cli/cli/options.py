@@ -11,6 +11,14 @@ import click
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def _device(context: click.Context, parameter: click.Parameter, name: str) -> str:
+    """Return a device's name as torch writes it; whether this machine has it is found out later."""
+    kind, colon, number = name.lower().partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not number.isdecimal()):
+        raise click.BadParameter(f'"{name}" is not a device; there are cpu, cuda, cuda:1 (the second GPU) and mps')
+    return kind if kind == "cpu" else f"{kind}{colon}{number}"
+
+
 def _results(text: str) -> Decorator:
     path = click.Path(path_type=Path)
     default = Path("results")
@@ -40,7 +48,7 @@ _DATA = (
     click.option("--download", is_flag=True, help="Download a dataset that is missing, where that is possible."),
 )
 _EXECUTION = (
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or mps."),
+    click.option("--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda, cuda:1 or mps."),
     click.option(
         "--workers",
         type=click.IntRange(min=1),

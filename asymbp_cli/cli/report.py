@@ -40,7 +40,7 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
         known = list(dict.fromkeys(grid.key for grid in grids))
         for key in keys:
             if not any(_matches(name, key) for name in known):
-                hint = nearest(key, [name.removeprefix("table-") for name in known])
+                hint = nearest(key, [name.partition("-")[2] for name in known])
                 raise UsageError(f'nothing was trained for table "{key}".{hint} There is: {", ".join(known)}')
         chosen = [grid for grid in grids if not keys or any(_matches(grid.key, key) for key in keys)]
         tables = fill_all(store, chosen)
@@ -49,4 +49,4 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
 
 
 def _matches(name: str, key: str) -> bool:
-    return name == key or name == f"table-{key}" or name.startswith(f"table-{key}-")
+    return name in (key, f"table-{key}", f"recipe-{key}") or name.startswith(f"table-{key}-")

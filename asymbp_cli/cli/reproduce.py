@@ -21,15 +21,22 @@ from asymbp_cli.cli import options
     metavar="NAME",
     help="paper, quick, demo, or a file. Default: demo on digits; else it must be given.",
 )
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first seed.")
 @click.option(
-    "--seed", "seeds", type=click.IntRange(min=0), multiple=True, help="Seed; may be repeated. Default: 0."
+    "--seeds",
+    metavar="K",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Repeat everything with K seeds; a cell is then their median.",
 )
 @options.training
 def command(
     table: str,
     names: tuple[str, ...],
     protocol: str | None,
-    seeds: tuple[int, ...],
+    seed: int,
+    seeds: int,
     overrides: tuple[str, ...],
     **chosen: Any,
 ) -> int:
@@ -50,9 +57,10 @@ def command(
     from asymbp_cli.tablespec import load_table
 
     tables = load_table(table)
-    if any(spec.kind == "networks" for spec in tables):
-        click.echo(networks_table())
+    networks = [spec for spec in tables if spec.kind == "networks"]
     tables = tuple(spec for spec in tables if spec.kind == "errors")
+    if networks and not (tables and (chosen["as_json"] or chosen["quiet"])):
+        click.echo(networks_table())
     if not tables:
         return 0
     names = names or ("digits",)
@@ -63,5 +71,5 @@ def command(
     training, label = load_protocol(protocol or "demo", overrides)
     settings = Options(**chosen)
     infos = datasets([dataset_ref(name) for name in dict.fromkeys(names)], None, training, settings)
-    grids = [grid_of_table(spec, training, label, infos, seeds or (0,)) for spec in tables]
+    grids = [grid_of_table(spec, training, label, infos, range(seed, seed + seeds)) for spec in tables]
     return execute(grids, infos, settings)

@@ -19,6 +19,7 @@ class Archive:
     urls: tuple[str, ...]
     md5: str
     size: int  # bytes
+    unpacked_md5: str = ""  # of the file in a .gz that may lie unpacked
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Dataset:
 _MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 
 
-def _mnist(name: str, md5: str, size: int) -> Archive:
-    return Archive(f"MNIST/raw/{name}.gz", tuple(f"{mirror}{name}.gz" for mirror in _MNIST_MIRRORS), md5, size)
+def _mnist(name: str, md5: str, unpacked_md5: str, size: int) -> Archive:
+    urls = tuple(f"{mirror}{name}.gz" for mirror in _MNIST_MIRRORS)
+    return Archive(f"MNIST/raw/{name}.gz", urls, md5, size, unpacked_md5)
 
 
 CATALOG: dict[str, Dataset] = {
@@ -74,10 +76,30 @@ CATALOG: dict[str, Dataset] = {
         licence="CC BY-SA 3.0",
         citation="LeCun, Bottou, Bengio, Haffner (1998): Gradient-based learning applied to document recognition",
         archives=(
-            _mnist("train-images-idx3-ubyte", "f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
-            _mnist("train-labels-idx1-ubyte", "d53e105ee54ea40749a09fcbcd1e9432", 28_881),
-            _mnist("t10k-images-idx3-ubyte", "9fb629c4189551a2d022fa330f9573f3", 1_648_877),
-            _mnist("t10k-labels-idx1-ubyte", "ec29112dd5afa0611ce80d1b7f02629c", 4_542),
+            _mnist(
+                "train-images-idx3-ubyte",
+                "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                "6bbc9ace898e44ae57da46a324031adb",
+                9_912_422,
+            ),
+            _mnist(
+                "train-labels-idx1-ubyte",
+                "d53e105ee54ea40749a09fcbcd1e9432",
+                "a25bea736e30d166cdddb491f175f624",
+                28_881,
+            ),
+            _mnist(
+                "t10k-images-idx3-ubyte",
+                "9fb629c4189551a2d022fa330f9573f3",
+                "2646ac647ad5339dbf082846283269ea",
+                1_648_877,
+            ),
+            _mnist(
+                "t10k-labels-idx1-ubyte",
+                "ec29112dd5afa0611ce80d1b7f02629c",
+                "27ae3e4e09519cfbb04c329615203637",
+                4_542,
+            ),
         ),
         accepts="MNIST/raw/ with the four idx files, packed (.gz) or not, as torchvision keeps them",
     ),

@@ -20,10 +20,15 @@ Preprocessing = Literal["mean-image", "mean-pixel", "none"]
 
 @dataclass(frozen=True)
 class Split:
-    """x uint8 [N, H, W, C] and y int64 [N]."""
+    """Labels y int64 [N]; sample i is image `rows[i]` of x uint8 [., H, W, C], or image i without `rows`."""
 
     x: Tensor
     y: Tensor
+    rows: Tensor | None = None
+
+    def images(self, index: Tensor) -> Tensor:
+        """Return the images of the samples in `index`."""
+        return self.x[index if self.rows is None else self.rows[index]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class ResidentData:
 
     def batch(self, split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return normalized float32 images [B, C, H, W] (channels_last) and labels [B]."""
-        x = split.x[index].float().sub_(self.mean).mul_(self.inverse_std)
+        x = split.images(index).float().sub_(self.mean).mul_(self.inverse_std)
         return x.permute(0, 3, 1, 2), split.y[index]
 
 
@@ -59,37 +64,36 @@ def load(
         arrays = {name: np.load(info.path / f"{name}.npy", mmap_mode="c") for name in _NAMES}
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"the decoded images in {info.path} are damaged ({error}); delete that folder") from error
-    chosen = np.arange(info.train_count)
-    validation = None
+    x, y = (torch.from_numpy(arrays[name]).to(device) for name in ("x_train", "y_train"))
+    train, validation, rows = Split(x, y), None, None
     if validation_fraction:
         try:
             held_out = validation_indices(arrays["y_train"], validation_fraction, seed, info.classes)
         except ValueError as error:
             raise DataError(f"{info.label}: {error}") from error
-        chosen = np.setdiff1d(chosen, held_out)
-        validation = _split(arrays["x_train"][held_out], arrays["y_train"][held_out], device)
-        arrays |= {name: arrays[name][chosen] for name in ("x_train", "y_train")}
-    mean, deviation = _statistics(info, arrays["x_train"], preprocessing, f"{validation_fraction}-{seed}")
+        rows = np.setdiff1d(np.arange(info.train_count), held_out)
+        train, validation = (_some(x, y, torch.from_numpy(part).to(device)) for part in (rows, held_out))
+    mean, deviation = _statistics(info, arrays["x_train"], preprocessing, f"{validation_fraction}-{seed}", rows)
     return ResidentData(
         info=info,
-        train=_split(arrays["x_train"], arrays["y_train"], device),
-        test=_split(arrays["x_test"], arrays["y_test"], device),
+        train=train,
+        test=Split(*(torch.from_numpy(arrays[name]).to(device) for name in ("x_test", "y_test"))),
         validation=validation,
         mean=torch.from_numpy(mean).float().to(device),
         inverse_std=torch.from_numpy(1 / deviation).float().to(device),
     )
 
 
+def _some(x: Tensor, y: Tensor, rows: Tensor) -> Split:
+    return Split(x, y[rows], rows)
+
+
 _CHUNK_VALUES = 1 << 22  # 32 MiB in float64
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
-def _split(x: NDArray[Any], y: NDArray[Any], device: torch.device | str) -> Split:
-    return Split(torch.from_numpy(x).to(device), torch.from_numpy(np.array(y)).to(device))
-
-
 def _statistics(
-    info: DataInfo, x: NDArray[Any], preprocessing: Preprocessing, held_out: str
+    info: DataInfo, x: NDArray[Any], preprocessing: Preprocessing, held_out: str, rows: NDArray[Any] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (mean, deviation) of the training images, kept beside the arrays once computed."""
     if preprocessing == "none":
@@ -99,7 +103,7 @@ def _statistics(
         with kept.open("rb") as file, np.load(file) as found:  # np.load leaves a damaged file open
             return found["mean"], found["deviation"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        mean, deviation = statistics(x, preprocessing)
+        mean, deviation = statistics(x, preprocessing, rows)
     temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
     _try_to_keep(temporary, kept, mean, deviation)
     return mean, deviation
@@ -113,17 +117,20 @@ def _try_to_keep(temporary: Path, kept: Path, mean: NDArray[Any], deviation: NDA
         temporary.unlink(missing_ok=True)
 
 
-def statistics(x: NDArray[Any], preprocessing: Preprocessing) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation of uint8 images [N, H, W, C], in float64 and bounded memory.
+def statistics(
+    x: NDArray[Any], preprocessing: Preprocessing, rows: NDArray[Any] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and deviation of uint8 images [N, H, W, C] (of `rows` only), in float64 and bounded memory.
 
     `mean-image`: the mean image [H, W, C] and the overall deviation from it [1]; `mean-pixel`: mean and deviation
     per channel [C]. A deviation of 0 counts as 1.
     """
-    rows = max(1, _CHUNK_VALUES // x[0].size)
-    chunks = [x[i : i + rows] for i in range(0, len(x), rows)]
+    rows = np.arange(len(x)) if rows is None else rows
+    size = max(1, _CHUNK_VALUES // x[0].size)
+    parts = [rows[i : i + size] for i in range(0, len(rows), size)]
     axes = (0,) if preprocessing == "mean-image" else (0, 1, 2)
-    per = x.size / x[0].size if preprocessing == "mean-image" else x.size / x.shape[-1]
-    mean = sum(chunk.sum(axes, dtype=np.float64) for chunk in chunks) / per
-    squares: Any = sum(np.square(chunk - mean).sum(axes) for chunk in chunks) / per
+    per = len(rows) if preprocessing == "mean-image" else len(rows) * x[0].size / x.shape[-1]
+    mean = sum(x[part].sum(axes, dtype=np.float64) for part in parts) / per
+    squares: Any = sum(np.square(x[part] - mean).sum(axes) for part in parts) / per
     deviation = np.sqrt(squares.mean(keepdims=True).reshape(1) if preprocessing == "mean-image" else squares)
     return mean, np.where(deviation > 0, deviation, 1.0)

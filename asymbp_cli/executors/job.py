@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from asymbp_cli.datasets.info import DataInfo
@@ -41,19 +40,25 @@ def gpu_name(device: str) -> str | None:
         return None
 
 
-@lru_cache(maxsize=1)  # the next stack mostly wants the same data, and memory holds only so many
+_kept: "dict[tuple[object, ...], ResidentData]" = {}  # one: the next stack mostly wants the same data
+
+
 def _resident(
     info: DataInfo, device: str, preprocessing: "Preprocessing", validation_fraction: float, seed: int
 ) -> "ResidentData":
     from asymbp_cli.datasets.resident import load
 
-    return load(
-        info,
-        device=device,
-        preprocessing=preprocessing,
-        validation_fraction=validation_fraction,
-        seed=seed,
-    )
+    key = (info, device, preprocessing, validation_fraction, seed)
+    if key not in _kept:
+        _kept.clear()  # first, since memory may not hold two
+        _kept[key] = load(
+            info,
+            device=device,
+            preprocessing=preprocessing,
+            validation_fraction=validation_fraction,
+            seed=seed,
+        )
+    return _kept[key]
 
 
 @contextmanager
@@ -61,7 +66,7 @@ def _one_thread(device: str) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    if device == "cpu":
+    if device.split(":")[0] == "cpu":
         torch.set_num_threads(1)
     try:
         yield

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from asymbp_cli.report.sheet import Sheet, number
+from asymbp_cli.report.sheet import Sheet, number, spread
 from asymbp_cli.tables import Cell
 
 _SIGNS = {"worse": " 🟨", "better": " 🟦", None: ""}
@@ -22,7 +22,8 @@ def render(sheet: Sheet) -> str:
 
 
 def _own(cell: Cell) -> str:
-    return number(cell).replace("*", "\\*").replace("~", "\\~") + _SIGNS[cell.colour]
+    text = " ".join(filter(None, (number(cell), spread(cell) and f"({spread(cell)})")))
+    return text.replace("*", "\\*").replace("~", "\\~") + _SIGNS[cell.colour]
 
 
 def _paper(cell: Cell) -> str:

@@ -1,5 +1,6 @@
 """The neutral form of a table: what every renderer (terminal, markdown, csv) prints, decided once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asymbp_cli.tables import Cell, FilledGrid
@@ -20,8 +21,12 @@ def sheet(filled: FilledGrid) -> Sheet:
     """Return a filled grid as a sheet."""
     grid = filled.grid
     rows = tuple((row.label, cells) for row, cells in zip(grid.rows, filled.cells, strict=True))
-    has_paper = any(cell.paper is not None for _, cells in rows for cell in cells)
-    return Sheet(grid.title, tuple(c.header for c in grid.columns), rows, notes(filled), has_paper)
+    cells = [cell for _, cells in rows for cell in cells]
+    return Sheet(grid.title, tuple(c.header for c in grid.columns), rows, notes(filled), _has_paper(cells))
+
+
+def _has_paper(cells: Sequence[Cell]) -> bool:
+    return any(cell.paper is not None for cell in cells)
 
 
 def number(cell: Cell) -> str:
@@ -30,6 +35,11 @@ def number(cell: Cell) -> str:
         return "-"
     marks = ("=" if cell.collapsed else "") + ("*" if cell.diverged else "") + ("" if cell.complete else "~")
     return f"{cell.error_percent:.2f}{marks}"
+
+
+def spread(cell: Cell) -> str:
+    """Return the lowest and the highest error among seeds, `0.94-1.21`; nothing for a single seed."""
+    return "{:.2f}-{:.2f}".format(*cell.range_percent) if cell.range_percent else ""
 
 
 def notes(filled: FilledGrid) -> tuple[str, ...]:
@@ -43,7 +53,13 @@ def notes(filled: FilledGrid) -> tuple[str, ...]:
     )
     found = [f"{rule}. Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."]
     if len(grid.seeds) > 1:
-        found.append("Several seeds: the lowest counts, which lies below what a single seed gives.")
+        fewest = min(len(cell.picks) for cell in cells)
+        seeds = f"{len(grid.seeds)}" if fewest == len(grid.seeds) else f"{fewest} to {len(grid.seeds)}"
+        found.append(f"Each cell is the median over n = {seeds} seeds, its lowest and highest value below it.")
+    if _has_paper(cells) and grid.protocol_label != "paper":
+        found.append(
+            f"The paper's numbers come from its own protocol of 65 epochs, ours from {grid.protocol_label}."
+        )
     if grid.baseline and any(cell.colour or cell.paper_colour for cell in cells):
         shown = any(column.header == grid.baseline.header for column in grid.columns)
         where = "" if shown else " (trained for this comparison, no column here)"
@@ -59,5 +75,6 @@ def notes(filled: FilledGrid) -> tuple[str, ...]:
     if any(not cell.complete for cell in cells):
         done, wanted = sum(c.ended for c in cells), sum(c.wanted for c in cells)
         found.append(f"`~` or `-` unfinished: {done} of {wanted} runs are done; the same command goes on.")
-    found += [f"{row.label}: {row.note}" for row in grid.rows if row.note]
+    found += [f"{column.header}: {column.note}." for column in grid.columns if column.note]
+    found += [f"{row.label}: {row.note}." for row in grid.rows if row.note]
     return tuple(found)

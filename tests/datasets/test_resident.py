@@ -84,12 +84,18 @@ def test_validation_is_held_out_of_training_and_of_the_statistics(pets: DataInfo
     assert np.bincount(data.validation.y).tolist() == [3, 2]
     assert np.bincount(data.train.y).tolist() == [9, 6]
     whole = np.load(pets.path / "x_train.npy")
-    both = np.concatenate([data.train.x.numpy(), data.validation.x.numpy()])
+    kept, held_out = (split.images(torch.arange(len(split.y))).numpy() for split in (data.train, data.validation))
+    both = np.concatenate([kept, held_out])
     assert sorted(both.reshape(20, -1).tolist()) == sorted(whole.reshape(20, -1).tolist())
-    np.testing.assert_allclose(data.mean.numpy(), oracle(data.train.x.numpy(), "mean-image")[0], rtol=1e-6)
+    np.testing.assert_allclose(data.mean.numpy(), oracle(kept, "mean-image")[0], rtol=1e-6)
+    labels = np.load(pets.path / "y_train.npy")
+    for split, images in ((data.train, kept), (data.validation, held_out)):  # each image keeps its label
+        assert split.rows is not None
+        assert np.array_equal(images, whole[split.rows])
+        assert split.y.tolist() == labels[split.rows].tolist()
     other = load(pets, validation_fraction=0.25, seed=4)
     assert other.validation is not None
-    assert not torch.equal(other.validation.x, data.validation.x)
+    assert not torch.equal(other.validation.rows, data.validation.rows)
     assert not torch.equal(other.mean, data.mean)  # kept under another name
 
 

@@ -1,8 +1,10 @@
-"""MNIST as torchvision keeps it: four idx files in MNIST/raw/, packed or not."""
+"""MNIST as torchvision keeps it: four idx files in MNIST/raw/, packed or not.
+
+FashionMNIST, KMNIST and others bear the same names and shapes, so only files with the published MD5 are read.
+"""
 
 import gzip
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,62 +15,48 @@ from asymbp_cli.datasets.readers import Located, Opened, arrays
 from asymbp_cli.datasets.signature import check_md5, signature
 from asymbp_cli.errors import DataError
 
-_SPLITS = {"train": "train", "test": "t10k"}
-
 
 def locate(root: Path) -> Located | None:
     """Return MNIST if all four files lie under `root`, else None."""
     directory = root / "MNIST" / "raw"
-    names = [Path(archive.name).stem for archive in CATALOG["mnist"].archives]
-    files = [_either(directory / name) for name in names]
+    files = [_either(directory, name) for name in _checksums() if not name.endswith(".gz")]
     if any(file is None for file in files):
         return None
     source = [signature(file) for file in files if file]
     return Located("mnist", "MNIST", "MNIST", True, source, lambda: _open(directory))
 
 
-def _either(file: Path) -> Path | None:
-    packed = file.with_name(file.name + ".gz")
-    return file if file.is_file() else packed if packed.is_file() else None
+def _checksums() -> dict[str, str]:
+    """Return the MD5 of each file as published, by name, packed and unpacked."""
+    archives = CATALOG["mnist"].archives
+    packed = {Path(archive.name).name: archive.md5 for archive in archives}
+    return packed | {Path(archive.name).stem: archive.unpacked_md5 for archive in archives}
+
+
+def _either(directory: Path, name: str) -> Path | None:
+    return next((file for file in (directory / name, directory / f"{name}.gz") if file.is_file()), None)
 
 
 def _open(directory: Path) -> Opened:
-    parts = []
-    for prefix in _SPLITS.values():
-        images = read_idx(_found(directory / f"{prefix}-images-idx3-ubyte"))
-        labels = read_idx(_found(directory / f"{prefix}-labels-idx1-ubyte")).astype(np.int64)
-        if images.shape[1:] != (28, 28) or len(images) != len(labels) or not len(labels) or labels.max() > 9:
-            raise DataError(f"{directory}/{prefix}-*: images and labels do not belong together; fetch them again")
-        parts.append((images, labels))
-    return arrays(parts[0], parts[1], tuple(str(digit) for digit in range(10)))
-
-
-def _found(file: Path) -> Path:
-    found = _either(file)
-    if found is None:
-        raise DataError(f"{file} has gone; put it back or use --download")
-    return found
-
-
-def read_idx(file: Path) -> NDArray[np.uint8]:
-    """Return the array of an idx file of unsigned bytes, unpacking .gz.
-
-    Raises DataError naming the file where it is damaged, incomplete, or not the published archive (MD5).
-    """
-    published = {Path(archive.name).name: archive.md5 for archive in CATALOG["mnist"].archives}
-    if file.name in published:
-        check_md5(file, published[file.name])
-    try:
-        content = file.read_bytes()
-        if file.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{file} cannot be read: {error}; delete it and use --download") from error
-    dimensions = content[3] if len(content) > 4 and content[:3] == b"\0\0\x08" else 0
-    start = 4 + 4 * dimensions
-    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
-    if not dimensions or len(content) - start != math.prod(shape):
-        raise DataError(
-            f"{file} is damaged: {len(content)} bytes are not a whole idx file; delete it, use --download"
+    train, test = (
+        (
+            _read(directory, f"{prefix}-images-idx3-ubyte"),
+            _read(directory, f"{prefix}-labels-idx1-ubyte").astype(np.int64),
         )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+        for prefix in ("train", "t10k")
+    )
+    return arrays(train, test, tuple(str(digit) for digit in range(10)))
+
+
+def _read(directory: Path, name: str) -> NDArray[np.uint8]:
+    """Return the array of an idx file of unsigned bytes; raises DataError where it is not the published one."""
+    file = _either(directory, name)
+    if file is None:
+        raise DataError(f"{directory / name} has gone; put it back or use --download")
+    check_md5(file, _checksums()[file.name])
+    content = file.read_bytes()
+    if file.suffix == ".gz":
+        content = gzip.decompress(content)
+    start = 4 + 4 * content[3]
+    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
+    return np.frombuffer(content, np.uint8, offset=start, count=math.prod(shape)).reshape(shape)
