@@ -30,6 +30,10 @@ class DataError(AsymbpError):
     """A dataset is missing, incomplete or damaged."""
 
 
+class MissingDataError(DataError):
+    """A dataset is not in the data directory."""
+
+
 class StoreError(AsymbpError):
     """The results directory cannot be read or written."""
 

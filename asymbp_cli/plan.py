@@ -16,7 +16,7 @@ from asymbp_cli.protocol import BatchSize, Protocol
 from asymbp_cli.recipe import Recipe
 from asymbp_cli.runs import Run, Stack
 from asymbp_cli.spec import Spec
-from asymbp_cli.tablespec import ColumnRun, TableSpec, column_protocol
+from asymbp_cli.tablespec import PAPER_ROWS, ColumnRun, TableSpec, column_protocol
 
 
 class GridEntry(Spec):
@@ -36,14 +36,14 @@ class GridColumn(Spec):
 
 
 class GridRow(Spec):
-    """A dataset with the network that takes it."""
+    """A dataset with the network that takes it; neither where the dataset is not here."""
 
     label: str
     key: str
     paper_name: str | None
     exact: bool
-    dataset: str  # fingerprint
-    network: Network  # resolved
+    dataset: str | None  # fingerprint
+    network: Network | None  # resolved
     note: str = ""
 
 
@@ -64,7 +64,9 @@ class Grid(Spec):
         return self.columns[0].entries[0].protocol.validation_fraction
 
     def runs(self, row: GridRow, column: GridColumn) -> tuple[Run, ...]:
-        """Return the runs of a cell: entries x seeds x rate multipliers."""
+        """Return the runs of a cell: entries x seeds x rate multipliers; none where the dataset is not here."""
+        if row.dataset is None or row.network is None:
+            return ()
         return tuple(
             Run(
                 dataset=row.dataset,
@@ -83,6 +85,12 @@ class Grid(Spec):
         columns = [*self.columns, *([self.baseline] if self.baseline else [])]
         cells = product(self.rows, columns)
         return {run.id: run for row, column in cells for run in self.runs(row, column)}
+
+
+def missing_row(key: str) -> GridRow:
+    """Return the row of a dataset of the paper that is not here."""
+    name = next(name for name, known in PAPER_ROWS.items() if known == key)
+    return GridRow(label=name, key=key, paper_name=name, exact=True, dataset=None, network=None)
 
 
 def input_shape(network: Network, where: str) -> tuple[int, int, int]:
@@ -202,9 +210,16 @@ def grid_id(grid: Grid) -> str:
 
 
 def joined(old: Grid, new: Grid) -> Grid:
-    """Return `new` with the rows of both, old ones first; a row asked for again is taken from `new`."""
-    rows = {(row.dataset, row.network): row for row in (*old.rows, *new.rows)}
-    return new.model_copy(update={"rows": tuple(rows.values())})
+    """Return `new` with the rows of both, in the paper's order and behind it as asked for.
+
+    A row asked for again is taken from `new`; a dataset that was missing gives way to the same when it is here.
+    """
+    rows = {(row.dataset, row.network, row.dataset or row.key): row for row in (*old.rows, *new.rows)}
+    here = {row.key for row in rows.values() if row.dataset}
+    kept = [row for row in rows.values() if row.dataset or row.key not in here]
+    order = list(PAPER_ROWS.values())
+    kept.sort(key=lambda row: order.index(row.key) if row.key in order else len(order))
+    return new.model_copy(update={"rows": tuple(kept)})
 
 
 def stacks(

@@ -18,7 +18,7 @@ from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.lock import alone
 from asymbp_cli.datasets.readers import Located, Opened, SplitName, cifar10, digits, folder, mnist
 from asymbp_cli.datasets.readers.picture import fit
-from asymbp_cli.errors import DataError
+from asymbp_cli.errors import DataError, MissingDataError
 
 #: (what is done, done so far, of how many)
 Report = Callable[[str, int, int], None]
@@ -56,8 +56,8 @@ def prepare(
     """Return the resident form of `ref` at `shape` (height, width, channels), decoding it if it is not there.
 
     `resize`: "squash" to the shape, or "crop" the centre. `download` fetches what is missing, and replaces a
-    stand-in by the published files. Raises DataError where the dataset is missing (saying where to get it and
-    where to put it), damaged, or the cache cannot be written; UsageError where no dataset has the name.
+    stand-in by the published files. Raises MissingDataError, saying where to get the dataset and where to put
+    it; DataError where it is damaged or the cache cannot be written; UsageError where no dataset has the name.
     """
     located = _locate(ref, data_directory(data_dir), download, report)
     key = hashlib.sha256(json.dumps([located.source, shape, resize, _DECODER]).encode()).hexdigest()[:16]
@@ -83,7 +83,7 @@ def _locate(ref: DatasetRef, root: Path, download: bool, report: Report | None) 
             fetch.fetch(archive, root, report)
         located = _READERS[dataset.key](root)
     if located is None:
-        raise DataError(
+        raise MissingDataError(
             f"{dataset.title} is not in {root}. Put there {dataset.accepts} (from {dataset.source}), name another "
             "directory with --data-dir, or type the same command with --download"
         )

@@ -38,7 +38,7 @@ def provenance(tables: Sequence[FilledGrid], store: Store) -> str:
     software = dict.fromkeys(", ".join(f"{k} {v}" for k, v in a.software.items()) for a in attempts)
     devices = dict.fromkeys(f"{a.device} on {a.host}" for a in attempts)
     states = dict.fromkeys(a.git for a in attempts if a.git)
-    rows = {row.dataset: row.label for filled in tables for row in filled.grid.rows}
+    rows = {row.dataset: row.label for filled in tables for row in filled.grid.rows if row.dataset}
     lines = [
         "## Provenance",
         "",
