@@ -181,9 +181,18 @@ def grid_of_recipe(recipe: Recipe, infos: Sequence[DataInfo]) -> Grid:
 
 
 def grid_of_table(
-    table: TableSpec, protocol: Protocol, label: str, infos: Sequence[DataInfo], seeds: Sequence[int] = (0,)
+    table: TableSpec,
+    protocol: Protocol,
+    label: str,
+    infos: Sequence[DataInfo],
+    *,
+    missing: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
 ) -> Grid:
-    """Return the grid of one of the paper's tables, or of a user's, under `protocol`."""
+    """Return the grid of one of the paper's tables, or of a user's, under `protocol`.
+
+    `missing` are datasets of the paper that get a row without runs.
+    """
 
     def entries(runs: Iterable[ColumnRun]) -> list[GridEntry]:
         return [GridEntry(method=r.method, protocol=column_protocol(protocol, r.overlay)) for r in runs]
@@ -194,7 +203,7 @@ def grid_of_table(
         key=f"table-{table.key}",
         title=table.title,
         columns=columns,
-        rows=tuple(row(info, None) for info in infos),
+        rows=in_order([*(row(info, None) for info in infos), *map(missing_row, missing)]),
         baseline=column(table.baseline, baseline, protocol),
         protocol_label=label,
         seeds=tuple(seeds),
@@ -210,16 +219,20 @@ def grid_id(grid: Grid) -> str:
 
 
 def joined(old: Grid, new: Grid) -> Grid:
-    """Return `new` with the rows of both, in the paper's order and behind it as asked for.
+    """Return `new` with the rows of both.
 
     A row asked for again is taken from `new`; a dataset that was missing gives way to the same when it is here.
     """
     rows = {(row.dataset, row.network, row.dataset or row.key): row for row in (*old.rows, *new.rows)}
     here = {row.key for row in rows.values() if row.dataset}
     kept = [row for row in rows.values() if row.dataset or row.key not in here]
+    return new.model_copy(update={"rows": in_order(kept)})
+
+
+def in_order(rows: Iterable[GridRow]) -> tuple[GridRow, ...]:
+    """Return rows in the order of the paper's tables, others behind them as they come."""
     order = list(PAPER_ROWS.values())
-    kept.sort(key=lambda row: order.index(row.key) if row.key in order else len(order))
-    return new.model_copy(update={"rows": tuple(kept)})
+    return tuple(sorted(rows, key=lambda row: order.index(row.key) if row.key in order else len(order)))
 
 
 def stacks(

@@ -121,7 +121,7 @@ def select(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs, states:
         ended=len(ended),
         wanted=len(runs),
         diverged=ended.count("diverged"),
-        reason="" if picks else "not run yet",
+        reason="" if picks else "not run yet" if runs else "dataset not here",
     )
 
 

@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import click
 from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.cli.display import Display, display_for, plan_event
 from asymbp_cli.cli.options import cores
-from asymbp_cli.datasets.catalog import DatasetRef
+from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.prepare import data_directory, prepare
+from asymbp_cli.errors import MissingDataError
 from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representatives
 from asymbp_cli.networks import Network
 from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
@@ -72,6 +74,21 @@ def datasets(
     return infos
 
 
+def at_hand(keys: Sequence[str], protocol: Protocol, options: Options) -> tuple[list[DataInfo], set[str]]:
+    """Return those of the paper's datasets that are here, decoded, and the names of the others."""
+    infos: list[DataInfo] = []
+    for key in keys:
+        with suppress(MissingDataError):
+            infos += datasets([key], None, protocol, options) if key in CATALOG else []
+    missing = set(keys) - {info.key for info in infos}
+    if not infos:
+        raise MissingDataError(
+            f"none of the paper's datasets is in {data_directory(options.data_dir)}; name another directory with "
+            "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp ls datasets)"
+        )
+    return infos, missing
+
+
 def _report(what: str, done: int, total: int) -> None:
     end = "\n" if done == total else ""
     if sys.stderr.isatty():
@@ -113,12 +130,17 @@ def _dry_run(grids: Sequence[Grid], options: Options) -> None:
         click.echo(json.dumps(plan_event(work.runs, work.remaining, seconds=None)))
         return
     lines = [
-        f"{grid.key}: {len(grid.columns)} columns on {', '.join(row.label for row in grid.rows)}, "
+        f"{grid.key}: {len(grid.columns)} columns on {_labels(grid, here=True)}, "
         f"protocol {grid.protocol_label}: {len(grid.all_runs())} runs"
+        + (f"; not here: {absent}" if (absent := _labels(grid, here=False)) else "")
         for grid in grids
     ]
     lines.append(f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs")
     click.echo("\n".join(lines))
+
+
+def _labels(grid: Grid, *, here: bool) -> str:
+    return ", ".join(row.label for row in grid.rows if (row.dataset is not None) == here)
 
 
 def _study(
