@@ -61,7 +61,13 @@ class Grid(Spec):
     @property
     def validation_fraction(self) -> float:
         """The share of the training set that selects, 0 under the paper's rule."""
-        return self.columns[0].entries[0].protocol.validation_fraction
+        return self.protocol.validation_fraction
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol that its columns share, but for those with a note."""
+        plain = next((found for found in self.columns if not found.note), self.columns[0])
+        return plain.entries[0].protocol
 
     def runs(self, row: GridRow, column: GridColumn) -> tuple[Run, ...]:
         """Return the runs of a cell: entries x seeds x rate multipliers; none where the dataset is not here."""

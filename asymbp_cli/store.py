@@ -25,10 +25,12 @@ from asymbp_cli.stored_runs import (
     ATTEMPT_COLUMNS,
     EPOCH_COLUMNS,
     FAILURES,
+    SELECTED,
     SUMMARIES,
     Attempt,
     RunDetail,
     RunSummary,
+    Spent,
     attempt,
     epoch_ended,
     summary,
@@ -256,6 +258,18 @@ class Store:
             event = epoch_ended(row)
             found[event.run].append(event)
         return found
+
+    def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
+        """Return the epoch of each run that the rule selects, by id; for tables, which need no others."""
+        rows = self._read(SELECTED, json.dumps(list(run_ids)))
+        return {event.run: [event] for event in map(epoch_ended, rows)}
+
+    def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
+        """Return the epochs that runs have had and their seconds, by id; runs without any are left out."""
+        sql = """SELECT run, count(*), sum(seconds) FROM epochs
+            WHERE run IN (SELECT value FROM json_each(?)) GROUP BY run"""
+        rows = self._read(sql, json.dumps(list(run_ids)))
+        return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
 
     def epochs_stored(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return k where exactly the epochs 1 to k of a run are stored, by id; 0 where there is a gap."""

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.events import EpochEnded
@@ -66,14 +66,29 @@ class RunDetail:
     epochs: tuple[EpochEnded, ...]
 
 
+class Spent(NamedTuple):
+    """What a run has cost so far."""
+
+    epochs: int
+    seconds: float
+
+
 ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))
 
+_CRITERION = "coalesce(1.0 * validation_wrong / validation_seen, 1.0 * test_wrong / test_seen)"
+
+#: the row of `EPOCH_COLUMNS` that the rule selects, of every run in ?1: lowest criterion, earliest epoch
+SELECTED = f"""
+    SELECT {", ".join(EPOCH_COLUMNS)} FROM (
+        SELECT *, row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place
+        FROM epochs WHERE run IN (SELECT value FROM json_each(?1)))
+    WHERE place = 1"""
+
 #: one row per run whose id begins with ?1, for `summary`
-SUMMARIES = """
+SUMMARIES = f"""
     WITH ranked AS (
         SELECT run, epoch, test_wrong, test_seen, count(*) OVER (PARTITION BY run) AS stored,
-            row_number() OVER (PARTITION BY run ORDER BY coalesce(1.0 * validation_wrong / validation_seen,
-                1.0 * test_wrong / test_seen), epoch) AS place
+            row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place
         FROM epochs WHERE substr(run, 1, length(?1)) = ?1)
     SELECT runs.id, runs.spec, datasets.info, runs.state, runs.updated,
         (SELECT outcome FROM attempts WHERE run = runs.id ORDER BY started DESC LIMIT 1),

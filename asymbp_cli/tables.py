@@ -1,13 +1,16 @@
 """A grid joined with stored runs -> cells, coloured by the paper's rule, the paper's number beside each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
+from asymbp_cli.errors import UsageError, nearest
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.plan import Grid, GridColumn, GridRow
 from asymbp_cli.runs import Run
+from asymbp_cli.store import Store
+from asymbp_cli.tablespec import published
 
 Colour = Literal["worse", "better"]
 _POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more
@@ -86,6 +89,31 @@ class FilledGrid:
 
 Epochs = Mapping[str, Sequence[EpochEnded]]
 States = Mapping[str, str]
+
+
+def chosen(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
+    """Return the grids that `keys` name (`2`, `4` for both halves, a recipe's name); all of them without keys.
+
+    Raises UsageError where there is nothing, or nothing of that name.
+    """
+
+    def matches(name: str, key: str) -> bool:
+        return name in (key, f"table-{key}", f"recipe-{key}") or name.startswith(f"table-{key}-")
+
+    if not grids:
+        raise UsageError("nothing has been trained there yet; type asymbp reproduce --table 2")
+    known = list(dict.fromkeys(grid.key for grid in grids))
+    for key in keys:
+        if not any(matches(name, key) for name in known):
+            hint = nearest(key, [name.partition("-")[2] for name in known])
+            raise UsageError(f'nothing was trained for table "{key}".{hint} There is: {", ".join(known)}')
+    return [grid for grid in grids if not keys or any(matches(grid.key, key) for key in keys)]
+
+
+def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
+    """Return the grids filled with what the store holds, the paper's numbers beside."""
+    states = store.states()
+    return [fill(grid, store.selected(grid.all_runs()), states, published()) for grid in grids]
 
 
 def fill(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, str], float]) -> FilledGrid:

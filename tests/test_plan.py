@@ -136,6 +136,22 @@ def test_what_is_told_of_a_column_is_no_part_of_a_grids_identity() -> None:
     assert plan.grid_id(grid) != plan.grid_id(small_study.grid("SGD", "NuSF"))
 
 
+def test_a_missing_dataset_has_a_row_without_runs_until_it_is_here() -> None:
+    (table,) = load_table("2")
+    mnist = small_study.INFO.model_copy(update={"key": "mnist", "label": "MNIST", "paper_name": "MNIST"})
+    rows = [small_study.INFO, mnist]
+    grid = plan.grid_of_table(table, Protocol(), "paper", rows[:1], missing=["svhn", "mnist"])
+    assert [row.label for row in grid.rows] == ["MNIST", "SVHN", "digits"]  # the paper's order, others behind
+    assert grid.runs(grid.rows[1], grid.columns[0]) == ()
+    here = plan.grid_of_table(table, Protocol(), "paper", rows)
+    for both in (plan.joined(grid, here), plan.joined(here, grid)):
+        assert [(row.label, row.dataset is None) for row in both.rows] == [
+            ("MNIST", False),
+            ("SVHN", True),
+            ("digits", False),
+        ]
+
+
 def test_two_rows_of_one_name_are_refused() -> None:
     plan.check_distinct(["MNIST", "digits"], "datasets")
     with pytest.raises(UsageError, match='two datasets are called "MNIST"'):

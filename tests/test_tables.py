@@ -10,6 +10,7 @@ from asymbp_cli.networks import NETWORKS
 from asymbp_cli.plan import Grid, GridEntry, GridRow, column
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.report.markdown import render
+from asymbp_cli.report.parts import Document
 from asymbp_cli.report.rows import as_csv, records
 from asymbp_cli.report.sheet import sheet
 from asymbp_cli.tables import Pick, colour, fill
@@ -89,7 +90,7 @@ def test_several_seeds_give_the_median_of_their_cells(wrong: tuple[int, ...], mi
     assert cell.pick.seed == chosen
     assert cell.range_percent == (1.0, 3.0)
     assert f"n = {len(wrong)} seeds" in " ".join(sheet(filled).notes)
-    assert "(1.00-3.00)" in render(sheet(filled))
+    assert "(1.00-3.00)" in render(Document("", "", (sheet(filled),)))
     assert [(r["seed"], r["wrong"]) for r in records(filled)] == sorted(enumerate(wrong), key=lambda pair: pair[1])
     part = {run_id: points for run_id, points in epochs.items() if run_id == runs[0].id}
     assert f"n = 1 to {len(wrong)} seeds" in " ".join(sheet(fill(grid, part, {}, {})).notes)
@@ -168,7 +169,7 @@ def test_reports_hold_counts_marks_and_the_papers_numbers() -> None:
             epochs[run.id] = [_epoch(run.id, 1, next(wrong), one_class=found.header == "uSF")]
             states[run.id] = "diverged" if run.rate_multiplier == 1 else "finished"
     filled = fill(grid, epochs, states, published())
-    text = render(sheet(filled))
+    text = render(Document("", "", (sheet(filled),)))
     assert "| MNIST" in text
     assert "2.00\\*" in text
     assert "82.00=\\* 🟨" in text

@@ -15,6 +15,7 @@ COMMANDS = {
     "train": ("train", "Train a recipe: all its rates, then one table."),
     "reproduce": ("reproduce", "Reproduce a table of the paper."),
     "report": ("report", "Render what has been trained."),
+    "compare": ("compare", "Compare two results or two protocols cell by cell."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run: its recipe, epochs and provenance."),
     "validate": ("validate", "Check recipe files without training."),

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("bench")
+@click.argument("what", type=click.Choice(["training", "report"]), default="training")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or mps.")
 @click.option("--replicas", type=click.IntRange(min=1), default=5, show_default=True, help="Replicas in a stack.")
 @click.option(
@@ -21,17 +24,24 @@ if TYPE_CHECKING:
 )
 @click.option("--steps", type=click.IntRange(min=1), default=10, show_default=True, help="Steps in a round.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(device: str, replicas: int, rounds: int, steps: int, as_json: bool) -> None:
-    """Measure this machine on the MNIST network at batch 100, as ratios within each round.
+def command(what: str, device: str, replicas: int, rounds: int, steps: int, as_json: bool) -> None:
+    """Measure this machine. WHAT is training (the default) or report.
 
-    First every feedback scheme's step over backpropagation's; then, on the CPU, the engine over the loops that a
-    good user of PyTorch would write.
+    training: the MNIST network at batch 100, as ratios within each round. First every feedback scheme's step over
+    backpropagation's; then, on the CPU, the engine over the loops that a good user of PyTorch would write.
+
+    report: planning and rendering all 2,520 trainings of the paper, 65 epochs each, from a store with made-up
+    numbers.
 
     \b
     Example:
       asymbp bench
+      asymbp bench report
       asymbp bench --device cuda --replicas 64
     """
+    if what == "report":
+        _report(as_json)
+        return
     from asymbp_cli import bench
 
     if not as_json:
@@ -49,6 +59,20 @@ def command(device: str, replicas: int, rounds: int, steps: int, as_json: bool) 
     if loops:
         click.echo(f"\nTraining throughput over the DataLoader loop, {workers} cores:")
         click.echo(_table(loops, "times its samples/s", invert=True))
+
+
+def _report(as_json: bool) -> None:
+    from asymbp_cli.bench_report import measure
+
+    with TemporaryDirectory() as directory:
+        found = measure(Path(directory))
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+    click.echo(
+        f"planning and rendering {found.runs:,} runs with {found.epochs:,} epochs: {found.seconds:.2f} s, "
+        f"at most {found.peak_mib:.0f} MiB"
+    )
 
 
 def _table(measures: "list[Measure]", what: str, *, invert: bool) -> str:

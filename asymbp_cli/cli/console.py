@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.report.parts import Listing
 from asymbp_cli.report.sheet import Sheet, number, spread
 from asymbp_cli.tables import Cell
 
@@ -32,6 +33,19 @@ def show(console: Console, sheet: Sheet) -> None:
     console.print(Text(sheet.title, style="bold"), soft_wrap=not console.is_terminal)
     console.print(table)
     for note in sheet.notes:
+        console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
+
+
+def show_listing(console: Console, listing: Listing) -> None:
+    """Print a listing."""
+    table = Table()
+    for header in listing.header:
+        table.add_column(Text(header))
+    for row in listing.rows:
+        table.add_row(*map(Text, row))
+    console.print(Text(listing.title, style="bold"), soft_wrap=not console.is_terminal)
+    console.print(table)
+    for note in listing.notes:
         console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
 
 
@@ -80,7 +94,7 @@ def _cell(cell: Cell, best: float, both: bool) -> Text:
 
 def _own(cell: Cell, best: float) -> Text:
     if cell.error_percent is None:
-        return Text(cell.reason or "-", style="dim")
+        return Text("-", style="dim")
     style = _STYLES[cell.colour] + (" bold" if cell.error_percent == best else "")
     text = Text(number(cell), style=style)
     return text.append(f"\n{spread(cell)}", style="dim") if spread(cell) else text

@@ -22,12 +22,12 @@ from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representativ
 from asymbp_cli.networks import Network
 from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
 from asymbp_cli.protocol import Protocol
+from asymbp_cli.report.document import agreement
 from asymbp_cli.report.rows import records
 from asymbp_cli.report.sheet import sheet
 from asymbp_cli.runs import Run
 from asymbp_cli.store import FILE_NAME, Store
-from asymbp_cli.tables import FilledGrid, fill
-from asymbp_cli.tablespec import published
+from asymbp_cli.tables import FilledGrid, fill_all
 
 _LONG_SECONDS = 600.0
 
@@ -211,12 +211,6 @@ def _announce(board: Board, options: Options, display: Display) -> None:
     display.say(text)
 
 
-def fill_all(store: Store, grids: Sequence[Grid]) -> list[FilledGrid]:
-    """Return the grids filled with what the store holds."""
-    states = store.states()
-    return [fill(grid, store.epochs(grid.all_runs()), states, published()) for grid in grids]
-
-
 def present(tables: Sequence[FilledGrid], *, quiet: bool, as_json: bool) -> None:
     """Print the tables on standard output."""
     if as_json:
@@ -228,3 +222,5 @@ def present(tables: Sequence[FilledGrid], *, quiet: bool, as_json: bool) -> None
     out = console.make(stderr=False)
     for filled in tables:
         console.show(out, sheet(filled))
+    for listing in agreement(tables):
+        console.show_listing(out, listing)

@@ -1,25 +1,34 @@
-"""The markdown report: every table, then where its numbers come from."""
+"""The report of a store's tables as a neutral document: tables, differences, agreement, figures, provenance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from statistics import median
 
 from asymbp_cli import __version__
-from asymbp_cli.report.markdown import render
+from asymbp_cli.agreement import WITHIN_POINTS, Agreement, Compared, compared, distinct, row_correlations
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.report.parts import Document, Figure, Listing
 from asymbp_cli.report.sheet import Sheet, sheet
 from asymbp_cli.store import Store
 from asymbp_cli.tables import FilledGrid
 
+_MOST_LABELS = 3
+TITLE = "How important is weight symmetry in backpropagation?"
+_INTRODUCTION = (
+    "Ours above the numbers of Liao, Leibo and Poggio (2016, arXiv:1510.05067v4), which stand in italics where "
+    "the dataset is one of theirs."
+)
 
-def document(tables: Sequence[FilledGrid], store: Store) -> str:
-    """Return the report of `tables` as GitHub-flavoured markdown."""
-    title = "# How important is weight symmetry in backpropagation?"
-    source = (
-        "Ours above the numbers of Liao, Leibo and Poggio (2016, arXiv:1510.05067v4), which stand in italics "
-        "where the dataset is one of theirs."
-    )
-    sheets = [_told_apart(filled, tables) for filled in tables]
-    parts = [title, source, *(render(found) for found in sheets), provenance(tables, store)]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+def document(tables: Sequence[FilledGrid], store: Store, figures: Sequence[Figure] = ()) -> Document:
+    """Return the report of `tables`, whose runs are in `store`."""
+    parts: list[Sheet | Listing | Figure] = []
+    for filled in tables:
+        parts.append(_told_apart(filled, tables))
+        parts += _differences(filled)
+    parts += agreement(tables)
+    return Document(TITLE, _INTRODUCTION, (*parts, *figures, *_protocols(tables), provenance(tables, store)))
 
 
 def _told_apart(filled: FilledGrid, tables: Sequence[FilledGrid]) -> Sheet:
@@ -29,28 +38,128 @@ def _told_apart(filled: FilledGrid, tables: Sequence[FilledGrid]) -> Sheet:
     return replace(found, title=f"{found.title} ({filled.grid.protocol_label})") if len(alike) > 1 else found
 
 
-def provenance(tables: Sequence[FilledGrid], store: Store) -> str:
-    """Return how to get the same again: commands, datasets, software, devices, time spent."""
-    wanted = {run_id for filled in tables for run_id in filled.grid.all_runs()}
-    attempts = store.attempts(wanted)
-    seconds = sum(point.seconds for points in store.epochs(wanted).values() for point in points)
-    commands = dict.fromkeys(line for filled in tables for line in store.commands(filled.grid))
-    software = dict.fromkeys(", ".join(f"{k} {v}" for k, v in a.software.items()) for a in attempts)
-    devices = dict.fromkeys(f"{a.device} on {a.host}" for a in attempts)
-    states = dict.fromkeys(a.git for a in attempts if a.git)
-    rows = {row.dataset: row.label for filled in tables for row in filled.grid.rows if row.dataset}
-    lines = [
-        "## Provenance",
-        "",
-        f"- rendered by asymbp {__version__}",
-        *(f"- command: `{line}`" for line in commands),
-        *(
-            f"- dataset: {label}, SHA-256 of pixels and labels {fingerprint[:16]}"
-            for fingerprint, label in rows.items()
-        ),
-        *(f"- software: {line}" for line in software),
-        *(f"- device: {line}" for line in devices),
-        *(f"- checkout: {line}" for line in states),
-        f"- training time, added up over runs: {seconds / 3600:.2f} hours",
+def _differences(filled: FilledGrid) -> list[Listing]:
+    """Return the difference to the paper in points, cell by cell, where there is any."""
+    if not compared(filled):
+        return []
+    rows = [
+        (row.label, *(_points(cell.error_percent, cell.paper) for cell in cells))
+        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
+        if any(cell.paper is not None and cell.picks for cell in cells)
     ]
-    return "\n".join(lines)
+    header = ("ours minus the paper's, points", *(column.header for column in filled.grid.columns))
+    return [Listing(f"{filled.grid.title}: differences", header, tuple(rows))]
+
+
+def _points(ours: float | None, papers: float | None) -> str:
+    return "-" if ours is None or papers is None else f"{ours - papers:+.2f}"
+
+
+def agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
+    """Return how close finished cells come to the paper's: per table, and in total each cell once."""
+    lines = []
+    for filled in tables:
+        correlations = row_correlations(filled)
+        for kind, found in _kinds(compared(filled)):
+            ranks = _ranks({one.row.label: correlations[one.row.label] for one in found})
+            lines.append((filled.grid.key, filled.grid.protocol_label, kind, *_counts(Agreement.of(found)), ranks))
+    if not lines:
+        return []
+    everything = [one for filled in tables for one in compared(filled)] if len(tables) > 1 else []
+    for protocol in dict.fromkeys(filled.grid.protocol_label for filled in tables):
+        own = [one for one in everything if one.key[2] == protocol]
+        for kind, found in _kinds(distinct(own)):
+            lines.append(("all, each cell once", protocol, kind, *_counts(Agreement.of(found)), ""))
+    within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
+    header = ("table", "protocol", "data", "cells", *within, "same colour", "rank correlation")
+    notes = (
+        "Same colour: yellow, blue or none by the 3-point rule, over the finished columns beside the baseline.",
+        "Rank correlation (Spearman): the order of a dataset's columns, ours against the paper's.",
+    )
+    return [Listing("Agreement with the paper", header, tuple(lines), notes)]
+
+
+def _kinds(found: Sequence[Compared]) -> Iterable[tuple[str, list[Compared]]]:
+    for kind, exact in (("the paper's", True), ("a copy or other split", False)):
+        if some := [one for one in found if one.row.exact == exact]:
+            yield kind, some
+
+
+def _counts(counted: Agreement) -> tuple[str, ...]:
+    within = (f"{count} ({100 * count / counted.cells:.0f} %)" for count in counted.within)
+    same = f"{counted.same_colour} of {counted.coloured}" if counted.coloured else "-"
+    return (str(counted.cells), *within, same)
+
+
+def _ranks(correlations: Mapping[str, float | None]) -> str:
+    """Return the rank correlation of each dataset, or their median where there are many."""
+    known = {label: value for label, value in correlations.items() if value is not None}
+    if len(known) > _MOST_LABELS:
+        return f"median {median(known.values()):.2f} over {len(known)} datasets"
+    return ", ".join(f"{label} {value:.2f}" for label, value in known.items()) or "-"
+
+
+def _protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
+    """Return every field of every protocol in use, with what the paper says of it."""
+    found = {filled.grid.protocol_label: filled.grid.protocol for filled in tables}
+    return [
+        Listing(
+            f"Protocol {label}",
+            ("field", "value", "source"),
+            tuple(
+                (name, _value(protocol, name), " ".join((field.description or "").split()))
+                for name, field in Protocol.model_fields.items()
+            ),
+        )
+        for label, protocol in found.items()
+    ]
+
+
+def _value(protocol: Protocol, name: str) -> str:
+    if name == "phases":
+        return ", ".join(f"{count} epochs at {rate:g}" for count, rate in protocol.schedule())
+    value = getattr(protocol, name)
+    return ", ".join(f"{item:g}" for item in value) if name == "rate_multipliers" else str(value)
+
+
+def provenance(tables: Sequence[FilledGrid], store: Store) -> Listing:
+    """Return how to get the same again: commands, datasets, software, devices, time spent."""
+    grids = [filled.grid for filled in tables]
+    runs = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
+    attempts, datasets = store.attempts(runs), store.datasets()
+    spent = store.spent(runs)
+    flop_per_epoch = {  # by dataset and network
+        (row.dataset, row.network): row.network.flop_per_sample() * datasets[row.dataset].train_count
+        for grid in grids
+        for row in grid.rows
+        if row.network and row.dataset in datasets
+    }
+    flop = sum(
+        flop_per_epoch[run.dataset, run.network] * spent[id_].epochs for id_, run in runs.items() if id_ in spent
+    )
+    fingerprints = dict.fromkeys(row.dataset for grid in grids for row in grid.rows if row.dataset)
+    facts: list[tuple[str, str]] = [
+        ("rendered by", f"asymbp {__version__}"),
+        *(("command", f"`{line}`") for line in dict.fromkeys(c for grid in grids for c in store.commands(grid))),
+        ("seeds", ", ".join(map(str, sorted({seed for grid in grids for seed in grid.seeds})))),
+    ]
+    for fingerprint in fingerprints:
+        if info := datasets.get(fingerprint):
+            counts = f"{info.train_count:,} to train, {info.test_count:,} to test"
+            facts.append(("dataset", f"{info.label}: {counts}, SHA-256 of pixels and labels {fingerprint[:16]}"))
+            facts.append((f"classes of {info.label}", ", ".join(info.classes)))
+    said = {
+        "software": (", ".join(f"{k} {v}" for k, v in a.software.items()) for a in attempts),
+        "device": (f"{a.device} on {a.host}" for a in attempts),
+        "checkout": (a.git for a in attempts if a.git),
+    }
+    facts += [(what, line) for what, lines in said.items() for line in dict.fromkeys(lines)]
+    hours = sum(one.seconds for one in spent.values()) / 3600
+    facts.append(("time", f"{hours:.2f} hours of training, added up over {len(spent)} runs"))
+    facts.append(("cost", f"about {flop / 1e15:.3g} PFLOP of training"))
+    return Listing("Provenance", ("what", "value"), tuple(facts))
+
+
+def figure_directory(output: Path) -> Path:
+    """Return where the figures of a report in `output` lie: report.md -> report-figures."""
+    return output.with_name(f"{output.stem}-figures")

@@ -1,11 +1,15 @@
-"""Sheets as flat records, counts beside percentages: for csv, and for the last line of --json."""
+"""Tables as data: flat records with counts beside percentages, as csv and json."""
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from asymbp_cli.tables import FilledGrid
+from asymbp_cli import __version__
+from asymbp_cli.report.parts import Document, Listing
+from asymbp_cli.report.sheet import notes
+from asymbp_cli.tables import Cell, FilledGrid
 
 
 def records(filled: FilledGrid) -> list[dict[str, Any]]:
@@ -22,6 +26,7 @@ def records(filled: FilledGrid) -> list[dict[str, Any]]:
             "seen": pick.seen if pick else None,
             "median_percent": None if cell.error_percent is None else round(cell.error_percent, 4),
             "paper_percent": cell.paper,
+            "difference_points": _difference(cell),
             "colour": cell.colour,
             "paper_colour": cell.paper_colour,
             "rate_multiplier": pick.rate_multiplier if pick else None,
@@ -51,3 +56,37 @@ def as_csv(tables: Sequence[FilledGrid]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
+
+
+def _difference(cell: Cell) -> float | None:
+    if cell.error_percent is None or cell.paper is None:
+        return None
+    return round(cell.error_percent - cell.paper, 4)
+
+
+def as_json(tables: Sequence[FilledGrid], document: Document) -> str:
+    """Return all tables with their cells, and the document's listings, as one JSON object."""
+    content = {
+        "asymbp": __version__,
+        "tables": [_table(filled) for filled in tables],
+        "listings": {
+            part.title: [dict(zip(part.header, row, strict=True)) for row in part.rows]
+            for part in document.parts
+            if isinstance(part, Listing)
+        },
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _table(filled: FilledGrid) -> dict[str, Any]:
+    grid = filled.grid
+    return {
+        "key": grid.key,
+        "title": grid.title,
+        "protocol": grid.protocol.model_dump(mode="json"),
+        "protocol_label": grid.protocol_label,
+        "rule": "held-out" if grid.validation_fraction else "paper",
+        "seeds": list(grid.seeds),
+        "notes": list(notes(filled)),
+        "cells": records(filled),
+    }

@@ -72,9 +72,13 @@ def notes(filled: FilledGrid) -> tuple[str, ...]:
     if diverged := [cell for cell in cells if cell.diverged]:
         count, total = sum(c.diverged for c in diverged), sum(c.ended for c in cells)
         found.append(f"`*` some runs diverged ({count} of {total} in this table) and count as the first class.")
-    if any(not cell.complete for cell in cells):
+    if any(cell.wanted and not cell.complete for cell in cells):
         done, wanted = sum(c.ended for c in cells), sum(c.wanted for c in cells)
-        found.append(f"`~` or `-` unfinished: {done} of {wanted} runs are done; the same command goes on.")
+        found.append(
+            f"`~` unfinished, `-` not run yet: {done} of {wanted} runs are done; the same command goes on."
+        )
+    if missing := [row.label for row in grid.rows if row.dataset is None]:
+        found.append(f"`-` dataset not here: {', '.join(missing)} (asymbp ls datasets).")
     found += [f"{column.header}: {column.note}." for column in grid.columns if column.note]
     found += [f"{row.label}: {row.note}." for row in grid.rows if row.note]
     return tuple(found)

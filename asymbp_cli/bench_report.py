@@ -1,0 +1,139 @@
+"""How long the whole study takes to plan and to render, from a store with made-up numbers. No torch."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asymbp_cli import plan
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.events import EpochEnded, RunFinished
+from asymbp_cli.networks import NETWORKS
+from asymbp_cli.plan import Grid, GridRow
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.provenance import collect
+from asymbp_cli.report import markdown
+from asymbp_cli.report.document import document
+from asymbp_cli.store import Store
+from asymbp_cli.study import outstanding
+from asymbp_cli.tables import fill_all
+from asymbp_cli.tablespec import PAPER_ROWS, load_table
+
+_NETWORKS = {"mnist": "mnist", "cifar10": "cifar", "cifar100": "cifar", "svhn": "svhn"}
+
+
+@dataclass(frozen=True)
+class ReportMeasure:
+    """What planning and rendering took, in a process of its own, its start included."""
+
+    runs: int
+    epochs: int
+    seconds: float
+    peak_mib: float
+
+
+def measure(directory: Path, *, epochs: int = 65) -> ReportMeasure:
+    """Fill a store in `directory` with the whole study and measure a process that plans and renders it."""
+    runs = _fill(directory, epochs)
+    code = f"from asymbp_cli.bench_report import plan_and_render; plan_and_render({str(directory)!r})"
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds = time.perf_counter() - began
+    return ReportMeasure(runs, runs * epochs, seconds, json.loads(done.stdout)["peak_mib"])
+
+
+def plan_and_render(directory: str) -> None:
+    """Plan all tables on all datasets, ask the store what is missing, render it; print the peak of memory."""
+    import resource
+
+    with Store.open(Path(directory), create=False) as store:
+        grids = _grids()
+        if outstanding(grids, store).runs:
+            raise RuntimeError("the made-up study is not whole")
+        markdown.render(document(fill_all(store, grids), store))
+    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB here
+    print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale}))
+
+
+def _rows() -> list[GridRow]:
+    return [
+        GridRow(
+            label=name,
+            key=key,
+            paper_name=name,
+            exact=True,
+            dataset=f"{i:064x}",
+            network=NETWORKS[_NETWORKS.get(key, "large")].resolve(100),
+        )
+        for i, (name, key) in enumerate(PAPER_ROWS.items())
+    ]
+
+
+def _grids() -> list[Grid]:
+    tables = [table for table in load_table("all") if table.kind == "errors"]
+    rows = _rows()
+    return [
+        plan.grid_of_table(table, Protocol(), "paper", []).model_copy(
+            update={"rows": tuple(row for row in rows if row.key in table.datasets)}
+        )
+        for table in tables
+    ]
+
+
+def _fill(directory: Path, epochs: int) -> int:
+    source = random.Random(0)
+    grids = _grids()
+    runs = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
+    with Store.open(directory) as store, store.writing():
+        for row in _rows():
+            store.save_dataset(_info(row))
+        for grid in grids:
+            store.save_grid(grid, "asymbp reproduce --table all --dataset all --protocol paper")
+        store.begin(runs.values(), 0, collect("cpu"))
+        for run_id in runs:
+            for event in _epochs(run_id, epochs, source):
+                store.record(event)
+            store.record(RunFinished(run_id, "finished", epochs))
+    return len(runs)
+
+
+def _epochs(run_id: str, epochs: int, source: random.Random) -> Sequence[EpochEnded]:
+    wrong = source.randint(50, 5000)
+    return [
+        EpochEnded(
+            run=run_id,
+            epoch=epoch,
+            rate=1e-3,
+            train_loss=0.1,
+            train_wrong=0,
+            train_seen=50_000,
+            test_loss=0.1,
+            test_wrong=wrong + source.randint(0, 99),
+            test_seen=10_000,
+            validation_wrong=None,
+            validation_seen=None,
+            one_class=False,
+            diverged=False,
+            seconds=1.0,
+        )
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def _info(row: GridRow) -> DataInfo:
+    return DataInfo(
+        key=row.key,
+        label=row.label,
+        paper_name=row.paper_name,
+        exact=True,
+        classes=tuple(map(str, range(100))),
+        shape=(32, 32, 3),
+        train_count=50_000,
+        test_count=10_000,
+        fingerprint=row.dataset or "",
+        directory="/nowhere",
+    )
