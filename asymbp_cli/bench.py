@@ -5,8 +5,10 @@ gives honest ratios. Images are random: speed does not depend on what they show.
 """
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import median
@@ -229,9 +231,8 @@ def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -
     try:
         return interleaved(candidates, rounds, threads=workers)
     finally:
-        for pipe in pipes:
-            pipe.send(0)
         for process in processes:
+            process.kill()
             process.join()
 
 
@@ -240,8 +241,10 @@ def _loop_call(loop: UserLoop, count: int) -> Callable[[], float]:
 
 
 def _engine_worker(pipe: Connection, replicas: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle, which closes the pipe
     torch.set_num_threads(1)
     steps = Steps("uSF", replicas, random_digits(), open_device("cpu"))
     pipe.send("ready")
-    while count := pipe.recv():
-        pipe.send(steps.measure(count))
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
+        while count := pipe.recv():
+            pipe.send(steps.measure(count))

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.resume import checkpoint_path, payload_checksum
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,16 @@ class Checkpoint:
     diverged: bool
 
 
-def path(directory: Path, run_id: str) -> Path:
-    """Return where the checkpoint of a run lies."""
-    return directory / f"{run_id}.safetensors"
-
-
 def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
     """Replace the run's checkpoint; a crash leaves the old one or the new one, never a part.
 
     Raises StoreError where the directory cannot be written or the disk is full.
     """
-    target = path(directory, run_id)
+    target = checkpoint_path(directory, run_id)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    content = save(
-        {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()},
-        {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id},
-    )
+    tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
+    metadata = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
+    content = save(tensors, metadata | {"crc32": str(payload_checksum(save(tensors)))})
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -58,7 +53,7 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
 
 def read(directory: Path, run_id: str) -> Checkpoint:
     """Return the run's checkpoint; raises StoreError where it is missing or damaged."""
-    source = path(directory, run_id)
+    source = checkpoint_path(directory, run_id)
     try:
         with safe_open(source, framework="pt") as file:
             metadata = file.metadata()

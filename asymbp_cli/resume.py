@@ -1,10 +1,12 @@
 """Which epoch a run can continue from, read from the headers of its checkpoint. No torch.
 
 A safetensors file is 8 bytes of little-endian header length, the header as JSON, then the tensors; the header
-tells where each tensor ends. A file that is shorter or longer than that was damaged.
+tells where each tensor ends, whose run it is and the CRC-32 of the tensors: a file that does not keep to all of
+that is damaged, and its run starts anew.
 """
 
 import json
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,8 +21,8 @@ def checkpoint_path(directory: Path, run_id: str) -> Path:
 def saved_epoch(directory: Path, run_id: str) -> int:
     """Return the epoch after which the run's checkpoint was written; 0 where it is absent or damaged."""
     try:
-        return _read_epoch(checkpoint_path(directory, run_id))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _read_epoch(checkpoint_path(directory, run_id), run_id)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0
 
 
@@ -41,13 +43,18 @@ def sweep(directory: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read_epoch(path: Path) -> int:
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > _LONGEST_HEADER:
-            return 0
-        header = json.loads(file.read(length))
-        size = file.seek(0, 2)
-    epoch = int(header.pop("__metadata__")["epoch"])
-    end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
-    return epoch if epoch > 0 and size == 8 + length + end else 0
+def payload_checksum(content: bytes) -> int:
+    """Return the CRC-32 of the tensors in a safetensors file."""
+    return zlib.crc32(content[8 + int.from_bytes(content[:8], "little") :])
+
+
+def _read_epoch(path: Path, run_id: str) -> int:
+    if not path.is_file():
+        return 0
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    if length > _LONGEST_HEADER:
+        return 0
+    metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+    intact = metadata["run"] == run_id and int(metadata["crc32"]) == payload_checksum(content)
+    return max(int(metadata["epoch"]), 0) if intact else 0

@@ -49,6 +49,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory, self._path = directory, directory / FILE_NAME
         self._connection = connect(self._path)
+        self._file = _identity(self._path)
         self._lock = threading.RLock()  # of the connection and the journal
         self._journal: list[Statement] = []
         self._failure: StoreError | None = None  # of the thread that flushes
@@ -174,6 +175,11 @@ class Store:
         with self._lock, explained(self._path):
             if not self._journal:
                 return
+            if _identity(self._path) != self._file:
+                raise StoreError(
+                    f"{self._path} was deleted or replaced while asymbp was writing to it; what had been stored "
+                    "went with it. Put it back if you can, then run the same command again"
+                )
             count = len(self._journal)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -308,3 +314,12 @@ class Store:
         with self._lock, explained(self._path):
             self.flush()
             return self._connection.execute(sql, values).fetchall()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another of the same name; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,10 +1,11 @@
 """Which epoch a checkpoint holds, without torch."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from asymbp_cli import resume
 
@@ -14,9 +15,14 @@ RUN = "0123456789abcdef"
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A directory with a checkpoint of epoch 7, written by the safetensors library."""
-    tensors = {"weights": np.arange(100, dtype=np.float32), "state": np.zeros(100, np.float32)}
-    save_file(tensors, resume.checkpoint_path(tmp_path, RUN), metadata={"epoch": "7", "diverged": "0"})
+    write(tmp_path, RUN)
     return tmp_path
+
+
+def write(directory: Path, name: str, run: str = RUN) -> None:
+    tensors = {"weights": np.arange(100, dtype=np.float32), "state": np.zeros(100, np.float32)}
+    metadata = {"epoch": "7", "diverged": "0", "run": run, "crc32": str(resume.payload_checksum(save(tensors)))}
+    resume.checkpoint_path(directory, name).write_bytes(save(tensors, metadata))
 
 
 def test_the_epoch_is_read_from_the_header(saved: Path) -> None:
@@ -37,6 +43,7 @@ def test_a_file_cut_short_does_not_count(saved: Path, keep: int) -> None:
         (2).to_bytes(8, "little") + b"{}",
         (4).to_bytes(8, "little") + b"null",
         (33).to_bytes(8, "little") + b'{"__metadata__": {"epoch": "-1"}}',
+        (5000).to_bytes(8, "little") + b"[" * 5000,
         (34).to_bytes(8, "little") + b'{"__metadata__": {"epoch": "two"}}',
     ],
 )
@@ -49,6 +56,27 @@ def test_a_file_that_grew_does_not_count(saved: Path) -> None:
     with open(resume.checkpoint_path(saved, RUN), "ab") as file:
         file.write(b"x")
     assert resume.saved_epoch(saved, RUN) == 0
+
+
+@pytest.mark.parametrize("place", [-1, -400, -401, -800])
+def test_a_flipped_bit_does_not_count(saved: Path, place: int) -> None:
+    path = resume.checkpoint_path(saved, RUN)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    assert resume.saved_epoch(saved, RUN) == 0
+
+
+def test_the_checkpoint_of_another_run_does_not_count(tmp_path: Path) -> None:
+    write(tmp_path, RUN, run="another")
+    assert resume.saved_epoch(tmp_path, RUN) == 0
+
+
+def test_what_is_no_file_does_not_count(tmp_path: Path) -> None:
+    resume.checkpoint_path(tmp_path, RUN).mkdir()
+    assert resume.saved_epoch(tmp_path, RUN) == 0
+    os.mkfifo(resume.checkpoint_path(tmp_path, "other"))
+    assert resume.saved_epoch(tmp_path, "other") == 0
 
 
 def test_sweep_deletes_half_written_files_only(saved: Path) -> None:

@@ -1,6 +1,8 @@
 """The results directory: what is kept, who may write, and what is said when something is wrong with it."""
 
 import math
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -274,3 +276,24 @@ def test_the_best_epoch_is_the_one_with_the_lowest_held_out_error(begun: Store) 
     begun.flush()
     (summary,) = begun.runs(RUN.id)
     assert summary.best == (9, 360, 2)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
+def test_results_that_go_while_they_are_written_are_missed_at_once(how: str, store: Store) -> None:
+    path = store.directory / "asymbp.sqlite"
+
+    def write() -> None:
+        with store.writing():
+            store.save_dataset(small_study.INFO)
+            store.begin(RUNS, 0, HERE)
+            if how == "deleted":
+                path.unlink()
+            elif how == "replaced":
+                os.replace(shutil.copy(path, store.directory / "copy"), path)
+            else:
+                store.directory.rename(store.directory.with_name("elsewhere"))
+            store.record(ended())
+            store.flush()
+
+    with pytest.raises(StoreError, match=r"asymbp\.sqlite was deleted or replaced while asymbp was writing to it"):
+        write()

@@ -83,7 +83,7 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
-        _fail(_INTERRUPTED, 130)
+        _fail(_interrupted(), 130)
     except click.UsageError as error:
         _explain(error)
     except click.ClickException as error:
@@ -91,10 +91,14 @@ def main() -> None:
     except AsymbpError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail(_INTERRUPTED, 130)
+        _fail(_interrupted(), 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+
+
+def _interrupted() -> str:
+    return _INTERRUPTED if sys.argv[1:2] in (["train"], ["reproduce"]) else "interrupted"
 
 
 def _explain(error: click.UsageError) -> None:
