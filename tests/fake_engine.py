@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,7 +153,8 @@ def _tell_pid(directory: Path) -> None:
 def _save(directory: Path, run: Run, epoch: int, state: bytes) -> None:
     """Write a checkpoint as safetensors would."""
     tensor = {"dtype": "U8", "shape": [STATE_BYTES], "data_offsets": [0, STATE_BYTES]}
-    header = json.dumps({"__metadata__": {"epoch": str(epoch)}, "state": tensor}).encode()
+    metadata = {"epoch": str(epoch), "run": run.id, "crc32": str(zlib.crc32(state))}
+    header = json.dumps({"__metadata__": metadata, "state": tensor}).encode()
     temporary = directory / f".{run.id}.safetensors.{os.getpid()}"
     temporary.write_bytes(len(header).to_bytes(8, "little") + header + state)
     os.replace(temporary, directory / f"{run.id}.safetensors")
