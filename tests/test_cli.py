@@ -243,3 +243,74 @@ def test_bench_measures_ratios() -> None:
     assert "brSF-50%" in names
     assert [line["name"] for line in found["loops"]] == ["DataLoader loop", "resident loop", "engine"]
     assert all(line["seconds"] > 0 for line in found["overhead"] + found["loops"])
+
+
+def test_seeds_repeat_the_table_and_give_medians(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "5", *TINY, "--seeds", "2", "--seed", "3", "--json", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *_, last = map(json.loads, done.stdout.splitlines())
+    assert {planned["seed"] for planned in first["runs"]} == {3, 4}
+    cells = [cell for cell in last["cells"] if cell["column"] == "SGD"]
+    assert [cell["seed"] for cell in cells] in ([3, 4], [4, 3])
+    middle = sum(cell["error_percent"] for cell in cells) / 2
+    assert all(cell["median_percent"] == pytest.approx(middle, abs=1e-3) for cell in cells)
+
+
+def test_the_held_out_rule_is_another_set_of_runs_and_can_be_compared(tmp_path: Path) -> None:
+    table = tmp_path / "two.yaml"
+    table.write_text("title: Two\ncolumns: [SGD, BN]\n")
+    for rule in ("paper", "held-out"):
+        done = run("reproduce", "--table", "./two.yaml", *TINY, "--rule", rule, directory=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "2 runs to train" in done.stderr
+        assert ("validation error is lowest" in done.stdout) == (rule == "held-out")
+    labels = ["demo with epochs=1, rate_multipliers=[1.0]"]
+    labels.append(f"{labels[0]}, validation_fraction=0.1")
+    beside = run("compare", *labels, directory=tmp_path)
+    assert beside.returncode == 0, beside.stderr
+    assert "2 cells are finished on both sides" in beside.stdout
+    found = json.loads(run("compare", *labels, "--json", directory=tmp_path).stdout)
+    assert [line["column"] for lines in found.values() for line in lines] == ["SGD", "BN"]
+    unknown = run("compare", "demo", "results", directory=tmp_path)
+    assert unknown.returncode == 2
+    assert '"demo" is neither a directory of results nor a protocol in results/' in unknown.stderr
+
+
+def test_all_datasets_of_a_table_that_are_here(tmp_path: Path) -> None:
+    nothing = run(
+        "reproduce",
+        "--table",
+        "5",
+        "--dataset",
+        "all",
+        "--protocol",
+        "demo",
+        "--data-dir",
+        ".",
+        directory=tmp_path,
+    )
+    assert nothing.returncode == 2
+    assert "none of the paper's datasets is in ." in nothing.stderr
+    both = run(
+        *("reproduce", "--table", "5", "--dataset", "all", "--dataset", "digits", "--protocol", "demo"),
+        *("--data-dir", ".", "--dry-run"),
+        directory=tmp_path,
+    )
+    assert both.returncode == 0, both.stderr
+    assert "8 columns on digits" in both.stdout
+    assert "not here: MNIST, CIFAR, CIFAR100, SVHN, STL10, Cal101" in both.stdout
+
+
+def test_a_plan_is_json_where_that_is_asked_for(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "all", *TINY, "--dry-run", "--json", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    planned = json.loads(done.stdout)
+    assert planned["event"] == "plan"
+    assert len(planned["runs"]) == 36
+
+
+def test_what_click_refuses_is_said_as_everything_else(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "2", "--workers", "0", directory=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("asymbp: Invalid value for '--workers'")
+    assert done.stderr.rstrip().endswith("(asymbp reproduce --help)")

@@ -103,7 +103,7 @@ def _interrupted() -> str:
 
 def _explain(error: click.UsageError) -> None:
     """Say what is wrong with a command line in one message, with the help to type next."""
-    command = error.ctx.command_path.split()[1:] if error.ctx else []  # without the program's name
+    command = [error.ctx.info_name or ""] if error.ctx and error.ctx.parent else []
     message = error.format_message().rstrip()
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()

@@ -74,14 +74,19 @@ def datasets(
     return infos
 
 
-def at_hand(keys: Sequence[str], protocol: Protocol, options: Options) -> tuple[list[DataInfo], set[str]]:
-    """Return those of the paper's datasets that are here, decoded, and the names of the others."""
+def at_hand(
+    keys: Sequence[str], protocol: Protocol, options: Options, *, alone: bool
+) -> tuple[list[DataInfo], set[str]]:
+    """Return those of the paper's datasets that are here, decoded, and the names of the others.
+
+    Raises MissingDataError where none is here and there are no other datasets either (`alone`).
+    """
     infos: list[DataInfo] = []
     for key in keys:
         with suppress(MissingDataError):
             infos += datasets([key], None, protocol, options) if key in CATALOG else []
     missing = set(keys) - {info.key for info in infos}
-    if not infos:
+    if alone and not infos:
         raise MissingDataError(
             f"none of the paper's datasets is in {data_directory(options.data_dir)}; name another directory with "
             "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp ls datasets)"

@@ -92,7 +92,7 @@ def command(
     missing: set[str] = set()
     if "all" in names:
         wanted = dict.fromkeys(key for spec in tables for key in spec.datasets)
-        found, missing = at_hand(list(wanted), training, settings)
+        found, missing = at_hand(list(wanted), training, settings, alone=not infos)
         check_distinct([info.label for info in (*infos, *found)], "datasets")
     grids = [
         grid_of_table(
