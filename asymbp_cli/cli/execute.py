@@ -22,7 +22,7 @@ from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representativ
 from asymbp_cli.networks import Network
 from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
 from asymbp_cli.protocol import Protocol
-from asymbp_cli.report.document import agreement
+from asymbp_cli.report.listings import agreement, conclusions
 from asymbp_cli.report.rows import records
 from asymbp_cli.report.sheet import sheet
 from asymbp_cli.runs import Run
@@ -115,7 +115,7 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
     with Store.open(options.results_directory) as store:
         failed = _study(grids, by_fingerprint, store, options)
         tables = fill_all(store, grids)
-    present(tables, quiet=options.quiet, as_json=options.as_json)
+    present(tables, by_fingerprint, quiet=options.quiet, as_json=options.as_json)
     if failed and not options.as_json:
         click.echo(f"{len(failed)} runs failed; asymbp show RUN says why:", err=True)
         for run_id, message in failed.items():
@@ -216,7 +216,7 @@ def _announce(board: Board, options: Options, display: Display) -> None:
     display.say(text)
 
 
-def present(tables: Sequence[FilledGrid], *, quiet: bool, as_json: bool) -> None:
+def present(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo], *, quiet: bool, as_json: bool) -> None:
     """Print the tables on standard output."""
     if as_json:
         cells: list[dict[str, Any]] = [record for filled in tables for record in records(filled)]
@@ -227,5 +227,7 @@ def present(tables: Sequence[FilledGrid], *, quiet: bool, as_json: bool) -> None
     out = console.make(stderr=False)
     for filled in tables:
         console.show(out, sheet(filled))
-    for listing in agreement(tables):
+    if quiet:
+        return
+    for listing in (*agreement(tables), *conclusions(tables, infos)[:1]):
         console.show_listing(out, listing)

@@ -1,19 +1,17 @@
 """The report of a store's tables as a neutral document: tables, differences, agreement, figures, provenance."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 from asymbp_cli import __version__
-from asymbp_cli.agreement import WITHIN_POINTS, Agreement, Compared, compared, distinct, row_correlations
 from asymbp_cli.protocol import Protocol
+from asymbp_cli.report.listings import agreement, conclusions, differences
 from asymbp_cli.report.parts import Document, Figure, Listing
 from asymbp_cli.report.sheet import Sheet, sheet
 from asymbp_cli.store import Store
 from asymbp_cli.tables import FilledGrid
 
-_MOST_LABELS = 3
 TITLE = "How important is weight symmetry in backpropagation?"
 _INTRODUCTION = (
     "Ours above the numbers of Liao, Leibo and Poggio (2016, arXiv:1510.05067v4), which stand in italics where "
@@ -26,8 +24,8 @@ def document(tables: Sequence[FilledGrid], store: Store, figures: Sequence[Figur
     parts: list[Sheet | Listing | Figure] = []
     for filled in tables:
         parts.append(_told_apart(filled, tables))
-        parts += _differences(filled)
-    parts += agreement(tables)
+        parts += differences(filled)
+    parts += [*agreement(tables), *conclusions(tables, store.datasets())]
     return Document(TITLE, _INTRODUCTION, (*parts, *figures, *_protocols(tables), provenance(tables, store)))
 
 
@@ -36,67 +34,6 @@ def _told_apart(filled: FilledGrid, tables: Sequence[FilledGrid]) -> Sheet:
     found = sheet(filled)
     alike = [other for other in tables if other.grid.title == filled.grid.title]
     return replace(found, title=f"{found.title} ({filled.grid.protocol_label})") if len(alike) > 1 else found
-
-
-def _differences(filled: FilledGrid) -> list[Listing]:
-    """Return the difference to the paper in points, cell by cell, where there is any."""
-    if not compared(filled):
-        return []
-    rows = [
-        (row.label, *(_points(cell.error_percent, cell.paper) for cell in cells))
-        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
-        if any(cell.paper is not None and cell.picks for cell in cells)
-    ]
-    header = ("ours minus the paper's, points", *(column.header for column in filled.grid.columns))
-    return [Listing(f"{filled.grid.title}: differences", header, tuple(rows))]
-
-
-def _points(ours: float | None, papers: float | None) -> str:
-    return "-" if ours is None or papers is None else f"{ours - papers:+.2f}"
-
-
-def agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
-    """Return how close finished cells come to the paper's: per table, and in total each cell once."""
-    lines = []
-    for filled in tables:
-        correlations = row_correlations(filled)
-        for kind, found in _kinds(compared(filled)):
-            ranks = _ranks({one.row.label: correlations[one.row.label] for one in found})
-            lines.append((filled.grid.key, filled.grid.protocol_label, kind, *_counts(Agreement.of(found)), ranks))
-    if not lines:
-        return []
-    everything = [one for filled in tables for one in compared(filled)] if len(tables) > 1 else []
-    for protocol in dict.fromkeys(filled.grid.protocol_label for filled in tables):
-        own = [one for one in everything if one.key[2] == protocol]
-        for kind, found in _kinds(distinct(own)):
-            lines.append(("all, each cell once", protocol, kind, *_counts(Agreement.of(found)), ""))
-    within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
-    header = ("table", "protocol", "data", "cells", *within, "same colour", "rank correlation")
-    notes = (
-        "Same colour: yellow, blue or none by the 3-point rule, over the finished columns beside the baseline.",
-        "Rank correlation (Spearman): the order of a dataset's columns, ours against the paper's.",
-    )
-    return [Listing("Agreement with the paper", header, tuple(lines), notes)]
-
-
-def _kinds(found: Sequence[Compared]) -> Iterable[tuple[str, list[Compared]]]:
-    for kind, exact in (("the paper's", True), ("a copy or other split", False)):
-        if some := [one for one in found if one.row.exact == exact]:
-            yield kind, some
-
-
-def _counts(counted: Agreement) -> tuple[str, ...]:
-    within = (f"{count} ({100 * count / counted.cells:.0f} %)" for count in counted.within)
-    same = f"{counted.same_colour} of {counted.coloured}" if counted.coloured else "-"
-    return (str(counted.cells), *within, same)
-
-
-def _ranks(correlations: Mapping[str, float | None]) -> str:
-    """Return the rank correlation of each dataset, or their median where there are many."""
-    known = {label: value for label, value in correlations.items() if value is not None}
-    if len(known) > _MOST_LABELS:
-        return f"median {median(known.values()):.2f} over {len(known)} datasets"
-    return ", ".join(f"{label} {value:.2f}" for label, value in known.items()) or "-"
 
 
 def _protocols(tables: Sequence[FilledGrid]) -> list[Listing]:

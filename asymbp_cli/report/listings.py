@@ -1,0 +1,114 @@
+"""What tables say beside their numbers: differences to the paper, agreement with it, verdicts on its claims."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+from asymbp_cli.agreement import WITHIN_POINTS, Agreement, Compared, compared, distinct, row_correlations
+from asymbp_cli.conclusions import Judgement, judge, our_numbers, paper_numbers
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.report.parts import Listing
+from asymbp_cli.tables import FilledGrid
+
+_MOST_LABELS = 3
+
+
+def differences(filled: FilledGrid) -> list[Listing]:
+    """Return the difference to the paper in points, cell by cell, where there is any."""
+    if not compared(filled):
+        return []
+    rows = [
+        (row.label, *(_points(cell.error_percent, cell.paper) for cell in cells))
+        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
+        if any(cell.paper is not None and cell.picks for cell in cells)
+    ]
+    header = ("ours minus the paper's, points", *(column.header for column in filled.grid.columns))
+    return [Listing(f"{filled.grid.title}: differences", header, tuple(rows))]
+
+
+def _points(ours: float | None, papers: float | None) -> str:
+    return "-" if ours is None or papers is None else f"{ours - papers:+.2f}"
+
+
+def agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
+    """Return how close finished cells come to the paper's: per table, and in total each cell once."""
+    lines = []
+    for filled in tables:
+        correlations = row_correlations(filled)
+        for kind, found in _kinds(compared(filled)):
+            ranks = _ranks({one.row.label: correlations[one.row.label] for one in found})
+            lines.append((filled.grid.key, filled.grid.protocol_label, kind, *_counts(Agreement.of(found)), ranks))
+    if not lines:
+        return []
+    everything = [one for filled in tables for one in compared(filled)] if len(tables) > 1 else []
+    for protocol in dict.fromkeys(filled.grid.protocol_label for filled in tables):
+        own = [one for one in everything if one.key[2] == protocol]
+        for kind, found in _kinds(distinct(own)):
+            lines.append(("all, each cell once", protocol, kind, *_counts(Agreement.of(found)), ""))
+    within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
+    header = ("table", "protocol", "data", "cells", *within, "same colour", "rank correlation")
+    notes = (
+        "Same colour: yellow, blue or none by the 3-point rule, over the finished columns beside the baseline.",
+        "Rank correlation (Spearman): the order of a dataset's columns, ours against the paper's.",
+    )
+    return [Listing("Agreement with the paper", header, tuple(lines), notes)]
+
+
+def _kinds(found: Sequence[Compared]) -> Iterable[tuple[str, list[Compared]]]:
+    for kind, exact in (("the paper's", True), ("a copy or other split", False)):
+        if some := [one for one in found if one.row.exact == exact]:
+            yield kind, some
+
+
+def _counts(counted: Agreement) -> tuple[str, ...]:
+    within = (f"{count} ({100 * count / counted.cells:.0f} %)" for count in counted.within)
+    same = f"{counted.same_colour} of {counted.coloured}" if counted.coloured else "-"
+    return (str(counted.cells), *within, same)
+
+
+def _ranks(correlations: Mapping[str, float | None]) -> str:
+    """Return the rank correlation of each dataset, or their median where there are many."""
+    known = {label: value for label, value in correlations.items() if value is not None}
+    if len(known) > _MOST_LABELS:
+        return f"median {median(known.values()):.2f} over {len(known)} datasets"
+    return ", ".join(f"{label} {value:.2f}" for label, value in known.items()) or "-"
+
+
+def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> list[Listing]:
+    """Return the verdicts on the paper's conclusions, on its own numbers and on ours, and what they rest on.
+
+    Ours are judged for each protocol by itself; nothing is returned where nothing of ours can be judged. `infos`
+    are the datasets by fingerprint.
+    """
+    judged = {"the paper": judge(paper_numbers())}
+    for label in dict.fromkeys(filled.grid.protocol_label for filled in tables):
+        own = [filled for filled in tables if filled.grid.protocol_label == label]
+        ours = judge(our_numbers(own, infos))
+        if any(one.datasets for one in ours):
+            judged[f"ours ({label})"] = ours
+    if len(judged) == 1:
+        return []
+    verdicts = [
+        (f"{found[0].conclusion.claim} (Table {found[0].conclusion.table})", *map(_verdict, found))
+        for found in zip(*judged.values(), strict=True)
+    ]
+    rests = [
+        (one.conclusion.key, who, text)
+        for found in zip(*judged.values(), strict=True)
+        for who, one in zip(judged, found, strict=True)
+        for text in one.evidence
+        if one.datasets
+    ]
+    notes = (
+        "The paper tests none of its conclusions, so what counts is our choice: methods are alike where the "
+        "median of their spread over datasets is below 3 points, something holds where it does on two thirds of "
+        "the datasets, and a claim is supported if all its parts hold.",
+    )
+    return [
+        Listing("The paper's conclusions", ("claim", *judged), tuple(verdicts), notes),
+        Listing("What the verdicts rest on", ("claim", "numbers of", "evidence"), tuple(rests)),
+    ]
+
+
+def _verdict(one: Judgement) -> str:
+    count = f" ({len(one.datasets)} dataset{'s' if len(one.datasets) > 1 else ''})" if one.datasets else ""
+    return one.verdict + count
