@@ -11,7 +11,7 @@ from rich.text import Text
 
 from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.report.parts import Listing
-from asymbp_cli.report.sheet import Sheet, number, spread
+from asymbp_cli.report.sheet import Sheet, is_best, number, spread
 from asymbp_cli.tables import Cell
 
 _MOST_ROWS = 20  # of the live display
@@ -62,7 +62,7 @@ def _paper_layout(sheet: Sheet) -> Table:
     for label, cells in sheet.rows:
         both = any(cell.paper is not None for cell in cells)
         name = Text(label + ("\npaper" if both else ""))
-        table.add_row(name, *(_cell(cell, _best(cells), both) for cell in cells))
+        table.add_row(name, *(_cell(cell, is_best(cell, cells), both) for cell in cells))
     return table
 
 
@@ -76,26 +76,22 @@ def _transposed(sheet: Sheet) -> Table:
     for i, header in enumerate(sheet.header):
         line: list[Text] = []
         for _, cells in sheet.rows:
-            line.append(_own(cells[i], _best(cells)))
+            line.append(_own(cells[i], is_best(cells[i], cells)))
             if any(cell.paper is not None for cell in cells):
                 line.append(_paper(cells[i]))
         table.add_row(Text(header), *line)
     return table
 
 
-def _best(cells: tuple[Cell, ...]) -> float:
-    return min((c.error_percent for c in cells if c.error_percent is not None), default=-1.0)
-
-
-def _cell(cell: Cell, best: float, both: bool) -> Text:
+def _cell(cell: Cell, best: bool, both: bool) -> Text:
     text = _own(cell, best)
     return text.append("\n").append_text(_paper(cell)) if both else text
 
 
-def _own(cell: Cell, best: float) -> Text:
+def _own(cell: Cell, best: bool) -> Text:
     if cell.error_percent is None:
         return Text("-", style="dim")
-    style = _STYLES[cell.colour] + (" bold" if cell.error_percent == best else "")
+    style = _STYLES[cell.colour] + (" bold" if best else "")
     text = Text(number(cell), style=style)
     return text.append(f"\n{spread(cell)}", style="dim") if spread(cell) else text
 

@@ -1,9 +1,11 @@
 """Documents as GitHub-flavoured markdown."""
 
+import re
+
 from tabulate import tabulate
 
-from asymbp_cli.report.parts import Document, Figure, Listing
-from asymbp_cli.report.sheet import Sheet, number, spread
+from asymbp_cli.report.parts import Document, Figure, Listing, code_spans
+from asymbp_cli.report.sheet import Sheet, is_best, number, spread
 from asymbp_cli.tables import Cell
 
 _SIGNS = {"worse": " 🟨", "better": " 🟦", None: ""}
@@ -26,8 +28,7 @@ def _sheet(sheet: Sheet) -> str:
     """Return the table with the paper's row below ours where the paper has one, and the notes as a list."""
     lines: list[list[str]] = []
     for label, cells in sheet.rows:
-        best = min((cell.error_percent for cell in cells if cell.error_percent is not None), default=None)
-        lines.append([_text(label), *(_own(cell, best) for cell in cells)])
+        lines.append([_text(label), *(_own(cell, is_best(cell, cells)) for cell in cells)])
         if any(cell.paper is not None for cell in cells):
             lines.append([f"{_text(label)} (paper)", *(_paper(cell) for cell in cells)])
     align = ["left", *("right" for _ in sheet.header)]
@@ -50,11 +51,11 @@ def _figure(figure: Figure, folder: str) -> str:
     return f"![{_text(figure.alt)}]({folder}/{figure.name}.svg)\n\n{_text(figure.caption)}"
 
 
-def _own(cell: Cell, best: float | None) -> str:
+def _own(cell: Cell, best: bool) -> str:
     if cell.error_percent is None:
         return "-"
     text = number(cell).replace("*", "\\*").replace("~", "\\~")
-    text = f"**{text}**" if cell.error_percent == best else text
+    text = f"**{text}**" if best else text
     return text + (f" ({spread(cell)})" if spread(cell) else "") + _SIGNS[cell.colour]
 
 
@@ -64,16 +65,7 @@ def _paper(cell: Cell) -> str:
 
 def _text(text: str) -> str:
     """Return text that markdown leaves as it is, but for `code`."""
-    escaped = "".join(f"\\{char}" if char in "|*_<[" and not code else char for char, code in _in_code(text))
-    return escaped
-
-
-def _in_code(text: str) -> list[tuple[str, bool]]:
-    """Return the characters of `text`, each with whether it lies between backticks."""
-    parts = text.split("`")
-    closed = len(parts) % 2 == 1  # an odd backtick opens nothing
-    found = []
-    for i, part in enumerate(parts):
-        found += [("`", True)] if i else []
-        found += [(char, closed and i % 2 == 1 and char != "|") for char in part]
-    return found
+    return "".join(
+        f"`{piece}`".replace("|", "\\|") if code else re.sub(r"([\\|*_<\[`])", r"\\\1", piece)
+        for piece, code in code_spans(text)
+    )

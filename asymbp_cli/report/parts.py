@@ -1,8 +1,11 @@
 """The neutral form of a report: a document is a list of parts, each of which every renderer can print."""
 
+import re
 from dataclasses import dataclass
 
 from asymbp_cli.report.sheet import Sheet
+
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*( %| \(\d+ %\)| of \d+)?")
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,12 @@ class Listing:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Tell of each column whether it holds numbers, beside gaps (nothing or `-`) at most."""
+        columns = [[text for text in column if text not in ("", "-")] for column in zip(*self.rows, strict=True)]
+        return tuple(bool(texts) and all(map(_NUMBER.fullmatch, texts)) for texts in columns)
 
 
 @dataclass(frozen=True)
@@ -36,3 +45,9 @@ class Document:
     title: str
     introduction: str
     parts: tuple[Sheet | Listing | Figure, ...]
+
+
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    """Split text at its backticks: pieces, each with whether it is code. A backtick without a partner is text."""
+    pieces = re.split(r"`([^`]+)`", text)
+    return [(piece, i % 2 == 1) for i, piece in enumerate(pieces) if piece]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asymbp_cli.tables import Cell, FilledGrid
+from asymbp_cli.tables import Cell, Colour, FilledGrid
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,29 @@ def number(cell: Cell) -> str:
 def spread(cell: Cell) -> str:
     """Return the lowest and the highest error among seeds, `0.94-1.21`; nothing for a single seed."""
     return "{:.2f}-{:.2f}".format(*cell.range_percent) if cell.range_percent else ""
+
+
+def is_best(cell: Cell, cells: Sequence[Cell]) -> bool:
+    """Tell whether no other cell of the row has a lower error."""
+    errors = [other.error_percent for other in cells if other.error_percent is not None]
+    return bool(errors) and cell.error_percent == min(errors)
+
+
+def digits_and_marks(cell: Cell) -> tuple[str, str]:
+    """Split a cell's number from its marks, which hang outside a column so that digits stay aligned."""
+    text = number(cell)
+    digits = text.rstrip("=*~")
+    return digits, text.removeprefix(digits)
+
+
+def most_marks(sheet: Sheet) -> int:
+    """Return how many marks the most marked cell of a sheet has."""
+    return max((len(digits_and_marks(cell)[1]) for _, cells in sheet.rows for cell in cells), default=0)
+
+
+def colours(sheet: Sheet) -> set[Colour | None]:
+    """Return the colours in use, the paper's own included; None stands for none."""
+    return {colour for _, cells in sheet.rows for cell in cells for colour in (cell.colour, cell.paper_colour)}
 
 
 def notes(filled: FilledGrid) -> tuple[str, ...]:

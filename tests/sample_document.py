@@ -1,0 +1,105 @@
+"""A report of made-up numbers with everything in it that a renderer must cope with."""
+
+from asymbp_cli.report.parts import Document, Figure, Listing
+from asymbp_cli.report.sheet import Sheet
+from asymbp_cli.tables import Cell, Colour, Pick
+from asymbp_cli.tablespec import reference
+
+HOSTILE = "<script>alert('1')</script> \"quoted\" <img src=x onerror=alert(2)> & {{ 7 * 7 }} שלום \u202eevil"
+HEADER = ("SGD", "uSF", "<b>BN</b>", "brSF-25%+BN+BM")
+
+
+def cell(
+    wrong: int,
+    *,
+    paper: float | None = None,
+    colour: Colour | None = None,
+    paper_colour: Colour | None = None,
+    collapsed: bool = False,
+    diverged: int = 0,
+    ended: int = 5,
+) -> Cell:
+    """Return a cell of one seed: `wrong` of 10,000, so that 123 is 1.23 percent."""
+    pick = Pick(seed=0, run="0a1b2c3d", rate_multiplier=0.1, epoch=4, wrong=wrong, seen=10000, collapsed=collapsed)
+    return Cell((pick,), ended, 5, diverged, paper, colour, paper_colour)
+
+
+def seeds(*wrong: int) -> Cell:
+    """Return a cell of several seeds, best first."""
+    picks = (Pick(i, f"run{i}", 1.0, 2, count, 10000, False) for i, count in enumerate(wrong))
+    return Cell(tuple(picks), ended=15, wanted=15)
+
+
+MISSING = Cell(wanted=5, ended=2, paper=0.55, reason="not run yet")
+WITH_PAPER = Sheet(
+    title="Table 2 (Exp. A). Signs",
+    header=HEADER,
+    rows=(
+        (
+            "MNIST",
+            (
+                cell(83, paper=0.67),
+                cell(8865, paper=88.65, colour="worse", paper_colour="worse", collapsed=True, diverged=3),
+                cell(65, paper=0.52, ended=4),
+                MISSING,
+            ),
+        ),
+        (
+            "CIFAR",
+            (
+                cell(2301, paper=22.73),
+                cell(9000, paper=90.0, colour="worse", paper_colour="worse"),
+                cell(1712, paper=16.75, colour="better", paper_colour="better"),
+                cell(1712, colour="better"),
+            ),
+        ),
+        ("digits", (cell(139), cell(222), cell(1000, colour="worse"), cell(56))),
+    ),
+    notes=("Test error in percent.", "`=` collapsed; `*` diverged."),
+    has_paper=True,
+)
+HOSTILE_SHEET = Sheet(
+    title=HOSTILE,
+    header=("SGD", HOSTILE),
+    rows=((HOSTILE, (seeds(94, 100, 121), Cell(reason="dataset not here"))),),
+    notes=(HOSTILE,),
+    has_paper=False,
+)
+LISTING = Listing(
+    title="Provenance",
+    header=("what", "value", "count"),
+    rows=(
+        ("command", "`asymbp reproduce --table 2 --data-dir /a/b_c/d`", "1,437"),
+        ("lone ` backtick", HOSTILE, "-"),
+    ),
+    notes=("A `note`.",),
+)
+SVG = """<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 90 20">
+<metadata><about xmlns="http://purl.org/dc/elements/1.1/">drawn by https://matplotlib.org/</about></metadata>
+<defs><clipPath id="clip"><rect width="90" height="20"/></clipPath><path id="glyph" d="M 0 0 L 9 9"/></defs>
+<g clip-path="url(#clip)" fill="#aabbcc"><use xlink:href="#glyph"/><text>a &lt; b</text></g>
+</svg>"""
+FIGURE = Figure("curves", "Errors of `uSF` by epoch. More words.", 'Two "falling" lines', SVG, b"")
+DOCUMENT = Document(
+    title="How important is <symmetry>?",
+    introduction="Ours above the paper's; type `asymbp report`.",
+    parts=(WITH_PAPER, HOSTILE_SHEET, FIGURE, FIGURE, LISTING),
+)
+
+
+def wide_sheet(rows: int = 15, columns: int = 11) -> Sheet:
+    """Return a sheet of the paper's size and more."""
+    lines = tuple(
+        (f"Dataset {i}", tuple(cell(8000 + 100 * i + j, paper=88.88, diverged=1) for j in range(columns)))
+        for i in range(rows)
+    )
+    return Sheet("A wide table", tuple(f"brSF-{i}%+BN+BM" for i in range(columns)), lines, (), True)
+
+
+def many_columns() -> Listing:
+    """Return a listing with as many columns of numbers as the differences of Table 2."""
+    names = list(dict.fromkeys(column for _, column in reference("table2.csv")))
+    rows = tuple((f"Dataset {i}", *("+10.43" for _ in names)) for i in range(15))
+    return Listing("Differences", ("ours minus the paper's, points", *names), rows)

@@ -1,0 +1,85 @@
+"""The HTML page in Chromium: sorting, switching to dark, narrow windows."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+import sample_document as sample
+
+from asymbp_cli.report.html import render
+
+_OPTIONS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --hide-scrollbars"
+)
+
+
+def _browse(directory: Path, page: str, script: str) -> dict[str, object]:
+    """Return what `script`, an expression, gives in a browser that has loaded `page`."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("not run: no chromium here")
+    probe = f"<pre id=probe></pre><script>probe.textContent = JSON.stringify({script})</script></body>"
+    file = directory / "page.html"
+    file.write_text(page.replace("</body>", probe), encoding="utf-8")
+    done = subprocess.run(
+        [chromium, *_OPTIONS.split(), f"--user-data-dir={directory / 'profile'}", "--dump-dom", file.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found is not None, done.stderr[-2000:]
+    return json.loads(unescape(found[1]))  # type: ignore[no-any-return]
+
+
+def test_a_click_on_a_header_sorts_and_keeps_rows_whole(tmp_path: Path) -> None:
+    script = """(() => {
+      const table = document.querySelector("table.sheet"), rows = () => [...table.tBodies[0].rows];
+      const label = row => row.querySelector("bdi").textContent, whole = rows().map(row => row.textContent).sort();
+      const click = i => { const th = table.tHead.rows[0].cells[i];
+        th.querySelector("button").click(); return [th.getAttribute("aria-sort"), ...rows().map(label)]; };
+      const wasDark = getComputedStyle(document.body).backgroundColor;
+      return { numbers: [click(1), click(1), click(1)], gaps: [click(4), click(4)], labels: [click(0), click(0)],
+        sorted: table.tHead.querySelectorAll("[aria-sort=descending]").length,
+        kept: JSON.stringify(whole) === JSON.stringify(rows().map(row => row.textContent).sort()),
+        single: document.querySelectorAll("table.sheet")[1].querySelectorAll("button").length,
+        toggled: (scheme.click(), getComputedStyle(document.body).backgroundColor !== wasDark) };
+    })()"""
+    found = _browse(tmp_path, render(sample.DOCUMENT), script)
+    by_name = ["CIFAR", "digits", "MNIST"]
+    assert found["numbers"] == [
+        ["ascending", "MNIST", "digits", "CIFAR"],
+        ["descending", "CIFAR", "digits", "MNIST"],
+        ["none", "MNIST", "CIFAR", "digits"],
+    ]
+    assert found["gaps"] == [["ascending", "digits", "CIFAR", "MNIST"], ["descending", "CIFAR", "digits", "MNIST"]]
+    assert found["labels"] == [["ascending", *by_name], ["descending", *reversed(by_name)]]
+    assert (found["sorted"], found["kept"], found["single"], found["toggled"]) == (1, True, 0, True)
+
+
+@pytest.mark.parametrize("width", [900, 400])
+def test_wide_tables_scroll_by_themselves_and_the_page_does_not(tmp_path: Path, width: int) -> None:
+    parts = (*sample.DOCUMENT.parts, sample.wide_sheet(columns=30), sample.many_columns())
+    framed = render(replace(sample.DOCUMENT, parts=parts))
+    script = """(() => {
+      document.body.replaceChildren(probe);  // not the page, but a window of a given width with the page in it
+      const frame = document.createElement("iframe");
+      frame.width = WIDTH; frame.style.border = 0; document.body.append(frame);
+      frame.contentDocument.write(FRAMED); frame.contentDocument.close();
+      const root = frame.contentDocument.documentElement, boxes = [...root.querySelectorAll(".scroll")];
+      const box = boxes.find(box => box.scrollWidth > box.clientWidth + 300), head = box.querySelector("tbody th");
+      const left = head.getBoundingClientRect().left;
+      box.scrollLeft = 300;
+      return { width: root.clientWidth, page: root.scrollWidth, box: box.scrollLeft,
+        moved: head.getBoundingClientRect().left - left };
+    })()"""
+    quoted = json.dumps(framed).replace("<", "\\u003c")
+    found = _browse(tmp_path, framed, script.replace("WIDTH", str(width)).replace("FRAMED", quoted))
+    assert found == {"width": width, "page": width, "box": 300, "moved": 0}

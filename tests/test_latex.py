@@ -1,0 +1,149 @@
+"""The LaTeX document: escaped, complete, and accepted by pdflatex without a line that is too wide."""
+# ruff: noqa: RUF001  (letters that look alike are the point)
+
+import re
+import shutil
+import string
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sample_document as sample
+
+from asymbp_cli.report.latex import escape, prose, render
+from asymbp_cli.report.parts import Document, Listing
+
+_UNICODE = "éèêëñçåøæœßłŁőžıïĂ – — ‘’“” × ± ≤ ≥ ≈ → ∘ · ° µ μ σ ² − … ½ ﬁ Ａ שלום 漢字 🟨 \u202e \x00 \udce9"
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return render(sample.DOCUMENT)
+
+
+def _environments(text: str, name: str) -> list[str]:
+    return re.findall(rf"\\begin{{{name}}}.*?\\end{{{name}}}", text, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("letter", "expected"),
+    [
+        ("\\", r"$\backslash$"),
+        ("{", r"$\{$"),
+        ("}", r"$\}$"),
+        ("%", r"\%"),
+        ("$", r"$\mathdollar$"),
+        ("#", r"\#"),
+        ("&", r"\&"),
+        ("_", r"\_"),
+        ("^", r"\textasciicircum{}"),
+        ("~", r"$\sim$"),
+        ("<", "$<$"),
+        (">", "$>$"),
+        ("|", "$|$"),
+        ('"', r"{\char34}"),
+        ("`", r"{\char96}"),
+        ("--", r"-{}-{}"),
+        ("\n", " "),
+        ("é", r"\'{e}"),
+        ("ï", r"\"{\i}"),
+        ("ł", r"\l{}"),
+        ("×", r"$\times$"),
+        ("½", "1/2"),
+        ("漢", "?"),
+        ("\u202e\x00", ""),
+        ("a\u0323\u0301\u0302", r"\'{a}"),
+    ],
+)
+def test_special_letters_are_escaped(letter: str, expected: str) -> None:
+    assert escape(f"x{letter}y") == f"x{expected}y"
+
+
+def test_everything_is_ascii_and_nothing_ordinary_is_lost() -> None:
+    assert escape(_UNICODE + sample.HOSTILE).isascii()
+    ordinary = string.ascii_letters + string.digits + " .,:;!?()+=/'@"
+    assert escape(ordinary) == ordinary
+
+
+def test_code_spans_are_set_in_typewriter_and_may_break_in_paths() -> None:
+    assert prose("see `a_b/c` & `d`") == r"see \texttt{a\_\allowbreak{}b/\allowbreak{}c} \& \texttt{d}"
+
+
+def test_every_table_has_a_caption_and_its_own_label(text: str) -> None:
+    tables = _environments(text, "table") + _environments(text, "longtable")
+    assert len(tables) == 3
+    labels = [label for table in tables for label in re.findall(r"\\label{([^}]*)}", table)]
+    assert len(set(labels)) == len(labels) == 3
+    assert [table.count(r"\caption{") for table in tables] == [1, 1, 1]
+    assert r"\caption{Reproduction of Table 2 (Exp. A). Signs}" in tables[0]
+
+
+def test_ours_stand_over_the_papers_with_colours_and_marks(text: str) -> None:
+    lines = _environments(text, "table")[0].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("MNIST"))
+    ours, papers = (line.removesuffix(r" \\").split(" & ") for line in lines[start : start + 2])
+    assert len(ours) == len(papers) == 1 + len(sample.HEADER)
+    assert ours[1].startswith("0.83")
+    assert ours[2].startswith(r"\cellcolor[HTML]{F6DF8F}{\tiny$\blacktriangle$}\,88.65")
+    assert r"\textsuperscript{={*}}" in ours[2]
+    assert ours[3].startswith(r"\textbf{0.65}")
+    assert r"\textsuperscript{$\sim$}" in ours[3]
+    assert ours[4].startswith("-")
+    assert papers[0] == r"\textit{the paper}"
+    assert papers[1].startswith(r"\textit{0.67}")
+    assert papers[2].startswith(r"\cellcolor[HTML]{FAEEC4}{\tiny$\blacktriangle$}\,\textit{88.65}")
+    cifar = next(line for line in lines if line.startswith("CIFAR"))
+    assert cifar.count(r"\blacktriangledown$}\,\textbf{17.12}") == 2
+    assert [line.split(" & ")[0] for line in lines if "the paper}" in line].count(r"\textit{the paper}") == 2
+
+
+def test_long_labels_wrap(text: str) -> None:
+    shapes = re.findall(r"\\begin{tabular}{(.*)}", text)
+    assert shapes == ["lrrrr", r">{\raggedright\arraybackslash}p{4cm}rr"]
+
+
+def test_several_seeds_show_their_spread(text: str) -> None:
+    assert r"\tiny 0.94-1.21" in _environments(text, "table")[1]
+
+
+def test_notes_are_items_below_their_table(text: str) -> None:
+    table = _environments(text, "table")[0]
+    items = re.findall(r"\\item (.*)", table.partition(r"\end{tabular}")[2])
+    assert items[1:] == ["Test error in percent.", r"\texttt{=} collapsed; \texttt{{*}} diverged."]
+    assert "worse than the baseline" in items[0]
+    assert "better than the baseline" in items[0]
+
+
+def test_figures_are_a_comment(text: str) -> None:
+    comments = [line for line in text.splitlines() if line.startswith("% Figure")]
+    assert (
+        comments == ["% Figure curves, not in LaTeX: Errors of {\\char96}uSF{\\char96} by epoch. More words."] * 2
+    )
+    broken = replace(sample.FIGURE, caption="one\n\\input{two}")
+    assert "\n\\input" not in render(Document("", "", (broken,)))
+
+
+@pytest.mark.parametrize("listing", [sample.LISTING, sample.many_columns()])
+def test_columns_of_listings_fill_no_more_than_the_line(listing: Listing) -> None:
+    shares = [float(share) for share in re.findall(r"dimexpr ([\d.]+)", render(Document("", "", (listing,))))]
+    assert len(shares) == len(listing.header)
+    assert 0.5 < sum(shares) < 1.001
+    assert min(shares) > 0.04
+
+
+def test_compiles(tmp_path: Path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("not run: no pdflatex here")
+    letters = tuple(string.printable + _UNICODE)
+    alphabet = Listing("All letters", ("letter", "code"), tuple((one, f"`{one}x`") for one in letters))
+    hostile = replace(sample.HOSTILE_SHEET, rows=tuple((one, sample.WITH_PAPER.rows[0][1][:2]) for one in "[*]&-"))
+    wide = (sample.wide_sheet(), sample.wide_sheet(columns=22), sample.many_columns())
+    document = replace(sample.DOCUMENT, parts=(*sample.DOCUMENT.parts, alphabet, hostile, *wide))
+    (tmp_path / "report.tex").write_text(render(document), encoding="ascii")
+    command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+    log = (tmp_path / "report.log").read_text(errors="replace")
+    assert re.findall(r"Overfull .*|Missing character.*|LaTeX Font Warning.*", log) == []
