@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     "target",
-    type=click.Choice(["markdown", "csv", "json"]),
+    type=click.Choice(["markdown", "html", "latex", "csv", "json"]),
     default="markdown",
     show_default=True,
     help="Format.",
@@ -33,6 +33,7 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
     \b
     Example:
       asymbp report --to markdown --output results/report.md
+      asymbp report --to html --output results/report.html
       asymbp report --to csv --table 2
     """
     from asymbp_cli.store import Store
@@ -46,12 +47,12 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
 
 def _rendered(target: str, tables: list["FilledGrid"], store: "Store") -> str:
     """Return the report."""
-    from asymbp_cli.report import markdown, rows
+    from asymbp_cli.report import html, latex, markdown, rows
     from asymbp_cli.report.document import document
 
     if target == "csv":
         return rows.as_csv(tables)
-    if target == "json":
-        return rows.as_json(tables, document(tables, store))
     found = document(tables, store)
-    return markdown.render(found)
+    if target == "json":
+        return rows.as_json(tables, found)
+    return {"markdown": markdown.render, "html": html.render, "latex": latex.render}[target](found)

@@ -39,7 +39,8 @@ def agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
             lines.append((filled.grid.key, filled.grid.protocol_label, kind, *_counts(Agreement.of(found)), ranks))
     if not lines:
         return []
-    everything = [one for filled in tables for one in compared(filled)] if len(tables) > 1 else []
+    several = len({line[:2] for line in lines}) > len({line[1] for line in lines})
+    everything = [one for filled in tables for one in compared(filled)] if several else []
     for protocol in dict.fromkeys(filled.grid.protocol_label for filled in tables):
         own = [one for one in everything if one.key[2] == protocol]
         for kind, found in _kinds(distinct(own)):
