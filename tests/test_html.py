@@ -190,6 +190,7 @@ def test_there_are_contents_where_there_are_more_than_two_parts(tree: Element) -
     links = [_text(link) for link in tree.iterfind(".//nav//a")]
     assert len(links) == 5
     assert links[0] == sample.WITH_PAPER.title
+    assert links[2] == "Figure: Errors of uSF by epoch"
     assert "nav" not in [e.tag for e in _parsed(render(Document("Short", "", (sample.LISTING,) * 2))).iter()]
 
 

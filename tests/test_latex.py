@@ -98,6 +98,16 @@ def test_ours_stand_over_the_papers_with_colours_and_marks(text: str) -> None:
     assert [line.split(" & ")[0] for line in lines if "the paper}" in line].count(r"\textit{the paper}") == 2
 
 
+def test_the_same_table_twice_has_two_labels() -> None:
+    twice = render(Document("", "", (sample.WITH_PAPER, sample.WITH_PAPER)))
+    assert len(set(re.findall(r"\\label{([^}]*)}", twice))) == 2
+
+
+def test_headers_stand_upright_where_there_are_many(text: str) -> None:
+    assert "rotatebox{" not in text.partition(r"\begin{document}")[2]
+    assert render(Document("", "", (sample.wide_sheet(),))).count(r"\rotatebox{90}{brSF-{}") == 11
+
+
 def test_long_labels_wrap(text: str) -> None:
     shapes = re.findall(r"\\begin{tabular}{(.*)}", text)
     assert shapes == ["lrrrr", r">{\raggedright\arraybackslash}p{4cm}rr"]
@@ -130,6 +140,14 @@ def test_columns_of_listings_fill_no_more_than_the_line(listing: Listing) -> Non
     assert len(shares) == len(listing.header)
     assert 0.5 < sum(shares) < 1.001
     assert min(shares) > 0.04
+
+
+def test_numbers_of_listings_stay_in_one_line_however_long_the_text_beside_them() -> None:
+    texts = ("a sentence of many words " * 9,) * 9
+    listing = Listing("", ("n", *"abcdefghi"), (("11 (100 %)", *texts),))
+    (share, *others) = re.findall(r"dimexpr ([\d.]+)", render(Document("", "", (listing,))))
+    assert float(share) >= len("11 (100 %)") / 95
+    assert float(share) > max(map(float, others))
 
 
 def test_compiles(tmp_path: Path) -> None:

@@ -278,7 +278,7 @@ def escape(text: str) -> str:
         if letter in _SPECIAL:
             found.append(_SPECIAL[letter])
         elif unicodedata.combining(letter):
-            if letter in _ACCENTS and found and len(found[-1]) == 1 and found[-1].isalpha():
+            if letter in _ACCENTS and found and found[-1].isalpha():
                 base = {"i": r"\i", "j": r"\j"}.get(found[-1], found[-1])
                 found[-1] = f"{_ACCENTS[letter]}{{{base}}}"
         else:
