@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
-from asymbp_cli.cli.write import write_text
+from asymbp_cli.cli.write import write_bytes, write_text
 
 if TYPE_CHECKING:
+    from asymbp_cli.report.parts import Figure
     from asymbp_cli.store import Store
     from asymbp_cli.tables import FilledGrid
 
@@ -41,18 +42,31 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
 
     with Store.open(results_directory, create=False) as store:
         tables = fill_all(store, chosen(store.grids(), keys))
-        text = _rendered(target, tables, store)
+        text = _rendered(target, tables, store, output)
     write_text(text, output)
 
 
-def _rendered(target: str, tables: list["FilledGrid"], store: "Store") -> str:
-    """Return the report."""
+def _rendered(target: str, tables: list["FilledGrid"], store: "Store", output: Path | None) -> str:
+    """Return the report; markdown in a file has its figures in a folder beside it, html in itself."""
     from asymbp_cli.report import html, latex, markdown, rows
-    from asymbp_cli.report.document import document
+    from asymbp_cli.report.document import document, figure_directory
 
     if target == "csv":
         return rows.as_csv(tables)
-    found = document(tables, store)
+    drawn = _figures(tables, store) if target == "html" or (target == "markdown" and output) else ()
+    found = document(tables, store, drawn)
     if target == "json":
         return rows.as_json(tables, found)
+    if target == "markdown" and output:
+        folder = figure_directory(output)
+        for figure in drawn:
+            write_bytes(figure.svg.encode(), folder / f"{figure.name}.svg")
+            write_bytes(figure.png, folder / f"{figure.name}.png")
+        return markdown.render(found, folder.name)
     return {"markdown": markdown.render, "html": html.render, "latex": latex.render}[target](found)
+
+
+def _figures(tables: list["FilledGrid"], store: "Store") -> tuple["Figure", ...]:
+    from asymbp_cli.report.figures import figures
+
+    return figures(tables, store.epochs({run_id for filled in tables for run_id in filled.grid.all_runs()}))
