@@ -69,17 +69,15 @@ def alike(*methods: str) -> Callable[[Numbers], Part]:
 
 
 def not_worse(method: str, than: str) -> Callable[[Numbers], Part]:
-    """Mostly, `method` is not worse than `than` by 3 points or more."""
+    """Mostly, `method` is less than 3 points worse than `than`."""
 
     def part(numbers: Numbers) -> Part:
         gaps = _gaps(numbers, method, than)
         if not gaps:
             return _lacking((method, than))
-        worse = [name for name, gap in gaps.items() if round(gap, 6) >= POINTS]
-        holds = len(gaps) - len(worse) >= MOSTLY * len(gaps)
-        return Part(
-            holds, tuple(gaps), f"{_count(worse, gaps, f'{method} is worse than {than} by 3 points or more')}"
-        )
+        near = [name for name, gap in gaps.items() if round(gap, 6) < POINTS]
+        text = _count(near, gaps, f"{method} is less than 3 points worse than {than}")
+        return Part(len(near) >= MOSTLY * len(gaps), tuple(gaps), text)
 
     return part
 
@@ -108,7 +106,7 @@ def dies(method: str) -> Callable[[Numbers], Part]:
             return _lacking([method])
         dead = [name for name in names if (name, method) in numbers.dead]
         others = [name for name in names if name not in dead]
-        text = f"{method} answers everything with one class on {len(dead)} of {len(names)}"
+        text = f"{method} answers everything with one class {_where(dead, names)}"
         if dead and others:
             text += f" (not on {_listed(others)})"
         return Part(len(dead) >= MOSTLY * len(names), tuple(names), text)
@@ -184,7 +182,7 @@ def not_monotone(scheme: str) -> Callable[[Numbers], str]:
     def remark(numbers: Numbers) -> str:
         gaps = _gaps(numbers, all_, most)
         lower = [name for name, gap in gaps.items() if gap < 0]
-        return f"{scheme} errs less at 100 % than at 75 % on {len(lower)} of {len(gaps)}" if gaps else ""
+        return f"{scheme} errs less at 100 % than at 75 % {_where(lower, list(gaps))}" if gaps else ""
 
     return remark
 
@@ -195,9 +193,10 @@ def below_chance(method: str) -> Callable[[Numbers], str]:
         gains = {name: numbers.chance[name] - numbers.errors[name, method] for name in names}
         if not gains:
             return ""
-        below, far = sum(gain > 0 for gain in gains.values()), sum(gain > 20 for gain in gains.values())
+        below, far = ([name for name, gain in gains.items() if gain > limit] for limit in (0, 20))
         return (
-            f"{method} errs less than a random guess on {below} of {len(gains)}, by more than 20 points on {far}"
+            f"{method} errs less than a random guess {_where(below, names)}, "
+            f"by more than 20 points {_where(far, names)}"
         )
 
     return remark
@@ -231,13 +230,16 @@ def _on(names: Sequence[str], how: str) -> str:
 def _count(which: Sequence[str], gaps: Mapping[str, float], what: str) -> str:
     """Return how often something is so, the median gap, and from six datasets on a paired test."""
     middle = f"{'median ' if len(gaps) > 1 else ''}difference {median(gaps.values()):+.2f} points"
-    where = (
-        f"on {len(which)} of {len(gaps)}" if len(gaps) > 1 else f"{'' if which else 'not '}on {next(iter(gaps))}"
-    )
     p_value = _signed_rank(list(gaps.values()))
-    return f"{what} {where}; {middle}" + (
-        f", Wilcoxon signed-rank p = {p_value:.2g}" if p_value is not None else ""
-    )
+    test = f", Wilcoxon signed-rank p = {p_value:.2g}" if p_value is not None else ""
+    return f"{what} {_where(which, list(gaps))}; {middle}{test}"
+
+
+def _where(which: Sequence[str], names: Sequence[str]) -> str:
+    """Return `on 14 of 15`, or the name where there is one dataset only."""
+    if len(names) > 1:
+        return f"on {len(which)} of {len(names)}"
+    return f"on {names[0]}" if which else f"not on {names[0]}"
 
 
 def _signed_rank(gaps: Sequence[float]) -> float | None:
