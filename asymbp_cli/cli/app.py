@@ -8,6 +8,7 @@ import sys
 import click
 
 from asymbp_cli import __version__
+from asymbp_cli.cli.streams import protect, reason
 from asymbp_cli.errors import AsymbpError, nearest
 
 #: command -> (module with a click command named `command`, one-line help)
@@ -74,43 +75,53 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 some runs failed, 2 invalid input, 130 interrupted."""
+    output, _ = protect()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    code = _run()
+    output.flush()
+    if lost := reason(output):
+        _say(f"standard output could not be written: {lost}. What was trained is stored; asymbp report shows it")
+        code = code or 1
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and return its exit code, what went wrong being said."""
     try:
         os.getcwd()
     except FileNotFoundError:
-        _fail("the working directory has been deleted; change to another one", 2)
+        return _fail("the working directory has been deleted; change to another one", 2)
     try:
         code = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        _fail(_interrupted(), 130)
+        return code if isinstance(code, int) else 0
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail(_interrupted(), 130)
     except click.UsageError as error:
-        _explain(error)
+        return _explain(error)
     except click.ClickException as error:
-        _fail(error.format_message(), 2)
+        return _fail(error.format_message(), 2)
     except AsymbpError as error:
-        _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail(_interrupted(), 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        return _fail(str(error), error.exit_code)
 
 
 def _interrupted() -> str:
     return _INTERRUPTED if sys.argv[1:2] in (["train"], ["reproduce"]) else "interrupted"
 
 
-def _explain(error: click.UsageError) -> None:
+def _explain(error: click.UsageError) -> int:
     """Say what is wrong with a command line in one message, with the help to type next."""
     command = [error.ctx.info_name or ""] if error.ctx and error.ctx.parent else []
     message = error.format_message().rstrip()
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()
-        sys.exit(2)
-    _fail(f"{message} ({' '.join(['asymbp', *command, '--help'])})", 2)
+        return 2
+    return _fail(f"{message} ({' '.join(['asymbp', *command, '--help'])})", 2)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> int:
+    _say(message)
+    return code
+
+
+def _say(message: str) -> None:
     click.echo(f"asymbp: {message}", err=True)
-    sys.exit(code)

@@ -1,6 +1,7 @@
 """Everything rich: the final table in the terminal, and the live display of a running study."""
 
 import os
+import shutil
 import sys
 from itertools import product
 
@@ -15,14 +16,24 @@ from asymbp_cli.report.sheet import Sheet, is_best, number, spread
 from asymbp_cli.tables import Cell
 
 _MOST_ROWS = 20  # of the live display
+_NARROWEST = 20  # columns of a terminal in which a table can be shown
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
 
 
 def make(*, stderr: bool) -> Console:
-    """Return a console; without a terminal it is wide enough for a table, unless COLUMNS says otherwise."""
+    """Return a console that prints text as it is.
+
+    It is as wide as COLUMNS says, if that is a width for a table; else as the terminal, or 160 without one.
+    """
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else 160
-    return Console(stderr=stderr, width=width, highlight=False)
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said) >= _NARROWEST:
+        width = int(said)
+    elif stream.isatty():
+        width = max(shutil.get_terminal_size().columns, _NARROWEST) if not said else 80
+    else:
+        width = 160
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show(console: Console, sheet: Sheet) -> None:

@@ -37,8 +37,12 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
       asymbp report --to html --output results/report.html
       asymbp report --to csv --table 2
     """
+    from asymbp_cli.errors import UsageError
     from asymbp_cli.store import Store
     from asymbp_cli.tables import chosen, fill_all
+
+    if output is not None and not output.name:
+        raise UsageError("--output needs the name of a file, for instance report.md")
 
     with Store.open(results_directory, create=False) as store:
         tables = fill_all(store, chosen(store.grids(), keys))

@@ -1,6 +1,7 @@
 """Writing what a command produced."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -18,12 +19,24 @@ def write_text(text: str, output: Path | None) -> None:
 
 
 def write_bytes(content: bytes, output: Path) -> None:
-    """Write a file, whole or not at all; raises UsageError where that fails."""
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    """Write a file, whole or not at all; a device or pipe is written to, not replaced. Raises UsageError."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not output.is_file():
+            output.write_bytes(content)
+            return
+        target = output.resolve()  # of a symbolic link
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, content)
+    except (OSError, ValueError, RuntimeError) as error:  # a null character; links in a circle
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot write {output}: {reason}; choose another file with --output") from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".asymbp-{os.getpid()}")
+    try:
         temporary.write_bytes(content)
-        os.replace(temporary, output)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {output}: {error.strerror}; choose another file with --output") from error
+        os.replace(temporary, target)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -84,7 +84,7 @@ def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> 
     for label in dict.fromkeys(filled.grid.protocol_label for filled in tables):
         own = [filled for filled in tables if filled.grid.protocol_label == label]
         ours = judge(our_numbers(own, infos))
-        if any(one.datasets for one in ours):
+        if any(one.verdict != "not enough runs" for one in ours):
             judged[f"ours ({label})"] = ours
     if len(judged) == 1:
         return []
