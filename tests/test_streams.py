@@ -25,10 +25,24 @@ def shell(line: str, directory: Path, **environment: str) -> subprocess.Complete
     (directory / "mine.yaml").write_text(RECIPE, encoding="utf-8")
     variables = os.environ | {"PYTHONPATH": str(ROOT), "A": f"{sys.executable} -m asymbp_cli"} | environment
     done = subprocess.run(
-        ["bash", "-c", line], cwd=directory, capture_output=True, text=True, env=variables, timeout=300
+        ["bash", "-c", line],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=variables,
+        timeout=300,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with results; tests may add files."""
+    directory = tmp_path_factory.mktemp("trained")
+    assert shell("$A train --recipe mine.yaml --quiet", directory).returncode == 0
+    return directory
 
 
 def stored(directory: Path) -> bool:
@@ -60,46 +74,47 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_letters_that_cannot_be_shown_and_markup_do_no_harm(encoding: str, tmp_path: Path) -> None:
-    done = shell("$A train --recipe mine.yaml --quiet", tmp_path, PYTHONIOENCODING=encoding)
+def test_letters_that_cannot_be_shown_and_markup_do_no_harm(encoding: str, trained: Path) -> None:
+    done = shell("$A train --recipe mine.yaml --quiet", trained, PYTHONIOENCODING=encoding)
     assert done.returncode == 0
     assert "[/x]" in done.stdout
     assert "[red]A" in done.stdout
-    report = shell("$A report", tmp_path, PYTHONIOENCODING=encoding)
+    report = shell("$A report", trained, PYTHONIOENCODING=encoding)
     assert report.returncode == 0
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "nonsense"])
-def test_a_width_that_is_none_does_not_hide_the_table(columns: str, tmp_path: Path) -> None:
-    done = shell("$A train --recipe mine.yaml --quiet", tmp_path, COLUMNS=columns)
+def test_a_width_that_is_none_does_not_hide_the_table(columns: str, trained: Path) -> None:
+    done = shell("$A train --recipe mine.yaml --quiet", trained, COLUMNS=columns)
     assert "[/x]" in done.stdout
 
 
-def test_a_report_goes_where_it_is_sent(tmp_path: Path) -> None:
-    assert shell("$A train --recipe mine.yaml --quiet", tmp_path).returncode == 0
-    (tmp_path / "real.md").write_text("old")
-    (tmp_path / "link.md").symlink_to("real.md")
-    assert shell("$A report --output link.md", tmp_path).returncode == 0
-    assert (tmp_path / "link.md").is_symlink()
-    assert (tmp_path / "real.md").read_text().startswith("# How important")
-    through = shell("mkfifo pipe; cat pipe > copy.csv & $A report --to csv --output pipe; wait", tmp_path)
+def test_a_report_goes_where_it_is_sent(trained: Path) -> None:
+    (trained / "real.md").write_text("old")
+    (trained / "link.md").symlink_to("real.md")
+    assert shell("$A report --output link.md", trained).returncode == 0
+    assert (trained / "link.md").is_symlink()
+    assert (trained / "real.md").read_text().startswith("# How important")
+    through = shell("mkfifo pipe; cat pipe > copy.csv & $A report --to csv --output pipe; wait", trained)
     assert through.returncode == 0
-    assert (tmp_path / "copy.csv").read_text().startswith("table,dataset")
-    assert "error_percent" in shell("$A report --to csv --output /dev/stdout | cat", tmp_path).stdout
+    assert (trained / "copy.csv").read_text().startswith("table,dataset")
+    assert "error_percent" in shell("$A report --to csv --output /dev/stdout | cat", trained).stdout
 
 
 @pytest.mark.parametrize(
     ("output", "said"),
     [
         ('""', "--output needs the name of a file"),
-        ("mine.yaml/x.csv", "cannot write mine.yaml/x.csv: Not a directory; choose another file with --output"),
+        (
+            "mine.yaml/x.csv",
+            "cannot write mine.yaml/x.csv: a file stands where its folder should be; choose another file with --output",
+        ),
         ("$(printf 'x%.0s' {1..300})", "File name too long"),
         (".", "is a directory"),
     ],
 )
-def test_a_report_that_cannot_be_written_is_said(output: str, said: str, tmp_path: Path) -> None:
-    assert shell("$A train --recipe mine.yaml --quiet", tmp_path).returncode == 0
-    done = shell(f"$A report --to csv --output {output}", tmp_path)
+def test_a_report_that_cannot_be_written_is_said(output: str, said: str, trained: Path) -> None:
+    done = shell(f"$A report --to csv --output {output}", trained)
     assert done.returncode == 2
     assert said in done.stderr
 

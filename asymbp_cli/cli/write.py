@@ -29,6 +29,8 @@ def write_bytes(content: bytes, output: Path) -> None:
         _replace(target, content)
     except (OSError, ValueError, RuntimeError) as error:  # a null character; links in a circle
         reason = getattr(error, "strerror", None) or error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = "a file stands where its folder should be"
         raise UsageError(f"cannot write {output}: {reason}; choose another file with --output") from error
 
 
