@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.migrations import MIGRATIONS, migrate, version
+from asymbp_cli.migrations import MIGRATIONS, TABLES, migrate, version
 
 _BUSY_SECONDS = 10.0
 
@@ -44,6 +44,9 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
             f"{path} was written by a newer asymbp (version {found} of its schema, this one knows "
             f"{len(MIGRATIONS)}); upgrade asymbp, or use another directory with --results DIR"
         )
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and not tables >= TABLES:
+        raise StoreError(f"{path} is a database of another program; use another directory with --results DIR")
     connection.execute("PRAGMA foreign_keys = ON")
     if read_only:
         return
@@ -56,11 +59,14 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, read_only: bool) -> 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into a StoreError that says what to do."""
+    """Turn what SQLite raises, or the parsing of what it holds, into a StoreError that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
         raise StoreError(_explanation(path, str(error))) from error
+    except ValueError as error:  # pydantic's and json's
+        reason = f"malformed: {str(error).splitlines()[0]}"
+        raise StoreError(_explanation(path, reason)) from error
 
 
 def _explanation(path: Path, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import category
 
 
 class AsymbpError(Exception):
@@ -47,3 +48,8 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     by_lower = {choice.lower(): choice for choice in choices}
     found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f' Did you mean "{by_lower[found[0]]}"?' if found else ""
+
+
+def printable(text: str) -> bool:
+    """Tell whether text is on one line, without control characters or halves of them."""
+    return not any(category(character) in ("Cc", "Cs") for character in text)

@@ -36,6 +36,9 @@ def _first(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+#: of every version
+TABLES = frozenset({"datasets", "grids", "runs", "attempts", "epochs"})
+
 #: version n is reached by MIGRATIONS[n - 1]; SQLite keeps the version in `PRAGMA user_version`
 MIGRATIONS: tuple[Migration, ...] = (_first,)
 

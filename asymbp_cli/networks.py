@@ -18,6 +18,12 @@ from pydantic import Field
 from asymbp_cli.errors import NetworkError, UsageError, nearest
 from asymbp_cli.spec import Spec
 
+#: far beyond any network that this tool is for; what is larger was mistyped, and no memory would hold it
+_MOST_VALUES = 10**8  # of one sample after one layer
+_MOST_WEIGHTS = 10**9
+_MOST_DIGITS = 6
+_Size = Annotated[int, Field(ge=1, le=10**_MOST_DIGITS)]
+
 Shape = tuple[int, ...]  # (height, width, features) of images, (features,) of vectors
 
 
@@ -101,7 +107,7 @@ Layer = Conv | Pool | FC
 class Network(Spec):
     """Layers over an input of (height, width, channels), or of (features,)."""
 
-    input: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1, max_length=3)]
+    input: Annotated[tuple[_Size, ...], Field(strict=False, min_length=1, max_length=3)]
     layers: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 
     def resolve(self, classes: int) -> "Network":
@@ -129,6 +135,8 @@ class Network(Spec):
         """
         if len(self.input) == 2:
             raise NetworkError(f"input {_by(self.input)} has no channels; write {_by(self.input)}x1")
+        if prod(self.input) > _MOST_VALUES:
+            raise NetworkError(f"input {_by(self.input)} has more than {_MOST_VALUES:,} values")
         shapes: list[Shape] = [self.input]
         for number, layer in enumerate(self.parsed(), start=1):
             before = shapes[-1]
@@ -142,6 +150,10 @@ class Network(Spec):
                 raise NetworkError(f"{where} does not fit an input of {_by(before)}: it is too small")
             if isinstance(layer, Pool) and not layer.padding_fits(before):
                 raise NetworkError(f"{where} on {_by(before)}: pad_end must just complete the last window")
+            if prod(after) > _MOST_VALUES:
+                raise NetworkError(f"{where} gives {_by(after)}, more than {_MOST_VALUES:,} values a sample")
+            if not isinstance(layer, Pool) and (count := prod(layer.weight_shape(before))) > _MOST_WEIGHTS:
+                raise NetworkError(f"{where} has {count:,} weights; at most {_MOST_WEIGHTS:,} are possible")
             shapes.append(after)
         return tuple(shapes)
 
@@ -212,6 +224,8 @@ def parse_layer(text: str, classes: int | None) -> Layer:
 
     Raises NetworkError with the notation.
     """
+    if long := re.search(rf"\d{{{_MOST_DIGITS + 1},}}", text):
+        raise NetworkError(f"{long[0][:20]} is too large; numbers in layers have {_MOST_DIGITS} digits at most")
     if match := _CONV.fullmatch(text.strip()):
         height, width, features, stride, extras = match.groups()
         words = extras.lower().split()

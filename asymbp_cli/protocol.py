@@ -21,8 +21,8 @@ Count = Annotated[int, Field(ge=1)]
 class Phase(Spec):
     """A stretch of epochs at one learning rate: `share` of all epochs at `factor` times the base rate."""
 
-    share: Positive
-    factor: Positive
+    share: Annotated[float, Field(ge=1e-6, le=1e6)]
+    factor: Annotated[float, Field(gt=0, le=1e6)]
 
 
 class BatchSize(Spec):

@@ -1,27 +1,28 @@
 """Recipes: what a user writes in YAML -> resolved, validated specs; and back, with every default filled in."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, dataset_ref, find
-from asymbp_cli.errors import NetworkError, UsageError, nearest
+from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, dataset_ref
+from asymbp_cli.errors import UsageError, nearest
 from asymbp_cli.methods import Feedback, Method, find_scheme, method_name, parse_method
-from asymbp_cli.networks import FC, Layer, Network, find_network, parse_layer
+from asymbp_cli.networks import Network
+from asymbp_cli.paths import exists, expanded
+from asymbp_cli.paths import shown as text_shown
 from asymbp_cli.protocol import SHARED_FIELDS, Protocol
+from asymbp_cli.recipe_network import check_inputs, read_network
 from asymbp_cli.resources import recipes_directory
-from asymbp_cli.spec import Spec
+from asymbp_cli.spec import Spec, is_label
 from asymbp_cli.yamlfile import Checker, Document, KeyPath, dump, lay_over, read, shown
 
 _SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 _METHOD_KEYS = ("feedback", "batch_norm", "update", "train")
 _KEYS = ("title", "dataset", "network", "method", *_METHOD_KEYS, "protocol", "seed")
 _PROTOCOLS = recipes_directory() / "protocols"
-_ANY_CLASSES = 5040  # stands for an unknown number of classes: what groups may divide divides it
 
 
 class MethodEntry(Spec):
@@ -56,16 +57,16 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     checker.keys((), data, _KEYS)
     protocol, label = _protocol(checker, data.get("protocol"), path.parent)
     datasets = _datasets(checker, data.get("dataset"), path.parent)
-    network = _network(checker, data.get("network"))
-    _check_inputs(checker, network, datasets)
+    network = read_network(checker, data.get("network"))
+    check_inputs(checker, network, datasets)
     methods = _methods(checker, data, protocol or Protocol())
     seeds = _seeds(checker, data.get("seed", 0))
     title = data.get("title")
-    if title is not None and not isinstance(title, str):
-        checker.add(("title",), f"must be text, not {shown(title)}")
+    if title is not None and not is_label(title):
+        checker.add(("title",), f"must be text on one line, not {shown(title)}")
     checker.finish()
     return Recipe(
-        name=path.stem,
+        name=text_shown(path.stem),
         title=title,
         datasets=tuple(datasets),
         network=network,
@@ -110,7 +111,7 @@ def _protocol_file(name: Any, folder: Path) -> Path:
 
 def _beside(path: str, folder: Path) -> str:
     """Return `path`, or where it leads from `folder` if it leads nowhere from here."""
-    is_beside = not Path(path).expanduser().exists() and (folder / path).exists()
+    is_beside = not exists(expanded(path)) and exists(folder / path)
     return str(folder / path) if is_beside else path
 
 
@@ -196,53 +197,10 @@ def _named_dataset(name: Any, folder: Path) -> DatasetRef:
     try:
         ref = dataset_ref(name)
     except UsageError:
-        if not name or not (folder / name).exists():
+        if not name or not exists(folder / name):
             raise
         ref = FolderSource(folder=name)
     return ref if isinstance(ref, str) else ref.model_copy(update={"folder": _beside(ref.folder, folder)})
-
-
-def _network(checker: Checker, written: Any) -> Network | None:
-    if written is None:
-        return None
-    if isinstance(written, str):
-        return checker.attempt(("network",), find_network, written)
-    if not checker.keys(("network",), written, ("input", "layers")):
-        return None
-    content = dict(written)
-    if isinstance(size := content.get("input"), str):
-        if not re.fullmatch(r"[0-9]{1,6}(x[0-9]{1,6}){0,2}", size):
-            checker.add(("network", "input"), f'"{size}": write it like 28x28x1, or 1845 for vectors')
-            return None
-        content["input"] = [int(part) for part in size.split("x")]
-    elif isinstance(size, int):
-        content["input"] = [size]
-    network = checker.attempt(("network",), Network.model_validate, content)
-    layers = network.layers if network else ()
-    parsed = [checker.attempt(("network", "layers", i), _layer, text) for i, text in enumerate(layers)]
-    return network if all(parsed) else None
-
-
-def _layer(text: str) -> Layer:
-    if text.count("(") > text.count(")"):
-        raise NetworkError(f'"{text}" is cut at a comma; inside [...] put the layer in quotes')
-    return parse_layer(text, _ANY_CLASSES)
-
-
-def _check_inputs(checker: Checker, network: Network | None, datasets: Sequence[DatasetRef]) -> None:
-    """Check that the network's layers fit its input and that its input is one that the datasets can give."""
-    if network is None:
-        return
-    last = parse_layer(network.layers[-1], _ANY_CLASSES)  # decides where the number of classes is not known
-    counts = {find(ref).classes for ref in datasets if isinstance(ref, str)}
-    for classes in sorted(counts) or [last.features if isinstance(last, FC) else _ANY_CLASSES]:
-        if checker.attempt(("network", "layers"), network.resolve, classes) is None:
-            return
-    if len(network.input) == 1:
-        found = f"takes vectors of {network.input[0]}, but the datasets hold images"
-        checker.add(("network",), f"{found}; use input: 8x8x1")
-    elif network.input[2] not in (1, 3):
-        checker.add(("network", "input"), f"images have 1 or 3 channels, not {network.input[2]}")
 
 
 def _methods(checker: Checker, data: Mapping[str, Any], protocol: Protocol) -> list[MethodEntry]:
@@ -283,8 +241,8 @@ def _entry(checker: Checker, path: KeyPath, item: Any, protocol: Protocol) -> Me
     if method is None or own is None:
         return None
     label = item.get("label", method_name(method) + _remark(protocol, own))
-    if not isinstance(label, str) or not label.strip():
-        checker.add((*path, "label"), f"must be text, not {shown(label)}")
+    if not is_label(label):
+        checker.add((*path, "label"), f"must be text on one line, not {shown(label)}")
         return None
     return MethodEntry(label=label, method=method, protocol=own)
 

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from asymbp_cli.errors import StoreError
+
 _LONGEST_HEADER = 1 << 20  # bytes; ours take a few hundred
 
 
@@ -34,7 +36,11 @@ def saved_epochs(directory: Path, run_ids: Iterable[str]) -> dict[str, int]:
 def discard(directory: Path, run_ids: Iterable[str]) -> None:
     """Delete the checkpoints of runs that need none any more."""
     for run_id in run_ids:
-        checkpoint_path(directory, run_id).unlink(missing_ok=True)
+        path = checkpoint_path(directory, run_id)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot delete {path}: {error.strerror}; delete it yourself") from error
 
 
 def sweep(directory: Path) -> None:

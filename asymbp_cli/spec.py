@@ -1,6 +1,25 @@
 """The base of every declarative object: strict, frozen, no unknown keys."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from asymbp_cli.errors import printable
+
+
+def is_label(value: object) -> bool:
+    """Tell whether a value is text that a table can print."""
+    return isinstance(value, str) and bool(value.strip()) and printable(value)
+
+
+def _checked(text: str) -> str:
+    if not is_label(text):
+        raise ValueError("must be text on one line, without control characters")
+    return text
+
+
+#: what users write and tables print
+Label = Annotated[str, AfterValidator(_checked)]
 
 
 class Spec(BaseModel):

@@ -18,6 +18,7 @@ from asymbp_cli.database import connect, explained
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
+from asymbp_cli.paths import exists, shown
 from asymbp_cli.plan import Grid, grid_id, joined
 from asymbp_cli.provenance import Provenance
 from asymbp_cli.runs import Run
@@ -61,9 +62,11 @@ class Store:
 
         Raises StoreError where there are none, or they are damaged, newer than this program or out of reach.
         """
-        if directory.exists() and not directory.is_dir():
+        if exists(directory) and not directory.is_dir():
             raise StoreError(f"{directory} is a file, not a directory; choose another one with --results DIR")
-        if not create and not (directory / FILE_NAME).exists():
+        if exists(directory / "checkpoints") and not (directory / "checkpoints").is_dir():
+            raise StoreError(f"{directory}/checkpoints is a file; move it away, or use --results DIR")
+        if not create and not exists(directory / FILE_NAME):
             raise StoreError(
                 f"there are no results in {directory}/; train something first, for instance "
                 "asymbp reproduce --table 2, or name their directory with --results DIR"
@@ -129,7 +132,8 @@ class Store:
         identity, now = grid_id(grid), time.time()
         commands, created = [command], now
         for spec, before, since in self._read("SELECT spec, command, created FROM grids WHERE id = ?", identity):
-            grid = joined(Grid.model_validate_json(spec), grid)
+            with explained(self._path):
+                grid = joined(Grid.model_validate_json(spec), grid)
             commands, created = [*before.splitlines(), command], since
         text = "\n".join(dict.fromkeys(filter(None, commands)))
         values = (identity, grid.key, grid.model_dump_json(), text, created, now)
@@ -227,7 +231,8 @@ class Store:
     def grids(self) -> list[Grid]:
         """Return every grid that was asked for, oldest first."""
         rows = self._read("SELECT spec FROM grids ORDER BY created, id")
-        return [Grid.model_validate_json(spec) for (spec,) in rows]
+        with explained(self._path):
+            return [Grid.model_validate_json(spec) for (spec,) in rows]
 
     def commands(self, grid: Grid) -> tuple[str, ...]:
         """Return the commands that asked for `grid`, oldest first."""
@@ -237,7 +242,8 @@ class Store:
     def datasets(self) -> dict[str, DataInfo]:
         """Return the datasets of the runs, by fingerprint."""
         rows = self._read("SELECT fingerprint, info FROM datasets")
-        return {fingerprint: DataInfo.model_validate_json(info) for fingerprint, info in rows}
+        with explained(self._path):
+            return {fingerprint: DataInfo.model_validate_json(info) for fingerprint, info in rows}
 
     def state(self, run_id: str) -> str | None:
         """Return how a run ended; None while it has not."""
@@ -289,18 +295,22 @@ class Store:
         """Return all attempts at the runs asked for, oldest first."""
         sql = f"""SELECT {", ".join(ATTEMPT_COLUMNS)} FROM attempts
             WHERE run IN (SELECT value FROM json_each(?)) ORDER BY started, run"""
-        return [attempt(row) for row in self._read(sql, json.dumps(list(run_ids)))]
+        rows = self._read(sql, json.dumps(list(run_ids)))
+        with explained(self._path):
+            return [attempt(row) for row in rows]
 
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id begins with `prefix`, the latest first."""
-        return [summary(row) for row in self._read(SUMMARIES, prefix)]
+        rows = self._read(SUMMARIES, shown(prefix))
+        with explained(self._path):
+            return [summary(row) for row in rows]
 
     def run(self, prefix: str) -> RunDetail:
         """Return the one run whose id begins with `prefix`; raises UsageError where there is none, or several."""
         found = self.runs(prefix.lower())
         if len(found) != 1:
             which = f"{len(found)} runs begin" if found else "no run begins"
-            raise UsageError(f'{which} with "{prefix}"; asymbp ls runs shows their ids')
+            raise UsageError(f'{which} with "{shown(prefix)}"; asymbp ls runs shows their ids')
         run_id = found[0].id
         ((spec,),) = self._read("SELECT spec FROM runs WHERE id = ?", run_id)
         return RunDetail(

@@ -13,7 +13,7 @@ from asymbp_cli.errors import RecipeError, UsageError, nearest
 from asymbp_cli.methods import Method, method_name, parse_method
 from asymbp_cli.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.resources import recipes_directory
-from asymbp_cli.spec import Spec
+from asymbp_cli.spec import Label, Spec, is_label
 from asymbp_cli.yamlfile import Checker, KeyPath, read, shown
 
 #: row of the paper's tables -> our name of the dataset
@@ -44,7 +44,7 @@ class TableSpec(Spec):
     """A table. `reference` names the file of its published numbers; only the paper's own tables have one."""
 
     key: str  # "2", "4-c1", or a user's file stem
-    title: str
+    title: Label
     kind: Literal["networks", "errors"] = "errors"
     datasets: Annotated[tuple[str, ...], Field(strict=False)] = ()  # the paper's, by our names
     columns: Annotated[tuple[TableColumn, ...], Field(strict=False)] = ()
@@ -127,8 +127,8 @@ def _column(checker: Checker, path: KeyPath, item: Any) -> TableColumn | None:
     if not checker.keys(path, item, ("header", "method", "protocol", "runs")):
         return None
     header = item.get("header", item.get("method"))
-    if not isinstance(header, str):
-        checker.add(path, "needs a header")
+    if not is_label(header):
+        checker.add(path, f"needs a header: text on one line, not {shown(header)}")
         return None
     if "runs" in item and ("method" in item or "protocol" in item):
         checker.add(path, "has both runs and method or protocol; put these into runs")

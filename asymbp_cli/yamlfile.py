@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from asymbp_cli.errors import AsymbpError, RecipeError, nearest
+from asymbp_cli.errors import AsymbpError, RecipeError, nearest, printable
 
 KeyPath = tuple[str | int, ...]
 T = TypeVar("T")
@@ -120,7 +120,7 @@ def shown(value: Any) -> str:
     if value is None or value is True or value is False:
         return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return f'"{value}"'
+        return f'"{value}"' if printable(value) else ascii(value)
     return "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else str(value)
 
 

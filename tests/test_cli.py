@@ -314,3 +314,48 @@ def test_what_click_refuses_is_said_as_everything_else(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("asymbp: Invalid value for '--workers'")
     assert done.stderr.rstrip().endswith("(asymbp reproduce --help)")
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["reproduce", "--table", "2", "--dataset", LONG, "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--dataset", "~nobody-of-that-name/x", "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--protocol", f"{LONG}.yaml"],
+        ["reproduce", "--table", "2", "--protocol", "~nobody-of-that-name/x.yaml"],
+        ["reproduce", "--table", "2", "--results", LONG],
+        ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", LONG],
+        ["report", "--results", LONG],
+        ["show", "\udcff"],
+        ["validate", "\udcff.yaml"],
+        ["reproduce", "--table", "2", "--set", "protocol.phases=[{share: 1e308, factor: 1}]"],
+        ["compare", LONG, LONG],
+    ],
+)
+def test_names_that_nothing_can_have_are_said(arguments: list[str], tmp_path: Path) -> None:
+    done = run(*arguments, directory=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("asymbp: ")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[31mred", "\ud800", " "])
+@pytest.mark.parametrize("key", ["title", "label"])
+def test_text_that_would_steer_the_terminal_is_refused(key: str, text: str, tmp_path: Path) -> None:
+    content = {"title": text} if key == "title" else {"method": [{"method": "SGD", "label": text}]}
+    (tmp_path / "mine.yaml").write_text(
+        json.dumps({"dataset": "digits", "method": "SGD", "protocol": "demo"} | content)
+    )
+    done = run("validate", "mine.yaml", directory=tmp_path)
+    assert done.returncode == 2
+    assert "must be text on one line" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_results_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "5", *TINY, "--results", "r\udcff", "--quiet", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = run("report", "--results", "r\udcff", directory=tmp_path)
+    assert "--results" in report.stdout

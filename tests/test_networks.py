@@ -124,6 +124,9 @@ def test_notation(text: str, layer: object) -> None:
         ("Conv 3x3x4/1 groups 0", "must be at least 1"),
         ("FC 0*classes", "must be at least 1"),
         ("Max 2x2/2 pad_end 2", "pad_end must be smaller than the window"),
+        ("FC 9999999", "9999999 is too large; numbers in layers have 6 digits at most"),
+        ("Conv 1x1x4/99999999999999999999999", "is too large"),
+        ("FC " + "9" * 5000, "is too large"),
     ],
 )
 def test_notation_that_is_refused(text: str, message: str) -> None:
@@ -147,6 +150,9 @@ def test_notation_that_is_refused(text: str, message: str) -> None:
         ((8, 8), ["FC classes"], "input 8x8 has no channels; write 8x8x1"),
         ((8, 8, 1), ["FC 11"], r"must be FC classes \(here 10, one unit per class\), not FC 11"),
         ((1, 1, 1), ["Conv 1x1xclasses/1"], "the last layer must be FC classes"),
+        ((8, 8, 1), ["Conv 3x3x4/1 pad 20000", "FC classes"], "gives 40006x40006x4, more than 100,000,000 values"),
+        ((500, 500, 3), ["FC 999999", "FC classes"], "has 749,999,250,000 weights; at most 1,000,000,000"),
+        ((90_000, 90_000, 3), ["FC classes"], "input 90000x90000x3 has more than 100,000,000 values"),
     ],
 )
 def test_layers_that_do_not_fit(size: tuple[int, ...], layers: list[str], message: str) -> None:

@@ -275,7 +275,7 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
         ("seed: -1", "1: seed: must be a whole number from 0 on, or a list of different ones, not -1"),
         ("seed: [0, 0]", "1: seed: must be a whole number from 0 on, or a list of different ones"),
         ("seed: true", "1: seed: must be a whole number from 0 on, or a list of different ones, not true"),
-        ("title: 3", "1: title: must be text, not 3"),
+        ("title: 3", "1: title: must be text on one line, not 3"),
         ("netwrok: digits", '1: netwrok: unknown key. Did you mean "network"?'),
         ("dataset:", "1: dataset: is missing; write for instance dataset: digits (asymbp ls datasets)"),
         ("protocol:", "1: protocol: is missing; write protocol: paper, quick or demo"),

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save
 
 from asymbp_cli import resume
+from asymbp_cli.errors import StoreError
 
 RUN = "0123456789abcdef"
 
@@ -85,3 +86,9 @@ def test_sweep_deletes_half_written_files_only(saved: Path) -> None:
     assert [path.name for path in saved.iterdir()] == [f"{RUN}.safetensors"]
     resume.discard(saved, [RUN, "other"])
     assert not list(saved.iterdir())
+
+
+def test_what_cannot_be_deleted_is_said(tmp_path: Path) -> None:
+    resume.checkpoint_path(tmp_path, RUN).mkdir()
+    with pytest.raises(StoreError, match=r"cannot delete .*safetensors: .*; delete it yourself"):
+        resume.discard(tmp_path, [RUN])

@@ -4,9 +4,11 @@ import math
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -297,3 +299,35 @@ def test_results_that_go_while_they_are_written_are_missed_at_once(how: str, sto
 
     with pytest.raises(StoreError, match=r"asymbp\.sqlite was deleted or replaced while asymbp was writing to it"):
         write()
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "asymbp.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="is a database of another program; use another directory"):
+        Store.open(tmp_path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"key": 1}', "null"])
+@pytest.mark.parametrize(("table", "column"), [("grids", "spec"), ("runs", "spec"), ("datasets", "info")])
+def test_rows_that_cannot_be_read_are_said(table: str, column: str, content: str, tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store, store.writing():
+        store.save_dataset(small_study.INFO)
+        store.save_grid(small_study.grid())
+        store.begin(RUNS, 0, HERE)
+    with closing(sqlite3.connect(tmp_path / "asymbp.sqlite")) as connection:
+        connection.execute(f"UPDATE {table} SET {column} = ?", (content,))
+        connection.commit()
+    with Store.open(tmp_path) as store:
+        read = {"grids": store.grids, "runs": store.runs, "datasets": store.datasets}[table]
+        with pytest.raises(StoreError, match=r"is damaged \(malformed: "):
+            read()
+
+
+def test_checkpoints_that_are_no_folder_are_said(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(StoreError, match="checkpoints is a file; move it away"):
+        Store.open(tmp_path)

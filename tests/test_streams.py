@@ -107,7 +107,7 @@ def test_a_report_goes_where_it_is_sent(trained: Path) -> None:
         ('""', "--output needs the name of a file"),
         (
             "mine.yaml/x.csv",
-            "cannot write mine.yaml/x.csv: a file stands where its folder should be; choose another file with --output",
+            "cannot write mine.yaml/x.csv: a file stands where its folder should be; choose another file",
         ),
         ("$(printf 'x%.0s' {1..300})", "File name too long"),
         (".", "is a directory"),

@@ -48,12 +48,13 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
 def _side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":
     """Return the tables that `name` means."""
     from asymbp_cli.errors import UsageError
+    from asymbp_cli.paths import exists
     from asymbp_cli.report.comparison import Side
     from asymbp_cli.store import FILE_NAME, Store
     from asymbp_cli.tables import chosen, fill_all
 
     path, colon, label = name.rpartition(":")
-    if (Path(name) / FILE_NAME).exists():
+    if exists(Path(name) / FILE_NAME):
         path, label = name, ""
     elif not colon:
         path, label = str(results_directory), name

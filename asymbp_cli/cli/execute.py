@@ -20,6 +20,7 @@ from asymbp_cli.datasets.prepare import data_directory, prepare
 from asymbp_cli.errors import MissingDataError
 from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representatives
 from asymbp_cli.networks import Network
+from asymbp_cli.paths import exists, shown
 from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.report.listings import agreement, conclusions
@@ -126,7 +127,7 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
 def _dry_run(grids: Sequence[Grid], options: Options) -> None:
     from asymbp_cli.study import outstanding
 
-    if (options.results_directory / FILE_NAME).exists():
+    if exists(options.results_directory / FILE_NAME):
         with Store.open(options.results_directory, create=False) as store:
             work = outstanding(grids, store)
     else:
@@ -178,7 +179,7 @@ def _study(
             workers=options.worker_count,
             device=options.device,
             on_event=display.take,
-            command=shlex.join(["asymbp", *sys.argv[1:]]),
+            command=shown(shlex.join(["asymbp", *sys.argv[1:]])),
         )
     return outcome.failed
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from asymbp_cli.errors import UsageError, nearest
-from asymbp_cli.spec import Spec
+from asymbp_cli.paths import exists
+from asymbp_cli.spec import Label, Spec
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class FolderSource(Spec):
     test_per_class: Annotated[int, Field(ge=1)] | None = None
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
-    label: str | None = None
+    label: Label | None = None
 
     @model_validator(mode="after")
     def _one_rule(self) -> "FolderSource":
@@ -172,7 +173,7 @@ def dataset_ref(text: str) -> DatasetRef:
         if text == "folder:":
             raise UsageError("folder: needs a path behind it, as in folder:photos/flowers.tar")
         return FolderSource(folder=text.removeprefix("folder:"))
-    like_path = bool(text) and ("/" in text or os.sep in text or text.endswith(_ARCHIVES) or Path(text).exists())
+    like_path = bool(text) and ("/" in text or os.sep in text or text.endswith(_ARCHIVES) or exists(Path(text)))
     if like_path and text.lower() not in _by_name():
         return FolderSource(folder=text)
     return find(text).key

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.lock import alone
 from asymbp_cli.datasets.readers import Located, Opened, SplitName, cifar10, digits, folder, mnist
 from asymbp_cli.datasets.readers.picture import fit
+from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError, MissingDataError
 
 #: (what is done, done so far, of how many)
@@ -28,7 +29,8 @@ _READERS: dict[str, Callable[[Path], Located | None]] = {
     "mnist": mnist.locate,
     "cifar10": cifar10.locate,
 }
-_ARRAYS = ("x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy")
+_SPLITS: tuple[SplitName, ...] = ("train", "test")
+_ARRAYS = tuple(f"{array}_{split}.npy" for split in _SPLITS for array in "xy")
 
 
 def data_directory(option: Path | None) -> Path:
@@ -94,11 +96,37 @@ def _cached(target: Path) -> DataInfo | None:
     """Return the info of an intact cache, else None."""
     try:
         content = json.loads((target / "info.json").read_text(encoding="utf-8"))
-        sizes = content.pop("sizes")
-        intact = all((target / name).stat().st_size == sizes[name] for name in _ARRAYS)
-        return DataInfo.model_validate_json(json.dumps(content | {"directory": str(target)})) if intact else None
+        kept = content.pop("files")
+        info = DataInfo.model_validate_json(json.dumps(content | {"directory": str(target)}))
+        return info if kept == _files(target) or _as_decoded(info) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # pydantic's is a ValueError
         return None
+
+
+def _files(directory: Path) -> dict[str, list[int]]:
+    """Return size and time of change of each array: while they are the same, so is what they hold."""
+    return {name: list(signature(directory / name)[1:]) for name in _ARRAYS}
+
+
+def _as_decoded(info: DataInfo) -> bool:
+    """Tell whether arrays that were touched still hold what was decoded, and remember that they do."""
+    pixels: dict[SplitName, NDArray[np.uint8]] = {}
+    labels: dict[SplitName, NDArray[np.int64]] = {}
+    for split in _SPLITS:
+        pixels[split] = np.load(info.path / f"x_{split}.npy", mmap_mode="r")
+        labels[split] = np.load(info.path / f"y_{split}.npy")
+    if _fingerprint(info.classes, info.shape, pixels, labels) != info.fingerprint:
+        return False
+    with suppress(OSError):  # a cache that may not be written is checked each time
+        _write_info(info, info.path)
+    return True
+
+
+def _write_info(info: DataInfo, directory: Path) -> None:
+    content = json.dumps(info.model_dump(mode="json") | {"files": _files(directory)})
+    temporary = directory / f".info-{os.getpid()}"
+    temporary.write_text(content, encoding="utf-8")
+    os.replace(temporary, directory / "info.json")
 
 
 def _decode_alone(
@@ -164,9 +192,11 @@ def _decode(
         note=located.note or opened.note,
         directory=str(directory),
     )
-    sizes = {name: (directory / name).stat().st_size for name in _ARRAYS}
-    content = json.dumps(info.model_dump(mode="json") | {"sizes": sizes})
-    (directory / "info.json").write_text(content, encoding="utf-8")
+    del pixels  # the last reference closes the files
+    for name in _ARRAYS:  # a loss of power must not leave files of the right size full of zeros
+        with (directory / name).open("rb") as file:
+            os.fsync(file.fileno())
+    _write_info(info, directory)
     return info
 
 

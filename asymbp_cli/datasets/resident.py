@@ -101,7 +101,9 @@ def _statistics(
     kept = info.path / f"statistics-{preprocessing}-{held_out}.npz"
     try:
         with kept.open("rb") as file, np.load(file) as found:  # np.load leaves a damaged file open
-            return found["mean"], found["deviation"]
+            mean, deviation = found["mean"], found["deviation"]
+        np.broadcast_shapes(mean.shape, deviation.shape, x.shape[1:])
+        return mean, deviation
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         mean, deviation = statistics(x, preprocessing, rows)
     temporary = kept.with_name(f".{os.getpid()}-{kept.name}")

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers.picture import decode, fit
-from asymbp_cli.errors import DataError
+from asymbp_cli.errors import AsymbpError, DataError
 
 Grow = Callable[..., Path]
 Decoded = Callable[..., DataInfo]
@@ -347,3 +349,35 @@ def test_squash_and_crop() -> None:
     squashed, cropped = fit(thirds, (6, 6, 1), "squash"), fit(thirds, (6, 6, 1), "crop")
     assert [squashed[3, 0, 0], squashed[3, 5, 0]] == [0, 200]
     assert (cropped[:, 1:-1] == 100).all()  # the filter looks a little beyond the cut
+
+
+def test_links_in_circles_end(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", OFFICIAL)
+    before = decoded(tree)
+    for name in ("one", "two"):
+        (tree / "train" / "cat" / name).symlink_to(tree / "train" / "cat")
+    assert decoded(tree).fingerprint == before.fingerprint
+
+
+def test_a_pipe_among_the_images_is_no_image(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", OFFICIAL)
+    os.mkfifo(tree / "train" / "cat" / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe\.png is a pipe or device, not an image; remove it"):
+        decoded(tree)
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "~nobody-of-that-name/pets", "x" * 300])
+def test_what_is_no_folder(path: str, tmp_path: Path) -> None:
+    with pytest.raises(AsymbpError):
+        prepare(FolderSource(folder=path), (4, 6, 3), cache_dir=tmp_path)
+
+
+def test_a_file_of_many_gigabytes_in_a_small_archive_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asymbp_cli.datasets.readers.tree._LARGEST_FILE", 1000)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png"):
+            archive.writestr(name, bytes(10_000))
+    with pytest.raises(DataError, match="has 10,000 bytes, more than the 1,000 of an image"):
+        prepare(FolderSource(folder=str(tmp_path / "bomb.zip")), (4, 6, 3), cache_dir=tmp_path)

@@ -267,3 +267,39 @@ def test_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert data_directory(None) == cache_directory(None) / "data"
     assert "asymbp" in cache_directory(None).parts
+
+
+def zeros(directory: Path) -> None:
+    file = directory / "x_train.npy"
+    content = file.read_bytes()
+    file.write_bytes(content[:128] + bytes(len(content) - 128))
+
+
+def wrong_labels(directory: Path) -> None:
+    np.save(directory / "y_test.npy", np.full(3, 77))
+
+
+@pytest.mark.parametrize("damage", [zeros, wrong_labels])
+def test_a_cache_of_the_right_size_with_other_contents_is_rebuilt(
+    damage: Callable[[Path], None], grow: Grow, decoded: Decoded, decodings: list[Path]
+) -> None:
+    tree = grow("pets", PETS)
+    before = decoded(tree)
+    pixels = np.load(before.path / "x_train.npy")
+    damage(before.path)
+    assert decoded(tree) == before
+    assert len(decodings) == 2
+    assert np.array_equal(np.load(before.path / "x_train.npy"), pixels)
+    assert np.load(before.path / "y_test.npy").max() == 1
+
+
+def test_a_cache_that_was_only_touched_is_checked_once(
+    grow: Grow, decoded: Decoded, decodings: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = grow("pets", PETS)
+    before = decoded(tree)
+    os.utime(before.path / "x_train.npy", ns=(0, 0))
+    assert decoded(tree) == before
+    monkeypatch.setattr("asymbp_cli.datasets.prepare._fingerprint", lambda *_: pytest.fail("checked again"))
+    assert decoded(tree) == before
+    assert len(decodings) == 1

@@ -12,6 +12,7 @@ from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.datasets.readers import Located, Opened, arrays, folder
 from asymbp_cli.datasets.signature import check_md5, signature
 from asymbp_cli.errors import DataError
+from asymbp_cli.paths import is_file
 
 _FOLDER = "cifar-10-batches-py"
 _TRAIN = {  # as published: torchvision 0.27, datasets/cifar.py
@@ -30,13 +31,13 @@ _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hor
 def locate(root: Path) -> Located | None:
     """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
     batches, archive, copy = root / _FOLDER, root / CATALOG["cifar10"].archives[0].name, root / _COPY
-    if all((batches / name).is_file() for name in _MD5):
+    if all(is_file(batches / name) for name in _MD5):
         source = [signature(batches / name) for name in _MD5]
         return Located("cifar10", "CIFAR-10", "CIFAR", True, source, lambda: _open_directory(batches))
-    if archive.is_file():
+    if is_file(archive):
         source = [signature(archive)]
         return Located("cifar10", "CIFAR-10", "CIFAR", True, source, lambda: _open_archive(archive))
-    if copy.is_file():
+    if is_file(copy):
         images = folder.locate(FolderSource(folder=str(copy)))
         note = "a lossy JPEG copy of CIFAR-10, so its errors are not those of the original"
         return Located("cifar10", "CIFAR-10 (JPEG copy)", "CIFAR", False, images.source, images.open, note)

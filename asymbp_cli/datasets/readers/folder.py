@@ -12,6 +12,7 @@ from asymbp_cli.datasets.readers.picture import EXTENSIONS, decode
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
+from asymbp_cli.paths import expanded
 
 _DEFAULT_TEST_FRACTION = 0.25
 _LAYOUT = "it needs train/CLASS/* and test/CLASS/*, or one folder per class"
@@ -23,7 +24,7 @@ Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the
 
 def locate(source: FolderSource) -> Located:
     """Return the images of a folder or archive; raises DataError where it does not exist or cannot be read."""
-    path = Path(source.folder).expanduser()
+    path = expanded(source.folder)
     tree = Tree(path)
     identity = [tree.source(), source.model_dump(mode="json", exclude={"label", "folder"})]
     return Located("folder", source.label or _label(path), None, False, identity, lambda: open_tree(tree, source))

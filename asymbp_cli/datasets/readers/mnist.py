@@ -14,6 +14,7 @@ from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.readers import Located, Opened, arrays
 from asymbp_cli.datasets.signature import check_md5, signature
 from asymbp_cli.errors import DataError
+from asymbp_cli.paths import is_file
 
 
 def locate(root: Path) -> Located | None:
@@ -34,7 +35,7 @@ def _checksums() -> dict[str, str]:
 
 
 def _either(directory: Path, name: str) -> Path | None:
-    return next((file for file in (directory / name, directory / f"{name}.gz") if file.is_file()), None)
+    return next((file for file in (directory / name, directory / f"{name}.gz") if is_file(file)), None)
 
 
 def _open(directory: Path) -> Opened:

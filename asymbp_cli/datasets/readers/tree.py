@@ -26,6 +26,9 @@ _BROKEN = (
 )
 
 
+_LARGEST_FILE = 1 << 28  # bytes
+
+
 class _StrictMember(tarfile.TarInfo):
     """Refuses damage between members, where tarfile by itself takes a broken header for the end."""
 
@@ -51,6 +54,8 @@ class Tree:
         with self._guard():
             if not path.exists():
                 raise DataError(f"{path} does not exist; write the path of a folder, .tar(.gz, .xz) or .zip")
+            if not (path.is_dir() or path.is_file()):
+                raise DataError(f"{path} is neither a folder nor a file; name a folder, .tar(.gz, .xz) or .zip")
             self._kind = "folder" if path.is_dir() else "zip" if zipfile.is_zipfile(path) else "tar"
 
     def source(self) -> Any:
@@ -67,7 +72,13 @@ class Tree:
             return sorted(walk())
 
     def _in_folder(self) -> Iterator[str]:
+        seen: set[tuple[int, int]] = set()  # folders, by inode: links may lead in circles
         for directory, folders, files in os.walk(self.path, onerror=_raise, followlinks=True):
+            status = os.stat(directory)
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
             here = Path(directory).relative_to(self.path)
             yield from ((here / name).as_posix() for name in files)
             yield from ((here / name).as_posix() + "/" for name in folders)
@@ -87,17 +98,28 @@ class Tree:
         with self._guard():
             if self._kind == "folder":
                 for name in sorted(wanted):
+                    file_on_disk = self.path / name
+                    if not file_on_disk.is_file():
+                        raise DataError(f"{file_on_disk} is a pipe or device, not an image; remove it")
+                    self._check_size(name, file_on_disk.stat().st_size)
                     yield name, (self.path / name).read_bytes()
             elif self._kind == "zip":
                 with zipfile.ZipFile(self.path) as archive:
                     for name in sorted(wanted):
+                        self._check_size(name, archive.getinfo(name).file_size)
                         yield name, archive.read(name)
             else:
                 with tarfile.open(self.path, tarinfo=_StrictMember) as tar:
                     for member in tar:
                         file = tar.extractfile(member) if _clean(member.name) in wanted else None
                         if file:
+                            self._check_size(member.name, member.size)
                             yield _clean(member.name), file.read()
+
+    def _check_size(self, name: str, size: int) -> None:
+        """Refuse what no image is: an archive of a few MB can hold a file of many GB."""
+        if size > _LARGEST_FILE:
+            raise DataError(f"{self.path}: {name} has {size:,} bytes, more than the {_LARGEST_FILE:,} of an image")
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
