@@ -13,7 +13,7 @@ from asymbp_cli.store import Store
 from asymbp_cli.tablespec import published
 
 Colour = Literal["worse", "better"]
-_POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more
+POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def colour(error: float | None, baseline: float | None) -> Colour | None:
     if error is None or baseline is None:
         return None
     difference = round(error - baseline, 6)
-    return "worse" if difference >= _POINTS else "better" if difference <= -_POINTS else None
+    return "worse" if difference >= POINTS else "better" if difference <= -POINTS else None
 
 
 def _coloured(cell: Cell, baseline: Cell | None) -> Cell:

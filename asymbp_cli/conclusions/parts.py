@@ -1,251 +1,267 @@
-"""What a conclusion is made of: numbers, and kinds of parts that hold of them or not.
+"""The kinds of statement that conclusions are made of, each a small function of method names.
 
-The paper states its conclusions in words and tests none of them. Its one yardstick is that of its colours: a
-difference of 3 points (section 5). The rest is ours, and the same for every claim: methods are *alike* where
-the median over datasets of their spread stays below 3 points; something holds *mostly* where it does on two
-thirds of the datasets at least, which on one dataset means on that one. No part is judged without a dataset
-that has every number it needs.
+The authors give no test; their one yardstick is 3 points of error (`tables.colour`). So a statement holds or
+fails on every dataset by itself: one dataset is enough to ask it, and with several the exceptions have names.
+The thresholds here are ours. P values stand beside the counts and decide nothing, except about training-set
+sizes: they shrink with every dataset, know no size of a difference, and cannot show that methods are alike.
+A dead network, which answers everything with one class, is never "like" another or better: or a study in which
+nothing learns would support every claim of likeness.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, permutations
 from statistics import median
+from typing import Literal
 
-from asymbp_cli.agreement import rank_correlation
+from asymbp_cli.conclusions.numbers import Numbers
+from asymbp_cli.tables import POINTS, Colour, colour
 
-POINTS = 3.0
-MOSTLY = 2 / 3
-BN_BM = "+BN+BM"
-_FEWEST_FOR_A_TEST = 6  # below, no outcome of a signed-rank test is significant at 5 %
+#: A part holds if it does on two datasets of three: twice as many for it as against it.
+MOST = 2 / 3
+#: What is not absent from most datasets is there "often".
+OFTEN = 1 / 3
+#: A network "hardly learns" within this part of the way from guessing to the error of the reference method.
+HARDLY = 1 / 4
+#: Statistics over datasets begin at 6: with fewer, no two-sided signed-rank test can get below 0.05.
+ENOUGH_DATASETS = 6
+#: Level of the one-sided test on training-set sizes, the one statement about all datasets at once.
+LEVEL = 0.05
+#: Where a network is more than so many points better than a guess, it is not "close to chance".
+FAR_BELOW_CHANCE = 20
+
+PERCENTAGES = (0, 25, 50, 75, 100)  # of opposite signs; Table 3
+
+_FACTS = {"chance": "the error of a guess", "train_counts": "the size of the training set"}
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """Errors in percent by (dataset, method's name), and what the checks must know beside them."""
+class Finding:
+    """On which share of the datasets a part holds, in words, and the numbers behind it."""
 
-    errors: Mapping[tuple[str, str], float]
-    dead: frozenset[tuple[str, str]] = frozenset()  # answer every test sample with one class, or diverged
-    chance: Mapping[str, float] = field(default_factory=dict)  # error in percent of a random guess
-    train_counts: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def datasets(self) -> list[str]:
-        """Return the datasets in order of appearance."""
-        return list(dict.fromkeys(dataset for dataset, _ in self.errors))
-
-    def complete(self, methods: Sequence[str]) -> list[str]:
-        """Return the datasets that have an error for each of `methods`."""
-        return [name for name in self.datasets if all((name, method) in self.errors for method in methods)]
+    share: float
+    where: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a claim: whether it holds, on which datasets, and the numbers; None: a dataset is lacking."""
+    """A statement that holds if it does on a share `enough` of the datasets.
 
-    holds: bool | None
-    datasets: tuple[str, ...]
-    evidence: str
+    It is asked of the datasets that have every method of `needs` and the fact `beside`, if they are `least`.
+    Without `claimed` it is a remark, which shows where the authors' words go beyond their numbers.
+    """
 
+    says: str
+    needs: tuple[str, ...]
+    find: Callable[[Numbers, Sequence[str]], Finding]
+    enough: float = MOST
+    least: int = 1
+    beside: Literal["chance", "train_counts"] | None = None
+    claimed: bool = True
 
-# kinds of parts -----------------------------------------------------------------------------------------------
-
-
-def alike(*methods: str) -> Callable[[Numbers], Part]:
-    """Methods are alike: the median over datasets of highest minus lowest error is below 3 points."""
-
-    def part(numbers: Numbers) -> Part:
-        names = numbers.complete(methods)
-        if not names:
-            return _lacking(methods)
-        spreads = {name: _spread([numbers.errors[name, method] for method in methods]) for name in names}
-        widest = max(spreads, key=lambda name: spreads[name])
-        middle = median(spreads.values())
-        text = f"{_listed(methods)} lie {middle:.2f} points apart ({_on(names, 'median of')})"
-        if len(names) > 1:
-            text += f", at most {spreads[widest]:.2f} (on {widest})"
-        return Part(round(middle, 6) < POINTS, tuple(names), text)
-
-    return part
+    def lacks(self, numbers: Numbers, dataset: str) -> list[str]:
+        """Return what must be known of the dataset, and is not."""
+        lacking = [method for method in self.needs if (dataset, method) not in numbers.errors]
+        if self.beside and dataset not in getattr(numbers, self.beside):
+            lacking.append(_FACTS[self.beside])
+        return lacking
 
 
-def not_worse(method: str, than: str) -> Callable[[Numbers], Part]:
-    """Mostly, `method` is less than 3 points worse than `than`."""
-
-    def part(numbers: Numbers) -> Part:
-        gaps = _gaps(numbers, method, than)
-        if not gaps:
-            return _lacking((method, than))
-        near = [name for name, gap in gaps.items() if round(gap, 6) < POINTS]
-        text = _count(near, gaps, f"{method} is less than 3 points worse than {than}")
-        return Part(len(near) >= MOSTLY * len(gaps), tuple(gaps), text)
-
-    return part
+def no_worse(method: str, than: str) -> Part:
+    """Alive, and not worse by 3 points or more."""
+    return _pair(f"{method} is like {than} or better", method, than, (None, "better"))
 
 
-def better(method: str, than: str) -> Callable[[Numbers], Part]:
-    """Mostly, `method` is better than `than` by 3 points or more."""
-
-    def part(numbers: Numbers) -> Part:
-        gaps = _gaps(numbers, method, than)
-        if not gaps:
-            return _lacking((method, than))
-        better = [name for name, gap in gaps.items() if round(gap, 6) <= -POINTS]
-        holds = len(better) >= MOSTLY * len(gaps)
-        text = _count(better, gaps, f"{method} is better than {than} by 3 points or more")
-        return Part(holds, tuple(gaps), text)
-
-    return part
+def worse(method: str, than: str) -> Part:
+    """Worse by 3 points or more."""
+    return _pair(f"{method} is worse than {than} by {POINTS:g} points or more", method, than, ("worse",))
 
 
-def dies(method: str) -> Callable[[Numbers], Part]:
-    """Mostly, `method` ends by answering one class."""
-
-    def part(numbers: Numbers) -> Part:
-        names = numbers.complete([method])
-        if not names:
-            return _lacking([method])
-        dead = [name for name in names if (name, method) in numbers.dead]
-        others = [name for name in names if name not in dead]
-        text = f"{method} answers everything with one class {_where(dead, names)}"
-        if dead and others:
-            text += f" (not on {_listed(others)})"
-        return Part(len(dead) >= MOSTLY * len(names), tuple(names), text)
-
-    return part
+def better(method: str, than: str) -> Part:
+    """Better by 3 points or more."""
+    return _pair(f"{method} is better than {than} by {POINTS:g} points or more", method, than, ("better",))
 
 
-def signs_matter(scheme: str) -> Callable[[Numbers], Part]:
-    """Mostly, the worse error at 0 and 25 % flipped signs is 3 points below the best at 50, 75 and 100 %."""
-    few = (f"{scheme}{BN_BM}", f"{scheme}-25%{BN_BM}")
-    many = tuple(f"{scheme}-{percent}%{BN_BM}" for percent in (50, 75, 100))
-
-    def part(numbers: Numbers) -> Part:
-        names = numbers.complete([*few, *many])
-        if not names:
-            return _lacking([*few, *many])
-        gaps = {
-            name: max(numbers.errors[name, m] for m in few) - min(numbers.errors[name, m] for m in many)
-            for name in names
-        }
-        apart = [name for name, gap in gaps.items() if round(gap, 6) <= -POINTS]
-        text = _count(apart, gaps, f"{scheme} at 0 and 25 % opposite signs lies 3 points below 50, 75 and 100 %")
-        return Part(len(apart) >= MOSTLY * len(names), tuple(names), text)
-
-    return part
+def often_better(method: str, than: str) -> Part:
+    """Better by 3 points or more on a third of the datasets; means nothing for a few."""
+    says = f"{method} is often better than {than} by {POINTS:g} points or more"
+    return _pair(says, method, than, ("better",), OFTEN, ENOUGH_DATASETS)
 
 
-def often_lower(method: str, than: str) -> Callable[[Numbers], Part]:
-    """On half of the datasets at least, `method` has the lower error."""
+def alike(*methods: str) -> Part:
+    """All alive, and of no two methods is one worse by 3 points or more on over a third of the datasets.
 
-    def part(numbers: Numbers) -> Part:
-        gaps = _gaps(numbers, method, than)
-        if not gaps:
-            return _lacking((method, than))
-        lower = [name for name, gap in gaps.items() if gap < 0]
-        text = _count(lower, gaps, f"{method} is below {than}")
-        return Part(len(lower) >= len(gaps) / 2, tuple(gaps), text)
+    Two one-sided statements make an equivalence: datasets may differ, but may not lean to a side.
+    """
 
-    return part
-
-
-def most_on_small_sets(method: str, than: str) -> Callable[[Numbers], Part]:
-    """The gain of `method` falls with the number of training samples: a positive rank correlation with the gap."""
-
-    def part(numbers: Numbers) -> Part:
-        gaps = {n: gap for n, gap in _gaps(numbers, method, than).items() if n in numbers.train_counts}
-        found = rank_correlation([float(numbers.train_counts[name]) for name in gaps], list(gaps.values()))
-        if found is None:
-            return Part(None, (), f"{method} and {than} are needed on four datasets of different size")
-        text = f"the gap {method} minus {than} has rank correlation {found:+.2f} with the training set's size"
-        return Part(found > 0, tuple(gaps), f"{text} ({len(gaps)} datasets)")
-
-    return part
-
-
-# remarks ------------------------------------------------------------------------------------------------------
-
-
-def tells_three_points(method: str, than: str) -> Callable[[Numbers], str]:
-    def remark(numbers: Numbers) -> str:
-        gaps = _gaps(numbers, method, than)
-        worse = [name for name, gap in gaps.items() if round(gap, 6) >= POINTS]
-        better = [name for name, gap in gaps.items() if round(gap, 6) <= -POINTS]
-        text = _count(worse, gaps, f"{method} is worse than {than} by 3 points or more") if gaps else ""
-        return text + (f"; better by as much on {_listed(better)}" if better else "")
-
-    return remark
-
-
-def not_monotone(scheme: str) -> Callable[[Numbers], str]:
-    all_, most = f"{scheme}-100%{BN_BM}", f"{scheme}-75%{BN_BM}"
-
-    def remark(numbers: Numbers) -> str:
-        gaps = _gaps(numbers, all_, most)
-        lower = [name for name, gap in gaps.items() if gap < 0]
-        return f"{scheme} errs less at 100 % than at 75 % {_where(lower, list(gaps))}" if gaps else ""
-
-    return remark
-
-
-def below_chance(method: str) -> Callable[[Numbers], str]:
-    def remark(numbers: Numbers) -> str:
-        names = [name for name in numbers.complete([method]) if name in numbers.chance]
-        gains = {name: numbers.chance[name] - numbers.errors[name, method] for name in names}
-        if not gains:
-            return ""
-        below, far = ([name for name, gain in gains.items() if gain > limit] for limit in (0, 20))
-        return (
-            f"{method} errs less than a random guess {_where(below, names)}, "
-            f"by more than 20 points {_where(far, names)}"
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        pairs = [numbers.differences(*pair, datasets) for pair in permutations(methods, 2)]
+        living = [not any((at, method) in numbers.one_class for method in methods) for at in datasets]
+        close = [[lives and points < POINTS for lives, points in zip(living, pair, strict=True)] for pair in pairs]
+        within = _on(
+            [at for at, sides in zip(datasets, zip(*close, strict=True), strict=True) if all(sides)], datasets
+        )
+        if len(datasets) == 1:
+            return Finding(within.share, within.where, f"at most {max(pairs)[0]:.2f} points apart")
+        held = min(map(sum, close))
+        smallest = min((p for pair in pairs if (p := _p_value(pair)) is not None), default=None)
+        return Finding(
+            held / len(datasets),
+            f"{held} of {len(datasets)} datasets for the least alike pair",
+            f"all within {POINTS:g} points on {within.where}, medians of the pairs up to "
+            f"{max(map(median, pairs)):.2f} points apart{_p_text(smallest, 'smallest Wilcoxon p')}",
         )
 
-    return remark
+    return Part(f"{', '.join(methods)} are alike", methods, find)
 
 
-# words --------------------------------------------------------------------------------------------------------
+def dead(method: str) -> Part:
+    """It answers every test sample with one class."""
+
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        return _on([at for at in datasets if (at, method) in numbers.one_class], datasets)
+
+    return Part(f"{method} answers every sample with one class", (method,), find)
 
 
-def _gaps(numbers: Numbers, method: str, than: str) -> dict[str, float]:
-    """Return the error of `method` minus that of `than`, by dataset."""
-    names = numbers.complete([method, than])
-    return {name: numbers.errors[name, method] - numbers.errors[name, than] for name in names}
+def alive(method: str) -> Part:
+    """It answers them with more than one class."""
+
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        return _on([at for at in datasets if (at, method) not in numbers.one_class], datasets)
+
+    return Part(f"{method} answers with more than one class", (method,), find)
 
 
-def _spread(values: Sequence[float]) -> float:
-    return max(values) - min(values)
+def hardly_learns(method: str, reference: str, *, claimed: bool = True) -> Part:
+    """It goes less than a quarter of the way from guessing to the error of the reference method."""
+
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        learned = [round(numbers.chance[at] - numbers.errors[at, method], 6) for at in datasets]
+        way = [numbers.chance[at] - numbers.errors[at, reference] for at in datasets]
+        held = [at for at, x, y in zip(datasets, learned, way, strict=True) if x < HARDLY * y]
+        far = sum(points > FAR_BELOW_CHANCE for points in learned)
+        detail = f"{_span(learned)} points below a guess, over {FAR_BELOW_CHANCE} on {far} of {len(datasets)}"
+        return _on(held, datasets, detail)
+
+    says = f"{method} hardly learns: it goes less than {HARDLY:.0%} of the way from guessing to {reference}"
+    return Part(says, (method, reference), find, beside="chance", claimed=claimed)
 
 
-def _lacking(methods: Sequence[str]) -> Part:
-    return Part(None, (), f"no dataset has all of {_listed(methods)}")
+def signs_matter(scheme: str) -> Part:
+    """The lowest error from 50 % opposite signs on lies 3 points or more above the higher of 0 and 25 %."""
+    methods = tuple(_with_opposite(scheme, percentage) for percentage in PERCENTAGES)
+
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        errors = [[numbers.errors[at, method] for method in methods] for at in datasets]
+        gaps = [round(min(row[2:]) - max(row[:2]), 6) for row in errors]
+        held = [at for at, gap in zip(datasets, gaps, strict=True) if gap >= POINTS]
+        return _on(held, datasets, f"the gap is {_span(gaps)} points{_p_text(_p_value(gaps))}")
+
+    says = f"{scheme} errs less at 0 and 25 % opposite signs than at 50 to 100 %, by {POINTS:g} points or more"
+    return Part(says, methods, find)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
+def every_sign_matters(scheme: str) -> Part:
+    """The remark on the abstract's words, the more concordant signs the better: the error rises at every step."""
+    methods = tuple(_with_opposite(scheme, percentage) for percentage in PERCENTAGES)
+
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        steps = [numbers.differences(more, fewer, datasets) for fewer, more in pairwise(methods)]
+        held = [at for at, rises in zip(datasets, zip(*steps, strict=True), strict=True) if min(rises) > 0]
+        rising = (
+            f"{fewer} to {more} % on {sum(points > 0 for points in step)}"
+            for (fewer, more), step in zip(pairwise(PERCENTAGES), steps, strict=True)
+        )
+        return _on(held, datasets, f"the error rises from {', '.join(rising)} of {len(datasets)}")
+
+    return Part(f"{scheme} errs more at every step to more opposite signs", methods, find, claimed=False)
 
 
-def _on(names: Sequence[str], how: str) -> str:
-    return f"{how} {len(names)} datasets" if len(names) > 1 else f"on {names[0]}"
+def most_on_small_sets(method: str, than: str, *, claimed: bool = True) -> Part:
+    """The gain falls with the size of the training set: Spearman's rho is negative, one-sided p below 0.05."""
+
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        gains = numbers.differences(than, method, datasets)
+        rho, p = _rank_correlation([numbers.train_counts[at] for at in datasets], gains)
+        detail = f"Spearman's rho of gain and training-set size is {rho:+.2f}{_p_text(p, 'one-sided p')}"
+        return Finding(float(p < LEVEL), f"{len(datasets)} datasets", detail)
+
+    says = f"the smaller the training set, the more {method} gains on {than}"
+    return Part(says, (method, than), find, least=ENOUGH_DATASETS, beside="train_counts", claimed=claimed)
 
 
-def _count(which: Sequence[str], gaps: Mapping[str, float], what: str) -> str:
-    """Return how often something is so, the median gap, and from six datasets on a paired test."""
-    middle = f"{'median ' if len(gaps) > 1 else ''}difference {median(gaps.values()):+.2f} points"
-    p_value = _signed_rank(list(gaps.values()))
-    test = f", Wilcoxon signed-rank p = {p_value:.2g}" if p_value is not None else ""
-    return f"{what} {_where(which, list(gaps))}; {middle}{test}"
+def _pair(
+    says: str, method: str, than: str, wanted: Container[Colour | None], enough: float = MOST, least: int = 1
+) -> Part:
+    def find(numbers: Numbers, datasets: Sequence[str]) -> Finding:
+        sides = [colour(points, 0.0) for points in numbers.differences(method, than, datasets)]
+        held = [at for at, side in zip(datasets, sides, strict=True) if side in wanted]
+        if "worse" not in wanted:
+            held = [at for at in held if (at, method) not in numbers.one_class]
+        return _on(held, datasets, _against(numbers, method, than, datasets))
+
+    return Part(says, (method, than), find, enough, least)
 
 
-def _where(which: Sequence[str], names: Sequence[str]) -> str:
-    """Return `on 14 of 15`, or the name where there is one dataset only."""
-    if len(names) > 1:
-        return f"on {len(which)} of {len(names)}"
-    return f"on {names[0]}" if which else f"not on {names[0]}"
+def _against(numbers: Numbers, method: str, than: str, datasets: Sequence[str]) -> str:
+    if len(datasets) == 1:
+        return f"{numbers.errors[datasets[0], method]:.2f} against {numbers.errors[datasets[0], than]:.2f} %"
+    differences = numbers.differences(method, than, datasets)
+    sides = [colour(points, 0.0) for points in differences]
+    return (
+        f"median {median(differences):+.2f} points, worse by {POINTS:g} or more on {sides.count('worse')}, "
+        f"better on {sides.count('better')} of {len(datasets)}{_p_text(_p_value(differences))}"
+    )
 
 
-def _signed_rank(gaps: Sequence[float]) -> float | None:
-    """Return the two-sided p of Wilcoxon's signed-rank test over datasets; None with too few of them."""
-    if len([gap for gap in gaps if gap]) < _FEWEST_FOR_A_TEST:
+def _on(held: Sequence[str], datasets: Sequence[str], detail: str = "") -> Finding:
+    """Return the finding that a part holds on `held`; it names these or the others, whichever are fewer."""
+    where = datasets[0] if len(datasets) == 1 else f"{len(held)} of {len(datasets)} datasets"
+    others = [dataset for dataset in datasets if dataset not in held]
+    if held and others:
+        where += f" (only {', '.join(held)})" if len(held) < len(others) else f" (not {', '.join(others)})"
+    return Finding(len(held) / len(datasets), where, detail)
+
+
+def _with_opposite(scheme: str, percentage: int) -> str:
+    return f"{scheme}-{percentage}%+BN+BM" if percentage else f"{scheme}+BN+BM"
+
+
+def _span(points: Sequence[float]) -> str:
+    return f"{points[0]:.2f}" if len(points) == 1 else f"{min(points):.2f} to {max(points):.2f}"
+
+
+def _p_value(differences: Sequence[float]) -> float | None:
+    """Return p of the two-sided Wilcoxon signed-rank test, or None where there are too few datasets for it.
+
+    Exact, by counting all ways to give the ranks signs; scipy approximates or is slow where differences
+    are tied, as those of rounded errors may be. Equal pairs are left out, ties share their ranks.
+    """
+    if len(differences) < ENOUGH_DATASETS:
         return None
-    from scipy.stats import wilcoxon
+    sizes = [abs(points) for points in differences if points]
+    ranks = [
+        sum((x < size) + (x <= size) for x in sizes) + 1 for size in sizes
+    ]  # doubled, so that halves are whole
+    ways = [1]  # ways[w]: choices of signs for which the positive ranks add up to w
+    for rank in ranks:
+        ways = [a + b for a, b in zip(ways + [0] * rank, [0] * rank + ways, strict=True)]
+    positive = sum(rank for rank, points in zip(ranks, filter(None, differences), strict=True) if points > 0)
+    tail = min(sum(ways[: positive + 1]), sum(ways[positive:]))
+    return min(1.0, 2 * tail / sum(ways))
 
-    return float(wilcoxon([round(gap, 6) for gap in gaps]).pvalue)
+
+def _rank_correlation(sizes: Sequence[float], gains: Sequence[float]) -> tuple[float, float]:
+    """Return Spearman's rho and the p of its being negative; 0 and 1 where all sizes or all gains are equal."""
+    if len(set(sizes)) == 1 or len(set(gains)) == 1:
+        return 0.0, 1.0
+    from scipy.stats import spearmanr  # imported here: the command line must start fast
+
+    found = spearmanr(sizes, gains, alternative="less")
+    return float(found.statistic), float(found.pvalue)
+
+
+def _p_text(p: float | None, name: str = "Wilcoxon p") -> str:
+    return "" if p is None else f" ({name} < 0.001)" if p < 0.001 else f" ({name} = {p:.2g})"

@@ -77,32 +77,32 @@ def _ranks(correlations: Mapping[str, float | None]) -> str:
 def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> list[Listing]:
     """Return the verdicts on the paper's conclusions, on its own numbers and on ours, and what they rest on.
 
-    Ours are judged for each protocol by itself; nothing is returned where nothing of ours can be judged. `infos`
-    are the datasets by fingerprint.
+    Ours are judged for each protocol by itself, and beside them the paper's numbers of the same datasets; nothing
+    is returned where nothing of ours can be judged. `infos` are the datasets by fingerprint.
     """
     judged = {"the paper": judge(paper_numbers())}
     for label in dict.fromkeys(filled.grid.protocol_label for filled in tables):
-        own = [filled for filled in tables if filled.grid.protocol_label == label]
-        ours = judge(our_numbers(own, infos))
-        if any(one.verdict != "not enough runs" for one in ours):
-            judged[f"ours ({label})"] = ours
+        own = our_numbers([filled for filled in tables if filled.grid.protocol_label == label], infos)
+        ours = judge(own)
+        if all(one.verdict == "not enough runs" for one in ours):
+            continue
+        if shared := [name for name in paper_numbers().datasets if name in own.datasets]:
+            judged[f"the paper on {', '.join(shared)}"] = judge(paper_numbers().on(*shared))
+        judged[f"ours ({label})"] = ours
     if len(judged) == 1:
         return []
-    verdicts = [
-        (f"{found[0].conclusion.claim} (Table {found[0].conclusion.table})", *map(_verdict, found))
-        for found in zip(*judged.values(), strict=True)
-    ]
+    lines = list(zip(*judged.values(), strict=True))
+    verdicts = [(found[0].claim, *map(_verdict, found)) for found in lines]
     rests = [
-        (one.conclusion.key, who, text)
-        for found in zip(*judged.values(), strict=True)
+        (one.key, who, text)
+        for found in lines
         for who, one in zip(judged, found, strict=True)
-        for text in one.evidence
+        for text in (one.reason, *one.evidence)
         if one.datasets
     ]
     notes = (
-        "The paper tests none of its conclusions, so what counts is our choice: methods are alike where the "
-        "median of their spread over datasets is below 3 points, something holds where it does on two thirds of "
-        "the datasets, and a claim is supported if all its parts hold.",
+        "The paper tests none of its conclusions, so the yardstick is ours: its own 3 points, dataset by dataset. "
+        "A part of a claim holds if it does on two thirds of the datasets, a claim if all its parts do.",
     )
     return [
         Listing("The paper's conclusions", ("claim", *judged), tuple(verdicts), notes),
