@@ -41,15 +41,22 @@ def test_every_command_explains_itself(name: str) -> None:
     assert all(getattr(option, "help", "x") for option in command.params if isinstance(option, click.Option))
 
 
-def test_every_yaml_in_the_readme_is_a_recipe(tmp_path: Path) -> None:
+def test_every_yaml_in_the_readme_is_a_recipe_or_a_table(tmp_path: Path) -> None:
     from asymbp_cli.recipe import load_recipe
+    from asymbp_cli.tablespec import load_table
 
     blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) >= 2
+    tables = [block for block in blocks if "--table" in block.splitlines()[0]]
+    assert len(tables) >= 1
+    assert len(blocks) - len(tables) >= 2
     for block in blocks:
         file = tmp_path / "block.yaml"
         file.write_text(block)
-        assert load_recipe(file).methods
+        if block in tables:
+            (table,) = load_table(str(file))
+            assert table.columns
+        else:
+            assert load_recipe(file).methods
 
 
 if __name__ == "__main__":
