@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, dataset_ref
-from asymbp_cli.errors import UsageError, nearest
+from asymbp_cli.errors import UsageError, nearest, printable
 from asymbp_cli.methods import Feedback, Method, find_scheme, method_name, parse_method
 from asymbp_cli.networks import Network
 from asymbp_cli.paths import exists, expanded
@@ -17,7 +17,8 @@ from asymbp_cli.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.recipe_network import check_inputs, read_network
 from asymbp_cli.resources import recipes_directory
 from asymbp_cli.spec import Spec, is_label
-from asymbp_cli.yamlfile import Checker, Document, KeyPath, dump, lay_over, read, shown
+from asymbp_cli.wording import KeyPath, shown
+from asymbp_cli.yamlfile import Checker, Document, dump, lay_over, read
 
 _SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 _METHOD_KEYS = ("feedback", "batch_norm", "update", "train")
@@ -96,7 +97,7 @@ def load_protocol(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Pro
 
 def _protocol_file(name: Any, folder: Path) -> Path:
     """Return the file of a protocol that comes with the tool, or of the user's own, seen from `folder`."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not printable(name):
         raise UsageError(f"must be the name of a protocol, not {shown(name)} (asymbp ls protocols)")
     known = {file.stem: file for file in sorted(_PROTOCOLS.glob("*.yaml"))}
     if name.lower() in known:

@@ -11,10 +11,12 @@ from pydantic import Field
 from asymbp_cli.datasets.catalog import CATALOG, find
 from asymbp_cli.errors import RecipeError, UsageError, nearest
 from asymbp_cli.methods import Method, method_name, parse_method
+from asymbp_cli.paths import shown as text_shown
 from asymbp_cli.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.resources import recipes_directory
 from asymbp_cli.spec import Label, Spec, is_label
-from asymbp_cli.yamlfile import Checker, KeyPath, read, shown
+from asymbp_cli.wording import KeyPath, shown
+from asymbp_cli.yamlfile import Checker, read
 
 #: row of the paper's tables -> our name of the dataset
 PAPER_ROWS = {
@@ -72,7 +74,7 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
         file = Path(key_or_path)
         if file.stem in files:
             raise UsageError(f"{file}: {file.stem} is a table of the paper; give the file another name")
-        return (_load(file, file.stem),)
+        return (_load(file, text_shown(file.stem)),)
     raise UsageError(
         f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
         f"{nearest(key_or_path, files)} (asymbp ls tables)"

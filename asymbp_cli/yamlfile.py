@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from errno import EISDIR, ENOENT
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from asymbp_cli.errors import AsymbpError, RecipeError, nearest, printable
+from asymbp_cli.errors import AsymbpError, RecipeError
+from asymbp_cli.wording import KeyPath, explained, shown, unknown_key
 
-KeyPath = tuple[str | int, ...]
 T = TypeVar("T")
+_LONGEST = 200_000  # characters
 _MOST_NODES, _DEEPEST = 10_000, 50  # aliases can multiply a small file into a huge one
 _UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory; name a YAML file in it"}
 _TOO_MUCH = "has too many or too deeply nested values"
@@ -37,13 +37,6 @@ _SYNTAX = {
     "expected ','": "a bracket is not closed, or a comma is missing",
     "expected the node content": "a bracket is not closed, or a value is missing",
     "end of stream": "a quote is not closed",
-}
-#: pydantic's error type -> what should have been there
-_WANTED = {
-    **dict.fromkeys(("int_type", "int_from_float"), "a whole number"),
-    **{"float_type": "a number", "finite_number": "a finite number", "bool_type": "true or false"},
-    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
-    **{"string_type": "text", "model_type": "a mapping"},
 }
 
 
@@ -90,7 +83,7 @@ class Checker:
             return function(*arguments)
         except ValidationError as error:
             model = function.__self__ if hasattr(function, "__self__") else None
-            for inner, message in _explained(error, model, arguments[0] if arguments else None).items():
+            for inner, message in explained(error, model, arguments[0] if arguments else None).items():
                 self.add((*path, *inner), message)
         except RecipeError as error:  # of another file
             line, _ = self.document.where(path)
@@ -106,22 +99,13 @@ class Checker:
             return False
         unknown = [key for key in data if key not in allowed]
         for key in unknown:
-            self.add((*path, key), _unknown_key(str(key), allowed))
+            self.add((*path, key), unknown_key(str(key), allowed))
         return not unknown
 
     def finish(self) -> None:
         """Raise RecipeError where there were problems, in the order of the file."""
         if problems := sorted(self.document.problems, key=lambda problem: problem[0]):
             raise RecipeError(dict.fromkeys(text for _, text in problems))
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message quotes it."""
-    if value is None or value is True or value is False:
-        return {None: "nothing", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        return f'"{value}"' if printable(value) else ascii(value)
-    return "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else str(value)
 
 
 def read(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
@@ -138,7 +122,11 @@ def read(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str
 
 def _content(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        with file.open(encoding="utf-8-sig") as opened:
+            text = opened.read(_LONGEST + 1)
+        if len(text) <= _LONGEST:
+            return text
+        problem = f"is longer than {_LONGEST:,} characters; name a YAML file"
     except OSError as error:
         problem = _UNREADABLE.get(error.errno or 0, f"cannot be read: {error.strerror}")
     except ValueError:  # UnicodeDecodeError, or a null character in the name
@@ -279,71 +267,3 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 def dump(data: Mapping[str, Any]) -> str:
     """Return data as YAML that `parse` reads as the same data."""
     return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True))
-
-
-def _unknown_key(key: str, allowed: Sequence[str]) -> str:
-    hint = nearest(key, allowed)
-    return f"unknown key.{hint}" if hint else f"unknown key; allowed are {', '.join(allowed)}"
-
-
-def _explained(error: ValidationError, model: Any, data: Any) -> dict[KeyPath, str]:
-    """Return one message per key path, leaving out what only says which member of a union was not meant.
-
-    A value that is wrong inside, or of the right type with the wrong content, was meant as that member.
-    """
-    by_path: dict[KeyPath, list[ErrorDetails]] = {}
-    for detail in error.errors(include_url=False):
-        by_path.setdefault(_data_path(detail, data), []).append(detail)
-    found = {}
-    for path, details in by_path.items():
-        inside = any(other[: len(path)] == path for other in by_path if other != path)
-        content = [d for d in details if d["type"] not in _WANTED and not (inside and d["type"] == "too_short")]
-        if content:
-            found[path] = " or ".join(dict.fromkeys(_message(detail, model, path) for detail in content))
-        elif not inside:
-            wanted = " or ".join(dict.fromkeys(_WANTED[detail["type"]] for detail in details))
-            found[path] = f"must be {wanted}, not {shown(details[0]['input'])}"
-    return found
-
-
-def _data_path(detail: ErrorDetails, data: Any) -> KeyPath:
-    """Return an error's location without the names of union members that pydantic adds."""
-    path: list[str | int] = []
-    for part in detail["loc"]:
-        is_item = isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
-        if is_item or (isinstance(data, Mapping) and part in data):
-            data = data[part]
-            path.append(part)
-    return (*path, detail["loc"][-1]) if detail["type"] == "missing" else tuple(path)
-
-
-def _message(detail: ErrorDetails, model: Any, path: KeyPath) -> str:
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _unknown_key(str(path[-1]) if path else "", _fields_at(model, path[:-1]))
-    if kind == "missing":
-        return "is missing"
-    if kind == "literal_error":
-        names = [name.strip("'") for name in re.split(r", | or ", str(context["expected"]))]
-        return f"{shown(value)} is not one of {', '.join(names)}.{nearest(str(value), names)}"
-    if kind == "value_error":
-        return str(context["error"])
-    if kind in ("too_short", "string_too_short"):
-        return "must not be empty"
-    text = str(detail["msg"]).removeprefix("Input should ")
-    return f"must {text}, not {shown(value)}" if text.startswith("be ") else text
-
-
-def _fields_at(model: Any, path: KeyPath) -> list[str]:
-    """Return the keys of the models that `path` leads to inside `model`."""
-    models = _models(model)
-    for key in (part for part in path if isinstance(part, str)):
-        fields = [found.model_fields[key] for found in models if key in found.model_fields]
-        models = [inner for found in fields for inner in _models(found.annotation)]
-    return [name for found in models for name in found.model_fields]
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in get_args(annotation) for model in _models(inner)]

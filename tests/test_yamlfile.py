@@ -126,6 +126,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     cases = {
         tmp_path / "none.yaml": "there is no such file",
         tmp_path: "is a directory; name a YAML file in it",
+        Path("/dev/zero"): "is longer than 200,000 characters; name a YAML file",
         binary: "is not UTF-8 text; name a YAML file",
         utf16: "is not UTF-8 text; name a YAML file",
         binary / "inside": "cannot be read: Not a directory",
@@ -141,7 +142,7 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(RecipeError, match=r"cannot be read: Permission denied$"):
         read(tmp_path / "f.yaml")
 
