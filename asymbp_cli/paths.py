@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from asymbp_cli.errors import UsageError
+from asymbp_cli.errors import UsageError, printable
 
 
 def expanded(text: str) -> Path:
@@ -30,5 +30,6 @@ def is_file(path: Path) -> bool:
 
 
 def shown(path: Path | str) -> str:
-    """Return a path's text with bytes that are no UTF-8 escaped, so that it can be stored and printed."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
+    """Return text fit to be stored and printed: escaped if it has control characters or is no UTF-8."""
+    text = str(path)
+    return text if printable(text) else ascii(text)[1:-1]

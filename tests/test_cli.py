@@ -324,7 +324,10 @@ LONG = "x" * 300
     [
         ["reproduce", "--table", "2", "--dataset", LONG, "--protocol", "demo"],
         ["reproduce", "--table", "2", "--dataset", "~nobody-of-that-name/x", "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--dataset", "./\udcff", "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--dataset", "folder:a\nb", "--protocol", "demo"],
         ["reproduce", "--table", "2", "--protocol", f"{LONG}.yaml"],
+        ["reproduce", "--table", "2", "--protocol", "./\udcff.yaml"],
         ["reproduce", "--table", "2", "--protocol", "~nobody-of-that-name/x.yaml"],
         ["reproduce", "--table", "2", "--results", LONG],
         ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", LONG],

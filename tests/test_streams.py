@@ -101,6 +101,37 @@ def test_a_report_goes_where_it_is_sent(trained: Path) -> None:
     assert "error_percent" in shell("$A report --to csv --output /dev/stdout | cat", trained).stdout
 
 
+def test_standard_output_by_name_loses_nothing_of_its_file(trained: Path) -> None:
+    (trained / "log").write_text("before\n")
+    assert shell("$A report --to csv --output /dev/stdout >> log", trained).returncode == 0
+    assert (trained / "log").read_text().startswith("before\ntable,dataset")
+
+
+def test_there_are_no_figures_beside_a_pipe(trained: Path) -> None:
+    two = "--results two"  # epochs, so that there is something to draw
+    assert shell(f"$A train --recipe mine.yaml --set protocol.epochs=2 --quiet {two}", trained).returncode == 0
+    assert shell(f"$A report {two} --output file.md", trained).returncode == 0
+    assert list((trained / "file-figures").iterdir())
+    assert shell(f"mkfifo tube; cat tube > copy.md & $A report {two} --output tube; wait", trained).returncode == 0
+    assert (trained / "copy.md").read_text().startswith("# How important")
+    assert not (trained / "tube-figures").exists()
+
+
+def test_file_names_steer_no_terminal(trained: Path) -> None:
+    odd = "$'two\\nlines\\x1b[31m'"
+    assert shell(f"cp mine.yaml {odd}.yaml; sed -i /title/d {odd}.yaml", trained).returncode == 0
+    for line in (
+        f"$A train --quiet --results odd --recipe {odd}.yaml",
+        f"$A validate {odd}.yaml",
+        "$A report --results odd",
+        f"$A report --results odd --to csv --output {odd}.csv",
+    ):
+        done = shell(line, trained)
+        assert done.returncode == 0, done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "two\nlines" not in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("output", "said"),
     [

@@ -9,7 +9,8 @@ import click
 
 from asymbp_cli import __version__
 from asymbp_cli.cli.streams import protect, reason
-from asymbp_cli.errors import AsymbpError, nearest, printable
+from asymbp_cli.errors import AsymbpError, nearest
+from asymbp_cli.paths import shown
 
 #: command -> (module with a click command named `command`, one-line help)
 COMMANDS = {
@@ -125,5 +126,4 @@ def _fail(message: str, code: int) -> int:
 
 def _say(message: str) -> None:
     """Print a message; what it quotes cannot steer the terminal."""
-    lines = (line if printable(line) else ascii(line)[1:-1] for line in message.split("\n"))
-    click.echo("asymbp: " + "\n".join(lines), err=True)
+    click.echo("asymbp: " + "\n".join(map(shown, message.split("\n"))), err=True)

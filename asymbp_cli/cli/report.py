@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
-from asymbp_cli.cli.write import write_bytes, write_text
+from asymbp_cli.cli.write import is_replaceable, write_bytes, write_text
 
 if TYPE_CHECKING:
     from asymbp_cli.report.parts import Figure
@@ -57,12 +57,13 @@ def _rendered(target: str, tables: list["FilledGrid"], store: "Store", output: P
 
     if target == "csv":
         return rows.as_csv(tables)
-    drawn = _figures(tables, store) if target == "html" or (target == "markdown" and output) else ()
+    beside = output if target == "markdown" and output and is_replaceable(output) else None
+    drawn = _figures(tables, store) if target == "html" or beside else ()
     found = document(tables, store, drawn)
     if target == "json":
         return rows.as_json(tables, found)
-    if target == "markdown" and output:
-        folder = figure_directory(output)
+    if beside:
+        folder = figure_directory(beside)
         for figure in drawn:
             write_bytes(figure.svg.encode(), folder / f"{figure.name}.svg")
             write_bytes(figure.png, folder / f"{figure.name}.png")

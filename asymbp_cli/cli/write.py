@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.paths import exists, is_file, shown
 
 
 def write_text(text: str, output: Path | None) -> None:
@@ -15,14 +16,21 @@ def write_text(text: str, output: Path | None) -> None:
         click.echo(text, nl=False)
         return
     write_bytes(text.encode(), output)
-    click.echo(f"wrote {output}", err=True)
+    click.echo(f"wrote {shown(output)}", err=True)
+
+
+def is_replaceable(output: Path) -> bool:
+    """Tell whether a file can be put there; a pipe or a device, as /dev/stdout, can only be written to."""
+    of_the_system = any(output.absolute().is_relative_to(place) for place in ("/dev", "/proc"))
+    return not of_the_system and (is_file(output) or not exists(output))
 
 
 def write_bytes(content: bytes, output: Path) -> None:
     """Write a file, whole or not at all; a device or pipe is written to, not replaced. Raises UsageError."""
     try:
-        if output.exists() and not output.is_file():
-            output.write_bytes(content)
+        if not is_replaceable(output):
+            with output.open("ab") as opened:  # /dev/stdout may be a file that holds something already
+                opened.write(content)
             return
         target = output.resolve()  # of a symbolic link
         target.parent.mkdir(parents=True, exist_ok=True)

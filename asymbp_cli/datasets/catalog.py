@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from asymbp_cli.errors import UsageError, nearest
-from asymbp_cli.paths import exists
+from asymbp_cli.errors import UsageError, nearest, printable
+from asymbp_cli.paths import exists, shown
 from asymbp_cli.spec import Label, Spec
 
 
@@ -136,7 +136,7 @@ class FolderSource(Spec):
     where they are given, else `test_fraction` for testing.
     """
 
-    folder: Annotated[str, Field(min_length=1)]
+    folder: Label
     train_per_class: Annotated[int, Field(ge=1)] | None = None
     test_per_class: Annotated[int, Field(ge=1)] | None = None
     test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -167,8 +167,11 @@ def dataset_ref(text: str) -> DatasetRef:
     """Return the dataset that `text` names: one of the catalog, else a folder or archive of images.
 
     The catalog goes first, so that a directory called `mnist` does not hide MNIST; `./mnist` and `folder:mnist`
-    mean the directory. Raises UsageError where it is neither a known name nor looks like a path.
+    mean the directory. Raises UsageError where it is neither a known name nor looks like a path, or cannot be
+    printed.
     """
+    if not printable(text):
+        raise UsageError(f'"{shown(text)}" has control characters, or is not UTF-8; rename the folder or archive')
     if text.startswith("folder:"):
         if text == "folder:":
             raise UsageError("folder: needs a path behind it, as in folder:photos/flowers.tar")
