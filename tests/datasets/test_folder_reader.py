@@ -381,3 +381,39 @@ def test_a_file_of_many_gigabytes_in_a_small_archive_is_not_read(
             archive.writestr(name, bytes(10_000))
     with pytest.raises(DataError, match="has 10,000 bytes, more than the 1,000 of an image"):
         prepare(FolderSource(folder=str(tmp_path / "bomb.zip")), (4, 6, 3), cache_dir=tmp_path)
+
+
+def test_a_folder_that_two_classes_link_to_counts_for_both(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", OFFICIAL)
+    shared = grow("shared", {"more": 3}) / "more"
+    before = decoded(tree).train_count
+    for label in ("cat", "dog"):
+        (tree / "train" / label / "linked").symlink_to(shared)
+    assert decoded(tree).train_count == before + 6
+
+
+def test_links_that_lead_to_each_other_end(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", OFFICIAL)
+    one, two = tree / "train" / "cat", tree / "train" / "dog"
+    for i in range(3):
+        (one / f"{i}-there").symlink_to(two)
+        (two / f"{i}-back").symlink_to(one)
+    counts = np.unique(np.load(decoded(tree).path / "y_train.npy"), return_counts=True)[1]
+    cats, dogs = (len(list(folder.glob("*.png"))) for folder in (one, two))
+    assert list(counts) == [cats + 3 * dogs, dogs + 3 * cats]
+
+
+def test_a_folder_whose_name_cannot_be_shown_has_a_label(grow: Grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = grow("pets", OFFICIAL)
+    odd = tree.with_name("p\udcffets\n")
+    tree.rename(odd)
+    monkeypatch.chdir(odd)
+    info = prepare(FolderSource(folder="."), (4, 6, 3), cache_dir=odd.parent / "cache")
+    assert info.label == "p\\udcffets\\n"
+    assert DataInfo.model_validate_json(info.model_dump_json()) == info
+
+
+def test_an_image_of_very_many_pixels_warns_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)
+    Image.new("L", (10, 10)).save(tmp_path / "large.png")
+    assert decode((tmp_path / "large.png").read_bytes(), 1, "large.png").shape == (10, 10)

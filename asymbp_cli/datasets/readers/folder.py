@@ -12,7 +12,7 @@ from asymbp_cli.datasets.readers.picture import EXTENSIONS, decode
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
-from asymbp_cli.paths import expanded
+from asymbp_cli.paths import expanded, shown
 
 _DEFAULT_TEST_FRACTION = 0.25
 _LAYOUT = "it needs train/CLASS/* and test/CLASS/*, or one folder per class"
@@ -32,7 +32,7 @@ def locate(source: FolderSource) -> Located:
 
 def _label(path: Path) -> str:
     """Return the file name without the endings of archives: `v1.2` stays, `flowers17.tar.gz` loses two."""
-    name = path.resolve().name
+    name = shown(path.resolve().name)
     for ending in (".gz", ".xz", ".bz2", ".tgz", ".txz", ".tar", ".zip"):
         name = name.removesuffix(ending)
     return name

@@ -1,6 +1,7 @@
 """Image files to pixels."""
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,16 @@ EXTENSIONS = frozenset(
 )
 
 
+_LARGE = Image.DecompressionBombWarning  # twice as many pixels are refused
+
+
 def decode(content: bytes, channels: int, where: str) -> NDArray[np.uint8]:
     """Return an image file's pixels as uint8 [H, W] (one channel) or [H, W, 3].
 
     Raises DataError with `where` if it is damaged, cut short, no image, or has no plain 8 or 16 bits.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with warnings.catch_warnings(action="ignore", category=_LARGE), Image.open(io.BytesIO(content)) as image:
             return np.asarray(_eight_bits(image).convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # a damaged file can raise anything
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else error

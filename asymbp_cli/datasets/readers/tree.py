@@ -72,16 +72,7 @@ class Tree:
             return sorted(walk())
 
     def _in_folder(self) -> Iterator[str]:
-        seen: set[tuple[int, int]] = set()  # folders, by inode: links may lead in circles
-        for directory, folders, files in os.walk(self.path, onerror=_raise, followlinks=True):
-            status = os.stat(directory)
-            if (status.st_dev, status.st_ino) in seen:
-                folders.clear()
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            here = Path(directory).relative_to(self.path)
-            yield from ((here / name).as_posix() for name in files)
-            yield from ((here / name).as_posix() + "/" for name in folders)
+        yield from _below(self.path, "", ())
 
     def _in_zip(self) -> Iterator[str]:
         with zipfile.ZipFile(self.path) as archive:
@@ -134,9 +125,24 @@ class Tree:
             ) from error
 
 
-def _raise(error: OSError) -> None:
-    """Refuse what os.walk would skip: a class folder that may not be read must not vanish from the data."""
-    raise error
+def _below(directory: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """Yield the names below a folder, links followed; raises OSError where one may not be read.
+
+    A folder among those that lead to it (`above`, by inode) is not entered: links may lead in circles. A folder
+    that two classes link to belongs to both.
+    """
+    status = directory.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    with os.scandir(directory) as entries:
+        listed = list(entries)
+    for entry in listed:
+        if entry.is_dir():
+            yield f"{prefix}{entry.name}/"
+            yield from _below(directory / entry.name, f"{prefix}{entry.name}/", (*above, here))
+        else:
+            yield f"{prefix}{entry.name}"
 
 
 def _clean(name: str) -> str:
