@@ -99,16 +99,25 @@ def _statistics(
     if preprocessing == "none":
         return np.zeros(1), np.full(1, 255.0)
     kept = info.path / f"statistics-{preprocessing}-{held_out}.npz"
-    try:
-        with kept.open("rb") as file, np.load(file) as found:  # np.load leaves a damaged file open
-            mean, deviation = found["mean"], found["deviation"]
-        np.broadcast_shapes(mean.shape, deviation.shape, x.shape[1:])
-        return mean, deviation
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        mean, deviation = statistics(x, preprocessing, rows)
+    channels = x.shape[-1:]
+    shapes = (x.shape[1:], (1,)) if preprocessing == "mean-image" else (channels, channels)
+    if found := _kept(kept, shapes):
+        return found
+    mean, deviation = statistics(x, preprocessing, rows)
     temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
     _try_to_keep(temporary, kept, mean, deviation)
     return mean, deviation
+
+
+def _kept(file: Path, shapes: tuple[tuple[int, ...], ...]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return (mean, deviation) from a file; None where it is missing, damaged or of other shapes."""
+    try:
+        with file.open("rb") as opened, np.load(opened) as found:  # np.load leaves a damaged file open
+            mean, deviation = found["mean"], found["deviation"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    fits = (mean.shape, deviation.shape) == shapes and mean.dtype == deviation.dtype == np.float64
+    return (mean, deviation) if fits else None
 
 
 def _try_to_keep(temporary: Path, kept: Path, mean: NDArray[Any], deviation: NDArray[Any]) -> None:

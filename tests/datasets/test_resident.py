@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from asymbp_cli.datasets import resident
 from asymbp_cli.datasets.info import DataInfo
@@ -127,6 +129,27 @@ def test_damaged_statistics_are_computed_again(pets: DataInfo, content: bytes | 
     assert torch.equal(load(pets).mean, before.mean)
     with np.load(file) as mended:
         assert np.array_equal(mended["mean"].astype(np.float32), before.mean.numpy())
+
+
+@pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel"])
+@pytest.mark.parametrize(
+    ("mean", "deviation"),
+    [
+        (np.zeros(1), np.ones(1)),
+        (np.zeros((2, 4, 6, 3)), np.ones(1)),
+        (np.zeros((4, 6, 3)), np.ones((4, 6, 3))),
+        (np.zeros((4, 6, 3), np.complex128), np.ones(1)),
+        (np.zeros(3, np.int64), np.ones(3, np.int64)),
+    ],
+)
+def test_statistics_of_another_shape_are_computed_again(
+    pets: DataInfo, preprocessing: resident.Preprocessing, mean: NDArray[Any], deviation: NDArray[Any]
+) -> None:
+    before = load(pets, preprocessing=preprocessing)
+    np.savez(kept(pets), mean=mean, deviation=deviation)
+    after = load(pets, preprocessing=preprocessing)
+    assert torch.equal(after.mean, before.mean)
+    assert torch.equal(after.inverse_std, before.inverse_std)
 
 
 def test_a_cache_that_became_read_only_costs_only_time(pets: DataInfo, monkeypatch: pytest.MonkeyPatch) -> None:
