@@ -249,7 +249,22 @@ def first_class(split: Split) -> Score:
 
 
 def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:
-    """Measure the seconds of one training step of one replica: the median of `steps`, for an estimate."""
+    """Measure the seconds of one training step of one replica: the median of `steps`, for an estimate.
+
+    Raises DeviceError where the device has no memory for it.
+    """
+    try:
+        return _seconds_per_step(run, data, device, steps)
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        size = f"{run.network.parameter_count():,} weights at batch size {run.protocol.samples_per_batch(1):,}"
+        raise DeviceError(
+            f"a network of {size} needs more memory than there is; make one of them smaller"
+        ) from error
+
+
+def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int) -> float:
     trainer = Trainer(Stack((run,)), data, open_device(device))
     tally = Tally(1, [0], trainer.device)
     trainer.bank.begin_epoch(1)

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from asymbp_cli.cli import app
+from asymbp_cli.errors import DeviceError
 
 ROOT = Path(__file__).parent.parent
 TINY = ("--set", "protocol.epochs=1", "--set", "protocol.rate_multipliers=[1]", "--workers", "1")
@@ -362,3 +363,16 @@ def test_results_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = run("report", "--results", "r\udcff", directory=tmp_path)
     assert "--results" in report.stdout
+
+
+def test_a_network_that_no_memory_holds_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: ...")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("asymbp_cli.engine.Bank", refuse)
+    done = invoke("train", "--recipe", str(recipe(tmp_path)))
+    assert isinstance(done.exception, DeviceError)
+    assert "13,706 weights at batch size 100 needs more memory than there is" in str(done.exception)
+    monkeypatch.setattr("asymbp_cli.engine.Bank", lambda *_: 1 / 0)
+    assert isinstance(invoke("train", "--recipe", "mine.yaml").exception, ZeroDivisionError)

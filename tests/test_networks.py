@@ -152,6 +152,11 @@ def test_notation_that_is_refused(text: str, message: str) -> None:
         ((1, 1, 1), ["Conv 1x1xclasses/1"], "the last layer must be FC classes"),
         ((8, 8, 1), ["Conv 3x3x4/1 pad 20000", "FC classes"], "gives 40006x40006x4, more than 100,000,000 values"),
         ((500, 500, 3), ["FC 999999", "FC classes"], "has 749,999,250,000 weights; at most 1,000,000,000"),
+        (
+            (8, 8, 1),
+            ["FC 30000"] * 3 + ["FC classes"],
+            "the network has 1,802,310,010 weights and biases; at most",
+        ),
         ((90_000, 90_000, 3), ["FC classes"], "input 90000x90000x3 has more than 100,000,000 values"),
     ],
 )
