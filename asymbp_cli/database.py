@@ -1,14 +1,21 @@
 """A SQLite file as the store needs it: opened, migrated, every error said in words."""
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.migrations import MIGRATIONS, TABLES, migrate, version
+from asymbp_cli.spec import Spec
 
+S = TypeVar("S", bound=Spec)
 _BUSY_SECONDS = 10.0
 
 
@@ -64,9 +71,42 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StoreError(_explanation(path, str(error))) from error
-    except ValueError as error:  # pydantic's and json's
-        reason = f"malformed: {str(error).splitlines()[0]}"
-        raise StoreError(_explanation(path, reason)) from error
+    except RowError as error:
+        raise StoreError(_about_row(path, error)) from error
+
+
+@dataclass(eq=False)
+class RowError(Exception):
+    """A row holds what cannot be read; `unknown` names a field of a newer version."""
+
+    table: str
+    key: str  # name of the column that tells rows apart
+    value: str
+    reason: str
+    unknown: str | None = None
+
+
+def parsed(model: type[S], text: str, table: str, key: str, value: str) -> S:
+    """Return what a column of a row holds; raises RowError, for `explained`."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        unknown = next((str(d["loc"][-1]) for d in details if d["type"] == "extra_forbidden"), None)
+        place = ".".join(map(str, details[0]["loc"]))
+        raise RowError(table, key, value, f"{place} {details[0]['msg']}".strip(), unknown) from error
+
+
+def _about_row(path: Path, row: RowError) -> str:
+    where = f"{path}: the row {row.value} of the table {row.table}"
+    elsewhere = "use another directory with --results DIR"
+    if row.unknown:
+        return f'{where} holds "{row.unknown}", which only a newer asymbp knows; upgrade asymbp, or {elsewhere}'
+    delete = f"DELETE FROM {row.table} WHERE {row.key} = '{row.value}'"
+    return (
+        f"{where} is damaged ({row.reason}); put {path.name} back from a copy, or delete that row: "
+        f'sqlite3 {shlex.quote(str(path))} "{delete}", then repeat the command that made it; or {elsewhere}'
+    )
 
 
 def _explanation(path: Path, text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from asymbp_cli.database import connect, explained
+from asymbp_cli.database import connect, explained, parsed
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
@@ -133,7 +133,7 @@ class Store:
         commands, created = [command], now
         for spec, before, since in self._read("SELECT spec, command, created FROM grids WHERE id = ?", identity):
             with explained(self._path):
-                grid = joined(Grid.model_validate_json(spec), grid)
+                grid = joined(parsed(Grid, spec, "grids", "id", identity), grid)
             commands, created = [*before.splitlines(), command], since
         text = "\n".join(dict.fromkeys(filter(None, commands)))
         values = (identity, grid.key, grid.model_dump_json(), text, created, now)
@@ -230,9 +230,9 @@ class Store:
 
     def grids(self) -> list[Grid]:
         """Return every grid that was asked for, oldest first."""
-        rows = self._read("SELECT spec FROM grids ORDER BY created, id")
+        rows = self._read("SELECT id, spec FROM grids ORDER BY created, id")
         with explained(self._path):
-            return [Grid.model_validate_json(spec) for (spec,) in rows]
+            return [parsed(Grid, spec, "grids", "id", identity) for identity, spec in rows]
 
     def commands(self, grid: Grid) -> tuple[str, ...]:
         """Return the commands that asked for `grid`, oldest first."""
@@ -243,7 +243,7 @@ class Store:
         """Return the datasets of the runs, by fingerprint."""
         rows = self._read("SELECT fingerprint, info FROM datasets")
         with explained(self._path):
-            return {fingerprint: DataInfo.model_validate_json(info) for fingerprint, info in rows}
+            return {key: parsed(DataInfo, info, "datasets", "fingerprint", key) for key, info in rows}
 
     def state(self, run_id: str) -> str | None:
         """Return how a run ended; None while it has not."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
+from asymbp_cli.database import RowError, parsed
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.methods import method_name
@@ -108,11 +109,11 @@ FAILURES = """
 def summary(row: tuple[Any, ...]) -> RunSummary:
     """Return one row of `SUMMARIES` as a fact."""
     run_id, spec, info, state, updated, outcome, stored, wrong, seen, epoch = row
-    run = Run.model_validate_json(spec)
+    run = parsed(Run, spec, "runs", "id", run_id)
     return RunSummary(
         id=run_id,
         method=method_name(run.method),
-        dataset=DataInfo.model_validate_json(info).label,
+        dataset=parsed(DataInfo, info, "datasets", "fingerprint", run.dataset).label,
         rate_multiplier=run.rate_multiplier,
         seed=run.seed,
         state=state or ("failed" if outcome == "failed" else None),
@@ -126,7 +127,13 @@ def summary(row: tuple[Any, ...]) -> RunSummary:
 def attempt(row: tuple[Any, ...]) -> Attempt:
     """Return a row of `ATTEMPT_COLUMNS` as a fact."""
     named = dict(zip(ATTEMPT_COLUMNS, row, strict=True))
-    return Attempt(**named | {"software": json.loads(named["software"])})
+    try:
+        software = json.loads(named["software"])
+    except ValueError:
+        software = None
+    if not isinstance(software, dict):
+        raise RowError("attempts", "started", repr(named["started"]), "software is no mapping")
+    return Attempt(**named | {"software": software})
 
 
 def epoch_ended(row: tuple[Any, ...]) -> EpochEnded:

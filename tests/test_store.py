@@ -311,20 +311,57 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"key": 1}', "null"])
-@pytest.mark.parametrize(("table", "column"), [("grids", "spec"), ("runs", "spec"), ("datasets", "info")])
-def test_rows_that_cannot_be_read_are_said(table: str, column: str, content: str, tmp_path: Path) -> None:
+NEWER = "json_set({column}, '$.future', 1)"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        *((text, "is damaged (") for text in ("'{'", "'{}'", "'null'", "x'ff'")),
+        (NEWER, 'holds "future", which only a newer asymbp knows; upgrade asymbp, or use another directory'),
+    ],
+)
+@pytest.mark.parametrize(
+    ("table", "column", "key"),
+    [("grids", "spec", "id"), ("runs", "spec", "id"), ("datasets", "info", "fingerprint")],
+)
+def test_rows_that_cannot_be_read_are_said(
+    table: str, column: str, key: str, value: str, said: str, tmp_path: Path
+) -> None:
     with Store.open(tmp_path) as store, store.writing():
         store.save_dataset(small_study.INFO)
         store.save_grid(small_study.grid())
-        store.begin(RUNS, 0, HERE)
+        store.begin(RUNS[:1], 0, HERE)
     with closing(sqlite3.connect(tmp_path / "asymbp.sqlite")) as connection:
-        connection.execute(f"UPDATE {table} SET {column} = ?", (content,))
+        connection.execute(f"UPDATE {table} SET {column} = {value.replace('{column}', column)}")
         connection.commit()
+        ((identity,),) = connection.execute(f"SELECT {key} FROM {table}")
     with Store.open(tmp_path) as store:
-        read = {"grids": store.grids, "runs": store.runs, "datasets": store.datasets}[table]
-        with pytest.raises(StoreError, match=r"is damaged \(malformed: "):
-            read()
+        readers = {
+            "grids": [store.grids, lambda: _save(store)],
+            "runs": [store.runs, lambda: store.run("")],
+            "datasets": [store.datasets, store.runs],
+        }
+        for read in readers[table]:
+            with pytest.raises(StoreError) as caught:
+                read()
+            assert f"asymbp.sqlite: the row {identity} of the table {table} {said}" in str(caught.value)
+            if value != NEWER:
+                mend = f"""sqlite3 {tmp_path}/asymbp.sqlite "DELETE FROM {table} WHERE {key} = '{identity}'" """
+                assert mend.strip() in str(caught.value)
+
+
+def _save(store: Store) -> None:
+    with store.writing():
+        store.save_grid(small_study.grid())
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_software_that_cannot_be_read_is_said(content: str, begun: Store) -> None:
+    begun.flush()
+    begun._connection.execute("UPDATE attempts SET software = ?", (content,))
+    with pytest.raises(StoreError, match=r"the row .* of the table attempts is damaged"):
+        begun.attempts([RUN.id])
 
 
 def test_checkpoints_that_are_no_folder_are_said(tmp_path: Path) -> None:
