@@ -36,17 +36,20 @@ def saved_epochs(directory: Path, run_ids: Iterable[str]) -> dict[str, int]:
 def discard(directory: Path, run_ids: Iterable[str]) -> None:
     """Delete the checkpoints of runs that need none any more."""
     for run_id in run_ids:
-        path = checkpoint_path(directory, run_id)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot delete {path}: {error.strerror}; delete it yourself") from error
+        _delete(checkpoint_path(directory, run_id))
 
 
 def sweep(directory: Path) -> None:
     """Delete half-written checkpoints that a killed process left; nothing may be training."""
     for path in directory.glob(".*.safetensors.*"):
+        _delete(path)
+
+
+def _delete(path: Path) -> None:
+    try:
         path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot delete {path}: {error.strerror}; delete it yourself") from error
 
 
 def payload_checksum(content: bytes) -> int:

@@ -92,3 +92,6 @@ def test_what_cannot_be_deleted_is_said(tmp_path: Path) -> None:
     resume.checkpoint_path(tmp_path, RUN).mkdir()
     with pytest.raises(StoreError, match=r"cannot delete .*safetensors: .*; delete it yourself"):
         resume.discard(tmp_path, [RUN])
+    (tmp_path / f".{RUN}.safetensors.1").mkdir()
+    with pytest.raises(StoreError, match=r"cannot delete .*safetensors\.1: .*; delete it yourself"):
+        resume.sweep(tmp_path)
