@@ -80,7 +80,7 @@ def rank_correlation(ours: Sequence[float], papers: Sequence[float]) -> float | 
     """Return Spearman's rank correlation, None with fewer than four pairs or where one side is constant."""
     if len(ours) < _FEWEST_COLUMNS or len(set(ours)) == 1 or len(set(papers)) == 1:
         return None
-    return correlation(_ranks(ours), _ranks(papers))
+    return max(-1.0, min(1.0, correlation(_ranks(ours), _ranks(papers))))  # rounding may pass 1
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

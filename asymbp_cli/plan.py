@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Annotated, Any
 
@@ -73,24 +74,32 @@ class Grid(Spec):
         """Return the runs of a cell: entries x seeds x rate multipliers; none where the dataset is not here."""
         if row.dataset is None or row.network is None:
             return ()
-        return tuple(
-            Run(
-                dataset=row.dataset,
-                network=row.network,
-                method=entry.method,
-                protocol=entry.protocol,
-                rate_multiplier=multiplier,
-                seed=seed,
-            )
-            for entry, seed in product(column.entries, self.seeds)
-            for multiplier in entry.protocol.rate_multipliers
-        )
+        return _runs(row.dataset, row.network, column.entries, self.seeds)
 
     def all_runs(self) -> dict[str, Run]:
         """Return every run of the grid by id, the baseline's included."""
         columns = [*self.columns, *([self.baseline] if self.baseline else [])]
         cells = product(self.rows, columns)
         return {run.id: run for row, column in cells for run in self.runs(row, column)}
+
+
+@lru_cache(maxsize=4096)
+def _runs(
+    dataset: str, network: Network, entries: tuple[GridEntry, ...], seeds: tuple[int, ...]
+) -> tuple[Run, ...]:
+    """Return the runs of a cell; remembered, as planning, filling and reporting ask again, and ids take time."""
+    return tuple(
+        Run(
+            dataset=dataset,
+            network=network,
+            method=entry.method,
+            protocol=entry.protocol,
+            rate_multiplier=multiplier,
+            seed=seed,
+        )
+        for entry, seed in product(entries, seeds)
+        for multiplier in entry.protocol.rate_multipliers
+    )
 
 
 def missing_row(key: str) -> GridRow:

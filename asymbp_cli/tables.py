@@ -112,8 +112,9 @@ def chosen(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
 
 def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
     """Return the grids filled with what the store holds, the paper's numbers beside."""
-    states = store.states()
-    return [fill(grid, store.selected(grid.all_runs()), states, published()) for grid in grids]
+    grids = list(grids)
+    states, epochs = store.states(), store.selected({run for grid in grids for run in grid.all_runs()})
+    return [fill(grid, epochs, states, published()) for grid in grids]
 
 
 def fill(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, str], float]) -> FilledGrid:

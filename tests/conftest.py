@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from asymbp_cli.datasets.resident import ResidentData, load
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads or writes the user's cache; bits are promised for one thread."""
+    """No test reads or writes the user's cache; bits are promised for one thread; Ctrl-C works."""
     os.environ["ASYMBP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # or children of a background job ignore Ctrl-C
 
 
 @pytest.fixture(scope="session")

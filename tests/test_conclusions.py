@@ -9,9 +9,9 @@ from typing import get_args
 
 import pytest
 import small_study
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import wilcoxon
+from scipy.stats import spearmanr, wilcoxon
 from test_agreement import filled
 
 from asymbp_cli.conclusions import CHECKS, Judgement, Numbers, Verdict, judge, our_numbers, paper_numbers
@@ -353,6 +353,15 @@ def test_equal_numbers_have_no_rank(equal: str) -> None:
     assert "rho of gain and training-set size is +0.00 (one-sided p = 1)" in found.evidence[2]
     if equal == "gains":
         assert "(Wilcoxon p = 1)" in found.evidence[0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.floats(-20, 20)), min_size=6, max_size=15))
+def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, float]]) -> None:
+    sizes, gains = (list(side) for side in zip(*pairs, strict=True))
+    assume(len(set(sizes)) > 1 and len(set(gains)) > 1)
+    expected = spearmanr(sizes, gains, alternative="less")
+    rho, p = kinds._rank_correlation(sizes, gains)
+    assert (rho, p) == pytest.approx((expected.statistic, expected.pvalue), abs=1e-7)
 
 
 def test_the_signed_rank_test_counts_every_choice_of_signs() -> None:
