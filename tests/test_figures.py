@@ -13,7 +13,7 @@ from asymbp_cli.events import EpochEnded
 from asymbp_cli.methods import parse_method
 from asymbp_cli.plan import GridEntry, column
 from asymbp_cli.report.figures import canvas, figures
-from asymbp_cli.report.parts import Figure
+from asymbp_cli.report.parts import Figure, lead
 from asymbp_cli.tables import FilledGrid, fill
 
 FLIPS = ("brSF+BN+BM", "brSF-25%+BN+BM", "brSF-50%+BN+BM", "frSF+BN+BM", "frSF-50%+BN+BM")
@@ -64,6 +64,14 @@ def test_learning_curves_show_the_selected_run_and_its_epoch(plotted: Plotted) -
     assert ([1.0, 2.0, 3.0], [29.0, 28.0, 27.0]) in lines
     assert ([3.0], [27.0]) in lines
     assert ([1.0, 2.0, 3.0], [39.0, 38.0, 37.0]) not in lines  # the other rate
+
+
+def test_a_figure_names_its_table() -> None:
+    table, epochs = trained("SGD", "uSF")
+    table = replace(table, grid=table.grid.model_copy(update={"title": "Table 4 (Exp. C1). Fixed feedback"}))
+    drawn = figures([table], epochs)
+    assert all(", Table 4 (Exp. C1), protocol " in figure.caption for figure in drawn)
+    assert lead(drawn[0].caption).endswith(f"Table 4 (Exp. C1), protocol {table.grid.protocol_label}")
 
 
 def test_rates_show_the_lowest_error_of_each_run_and_mark_the_dead(plotted: Plotted) -> None:

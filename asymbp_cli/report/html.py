@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from asymbp_cli.report.parts import Document, Figure, Listing, code_spans
+from asymbp_cli.report.parts import Document, Figure, Listing, code_spans, lead
 from asymbp_cli.report.sheet import Sheet, colours, digits_and_marks, is_best, most_marks, number, spread
 from asymbp_cli.tables import Cell
 
@@ -35,8 +35,8 @@ def render(document: Document) -> str:
 
 
 def heading(part: Sheet | Listing | Figure) -> str:
-    """Return a part's name in the contents: its title, or the first sentence of a figure's caption."""
-    return part.caption.partition(". ")[0].rstrip(".") if isinstance(part, Figure) else part.title
+    """Return a part's name in the contents: its title, or what a figure's caption begins with."""
+    return lead(part.caption) if isinstance(part, Figure) else part.title
 
 
 def details(cell: Cell) -> str:

@@ -51,3 +51,8 @@ def code_spans(text: str) -> list[tuple[str, bool]]:
     """Split text at its backticks: pieces, each with whether it is code. A backtick without a partner is text."""
     pieces = re.split(r"`([^`]+)`", text)
     return [(piece, i % 2 == 1) for i, piece in enumerate(pieces) if piece]
+
+
+def lead(text: str) -> str:
+    """Return what a title or caption begins with: up to a full stop or colon that stands in no brackets."""
+    return re.split(r"[.:](?: |$)(?![^(]*\))", text)[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.plan import GridColumn
 from asymbp_cli.report.figures.canvas import GREY, canvas, finished, look, percent_axis
-from asymbp_cli.report.parts import Figure
+from asymbp_cli.report.parts import Figure, lead
 from asymbp_cli.tables import FilledGrid, Pick
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _picked(pick: Pick) -> str:
 
 
 def _where(filled: FilledGrid) -> str:
-    return f"{filled.grid.title.partition('. ')[0]}, protocol {filled.grid.protocol_label}"
+    return f"{lead(filled.grid.title)}, protocol {filled.grid.protocol_label}"
 
 
 def _reference(filled: FilledGrid) -> str:
