@@ -108,17 +108,21 @@ def missing_row(key: str) -> GridRow:
     return GridRow(label=name, key=key, paper_name=name, exact=True, dataset=None, network=None)
 
 
-def input_shape(network: Network, where: str) -> tuple[int, int, int]:
-    """Return the (height, width, channels) that a dataset must be resized to for `network`.
+def input_shape(network: Network, key: str, where: str) -> tuple[int, ...]:
+    """Return the (height, width, channels) that images must be resized to for `network`, or (features,).
 
-    Raises NetworkError where the network takes vectors, which no image dataset gives.
+    Raises NetworkError where the network takes vectors and the dataset `key` holds images, or the reverse.
     """
-    if len(network.input) != 3:
-        raise NetworkError(f"the network takes vectors of {network.input[0]}, but {where} holds images")
-    height, width, channels = network.input
+    own = network_for(key).input
+    if len(network.input) != len(own) or (len(own) == 1 and network.input != own):
+        takes, holds = (f"vectors of {s[0]}" if len(s) == 1 else "images" for s in (network.input, own))
+        raise NetworkError(f"the network takes {takes}, but {where} holds {holds}")
+    if len(own) == 1:
+        return own
+    channels = network.input[2]
     if channels not in (1, 3):
         raise NetworkError(f"the network takes {channels} channels; images have 1 or 3")
-    return height, width, channels
+    return network.input
 
 
 def network_for(key: str) -> Network:

@@ -6,7 +6,7 @@ from typing import Any
 
 from asymbp_cli.datasets.catalog import DatasetRef, find
 from asymbp_cli.errors import NetworkError
-from asymbp_cli.networks import FC, Layer, Network, find_network, parse_layer
+from asymbp_cli.networks import FC, NETWORKS, Layer, Network, find_network, parse_layer
 from asymbp_cli.yamlfile import Checker
 
 _ANY_CLASSES = 5040  # stands for an unknown number of classes: what groups may divide divides it
@@ -49,8 +49,12 @@ def check_inputs(checker: Checker, network: Network | None, datasets: Sequence[D
     for classes in sorted(counts) or [last.features if isinstance(last, FC) else _ANY_CLASSES]:
         if checker.attempt(("network", "layers"), network.resolve, classes) is None:
             return
-    if len(network.input) == 1:
-        found = f"takes vectors of {network.input[0]}, but the datasets hold images"
-        checker.add(("network",), f"{found}; use input: 8x8x1")
-    elif network.input[2] not in (1, 3):
+    own = {NETWORKS[find(ref).network].input if isinstance(ref, str) else (0, 0, 0) for ref in datasets}
+    if len(network.input) == 1 and any(shape != network.input for shape in own):
+        found = f"takes vectors of {network.input[0]}, but the datasets hold "
+        shapes = sorted({f"vectors of {shape[0]}" if len(shape) == 1 else "images" for shape in own})
+        checker.add(("network",), f"{found}{' and '.join(shapes)}; use input: 8x8x1 for images")
+    elif len(network.input) == 3 and any(len(shape) == 1 for shape in own):
+        checker.add(("network", "input"), "takes images, but a dataset holds vectors; use input: 1845 for timit")
+    elif len(network.input) == 3 and network.input[2] not in (1, 3):
         checker.add(("network", "input"), f"images have 1 or 3 channels, not {network.input[2]}")

@@ -79,8 +79,11 @@ def test_the_paper_stands_beside_its_own_network_only() -> None:
 
 def test_a_network_of_vectors_takes_no_images() -> None:
     with pytest.raises(NetworkError, match="takes vectors of 1845, but folder holds images"):
-        plan.input_shape(NETWORKS["timit"], "folder")
-    assert plan.input_shape(NETWORKS["cifar"], "cifar10") == (32, 32, 3)
+        plan.input_shape(NETWORKS["timit"], "folder", "folder")
+    with pytest.raises(NetworkError, match="takes images, but timit holds vectors of 1845"):
+        plan.input_shape(NETWORKS["large"], "timit", "timit")
+    assert plan.input_shape(NETWORKS["timit"], "timit", "timit") == (1845,)
+    assert plan.input_shape(NETWORKS["cifar"], "cifar10", "cifar10") == (32, 32, 3)
 
 
 @pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])

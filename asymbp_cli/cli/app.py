@@ -18,6 +18,7 @@ COMMANDS = {
     "reproduce": ("reproduce", "Reproduce a table of the paper."),
     "report": ("report", "Render what has been trained."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),
+    "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run: its recipe, epochs and provenance."),
     "validate": ("validate", "Check recipe files without training."),

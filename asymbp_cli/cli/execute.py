@@ -14,6 +14,7 @@ import click
 from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.cli.display import Display, display_for, plan_event
 from asymbp_cli.cli.options import cores
+from asymbp_cli.cli.progress import progress
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.prepare import data_directory, prepare
@@ -59,16 +60,16 @@ def datasets(
     """Return every dataset at its network's input size, decoding what is not decoded yet."""
     infos = []
     for ref in refs:
-        chosen = network or network_for(ref if isinstance(ref, str) else "folder")
+        key, where = (ref, ref) if isinstance(ref, str) else ("folder", ref.folder)
         infos.append(
             prepare(
                 ref,
-                input_shape(chosen, ref if isinstance(ref, str) else ref.folder),
+                input_shape(network or network_for(key), key, where),
                 data_dir=options.data_dir,
                 cache_dir=options.cache_dir,
                 resize=protocol.resize,
                 download=options.download,
-                report=None if options.quiet or options.as_json else _report,
+                report=None if options.quiet or options.as_json else progress(),
             )
         )
     check_distinct([info.label for info in infos], "datasets")
@@ -93,14 +94,6 @@ def at_hand(
             "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp ls datasets)"
         )
     return infos, missing
-
-
-def _report(what: str, done: int, total: int) -> None:
-    end = "\n" if done == total else ""
-    if sys.stderr.isatty():
-        click.echo(f"\r{what}: {done:,} of {total:,}{end}", nl=False, err=True)
-    elif done == total:
-        click.echo(f"{what}: {total:,}", err=True)
 
 
 def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) -> int:

@@ -19,7 +19,14 @@ def _datasets(results: Path) -> Rows:
 
     header = ["name", "in the paper", "classes", "train", "test", "network", "what"]
     rows = [
-        [d.key, d.paper_name or "-", str(d.classes), str(d.train_count), str(d.test_count), d.network, d.title]
+        [
+            d.key,
+            d.paper_name or "-",
+            str(d.classes),
+            *("-" if count is None else str(count) for count in (d.train_count, d.test_count)),
+            d.network,
+            d.title,
+        ]
         for d in CATALOG.values()
     ]
     return header, [

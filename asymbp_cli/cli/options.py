@@ -34,17 +34,20 @@ overrides = click.option(
     metavar="KEY=VALUE",
     help="Override a value, for instance protocol.epochs=3. May be repeated.",
 )
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Where datasets lie. Default: $ASYMBP_DATA, else the user's cache directory.",
+)
+cache_dir = click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    help="Where decoded datasets are kept. Default: $ASYMBP_CACHE, else the user's cache directory.",
+)
+quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 _DATA = (
-    click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        help="Where datasets lie. Default: $ASYMBP_DATA, else the user's cache directory.",
-    ),
-    click.option(
-        "--cache-dir",
-        type=click.Path(path_type=Path),
-        help="Where decoded datasets are kept. Default: $ASYMBP_CACHE, else the user's cache directory.",
-    ),
+    data_dir,
+    cache_dir,
     click.option("--download", is_flag=True, help="Download a dataset that is missing, where that is possible."),
 )
 _EXECUTION = (

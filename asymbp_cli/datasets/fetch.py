@@ -1,6 +1,5 @@
 """Downloads: mirrors in order, broken ones resumed, checked before they are put in place, one at a time."""
 
-import hashlib
 import http.client
 import os
 import urllib.error
@@ -8,14 +7,16 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from asymbp_cli.datasets.catalog import Archive
 from asymbp_cli.datasets.lock import alone
+from asymbp_cli.datasets.row import Archive
+from asymbp_cli.datasets.signature import algorithm, digest
 from asymbp_cli.errors import DataError
 
 #: (what is done, bytes so far, of how many)
 Report = Callable[[str, int, int], None]
 _CHUNK = 1 << 16  # bytes
 _TIMEOUT_SECONDS = 30
+_LARGEST = 1 << 33  # bytes, of a file whose size nobody says
 _ATTEMPTS = 3  # per mirror; each goes on where the last one broke off
 _NETWORK = (OSError, http.client.HTTPException, ValueError)  # ValueError: an address that is none
 _RANGE_NOT_SATISFIABLE = 416
@@ -24,8 +25,8 @@ _RANGE_NOT_SATISFIABLE = 416
 def fetch(archive: Archive, root: Path, report: Report | None = None) -> Path:
     """Return the archive's path under `root`, downloading it where it is not there yet.
 
-    A file appears under its name only when its size and MD5 are right. Raises DataError with what each mirror
-    answered, or with why the file cannot be written.
+    A file appears under its name only when its size and checksum, as far as they are published, are right.
+    Raises DataError with what each mirror answered, or with why the file cannot be written.
     """
     target = root / archive.name
     try:
@@ -59,7 +60,7 @@ def _from(url: str, archive: Archive, part: Path, report: Report | None) -> str 
     problem: str | None = None
     for _ in range(_ATTEMPTS):
         try:
-            problem = _receive(url, archive, part, report) or _check(archive, part)
+            problem = _receive(url, archive, part, report)
         except urllib.error.HTTPError as error:
             error.close()
             problem = f"HTTP {error.code} {error.reason}"
@@ -73,9 +74,9 @@ def _from(url: str, archive: Archive, part: Path, report: Report | None) -> str 
 
 
 def _receive(url: str, archive: Archive, part: Path, report: Report | None) -> str | None:
-    """Append to `part` what is missing; return what broke the connection, or None. Raises OSError on writing."""
+    """Append to `part` what is missing and check it; return what went wrong. Raises OSError on writing."""
     have = part.stat().st_size if part.exists() else 0
-    have = have if have < archive.size else 0
+    have = 0 if archive.size and have >= archive.size else have
     headers = {"User-Agent": "asymbp"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
@@ -85,8 +86,9 @@ def _receive(url: str, archive: Archive, part: Path, report: Report | None) -> s
         return _reason(error)
     resumed = have and answer.status == http.HTTPStatus.PARTIAL_CONTENT
     have = have if resumed else 0
+    size = archive.size or (have + answer.length if answer.length is not None else None)
     with answer, part.open("ab" if resumed else "wb") as file:
-        while have <= archive.size:
+        while have <= (size or _LARGEST):
             try:
                 chunk = answer.read(_CHUNK)
             except _NETWORK as error:
@@ -96,23 +98,23 @@ def _receive(url: str, archive: Archive, part: Path, report: Report | None) -> s
             file.write(chunk)
             have += len(chunk)
             if report:
-                report(f"downloading {archive.name}", min(have, archive.size), archive.size)
+                report(f"downloading {archive.name}", min(have, size or have), size or 0)
         file.flush()
         os.fsync(file.fileno())
-    return None
+    return _check(archive, part, have, size)
 
 
-def _check(archive: Archive, part: Path) -> str | None:
+def _check(archive: Archive, part: Path, have: int, size: int | None) -> str | None:
     """Return what is wrong with a finished download, or None; only one that can be resumed is kept."""
-    have = part.stat().st_size
-    if have < archive.size:
-        return f"broke off at {have} of {archive.size} bytes"
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if digest == archive.md5 and have == archive.size:
+    if size and have < size:
+        return f"broke off at {have} of {size} bytes"
+    found = digest(part, archive.checksum) if archive.checksum else ""
+    if found == archive.checksum and have <= (size or _LARGEST):
         return None
     part.unlink()
-    return f"sent more than {archive.size} bytes" if have > archive.size else f"MD5 {digest}, not {archive.md5}"
+    if have > (size or _LARGEST):
+        return f"sent more than {size or _LARGEST} bytes"
+    return f"{algorithm(found)} {found}, not {archive.checksum}"
 
 
 def _reason(error: Exception) -> str:

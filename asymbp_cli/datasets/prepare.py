@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,22 @@ from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, dataset_ref, find
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.lock import alone
-from asymbp_cli.datasets.readers import Located, Opened, SplitName, cifar10, digits, folder, mnist
+from asymbp_cli.datasets.readers import (
+    Located,
+    Opened,
+    SplitName,
+    cifar,
+    digits,
+    drawn,
+    folder,
+    icub,
+    listed,
+    mnist,
+    stl10,
+    svhn,
+)
 from asymbp_cli.datasets.readers.picture import fit
+from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError, MissingDataError
 
@@ -26,8 +41,21 @@ Report = Callable[[str, int, int], None]
 _DECODER = 1  # raised whenever the same files would give other pixels
 _READERS: dict[str, Callable[[Path], Located | None]] = {
     "digits": lambda root: digits.locate(),
+    "timit": lambda root: None,
     "mnist": mnist.locate,
-    "cifar10": cifar10.locate,
+    "cifar10": cifar.locate_cifar10,
+    "cifar100": cifar.locate_cifar100,
+    "svhn": svhn.locate,
+    "stl10": stl10.locate,
+    "caltech101": drawn.reader("caltech101"),
+    "caltech256": drawn.reader("caltech256"),
+    "icub": icub.locate,
+    "flowers17": listed.locate_flowers17,
+    "flowers102": listed.locate_flowers102,
+    "pubfig83": drawn.reader("pubfig83"),
+    "sufrw": listed.locate_sufrw,
+    "lfw": drawn.reader("lfw"),
+    "indoor67": listed.locate_indoor67,
 }
 _SPLITS: tuple[SplitName, ...] = ("train", "test")
 _ARRAYS = tuple(f"{array}_{split}.npy" for split in _SPLITS for array in "xy")
@@ -47,7 +75,7 @@ def cache_directory(option: Path | None) -> Path:
 
 def prepare(
     ref: DatasetRef,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     *,
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
@@ -55,13 +83,15 @@ def prepare(
     download: bool = False,
     report: Report | None = None,
 ) -> DataInfo:
-    """Return the resident form of `ref` at `shape` (height, width, channels), decoding it if it is not there.
+    """Return the resident form of `ref` at `shape`, decoding it if it is not there.
+
+    `shape`: (height, width, channels) of images, which are resized, or (features,) of vectors.
 
     `resize`: "squash" to the shape, or "crop" the centre. `download` fetches what is missing, and replaces a
     stand-in by the published files. Raises MissingDataError, saying where to get the dataset and where to put
     it; DataError where it is damaged or the cache cannot be written; UsageError where no dataset has the name.
     """
-    located = _locate(ref, data_directory(data_dir), download, report)
+    located = locate_any(ref, data_directory(data_dir), download=download, report=report)
     key = hashlib.sha256(json.dumps([located.source, shape, resize, _DECODER]).encode()).hexdigest()[:16]
     target = cache_directory(cache_dir) / "resident" / f"{located.key}-{key}"
     info = _cached(target) or _decode_alone(located, shape, resize, target, report)
@@ -74,22 +104,43 @@ def prepare(
     return info.model_copy(update=named)
 
 
-def _locate(ref: DatasetRef, root: Path, download: bool, report: Report | None) -> Located:
+def locate(row: Dataset, root: Path) -> Located | None:
+    """Return a dataset of the catalog that lies in `root`, else None. Raises DataError where it cannot be read."""
+    return _READERS[row.key](root)
+
+
+def locate_any(ref: DatasetRef, root: Path, *, download: bool = False, report: Report | None = None) -> Located:
+    """Return the dataset that `ref` names, fetched if `download` says so; raises as `prepare` does."""
     named = dataset_ref(ref) if isinstance(ref, str) else ref
     if isinstance(named, FolderSource):
         return folder.locate(named)
-    dataset = find(named)
-    located = _READERS[dataset.key](root)
-    if download and dataset.archives and not (located and located.exact):
-        for archive in dataset.archives:
-            fetch.fetch(archive, root, report)
-        located = _READERS[dataset.key](root)
+    row = find(named)
+    located = locate(row, root)
+    if download and row.archives and (located is None or located.stand_in):
+        fetch_all(row, root, report)
+        located = locate(row, root)
     if located is None:
-        raise MissingDataError(
-            f"{dataset.title} is not in {root}. Put there {dataset.accepts} (from {dataset.source}), name another "
-            "directory with --data-dir, or type the same command with --download"
-        )
+        raise MissingDataError(missing(row, root))
     return located
+
+
+def fetch_all(row: Dataset, root: Path, report: Report | None = None) -> None:
+    """Download every archive of a dataset into `root`; raises DataError where that fails."""
+    for archive in row.archives:
+        fetch.fetch(archive, root, report)
+
+
+def missing(dataset: Dataset, root: Path) -> str:
+    """Return what to say of a dataset that is not in `root`: what to put there, where it comes from."""
+    way = (
+        f"or fetch it: add --download, or type asymbp data fetch {dataset.key}"
+        if dataset.archives
+        else f"then type asymbp data check {dataset.key}. It is not fetched for you: {dataset.by_hand}"
+    )
+    return (
+        f"{dataset.title} is not in {root}. Put there {dataset.accepts} (from {dataset.source}), or name another "
+        f"directory with --data-dir; {way}"
+    )
 
 
 def _cached(target: Path) -> DataInfo | None:
@@ -110,7 +161,7 @@ def _files(directory: Path) -> dict[str, list[int]]:
 
 def _as_decoded(info: DataInfo) -> bool:
     """Tell whether arrays that were touched still hold what was decoded, and remember that they do."""
-    pixels: dict[SplitName, NDArray[np.uint8]] = {}
+    pixels: dict[SplitName, NDArray[Any]] = {}
     labels: dict[SplitName, NDArray[np.int64]] = {}
     for split in _SPLITS:
         pixels[split] = np.load(info.path / f"x_{split}.npy", mmap_mode="r")
@@ -130,7 +181,7 @@ def _write_info(info: DataInfo, directory: Path) -> None:
 
 
 def _decode_alone(
-    located: Located, shape: tuple[int, int, int], resize: str, target: Path, report: Report | None
+    located: Located, shape: tuple[int, ...], resize: str, target: Path, report: Report | None
 ) -> DataInfo:
     """Decode into `target`, or wait for the process that does so already."""
     part = target.with_name(f".{target.name}.part")
@@ -163,16 +214,16 @@ def _writing(directory: Path) -> Iterator[None]:
 
 
 def _decode(
-    located: Located, shape: tuple[int, int, int], resize: str, directory: Path, report: Report | None
+    located: Located, shape: tuple[int, ...], resize: str, directory: Path, report: Report | None
 ) -> DataInfo:
     """Write arrays and info.json into `directory`; images go straight to their place, one at a time."""
     opened = located.open()
-    _check_counts(located, opened)
+    check_counts(located, opened)
     labels: dict[SplitName, NDArray[np.int64]] = {"train": opened.train_labels, "test": opened.test_labels}
     pixels = {split: _reserve(directory / f"x_{split}.npy", (len(y), *shape)) for split, y in labels.items()}
     total, done = sum(map(len, labels.values())), 0
-    for done, (split, position, image) in enumerate(opened.images(shape[2]), start=1):
-        pixels[split][position] = fit(image, shape, resize)
+    for done, (split, position, image) in enumerate(opened.images(shape[-1]), start=1):
+        pixels[split][position] = image if len(shape) == 1 else fit(image, shape, resize)
         if report and (done % 500 == 0 or done == total):
             report(f"decoding {located.label}", done, total)
     if done != total:
@@ -200,23 +251,28 @@ def _decode(
     return info
 
 
-def _check_counts(located: Located, opened: Opened) -> None:
+def check_counts(located: Located, opened: Opened) -> None:
     """Refuse a copy of a known dataset that lacks images: its error rates would bear a wrong name."""
     row = CATALOG.get(located.key)
     found = len(opened.train_labels), len(opened.test_labels)
-    if row and found != (row.train_count, row.test_count):
+    if row and len(opened.classes) != row.classes:
+        raise DataError(f"{located.label} must have {row.classes} classes, not {len(opened.classes)}")
+    if row and row.train_count and found != (row.train_count, row.test_count):
+        remedy = "delete them and use --download" if row.archives else f"get them again from {row.source}"
         raise DataError(
-            f"{located.label} must have {row.train_count} training and {row.test_count} test images, but its "
-            f"files hold {found[0]} and {found[1]}; delete them and use --download"
+            f"{located.label} must have {row.train_count} training and {row.test_count} test samples, but its "
+            f"files hold {found[0]} and {found[1]}; {remedy}"
         )
 
 
-def _reserve(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _reserve(file: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     """Return an array in a new file that has its place on the disk, raising OSError where there is none.
 
-    Without the reservation the file has holes, and a full disk ends the process with SIGBUS at some later write.
+    Images are bytes, vectors float32. Without the reservation the file has holes, and a full disk ends the
+    process with SIGBUS at some later write.
     """
-    array: NDArray[np.uint8] = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    kind = np.uint8 if len(shape) == 4 else np.float32
+    array: NDArray[Any] = np.lib.format.open_memmap(file, mode="w+", dtype=kind, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with file.open("r+b") as opened:
             os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
@@ -225,8 +281,8 @@ def _reserve(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _fingerprint(
     classes: tuple[str, ...],
-    shape: tuple[int, int, int],
-    pixels: dict[SplitName, NDArray[np.uint8]],
+    shape: tuple[int, ...],
+    pixels: dict[SplitName, NDArray[Any]],
     labels: dict[SplitName, NDArray[np.int64]],
 ) -> str:
     digest = hashlib.sha256(json.dumps([classes, shape]).encode())

@@ -1,4 +1,4 @@
-"""A dataset on the device: bytes that stay, normalized batch by batch."""
+"""A dataset on the device: images as bytes, or vectors, that stay, normalized batch by batch."""
 
 import os
 import zipfile
@@ -20,20 +20,23 @@ Preprocessing = Literal["mean-image", "mean-pixel", "none"]
 
 @dataclass(frozen=True)
 class Split:
-    """Labels y int64 [N]; sample i is image `rows[i]` of x uint8 [., H, W, C], or image i without `rows`."""
+    """Labels y int64 [N]; sample i is row `rows[i]` of x, or row i without `rows`.
+
+    x: images uint8 [., H, W, C] or vectors float32 [., D].
+    """
 
     x: Tensor
     y: Tensor
     rows: Tensor | None = None
 
     def images(self, index: Tensor) -> Tensor:
-        """Return the images of the samples in `index`."""
+        """Return the images or vectors of the samples in `index`."""
         return self.x[index if self.rows is None else self.rows[index]]
 
 
 @dataclass(frozen=True)
 class ResidentData:
-    """All splits on one device, and the training set's statistics, which broadcast against [H, W, C]."""
+    """All splits on one device, and the training set's statistics, which broadcast against [H, W, C] or [D]."""
 
     info: DataInfo
     train: Split
@@ -43,9 +46,9 @@ class ResidentData:
     inverse_std: Tensor
 
     def batch(self, split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return normalized float32 images [B, C, H, W] (channels_last) and labels [B]."""
+        """Return normalized float32 images [B, C, H, W] (channels_last) or vectors [B, D], and labels [B]."""
         x = split.images(index).float().sub_(self.mean).mul_(self.inverse_std)
-        return x.permute(0, 3, 1, 2), split.y[index]
+        return x.permute(0, 3, 1, 2) if x.ndim == 4 else x, split.y[index]
 
 
 def load(
@@ -97,10 +100,10 @@ def _statistics(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (mean, deviation) of the training images, kept beside the arrays once computed."""
     if preprocessing == "none":
-        return np.zeros(1), np.full(1, 255.0)
+        return np.zeros(1), np.full(1, 255.0 if x.ndim == 4 else 1.0)
     kept = info.path / f"statistics-{preprocessing}-{held_out}.npz"
-    channels = x.shape[-1:]
-    shapes = (x.shape[1:], (1,)) if preprocessing == "mean-image" else (channels, channels)
+    overall = x.ndim == 4 and preprocessing == "mean-image"
+    shapes = (x.shape[1:], (1,)) if overall else (x.shape[-1:], x.shape[-1:])
     if found := _kept(kept, shapes):
         return found
     mean, deviation = statistics(x, preprocessing, rows)
@@ -131,17 +134,20 @@ def _try_to_keep(temporary: Path, kept: Path, mean: NDArray[Any], deviation: NDA
 def statistics(
     x: NDArray[Any], preprocessing: Preprocessing, rows: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and deviation of uint8 images [N, H, W, C] (of `rows` only), in float64 and bounded memory.
+    """Return mean and deviation of images [N, H, W, C] or vectors [N, D] (of `rows` only).
 
-    `mean-image`: the mean image [H, W, C] and the overall deviation from it [1]; `mean-pixel`: mean and deviation
-    per channel [C]. A deviation of 0 counts as 1.
+    In float64 and bounded memory. `mean-image`: the mean image [H, W, C] and the overall deviation from it [1];
+    `mean-pixel`: mean and deviation per channel [C]. Of vectors, whose features have units of their own, always
+    per feature [D] (the paper does not say). A deviation of 0 counts as 1.
     """
     rows = np.arange(len(x)) if rows is None else rows
     size = max(1, _CHUNK_VALUES // x[0].size)
     parts = [rows[i : i + size] for i in range(0, len(rows), size)]
-    axes = (0,) if preprocessing == "mean-image" else (0, 1, 2)
-    per = len(rows) if preprocessing == "mean-image" else len(rows) * x[0].size / x.shape[-1]
+    of_pixels = x.ndim == 4 and preprocessing == "mean-pixel"
+    axes = (0, 1, 2) if of_pixels else (0,)
+    per = len(rows) * x[0].size / x.shape[-1] if of_pixels else len(rows)
     mean = sum(x[part].sum(axes, dtype=np.float64) for part in parts) / per
     squares: Any = sum(np.square(x[part] - mean).sum(axes) for part in parts) / per
-    deviation = np.sqrt(squares.mean(keepdims=True).reshape(1) if preprocessing == "mean-image" else squares)
+    overall = x.ndim == 4 and preprocessing == "mean-image"
+    deviation = np.sqrt(squares.mean(keepdims=True).reshape(1) if overall else squares)
     return mean, np.where(deviation > 0, deviation, 1.0)

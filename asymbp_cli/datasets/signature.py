@@ -1,10 +1,12 @@
-"""What tells that files are unchanged (cheap, without reading them) or as published (their MD5)."""
+"""What tells that files are unchanged (cheap, without reading them) or as published (their checksum)."""
 
 import hashlib
 import os
 from pathlib import Path
 
 from asymbp_cli.errors import DataError
+
+_ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}  # by hexadecimal digits
 
 
 def signature(file: Path) -> tuple[str, int, int]:
@@ -13,12 +15,24 @@ def signature(file: Path) -> tuple[str, int, int]:
     return os.path.abspath(file), status.st_size, status.st_mtime_ns
 
 
-def check_md5(file: Path, published: str) -> None:
-    """Raise DataError where the file cannot be read or its MD5 is not the published one."""
+def digest(file: Path, like: str) -> str:
+    """Return the file's MD5, SHA-1 or SHA-256, whichever `like` is. Raises OSError."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(
+            content, lambda: hashlib.new(_ALGORITHMS[len(like)], usedforsecurity=False)
+        ).hexdigest()
+
+
+def algorithm(checksum: str) -> str:
+    """Return what a checksum is called: `MD5`, `SHA1`, `SHA256`."""
+    return _ALGORITHMS[len(checksum)].upper()
+
+
+def check(file: Path, published: str, remedy: str = "delete it and use --download") -> None:
+    """Raise DataError where the file cannot be read or its checksum is not the published one."""
     try:
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        found = digest(file, published)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    if digest != published:
-        raise DataError(f"{file} is not the published file (MD5 differs); delete it and use --download")
+    if found != published:
+        raise DataError(f"{file} is not the published file ({algorithm(published)} differs); {remedy}")

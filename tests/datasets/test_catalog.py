@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource, dataset_ref, find
+from asymbp_cli.datasets.readers import cifar, stl10
 from asymbp_cli.errors import UsageError
 from asymbp_cli.networks import NETWORKS
 
@@ -29,21 +30,37 @@ def test_an_unknown_name_gets_the_nearest_and_what_to_type() -> None:
 def test_rows_are_complete(row) -> None:
     assert CATALOG[row.key] is row
     assert row.network in NETWORKS
-    assert all([row.title, row.source, row.licence, row.citation, row.accepts])
+    assert all([row.title, row.label, row.source, row.licence, row.citation, row.accepts])
+    assert row.key == "digits" or bool(row.archives) != bool(row.by_hand)
     for archive in row.archives:
-        assert re.fullmatch("[0-9a-f]{32}", archive.md5)
-        assert archive.size > 0
+        assert re.fullmatch("|[0-9a-f]{32}|[0-9a-f]{40}", archive.checksum)
+        assert archive.size is None or archive.size > 0
         assert all(url.endswith(Path(archive.name).name) for url in archive.urls)
 
 
 def test_checksums_are_those_of_torchvision() -> None:
-    from torchvision.datasets import CIFAR10, MNIST
+    from torchvision import datasets
 
-    assert {Path(a.name).name: a.md5 for a in CATALOG["mnist"].archives} == dict(MNIST.resources)
-    assert CATALOG["cifar10"].archives[0].md5 == CIFAR10.tgz_md5
-    from asymbp_cli.datasets.readers.cifar10 import _MD5
+    def archives(key: str) -> dict[str, str]:
+        return {Path(a.name).name: a.checksum for a in CATALOG[key].archives}
 
-    assert dict(CIFAR10.train_list + CIFAR10.test_list) == _MD5
+    assert archives("mnist") == dict(datasets.MNIST.resources)
+    for key, files, theirs in (
+        ("cifar10", cifar.CIFAR10, datasets.CIFAR10),
+        ("cifar100", cifar.CIFAR100, datasets.CIFAR100),
+    ):
+        assert archives(key) == {theirs.filename: theirs.tgz_md5}
+        assert dict(theirs.train_list) == files.train
+        assert dict(theirs.test_list) == files.test
+    assert cifar.CIFAR100.meta == {datasets.CIFAR100.meta["filename"]: datasets.CIFAR100.meta["md5"]}
+    assert cifar.CIFAR100.names.decode() == datasets.CIFAR100.meta["key"]
+    assert archives("svhn") == {
+        split[1]: split[2] for k, split in datasets.SVHN.split_list.items() if k != "extra"
+    }
+    assert archives("stl10") == {datasets.STL10.filename: datasets.STL10.tgz_md5}
+    assert dict(datasets.STL10.train_list + datasets.STL10.test_list).items() >= stl10.MD5.items()
+    theirs = datasets.Flowers102._file_dict.values()
+    assert archives("flowers102") == dict(theirs)
 
 
 def test_paths_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

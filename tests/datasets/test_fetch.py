@@ -1,5 +1,6 @@
 """Downloads from a server on this machine that breaks off, lies, redirects and fails."""
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.datasets import fetch as module
-from asymbp_cli.datasets.catalog import Archive
 from asymbp_cli.datasets.fetch import fetch
+from asymbp_cli.datasets.row import Archive
 from asymbp_cli.errors import DataError
 
 CONTENT = bytes(range(256)) * 1200  # several chunks
@@ -51,6 +52,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def longer(self, start: int) -> None:
         self.answer(CONTENT + b"more")
+
+    def unsized(self, start: int) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(CONTENT)
 
     def missing(self, start: int) -> None:
         self.answer(b"", 404)
@@ -212,3 +218,45 @@ def test_two_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
         thread.join()
     assert len(server.requests) == 1
     assert (tmp_path / archive.name).read_bytes() == CONTENT
+
+
+# files of which less is published ------------------------------------------------------------------------------
+
+
+def partly_known(server: Server, way: str, **known: object) -> Archive:
+    return dataclasses.replace(server.archive(way), **{"checksum": "", "size": None} | known)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("way", ["good", "cut", "moved", "forgetful"])
+def test_without_a_size_the_servers_word_is_taken(way: str, server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    archive = partly_known(server, way, checksum=hashlib.sha1(CONTENT).hexdigest())
+    assert fetch(archive, tmp_path, lambda *report: seen.append(report)).read_bytes() == CONTENT
+    assert {total for _, _, total in seen} == {len(CONTENT)}
+
+
+def test_without_checksum_and_size_a_file_is_whole_as_its_server_says(server: Server, tmp_path: Path) -> None:
+    assert fetch(partly_known(server, "cut"), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_server_that_names_no_size(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    archive = partly_known(server, "unsized", checksum=hashlib.sha256(CONTENT).hexdigest())
+    assert fetch(archive, tmp_path, lambda *report: seen.append(report)).read_bytes() == CONTENT
+    assert {total for _, _, total in seen} == {0}
+
+
+def test_a_server_that_never_ends_is_left(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGEST", len(CONTENT) // 2)
+    with pytest.raises(DataError, match=f"sent more than {len(CONTENT) // 2} bytes"):
+        fetch(partly_known(server, "unsized"), tmp_path)
+    assert not (tmp_path / "deep" / "x.bin").exists()
+
+
+@pytest.mark.parametrize("name", ["sha1", "sha256"])
+def test_other_checksums_are_checked_too(name: str, server: Server, tmp_path: Path) -> None:
+    archive = partly_known(server, "wrong", checksum=hashlib.new(name, CONTENT).hexdigest())
+    with pytest.raises(
+        DataError, match=f"{name.upper()} {hashlib.new(name, bytes(len(CONTENT))).hexdigest()}, not"
+    ):
+        fetch(archive, tmp_path)

@@ -18,7 +18,7 @@ from asymbp_cli.datasets import prepare as preparing
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.readers import cifar10
+from asymbp_cli.datasets.readers import cifar as reader
 from asymbp_cli.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -30,7 +30,7 @@ def shrink(monkeypatch: pytest.MonkeyPatch, key: str, train: int, test: int, **m
     archives = tuple(
         dataclasses.replace(
             a,
-            md5=md5.get(Path(a.name).name, a.md5),
+            checksum=md5.get(Path(a.name).name, a.checksum),
             unpacked_md5=md5.get(Path(a.name).stem, a.unpacked_md5),
         )
         for a in row.archives
@@ -123,7 +123,9 @@ def test_a_smaller_copy_does_not_pass_for_the_dataset(small_mnist: Path, monkeyp
     shrink(
         monkeypatch, "mnist", 60_000, 10_000, **{file.name: digest(file.read_bytes()) for file in raw.iterdir()}
     )
-    with pytest.raises(DataError, match=r"MNIST must have 60000 training and 10000 test images, .* hold 12 and 5"):
+    with pytest.raises(
+        DataError, match=r"MNIST must have 60000 training and 10000 test samples, .* hold 12 and 5"
+    ):
         mnist(small_mnist)
 
 
@@ -160,11 +162,13 @@ def batch(count: int, start: int = 0) -> bytes:
 
 @pytest.fixture
 def batches() -> dict[str, bytes]:
-    return {name: batch(2, 2 * i) for i, name in enumerate(cifar10._MD5)}
+    return {name: batch(2, 2 * i) for i, name in enumerate(reader.CIFAR10.md5)}
 
 
 def expect(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], archive: bytes = b"") -> None:
-    monkeypatch.setattr(cifar10, "_MD5", {name: digest(content) for name, content in files.items()})
+    md5 = {name: digest(content) for name, content in files.items()}
+    test = {name: md5.pop(name) for name in list(md5) if name.startswith("test")}
+    monkeypatch.setattr(reader, "CIFAR10", dataclasses.replace(reader.CIFAR10, train=md5, test=test))
     shrink(monkeypatch, "cifar10", 10, 2, **{"cifar-10-python.tar.gz": digest(archive)})
 
 
@@ -212,6 +216,10 @@ def test_a_changed_cifar_file_is_refused(
         cifar(tmp_path)
 
 
+def batch_of(content: bytes, where: str) -> Any:
+    return reader._images(reader._load(content, where), reader.CIFAR10, where)
+
+
 class _Evil:
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -221,22 +229,22 @@ class _Evil:
 
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"b is damaged: posix\.mkdir does not belong in a CIFAR-10 batch"):
-        cifar10._batch(pickle.dumps(_Evil(tmp_path / "evil")), "b")
+    with pytest.raises(DataError, match=r"b is damaged: posix\.mkdir does not belong in a CIFAR batch"):
+        batch_of(pickle.dumps(_Evil(tmp_path / "evil")), "b")
     assert not (tmp_path / "evil").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", pickle.dumps({}), pickle.dumps([1])])
 def test_a_damaged_pickle_is_named(content: bytes) -> None:
     with pytest.raises(DataError, match="some_batch is damaged"):
-        cifar10._batch(content, "some_batch")
+        batch_of(content, "some_batch")
 
 
 def test_cifar_labels_that_are_too_few() -> None:
     content = io.BytesIO()
     _Python2Pickler(content, 2).dump({"data": np.zeros((2, 3072), np.uint8), "labels": [1]})
     with pytest.raises(DataError, match="b: 2 images, but 1 labels"):
-        cifar10._batch(content.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"), "b")
+        batch_of(content.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"), "b")
 
 
 def jpeg_copy(root: Path, grow: Any) -> None:
@@ -247,6 +255,7 @@ def jpeg_copy(root: Path, grow: Any) -> None:
 
 def test_the_jpeg_copy_is_labelled(grow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shrink(monkeypatch, "cifar10", 10, 2)
+    monkeypatch.setitem(CATALOG, "cifar10", dataclasses.replace(CATALOG["cifar10"], classes=2))
     jpeg_copy(tmp_path, grow)
     info = cifar(tmp_path)
     assert (info.key, info.label, info.paper_name) == ("cifar10", "CIFAR-10 (JPEG copy)", "CIFAR")

@@ -7,7 +7,7 @@ import pytest
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.readers import cifar10, folder
+from asymbp_cli.datasets.readers import cifar, folder
 from asymbp_cli.datasets.resident import load
 
 
@@ -33,10 +33,10 @@ def test_mnist(real_data: Path, tmp_path: Path) -> None:
 
 def test_cifar10(real_data: Path) -> None:
     here(real_data / "cifar10-jpeg.tar.xz")
-    located = cifar10.locate(real_data)
+    located = cifar.locate_cifar10(real_data)
     assert located is not None
     opened = located.open()
-    assert opened.classes == cifar10._CLASSES
+    assert opened.classes == cifar._CLASSES
     assert np.bincount(opened.train_labels).tolist() == [5000] * 10
     assert np.bincount(opened.test_labels).tolist() == [1000] * 10
     _, _, image = next(opened.images(3))

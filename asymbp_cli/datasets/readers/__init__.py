@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asymbp_cli.datasets.row import Dataset
+from asymbp_cli.datasets.signature import check
+from asymbp_cli.paths import exists
+
 SplitName = Literal["train", "test"]
-#: split, position in it, image as uint8 [H, W] or [H, W, C]
-Image = tuple[SplitName, int, NDArray[np.uint8]]
+#: split, position in it, image as uint8 [H, W] or [H, W, C], or a float32 vector [D]
+Image = tuple[SplitName, int, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,24 @@ class Located:
     source: Any  # json: changes whenever the files or the split do
     open: Callable[[], Opened]
     note: str = ""
+    stand_in: bool = False  # for the published files, which a download replaces it by
+
+
+def located(row: Dataset, source: Any, opening: Callable[[], Opened], *, exact: bool = True) -> Located:
+    """Return a dataset of the catalog under its names; `exact` where images and split are the paper's own."""
+    return Located(row.key, row.label, row.paper_name, exact, source, opening, row.note)
+
+
+def first(root: Path, *names: str) -> Path | None:
+    """Return the first of `names` that exists under `root`."""
+    return next((root / name for name in names if exists(root / name)), None)
+
+
+def check_archive(row: Dataset, file: Path) -> None:
+    """Raise DataError where a file named as one of the row's archives has another checksum than that."""
+    for archive in row.archives:
+        if file.name == Path(archive.name).name and archive.checksum:
+            check(file, archive.checksum, "delete it and fetch it again: asymbp data fetch " + row.key)
 
 
 def arrays(

@@ -1,14 +1,12 @@
 """Images of the user's own: `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` split by a seed."""
 
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from unicodedata import category
 
-import numpy as np
-
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.readers import Image, Located, Opened, SplitName
-from asymbp_cli.datasets.readers.picture import EXTENSIONS, decode
+from asymbp_cli.datasets.readers import Located, Opened
+from asymbp_cli.datasets.readers.members import Members, opened
+from asymbp_cli.datasets.readers.picture import EXTENSIONS
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
@@ -19,7 +17,6 @@ _LAYOUT = "it needs train/CLASS/* and test/CLASS/*, or one folder per class"
 _SPLITS = {"train", "test", "val", "valid", "validation"}
 
 Files = dict[str, tuple[str, ...]]  # name in the tree -> its parts below the wrapping folders
-Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the tree), sorted
 
 
 def locate(source: FolderSource) -> Located:
@@ -57,7 +54,7 @@ def open_tree(tree: Tree, source: FolderSource) -> Opened:
     _no_empty_class(tree.path, files, folders, 2 if official else 1)
     members = (_official if official else _drawn)(tree.path, files, source)
     note = "" if official else f"split per class by seed {source.seed}"
-    return _opened(tree, members, note)
+    return opened(tree, members, note=note)
 
 
 def _visible(name: str) -> tuple[str, ...] | None:
@@ -138,20 +135,3 @@ def _enough(path: Path, members: Members) -> Members:
     if len({label for label, _ in members["train"]}) < 2:
         raise DataError(f"{path} holds one class only; {_LAYOUT}, and at least two classes")
     return members
-
-
-def _opened(tree: Tree, members: Members, note: str) -> Opened:
-    classes = sorted({label for label, _ in members["train"]})
-    number = {label: i for i, label in enumerate(classes)}
-    labels = {
-        split: np.array([number[label] for label, _ in pairs], dtype=np.int64) for split, pairs in members.items()
-    }
-    place: dict[str, tuple[SplitName, int]] = {
-        name: (split, i) for split, pairs in members.items() for i, (_, name) in enumerate(pairs)
-    }
-
-    def images(channels: int) -> Iterator[Image]:
-        for name, content in tree.read(set(place)):
-            yield *place[name], decode(content, channels, f"{tree.path}:{name}")
-
-    return Opened(tuple(classes), labels["train"], labels["test"], images, note)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.readers import Located, Opened, arrays
-from asymbp_cli.datasets.signature import check_md5, signature
+from asymbp_cli.datasets.signature import check, signature
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
@@ -30,7 +30,7 @@ def locate(root: Path) -> Located | None:
 def _checksums() -> dict[str, str]:
     """Return the MD5 of each file as published, by name, packed and unpacked."""
     archives = CATALOG["mnist"].archives
-    packed = {Path(archive.name).name: archive.md5 for archive in archives}
+    packed = {Path(archive.name).name: archive.checksum for archive in archives}
     return packed | {Path(archive.name).stem: archive.unpacked_md5 for archive in archives}
 
 
@@ -54,7 +54,7 @@ def _read(directory: Path, name: str) -> NDArray[np.uint8]:
     file = _either(directory, name)
     if file is None:
         raise DataError(f"{directory / name} has gone; put it back or use --download")
-    check_md5(file, _checksums()[file.name])
+    check(file, _checksums()[file.name])
     content = file.read_bytes()
     if file.suffix == ".gz":
         content = gzip.decompress(content)

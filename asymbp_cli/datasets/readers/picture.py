@@ -42,7 +42,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGBA") if image.mode == "P" and "transparency" in image.info else image
 
 
-def fit(image: NDArray[np.uint8], shape: tuple[int, int, int], resize: str) -> NDArray[Any]:
+def fit(image: NDArray[np.uint8], shape: tuple[int, ...], resize: str) -> NDArray[Any]:
     """Return the image [H, W] or [H, W, C] at `shape`, antialiased; grey becomes RGB and RGB grey as needed.
 
     `resize` "squash" ignores the proportions; "crop" keeps them and cuts the centre.

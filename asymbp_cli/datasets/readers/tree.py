@@ -49,14 +49,17 @@ class Tree:
     used to write a file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, inside: str = "") -> None:
+        """Read a folder, tar or zip; `inside` names a tar in that zip to read instead."""
         self.path = path
+        self._inside = inside
         with self._guard():
             if not path.exists():
                 raise DataError(f"{path} does not exist; write the path of a folder, .tar(.gz, .xz) or .zip")
             if not (path.is_dir() or path.is_file()):
                 raise DataError(f"{path} is neither a folder nor a file; name a folder, .tar(.gz, .xz) or .zip")
-            self._kind = "folder" if path.is_dir() else "zip" if zipfile.is_zipfile(path) else "tar"
+            zipped = path.is_file() and zipfile.is_zipfile(path) and not inside
+            self._kind = "folder" if path.is_dir() else "zip" if zipped else "tar"
 
     def source(self) -> Any:
         """Return what changes whenever the files do: path, sizes and times."""
@@ -79,10 +82,26 @@ class Tree:
             yield from archive.namelist()
 
     def _in_tar(self) -> Iterator[str]:
-        with tarfile.open(self.path, tarinfo=_StrictMember) as tar:
+        with self._tar() as tar:
             for member in tar:
                 if member.isfile() or member.islnk() or member.isdir():
                     yield _clean(member.name) + ("/" if member.isdir() else "")
+
+    @contextmanager
+    def _tar(self) -> Iterator[tarfile.TarFile]:
+        if not self._inside:
+            with tarfile.open(self.path, tarinfo=_StrictMember) as tar:
+                yield tar
+            return
+        with zipfile.ZipFile(self.path) as archive:
+            inner = [name for name in archive.namelist() if name.rpartition("/")[2] == self._inside]
+            if len(inner) != 1:
+                raise DataError(f"{self.path} holds {len(inner)} files {self._inside}, one is needed")
+            with (
+                archive.open(inner[0]) as content,
+                tarfile.open(fileobj=content, mode="r|*", tarinfo=_StrictMember) as tar,
+            ):
+                yield tar
 
     def read(self, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield (name, content) of the wanted files, in the order in which they lie."""
@@ -100,7 +119,7 @@ class Tree:
                         self._check_size(name, archive.getinfo(name).file_size)
                         yield name, archive.read(name)
             else:
-                with tarfile.open(self.path, tarinfo=_StrictMember) as tar:
+                with self._tar() as tar:
                     for member in tar:
                         file = tar.extractfile(member) if _clean(member.name) in wanted else None
                         if file:

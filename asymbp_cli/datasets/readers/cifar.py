@@ -1,0 +1,147 @@
+"""CIFAR-10 and CIFAR-100 as torchvision keeps them, and a JPEG copy of CIFAR-10."""
+
+import io
+import pickle
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource
+from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, folder, located
+from asymbp_cli.datasets.signature import check, signature
+from asymbp_cli.errors import DataError
+from asymbp_cli.paths import is_file
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The pickled files of one CIFAR, by name with their MD5: torchvision 0.27, datasets/cifar.py."""
+
+    folder: str
+    train: Mapping[str, str]
+    test: Mapping[str, str]
+    meta: Mapping[str, str]
+    labels: bytes  # key in the train and test files
+    names: bytes  # key in the meta file
+
+    @property
+    def md5(self) -> dict[str, str]:
+        """Return the MD5 of every file."""
+        return {**self.train, **self.test, **self.meta}
+
+
+CIFAR10 = Batches(
+    folder="cifar-10-batches-py",
+    train={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    },
+    test={"test_batch": "40351d587109b95175f43aff81a1287e"},
+    meta={},
+    labels=b"labels",
+    names=b"",
+)
+CIFAR100 = Batches(
+    folder="cifar-100-python",
+    train={"train": "16019d7e3df5f24257cddd939b257f8d"},
+    test={"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+    meta={"meta": "7973b15100ade9c7d40fb424638fde48"},
+    labels=b"fine_labels",
+    names=b"fine_label_names",
+)
+_COPY = "cifar10-jpeg.tar.xz"
+_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def locate_cifar10(root: Path) -> Located | None:
+    """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
+    copy = root / _COPY
+    if found := _locate("cifar10", CIFAR10, root):
+        return found
+    if is_file(copy):
+        images = folder.locate(FolderSource(folder=str(copy)))
+        note = "a lossy JPEG copy of CIFAR-10, so its errors are not those of the original"
+        return Located("cifar10", "CIFAR-10 (JPEG copy)", "CIFAR", False, images.source, images.open, note, True)
+    return None
+
+
+def locate_cifar100(root: Path) -> Located | None:
+    """Return CIFAR-100 with its 100 fine labels from `root`: unpacked or the archive; else None."""
+    return _locate("cifar100", CIFAR100, root)
+
+
+def _locate(key: str, files: Batches, root: Path) -> Located | None:
+    row = CATALOG[key]
+    directory, archive = root / files.folder, root / row.archives[0].name
+    if all(is_file(directory / name) for name in files.md5):
+        source = [signature(directory / name) for name in files.md5]
+        return located(row, source, lambda: _open_directory(files, directory))
+    if is_file(archive):
+        return located(row, [signature(archive)], lambda: _open_archive(key, files, archive))
+    return None
+
+
+def _open_directory(files: Batches, directory: Path) -> Opened:
+    for name, published in files.md5.items():
+        check(directory / name, published)
+    return _join(files, {name: _load((directory / name).read_bytes(), directory / name) for name in files.md5})
+
+
+def _open_archive(key: str, files: Batches, archive: Path) -> Opened:
+    check_archive(CATALOG[key], archive)
+    parts = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name = Path(member.name).name
+            content = tar.extractfile(member) if name in files.md5 else None
+            if content:
+                parts[name] = _load(content.read(), f"{archive}:{member.name}")
+    return _join(files, parts)
+
+
+def _join(files: Batches, parts: dict[str, Any]) -> Opened:
+    train = [_images(parts[name], files, name) for name in files.train]
+    pixels, labels = (np.concatenate([part[i] for part in train]) for i in range(2))
+    (test,) = (_images(parts[name], files, name) for name in files.test)
+    names = [parts[name][files.names] for name in files.meta]
+    return arrays((pixels, labels), test, tuple(name.decode() for name in names[0]) if names else _CLASSES)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Admits only what the published batches hold: numpy arrays of bytes."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        allowed = {"_reconstruct", "ndarray", "dtype"}
+        if module.split(".")[0] == "numpy" and name in allowed:
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        raise pickle.UnpicklingError(f"{module}.{name} does not belong in a CIFAR batch")
+
+
+def _load(content: bytes, where: object) -> Any:
+    try:
+        return _Unpickler(io.BytesIO(content), encoding="bytes").load()
+    except Exception as error:  # a damaged pickle can raise anything
+        raise _damaged(where, error) from error
+
+
+def _images(found: Any, files: Batches, where: str) -> tuple[Any, Any]:
+    """Return (uint8 images [N, 32, 32, 3], int64 labels [N]) of a batch."""
+    try:
+        pixels = np.asarray(found[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = np.asarray(found[files.labels], np.int64)
+    except Exception as error:
+        raise _damaged(where, error) from error
+    if len(pixels) != len(labels):
+        raise DataError(f"{where}: {len(pixels)} images, but {len(labels)} labels; delete it and use --download")
+    return pixels, labels
+
+
+def _damaged(where: object, error: Exception) -> DataError:
+    return DataError(f"{where} is damaged: {error}; delete it and use --download")

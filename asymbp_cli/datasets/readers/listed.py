@@ -1,0 +1,151 @@
+"""Datasets of images whose classes and splits stand in lists: Flowers, Indoor-67, SUFR-W."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.readers import Located, Opened, SplitName, check_archive, first, located
+from asymbp_cli.datasets.readers.drawn import located_tree
+from asymbp_cli.datasets.readers.matlab import load
+from asymbp_cli.datasets.readers.members import Members, drawn, opened
+from asymbp_cli.datasets.readers.tree import Tree
+from asymbp_cli.datasets.signature import signature
+from asymbp_cli.errors import DataError
+from asymbp_cli.paths import is_file
+
+_FLOWERS = (
+    *("daffodil", "snowdrop", "lily of the valley", "bluebell", "crocus", "iris", "tigerlily", "tulip"),
+    *("fritillary", "sunflower", "daisy", "coltsfoot", "dandelion", "cowslip", "buttercup", "windflower", "pansy"),
+)
+_PER_FLOWER = 80
+_SUFRW_INFO = "SUFR_in_the_wild_info.txt"
+
+
+def locate_flowers17(root: Path) -> Located | None:
+    """Return Flowers-17 with its split 1 (40 to train, 20 to test per class; 20 more go unused).
+
+    Else the copy `flowers17.tar`, one folder per class, split by us: as many images, but which ones is drawn.
+    """
+    row = CATALOG["flowers17"]
+    images, splits = first(root / "flowers-17", "17flowers.tgz", "jpg"), root / "flowers-17" / "datasplits.mat"
+    if images and is_file(splits):
+        tree = Tree(images)
+        return located(row, [tree.source(), signature(splits)], lambda: _open_flowers17(tree, splits))
+    copy = first(root, "flowers17.tar", "flowers17")
+    if copy is None:
+        return None
+    found = located_tree(row, copy)
+    note = "the images of the paper; datasplits.mat is not here, so which of them train is drawn by a seed of ours"
+    return Located(row.key, "Flowers-17 (own split)", row.paper_name, False, found.source, found.open, note, True)
+
+
+def _open_flowers17(tree: Tree, splits: Path) -> Opened:
+    row = CATALOG["flowers17"]
+    for file in (tree.path, splits):
+        check_archive(row, file)
+    train, test = (array.ravel().tolist() for array in load(splits, "trn1", "tst1"))
+    names = _numbered(tree, "image_{:04d}.jpg", {*train, *test})
+    label = {number: _FLOWERS[(number - 1) // _PER_FLOWER] for number in names}
+    members: Members = {
+        "train": [(label[number], names[number]) for number in sorted(train)],
+        "test": [(label[number], names[number]) for number in sorted(test)],
+    }
+    return opened(tree, members, classes=_FLOWERS[: len(set(label.values()))])
+
+
+def locate_flowers102(root: Path) -> Located | None:
+    """Return Flowers-102 as torchvision keeps it: 1,020 images to train, 6,149 to test."""
+    row, home = CATALOG["flowers102"], root / "flowers-102"
+    images, labels, splits = first(home, "102flowers.tgz", "jpg"), home / "imagelabels.mat", home / "setid.mat"
+    if not images or not is_file(labels) or not is_file(splits):
+        return None
+    tree = Tree(images)
+    source = [tree.source(), signature(labels), signature(splits)]
+    return located(row, source, lambda: _open_flowers102(tree, labels, splits))
+
+
+def _open_flowers102(tree: Tree, labels: Path, splits: Path) -> Opened:
+    row = CATALOG["flowers102"]
+    for file in (tree.path, labels, splits):
+        check_archive(row, file)
+    (label,) = (array.ravel().tolist() for array in load(labels, "labels"))
+    train, test = (array.ravel().tolist() for array in load(splits, "trnid", "tstid"))
+    names = _numbered(tree, "image_{:05d}.jpg", {*train, *test})
+    members: Members = {
+        "train": [(f"{label[number - 1]:03d}", names[number]) for number in sorted(train)],
+        "test": [(f"{label[number - 1]:03d}", names[number]) for number in sorted(test)],
+    }
+    return opened(tree, members)
+
+
+def _numbered(tree: Tree, form: str, numbers: set[int]) -> dict[int, str]:
+    """Return the names in the tree of the images with these numbers; raises DataError where one is missing."""
+    names = {PurePosixPath(name).name: name for name in tree.names()}
+    if missing := [form.format(number) for number in sorted(numbers) if form.format(number) not in names]:
+        raise DataError(f"{tree.path} lacks {_some(missing)}; delete it and fetch it again")
+    return {number: names[form.format(number)] for number in numbers}
+
+
+def locate_indoor67(root: Path) -> Located | None:
+    """Return Indoor-67 with its official lists of 5,360 images to train and 1,340 to test."""
+    row, home = CATALOG["indoor67"], root / "indoor67"
+    images = first(home, "indoorCVPR_09.tar", "Images", "indoorCVPR_09")
+    lists: dict[SplitName, Path] = {"train": home / "TrainImages.txt", "test": home / "TestImages.txt"}
+    if not images or not all(map(is_file, lists.values())):
+        return None
+    tree = Tree(images)
+    source = [tree.source(), *(signature(file) for file in lists.values())]
+    return located(row, source, lambda: _open_indoor67(tree, lists))
+
+
+def _open_indoor67(tree: Tree, lists: Mapping[SplitName, Path]) -> Opened:
+    check_archive(CATALOG["indoor67"], tree.path)
+    names = {"/".join(PurePosixPath(name).parts[-2:]): name for name in tree.names()}
+    members: Members = {}
+    for split, file in lists.items():
+        wanted = [line.strip() for line in _lines(file) if line.strip()]
+        if missing := [name for name in wanted if name not in names]:
+            raise DataError(f"{tree.path} lacks {_some(missing)}, which {file.name} lists; is the copy whole?")
+        members[split] = [(name.partition("/")[0], names[name]) for name in wanted]
+    return opened(tree, members)
+
+
+def locate_sufrw(root: Path) -> Located | None:
+    """Return the draw of 80 people from SUFR-W, whose list of names gives line k to the image k.jpg."""
+    row = CATALOG["sufrw"]
+    path = first(root, "SUFR-W", "sufrw", "SUFR", "SUFR-W.tgz", "SUFR-W.tar.gz", "SUFR-W.zip")
+    if path is None:
+        return None
+    tree = Tree(path)
+    source = [tree.source(), repr(row.draw)]
+    return located(row, source, lambda: _open_sufrw(tree), exact=False)
+
+
+def _open_sufrw(tree: Tree) -> Opened:
+    row, names = CATALOG["sufrw"], tree.names()
+    lists = [name for name in names if PurePosixPath(name).name == _SUFRW_INFO]
+    if len(lists) != 1:
+        raise DataError(f"{tree.path} holds {len(lists)} files {_SUFRW_INFO}, one is needed")
+    ((_, content),) = tree.read(set(lists))
+    images = {int(found[1]): name for name in names if (found := re.fullmatch(r"(?:.*/)?(\d+)\.jpg", name))}
+    people: dict[str, list[str]] = {}
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+        identity = re.fullmatch(r"\s*(\d+)\s*#\s*(.+?)\s*", line)
+        if identity is None:
+            raise DataError(f"{tree.path}:{lists[0]}:{number} is not `ID # NAME`; is the copy whole?")
+        if number not in images:
+            raise DataError(f"{tree.path} lacks {number}.jpg, which {_SUFRW_INFO} lists; is the copy whole?")
+        people.setdefault(identity[2], []).append(images[number])
+    return opened(tree, drawn(row, people, tree.path))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}; delete it and fetch it again") from error
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

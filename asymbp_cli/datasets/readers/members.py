@@ -1,0 +1,73 @@
+"""Which file of a tree belongs to which class and split."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from asymbp_cli.datasets.readers import Image, Opened, SplitName
+from asymbp_cli.datasets.readers.picture import decode
+from asymbp_cli.datasets.readers.tree import Tree
+from asymbp_cli.datasets.row import Dataset
+from asymbp_cli.datasets.splits import permutation
+from asymbp_cli.errors import DataError
+
+Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the tree), in the split's order
+
+
+def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "") -> Opened:
+    """Return the tree's images; classes are numbered in their order, else in that of their names."""
+    names = tuple(classes) or tuple(sorted({label for label, _ in members["train"]}))
+    number = {name: i for i, name in enumerate(names)}
+    labels = {
+        split: np.array([number[label] for label, _ in pairs], dtype=np.int64) for split, pairs in members.items()
+    }
+    place: dict[str, tuple[SplitName, int]] = {
+        name: (split, i) for split, pairs in members.items() for i, (_, name) in enumerate(pairs)
+    }
+
+    def images(channels: int) -> Iterator[Image]:
+        for name, content in tree.read(set(place)):
+            yield *place[name], decode(content, channels, f"{tree.path}:{name}")
+
+    return Opened(names, labels["train"], labels["test"], images, note)
+
+
+def drawn(row: Dataset, by_class: Mapping[str, Sequence[str]], where: object) -> Members:
+    """Return the classes and images that the row's draw takes, each by a named stream of seed 0.
+
+    Classes: the first of `permutation(eligible, 0, key, "classes")`, of the eligible ones sorted by name. Images
+    of a class: `permutation(images, 0, key, "images", class)` of them sorted by name, the first to train, the next
+    to test. Raises DataError where classes or images are missing or too many.
+    """
+    draw = row.draw
+    assert draw is not None
+    if len(by_class) != draw.of:
+        raise DataError(f"{where} holds {len(by_class)} classes, not the {draw.of} of {row.label}{_odd(by_class)}")
+    total = sum(map(len, by_class.values()))
+    if draw.images is not None and total != draw.images:
+        raise DataError(
+            f"{where} holds {total:,} images, not the {draw.images:,} of {row.label}; is the copy whole, and "
+            "nothing added?"
+        )
+    eligible = sorted(label for label, names in by_class.items() if draw.eligible(len(names)))
+    if len(eligible) < draw.classes:
+        least = draw.train + (draw.fewest_test or draw.test)
+        short = min(by_class, key=lambda label: (len(by_class[label]), label))
+        raise DataError(
+            f"{where}: only {len(eligible)} classes have at least {least} images, {draw.classes} are needed; "
+            f"{short} has {len(by_class[short])}"
+        )
+    order = permutation(len(eligible), 0, row.key, "classes")[: draw.classes]
+    members: Members = {"train": [], "test": []}
+    for label in sorted(eligible[i] for i in order):
+        names = sorted(by_class[label])
+        shuffled = [names[i] for i in permutation(len(names), 0, row.key, "images", label)]
+        members["train"] += [(label, name) for name in sorted(shuffled[: draw.train])]
+        members["test"] += [(label, name) for name in sorted(shuffled[draw.train : draw.train + draw.test])]
+    return members
+
+
+def _odd(by_class: Mapping[str, Sequence[str]]) -> str:
+    """Name the classes with the fewest images, where a wrong folder is likely to be."""
+    few = sorted(by_class, key=lambda label: (len(by_class[label]), label))[:3]
+    return f" (those with the fewest images: {', '.join(few)})" if few else ""

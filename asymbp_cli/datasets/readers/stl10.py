@@ -1,0 +1,72 @@
+"""STL-10's labelled images: four binary files, unpacked or in the archive. The unlabelled are not needed."""
+
+import tarfile
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, located
+from asymbp_cli.datasets.signature import check, signature
+from asymbp_cli.errors import DataError
+from asymbp_cli.paths import is_file
+
+_FOLDER = "stl10_binary"
+_SIDE = 96  # px
+MD5 = {  # torchvision 0.27, datasets/stl10.py
+    "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
+    "train_y.bin": "5a34089d4802c674881badbb80307741",
+    "test_X.bin": "7f263ba9f9e0b06b93213547f721ac82",
+    "test_y.bin": "36f9794fa4beb8a2c72628de14fa638e",
+}
+_CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+
+
+def locate(root: Path) -> Located | None:
+    """Return STL-10 from `root`: unpacked or the archive; else None."""
+    row = CATALOG["stl10"]
+    directory, archive = root / _FOLDER, root / row.archives[0].name
+    if all(is_file(directory / name) for name in MD5):
+        source = [signature(directory / name) for name in MD5]
+        return located(row, source, lambda: _open_directory(directory))
+    if is_file(archive):
+        return located(row, [signature(archive)], lambda: _open_archive(archive))
+    return None
+
+
+def _open_directory(directory: Path) -> Opened:
+    for name, published in MD5.items():
+        check(directory / name, published, "delete it and fetch it again: asymbp data fetch stl10")
+    return _join({name: (directory / name).read_bytes() for name in MD5}, directory)
+
+
+def _open_archive(archive: Path) -> Opened:
+    check_archive(CATALOG["stl10"], archive)
+    found = {}
+    with tarfile.open(archive, "r|*") as tar:
+        for member in tar:
+            name = PurePosixPath(member.name).name
+            content = tar.extractfile(member) if name in MD5 else None
+            if content:
+                found[name] = content.read()
+            if len(found) == len(MD5):
+                break
+    return _join(found, archive)
+
+
+def _join(content: dict[str, bytes], where: Path) -> Opened:
+    if missing := sorted(MD5.keys() - content.keys()):
+        raise DataError(f"{where} holds no {missing[0]}; delete it and fetch it again: asymbp data fetch stl10")
+    splits = [(_pixels(content[f"{name}_X.bin"]), _labels(content[f"{name}_y.bin"])) for name in ("train", "test")]
+    return arrays(splits[0], splits[1], _CLASSES)
+
+
+def _pixels(content: bytes) -> NDArray[np.uint8]:
+    """Return images [N, 96, 96, 3]; the file holds channel by channel, column by column."""
+    return np.frombuffer(content, np.uint8).reshape(-1, 3, _SIDE, _SIDE).transpose(0, 3, 2, 1)
+
+
+def _labels(content: bytes) -> NDArray[np.int64]:
+    """Return labels from 0; the file counts from 1."""
+    return np.frombuffer(content, np.uint8).astype(np.int64) - 1

@@ -1,0 +1,91 @@
+"""Every dataset of the paper from its files to a trained network, from miniatures in the published layout."""
+
+import shutil
+from pathlib import Path
+
+import miniatures
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from asymbp_cli.cli.app import cli
+from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.resident import load
+from asymbp_cli.engine import train_stack
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.methods import parse_method
+from asymbp_cli.plan import network_for
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.runs import Run, Stack
+from asymbp_cli.tablespec import PAPER_ROWS
+
+
+def ready(key: str, root: Path) -> DataInfo:
+    return prepare(key, network_for(key).input, data_dir=root, cache_dir=root / "cache")
+
+
+@pytest.mark.parametrize("key", miniatures.WRITERS)
+def test_every_image_goes_to_its_class(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = miniatures.install(key, tmp_path, monkeypatch)
+    info = ready(key, tmp_path)
+    assert (info.key, info.paper_name, info.label) == (key, CATALOG[key].paper_name, CATALOG[key].label)
+    assert info.exact == (made.draw is None)
+    assert (info.train_count, info.test_count) == (made.train, made.test)
+    assert set(info.classes) <= set(made.classes)
+    assert len(info.classes) == (made.draw.classes if made.draw else len(made.classes))
+    for split, count in (("train", made.train), ("test", made.test)):
+        images, labels = (np.load(info.path / f"{array}_{split}.npy") for array in "xy")
+        assert len(images) == len(labels) == count
+        for image, label in zip(images, labels, strict=True):
+            assert miniatures.brightness(image) == made.classes[info.classes[label]]
+
+
+@pytest.mark.parametrize("key", miniatures.WRITERS)
+def test_its_network_learns_from_it(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    miniatures.install(key, tmp_path, monkeypatch)
+    info = ready(key, tmp_path)
+    run = Run(
+        dataset=info.fingerprint,
+        network=network_for(key).resolve(len(info.classes)),
+        method=parse_method("uSF+BN+BM"),
+        protocol=Protocol(epochs=1, batch_norm_batches=1),
+        rate_multiplier=0.1,
+        seed=0,
+    )
+    (ended,) = [event for event in train_stack(Stack((run,)), load(info)) if isinstance(event, EpochEnded)]
+    assert not ended.diverged
+    assert (ended.train_seen, ended.test_seen) == (info.train_count, info.test_count)
+    assert torch.isfinite(torch.tensor(ended.train_loss))
+
+
+def test_there_is_a_miniature_of_every_dataset_of_the_paper() -> None:
+    assert set(miniatures.WRITERS) | {"timit"} == set(PAPER_ROWS.values())
+    assert set(CATALOG) == set(PAPER_ROWS.values()) | {"digits"}
+
+
+def test_a_table_on_all_datasets_plans_the_papers_runs_and_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in miniatures.WRITERS:
+        miniatures.install(key, tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    places = ("--data-dir", str(tmp_path), "--cache-dir", str(tmp_path / "cache"), "--quiet", "--dry-run")
+    shutil.rmtree(tmp_path / "pubfig83")
+    (tmp_path / "lfw-funneled.tgz").unlink()
+
+    def plan(table: str) -> list[str]:
+        asked = ["reproduce", "--table", table, "--dataset", "all", "--protocol", "paper", *places]
+        done = CliRunner().invoke(cli, asked)
+        assert done.exit_code == 0, done.exception
+        return str(done.stdout).splitlines()
+
+    here = len(miniatures.WRITERS) - 2
+    first, last = plan("2")
+    assert last == f"to train: {12 * 5 * here} of {12 * 5 * here} runs"  # 11 columns, uSF+BM by two procedures
+    assert first.endswith("; not here: PubFig83-ID, LFW-ID, TIMIT80")
+    assert plan("5")[-1] == f"to train: {8 * 5 * 6} of {8 * 5 * 6} runs"
+    whole = plan("all")[-1]
+    assert whole == f"to train: {(36 * 6 + 32 * (here - 6)) * 5} of {(36 * 6 + 32 * (here - 6)) * 5} runs"

@@ -1,0 +1,310 @@
+"""Traps of the published datasets: other containers, damaged and mixed-up files, wrong counts, and the draws."""
+
+import dataclasses
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import miniatures
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.readers import cifar, members, stl10
+from asymbp_cli.datasets.row import Draw
+from asymbp_cli.datasets.signature import digest
+from asymbp_cli.errors import DataError, MissingDataError
+from asymbp_cli.plan import network_for
+
+Install = Callable[[str], Path]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return a function that writes a dataset's miniature and returns its data directory."""
+
+    def write(key: str) -> Path:
+        root = tmp_path / key
+        root.mkdir()
+        miniatures.install(key, root, monkeypatch)
+        return root
+
+    return write
+
+
+def ready(key: str, root: Path) -> DataInfo:
+    return prepare(key, network_for(key).input, data_dir=root, cache_dir=root / "cache")
+
+
+def unpack(archive: Path, target: Path) -> None:
+    with tarfile.open(archive) as tar:
+        tar.extractall(target, filter="data")
+    archive.unlink()
+
+
+# other places and containers hold the same data ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "archive", "target"),
+    [
+        ("caltech256", "caltech256/256_ObjectCategories.tar", "."),
+        ("caltech256", "caltech256/256_ObjectCategories.tar", "caltech256"),
+        ("flowers17", "flowers-17/17flowers.tgz", "flowers-17"),
+        ("flowers102", "flowers-102/102flowers.tgz", "flowers-102"),
+        ("lfw", "lfw-funneled.tgz", "."),
+        ("lfw", "lfw-funneled.tgz", "lfw"),  # one level deeper
+        ("indoor67", "indoor67/indoorCVPR_09.tar", "indoor67"),
+        ("indoor67", "indoor67/indoorCVPR_09.tar", "indoor67/indoorCVPR_09"),
+    ],
+)
+def test_archive_and_folder_are_the_same_data(key: str, archive: str, target: str, install: Install) -> None:
+    root = install(key)
+    packed = ready(key, root)
+    unpack(root / archive, root / target)
+    assert ready(key, root).fingerprint == packed.fingerprint
+
+
+def test_caltech_101_in_its_inner_archive_and_unpacked(install: Install) -> None:
+    root = install("caltech101")
+    expected = ready("caltech101", root).fingerprint
+    outer = root / "caltech101" / "caltech-101.zip"
+    with zipfile.ZipFile(outer) as archive:
+        content = archive.read("caltech-101/101_ObjectCategories.tar.gz")
+    outer.unlink()
+    (root / "101_ObjectCategories.tar.gz").write_bytes(content)
+    assert ready("caltech101", root).fingerprint == expected
+    unpack(root / "101_ObjectCategories.tar.gz", root / "caltech101")
+    assert ready("caltech101", root).fingerprint == expected
+
+
+def test_stl_10_unpacked_needs_no_unlabelled_images(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = install("stl10")
+    expected = ready("stl10", root).fingerprint
+    unpack(root / "stl10_binary.tar.gz", root)
+    (root / "stl10_binary" / "unlabeled_X.bin").unlink()
+    md5 = {name: digest(root / "stl10_binary" / name, "0" * 32) for name in stl10.MD5}
+    monkeypatch.setattr(stl10, "MD5", md5)
+    assert ready("stl10", root).fingerprint == expected
+    monkeypatch.setattr(stl10, "MD5", md5 | {"test_y.bin": "0" * 32})
+    shutil.rmtree(root / "cache")
+    with pytest.raises(DataError, match=r"test_y\.bin is not the published file .* asymbp data fetch stl10"):
+        ready("stl10", root)
+
+
+def test_cifar_100_unpacked(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = install("cifar100")
+    expected = ready("cifar100", root)
+    assert expected.classes == tuple(f"fine {i}" for i in range(6))
+    unpack(root / "cifar-100-python.tar.gz", root)
+    with pytest.raises(DataError, match="is not the published file"):
+        ready("cifar100", root)
+    folder = root / "cifar-100-python"
+    sums = {name: digest(folder / name, "0" * 32) for name in ("train", "test", "meta")}
+    parts = {name: {name: value} for name, value in sums.items()}
+    monkeypatch.setattr(cifar, "CIFAR100", dataclasses.replace(cifar.CIFAR100, **parts))
+    assert ready("cifar100", root).fingerprint == expected.fingerprint
+
+
+def test_icub_in_a_zip(install: Install) -> None:
+    root = install("icub")
+    expected = ready("icub", root).fingerprint
+    shutil.make_archive(str(root / "iCubWorld"), "zip", root, "iCubWorld")
+    shutil.rmtree(root / "iCubWorld")
+    assert ready("icub", root).fingerprint == expected
+
+
+def test_the_copy_of_flowers_17_is_split_by_us_and_says_so(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = install("flowers17")
+    shutil.rmtree(root / "flowers-17")
+    counts = {"01_daffodil": 4, "02_snowdrop": 4, "03_lilyvalley": 4}
+    files = miniatures._images(counts, "flowers17/{label}/image_{i:04d}.jpg")
+    miniatures.packed(root / "flowers17.tar", files | {"flowers17/train.txt": b""}, "w")
+    draw = Draw(classes=3, train=3, test=1, of=3, images=12)
+    monkeypatch.setitem(CATALOG, "flowers17", dataclasses.replace(CATALOG["flowers17"], draw=draw))
+    info = ready("flowers17", root)
+    assert (info.label, info.paper_name, info.exact) == ("Flowers-17 (own split)", "Flowers17", False)
+    assert (info.train_count, info.test_count) == (9, 3)
+    assert "drawn by a seed of ours" in info.note
+
+
+# what is wrong is named ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [key for key, row in CATALOG.items() if row.archives])
+def test_a_changed_archive_is_refused(key: str, install: Install) -> None:
+    root = install(key)
+    archive = root / next(a.name for a in CATALOG[key].archives if a.checksum)
+    archive.write_bytes(archive.read_bytes()[:-50])  # half-copied
+    with pytest.raises(
+        DataError, match=rf"{archive.name} is not the published file .*(--download|asymbp data fetch)"
+    ):
+        ready(key, root)
+
+
+@pytest.mark.parametrize("key", [key for key, row in CATALOG.items() if key != "digits"])
+def test_what_is_not_there_is_explained(key: str, tmp_path: Path) -> None:
+    row = CATALOG[key]
+    with pytest.raises(MissingDataError) as caught:
+        ready(key, tmp_path)
+    text = str(caught.value)
+    assert row.accepts in text
+    assert row.source in text
+    assert "--data-dir" in text
+    assert ("asymbp data fetch " + key in text) == bool(row.archives)
+    assert (row.by_hand or "--download") in text
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "said"),
+    [
+        ("pubfig83", "pubfig83/Uma Thurman/3.jpg", "holds 20 images, not the 21 of PubFig83-ID"),
+        ("sufrw", "SUFR-W/image_files/SUFR-W/SUFR_in_the_wild/7.jpg", r"lacks 7\.jpg, which .* lists"),
+        ("icub", "iCubWorld/test/category3", "category3"),
+    ],
+)
+def test_something_is_missing(key: str, name: str, said: str, install: Install) -> None:
+    root = install(key)
+    shutil.rmtree(root / name) if (root / name).is_dir() else (root / name).unlink()
+    with pytest.raises(DataError, match=said):
+        ready(key, root)
+
+
+def test_images_that_a_list_names_are_missing(install: Install) -> None:
+    root = install("indoor67")
+    unpack(root / "indoor67" / "indoorCVPR_09.tar", root / "indoor67")
+    (root / "indoor67" / "Images" / "bar" / "bar_3.jpg").unlink()
+    with pytest.raises(DataError, match=r"lacks bar/bar_3\.jpg, which TrainImages\.txt lists"):
+        ready("indoor67", root)
+    root = install("flowers102")
+    unpack(root / "flowers-102" / "102flowers.tgz", root / "flowers-102")
+    for n in range(1, 6):
+        (root / "flowers-102" / "jpg" / f"image_{n:05d}.jpg").unlink()
+    with pytest.raises(DataError, match=r"lacks image_00001\.jpg, image_00002\.jpg, image_00003\.jpg and 2 more"):
+        ready("flowers102", root)
+
+
+def test_an_extra_class_and_a_stray_image_are_named(install: Install) -> None:
+    root = install("pubfig83")
+    home = root / "pubfig83"
+    (home / "Not Famous").mkdir()
+    (home / "Not Famous" / "1.jpg").write_bytes(miniatures.jpeg(5))
+    with pytest.raises(DataError, match=r"holds 5 classes, not the 4 of PubFig83-ID .*fewest images: Not Famous"):
+        ready("pubfig83", root)
+    shutil.rmtree(home / "Not Famous")
+    (home / "Zac Efron" / "me.jpg").write_bytes(miniatures.jpeg(5))
+    with pytest.raises(
+        DataError, match=r"Zac Efron/me\.jpg is not named as the images of PubFig83-ID are; remove it"
+    ):
+        ready("pubfig83", root)
+
+
+def test_a_corrupt_image_is_named(install: Install) -> None:
+    root = install("pubfig83")
+    for file in (root / "pubfig83" / "Adam Sandler").glob("*.jpg"):
+        file.write_bytes(file.read_bytes()[:200])
+    for file in (root / "pubfig83" / "Zac Efron").glob("*.jpg"):
+        file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"pubfig83:(Adam Sandler|Zac Efron)/\d\.jpg cannot be decoded"):
+        ready("pubfig83", root)
+    assert not list((root / "cache" / "resident").glob("pubfig83-*"))
+
+
+def test_too_few_images_of_too_many_classes(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = install("lfw")
+    draw = Draw(classes=4, train=3, test=2, of=5, images=22)
+    monkeypatch.setitem(CATALOG, "lfw", dataclasses.replace(CATALOG["lfw"], draw=draw))
+    said = "only 3 classes have at least 5 images, 4 are needed; Aaron_Eckhart has 1"
+    with pytest.raises(DataError, match=said):
+        ready("lfw", root)
+
+
+def test_the_other_icub_world_is_told_from_the_right_one(install: Install) -> None:
+    root = install("icub")
+    shutil.move(root / "iCubWorld", root / "there")
+    shutil.move(root / "there" / "train", root / "iCubWorld" / "human" / "train")
+    with pytest.raises(DataError, match=r"is Hello iCubWorld \(7 objects, iCubWorld1\.0\.zip\)"):
+        ready("icub", root)
+    shutil.rmtree(root / "iCubWorld")
+    shutil.move(root / "there" / "test", root / "iCubWorld")
+    with pytest.raises(DataError, match=r"has no train/ and test/; put there"):
+        ready("icub", root)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 # Ann\n1 Ann\n", r"SUFR_in_the_wild_info\.txt:2 is not `ID # NAME`"),
+        ("1 # Ann\n" * 25, r"lacks 20\.jpg"),
+    ],
+)
+def test_a_list_of_names_that_is_wrong(text: str, said: str, install: Install) -> None:
+    root = install("sufrw")
+    next(root.rglob("SUFR_in_the_wild_info.txt")).write_text(text)
+    with pytest.raises(DataError, match=said):
+        ready("sufrw", root)
+
+
+def test_matlab_files_that_are_wrong(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    def accept(key: str, name: str) -> None:
+        row = CATALOG[key]
+        archives = tuple(dataclasses.replace(a, checksum=digest(root / a.name, "0" * 32)) for a in row.archives)
+        monkeypatch.setitem(CATALOG, key, dataclasses.replace(row, archives=archives))
+
+    root = install("svhn")
+    savemat(root / "test_32x32.mat", {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.ones((3, 1))})
+    accept("svhn", "test_32x32.mat")
+    with pytest.raises(DataError, match=r"test_32x32\.mat holds images \(32, 32, 3, 2\) and 3 labels"):
+        ready("svhn", root)
+    savemat(root / "test_32x32.mat", {"X": np.zeros((32, 32, 3, 2), np.uint8)})
+    accept("svhn", "test_32x32.mat")
+    with pytest.raises(DataError, match=r"test_32x32\.mat holds no y"):
+        ready("svhn", root)
+    (root / "test_32x32.mat").write_bytes(b"<html>")
+    accept("svhn", "test_32x32.mat")
+    with pytest.raises(DataError, match=r"test_32x32\.mat cannot be read"):
+        ready("svhn", root)
+
+
+# the draws -----------------------------------------------------------------------------------------------------
+
+
+def test_the_draws_are_these() -> None:
+    """Part of what every stored result means: a change here would change data under an old name."""
+    row = CATALOG["caltech256"]
+    files = {f"{k:03d}.name": [f"{k:03d}_{i:04d}.jpg" for i in range(1, 116)] for k in range(256)}
+    files["255.name"] += [f"255_{i:04d}.jpg" for i in range(200, 200 + 29_780 - sum(map(len, files.values())))]
+    found = members.drawn(row, files, "there")
+    names = [label for label, _ in found["train"]]
+    assert len(set(names)) == 102
+    assert names == sorted(names)
+    assert list(dict.fromkeys(names))[:5] == PINNED_CLASSES
+    assert [name for _, name in found["train"]][:3] == PINNED_IMAGES
+    assert [name for _, name in found["test"]][:3] == PINNED_TEST
+    again = members.drawn(row, {label: files[label][::-1] for label in reversed(files)}, "elsewhere")
+    assert again == found  # whatever the order in which files lie
+
+
+PINNED_CLASSES = ["000.name", "001.name", "010.name", "011.name", "012.name"]
+PINNED_IMAGES = ["000_0003.jpg", "000_0009.jpg", "000_0018.jpg"]
+PINNED_TEST = ["000_0001.jpg", "000_0006.jpg", "000_0019.jpg"]
+
+
+def test_a_short_class_of_caltech_101_gives_the_rest_to_the_test_set() -> None:
+    row = CATALOG["caltech101"]
+    files = {f"{k:03d}": [f"{k}-{i}.jpg" for i in range(90)] for k in range(102)}
+    for k, count in enumerate((31, 35, 39, 40)):
+        files[f"{k:03d}"] = files[f"{k:03d}"][:count]
+    files["101"] += [f"more-{i}.jpg" for i in range(9144 - sum(map(len, files.values())))]
+    found = members.drawn(row, files, "there")
+    tested = [label for label, _ in found["test"]]
+    assert [tested.count(f"{k:03d}") for k in range(5)] == [1, 5, 9, 10, 10]
+    assert len(found["train"]) == 3060
+    assert not {name for _, name in found["train"]} & {name for _, name in found["test"]}
