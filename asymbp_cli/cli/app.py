@@ -94,7 +94,7 @@ def _run() -> int:
     except FileNotFoundError:
         return _fail("the working directory has been deleted; change to another one", 2)
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="asymbp", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(_interrupted(), 130)
@@ -112,7 +112,7 @@ def _interrupted() -> str:
 
 def _explain(error: click.UsageError) -> int:
     """Say what is wrong with a command line in one message, with the help to type next."""
-    command = [error.ctx.info_name or ""] if error.ctx and error.ctx.parent else []
+    command = error.ctx.command_path.split()[1:] if error.ctx else []
     message = error.format_message().rstrip()
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()

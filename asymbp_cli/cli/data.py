@@ -32,7 +32,9 @@ def command() -> None:
 @options.data_dir
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def listing(data_dir: Path | None, as_json: bool) -> None:
-    """List the digits and the paper's fifteen datasets: which are here, how the others can come here.
+    """List the datasets: which are here, how the others can come.
+
+    The digits and the paper's fifteen.
 
     \b
     Example:
@@ -47,8 +49,8 @@ def listing(data_dir: Path | None, as_json: bool) -> None:
             "name": row.key,
             "in the paper": row.paper_name or "-",
             "state": state(row, root),
-            "train": _count(row.train_count),
-            "test": _count(row.test_count),
+            "train": row.train_count,
+            "test": row.test_count,
             "classes": row.classes,
             "MB": row.megabytes,
             "licence": row.licence,
@@ -59,9 +61,8 @@ def listing(data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    click.echo(
-        tabulate([list(row.values()) for row in rows], list(rows[0]), tablefmt="simple", disable_numparse=True)
-    )
+    lines = [["-" if value is None else str(value) for value in row.values()] for row in rows]
+    click.echo(tabulate(lines, list(rows[0]), tablefmt="simple", disable_numparse=True))
     click.echo(f"\nin {root}; asymbp data fetch NAME gets what can be fetched and explains the others")
 
 
@@ -69,7 +70,7 @@ def listing(data_dir: Path | None, as_json: bool) -> None:
 @options.data_dir
 @options.cache_dir
 def where(data_dir: Path | None, cache_dir: Path | None) -> None:
-    """Print where datasets lie and where their decoded form is kept.
+    """Print where datasets and their decoded forms lie.
 
     \b
     Example:
@@ -86,9 +87,9 @@ def where(data_dir: Path | None, cache_dir: Path | None) -> None:
 @options.data_dir
 @options.quiet
 def fetching(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
-    """Download datasets whose publishers allow it; explain how to get the others.
+    """Download datasets, or explain how to get them.
 
-    A broken download goes on where it ended; a file appears only when its checksum is right.
+    What a publisher offers with a checksum is downloaded. A broken download goes on where it ended; a file appears only when its checksum is right.
 
     \b
     Example:
@@ -99,7 +100,7 @@ def fetching(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None
     from asymbp_cli.datasets.survey import state
 
     root, problems = data_directory(data_dir), []
-    everything = names == ("all",)
+    everything = "all" in names
     for row in CATALOG.values() if everything else [find(name) for name in names]:
         found = state(row, root)
         if found == "ready":
@@ -121,7 +122,9 @@ def fetching(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None
 @options.data_dir
 @options.quiet
 def checking(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
-    """Read datasets through: checksums, counts, every image. Without names, those that are here.
+    """Read datasets through: checksums, counts, every image.
+
+    Without names, those that are here.
 
     \b
     Example:
@@ -154,7 +157,9 @@ def checking(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None
 )
 @options.quiet
 def showing(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> None:
-    """Show what a dataset holds: source, counts per class, drawn classes, sizes, and a sheet of its images.
+    """Show what a dataset holds, and its images.
+
+    Source, drawn classes, counts per class, sizes; with --images a contact sheet.
 
     \b
     Example:
@@ -204,10 +209,6 @@ def _survey(ref: DatasetRef, root: Path, quiet: bool) -> Any:
     from asymbp_cli.datasets.survey import survey
 
     return survey(locate_any(ref, root), _shape(ref), None if quiet else progress())
-
-
-def _count(count: int | None) -> str:
-    return "-" if count is None else str(count)
 
 
 def _raise(problems: list[str]) -> None:
