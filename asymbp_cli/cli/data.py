@@ -89,7 +89,8 @@ def where(data_dir: Path | None, cache_dir: Path | None) -> None:
 def fetching(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
     """Download datasets, or explain how to get them.
 
-    What a publisher offers with a checksum is downloaded. A broken download goes on where it ended; a file appears only when its checksum is right.
+    What a publisher offers is downloaded. A broken download goes on where it ended; a file appears only when its
+    checksum is right.
 
     \b
     Example:

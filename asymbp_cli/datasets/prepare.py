@@ -30,6 +30,7 @@ from asymbp_cli.datasets.readers import (
     mnist,
     stl10,
     svhn,
+    timit,
 )
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.datasets.row import Dataset
@@ -41,7 +42,6 @@ Report = Callable[[str, int, int], None]
 _DECODER = 1  # raised whenever the same files would give other pixels
 _READERS: dict[str, Callable[[Path], Located | None]] = {
     "digits": lambda root: digits.locate(),
-    "timit": lambda root: None,
     "mnist": mnist.locate,
     "cifar10": cifar.locate_cifar10,
     "cifar100": cifar.locate_cifar100,
@@ -56,6 +56,7 @@ _READERS: dict[str, Callable[[Path], Located | None]] = {
     "sufrw": listed.locate_sufrw,
     "lfw": drawn.reader("lfw"),
     "indoor67": listed.locate_indoor67,
+    "timit": timit.locate,
 }
 _SPLITS: tuple[SplitName, ...] = ("train", "test")
 _ARRAYS = tuple(f"{array}_{split}.npy" for split in _SPLITS for array in "xy")
