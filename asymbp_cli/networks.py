@@ -175,12 +175,17 @@ class Network(Spec):
 
         Forward, gradient of the weights, and gradient of the input for all layers but the first.
         """
+        forward = self.forward_flop()
+        return 3 * sum(forward) - forward[0]
+
+    def forward_flop(self) -> list[int]:
+        """Return the floating-point operations of each weighted layer's forward pass per sample."""
         forward = []
         for (before, after), layer in zip(pairwise(self.shapes()), self.parsed(), strict=True):
             if not isinstance(layer, Pool):
                 positions = prod(after[:2]) if isinstance(layer, Conv) else 1
                 forward.append(2 * positions * prod(layer.weight_shape(before)))
-        return 3 * sum(forward) - forward[0]
+        return forward
 
 
 _CIFAR = (

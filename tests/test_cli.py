@@ -242,6 +242,7 @@ def test_bench_measures_ratios() -> None:
     names = [line["name"] for line in found["overhead"]]
     assert names[0] == "SGD"
     assert "brSF-50%" in names
+    assert set(found) == {"overhead", "scaling", "ceiling", "loops", "slower"}
     assert [line["name"] for line in found["loops"]] == ["DataLoader loop", "resident loop", "engine"]
     assert all(line["seconds"] > 0 for line in found["overhead"] + found["loops"])
 

@@ -1,6 +1,8 @@
 """`asymbp bench`."""
 
 import json
+import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,26 +11,45 @@ from typing import TYPE_CHECKING
 import click
 from tabulate import tabulate
 
+from asymbp_cli.cli import options
+from asymbp_cli.cli.board import duration
 from asymbp_cli.cli.options import cores
 
 if TYPE_CHECKING:
-    from asymbp_cli.bench import Measure
+    from asymbp_cli.bench.measure import Measure
+
+_SCALING = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 
 
 @click.command("bench")
-@click.argument("what", type=click.Choice(["training", "report"]), default="training")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or mps.")
+@click.argument("what", type=click.Choice(["training", "paper", "report"]), default="training")
+@options.device
 @click.option("--replicas", type=click.IntRange(min=1), default=5, show_default=True, help="Replicas in a stack.")
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Rounds to take medians of."
 )
 @click.option("--steps", type=click.IntRange(min=1), default=10, show_default=True, help="Steps in a round.")
+@click.option("--save", is_flag=True, help="Keep these measures as the baseline of this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(what: str, device: str, replicas: int, rounds: int, steps: int, as_json: bool) -> None:
-    """Measure this machine. WHAT is training (the default) or report.
+@options.cache_dir
+def command(
+    what: str,
+    device: str,
+    replicas: int,
+    rounds: int,
+    steps: int,
+    save: bool,
+    as_json: bool,
+    cache_dir: Path | None,
+) -> None:
+    """Measure this machine. WHAT is training (the default), paper or report.
 
-    training: the MNIST network at batch 100, as ratios within each round. First every feedback scheme's step over
-    backpropagation's; then, on the CPU, the engine over the loops that a good user of PyTorch would write.
+    training: steps at batch 100, as ratios within each round. Every feedback scheme's step over backpropagation's;
+    on the CPU the engine over the loops that a good user of PyTorch would write; stacks of several sizes; FLOP of
+    each network's step over the rate of matrix products. What became slower than a baseline kept with --save is
+    said.
+
+    paper: what each table of the paper, and all of it, would take here by its protocol.
 
     report: planning and rendering all 2,520 trainings of the paper, 65 epochs each, from a store with made-up
     numbers.
@@ -36,33 +57,81 @@ def command(what: str, device: str, replicas: int, rounds: int, steps: int, as_j
     \b
     Example:
       asymbp bench
-      asymbp bench report
+      asymbp bench paper
       asymbp bench --device cuda --replicas 64
     """
     if what == "report":
         _report(as_json)
-        return
-    from asymbp_cli import bench
+    elif what == "paper":
+        _paper(device, replicas, as_json)
+    else:
+        _training(device, replicas, rounds, steps, save, as_json, cache_dir)
+
+
+def _training(
+    device: str, replicas: int, rounds: int, steps: int, save: bool, as_json: bool, cache_dir: Path | None
+) -> None:
+    from asymbp_cli.bench import ceiling, loops, measure
+    from asymbp_cli.bench import steps as engine
+    from asymbp_cli.datasets.prepare import cache_directory
 
     if not as_json:
         click.echo("measuring; other work on this machine disturbs it", err=True)
-    workers = cores()
-    loops = []
+    found: dict[str, Sequence[measure.Measure]] = {
+        "overhead": engine.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
+        "scaling": engine.scaling(device, _SCALING[device.split(":")[0]], rounds=rounds, steps=2 * steps),
+        "ceiling": ceiling.ceiling(device, replicas=replicas, rounds=rounds, seconds=steps / 30),
+    }
     if device == "cpu":
-        loops = bench.engine_over_loops(workers=workers, replicas=replicas, rounds=rounds, steps=steps)
-    overhead = bench.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1))
+        found["loops"] = loops.engine_over_loops(workers=cores(), replicas=replicas, rounds=rounds, steps=steps)
+    machine = f"{platform.node()}, {device}, {cores()} cores, stacks of {replicas}"
+    baseline = cache_directory(cache_dir) / f"bench-{device.replace(':', '-')}.json"
+    worse = measure.slower(found, machine, baseline)
+    if save:
+        measure.save(found, machine, baseline)
     if as_json:
-        click.echo(json.dumps({"overhead": [asdict(m) for m in overhead], "loops": [asdict(m) for m in loops]}))
+        measured = {name: [asdict(m) for m in group] for name, group in found.items()}
+        click.echo(json.dumps(measured | {"slower": worse}))
         return
-    click.echo(f"\nStep of a replica over SGD's, stacks of {replicas}, one thread:")
-    click.echo(_table(overhead, "over SGD", invert=False))
-    if loops:
-        click.echo(f"\nTraining throughput over the DataLoader loop, {workers} cores:")
-        click.echo(_table(loops, "times its samples/s", invert=True))
+    _show(found, replicas)
+    if worse is not None:
+        click.echo(
+            "\n" + "\n".join(["slower than the baseline:", *worse] if worse else ["no slower than the baseline"])
+        )
+    if save:
+        click.echo(f"\nkept as the baseline: {baseline}")
+
+
+def _show(found: dict[str, "Sequence[Measure]"], replicas: int) -> None:
+    click.echo(f"\nStep of a replica over SGD's, MNIST network, stacks of {replicas}, one thread:")
+    click.echo(_table(found["overhead"], "over SGD", invert=False))
+    click.echo("\nStep of a replica, MNIST network, uSF, by the size of the stack:")
+    click.echo(_table(found["scaling"], "over 1 replica", invert=False))
+    click.echo("\nRate of a training step over that of matrix products of the same round, uSF:")
+    rows = [
+        [m.name, f"{1 / m.seconds:,.0f}", f"{1 / m.ratio:.2f}", _range(m, invert=True)] for m in found["ceiling"]
+    ]
+    click.echo(_grid(rows, ["network", "GFLOP/s", "share", "range"]))
+    if "loops" in found:
+        click.echo(f"\nTraining throughput over the DataLoader loop, MNIST network, {cores()} cores:")
+        click.echo(_table(found["loops"], "times its samples/s", invert=True))
+
+
+def _paper(device: str, replicas: int, as_json: bool) -> None:
+    from asymbp_cli.bench.projection import project
+
+    found = project(device, workers=cores(), replicas=replicas)
+    if as_json:
+        click.echo(json.dumps([asdict(projection) for projection in found]))
+        return
+    rows = [[p.table, f"{p.runs:,}", f"{p.petaflop:,.0f}", duration(3600 * p.hours)] for p in found]
+    at_once = f"{cores()} workers" if device == "cpu" else f"one at a time in stacks of {replicas}"
+    click.echo(f"All runs at 65 epochs on {device}, {at_once}, evaluation included:\n")
+    click.echo(_grid(rows, ["", "runs", "PFLOP", "time"]))
 
 
 def _report(as_json: bool) -> None:
-    from asymbp_cli.bench_report import measure
+    from asymbp_cli.bench.report import measure
 
     with TemporaryDirectory() as directory:
         found = measure(Path(directory))
@@ -75,19 +144,20 @@ def _report(as_json: bool) -> None:
     )
 
 
-def _table(measures: "list[Measure]", what: str, *, invert: bool) -> str:
+def _table(measures: "Sequence[Measure]", what: str, *, invert: bool) -> str:
     """Return measures as text; inverted ratios say how many times faster than the reference."""
     rows = []
     for m in measures:
-        ratio, low, high = (1 / m.ratio, 1 / m.highest, 1 / m.lowest) if invert else (m.ratio, m.lowest, m.highest)
-        rows.append(
-            [
-                m.name,
-                f"{1e3 * m.seconds:.2f}",
-                f"{100 / m.seconds:,.0f}",
-                f"{ratio:.2f}",
-                f"{low:.2f} to {high:.2f}",
-            ]
-        )
-    header = ["", "ms per step", "samples/s", what, "range"]
-    return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=("left", *["right"] * 4))
+        ratio = f"{1 / m.ratio if invert else m.ratio:.2f}"
+        rows.append([m.name, f"{1e3 * m.seconds:.2f}", f"{100 / m.seconds:,.0f}", ratio, _range(m, invert=invert)])
+    return _grid(rows, ["", "ms per step", "samples/s", what, "range"])
+
+
+def _range(m: "Measure", *, invert: bool) -> str:
+    low, high = (1 / m.highest, 1 / m.lowest) if invert else (m.lowest, m.highest)
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _grid(rows: list[list[str]], header: list[str]) -> str:
+    sides = ("left", *["right"] * (len(header) - 1))
+    return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=sides)

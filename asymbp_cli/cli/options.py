@@ -50,8 +50,11 @@ _DATA = (
     cache_dir,
     click.option("--download", is_flag=True, help="Download a dataset that is missing, where that is possible."),
 )
+device = click.option(
+    "--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda, cuda:1 or mps."
+)
 _EXECUTION = (
-    click.option("--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda, cuda:1 or mps."),
+    device,
     click.option(
         "--workers",
         type=click.IntRange(min=1),

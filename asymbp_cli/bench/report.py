@@ -39,7 +39,7 @@ class ReportMeasure:
 def measure(directory: Path, *, epochs: int = 65) -> ReportMeasure:
     """Fill a store in `directory` with the whole study and measure a process that plans and renders it."""
     runs = _fill(directory, epochs)
-    code = f"from asymbp_cli.bench_report import plan_and_render; plan_and_render({str(directory)!r})"
+    code = f"from asymbp_cli.bench.report import plan_and_render; plan_and_render({str(directory)!r})"
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - began

@@ -1,0 +1,50 @@
+"""How near the engine comes to the machine's limit: FLOP of its steps over the rate of matrix products."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from asymbp_cli.bench.measure import Measure, interleaved
+from asymbp_cli.bench.steps import SIZES, Steps, threads, wait
+from asymbp_cli.engine import open_device
+
+MATMUL = "matrix product"
+_SIDE = {"cpu": 1024, "cuda": 8192, "mps": 2048}
+
+
+def ceiling(device_name: str, *, replicas: int, rounds: int, seconds: float = 0.3) -> list[Measure]:
+    """Return seconds per GFLOP of square matrix products and of a training step of each network of Table 1.
+
+    A ratio of 2 means half the rate of the products. FLOP are counted from the layer shapes; normalization,
+    updates and feedback weights count as none. On the CPU on one thread. About `seconds` per candidate and round.
+    """
+    device = open_device(device_name)
+    with threads(1):
+        candidates = {MATMUL: _product(device, seconds)}
+        for key in SIZES:
+            candidates[key] = _training(Steps(key, ["uSF"] * (1 if key == "large" else replicas), device), seconds)
+        return interleaved(candidates, rounds)
+
+
+def _product(device: torch.device, seconds: float) -> Callable[[], float]:
+    side = _SIDE[device.type]
+    a, b = (torch.randn(side, side, device=device) for _ in range(2))
+
+    def run() -> float:
+        wait(device)
+        began, count = time.perf_counter(), 0
+        while count == 0 or time.perf_counter() - began < seconds:
+            for _ in range(4):
+                a @ b
+            wait(device)
+            count += 4
+        return (time.perf_counter() - began) / (count * 2 * side**3 / 1e9)
+
+    return run
+
+
+def _training(steps: Steps, seconds: float) -> Callable[[], float]:
+    once = steps.measure(1)
+    count = max(1, round(seconds / once))
+    return lambda: steps.measure(count) / (steps.flop / 1e9)

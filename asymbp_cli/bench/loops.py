@@ -1,0 +1,135 @@
+"""The engine against the loops that a good user of PyTorch would write, on random digits."""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asymbp_cli.bench.measure import Measure, interleaved
+from asymbp_cli.bench.steps import SIZES, Steps, random_data, threads
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.engine import open_device
+from asymbp_cli.networks import NETWORKS
+
+_BATCH = 100
+_CPU = torch.device("cpu")
+
+
+def sequential() -> nn.Sequential:
+    """Return the MNIST network of Table 1 as a user of PyTorch would write it."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)),
+    )
+
+
+class UserLoop:
+    """nn.Sequential and torch.optim.SGD, on batches from `source`; `measure` times its steps."""
+
+    def __init__(self, source: Callable[[], Any]) -> None:
+        self._model = sequential()
+        self._optimizer = torch.optim.SGD(self._model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
+        self._loss = nn.CrossEntropyLoss()
+        self._source, self._batches = source, iter(source())
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        try:
+            x, y = next(self._batches)
+        except StopIteration:
+            self._batches = iter(self._source())
+            x, y = next(self._batches)
+        return x, y
+
+    def measure(self, steps: int) -> float:
+        """Return the seconds of one step."""
+        began = time.perf_counter()
+        for _ in range(steps):
+            x, y = self._batch()
+            self._optimizer.zero_grad()
+            self._loss(self._model(x), y).backward()
+            self._optimizer.step()
+        return (time.perf_counter() - began) / steps
+
+
+def loader(data: ResidentData) -> Any:
+    """Return a DataLoader over a torchvision-style dataset: one PIL image and its transforms per sample.
+
+    It loads in the training process (num_workers=0, the default): both cores are busy with training already.
+    """
+    from PIL import Image
+    from torchvision import datasets, transforms
+
+    class Images(datasets.VisionDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return len(data.train.y)
+
+        def __getitem__(self, index: int) -> Any:
+            image = Image.fromarray(data.train.x[index, :, :, 0].numpy())
+            return self.transform(image), int(data.train.y[index])
+
+    steps = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.29,))])
+    return torch.utils.data.DataLoader(Images("", transform=steps), batch_size=_BATCH, shuffle=True)
+
+
+def resident(data: ResidentData) -> Any:
+    """Yield batches of data that stay in memory, normalized once."""
+    x = (data.train.x.permute(0, 3, 1, 2).float() - 127.5) / 73.6
+    for index in torch.split(torch.randperm(len(x)), _BATCH):
+        yield x[index], data.train.y[index]
+
+
+def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -> list[Measure]:
+    """Return seconds per step of the two loops on `workers` threads, and of `workers` engine processes together.
+
+    The engine's seconds are those of one step divided by the steps that all processes make at once.
+    """
+    data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], _CPU)
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = [], []
+    for _ in range(workers):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_engine_worker, args=(theirs, replicas), daemon=True)
+        process.start()
+        pipes.append(ours)
+        processes.append(process)
+    for pipe in pipes:
+        pipe.recv()
+
+    def engine() -> float:
+        for pipe in pipes:
+            pipe.send(steps)
+        return 1 / sum(1 / float(pipe.recv()) for pipe in pipes)
+
+    loops = {
+        "DataLoader loop": UserLoop(lambda: loader(data)),
+        "resident loop": UserLoop(lambda: resident(data)),
+    }
+    candidates = {name: _loop_call(loop, steps * 2) for name, loop in loops.items()} | {"engine": engine}
+    try:
+        with threads(workers):
+            return interleaved(candidates, rounds)
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def _loop_call(loop: UserLoop, count: int) -> Callable[[], float]:
+    return lambda: loop.measure(count)
+
+
+def _engine_worker(pipe: Connection, replicas: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle, which closes the pipe
+    torch.set_num_threads(1)
+    steps = Steps("mnist", ["uSF"] * replicas, open_device("cpu"))
+    pipe.send("ready")
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
+        while count := pipe.recv():
+            pipe.send(steps.measure(count))

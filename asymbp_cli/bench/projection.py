@@ -1,0 +1,95 @@
+"""What the paper's tables would take on this machine, from measured steps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from asymbp_cli.bench.steps import Steps, threads
+from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.engine import open_device
+from asymbp_cli.estimate import samples_per_epoch
+from asymbp_cli.plan import grid_of_table
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.report.parts import lead
+from asymbp_cli.runs import Run
+from asymbp_cli.tablespec import PAPER_ROWS, load_table
+
+_ICUB = (6000, 2001)  # training images by its page, test images as the paper's rates imply
+_METHODS = {"none": "uSF", "plain": "uSF+BN", "learnable": "BN"}  # one for each normalization
+_STEPS = 3
+
+#: seconds per FLOP of a training step, by network of Table 1 and normalization
+Rates = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A table of the paper: its runs, and what they would take, those that other tables share included.
+
+    `petaflop`: training and testing after every epoch.
+    """
+
+    table: str
+    runs: int
+    hours: float
+    petaflop: float
+
+
+def project(device_name: str, *, workers: int, replicas: int) -> list[Projection]:
+    """Return what each table, and last the whole paper, would take by the `paper` protocol on all 15 datasets.
+
+    One step of each network and normalization is measured; runs that train only some layers count as the others.
+    On the CPU `workers` runs are trained at once, one thread each.
+    """
+    infos = {info.fingerprint: info for info in map(_info, PAPER_ROWS.values())}
+    tables = [table for table in load_table("all") if table.kind == "errors"]
+    found: dict[str, dict[str, Run]] = {}
+    for table in tables:
+        rows = [info for info in infos.values() if info.key in table.datasets]
+        found[lead(table.title)] = grid_of_table(table, Protocol(), "paper", rows).all_runs()
+    found["the whole paper"] = {run_id: run for runs in found.values() for run_id, run in runs.items()}
+    networks = {CATALOG[key].network for key in PAPER_ROWS.values()}
+    rates = _rates(networks, device_name, replicas)
+    at_once = workers if device_name == "cpu" else 1
+    return [_projection(name, runs.values(), infos, rates, at_once) for name, runs in found.items()]
+
+
+def _info(key: str) -> DataInfo:
+    row = CATALOG[key]
+    train, test = (row.train_count, row.test_count) if row.train_count and row.test_count else _ICUB
+    return DataInfo(
+        key=key,
+        label=row.label,
+        paper_name=row.paper_name,
+        exact=True,
+        classes=tuple(map(str, range(row.classes))),
+        shape=(),
+        train_count=train,
+        test_count=test,
+        fingerprint=key,
+        directory="",
+    )
+
+
+def _rates(networks: Iterable[str], device_name: str, replicas: int) -> Rates:
+    device, found = open_device(device_name), {}
+    with threads(1):
+        for key in sorted(networks):
+            for normalization, method in _METHODS.items():
+                steps = Steps(key, [method] * (1 if device.type == "cpu" else replicas), device)
+                steps.measure(1)
+                found[key, normalization] = steps.measure(_STEPS) / steps.flop
+    return found
+
+
+def _projection(
+    name: str, runs: Iterable[Run], infos: Mapping[str, DataInfo], rates: Rates, workers: int
+) -> Projection:
+    runs, seconds, flop = list(runs), 0.0, 0.0
+    for run in runs:
+        info = infos[run.dataset]
+        per_epoch = run.network.flop_per_sample() * samples_per_epoch(run, info)
+        seconds += run.protocol.epochs * per_epoch * rates[CATALOG[info.key].network, run.method.batch_norm]
+        forward = sum(run.network.forward_flop()) * info.test_count
+        flop += run.protocol.epochs * (run.network.flop_per_sample() * info.train_count + forward)
+    return Projection(name, len(runs), seconds / workers / 3600, flop / 1e15)

@@ -1,0 +1,130 @@
+"""Steps of the engine on random data, to be timed: speed does not depend on what images show."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from asymbp_cli.bench.measure import Measure, interleaved
+from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.resident import ResidentData, Split
+from asymbp_cli.engine import Tally, Trainer, open_device
+from asymbp_cli.methods import parse_method
+from asymbp_cli.networks import NETWORKS, Network
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.runs import Run, Stack
+
+#: methods whose step is compared with SGD's; none has BN, which is compared by itself
+SCHEMES = ("uSF", "NuSF", "brSF", "brSF-50%", "frSF", "frSF-50%", "RndF", "BM")
+#: network of Table 1 -> (classes, samples that are enough for some batches)
+SIZES = {"mnist": (10, 6000), "cifar": (10, 2000), "svhn": (10, 1000), "large": (102, 400), "timit": (80, 2000)}
+
+
+def random_data(network: Network, classes: int, samples: int, device: torch.device) -> ResidentData:
+    """Return random inputs of a network's shape on a device."""
+    source = torch.Generator().manual_seed(0)
+    shape = (samples, *network.input)
+    images = len(network.input) == 3
+    x = torch.randn(shape, generator=source)
+    if images:
+        x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
+    y = torch.randint(0, classes, (samples,), generator=source)
+    split = Split(x.to(device), y.to(device))
+    info = DataInfo(
+        key="random",
+        label="random",
+        paper_name=None,
+        exact=False,
+        classes=tuple(map(str, range(classes))),
+        shape=network.input,
+        train_count=samples,
+        test_count=samples,
+        fingerprint="",
+        directory="",
+    )
+    mean, deviation = (127.5, 73.6) if images else (0.0, 1.0)
+    statistics = torch.full(network.input, mean), torch.full((1,), 1 / deviation)
+    return ResidentData(info, split, split, None, *(part.to(device) for part in statistics))
+
+
+class Steps:
+    """A stack of methods on a network of Table 1; `measure` times its training steps."""
+
+    def __init__(self, key: str, methods: Sequence[str], device: torch.device, data: ResidentData | None = None):
+        classes, samples = SIZES[key]
+        network = NETWORKS[key].resolve(classes)
+        runs = tuple(
+            Run(
+                dataset="random",
+                network=network,
+                method=parse_method(method),
+                protocol=Protocol(),
+                rate_multiplier=0.01 / (i + 1),
+                seed=0,
+            )
+            for i, method in enumerate(methods)
+        )
+        self.flop = network.flop_per_sample() * Protocol().samples_per_batch(1)  # of a replica's step
+        self._trainer = Trainer(Stack(runs), data or random_data(network, classes, samples, device), device)
+        self._trainer.bank.begin_epoch(1)
+        self._batches = [b for b in self._trainer.batches(1) if len(b) == Protocol().samples_per_batch(1)]
+        self._replicas = list(range(len(runs)))
+        self._next = 0
+
+    def measure(self, steps: int) -> float:
+        """Return the seconds of one step of one replica, over `steps` steps of the stack."""
+        tally = Tally(len(self._replicas), self._replicas, self._trainer.device)
+        wait(self._trainer.device)
+        began = time.perf_counter()
+        for _ in range(steps):
+            self._next = (self._next + 1) % len(self._batches)
+            self._trainer.step(self._batches[self._next], 5e-4, tally)
+        wait(self._trainer.device)
+        return (time.perf_counter() - began) / steps / len(self._replicas)
+
+
+def wait(device: torch.device) -> None:
+    """Wait until a device has done its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def timed(steps: Steps, count: int) -> Callable[[], float]:
+    """Return a function that measures `count` steps."""
+    return lambda: steps.measure(count)
+
+
+def feedback_overhead(device_name: str, *, replicas: int, rounds: int, steps: int) -> list[Measure]:
+    """Return each scheme's step over plain backpropagation's, and BN's; on the CPU on one thread."""
+    device = open_device(device_name)
+    network = NETWORKS["mnist"].resolve(10)
+    data = random_data(network, *SIZES["mnist"], device)
+    with threads(1):
+        candidates = {name: Steps("mnist", [name] * replicas, device, data) for name in ("SGD", *SCHEMES)}
+        for name in ("BN", "uSF+BN"):
+            candidates[name] = Steps("mnist", [name] * replicas, device, data)
+        return interleaved({name: timed(c, steps) for name, c in candidates.items()}, rounds)
+
+
+def scaling(device_name: str, counts: Sequence[int], *, rounds: int, steps: int) -> list[Measure]:
+    """Return the seconds of a replica's step in stacks of several sizes, over those in a stack of one."""
+    device = open_device(device_name)
+    data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
+    with threads(1):
+        candidates = {
+            f"{count} replicas": timed(Steps("mnist", ["uSF"] * count, device, data), max(steps // count, 1))
+            for count in counts
+        }
+        return interleaved(candidates, rounds)
