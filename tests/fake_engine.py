@@ -46,6 +46,19 @@ def train(job: Job) -> Iterator[Event]:
         yield RunFinished(run.id, "diverged" if _diverges(run) else "finished", epochs)
 
 
+class OutOfMemoryError(RuntimeError):
+    """Named as torch's."""
+
+
+def out_of_memory(job: Job) -> Iterator[Event]:
+    """Like `train`, but in epoch 3 memory holds only `FAKE_MOST_REPLICAS` replicas."""
+    for event in train(job):
+        too_many = len(job.stack.runs) > int(os.environ["FAKE_MOST_REPLICAS"])
+        if isinstance(event, Progress) and event.epoch == 3 and too_many:
+            raise OutOfMemoryError("CUDA out of memory")
+        yield event
+
+
 def killed_once(job: Job) -> Iterator[Event]:
     """Like `train`, but the first process that comes to epoch 3 of a stack is killed."""
     for event in train(job):

@@ -11,6 +11,7 @@ from asymbp_cli import plan
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
+from asymbp_cli.executors.fitting import ran_out_of_memory
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
 
@@ -147,3 +148,56 @@ def test_cancelling_ends_the_workers_at_once(tmp_path: Path, monkeypatch: pytest
 
 def pids(directory: Path) -> list[int]:
     return [int(path.name.removeprefix("pid-")) for path in directory.glob("pid-*")]
+
+
+# memory that is too small ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_stack_that_does_not_fit_goes_on_in_halves(
+    kind: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MOST_REPLICAS", str(most))
+    (work,) = jobs(tmp_path, replicas=4)
+    found = reports(make(kind, fake_engine.out_of_memory), [work])
+    assert {e for e in facts(found) if isinstance(e, RunFinished)} == {
+        e for e in facts(list(fake_engine.train(work))) if isinstance(e, RunFinished)
+    }
+    sizes = [(len(r.runs), r.start_epoch) for r in found if isinstance(r, StackStarted)]
+    assert sizes[0] == (4, 0)
+    assert set(sizes[1:]) <= {(2, 2), (1, 2)}  # after the checkpoint of epoch 2
+    failures = [report for report in found if isinstance(report, StackFailed)]
+    assert all(failure.retrying and "out of memory" in failure.message for failure in failures)
+    last = {e.run: e for e in found if isinstance(e, EpochEnded)}  # with the numbers of an undisturbed training
+    assert last == {
+        e.run: e for e in facts(list(fake_engine.train(work))) if isinstance(e, EpochEnded) and e.epoch == 4
+    }
+
+
+def test_what_was_learned_of_memory_holds_for_the_next_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_MOST_REPLICAS", "1")
+    found = reports(InlineExecutor(fake_engine.out_of_memory), jobs(tmp_path, replicas=2))
+    assert [len(r.runs) for r in found if isinstance(r, StackStarted)] == [2, 1, 1, 1, 1]
+    assert len([r for r in found if isinstance(r, StackFailed)]) == 1
+
+
+def test_a_single_run_that_does_not_fit_fails(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_MOST_REPLICAS", "0")
+    found = reports(make(kind, fake_engine.out_of_memory), jobs(tmp_path, replicas=4))
+    gone = [report for report in found if isinstance(report, StackFailed) and not report.retrying]
+    assert sorted(run for report in gone for run in report.runs) == sorted(
+        run.id for job in jobs(tmp_path, replicas=4) for run in job.stack.runs
+    )
+
+
+def test_torch_s_own_errors_are_recognized() -> None:
+    import torch
+
+    assert ran_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert ran_out_of_memory(MemoryError())
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60)
+    assert ran_out_of_memory(caught.value)
+    assert not ran_out_of_memory(RuntimeError("shapes do not fit"))

@@ -8,16 +8,22 @@ from typing import cast
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import Event, RunFinished
 from asymbp_cli.executors import Job, Report, StackFailed, Train, announced, short, started
+from asymbp_cli.executors.fitting import Fitting, continued, free_memory, ran_out_of_memory
 from asymbp_cli.executors.job import train as train_with_engine
 
 
 class InlineExecutor:
-    """An `Executor` without any process of its own. A stack that fails is not tried again."""
+    """An `Executor` without any process of its own.
+
+    A stack that memory does not hold is halved and goes on from its last checkpoints; any other that fails is not
+    tried again.
+    """
 
     def __init__(self, train: Train = train_with_engine) -> None:
         self._train = train
         self._waiting: deque[Job] = deque()
         self._current: Iterator[Event] = iter(())
+        self._fitting = Fitting()
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -26,20 +32,26 @@ class InlineExecutor:
     def events(self) -> Iterator[Report]:
         """Yield what happens until every job is done or has failed."""
         while self._waiting:
-            job = self._waiting.popleft()
-            unfinished = [run.id for run in job.stack.runs]
+            job, *later = self._fitting.pieces(self._waiting.popleft())
+            self._waiting.extendleft(reversed(later))
+            unfinished = {run.id: run for run in job.stack.runs}
             yield started(job)
             try:
                 self._current = self._train(job)
                 for report in announced(job, self._current):
                     if isinstance(report, RunFinished):
-                        unfinished.remove(report.run)
+                        del unfinished[report.run]
                     yield report
             except AsymbpError:
                 raise
             except Exception as error:
+                retrying = ran_out_of_memory(error) and self._fitting.too_large(job)
                 text = traceback.format_exc()
-                yield StackFailed(job.stack.id, tuple(unfinished), short(error), text, retrying=False)
+                yield StackFailed(job.stack.id, tuple(unfinished), short(error), text, retrying)
+                if retrying:
+                    self._waiting.extendleft(reversed(continued(job, unfinished)))
+            self._current = iter(())  # with what it holds in memory
+            free_memory()
 
     def cancel(self) -> None:
         """Stop where the last event left the training."""

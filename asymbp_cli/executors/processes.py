@@ -14,16 +14,16 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import RunFinished
 from asymbp_cli.executors import CheckpointDue, Job, Report, StackFailed, Train, announced, short, started
+from asymbp_cli.executors.fitting import Fitting, continued, ran_out_of_memory
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.resume import saved_epochs
-from asymbp_cli.runs import Run, Stack
+from asymbp_cli.runs import Run
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class _Broken:
 
     message: str
     traceback: str | None
+    out_of_memory: bool = False
 
 
 @dataclass
@@ -56,7 +57,8 @@ class _Worker:
 class ProcessExecutor:
     """An `Executor` with up to `workers` processes, started when there is work for them.
 
-    A stack whose worker died or raised is tried once more by a fresh worker, from its last checkpoints.
+    A stack whose worker died or raised is tried once more by a fresh worker, from its last checkpoints; one that
+    memory does not hold in halves, as often as that helps.
     """
 
     def __init__(self, workers: int, train: Train = train_with_engine) -> None:
@@ -64,6 +66,7 @@ class ProcessExecutor:
         self._waiting: deque[Job] = deque()
         self._workers: list[_Worker] = []
         self._retried: set[str] = set()  # runs
+        self._fitting = Fitting()
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -93,7 +96,9 @@ class ProcessExecutor:
                     return
                 worker = _start(self._train)
                 self._workers.append(worker)
-            worker.job = job = self._waiting.popleft()
+            worker.job, *later = self._fitting.pieces(self._waiting.popleft())
+            self._waiting.extendleft(reversed(later))
+            job = worker.job
             worker.unfinished = {run.id: run for run in job.stack.runs}
             yield started(job)
             try:
@@ -129,21 +134,13 @@ class ProcessExecutor:
         worker.end()
         if not worker.job or not worker.unfinished:
             return
-        retrying = self._retried.isdisjoint(worker.unfinished)
+        smaller = why.out_of_memory and self._fitting.too_large(worker.job)
+        retrying = smaller or self._retried.isdisjoint(worker.unfinished)
         stack = worker.job.stack.id
         yield StackFailed(stack, tuple(worker.unfinished), why.message, why.traceback, retrying)
         if retrying:
-            self._retried |= set(worker.unfinished)
-            self._waiting.extendleft(_continued(worker.job, worker.unfinished))
-
-
-def _continued(job: Job, runs: dict[str, Run]) -> list[Job]:
-    """Return what remains of a job: one stack per epoch that its runs were last saved after."""
-    saved = saved_epochs(job.checkpoints, runs)
-    return [
-        replace(job, stack=Stack(tuple(run for run in runs.values() if saved[run.id] == epoch), epoch))
-        for epoch in sorted(set(saved.values()))
-    ]
+            self._retried |= set() if smaller else set(worker.unfinished)
+            self._waiting.extendleft(reversed(continued(worker.job, worker.unfinished)))
 
 
 def _cause(code: int | None) -> str:
@@ -195,7 +192,7 @@ def _train_one(pipe: "Connection", job: Job, train: Train) -> None:
     except AsymbpError as error:
         pipe.send(error)
     except Exception as error:
-        pipe.send(_Broken(short(error), traceback.format_exc()))
+        pipe.send(_Broken(short(error), traceback.format_exc(), ran_out_of_memory(error)))
     else:
         pipe.send(_Done())
 

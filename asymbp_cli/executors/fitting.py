@@ -1,0 +1,60 @@
+"""Jobs that go on: from their last checkpoints, and in smaller stacks where memory does not hold them."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+from asymbp_cli.executors import Job
+from asymbp_cli.networks import Network
+from asymbp_cli.resume import saved_epochs
+from asymbp_cli.runs import Run, Stack
+
+
+def continued(job: Job, runs: Mapping[str, Run]) -> list[Job]:
+    """Return what remains of a job: one stack per epoch that its runs were last saved after."""
+    saved = saved_epochs(job.checkpoints, runs)
+    return [
+        replace(job, stack=Stack(tuple(run for run in runs.values() if saved[run.id] == epoch), epoch))
+        for epoch in sorted(set(saved.values()))
+    ]
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory, a GPU's or the machine's, was too small for what was asked."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"OutOfMemoryError", "MemoryError"}) or "can't allocate memory" in str(error)
+
+
+def free_memory() -> None:
+    """Give back what a GPU keeps for later, so that a smaller stack has all of it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+class Fitting:
+    """How many replicas of a network fit into memory, as far as failures have shown."""
+
+    def __init__(self) -> None:
+        self._most: dict[Network, int] = {}
+
+    def too_large(self, job: Job) -> bool:
+        """Note that a job's stack did not fit; tell whether a smaller one is possible."""
+        count = len(job.stack.runs)
+        self._most[_network(job)] = max(1, count // 2)
+        return count > 1
+
+    def pieces(self, job: Job) -> list[Job]:
+        """Return the job in equal stacks that are not known to be too large."""
+        runs, most = job.stack.runs, self._most.get(_network(job))
+        if most is None or len(runs) <= most:
+            return [job]
+        count = -(-len(runs) // most)
+        edges = [len(runs) * k // count for k in range(count + 1)]
+        parts = (runs[start:end] for start, end in pairwise(edges))
+        return [replace(job, stack=Stack(part, job.stack.start_epoch)) for part in parts]
+
+
+def _network(job: Job) -> Network:
+    return job.stack.runs[0].network
