@@ -96,7 +96,11 @@ def _run() -> int:
     try:
         code = cli.main(prog_name="asymbp", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        if isinstance(
+            error.__cause__, EOFError
+        ):  # click takes it for the end of standard input, which is never read
+            raise error.__cause__ from None
         return _fail(_interrupted(), 130)
     except click.UsageError as error:
         return _explain(error)

@@ -14,6 +14,7 @@ from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, dataset_ref, find
 from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.errors import AsymbpError, DataError, UsageError
+from asymbp_cli.paths import shown
 
 
 @click.group("data")
@@ -63,7 +64,7 @@ def listing(data_dir: Path | None, as_json: bool) -> None:
         return
     lines = [["-" if value is None else str(value) for value in row.values()] for row in rows]
     click.echo(tabulate(lines, list(rows[0]), tablefmt="simple", disable_numparse=True))
-    click.echo(f"\nin {root}; asymbp data fetch NAME gets what can be fetched and explains the others")
+    click.echo(f"\nin {shown(root)}; asymbp data fetch NAME gets what can be fetched and explains the others")
 
 
 @command.command("where")
@@ -78,8 +79,8 @@ def where(data_dir: Path | None, cache_dir: Path | None) -> None:
     """
     from asymbp_cli.datasets.prepare import cache_directory, data_directory
 
-    click.echo(f"data   {data_directory(data_dir)}  (--data-dir, or $ASYMBP_DATA)")
-    click.echo(f"cache  {cache_directory(cache_dir)}  (--cache-dir, or $ASYMBP_CACHE)")
+    click.echo(f"data   {shown(data_directory(data_dir))}  (--data-dir, or $ASYMBP_DATA)")
+    click.echo(f"cache  {shown(cache_directory(cache_dir))}  (--cache-dir, or $ASYMBP_CACHE)")
 
 
 @command.command("fetch")
@@ -102,10 +103,11 @@ def fetching(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None
 
     root, problems = data_directory(data_dir), []
     everything = "all" in names
-    for row in CATALOG.values() if everything else [find(name) for name in names]:
+    named = [find(name) for name in names if name != "all"]
+    for row in CATALOG.values() if everything else named:
         found = state(row, root)
         if found == "ready":
-            click.echo(f"{row.key}: is here")
+            click.echo(f"{row.key}: is here; asymbp data check {row.key} reads it through")
         elif not row.archives:
             text = missing(row, root)
             click.echo(f"{row.key}: {text}", err=True) if everything else problems.append(text)

@@ -32,6 +32,8 @@ def fetch(archive: Archive, root: Path, report: Report | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with alone(target.parent / ".fetch.lock"):
+            if target.is_dir():
+                raise DataError(f"{target} is a folder; move it away, the file of that name belongs there")
             if not target.exists():
                 _from_mirrors(archive, target, report)
     except OSError as error:
@@ -58,6 +60,8 @@ def _from_mirrors(archive: Archive, target: Path, report: Report | None) -> None
 def _from(url: str, archive: Archive, part: Path, report: Report | None) -> str | None:
     """Download into `part`, going on where it ends; return what went wrong, or None."""
     problem: str | None = None
+    if not archive.checksum:  # nothing would tell whether the rest fits to what an earlier command left
+        part.unlink(missing_ok=True)
     for _ in range(_ATTEMPTS):
         try:
             problem = _receive(url, archive, part, report)
@@ -84,7 +88,14 @@ def _receive(url: str, archive: Archive, part: Path, report: Report | None) -> s
         raise
     except _NETWORK as error:
         return _reason(error)
+    if not archive.checksum and "html" in answer.headers.get("Content-Type", ""):
+        answer.close()
+        return "sent a web page"
     resumed = have and answer.status == http.HTTPStatus.PARTIAL_CONTENT
+    if resumed and not answer.headers.get("Content-Range", f"bytes {have}-").startswith(f"bytes {have}-"):
+        answer.close()
+        part.unlink()
+        return "sent another part than was asked for"
     have = have if resumed else 0
     size = archive.size or (have + answer.length if answer.length is not None else None)
     with answer, part.open("ab" if resumed else "wb") as file:
@@ -106,6 +117,8 @@ def _receive(url: str, archive: Archive, part: Path, report: Report | None) -> s
 
 def _check(archive: Archive, part: Path, have: int, size: int | None) -> str | None:
     """Return what is wrong with a finished download, or None; only one that can be resumed is kept."""
+    if not have:
+        return "sent nothing"
     if size and have < size:
         return f"broke off at {have} of {size} bytes"
     found = digest(part, archive.checksum) if archive.checksum else ""

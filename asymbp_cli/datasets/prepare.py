@@ -24,6 +24,7 @@ from asymbp_cli.datasets.readers import (
     cifar,
     digits,
     drawn,
+    every,
     folder,
     icub,
     listed,
@@ -151,7 +152,7 @@ def _cached(target: Path) -> DataInfo | None:
         kept = content.pop("files")
         info = DataInfo.model_validate_json(json.dumps(content | {"directory": str(target)}))
         return info if kept == _files(target) or _as_decoded(info) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # pydantic's is a ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):  # pydantic's is a ValueError
         return None
 
 
@@ -177,8 +178,11 @@ def _as_decoded(info: DataInfo) -> bool:
 def _write_info(info: DataInfo, directory: Path) -> None:
     content = json.dumps(info.model_dump(mode="json") | {"files": _files(directory)})
     temporary = directory / f".info-{os.getpid()}"
-    temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, directory / "info.json")
+    try:
+        temporary.write_text(content, encoding="utf-8")
+        os.replace(temporary, directory / "info.json")
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _decode_alone(
@@ -222,13 +226,11 @@ def _decode(
     check_counts(located, opened)
     labels: dict[SplitName, NDArray[np.int64]] = {"train": opened.train_labels, "test": opened.test_labels}
     pixels = {split: _reserve(directory / f"x_{split}.npy", (len(y), *shape)) for split, y in labels.items()}
-    total, done = sum(map(len, labels.values())), 0
-    for done, (split, position, image) in enumerate(opened.images(shape[-1]), start=1):
+    total = sum(map(len, labels.values()))
+    for done, (split, position, image) in enumerate(every(opened, located.label, shape[-1]), start=1):
         pixels[split][position] = image if len(shape) == 1 else fit(image, shape, resize)
         if report and (done % 500 == 0 or done == total):
             report(f"decoding {located.label}", done, total)
-    if done != total:
-        raise DataError(f"{located.label}: {done} images were read, {total} were listed; did the files change?")
     for split, y in labels.items():
         np.save(directory / f"y_{split}.npy", y)
     info = DataInfo(
@@ -256,6 +258,10 @@ def check_counts(located: Located, opened: Opened) -> None:
     """Refuse a copy of a known dataset that lacks images: its error rates would bear a wrong name."""
     row = CATALOG.get(located.key)
     found = len(opened.train_labels), len(opened.test_labels)
+    for labels in (opened.train_labels, opened.test_labels):
+        if len(labels) and not (labels.min() >= 0 and labels.max() < len(opened.classes)):
+            span = f"labels from {labels.min()} to {labels.max()} for {len(opened.classes)} classes"
+            raise DataError(f"{located.label} has {span}; its files are damaged")
     if row and len(opened.classes) != row.classes:
         raise DataError(f"{located.label} must have {row.classes} classes, not {len(opened.classes)}")
     if row and row.train_count and found != (row.train_count, row.test_count):

@@ -81,7 +81,8 @@ ICUB = Dataset(
     megabytes=500,
     by_hand="its publisher gives no checksum. Beware: iCubWorld.zip is the right archive, iCubWorld1.0.zip holds "
     "another set, of 7 objects",
-    note="the test images are those of the categorization protocol; the paper's rates imply 2,001 of them",
+    note="no counts are published, so nothing tells whether this copy is whole; the paper's rates imply 2,001 "
+    "test images",
 )
 
 FLOWERS17 = Dataset(

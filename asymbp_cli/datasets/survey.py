@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from asymbp_cli.datasets.prepare import check_counts, locate
-from asymbp_cli.datasets.readers import Located, SplitName
+from asymbp_cli.datasets.readers import Located, SplitName, every
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.errors import DataError
@@ -62,17 +62,13 @@ def survey(located: Located, shape: tuple[int, ...], report: Report | None = Non
     total, shapes = sum(map(len, labels.values())), []
     per_class = max(1, _SHEET // len(opened.classes))
     examples: dict[int, list[NDArray[Any]]] = {i: [] for i in range(len(opened.classes))}
-    for done, (split, position, image) in enumerate(opened.images(shape[-1]), start=1):
+    for done, (split, position, image) in enumerate(every(opened, located.label, shape[-1]), start=1):
         shapes.append(image.shape)
         kept = examples[int(labels[split][position])]
         if split == "train" and len(kept) < per_class:
             kept.append(image)
         if report and (done % 500 == 0 or done == total):
             report(f"reading {located.label}", done, total)
-    if len(shapes) != total:
-        raise DataError(
-            f"{located.label}: {len(shapes)} samples were read, {total} were listed; is the copy whole?"
-        )
     shapes.sort(key=lambda found: (np.prod(found), found))
     number = len(opened.classes)
     return Survey(

@@ -174,6 +174,7 @@ def test_archives_are_put_where_the_reader_looks(
     [
         (["check", "mnsit"], 'Did you mean "mnist"?'),
         (["fetch", "flowers18"], 'Did you mean "flowers17"?'),
+        (["fetch", "all", "mnsit"], 'Did you mean "mnist"?'),
         (["show", "no/such/folder"], "does not exist"),
         (["show", "svhn", "--images", "/proc/none/x.png"], "cannot"),
     ],

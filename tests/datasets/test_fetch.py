@@ -58,6 +58,23 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(CONTENT)
 
+    def page(self, start: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(b"<html>please log in</html>")
+
+    def nothing(self, start: int) -> None:
+        self.answer(b"")
+
+    def restarting(self, start: int) -> None:  # answers every Range with the whole
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        if start:
+            self.send_header("Content-Range", f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
     def missing(self, start: int) -> None:
         self.answer(b"", 404)
 
@@ -260,3 +277,26 @@ def test_other_checksums_are_checked_too(name: str, server: Server, tmp_path: Pa
         DataError, match=f"{name.upper()} {hashlib.new(name, bytes(len(CONTENT))).hexdigest()}, not"
     ):
         fetch(archive, tmp_path)
+
+
+@pytest.mark.parametrize(("way", "said"), [("page", "sent a web page"), ("nothing", "sent nothing")])
+def test_without_a_checksum_no_page_is_taken_for_the_file(
+    way: str, said: str, server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "x.bin.part").write_bytes(b"left over")
+    with pytest.raises(DataError, match=said):
+        fetch(partly_known(server, way), tmp_path)
+    assert fetch(partly_known(server, "good"), tmp_path).read_bytes() == CONTENT
+
+
+def test_another_part_than_was_asked_for_is_not_appended(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "x.bin.part").write_bytes(CONTENT[:100])
+    assert fetch(server.archive("restarting"), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_folder_in_the_place_of_the_file_is_said(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "x.bin").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"x\.bin is a folder; move it away"):
+        fetch(server.archive("good"), tmp_path)

@@ -111,9 +111,62 @@ def test_names_that_point_elsewhere_write_nothing(grow: Grow, decoded: Decoded, 
     archive = pack(tree, ".tar")
     with tarfile.open(archive, "a") as file:
         file.add(tree / "cat" / "0.png", "../escaped/0.png")
-    info = decoded(archive)
-    assert info.classes == ("cat", "dog")
+    with pytest.raises(DataError, match=r"pets\.tar: \.\./escaped/0\.png leads out of it; pack it again"):
+        decoded(archive)
     assert not (tmp_path / "escaped").exists()
+
+
+def test_a_link_in_a_tar_is_not_passed_over(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", {"cat": 4, "dog": 4})
+    (tree / "dog" / "9.png").symlink_to(tree / "cat" / "0.png")
+    assert decoded(tree).train_count == 7
+    with pytest.raises(DataError, match=r"dog/9\.png is a symbolic link; pack it again with tar -h"):
+        decoded(pack(tree, ".tar"))
+
+
+def test_an_empty_class_beside_the_only_other_one_is_named(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", {"cat/tabby": 4, "cat/black": 4, "dog": 0})
+    with pytest.raises(DataError, match=r"dog/ holds no images; fill it or remove it"):
+        decoded(tree)
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".tar.xz"])
+def test_damage_behind_the_last_member_is_noticed(ending: str, grow: Grow, decoded: Decoded) -> None:
+    archive = pack(grow("pets", {"cat": 4, "dog": 4}), ending)
+    content = archive.read_bytes()
+    archive.write_bytes(content[:-3])
+    with pytest.raises(DataError, match="cannot be read"):
+        decoded(archive)
+    archive.write_bytes(content[:-8] + bytes(4) + content[-4:])  # the checksum
+    with pytest.raises(DataError, match="cannot be read"):
+        decoded(archive)
+
+
+def test_two_tars_in_one_file_are_refused(grow: Grow, decoded: Decoded) -> None:
+    one, other = (pack(grow(name, {"cat": 4, "dog": 4}), ".tar") for name in ("one", "other"))
+    one.write_bytes(one.read_bytes() + other.read_bytes())
+    with pytest.raises(DataError, match="something follows behind its end"):
+        decoded(one)
+
+
+def test_a_name_that_is_packed_twice_is_named(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", {"cat": 4, "dog": 4})
+    archive = pack(tree, ".tar")
+    with tarfile.open(archive) as file:
+        name = next(member.name for member in file if member.name.endswith("cat/0.png"))
+    with tarfile.open(archive, "a") as file:
+        file.add(tree / "dog" / "0.png", name)
+    with pytest.raises(DataError, match=r"cat/0\.png twice; pack it again"):
+        decoded(archive)
+
+
+def test_a_zip_with_names_in_no_encoding(tmp_path: Path, decoded: Decoded) -> None:
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("cät/0.png", b"")
+    content = (tmp_path / "z.zip").read_bytes()
+    (tmp_path / "z.zip").write_bytes(content.replace("ä".encode(), b"\xff\xfe"))
+    with pytest.raises(DataError, match=r"z\.zip cannot be read"):
+        decoded(tmp_path / "z.zip")
 
 
 NO_LAYOUT = "it needs train/CLASS/\\* and test/CLASS/\\*, or one folder per class"

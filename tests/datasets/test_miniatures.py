@@ -32,7 +32,7 @@ def test_every_image_goes_to_its_class(key: str, tmp_path: Path, monkeypatch: py
     made = miniatures.install(key, tmp_path, monkeypatch)
     info = ready(key, tmp_path)
     assert (info.key, info.paper_name, info.label) == (key, CATALOG[key].paper_name, CATALOG[key].label)
-    assert info.exact == (made.draw is None)
+    assert info.exact == (made.draw is None and key != "icub")
     assert (info.train_count, info.test_count) == (made.train, made.test)
     assert set(info.classes) <= set(made.classes)
     assert len(info.classes) == (made.draw.classes if made.draw else len(made.classes))

@@ -222,7 +222,7 @@ def test_progress_is_reported(grow: Grow, tmp_path: Path) -> None:
 def test_images_that_vanish_while_decoding(grow: Grow, decoded: Decoded, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = grow("pets", PETS)
     monkeypatch.setattr("asymbp_cli.datasets.readers.tree.Tree.read", lambda self, wanted: iter(()))
-    with pytest.raises(DataError, match="0 images were read, 8 were listed"):
+    with pytest.raises(DataError, match="8 images that were listed could not be read"):
         decoded(tree)
 
 
@@ -303,3 +303,11 @@ def test_a_cache_that_was_only_touched_is_checked_once(
     monkeypatch.setattr("asymbp_cli.datasets.prepare._fingerprint", lambda *_: pytest.fail("checked again"))
     assert decoded(tree) == before
     assert len(decodings) == 1
+
+
+@pytest.mark.parametrize("name", ["y_train.npy", "x_test.npy", "info.json"])
+def test_an_emptied_file_of_the_cache_is_decoded_again(name: str, tmp_path: Path) -> None:
+    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path)
+    (info.path / name).write_bytes(b"")
+    assert prepare("digits", (8, 8, 1), cache_dir=tmp_path) == info
+    assert (info.path / name).stat().st_size > 0

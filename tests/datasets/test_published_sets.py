@@ -273,6 +273,62 @@ def test_matlab_files_that_are_wrong(install: Install, monkeypatch: pytest.Monke
         ready("svhn", root)
 
 
+def test_a_second_set_of_the_same_images_is_not_mixed_in(install: Install) -> None:
+    root = install("sufrw")
+    home = root / "SUFR-W" / "image_files" / "SUFR-W"
+    expected = ready("sufrw", root).fingerprint
+    shutil.copytree(home / "SUFR_in_the_wild", home / "SUFR_in_the_wild_aligned")
+    for file in (home / "SUFR_in_the_wild_aligned").iterdir():
+        file.write_bytes(miniatures.jpeg(9))
+    assert ready("sufrw", root).fingerprint == expected
+    root = install("flowers102")
+    unpack(root / "flowers-102" / "102flowers.tgz", root / "flowers-102")
+    thumbs = root / "flowers-102" / "jpg" / "thumbs"
+    thumbs.mkdir()
+    (thumbs / "image_00001.jpg").write_bytes(miniatures.jpeg(9))
+    with pytest.raises(
+        DataError, match=r"holds image_00001\.jpg twice: image_00001\.jpg and thumbs/image_00001\.jpg"
+    ):
+        ready("flowers102", root)
+
+
+def test_a_list_that_lost_a_line_does_not_shift_the_labels(install: Install) -> None:
+    root = install("sufrw")
+    file = next(root.rglob("SUFR_in_the_wild_info.txt"))
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[1:]))
+    with pytest.raises(DataError, match=r"holds 19 images, but SUFR_in_the_wild_info\.txt 18 lines"):
+        ready("sufrw", root)
+    file.write_text("".join(lines).replace("2 # Bo", "1 # Bo", 1))
+    with pytest.raises(DataError, match=r"info\.txt:2: 1 is Bo O'Neil, but Ann Lee before"):
+        ready("sufrw", root)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "said"),
+    [
+        ("", None, r"class \"airport_inside\" has test images, but none to train"),
+        ("bar/bar_1.jpg\n" * 2, None, r"bar/bar_1\.jpg is listed twice|none to train"),
+        (None, "bar/bar_1.jpg\n", r"bar_1\.jpg is listed to train and to test"),
+        ("\ufeffbar/bar_1.jpg\n", "bar/bar_2.jpg\n", r"must have 3 classes, not 1"),
+        ("<html>\n", None, r"lacks <html>, which TrainImages\.txt lists; .* type asymbp data fetch indoor67"),
+    ],
+)
+def test_lists_that_are_wrong(train: str | None, test: str | None, said: str, install: Install) -> None:
+    root = install("indoor67")
+    for name, text in (("TrainImages.txt", train), ("TestImages.txt", test)):
+        if text is not None:
+            (root / "indoor67" / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        ready("indoor67", root)
+
+
+def test_an_empty_folder_hides_no_archive(install: Install) -> None:
+    root = install("lfw")
+    (root / "lfw").mkdir()
+    assert ready("lfw", root).train_count == 6
+
+
 # the draws -----------------------------------------------------------------------------------------------------
 
 

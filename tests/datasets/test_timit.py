@@ -25,7 +25,7 @@ from asymbp_cli.plan import network_for
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.runs import Run, Stack
 
-SMALL = timit.Construction(units=6, train=20, test=10)
+SMALL = timit.Construction(units=6, train=20, test=10, utterances=(4, 4))
 NOISE = speech(6000, 1)
 
 
@@ -58,6 +58,10 @@ def test_sound_files_hold_the_same_samples(file: bytes) -> None:
         (riff(NOISE, 44_100), "44100 Hz"),
         (riff(NOISE)[:-4], "cut short"),
         (riff(NOISE)[:20], "damaged"),
+        (riff(NOISE)[:-1], "cut short"),
+        (sphere(NOISE, sample_count="-i 0"), "cut short"),
+        (sphere(NOISE, sample_byte_format="-s1 1"), "damaged SPHERE header"),
+        (sphere(NOISE).replace(b"   1024", b"    512"), "damaged SPHERE header"),
         (sphere(NOISE).replace(b"sample_count", b"sample_kount"), "damaged SPHERE header"),
         (b"NIST_1A\nxx", "damaged SPHERE header"),
         (b"ID3 mp3", "neither a SPHERE nor a RIFF"),
@@ -176,7 +180,7 @@ def test_other_copies_give_the_same_draw(form: dict[str, bool], tmp_path: Path) 
 
 
 def test_the_papers_numbers_and_every_label() -> None:
-    assert timit.Construction() == timit.Construction(80, 400, 100)
+    assert timit.Construction() == timit.Construction(80, 400, 100, (3696, 1344))
     row = CATALOG["timit"]
     assert (row.classes, row.train_count, row.test_count) == (80, 80 * 400, 80 * 100)
     assert len(set(timit.LABELS)) == 61
@@ -221,12 +225,16 @@ def test_from_files_to_normalized_vectors(tmp_path: Path, monkeypatch: pytest.Mo
         ("TEST/DR1/FELC0/SX37.PHN", b"0 9 h#\nsh\n", r'SX37\.PHN:2: "sh" is not START END PHONE'),
         ("TEST/DR1/FELC0/SX37.PHN", b"0 9 hh#\n", r'SX37\.PHN:1: "0 9 hh#"'),
         ("TEST/DR1/FELC0/SX37.PHN", b"9 9 iy\n", r"SX37\.PHN:1"),
+        ("TEST/DR1/FELC0/SX37.PHN", b"", "fewer than two phones"),
+        ("TEST/DR1/FELC0/SX37.PHN", b"0 9 h#\n5 20 sh\n3 30 iy\n", r"SX37\.PHN:3"),
+        ("TEST/DR1/FELC0/SX37.PHN", b"0 9 h#\n9 900000 sh\n", r"SX37\.PHN:2 ends at 900000, long after its audio"),
+        ("TEST/DR1/FELC0/SX37.PHN", b"0 9 h#\n9 99999999999 sh\n", r"SX37\.PHN:2"),
         ("TEST/DR1/FELC0/SX37.WAV", b"half", r"TIMIT:TEST/DR1/FELC0/SX37\.WAV is neither"),
     ],
 )
 def test_what_is_wrong_is_named(path: str, replacement: bytes | None, said: str, tmp_path: Path) -> None:
     file = write_timit(tmp_path) / path
-    file.write_bytes(replacement) if replacement else file.unlink()
+    file.unlink() if replacement is None else file.write_bytes(replacement)
     with pytest.raises(DataError, match=said):
         opened(tmp_path)
 
@@ -234,11 +242,26 @@ def test_what_is_wrong_is_named(path: str, replacement: bytes | None, said: str,
 def test_half_a_corpus_is_said(tmp_path: Path) -> None:
     folder = write_timit(tmp_path)
     with pytest.raises(DataError, match=r"only 1[0-9] of the 183 thirds of phones have 50 frames"):
-        opened(tmp_path, timit.Construction(units=80, train=50, test=10))
+        opened(tmp_path, timit.Construction(units=80, train=50, test=10, utterances=(4, 4)))
     shutil.rmtree(folder / "TEST")
     with pytest.raises(DataError, match=r"holds no TEST/DR1/SPEAKER/SENTENCE\.WAV"):
         opened(tmp_path)
     assert timit.locate(tmp_path / "elsewhere") is None
+
+
+def test_mixed_up_corpora_are_said(tmp_path: Path) -> None:
+    folder = write_timit(tmp_path)
+    shutil.copytree(folder / "TRAIN" / "DR1" / "FCJF0", folder / "TEST" / "DR1" / "FCJF0")
+    with pytest.raises(DataError, match="speaker FCJF0 is in TRAIN and in TEST"):
+        opened(tmp_path)
+    shutil.rmtree(folder / "TEST" / "DR1" / "FCJF0")
+    shutil.copytree(folder / "TEST", folder / "BACKUP" / "TEST")
+    with pytest.raises(DataError, match=r"holds TEST/DR1/FELC0/SI1027/PHN twice|SI1027.* twice: BACKUP"):
+        opened(tmp_path)
+    shutil.rmtree(folder / "BACKUP")
+    shutil.rmtree(folder / "TRAIN" / "DR8")
+    with pytest.raises(DataError, match="holds 2 SX and SI sentences to train and 4 to test, not 4 and 4"):
+        opened(tmp_path)
 
 
 def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.datasets.signature import check
+from asymbp_cli.errors import DataError
 from asymbp_cli.paths import exists
 
 SplitName = Literal["train", "test"]
@@ -42,14 +43,36 @@ class Located:
     stand_in: bool = False  # for the published files, which a download replaces it by
 
 
+def every(opened: Opened, label: str, channels: int) -> Iterator[Image]:
+    """Yield all images of a dataset; raises DataError unless each place gets exactly one."""
+    left: dict[SplitName, set[int]] = {
+        "train": set(range(len(opened.train_labels))),
+        "test": set(range(len(opened.test_labels))),
+    }
+    for split, position, image in opened.images(channels):
+        if position not in left[split]:
+            raise DataError(f"{label}: {split} image {position} was read twice; did the files change?")
+        left[split].remove(position)
+        yield split, position, image
+    if missing := sum(map(len, left.values())):
+        raise DataError(f"{label}: {missing} images that were listed could not be read; did the files change?")
+
+
 def located(row: Dataset, source: Any, opening: Callable[[], Opened], *, exact: bool = True) -> Located:
     """Return a dataset of the catalog under its names; `exact` where images and split are the paper's own."""
     return Located(row.key, row.label, row.paper_name, exact, source, opening, row.note)
 
 
 def first(root: Path, *names: str) -> Path | None:
-    """Return the first of `names` that exists under `root`."""
-    return next((root / name for name in names if exists(root / name)), None)
+    """Return the first of `names` that lies under `root`; an empty folder is none."""
+    return next((root / name for name in names if exists(root / name) and not _is_empty(root / name)), None)
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.is_dir() and not any(path.iterdir())
+    except OSError:
+        return False
 
 
 def check_archive(row: Dataset, file: Path) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import pickle
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, folder, located
+from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.signature import check, signature
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
@@ -91,22 +91,23 @@ def _locate(key: str, files: Batches, root: Path) -> Located | None:
 def _open_directory(files: Batches, directory: Path) -> Opened:
     for name, published in files.md5.items():
         check(directory / name, published)
-    return _join(files, {name: _load((directory / name).read_bytes(), directory / name) for name in files.md5})
+    parts = {name: _load((directory / name).read_bytes(), directory / name) for name in files.md5}
+    return _join(files, parts, directory)
 
 
 def _open_archive(key: str, files: Batches, archive: Path) -> Opened:
     check_archive(CATALOG[key], archive)
     parts = {}
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            name = Path(member.name).name
-            content = tar.extractfile(member) if name in files.md5 else None
-            if content:
-                parts[name] = _load(content.read(), f"{archive}:{member.name}")
-    return _join(files, parts)
+    tree = Tree(archive)
+    wanted = {name for name in tree.names() if Path(name).name in files.md5}
+    for name, content in tree.read(wanted):
+        parts[Path(name).name] = _load(content, f"{archive}:{name}")
+    return _join(files, parts, archive)
 
 
-def _join(files: Batches, parts: dict[str, Any]) -> Opened:
+def _join(files: Batches, parts: dict[str, Any], where: Path) -> Opened:
+    if lacking := [name for name in files.md5 if name not in parts]:
+        raise DataError(f"{where} holds no {lacking[0]}; delete it and use --download")
     train = [_images(parts[name], files, name) for name in files.train]
     pixels, labels = (np.concatenate([part[i] for part in train]) for i in range(2))
     (test,) = (_images(parts[name], files, name) for name in files.test)

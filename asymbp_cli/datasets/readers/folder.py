@@ -41,10 +41,15 @@ def open_tree(tree: Tree, source: FolderSource) -> Opened:
     files = {name: parts for name in names if (parts := _visible(name)) and _is_image(name)}
     if not files:
         raise DataError(f"{tree.path} holds no images; {_LAYOUT}")
+    for name in names:
+        if ".." in PurePosixPath(name).parts:
+            raise DataError(f"{tree.path}: {name} leads out of it; pack it again")
     for name in files:
         if any(category(character) in ("Cc", "Cs") for character in name):
             raise DataError(f"{tree.path}: {name!a} cannot be shown (control characters, or not UTF-8); rename it")
-    files, depth = _without_wrapper(files)
+    files, depth = _without_wrapper(
+        files, [parts for name in names if name.endswith("/") and (parts := _visible(name))]
+    )
     folders = [parts[depth:] for name in names if name.endswith("/") and (parts := _visible(name))]
     tops = {parts[0].lower() for parts in files.values()}
     official = {"train", "test"} <= tops
@@ -67,11 +72,16 @@ def _is_image(name: str) -> bool:
     return not name.endswith("/") and PurePosixPath(name).suffix.lower() in EXTENSIONS
 
 
-def _without_wrapper(files: Files) -> tuple[Files, int]:
-    """Drop folders that hold everything, as `flowers17/` in `flowers17/01_daffodil/image_0001.jpg`; count them."""
+def _without_wrapper(files: Files, folders: list[tuple[str, ...]]) -> tuple[Files, int]:
+    """Drop folders that hold everything, as `flowers17/` in `flowers17/01_daffodil/image_0001.jpg`; count them.
+
+    Beside another of the `folders`, which may be empty, a folder is no wrapper but a class.
+    """
     depth = 0
     while len(tops := {parts[0] for parts in files.values()}) == 1 and min(map(len, files.values())) > 2:
-        if tops.pop().lower() in _SPLITS:  # `train/` alone: its `test/` is missing
+        top = tops.pop()
+        beside = {parts[depth] for parts in folders if len(parts) == depth + 1} - {top}
+        if top.lower() in _SPLITS or beside:  # `train/` alone: its `test/` is missing
             break
         files = {name: parts[1:] for name, parts in files.items()}
         depth += 1

@@ -14,7 +14,7 @@ def locate(root: Path) -> Located | None:
     if path is None:
         return None
     tree = Tree(path)
-    return located(CATALOG["icub"], [tree.source()], lambda: _open(tree))
+    return located(CATALOG["icub"], [tree.source()], lambda: _open(tree), exact=False)
 
 
 def _open(tree: Tree) -> Opened:

@@ -71,6 +71,8 @@ def _open_flowers102(tree: Tree, labels: Path, splits: Path) -> Opened:
         check_archive(row, file)
     (label,) = (array.ravel().tolist() for array in load(labels, "labels"))
     train, test = (array.ravel().tolist() for array in load(splits, "trnid", "tstid"))
+    if max(train + test, default=0) > len(label):
+        raise DataError(f"{splits} numbers more images than {labels} labels; delete both and fetch them again")
     names = _numbered(tree, "image_{:05d}.jpg", {*train, *test})
     members: Members = {
         "train": [(f"{label[number - 1]:03d}", names[number]) for number in sorted(train)],
@@ -81,7 +83,7 @@ def _open_flowers102(tree: Tree, labels: Path, splits: Path) -> Opened:
 
 def _numbered(tree: Tree, form: str, numbers: set[int]) -> dict[int, str]:
     """Return the names in the tree of the images with these numbers; raises DataError where one is missing."""
-    names = {PurePosixPath(name).name: name for name in tree.names()}
+    names = _unique(tree, {name: PurePosixPath(name).name for name in tree.names() if name.endswith(".jpg")})
     if missing := [form.format(number) for number in sorted(numbers) if form.format(number) not in names]:
         raise DataError(f"{tree.path} lacks {_some(missing)}; delete it and fetch it again")
     return {number: names[form.format(number)] for number in numbers}
@@ -101,12 +103,16 @@ def locate_indoor67(root: Path) -> Located | None:
 
 def _open_indoor67(tree: Tree, lists: Mapping[SplitName, Path]) -> Opened:
     check_archive(CATALOG["indoor67"], tree.path)
-    names = {"/".join(PurePosixPath(name).parts[-2:]): name for name in tree.names()}
+    found = {name: "/".join(PurePosixPath(name).parts[-2:]) for name in tree.names() if not name.endswith("/")}
+    names = _unique(tree, found)
     members: Members = {}
     for split, file in lists.items():
         wanted = [line.strip() for line in _lines(file) if line.strip()]
         if missing := [name for name in wanted if name not in names]:
-            raise DataError(f"{tree.path} lacks {_some(missing)}, which {file.name} lists; is the copy whole?")
+            raise DataError(
+                f"{tree.path} lacks {_some(missing)}, which {file.name} lists; is the copy whole? If the list is "
+                f"not, delete {file} and type asymbp data fetch indoor67"
+            )
         members[split] = [(name.partition("/")[0], names[name]) for name in wanted]
     return opened(tree, members)
 
@@ -128,21 +134,39 @@ def _open_sufrw(tree: Tree) -> Opened:
     if len(lists) != 1:
         raise DataError(f"{tree.path} holds {len(lists)} files {_SUFRW_INFO}, one is needed")
     ((_, content),) = tree.read(set(lists))
-    images = {int(found[1]): name for name in names if (found := re.fullmatch(r"(?:.*/)?(\d+)\.jpg", name))}
+    pattern = re.compile(r"(?:.*/)?SUFR_in_the_wild/([1-9]\d*)\.jpg")
+    images = _unique(tree, {name: found[1] for name in names if (found := pattern.fullmatch(name))})
+    lines = content.decode("utf-8-sig", "replace").splitlines()
     people: dict[str, list[str]] = {}
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+    identities: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
         identity = re.fullmatch(r"\s*(\d+)\s*#\s*(.+?)\s*", line)
         if identity is None:
             raise DataError(f"{tree.path}:{lists[0]}:{number} is not `ID # NAME`; is the copy whole?")
-        if number not in images:
+        if str(number) not in images:
             raise DataError(f"{tree.path} lacks {number}.jpg, which {_SUFRW_INFO} lists; is the copy whole?")
-        people.setdefault(identity[2], []).append(images[number])
+        known = identities.setdefault(identity[1], identity[2])
+        if known != identity[2]:
+            raise DataError(f"{tree.path}:{lists[0]}:{number}: {identity[1]} is {identity[2]}, but {known} before")
+        people.setdefault(identity[2], []).append(images[str(number)])
+    if len(images) > len(lines):
+        raise DataError(f"{tree.path} holds {len(images)} images, but {_SUFRW_INFO} {len(lines)} lines")
     return opened(tree, drawn(row, people, tree.path))
+
+
+def _unique(tree: Tree, keys: Mapping[str, str]) -> dict[str, str]:
+    """Return names by key; raises DataError where two have the same, as beside a copy or thumbnails."""
+    found: dict[str, str] = {}
+    for name, key in keys.items():
+        if key in found:
+            raise DataError(f"{tree.path} holds {key} twice: {found[key]} and {name}; remove one")
+        found[key] = name
+    return found
 
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").splitlines()
+        return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}; delete it and fetch it again") from error
 

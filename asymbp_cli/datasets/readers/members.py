@@ -17,6 +17,13 @@ Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the
 def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "") -> Opened:
     """Return the tree's images; classes are numbered in their order, else in that of their names."""
     names = tuple(classes) or tuple(sorted({label for label, _ in members["train"]}))
+    for split, pairs in members.items():
+        for label, name in pairs:
+            if label not in names:
+                raise DataError(
+                    f'{tree.path}: class "{label}" has {split} images, but none to train, such as {name}'
+                )
+    _check_once(tree, members)
     number = {name: i for i, name in enumerate(names)}
     labels = {
         split: np.array([number[label] for label, _ in pairs], dtype=np.int64) for split, pairs in members.items()
@@ -30,6 +37,16 @@ def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: s
             yield *place[name], decode(content, channels, f"{tree.path}:{name}")
 
     return Opened(names, labels["train"], labels["test"], images, note)
+
+
+def _check_once(tree: Tree, members: Members) -> None:
+    seen: dict[str, SplitName] = {}
+    for split, pairs in members.items():
+        for _, name in pairs:
+            if name in seen:
+                where = "twice" if seen[name] == split else "to train and to test"
+                raise DataError(f"{tree.path}: {name} is listed {where}; is the copy whole?")
+            seen[name] = split
 
 
 def drawn(row: Dataset, by_class: Mapping[str, Sequence[str]], where: object) -> Members:

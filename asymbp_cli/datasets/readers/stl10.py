@@ -58,6 +58,11 @@ def _open_archive(archive: Path) -> Opened:
 def _join(content: dict[str, bytes], where: Path) -> Opened:
     if missing := sorted(MD5.keys() - content.keys()):
         raise DataError(f"{where} holds no {missing[0]}; delete it and fetch it again: asymbp data fetch stl10")
+    for name, data in content.items():
+        if name.endswith("X.bin") and len(data) % (3 * _SIDE**2):
+            raise DataError(
+                f"{where}: {name} is no whole number of images; fetch it again: asymbp data fetch stl10"
+            )
     splits = [(_pixels(content[f"{name}_X.bin"]), _labels(content[f"{name}_y.bin"])) for name in ("train", "test")]
     return arrays(splits[0], splits[1], _CLASSES)
 

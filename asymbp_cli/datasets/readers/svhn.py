@@ -35,4 +35,8 @@ def _read(file: Path) -> tuple[Any, Any]:
         raise DataError(
             f"{file} holds images {images.shape} and {labels.size} labels; delete it and fetch it again"
         )
+    if images.dtype != np.uint8 or labels.min() < 1 or labels.max() > 10:
+        raise DataError(
+            f"{file} holds {images.dtype} images, labels {labels.min()} to {labels.max()}; fetch it again"
+        )
     return images.transpose(3, 0, 1, 2).astype(np.uint8), labels.ravel().astype(np.int64) % 10

@@ -91,6 +91,7 @@ LABELS = (  # TIMIT's phoncode.doc
     *("pau", "epi", "h#"),
 )
 UNITS = tuple(f"{label}/{third}" for label in LABELS for third in (1, 2, 3))
+_BEYOND = 1600  # samples that a last phone may end behind its audio
 _FILE = re.compile(r"(?:.*/)?(TRAIN|TEST)/(DR[1-8]/[FM][A-Z]{3}\d/S[IX]\d+)\.(PHN|WAV|WAV\.WAV)")
 
 
@@ -101,6 +102,7 @@ class Construction:
     units: int = 80
     train: int = 400
     test: int = 100
+    utterances: tuple[int, int] = (3696, 1344)  # of TRAIN and TEST, 8 of each of 462 and 168 speakers
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,12 @@ def locate(root: Path, construction: Construction = Construction()) -> Located |
 
 def _open(tree: Tree, construction: Construction) -> Opened:
     utterances = sorted(_utterances(tree), key=lambda utterance: (utterance.split, utterance.name))
+    found = sum(u.split == "train" for u in utterances), sum(u.split == "test" for u in utterances)
+    if found != construction.utterances:
+        raise DataError(
+            f"{tree.path} holds {found[0]} SX and SI sentences to train and {found[1]} to test, not "
+            f"{construction.utterances[0]} and {construction.utterances[1]}; is the copy whole?"
+        )
     frames = {split: _frames(utterances, split) for split in ("train", "test")}
     units = _drawn_units(tree, frames, construction)
     labels: dict[str, NDArray[np.int64]] = {}
@@ -151,12 +159,18 @@ def _open(tree: Tree, construction: Construction) -> Opened:
 
 def _utterances(tree: Tree) -> Iterator[Utterance]:
     """Yield every utterance but the SA sentences; raises DataError where its files are missing or damaged."""
-    audio: dict[tuple[str, str], str] = {}
-    phones: dict[tuple[str, str], str] = {}
+    files: dict[tuple[str, str, str], str] = {}
     for name in tree.names():
         if match := _FILE.fullmatch(name.upper()):
-            kind = phones if match[3] == "PHN" else audio
-            kind.setdefault((match[1], match[2]), name)
+            part = match[1], match[2], match[3]
+            if part in files:
+                raise DataError(
+                    f"{tree.path} holds {'/'.join(part[:2])} twice: {files[part]} and {name}; remove one"
+                )
+            files[part] = name
+    phones = {(split, name): file for (split, name, kind), file in files.items() if kind == "PHN"}
+    audio = {(split, name): file for (split, name, kind), file in files.items() if kind == "WAV.WAV"}
+    audio |= {(split, name): file for (split, name, kind), file in files.items() if kind == "WAV"}
     for split in ("TRAIN", "TEST"):
         if not any(key[0] == split for key in audio):
             raise DataError(
@@ -165,6 +179,9 @@ def _utterances(tree: Tree) -> Iterator[Utterance]:
     if odd := sorted(audio.keys() ^ phones.keys()):
         have, lacks = (".WAV", ".PHN") if odd[0] in audio else (".PHN", ".WAV")
         raise DataError(f"{tree.path}: {'/'.join(odd[0])} has a {have} file, but no {lacks}; is the copy whole?")
+    speakers = [{name.split("/")[1] for split, name in audio if split == which} for which in ("TRAIN", "TEST")]
+    if both := sorted(speakers[0] & speakers[1]):
+        raise DataError(f"{tree.path}: speaker {both[0]} is in TRAIN and in TEST; is the copy whole?")
     texts = dict(tree.read(set(phones.values())))
     key_of = {name: key for key, name in audio.items()}
     for name, content in tree.read(set(key_of)):
@@ -178,14 +195,20 @@ def _units(content: bytes, count: int, where: str) -> NDArray[np.int64]:
     """Return the unit of each of `count` frames, an index of `UNITS`; -1 where no segment holds its centre."""
     units = np.full(count, -1, np.int64)
     centres = np.arange(count) * SHIFT + WINDOW // 2
+    before = 0
     for number, line in enumerate(content.decode("ascii", "replace").splitlines(), start=1):
-        match = re.fullmatch(r"\s*(\d+)\s+(\d+)\s+(\S+)\s*", line)
-        if match is None or match[3] not in LABELS or int(match[1]) >= int(match[2]):
+        match = re.fullmatch(r"\s*(\d{1,9})\s+(\d{1,9})\s+(\S+)\s*", line)
+        if match is None or match[3] not in LABELS or not before <= int(match[1]) < int(match[2]):
             raise DataError(f'{where}:{number}: "{line[:60]}" is not START END PHONE of TIMIT; is the copy whole?')
         start, end = int(match[1]), int(match[2])
+        before = start
         inside = (centres >= start) & (centres < end)
         thirds = 3 * (centres[inside] - start) // (end - start)
         units[inside] = 3 * LABELS.index(match[3]) + thirds
+        if end > count * SHIFT + WINDOW + _BEYOND:
+            raise DataError(f"{where}:{number} ends at {end}, long after its audio; is the copy whole?")
+    if not before:
+        raise DataError(f"{where} names fewer than two phones; is the copy whole?")
     return units
 
 

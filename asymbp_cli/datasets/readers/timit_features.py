@@ -30,10 +30,11 @@ def samples(content: bytes, where: str) -> NDArray[np.int16]:
         with wave.open(io.BytesIO(content)) as file:
             form = file.getframerate(), file.getsampwidth(), file.getnchannels()
             _check(form, where)
-            found = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-            return _whole(found, file.getnframes(), where)
+            data = file.readframes(file.getnframes())
+            return _whole(np.frombuffer(data[: len(data) // 2 * 2], "<i2"), file.getnframes(), where)
     except (wave.Error, EOFError) as error:
-        raise DataError(f"{where} is damaged: {error}; is the copy whole?") from error
+        reason = str(error) or "its header is cut short"
+        raise DataError(f"{where} is damaged: {reason}; is the copy whole?") from error
 
 
 def _sphere(content: bytes, where: str) -> NDArray[np.int16]:
@@ -49,7 +50,11 @@ def _sphere(content: bytes, where: str) -> NDArray[np.int16]:
     if head.get("sample_coding", "pcm") != "pcm":
         raise DataError(f"{where} is compressed ({head['sample_coding']}); unpack the corpus with sph2pipe -p")
     _check(form, where)
-    order = ">" if head.get("sample_byte_format") == "10" else "<"
+    order = {"01": "<", "10": ">"}.get(head.get("sample_byte_format", ""))
+    if size != 1024 or order is None:
+        raise DataError(
+            f"{where} has a damaged SPHERE header (its size or sample_byte_format); is the copy whole?"
+        )
     data = content[size : size + 2 * count]
     return _whole(np.frombuffer(data[: len(data) // 2 * 2], f"{order}i2").astype(np.int16), count, where)
 
@@ -62,7 +67,7 @@ def _check(form: tuple[int, int, int], where: str) -> None:
 
 
 def _whole(found: NDArray[Any], count: int, where: str) -> NDArray[np.int16]:
-    if len(found) < count:
+    if count < WINDOW or len(found) < count:
         raise DataError(f"{where} is cut short: {len(found)} of {count} samples; copy it again")
     return found.astype(np.int16)
 

@@ -7,9 +7,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from asymbp_cli.datasets.readers.picture import EXTENSIONS
 from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError
 
@@ -23,6 +25,7 @@ _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
+    UnicodeError,
 )
 
 
@@ -72,7 +75,11 @@ class Tree:
         """Return the names of all files, and of folders with a slash behind, sorted."""
         with self._guard():
             walk = {"folder": self._in_folder, "zip": self._in_zip, "tar": self._in_tar}[self._kind]
-            return sorted(walk())
+            names = sorted(walk())
+        for one, other in pairwise(names):
+            if one == other and not one.endswith("/"):
+                raise DataError(f"{self.path} holds {one} twice; pack it again")
+        return names
 
     def _in_folder(self) -> Iterator[str]:
         yield from _below(self.path, "", ())
@@ -84,8 +91,11 @@ class Tree:
     def _in_tar(self) -> Iterator[str]:
         with self._tar() as tar:
             for member in tar:
+                if member.issym() and PurePosixPath(member.name).suffix.lower() in EXTENSIONS:
+                    raise DataError(f"{self.path}: {member.name} is a symbolic link; pack it again with tar -h")
                 if member.isfile() or member.islnk() or member.isdir():
                     yield _clean(member.name) + ("/" if member.isdir() else "")
+            _check_end(tar)
 
     @contextmanager
     def _tar(self) -> Iterator[tarfile.TarFile]:
@@ -126,6 +136,9 @@ class Tree:
                             self._check_size(member.name, member.size)
                             yield _clean(member.name), file.read()
 
+    def _kind_is_folder(self) -> bool:
+        return getattr(self, "_kind", "") == "folder"
+
     def _check_size(self, name: str, size: int) -> None:
         """Refuse what no image is: an archive of a few MB can hold a file of many GB."""
         if size > _LARGEST_FILE:
@@ -138,6 +151,10 @@ class Tree:
             yield
         except _BROKEN as error:
             reason = (str(error) or type(error).__name__).splitlines()[0].removesuffix(":")
+            if self._kind_is_folder() and isinstance(error, OSError):
+                raise DataError(
+                    f"{self.path} cannot be read: {reason}; remove what the message names, or allow reading it"
+                ) from error
             raise DataError(
                 f"{self.path} cannot be read: {reason}. It must be a folder, .tar, .tar.gz, .tar.xz or .zip that "
                 "is whole; copy or fetch it again"
@@ -162,6 +179,14 @@ def _below(directory: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> 
             yield from _below(directory / entry.name, f"{prefix}{entry.name}/", (*above, here))
         else:
             yield f"{prefix}{entry.name}"
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """Read what follows the last member: zeros, and the checksum of a packed tar. Raises ReadError, OSError."""
+    content: Any = tar.fileobj
+    while chunk := content.read(1 << 20):
+        if chunk.strip(b"\0"):
+            raise tarfile.ReadError("something follows behind its end")
 
 
 def _clean(name: str) -> str:
