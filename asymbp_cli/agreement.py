@@ -7,8 +7,9 @@ a split of our own) is counted apart.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import correlation
+from typing import NamedTuple
 
-from asymbp_cli.plan import GridRow
+from asymbp_cli.plan import Grid, GridRow
 from asymbp_cli.tables import Cell, FilledGrid
 
 #: distances to the paper, in points, within which cells are counted; 3 is the paper's own yardstick (section 5)
@@ -16,11 +17,28 @@ WITHIN_POINTS = (1.0, 2.0, 3.0)
 _FEWEST_COLUMNS = 4  # with fewer, an order says little
 
 
+class Conditions(NamedTuple):
+    """What tables must share for their cells to stand together."""
+
+    protocol: str  # its label
+    seeds: tuple[int, ...]
+
+    def said_among(self, others: Iterable["Conditions"]) -> str:
+        """Return the protocol, with the seeds where others differ in them only."""
+        several = {other.seeds for other in others if other.protocol == self.protocol} - {self.seeds}
+        return f"{self.protocol}, seeds {', '.join(map(str, self.seeds))}" if several else self.protocol
+
+
+def conditions(grid: Grid) -> Conditions:
+    """Return protocol and seeds of a table."""
+    return Conditions(grid.protocol_label, grid.seeds)
+
+
 @dataclass(frozen=True)
 class Compared:
     """One of our cells beside the paper's."""
 
-    key: tuple[str, str, str]  # dataset, column of the paper, protocol: what makes two tables' cells the same cell
+    key: tuple[str, str, "Conditions"]  # dataset, column of the paper: what makes two tables' cells the same cell
     row: GridRow
     cell: Cell
     has_colours: bool  # both compare with a baseline
@@ -61,7 +79,7 @@ def compared(filled: FilledGrid) -> list[Compared]:
         has_colours = baseline is not None and baseline.complete and baseline.paper is not None
         for column, cell in zip(grid.columns, cells, strict=True):
             if cell.complete and cell.picks and cell.paper is not None and row.dataset:
-                key = row.dataset, column.paper_name or "", grid.protocol_label
+                key = row.dataset, column.paper_name or "", conditions(grid)
                 itself = grid.baseline is not None and column.paper_name == grid.baseline.paper_name
                 found.append(Compared(key, row, cell, has_colours and not itself))
     return found
@@ -69,7 +87,7 @@ def compared(filled: FilledGrid) -> list[Compared]:
 
 def distinct(found: Iterable[Compared]) -> list[Compared]:
     """Return each cell once that stands in several tables, with its colours where some table has them."""
-    by_key: dict[tuple[str, str, str], Compared] = {}
+    by_key: dict[tuple[str, str, Conditions], Compared] = {}
     for one in found:
         if one.key not in by_key or one.has_colours:
             by_key[one.key] = one

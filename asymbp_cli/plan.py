@@ -58,6 +58,7 @@ class Grid(Spec):
     baseline: GridColumn | None = None  # colours compare with it; need not be a column
     protocol_label: str
     seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = (0,)
+    base: Protocol | None = None  # that columns differ from; None: planned before it was kept
 
     @property
     def validation_fraction(self) -> float:
@@ -67,6 +68,8 @@ class Grid(Spec):
     @property
     def protocol(self) -> Protocol:
         """The protocol that its columns share, but for those with a note."""
+        if self.base:
+            return self.base
         plain = next((found for found in self.columns if not found.note), self.columns[0])
         return plain.entries[0].protocol
 
@@ -153,16 +156,22 @@ def row(info: DataInfo, network: Network | None) -> GridRow:
 def column(header: str, entries: Sequence[GridEntry], protocol: Protocol) -> GridColumn:
     """Return a column of a grid under `protocol`.
 
-    The paper's number of its method stands beside it if one of its entries follows that protocol unchanged.
+    The paper's number stands beside it if all its entries are of one method, and one follows that protocol
+    unchanged.
     """
-    plain = [method_name(entry.method) for entry in entries if entry.protocol == protocol]
-    ways = [ways_to_differ(protocol, entry.protocol) or "as the protocol says" for entry in entries]
-    note = "" if len(plain) == len(entries) else "; or ".join(ways)
+    methods = list(dict.fromkeys(method_name(entry.method) for entry in entries))
+    plain = [entry for entry in entries if entry.protocol == protocol]
+    ways = [
+        (f"{method_name(entry.method)}, " if len(methods) > 1 else "")
+        + (ways_to_differ(protocol, entry.protocol) or "as the protocol says")
+        for entry in entries
+    ]
+    note = "" if len(plain) == len(entries) == 1 else "; or ".join(ways)
     return GridColumn(
         header=header,
         entries=tuple(entries),
-        paper_name=plain[0] if plain else None,
-        note=f"the better of {len(entries)} procedures: {note}" if note and len(entries) > 1 else note,
+        paper_name=methods[0] if plain and len(methods) == 1 else None,
+        note=f"the better of {len(entries)} procedures: {note}" if len(entries) > 1 else note,
     )
 
 
@@ -196,6 +205,7 @@ def grid_of_recipe(recipe: Recipe, infos: Sequence[DataInfo]) -> Grid:
         baseline=baseline,
         protocol_label=recipe.protocol_label,
         seeds=recipe.seeds,
+        base=recipe.protocol,
     )
 
 
@@ -226,13 +236,20 @@ def grid_of_table(
         baseline=column(table.baseline, baseline, protocol),
         protocol_label=label,
         seeds=tuple(seeds),
+        base=protocol,
     )
 
 
 def grid_id(grid: Grid) -> str:
     """Return what two askings for the same table share: everything but its datasets."""
     told = {"paper_name", "note"}  # follow from the rest
-    exclude: dict[str, Any] = {"rows": True, "title": True, "columns": {"__all__": told}, "baseline": told}
+    exclude: dict[str, Any] = {
+        "rows": True,
+        "title": True,
+        "base": True,
+        "columns": {"__all__": told},
+        "baseline": told,
+    }
     content = grid.model_dump_json(exclude=exclude)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -69,8 +69,8 @@ class Cell:
 
     @property
     def collapsed(self) -> bool:
-        """Tell whether some seed's best epoch answers everything with one class."""
-        return any(pick.collapsed for pick in self.picks)
+        """Tell whether the number's epoch, the median seed's, answers everything with one class."""
+        return self.pick is not None and self.pick.collapsed
 
     @property
     def complete(self) -> bool:

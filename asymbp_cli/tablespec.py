@@ -96,8 +96,9 @@ def _load(file: Path, key: str) -> TableSpec:
     checker = Checker(document)
     content = dict(document.data)
     own = file.parent == recipes_directory() / "tables"
-    hidden = ("key",) if own else ("key", "reference")  # a user's columns find the paper's numbers by method
-    checker.keys((), content, [name for name in TableSpec.model_fields if name not in hidden])
+    checker.keys((), content, [name for name in TableSpec.model_fields if name != "key"])
+    if not own:  # a user's columns find the paper's numbers by method
+        content.pop("reference", None)
     written = content.pop("columns", [])
     if not isinstance(written, list):
         checker.add(("columns",), f"must be a list of columns, not {shown(written)}")

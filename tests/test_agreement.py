@@ -1,5 +1,7 @@
 """How close tables come to the paper's: counts of cells, colours, ranks."""
 
+from dataclasses import replace
+
 import pytest
 from test_tables import _epoch, _grid
 
@@ -78,3 +80,18 @@ def test_rank_correlation_against_scipy() -> None:
 def test_each_row_has_its_correlation() -> None:
     assert row_correlations(filled(1, 2, 3, 4, 90)) == {"MNIST": pytest.approx(1.0)}
     assert row_correlations(filled(1, 2, 3, None, None)) == {"MNIST": None}
+
+
+def test_tables_of_other_seeds_are_other_cells() -> None:
+    first = filled(1, 2, 3, 4, 5)
+    other = replace(first, grid=first.grid.model_copy(update={"seeds": (7,)}))
+    assert len(distinct([*compared(first), *compared(other)])) == 2 * len(compared(first))
+    assert len(distinct([*compared(first), *compared(first)])) == len(compared(first))
+
+
+def test_a_cell_keeps_the_colours_that_one_of_its_tables_gives_it() -> None:
+    table = filled(1, 2, 3, 4, 5)
+    without = replace(table, baselines=(None,))
+    for order in ((table, without), (without, table)):
+        found = distinct([one for filled_ in order for one in compared(filled_)])
+        assert sum(one.has_colours for one in found) == sum(one.has_colours for one in compared(table)) > 0

@@ -272,7 +272,7 @@ def test_the_held_out_rule_is_another_set_of_runs_and_can_be_compared(tmp_path: 
     assert beside.returncode == 0, beside.stderr
     assert "2 cells are finished on both sides" in beside.stdout
     found = json.loads(run("compare", *labels, "--json", directory=tmp_path).stdout)
-    assert [line["column"] for lines in found.values() for line in lines] == ["SGD", "BN"]
+    assert [line["column"] for part in found for line in part["rows"]] == ["SGD", "BN"]
     unknown = run("compare", "demo", "results", directory=tmp_path)
     assert unknown.returncode == 2
     assert '"demo" is neither a directory of results nor a protocol in results/' in unknown.stderr

@@ -99,4 +99,5 @@ def test_json_holds_every_cell_and_listing(trained: Store, tables: list[FilledGr
     assert table["cells"][2] | {"reason": ""} == table["cells"][2] | {"reason": "", "wrong": None, "seed": None}
     assert table["cells"][2]["reason"] == "dataset not here"
     assert table["protocol"]["momentum"] == 0.9
-    assert {"what": "seeds", "value": "0"} in found["listings"]["Provenance"]
+    (provenance,) = [part["rows"] for part in found["listings"] if part["title"] == "Provenance"]
+    assert {"what": "seeds", "value": "0"} in provenance

@@ -234,3 +234,38 @@ def test_stacks_are_a_partition_that_does_not_depend_on_the_order_asked(
         assert {epochs[r.id] for r in stack.runs} == {stack.start_epoch}
     shuffled = data.draw(st.permutations(runs))
     assert pack(shuffled, epochs, replicas=replicas, workers=workers) == found
+
+
+def test_a_cell_of_two_methods_stands_for_neither() -> None:
+    protocol = Protocol()
+    usf, sgd = (plan.GridEntry(method=parse_method(name), protocol=protocol) for name in ("uSF", "SGD"))
+    mixed = plan.column("mine", [usf, sgd], protocol)
+    assert mixed.paper_name is None
+    assert mixed.note == "the better of 2 procedures: uSF, as the protocol says; or SGD, as the protocol says"
+    changed = plan.GridEntry(method=usf.method, protocol=protocol.model_copy(update={"weight_decay": 0.0}))
+    twice = plan.column("twice", [usf, changed], protocol)
+    assert (twice.paper_name, twice.note) == (
+        "uSF",
+        "the better of 2 procedures: as the protocol says; or weight_decay 0.0",
+    )
+    assert (plan.column("uSF", [usf], protocol).paper_name, plan.column("uSF", [usf], protocol).note) == (
+        "uSF",
+        "",
+    )
+
+
+def test_a_grid_knows_its_protocol_where_every_column_differs_from_it() -> None:
+    changed = Protocol(weight_decay=0.0)
+    entry = plan.GridEntry(method=parse_method("SGD"), protocol=changed)
+    grid = plan.Grid(
+        key="k",
+        title="t",
+        columns=(plan.column("SGD", [entry], Protocol()),),
+        rows=(),
+        protocol_label="paper",
+        base=Protocol(),
+    )
+    assert grid.protocol == Protocol()
+    old = grid.model_copy(update={"base": None})
+    assert old.protocol == changed  # kept before grids knew
+    assert plan.grid_id(old) == plan.grid_id(grid)

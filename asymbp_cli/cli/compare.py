@@ -33,10 +33,9 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
     sides = [_side(name, keys, results_directory) for name in (first, second)]
     listings = comparison(*sides)
     if as_json:
-        content = {
-            part.title: [dict(zip(part.header, row, strict=True)) for row in part.rows] for part in listings
-        }
-        click.echo(json.dumps(content))
+        from asymbp_cli.report.rows import as_records
+
+        click.echo(json.dumps([as_records(part) for part in listings]))
         return
     from asymbp_cli.cli import console
 
@@ -53,11 +52,17 @@ def _side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":
     from asymbp_cli.store import FILE_NAME, Store
     from asymbp_cli.tables import chosen, fill_all
 
-    path, colon, label = name.rpartition(":")
+    path, label = str(results_directory), name
     if exists(Path(name) / FILE_NAME):
         path, label = name, ""
-    elif not colon:
-        path, label = str(results_directory), name
+    else:  # a protocol's label may have colons of its own
+        cuts = [i for i, character in enumerate(name) if character == ":" and exists(Path(name[:i]) / FILE_NAME)]
+        if cuts:
+            path, label = name[: cuts[0]], name[cuts[0] + 1 :]
+    if not exists(Path(path) / FILE_NAME):
+        raise UsageError(
+            f'"{name}" is no directory of results, and there is no {path}/ with a protocol of that name'
+        )
     with Store.open(Path(path), create=False) as store:
         grids = chosen(store.grids(), keys)
         found = [grid for grid in grids if not label or grid.protocol_label == label]

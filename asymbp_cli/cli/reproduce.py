@@ -41,7 +41,7 @@ _RULES = {  # rule -> what it overrides; the paper says nothing of the share
 @click.option(
     "--seeds",
     metavar="K",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1000),
     default=1,
     show_default=True,
     help="Repeat everything with K seeds; a cell is then their median.",
@@ -85,7 +85,7 @@ def command(
         raise UsageError(
             f"--protocol must be given for {', '.join(names)}: quick (5 epochs), paper (65 epochs), or a file"
         )
-    training, label = load_protocol(protocol or "demo", (*overrides, *_RULES[rule]))
+    training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
     settings = Options(**chosen)
     infos = datasets([dataset_ref(name) for name in names if name != "all"], None, training, settings)
     found: list[DataInfo] = []

@@ -1,10 +1,11 @@
 """What the conclusions are judged on: errors, and what must be known of the datasets beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.plan import GridRow
 from asymbp_cli.tables import FilledGrid
 from asymbp_cli.tablespec import published
 
@@ -93,25 +94,35 @@ def paper_numbers() -> Numbers:
 
 
 def our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> Numbers:
-    """Return the errors of all finished cells of `tables`, which share a protocol; `infos` by fingerprint.
+    """Return the errors of all finished cells of `tables`, which share protocol and seeds.
 
-    A network is dead where its cell collapsed, or all of its runs diverged.
+    `infos`: datasets by fingerprint. A dataset under several networks, or two of one label, are kept apart. A
+    network is dead where its cell collapsed.
     """
     errors: dict[tuple[str, str], float] = {}
     dead: set[tuple[str, str]] = set()
     used: dict[str, DataInfo] = {}
+    names: dict[tuple[object, object], str] = {}  # dataset and network -> how it goes here
     for filled in tables:
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
+            name = names.setdefault((row.dataset, row.network), _name(row, names.values()))
             if row.dataset and row.dataset in infos:
-                used[row.label] = infos[row.dataset]
+                used[name] = infos[row.dataset]
             for column, cell in zip(filled.grid.columns, cells, strict=True):
                 if cell.complete and cell.error_percent is not None and column.paper_name:
-                    errors[row.label, column.paper_name] = cell.error_percent
-                    if cell.collapsed or cell.diverged == cell.wanted:
-                        dead.add((row.label, column.paper_name))
+                    errors[name, column.paper_name] = cell.error_percent
+                    if cell.collapsed:
+                        dead.add((name, column.paper_name))
     return Numbers(
         errors=errors,
         one_class=frozenset(dead),
         chance={label: 100 * (1 - 1 / len(info.classes)) for label, info in used.items()},
         train_counts={label: info.train_count for label, info in used.items()},
     )
+
+
+def _name(row: GridRow, taken: Iterable[str]) -> str:
+    """Return the row's label; where another dataset or network has it, with what tells them apart."""
+    taken = set(taken)
+    longer = f"{row.label} ({', '.join(row.network.layers) if row.network else 'not here'})"
+    return next(name for name in (row.label, longer, f"{longer} {row.dataset}") if name not in taken)

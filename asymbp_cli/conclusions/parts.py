@@ -258,13 +258,13 @@ def _p_value(differences: Sequence[float]) -> float | None:
 def _rank_correlation(sizes: Sequence[float], gains: Sequence[float]) -> tuple[float, float]:
     """Return Spearman's rho and the p of its being negative; 0 and 1 where all sizes or all gains are equal.
 
-    By Student's t, as is usual from about ten pairs on.
+    By Student's t, an approximation that is usual from about ten pairs on.
     """
     rho = rank_correlation(sizes, gains)
     if rho is None:
         return 0.0, 1.0
-    if abs(rho) == 1:
-        return rho, float(rho > 0)
+    if abs(rho) == 1:  # one order of all n! is so, where nothing is tied
+        return rho, 1 / math.factorial(len(sizes)) if rho < 0 else 1.0
     from scipy.special import stdtr  # imported here, and not scipy.stats: a report must start fast
 
     freedom = len(sizes) - 2

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from asymbp_cli.agreement import conditions
 from asymbp_cli.errors import UsageError
+from asymbp_cli.plan import grid_id
 from asymbp_cli.report.parts import Listing
 from asymbp_cli.report.sheet import number
 from asymbp_cli.tables import Cell, FilledGrid
@@ -21,8 +23,8 @@ class Side:
 def comparison(first: Side, second: Side) -> list[Listing]:
     """Return a listing for each table that both sides have, of every cell that both have.
 
-    Tables belong together by key and protocol, or by key where each side has one only. Raises UsageError where
-    none do, or where it is not clear which.
+    Tables belong together by key, protocol and seeds, by key and protocol, or by key, as far as each side has
+    only one such. Raises UsageError where none do, or where it is not clear which.
     """
     pairs = [(one, other) for one in first.tables if (other := _counterpart(one, first, second))]
     found = [_listing(first.name, one, second.name, other) for one, other in pairs]
@@ -34,15 +36,35 @@ def comparison(first: Side, second: Side) -> list[Listing]:
 
 
 def _counterpart(one: FilledGrid, first: Side, second: Side) -> FilledGrid | None:
-    key, label = one.grid.key, one.grid.protocol_label
-    others = [other for other in second.tables if other.grid.key == key]
-    same = [other for other in others if other.grid.protocol_label == label]
-    if same or not others:
-        return same[-1] if same else None
-    if len(others) > 1 or sum(mine.grid.key == key for mine in first.tables) > 1:
-        labels = ", ".join(dict.fromkeys(other.grid.protocol_label for other in others))
-        raise UsageError(f'{second.name} has {key} under {labels}; name one of them: "{second.name}:PROTOCOL"')
-    return others[0]
+    identity, key = grid_id(one.grid), one.grid.key
+    for other in second.tables:
+        if grid_id(other.grid) == identity:
+            return other
+    for like in (_key_and_conditions, _key_and_protocol, _key):
+        mine = [filled for filled in first.tables if like(filled) == like(one)]
+        others = [filled for filled in second.tables if like(filled) == like(one)]
+        if len(mine) == len(others) == 1:
+            return others[0]
+    if not any(_key(filled) == key for filled in second.tables):
+        return None
+    known = [conditions(filled.grid) for filled in second.tables if filled.grid.key == key]
+    labels = ", ".join(dict.fromkeys(found.said_among(known) for found in known))
+    raise UsageError(
+        f'{second.name} has {key} under {labels}; name one of them ("{second.name}:PROTOCOL"), or the table with '
+        "--table"
+    )
+
+
+def _key(filled: FilledGrid) -> object:
+    return filled.grid.key
+
+
+def _key_and_protocol(filled: FilledGrid) -> object:
+    return filled.grid.key, filled.grid.protocol_label
+
+
+def _key_and_conditions(filled: FilledGrid) -> object:
+    return filled.grid.key, conditions(filled.grid)
 
 
 def _listing(first: str, one: FilledGrid, second: str, other: FilledGrid) -> Listing:
@@ -53,7 +75,7 @@ def _listing(first: str, one: FilledGrid, second: str, other: FilledGrid) -> Lis
         if beside is None or cell.error_percent is None or beside.error_percent is None:
             continue
         difference = beside.error_percent - cell.error_percent
-        rows.append((*at[1:], number(cell), number(beside), f"{difference:+.2f}"))
+        rows.append((*at[2:], number(cell), number(beside), f"{difference:+.2f}"))
         if cell.complete and beside.complete:
             differences.append(difference)
     header = ("dataset", "column", _heading(first, one), _heading(second, other), "difference, points")
@@ -65,10 +87,10 @@ def _heading(name: str, filled: FilledGrid) -> str:
     return name if name.endswith(label) else f"{name} ({label})"
 
 
-def _cells(filled: FilledGrid) -> list[tuple[tuple[str, str, str], Cell]]:
-    """Return the cells by (dataset's fingerprint, its label, header)."""
+def _cells(filled: FilledGrid) -> list[tuple[tuple[str, object, str, str], Cell]]:
+    """Return the cells by (dataset's fingerprint, network, dataset's label, header)."""
     return [
-        ((row.dataset, row.label, column.header), cell)
+        ((row.dataset, row.network, row.label, column.header), cell)
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
         for column, cell in zip(filled.grid.columns, cells, strict=True)
         if row.dataset

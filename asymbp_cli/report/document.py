@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asymbp_cli import __version__
+from asymbp_cli.agreement import conditions
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.report.listings import agreement, conclusions, differences
 from asymbp_cli.report.parts import Document, Figure, Listing
@@ -23,17 +24,18 @@ def document(tables: Sequence[FilledGrid], store: Store, figures: Sequence[Figur
     """Return the report of `tables`, whose runs are in `store`."""
     parts: list[Sheet | Listing | Figure] = []
     for filled in tables:
-        parts.append(_told_apart(filled, tables))
-        parts += differences(filled)
+        told = _told_apart(filled, tables)
+        parts.append(replace(sheet(filled), title=told))
+        parts += (replace(part, title=f"{told}: differences") for part in differences(filled))
     parts += [*agreement(tables), *conclusions(tables, store.datasets())]
     return Document(TITLE, _INTRODUCTION, (*parts, *figures, *_protocols(tables), provenance(tables, store)))
 
 
-def _told_apart(filled: FilledGrid, tables: Sequence[FilledGrid]) -> Sheet:
-    """Return the table as a sheet; where another one has its title, with its protocol in the title."""
-    found = sheet(filled)
-    alike = [other for other in tables if other.grid.title == filled.grid.title]
-    return replace(found, title=f"{found.title} ({filled.grid.protocol_label})") if len(alike) > 1 else found
+def _told_apart(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
+    """Return a table's title; where another one has it, with its protocol, and its seeds where these differ."""
+    title = sheet(filled).title
+    alike = [conditions(other.grid) for other in tables if other.grid.title == filled.grid.title]
+    return f"{title} ({conditions(filled.grid).said_among(alike)})" if len(alike) > 1 else title
 
 
 def _protocols(tables: Sequence[FilledGrid]) -> list[Listing]:

@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from asymbp_cli.agreement import WITHIN_POINTS, Agreement, Compared, compared, distinct, row_correlations
+from asymbp_cli.agreement import (
+    WITHIN_POINTS,
+    Agreement,
+    Compared,
+    compared,
+    conditions,
+    distinct,
+    row_correlations,
+)
 from asymbp_cli.conclusions import Judgement, judge, our_numbers, paper_numbers
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.report.parts import Listing
@@ -17,9 +25,9 @@ def differences(filled: FilledGrid) -> list[Listing]:
     if not compared(filled):
         return []
     rows = [
-        (row.label, *(_points(cell.error_percent, cell.paper) for cell in cells))
+        (row.label, *(_points(cell.error_percent if cell.complete else None, cell.paper) for cell in cells))
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
-        if any(cell.paper is not None and cell.picks for cell in cells)
+        if any(cell.paper is not None and cell.picks and cell.complete for cell in cells)
     ]
     header = ("ours minus the paper's, points", *(column.header for column in filled.grid.columns))
     return [Listing(f"{filled.grid.title}: differences", header, tuple(rows))]
@@ -32,19 +40,23 @@ def _points(ours: float | None, papers: float | None) -> str:
 def agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
     """Return how close finished cells come to the paper's: per table, and in total each cell once."""
     lines = []
+    groups = list(dict.fromkeys(conditions(filled.grid) for filled in tables))
     for filled in tables:
+        said = conditions(filled.grid).said_among(groups)
         correlations = row_correlations(filled)
         for kind, found in _kinds(compared(filled)):
             ranks = _ranks({one.row.label: correlations[one.row.label] for one in found})
-            lines.append((filled.grid.key, filled.grid.protocol_label, kind, *_counts(Agreement.of(found)), ranks))
+            lines.append((filled.grid.key, said, kind, *_counts(Agreement.of(found)), ranks))
     if not lines:
         return []
     several = len({line[:2] for line in lines}) > len({line[1] for line in lines})
     everything = [one for filled in tables for one in compared(filled)] if several else []
-    for protocol in dict.fromkeys(filled.grid.protocol_label for filled in tables):
-        own = [one for one in everything if one.key[2] == protocol]
+    for group in groups:
+        own = [one for one in everything if one.key[2] == group]
         for kind, found in _kinds(distinct(own)):
-            lines.append(("all, each cell once", protocol, kind, *_counts(Agreement.of(found)), ""))
+            lines.append(
+                ("all, each cell once", group.said_among(groups), kind, *_counts(Agreement.of(found)), "")
+            )
     within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
     header = ("table", "protocol", "data", "cells", *within, "same colour", "rank correlation")
     notes = (
@@ -81,14 +93,15 @@ def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> 
     is returned where nothing of ours can be judged. `infos` are the datasets by fingerprint.
     """
     judged = {"the paper": judge(paper_numbers())}
-    for label in dict.fromkeys(filled.grid.protocol_label for filled in tables):
-        own = our_numbers([filled for filled in tables if filled.grid.protocol_label == label], infos)
+    groups = list(dict.fromkeys(conditions(filled.grid) for filled in tables))
+    for group in groups:
+        own = our_numbers([filled for filled in tables if conditions(filled.grid) == group], infos)
         ours = judge(own)
         if all(one.verdict == "not enough runs" for one in ours):
             continue
         if shared := [name for name in paper_numbers().datasets if name in own.datasets]:
             judged[f"the paper on {', '.join(shared)}"] = judge(paper_numbers().on(*shared))
-        judged[f"ours ({label})"] = ours
+        judged[f"ours ({group.said_among(groups)})"] = ours
     if len(judged) == 1:
         return []
     lines = list(zip(*judged.values(), strict=True))
@@ -102,7 +115,10 @@ def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> 
     ]
     notes = (
         "The paper tests none of its conclusions, so the yardstick is ours: its own 3 points, dataset by dataset. "
-        "A part of a claim holds if it does on two thirds of the datasets, a claim if all its parts do.",
+        "A part of a claim holds if it does on two thirds of the datasets, a claim if all its parts do; one part "
+        "that fails refutes it, whatever else is missing. Methods are alike if none is worse than another by 3 "
+        "points or more on over a third of the datasets: these may differ, but not lean to one side. How much BM "
+        "gains on small training sets is the one part that a p value decides.",
     )
     return [
         Listing("The paper's conclusions", ("claim", *judged), tuple(verdicts), notes),

@@ -66,6 +66,6 @@ def _paper(cell: Cell) -> str:
 def _text(text: str) -> str:
     """Return text that markdown leaves as it is, but for `code`."""
     return "".join(
-        f"`{piece}`".replace("|", "\\|") if code else re.sub(r"([\\|*_<\[`])", r"\\\1", piece)
+        f"`{piece}`".replace("|", "\\|") if code else re.sub(r"([\\|*_<\[\]`&~])", r"\\\1", piece)
         for piece, code in code_spans(text)
     )

@@ -59,7 +59,7 @@ def as_csv(tables: Sequence[FilledGrid]) -> str:
 
 
 def _difference(cell: Cell) -> float | None:
-    if cell.error_percent is None or cell.paper is None:
+    if cell.error_percent is None or cell.paper is None or not cell.complete:
         return None
     return round(cell.error_percent - cell.paper, 4)
 
@@ -69,13 +69,14 @@ def as_json(tables: Sequence[FilledGrid], document: Document) -> str:
     content = {
         "asymbp": __version__,
         "tables": [_table(filled) for filled in tables],
-        "listings": {
-            part.title: [dict(zip(part.header, row, strict=True)) for row in part.rows]
-            for part in document.parts
-            if isinstance(part, Listing)
-        },
+        "listings": [as_records(part) for part in document.parts if isinstance(part, Listing)],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_records(listing: Listing) -> dict[str, Any]:
+    """Return a listing as its title and rows."""
+    return {"title": listing.title, "rows": [dict(zip(listing.header, row, strict=True)) for row in listing.rows]}
 
 
 def _table(filled: FilledGrid) -> dict[str, Any]:

@@ -76,9 +76,9 @@ def notes(filled: FilledGrid) -> tuple[str, ...]:
     )
     found = [f"{rule}. Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."]
     if len(grid.seeds) > 1:
-        fewest = min(len(cell.picks) for cell in cells)
+        fewest = min((len(cell.picks) for cell in cells if cell.wanted), default=len(grid.seeds))
         seeds = f"{len(grid.seeds)}" if fewest == len(grid.seeds) else f"{fewest} to {len(grid.seeds)}"
-        found.append(f"Each cell is the median over n = {seeds} seeds, its lowest and highest value below it.")
+        found.append(f"Each cell is the median over n = {seeds} seeds, with its lowest and highest value.")
     if _has_paper(cells) and grid.protocol_label != "paper":
         found.append(
             f"The paper's numbers come from its own protocol of 65 epochs, ours from {grid.protocol_label}."
