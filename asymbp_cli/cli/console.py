@@ -18,6 +18,7 @@ from asymbp_cli.tables import Cell
 _MOST_ROWS = 20  # of the live display
 _NARROWEST = 20  # columns of a terminal in which a table can be shown
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
+_SIGNS = {"worse": "▲", "better": "▼", None: ""}  # for pipes, NO_COLOR and those who see no colours
 
 
 def make(*, stderr: bool) -> Console:
@@ -45,6 +46,8 @@ def show(console: Console, sheet: Sheet) -> None:
     console.print(table)
     for note in sheet.notes:
         console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
+    if any(cell.colour or cell.paper_colour for _, cells in sheet.rows for cell in cells):
+        console.print(Text("  ▲ marks yellow, ▼ blue, for those who see no colours.", style="dim"))
 
 
 def show_listing(console: Console, listing: Listing) -> None:
@@ -103,12 +106,12 @@ def _own(cell: Cell, best: bool) -> Text:
     if cell.error_percent is None:
         return Text("-", style="dim")
     style = _STYLES[cell.colour] + (" bold" if best else "")
-    text = Text(number(cell), style=style)
+    text = Text(_SIGNS[cell.colour] + number(cell), style=style)
     return text.append(f"\n{spread(cell)}", style="dim") if spread(cell) else text
 
 
 def _paper(cell: Cell) -> Text:
-    text = "-" if cell.paper is None else f"{cell.paper:.2f}"
+    text = "-" if cell.paper is None else f"{_SIGNS[cell.paper_colour]}{cell.paper:.2f}"
     return Text(text, style=f"dim {_STYLES[cell.paper_colour]}".strip())
 
 

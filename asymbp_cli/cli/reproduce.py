@@ -74,20 +74,21 @@ def command(
     from asymbp_cli.tablespec import load_table
 
     tables = load_table(table)
+    names = tuple(dict.fromkeys(names)) or ("digits",)
+    refs = [dataset_ref(name) for name in names if name != "all"]
+    training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
     networks = [spec for spec in tables if spec.kind == "networks"]
     tables = tuple(spec for spec in tables if spec.kind == "errors")
     if networks and not (tables and (chosen["as_json"] or chosen["quiet"])):
         click.echo(networks_table())
     if not tables:
         return 0
-    names = tuple(dict.fromkeys(names)) or ("digits",)
     if protocol is None and names != ("digits",):
         raise UsageError(
             f"--protocol must be given for {', '.join(names)}: quick (5 epochs), paper (65 epochs), or a file"
         )
-    training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
     settings = Options(**chosen)
-    infos = datasets([dataset_ref(name) for name in names if name != "all"], None, training, settings)
+    infos = datasets(refs, None, training, settings)
     found: list[DataInfo] = []
     missing: set[str] = set()
     if "all" in names:
