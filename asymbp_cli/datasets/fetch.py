@@ -1,5 +1,6 @@
 """Downloads: mirrors in order, broken ones resumed, checked before they are put in place, one at a time."""
 
+import errno
 import http.client
 import os
 import urllib.error
@@ -37,9 +38,8 @@ def fetch(archive: Archive, root: Path, report: Report | None = None) -> Path:
             if not target.exists():
                 _from_mirrors(archive, target, report)
     except OSError as error:
-        raise DataError(
-            f"cannot write {target}: {error.strerror or error}; free some space or use --data-dir DIR"
-        ) from error
+        remedy = "free some space or use" if error.errno == errno.ENOSPC else "use"
+        raise DataError(f"cannot write {target}: {error.strerror or error}; {remedy} --data-dir DIR") from error
     return target
 
 

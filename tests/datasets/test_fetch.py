@@ -218,7 +218,7 @@ def test_a_directory_that_cannot_be_made(server: Server, tmp_path: Path) -> None
         fetch(server.archive("good"), tmp_path)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs /dev/full")
 def test_a_full_disk(server: Server, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "x.bin.part").symlink_to("/dev/full")
