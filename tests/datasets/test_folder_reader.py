@@ -470,3 +470,12 @@ def test_an_image_of_very_many_pixels_warns_nobody(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)
     Image.new("L", (10, 10)).save(tmp_path / "large.png")
     assert decode((tmp_path / "large.png").read_bytes(), 1, "large.png").shape == (10, 10)
+
+
+def test_links_that_multiply_are_said(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", {f"class{i}": 1 for i in range(9)})
+    for i in range(9):
+        for k in range(9):
+            (tree / f"class{i}" / f"to{k}").symlink_to(tree / f"class{k}")
+    with pytest.raises(DataError, match="its folders link to each other over and over; remove the links"):
+        decoded(tree)

@@ -30,6 +30,7 @@ _BROKEN = (
 
 
 _LARGEST_FILE = 1 << 28  # bytes
+_MOST_VISITS, _MOST_PER_FOLDER = 1000, 10  # of folders that several links lead to
 
 
 class _StrictMember(tarfile.TarInfo):
@@ -82,7 +83,7 @@ class Tree:
         return names
 
     def _in_folder(self) -> Iterator[str]:
-        yield from _below(self.path, "", ())
+        yield from _Walk(self.path).below(self.path, "", ())
 
     def _in_zip(self) -> Iterator[str]:
         with zipfile.ZipFile(self.path) as archive:
@@ -161,24 +162,35 @@ class Tree:
             ) from error
 
 
-def _below(directory: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
-    """Yield the names below a folder, links followed; raises OSError where one may not be read.
+class _Walk:
+    """Walks a folder, links followed. Raises OSError where it may not be read, DataError where links multiply."""
 
-    A folder among those that lead to it (`above`, by inode) is not entered: links may lead in circles. A folder
-    that two classes link to belongs to both.
-    """
-    status = directory.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    with os.scandir(directory) as entries:
-        listed = list(entries)
-    for entry in listed:
-        if entry.is_dir():
-            yield f"{prefix}{entry.name}/"
-            yield from _below(directory / entry.name, f"{prefix}{entry.name}/", (*above, here))
-        else:
-            yield f"{prefix}{entry.name}"
+    def __init__(self, root: Path) -> None:
+        self._root, self._visits = root, 0
+        self._seen: set[tuple[int, int]] = set()
+
+    def below(self, directory: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+        """Yield the names below a folder.
+
+        One among those that lead to it (`above`, by inode) is not entered: links may lead in circles. A folder
+        that two classes link to belongs to both.
+        """
+        status = directory.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        self._visits += 1
+        self._seen.add(here)
+        if self._visits > _MOST_VISITS + _MOST_PER_FOLDER * len(self._seen):
+            raise DataError(f"{self._root}: its folders link to each other over and over; remove the links")
+        with os.scandir(directory) as entries:
+            listed = list(entries)
+        for entry in listed:
+            if entry.is_dir():
+                yield f"{prefix}{entry.name}/"
+                yield from self.below(directory / entry.name, f"{prefix}{entry.name}/", (*above, here))
+            else:
+                yield f"{prefix}{entry.name}"
 
 
 def _check_end(tar: tarfile.TarFile) -> None:
