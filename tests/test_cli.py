@@ -377,3 +377,29 @@ def test_a_network_that_no_memory_holds_is_said(tmp_path: Path, monkeypatch: pyt
     assert "13,706 weights at batch size 100 needs more memory than there is" in str(done.exception)
     monkeypatch.setattr("asymbp_cli.engine.Bank", lambda *_: 1 / 0)
     assert isinstance(invoke("train", "--recipe", "mine.yaml").exception, ZeroDivisionError)
+
+
+def test_a_value_that_is_set_wins_over_the_rules(tmp_path: Path) -> None:
+    asked = ("--rule", "held-out", "--set", "protocol.validation_fraction=0.3", "--dry-run")
+    done = run("reproduce", "--table", "5", *asked, directory=tmp_path)
+    assert "validation_fraction=0.3" in done.stdout
+    assert "0.1" not in done.stdout
+
+
+@pytest.mark.parametrize("bad", [("--dataset", "mnits"), ("--protocol", "pape"), ("--set", "x=y")])
+def test_table_1_refuses_what_the_others_refuse(bad: tuple[str, str], tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "1", *bad, directory=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_a_protocol_whose_label_has_colons_can_be_compared(tmp_path: Path) -> None:
+    sizes = "protocol.batch_size=[{from_epoch: 1, size: 100}]"
+    for extra in ((), ("--set", sizes)):
+        assert run("train", "--recipe", str(recipe(tmp_path)), *TINY, *extra, directory=tmp_path).returncode == 0
+    labels = json.loads(run("report", "--to", "json", directory=tmp_path).stdout)
+    one, other = (table["protocol_label"] for table in labels["tables"])
+    assert ":" in one + other
+    done = run("compare", one, f"results:{other}", "--json", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["rows"]

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fake_engine
 import pytest
 import small_study
+from test_agreement import filled
 
 from asymbp_cli import study
 from asymbp_cli.plan import missing_row
@@ -101,3 +103,22 @@ def test_json_holds_every_cell_and_listing(trained: Store, tables: list[FilledGr
     assert table["protocol"]["momentum"] == 0.9
     (provenance,) = [part["rows"] for part in found["listings"] if part["title"] == "Provenance"]
     assert {"what": "seeds", "value": "0"} in provenance
+
+
+def test_tables_of_one_title_are_told_apart_by_protocol_or_seeds(trained: Store) -> None:
+    def told(**changes: object) -> list[str]:
+        first = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+        other = replace(first, grid=first.grid.model_copy(update=changes))
+        found = document([first, other], trained)
+        titles = [part.title for part in found.parts if isinstance(part, Sheet | Listing)]
+        assert len(titles) == len(set(titles))
+        listings = json.loads(rows.as_json([first, other], found))["listings"]
+        assert [part["title"] for part in listings] == [
+            part.title for part in found.parts if isinstance(part, Listing)
+        ]
+        return [title for title in titles if title.startswith(first.grid.title)]
+
+    assert told(protocol_label="paper") == [
+        *("Title (quick)", "Title (quick): differences", "Title (paper)", "Title (paper): differences")
+    ]
+    assert told(seeds=(7,))[::2] == ["Title (quick, seeds 0)", "Title (quick, seeds 7)"]
