@@ -36,9 +36,11 @@ class Bank:
         self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
         start = model.initial_row(self.seed).to(device)
         self.weights = start.repeat(len(runs), 1)  # [R, P]
+        self.working = self.weights if model.dtype == torch.float32 else self.weights.to(model.dtype)
         self.state = torch.zeros_like(self.weights)  # tau or kappa of section 3
         self.gradients = torch.zeros_like(self.weights)
-        self.multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
+        self._multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
+        self._rates = torch.zeros_like(self._multipliers)  # learning rate of the present epoch
         self.alive = torch.ones(len(runs), dtype=torch.bool, device=device)
         self._decay = {  # on the device already: a number would be copied there in every step
             True: torch.tensor(self.protocol.weight_decay, device=device),
@@ -47,7 +49,7 @@ class Bank:
         self._updates = _adjacent(runs, lambda run: run.method.update)
         self._train = runs[0].method.train
         self._segments = self._lay_segments()
-        self._views = [model.views(row) for row in self.weights]
+        self._views = [model.views(row) for row in self.working]
         names = [p.name for p in model.parameters if self._trains(p.layer)]
         self._trained = [[views[name].requires_grad_() for name in names] for views in self._views]
         self._targets = [[model.views(row)[name] for name in names] for row in self.gradients]
@@ -80,8 +82,18 @@ class Bank:
                 merged.append(_Segment(slice(bounds[0], bounds[-1]), *flags))
         return tuple(merged)
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Start the random streams of `epoch` (from 1), so that a resumed training draws the same."""
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """Return what a step draws from."""
+        return [stream.generator for stream in self._streams.values()]
+
+    def begin_epoch(self, epoch: int, rate: float) -> None:
+        """Start the random streams of `epoch` (from 1), so that a resumed training draws the same.
+
+        `rate` is the learning rate at multiplier 1.
+        """
+        torch.mul(self._multipliers, rate, out=self._rates)
+        self.use_weights()
         for stream in self._streams.values():
             stream.begin(epoch)
 
@@ -94,8 +106,14 @@ class Bank:
             for feedback in self._feedback:
                 feedback.refresh(drawn)
 
+    @torch.no_grad()
+    def use_weights(self) -> None:
+        """Round the weights to the precision of products; nothing where that is theirs."""
+        if self.working is not self.weights:
+            self.working.copy_(self.weights)
+
     def parameters(self, replica: int) -> dict[str, Tensor]:
-        """Return the named weights of a replica: views, which follow every update."""
+        """Return the named weights of a replica, in the precision of products: views, which follow every update."""
         return self._views[replica]
 
     def feedback(self, replica: int) -> dict[str, Tensor]:
@@ -110,8 +128,8 @@ class Bank:
             target.copy_(gradient)
 
     @torch.no_grad()
-    def update(self, base_rate: float, finite: Tensor) -> None:
-        """Apply the update rules at `base_rate` times each run's multiplier.
+    def update(self, finite: Tensor) -> None:
+        """Apply the update rules at the epoch's rate times each run's multiplier.
 
         A replica whose loss (`finite` [R], bool) or new weights are not finite is frozen before this update, for
         good. No value is read on the host.
@@ -126,7 +144,7 @@ class Bank:
                     self.weights[block],
                     self.gradients[block],
                     self.state[block],
-                    rate=self.multipliers[rows] * base_rate,
+                    rate=self._rates[rows],
                     momentum=p.momentum,
                     decay=self._decay[part.decays],
                     zero_sign=p.zero_sign,
@@ -137,6 +155,7 @@ class Bank:
         for part in self._segments:
             old, new = self.weights[:, part.columns], self.gradients[:, part.columns]
             torch.where(alive, new, old, out=old)
+        self.use_weights()
 
 
 class _Feedback:
@@ -151,10 +170,10 @@ class _Feedback:
         if feedback.scheme == "bp":
             return
         if feedback.scheme == "rndf":
-            fixed = model.random_feedback(bank.seed, feedback.sigma).to(device)
+            fixed = model.random_feedback(bank.seed, feedback.sigma).to(device, model.dtype)
             self.views = [model.feedback_views(fixed)] * count
             return
-        self._values = torch.empty(count, model.feedback_size, device=device)
+        self._values = torch.empty(count, model.feedback_size, device=device, dtype=model.dtype)
         self.views = [model.feedback_views(row) for row in self._values]
         if feedback.scheme == "nusf":
             self._factor = 1 / model.fan_in_row().to(device)
@@ -168,7 +187,7 @@ class _Feedback:
         if self._values is None:
             return
         factor = _factor(self._spec, drawn) if self._spec.scheme == "brsf" else self._factor
-        write_signed(factor, self._bank.weights[self.rows, : self._values.shape[1]], self._values)
+        write_signed(factor, self._bank.working[self.rows, : self._values.shape[1]], self._values)
 
 
 def _streams(seed: int, schemes: Sequence[Feedback], size: int, device: torch.device) -> dict[str, Uniform]:

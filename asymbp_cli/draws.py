@@ -12,8 +12,12 @@ from torch import Tensor
 
 def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator whose stream is fixed by `key`."""
+    return torch.Generator(device).manual_seed(_seed(*key))
+
+
+def _seed(*key: int | str) -> int:
     digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
+    return int.from_bytes(digest[:7], "little")
 
 
 def batch_order(seed: int, epoch: int, count: int, *, reshuffle: bool) -> Tensor:
@@ -25,14 +29,14 @@ class Uniform:
     """A stream of uniform [0, 1) vectors of one size, e.g. the magnitudes M of every mini-batch of an epoch."""
 
     def __init__(self, seed: int, role: str, size: int, device: torch.device) -> None:
-        self._key, self._device = (seed, role), device
+        self._key = (seed, role)
         self._out = torch.empty(size, device=device)
-        self._generator = generator(*self._key, 0, device=device)
+        self.generator = generator(*self._key, 0, device=device)  # always this one, which a CUDA graph knows
 
     def begin(self, epoch: int) -> None:
         """Start the stream of `epoch`; 0 holds the draws that are made once per experiment."""
-        self._generator = generator(*self._key, epoch, device=self._device)
+        self.generator.manual_seed(_seed(*self._key, epoch))
 
     def next(self) -> Tensor:
         """Return the next vector; it is overwritten by the following call."""
-        return self._out.uniform_(generator=self._generator)
+        return self._out.uniform_(generator=self.generator)

@@ -1,17 +1,21 @@
-"""Error counts of one replica, and the test statistics of batch normalization (section 3). Draws nothing."""
+"""Error counts of a stack's replicas, and the test statistics of batch normalization (section 3). Draws nothing."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asymbp_cli.bank import Bank
 from asymbp_cli.datasets.resident import ResidentData, Split
 from asymbp_cli.layers import batch_norm, batch_statistics, normalize
 from asymbp_cli.model import Model
+from asymbp_cli.program import Branches, Program, Record
+from asymbp_cli.step import sum_type
 
-Statistics = Mapping[int, tuple[Tensor, Tensor]]  # layer -> mean and standard deviation per feature
 _SAMPLES_PER_BATCH = 250
 
 
@@ -25,46 +29,114 @@ class Score:
     one_class: bool
 
 
-@torch.no_grad()
-def test_statistics(
-    model: Model, weights: Mapping[str, Tensor], data: ResidentData, batches: Sequence[Tensor]
-) -> Statistics:
-    """Return the moving averages of batch means and standard deviations over `batches` (section 3).
+class Evaluation:
+    """Scores the replicas of a stack on the test set, and on the validation set where there is one."""
 
-    They start from the first batch; then new = (1 - alpha) old + alpha batch. Start, order and the use of the
-    biased deviation are not stated in the paper.
-    """
-    alpha, epsilon = model.protocol.batch_norm_average, model.protocol.batch_norm_epsilon
-    averages: dict[int, tuple[Tensor, Tensor]] = {}
+    def __init__(
+        self, model: Model, bank: Bank, data: ResidentData, branches: Branches, record: Record | None = None
+    ) -> None:
+        self._model, self._bank, self._data, self._branches = model, bank, data, branches
+        device, count = bank.alive.device, len(bank.alive)
+        self._replicas: tuple[int, ...] = ()
+        self.averages = {  # layer -> moving averages of mean and standard deviation, each [R, features]
+            p.layer: tuple(torch.zeros(count, p.shape[0], device=device) for _ in range(2))
+            for p in model.parameters
+            if p.kind == "weight" and model.normalized(p.layer)
+        }
+        self._loss = torch.zeros(count, dtype=sum_type(device), device=device)
+        self._wrong, self._lowest, self._highest = (
+            torch.zeros(count, dtype=torch.int64, device=device) for _ in range(3)
+        )
+        self._observing = {first: Program(partial(self._observe, first=first), record) for first in (True, False)}
+        splits = [data.test, *([data.validation] if data.validation else [])]
+        self._counting = [(split, Program(partial(self._count, split), record)) for split in splits]
 
-    def observe(layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-        now = batch_statistics(x)
-        old = averages.get(layer, now)
-        averages[layer] = old[0].lerp(now[0], alpha), old[1].lerp(now[1], alpha)
-        return batch_norm(x, scale, shift, epsilon=epsilon)
+    @torch.no_grad()
+    def scores(self, replicas: Sequence[int], coming: Sequence[Tensor]) -> dict[int, list[Score]]:
+        """Return each replica's score on the test set and, where there is one, on the validation set.
 
-    for index in batches:
-        model.forward(data.batch(data.train, index)[0], weights, {}, observe)
-    return averages
+        `coming` are the mini-batches for test statistics (section 3). The only host read is at the end.
+        """
+        if tuple(replicas) != self._replicas:
+            self._replicas = tuple(replicas)
+            for program in (*self._observing.values(), *(program for _, program in self._counting)):
+                program.forget()
+        self.observe(coming)
+        counts = torch.stack([self._counts(split, program) for split, program in self._counting])
+        read = dict(zip(replicas, counts[:, :, list(replicas)].permute(2, 0, 1).tolist(), strict=True))
+        sizes = [len(split.y) for split, _ in self._counting]
+        return {
+            replica: [_score(*numbers, seen=seen) for numbers, seen in zip(found, sizes, strict=True)]
+            for replica, found in read.items()
+        }
+
+    def observe(self, batches: Sequence[Tensor]) -> None:
+        """Take moving averages of means and standard deviations over mini-batches of the training set (section 3).
+
+        They start from the first; then new = (1 - alpha) old + alpha batch. Start, order and the use of the biased
+        deviation are not stated in the paper.
+        """
+        for number, index in enumerate(batches):
+            self._observing[number == 0](index)
+
+    @torch.no_grad()
+    def _observe(self, index: Tensor, *, first: bool) -> None:
+        x = self._data.batch(self._data.train, index)[0].to(self._model.dtype)
+        for replica in self._replicas:
+            with self._branches.branch(replica):
+                watch = partial(self._watch, replica, first)
+                self._model.forward(x, self._bank.parameters(replica), {}, watch)
+        self._branches.join()
+
+    def _watch(
+        self, replica: int, first: bool, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None
+    ) -> Tensor:
+        for average, now in zip(self.averages[layer], batch_statistics(x), strict=True):
+            if first:
+                average[replica].copy_(now)
+            else:
+                average[replica].lerp_(now, self._model.protocol.batch_norm_average)
+        return batch_norm(x, scale, shift, epsilon=self._model.protocol.batch_norm_epsilon)
+
+    def _counts(self, split: Split, program: Program) -> Tensor:
+        """Return loss, wrong answers, lowest and highest answer of every replica [4, R]."""
+        self._loss.zero_()
+        self._wrong.zero_()
+        self._lowest.fill_(len(self._data.info.classes))
+        self._highest.fill_(-1)
+        for index in torch.split(torch.arange(len(split.y), device=split.y.device), _SAMPLES_PER_BATCH):
+            program(index)
+        found = (self._loss, self._wrong, self._lowest, self._highest)
+        return torch.stack([part.to(self._loss.dtype) for part in found])
+
+    @torch.no_grad()
+    def _count(self, split: Split, index: Tensor) -> None:
+        x, y = self._data.batch(split, index)
+        x = x.to(self._model.dtype)
+        for replica in self._replicas:
+            with self._branches.branch(replica):
+                weights = self._bank.parameters(replica)
+                logits = self._model.forward(x, weights, {}, partial(self._apply, replica)).float()
+                answer = torch.where(logits.isfinite().all(1), logits.argmax(1), 0)
+                self._loss[replica].add_(F.cross_entropy(logits, y, reduction="sum"))
+                self._wrong[replica].add_((answer != y).sum())
+                for kept, now, better in (
+                    (self._lowest[replica], answer.amin(), torch.minimum),
+                    (self._highest[replica], answer.amax(), torch.maximum),
+                ):
+                    better(kept, now, out=kept)
+        self._branches.join()
+
+    def _apply(self, replica: int, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+        mean, deviation = (average[replica] for average in self.averages[layer])
+        epsilon = self._model.protocol.batch_norm_epsilon
+        return normalize(x, mean, deviation, scale, shift, epsilon=epsilon)
 
 
-@torch.no_grad()
-def evaluate(
-    model: Model, weights: Mapping[str, Tensor], data: ResidentData, split: Split, statistics: Statistics
-) -> Score:
-    """Return the score on `split`; the only host read is at its end."""
-    epsilon = model.protocol.batch_norm_epsilon
+def _score(loss: float, wrong: float, lowest: float, highest: float, *, seen: int) -> Score:
+    return Score(loss / seen, int(wrong), seen, one_class=lowest == highest)
 
-    def apply(layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-        return normalize(x, *statistics[layer], scale, shift, epsilon=epsilon)
 
-    answers, losses = [], []
-    for index in torch.split(torch.arange(len(split.y), device=split.y.device), _SAMPLES_PER_BATCH):
-        x, y = data.batch(split, index)
-        logits = model.forward(x, weights, {}, apply)
-        answers.append(torch.where(logits.isfinite().all(1), logits.argmax(1), 0))
-        losses.append(F.cross_entropy(logits, y, reduction="sum"))
-    answer, loss = torch.cat(answers), torch.stack(losses).sum()
-    wrong, same = (answer != split.y).sum(), (answer == answer[0]).all()
-    read = torch.stack([loss, wrong.to(loss.dtype), same.to(loss.dtype)]).tolist()
-    return Score(read[0] / len(split.y), int(read[1]), len(split.y), bool(read[2]))
+def first_class(split: Split) -> Score:
+    """Return the score of answering the first class always, as an argmax over not-a-number does."""
+    return Score(loss=math.nan, wrong=int((split.y != 0).sum()), seen=len(split.y), one_class=True)

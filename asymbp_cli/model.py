@@ -64,6 +64,7 @@ class Model:
         self.layers = network.parsed()
         self.shapes = network.shapes()
         self.protocol = protocol
+        self.dtype = torch.bfloat16 if protocol.precision == "bf16" else torch.float32  # of activations
         self.batch_norm = batch_norm
         self.weighted = [i for i, layer in enumerate(self.layers, start=1) if not isinstance(layer, Pool)]
         self.last = self.weighted[-1]

@@ -115,6 +115,8 @@ class Protocol(Spec):
     """Subtract the training set's mean image and divide by its overall deviation; not stated in the paper."""
     resize: Literal["squash", "crop"] = "squash"
     """How images reach the input size, antialiased; section 5 says only that they are resized."""
+    precision: Literal["standard", "fp32", "bf16"] = "standard"
+    """Of products and activations: `standard` is fp32 on the CPU and tf32 on CUDA. Weights and updates: fp32."""
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training set held out, per class. 0 is the paper's rule, which picks on the test set."""
 

@@ -18,7 +18,7 @@ class Provenance:
     """Stored with every attempt at a run; no part of a run's identity."""
 
     host: str
-    device: str  # "cpu (AMD EPYC 9554)", "cuda (NVIDIA H100, tf32)"
+    device: str  # "cpu (AMD EPYC 9554)", "cuda (NVIDIA H100, standard precision: tf32)"
     software: dict[str, str]  # package -> version
     git: str | None  # commit of the checkout, "(changed)" where files differ from it; None outside a checkout
 
@@ -26,7 +26,8 @@ class Provenance:
 def collect(device: str, device_name: str | None = None) -> Provenance:
     """Return where and with what this process trains on `device`; `device_name` is the model of a GPU."""
     kind = device.split(":")[0]
-    known = [device_name or (processor() if kind == "cpu" else ""), "tf32" if kind == "cuda" else ""]
+    precision = "standard precision: tf32" if kind == "cuda" else ""
+    known = [device_name or (processor() if kind == "cpu" else ""), precision]
     name = ", ".join(filter(None, known))
     return Provenance(
         host=platform.node(),

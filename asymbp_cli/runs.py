@@ -32,6 +32,8 @@ class Run(Spec):
         """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
         content = self.model_dump(mode="json")
         content["protocol"].pop("rate_multipliers")  # one of them is this run's
+        if self.protocol.precision == "standard":  # ids are older than the choice
+            content["protocol"].pop("precision")
         content["semantics"] = SEMANTICS
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

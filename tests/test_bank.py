@@ -55,7 +55,7 @@ def test_feedback_bank_equals_the_definition(epoch: int) -> None:
     streams = {role: draws.Uniform(5, role, size, CPU) for role in ("magnitudes", "flips")}
     for stream in streams.values():
         stream.begin(epoch)
-    bank.begin_epoch(epoch)
+    bank.begin_epoch(epoch, 1.0)
     for _step in range(3):
         bank.refresh_feedback()
         redrawn = {role: stream.next().clone() for role, stream in streams.items()}
@@ -91,7 +91,7 @@ def test_update_of_a_mixed_stack_equals_the_rules(train: str, zero_sign: int) ->
         gradients = torch.randn(before.shape, generator=source)
         gradients[:, ::7] = 0
         bank.gradients.copy_(gradients)
-        bank.update(0.01, torch.ones(len(runs), dtype=torch.bool))
+        bank.update(torch.ones(len(runs), dtype=torch.bool))
         for i, run in enumerate(runs):
             for p in bank.model.parameters:
                 part = slice(p.start, p.start + p.size)
@@ -115,7 +115,7 @@ def test_biases_can_be_left_out_of_decay_and_signs() -> None:
     bank = _bank(runs)
     before = bank.model.views(bank.weights[0].detach().clone())
     bank.gradients.fill_(0.25)
-    bank.update(1.0, torch.ones(2, dtype=torch.bool))
+    bank.update(torch.ones(2, dtype=torch.bool))
     after = bank.parameters(0)
     torch.testing.assert_close(after["1.bias"].detach(), before["1.bias"] - 0.25)
     torch.testing.assert_close(after["1.weight"].detach(), before["1.weight"] * (1 - 5e-4) - 1)
@@ -127,10 +127,10 @@ def test_a_replica_that_is_not_finite_is_frozen_before_the_bad_update() -> None:
     before = bank.weights.detach().clone()
     bank.gradients.fill_(1.0)
     bank.gradients[1, 3] = torch.nan  # a weight would stop being finite
-    bank.update(1.0, torch.tensor([True, True, False, True]))  # and here the loss has
+    bank.update(torch.tensor([True, True, False, True]))  # and here the loss has
     assert bank.alive.tolist() == [True, False, False, True]
     changed = (bank.weights != before).any(1)
     assert changed.tolist() == [True, False, False, True]
     bank.gradients.fill_(1.0)
-    bank.update(1.0, torch.ones(4, dtype=torch.bool))  # for good
+    bank.update(torch.ones(4, dtype=torch.bool))  # for good
     assert torch.equal(bank.weights[1:3].detach(), before[1:3])

@@ -269,7 +269,7 @@ def test_provenance_is_known_without_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-    assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100, tf32)"
+    assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100, standard precision: tf32)"
 
 
 def test_the_best_epoch_is_the_one_with_the_lowest_held_out_error(begun: Store) -> None:

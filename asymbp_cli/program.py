@@ -1,0 +1,121 @@
+"""A stack's work on one mini-batch as one program: replicas in branches, on CUDA recorded once and replayed whole.
+
+On the CPU a program is a plain loop over replicas. On CUDA every replica is a branch on a side stream, and after a few
+plain calls the whole is captured in a CUDA graph: however many small networks there are, a mini-batch is one launch.
+So a program takes nothing but the indices of its mini-batch, and reads and writes tensors that stay where they are.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+Replay = Callable[[], None]
+#: records what a function computes without computing it; what it returns computes it, as often as it is called
+Record = Callable[[Callable[[], None]], Replay]
+_PLAIN_CALLS = 3  # of each size of mini-batch before it is recorded: libraries set themselves up meanwhile
+_MOST_STREAMS = 32  # as many as PyTorch keeps
+
+
+class Branches:
+    """Lets replicas run beside each other: on side streams of a CUDA device, elsewhere one after the other."""
+
+    def __init__(self, device: torch.device, replicas: int) -> None:
+        self._device, self._used = device, set[int]()
+        count = min(replicas, _MOST_STREAMS) if device.type == "cuda" and replicas > 1 else 0
+        self._streams = [torch.cuda.Stream(device) for _ in range(count)]
+
+    @contextmanager
+    def branch(self, replica: int) -> Iterator[None]:
+        """Run the body on the replica's stream, after all that was asked for before the first branch."""
+        if not self._streams:
+            yield
+            return
+        number = replica % len(self._streams)
+        stream = self._streams[number]
+        if number not in self._used:
+            stream.wait_stream(torch.cuda.current_stream(self._device))
+            self._used.add(number)
+        with torch.cuda.stream(stream):
+            try:
+                yield
+            except BaseException:
+                self._used.clear()  # nothing will join them
+                raise
+
+    def join(self) -> None:
+        """Let what follows wait for all branches."""
+        for number in self._used:
+            torch.cuda.current_stream(self._device).wait_stream(self._streams[number])
+        self._used.clear()
+
+
+class CudaGraphs:
+    """Records computations of one stack as CUDA graphs, which share their memory: none outlives its call.
+
+    `generators` are all that the computations draw from.
+    """
+
+    def __init__(self, generators: Iterable[torch.Generator]) -> None:
+        self._generators, self._pool = tuple(generators), torch.cuda.graph_pool_handle()
+
+    def __call__(self, compute: Callable[[], None]) -> Replay:
+        """Return what replays `compute`; raises torch.OutOfMemoryError, RuntimeError where that cannot be."""
+        graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
+        with torch.cuda.graph(graph, pool=self._pool):
+            compute()
+        replay: Replay = graph.replay
+        return replay
+
+
+class Program:
+    """Computes a mini-batch from its indices: plainly without `record`, else recorded per size of mini-batch."""
+
+    def __init__(self, compute: Callable[[Tensor], None], record: Record | None) -> None:
+        self._compute, self._record = compute, record
+        self._calls = Counter[int]()
+        self._recorded: dict[int, tuple[Tensor, Replay]] = {}
+
+    def __call__(self, index: Tensor) -> None:
+        """Compute the mini-batch of the samples in `index` [B]."""
+        size = len(index)
+        self._calls[size] += 1
+        if self._record is None or self._calls[size] <= _PLAIN_CALLS:
+            self._compute(index)
+            return
+        found = self._recorded.get(size) or self._try_to_record(index, self._record)
+        if found is None:
+            self._compute(index)
+            return
+        kept, replay = found
+        kept.copy_(index)
+        replay()
+
+    def forget(self) -> None:
+        """Drop what was recorded, since the replicas that it computes have changed."""
+        self._recorded.clear()
+
+    def _try_to_record(self, index: Tensor, record: Record) -> tuple[Tensor, Replay] | None:
+        kept = index.clone()
+        try:
+            replay = record(lambda: self._compute(kept))
+        except RuntimeError as error:
+            if ran_out_of_memory(error):
+                raise
+            warnings.warn(f"a CUDA graph could not be captured, going on without: {error}", stacklevel=2)
+            self._record = None
+            return None
+        self._recorded[len(index)] = kept, replay
+        return kept, replay
+
+
+def ran_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether a device's memory was too small, also where that broke off a capture."""
+    return error is not None and (
+        isinstance(error, torch.OutOfMemoryError) or ran_out_of_memory(error.__context__)
+    )
