@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -245,6 +246,24 @@ def test_bench_measures_ratios() -> None:
     assert set(found) == {"overhead", "scaling", "ceiling", "loops", "slower"}
     assert [line["name"] for line in found["loops"]] == ["DataLoader loop", "resident loop", "engine"]
     assert all(line["seconds"] > 0 for line in found["overhead"] + found["loops"])
+
+
+def test_bench_compares_the_forms_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asymbp_cli.bench import forms
+
+    small = [place for place in forms.places() if place.name in ("mnist 5: FC 500", "mnist 6: FC 10")]
+    monkeypatch.setattr(forms, "places", lambda: small)
+    done = invoke("bench", "forms", "--rounds", "1", "--replicas", "2", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert [layer["layer"] for layer in found] == [place.name for place in small]
+    assert [m["name"] for m in found[0]["measures"]] == ["one after the other", "bmm"]
+    monkeypatch.setattr(forms, "_CPU_BYTES", forms._bytes(small[1], "bmm", 2))
+    text = invoke("bench", "forms", "--rounds", "1", "--replicas", "2").output
+    assert re.search(r"mnist 6: FC 10 +one after the other +[\d.]+ +1.00 +1.00 to 1.00\n +bmm ", text)
+    assert "not measured for mnist 5: FC 500: bmm (needs " in text
+    assert "not measured: the same, captured as branches (only CUDA has graphs, this is cpu)" in text
+    assert "faster in every round than one after the other:" in text
 
 
 def test_seeds_repeat_the_table_and_give_medians(tmp_path: Path) -> None:

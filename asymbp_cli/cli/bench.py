@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +16,14 @@ from asymbp_cli.cli.board import duration
 from asymbp_cli.cli.options import cores
 
 if TYPE_CHECKING:
+    from asymbp_cli.bench.forms import Comparison
     from asymbp_cli.bench.measure import Measure
 
 _SCALING = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 
 
 @click.command("bench")
-@click.argument("what", type=click.Choice(["training", "paper", "report"]), default="training")
+@click.argument("what", type=click.Choice(["training", "paper", "report", "forms"]), default="training")
 @options.device
 @click.option("--replicas", type=click.IntRange(min=1), default=5, show_default=True, help="Replicas in a stack.")
 @click.option(
@@ -42,7 +43,7 @@ def command(
     as_json: bool,
     cache_dir: Path | None,
 ) -> None:
-    """Measure this machine. WHAT is training (the default), paper or report.
+    """Measure this machine. WHAT is training (the default), paper, report or forms.
 
     training: steps at batch 100, as ratios within each round. Every feedback scheme's step over backpropagation's;
     on the CPU the engine over the loops that a good user of PyTorch would write; stacks of several sizes; FLOP of
@@ -54,14 +55,20 @@ def command(
     report: planning and rendering all 2,520 trainings of the paper, 65 epochs each, from a store with made-up
     numbers.
 
+    forms: every layer of Table 1 for a stack of replicas: one after the other, as one grouped convolution, by batches
+    of matrix products, by torch.vmap and, on CUDA, as branches of one graph.
+
     \b
     Example:
       asymbp bench
       asymbp bench paper
+      asymbp bench forms --rounds 3
       asymbp bench --device cuda --replicas 64
     """
     if what == "report":
         _report(as_json)
+    elif what == "forms":
+        _forms(device, replicas, rounds, as_json)
     elif what == "paper":
         _paper(device, replicas, as_json)
     else:
@@ -130,6 +137,40 @@ def _paper(device: str, replicas: int, as_json: bool) -> None:
     click.echo(_grid(rows, ["", "runs", "PFLOP", "time"]))
 
 
+def _forms(device: str, replicas: int, rounds: int, as_json: bool) -> None:
+    from asymbp_cli.bench.forms import REFERENCE, compare
+
+    if not as_json:
+        click.echo("measuring; other work on this machine disturbs it", err=True)
+    found = list(compare(device, replicas=replicas, rounds=rounds))
+    if as_json:
+        click.echo(json.dumps([asdict(comparison) for comparison in found]))
+        return
+    rows = [
+        ["" if i else layer.layer, m.name, f"{1e3 * m.seconds:.3f}", f"{m.ratio:.2f}", _range(m, invert=False)]
+        for layer in found
+        for i, m in enumerate(layer.measures)
+    ]
+    one_thread = ", one thread" if device == "cpu" else ""
+    click.echo(f"Output and gradients of a layer, {replicas} replicas, batch 100, on {device}{one_thread}:\n")
+    click.echo(_grid(rows, ["layer", "form", "ms per replica", f"over {REFERENCE}", "range"], texts=2))
+    click.echo("\n" + "\n".join(_remarks(found)))
+
+
+def _remarks(found: "Sequence[Comparison]") -> Iterator[str]:
+    """Yield what was faster than the reference in every round, and what was not measured and why."""
+    faster = [(layer.layer, m) for layer in found for m in layer.measures if m.highest < 1]
+    yield "faster in every round than one after the other:" + ("" if faster else " nothing")
+    yield from (f"  {layer}, {m.name}: {m.ratio:.2f}" for layer, m in faster)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for layer in found:
+        for form, reason in layer.skipped.items():
+            reasons.setdefault((form, reason), []).append(layer.layer)
+    for (form, reason), layers in reasons.items():
+        where = "" if len(layers) == len(found) else f" for {'; '.join(layers)}"
+        yield f"not measured{where}: {form} ({reason})"
+
+
 def _report(as_json: bool) -> None:
     from asymbp_cli.bench.report import measure
 
@@ -158,6 +199,7 @@ def _range(m: "Measure", *, invert: bool) -> str:
     return f"{low:.2f} to {high:.2f}"
 
 
-def _grid(rows: list[list[str]], header: list[str]) -> str:
-    sides = ("left", *["right"] * (len(header) - 1))
+def _grid(rows: list[list[str]], header: list[str], *, texts: int = 1) -> str:
+    """Return rows under a header; the first `texts` columns hold text, the others numbers."""
+    sides = (*["left"] * texts, *["right"] * (len(header) - texts))
     return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=sides)
