@@ -243,9 +243,26 @@ def test_bench_measures_ratios() -> None:
     names = [line["name"] for line in found["overhead"]]
     assert names[0] == "SGD"
     assert "brSF-50%" in names
-    assert set(found) == {"overhead", "scaling", "ceiling", "loops", "slower"}
+    assert set(found) == {"overhead", "scaling", "growth", "ceiling", "loops", "slower"}
     assert [line["name"] for line in found["loops"]] == ["DataLoader loop", "resident loop", "engine"]
-    assert all(line["seconds"] > 0 for line in found["overhead"] + found["loops"])
+    assert [line["name"] for line in found["growth"]] == [f"batch {size}" for size in (25, 50, 100, 200, 500)]
+    assert all(line["seconds"] > 0 for line in found["overhead"] + found["growth"] + found["loops"])
+
+
+def test_bench_shows_its_groups_as_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asymbp_cli.bench.measure import Measure
+    from asymbp_cli.cli import bench
+
+    made = [Measure("first", 2e-3, 1, 1, 1), Measure("second", 1e-3, 0.5, 0.4, 0.8)]
+    found = dict.fromkeys(("overhead", "scaling", "growth", "ceiling"), made)
+    bench._show(found | {"loops": [Measure("resident loop", 2e-3, 1, 1, 1), made[1]]}, "cuda", 64)
+    shown = capsys.readouterr().out
+    assert "mini-batch:\n" in shown
+    assert re.search(r"us per sample +samples/s +over batch 100 .*\n.*\nfirst +2000.0 +500 +1.00 ", shown)
+    assert "over the resident loop, MNIST network, cuda, stacks of 64:" in shown
+    assert re.search(r"second +1.00 +100,000 +2.00 +1.25 to 2.50\n", shown)
 
 
 def test_bench_compares_the_forms_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,18 +45,18 @@ def command(
 ) -> None:
     """Measure this machine. WHAT is training (the default), paper, report or forms.
 
-    training: steps at batch 100, as ratios within each round. Every feedback scheme's step over backpropagation's;
-    on the CPU the engine over the loops that a good user of PyTorch would write; stacks of several sizes; FLOP of
-    each network's step over the rate of matrix products. What became slower than a baseline kept with --save is
-    said.
+    training: steps as ratios within each round, at batch 100 where nothing else is said. Every feedback scheme's
+    step over backpropagation's; the engine over the loops that a good user of PyTorch would write; stacks and
+    mini-batches of several sizes; FLOP of each network's step over the rate of matrix products. What became slower
+    than a baseline kept with --save is said.
 
     paper: what each table of the paper, and all of it, would take here by its protocol.
 
     report: planning and rendering all 2,520 trainings of the paper, 65 epochs each, from a store with made-up
     numbers.
 
-    forms: every layer of Table 1 for a stack of replicas: one after the other, as one grouped convolution, by batches
-    of matrix products, by torch.vmap and, on CUDA, as branches of one graph.
+    forms: every layer of Table 1 for a stack of replicas: one after the other, as one grouped convolution, by
+    batches of matrix products, by torch.vmap and, on CUDA, as branches of one graph.
 
     \b
     Example:
@@ -87,10 +87,13 @@ def _training(
     found: dict[str, Sequence[measure.Measure]] = {
         "overhead": engine.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
         "scaling": engine.scaling(device, _SCALING[device.split(":")[0]], rounds=rounds, steps=2 * steps),
+        "growth": engine.growth(device, replicas=replicas, rounds=rounds, steps=steps),
         "ceiling": ceiling.ceiling(device, replicas=replicas, rounds=rounds, seconds=steps / 30),
     }
     if device == "cpu":
         found["loops"] = loops.engine_over_loops(workers=cores(), replicas=replicas, rounds=rounds, steps=steps)
+    else:
+        found["loops"] = loops.engine_over_resident(device, replicas=replicas, rounds=rounds, steps=steps)
     machine = f"{platform.node()}, {device}, {cores()} cores, stacks of {replicas}"
     baseline = cache_directory(cache_dir) / f"bench-{device.replace(':', '-')}.json"
     worse = measure.slower(found, machine, baseline)
@@ -100,7 +103,7 @@ def _training(
         measured = {name: [asdict(m) for m in group] for name, group in found.items()}
         click.echo(json.dumps(measured | {"slower": worse}))
         return
-    _show(found, replicas)
+    _show(found, device, replicas)
     if worse is not None:
         click.echo(
             "\n" + "\n".join(["slower than the baseline:", *worse] if worse else ["no slower than the baseline"])
@@ -109,19 +112,25 @@ def _training(
         click.echo(f"\nkept as the baseline: {baseline}")
 
 
-def _show(found: dict[str, "Sequence[Measure]"], replicas: int) -> None:
+def _show(found: dict[str, "Sequence[Measure]"], device: str, replicas: int) -> None:
     click.echo(f"\nStep of a replica over SGD's, MNIST network, stacks of {replicas}, one thread:")
     click.echo(_table(found["overhead"], "over SGD", invert=False))
     click.echo("\nStep of a replica, MNIST network, uSF, by the size of the stack:")
     click.echo(_table(found["scaling"], "over 1 replica", invert=False))
+    click.echo("\nA replica's sample, MNIST network, uSF, by the size of the mini-batch:")
+    rows = [
+        [m.name, f"{1e6 * m.seconds:.1f}", f"{1 / m.seconds:,.0f}", f"{m.ratio:.2f}", _range(m, invert=False)]
+        for m in found["growth"]
+    ]
+    click.echo(_grid(rows, ["", "us per sample", "samples/s", "over batch 100", "range"]))
     click.echo("\nRate of a training step over that of matrix products of the same round, uSF:")
     rows = [
         [m.name, f"{1 / m.seconds:,.0f}", f"{1 / m.ratio:.2f}", _range(m, invert=True)] for m in found["ceiling"]
     ]
     click.echo(_grid(rows, ["network", "GFLOP/s", "share", "range"]))
-    if "loops" in found:
-        click.echo(f"\nTraining throughput over the DataLoader loop, MNIST network, {cores()} cores:")
-        click.echo(_table(found["loops"], "times its samples/s", invert=True))
+    where = f"{cores()} cores" if device == "cpu" else f"{device}, stacks of {replicas}"
+    click.echo(f"\nTraining throughput over the {found['loops'][0].name}, MNIST network, {where}:")
+    click.echo(_table(found["loops"], "times its samples/s", invert=True))
 
 
 def _paper(device: str, replicas: int, as_json: bool) -> None:
