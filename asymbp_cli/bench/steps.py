@@ -48,23 +48,28 @@ def random_data(network: Network, classes: int, samples: int, device: torch.devi
     return ResidentData(info, split, split, None, *(part.to(device) for part in statistics))
 
 
+def runs_of(network: Network, methods: Sequence[str]) -> tuple[Run, ...]:
+    """Return a run of each method on a resolved network, all of one stack."""
+    return tuple(
+        Run(
+            dataset="random",
+            network=network,
+            method=parse_method(method),
+            protocol=Protocol(),
+            rate_multiplier=0.01 / (i + 1),
+            seed=0,
+        )
+        for i, method in enumerate(methods)
+    )
+
+
 class Steps:
     """A stack of methods on a network of Table 1; `measure` times its training steps."""
 
     def __init__(self, key: str, methods: Sequence[str], device: torch.device, data: ResidentData | None = None):
-        classes, samples = SIZES[key]
+        classes, samples = SIZES[key] if data is None else (len(data.info.classes), 0)
         network = NETWORKS[key].resolve(classes)
-        runs = tuple(
-            Run(
-                dataset="random",
-                network=network,
-                method=parse_method(method),
-                protocol=Protocol(),
-                rate_multiplier=0.01 / (i + 1),
-                seed=0,
-            )
-            for i, method in enumerate(methods)
-        )
+        runs = runs_of(network, methods)
         self.flop = network.flop_per_sample() * Protocol().samples_per_batch(1)  # of a replica's step
         self._trainer = Trainer(Stack(runs), data or random_data(network, classes, samples, device), device)
         self._trainer.bank.begin_epoch(1)
@@ -82,6 +87,10 @@ class Steps:
             self._trainer.step(self._batches[self._next], 5e-4, tally)
         wait(self._trainer.device)
         return (time.perf_counter() - began) / steps / len(self._replicas)
+
+    def evaluate(self) -> None:
+        """Test the first replica, as after an epoch."""
+        self._trainer.score(0, self._trainer.statistics_batches(1))
 
 
 def wait(device: torch.device) -> None:
