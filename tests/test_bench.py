@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from asymbp_cli.bench import ceiling, loops, projection, report, steps
+from asymbp_cli.bench import ceiling, loops, memory, projection, report, steps
 from asymbp_cli.bench.measure import Measure, interleaved, save, slower
-from asymbp_cli.errors import UsageError
+from asymbp_cli.errors import DeviceError, UsageError
 from asymbp_cli.networks import NETWORKS
 
 
@@ -117,6 +117,23 @@ def test_the_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (product.name, mnist.name) == (ceiling.MATMUL, "mnist")
     assert 0.1 < 1 / product.seconds < 1e5  # GFLOP/s
     assert math.isclose(mnist.ratio, mnist.seconds / product.seconds)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures resident memory of Linux")
+def test_memory_is_as_predicted() -> None:
+    training, testing = memory.measure([memory.Candidate("cifar", "uSF+BN", 1, "cpu")])
+    assert (training.part, testing.part) == ("training", "testing")
+    for found in (training, testing):
+        assert 0.7 < found.ratio < 1.3
+        assert found.kept > 0.7 * found.measured
+    assert training.predicted != testing.predicted
+
+
+def test_memory_is_measured_of_every_network_without_bn_and_with_it() -> None:
+    found = memory.candidates("cpu", (1, 8))
+    assert len(set(found)) == len(found) == 5 * 2 * 2
+    with pytest.raises(DeviceError, match="not on meta"):
+        memory._gauge(torch.device("meta"))
 
 
 def test_the_whole_study_is_planned_and_rendered(tmp_path: Path) -> None:

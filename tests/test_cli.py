@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -281,6 +282,29 @@ def test_bench_compares_the_forms_of_a_layer(monkeypatch: pytest.MonkeyPatch) ->
     assert "not measured for mnist 5: FC 500: bmm (needs " in text
     assert "not measured: the same, captured as branches (only CUDA has graphs, this is cpu)" in text
     assert "faster in every round than one after the other:" in text
+
+
+def test_bench_memory_shows_what_was_predicted_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asymbp_cli.bench import memory
+
+    def measure(wanted: list[memory.Candidate]) -> Iterator[memory.Memory]:
+        assert {candidate.device for candidate in wanted} == {"cpu"}
+        for candidate in wanted:
+            yield memory.Memory(*candidate[:3], "training", predicted=3 << 20, measured=4 << 20, kept=6 << 20)
+
+    monkeypatch.setattr(memory, "measure", measure)
+    done = invoke("bench", "memory", "--replicas", "8", "--json")
+    assert done.exit_code == 0, done.output
+    first, second, *_ = found = json.loads(done.output)
+    assert len(found) == 20
+    assert first == {
+        **{"network": "mnist", "method": "uSF", "replicas": 1, "part": "training"},
+        **{"predicted": 3 << 20, "measured": 4 << 20, "kept": 6 << 20, "ratio": 0.75},
+    }
+    assert second["replicas"] == 8
+    shown = invoke("bench", "memory", "--replicas", "1").output
+    line = next(line for line in shown.splitlines() if line.startswith("large, uSF+BN"))
+    assert line.split()[-5:] == ["1", "3.0", "4.0", "0.75", "6.0"]
 
 
 def test_seeds_repeat_the_table_and_give_medians(tmp_path: Path) -> None:

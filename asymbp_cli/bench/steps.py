@@ -51,6 +51,21 @@ def random_data(network: Network, classes: int, samples: int, device: torch.devi
     return ResidentData(info, split, split, None, *(part.to(device) for part in statistics))
 
 
+def runs_of(network: Network, methods: Sequence[str], batch: int = 100) -> tuple[Run, ...]:
+    """Return a run of each method on a resolved network, all of one stack, with mini-batches of `batch`."""
+    return tuple(
+        Run(
+            dataset="random",
+            network=network,
+            method=parse_method(method),
+            protocol=Protocol(batch_size=batch),
+            rate_multiplier=0.01 / (i + 1),
+            seed=0,
+        )
+        for i, method in enumerate(methods)
+    )
+
+
 class Steps:
     """A stack of methods on a network of Table 1; `measure` times its training steps on `batch` samples."""
 
@@ -63,20 +78,9 @@ class Steps:
         *,
         batch: int = 100,
     ):
-        classes, samples = SIZES[key]
-        protocol = Protocol(batch_size=batch)
+        classes, samples = SIZES[key] if data is None else (len(data.info.classes), 0)
         network = NETWORKS[key].resolve(classes)
-        runs = tuple(
-            Run(
-                dataset="random",
-                network=network,
-                method=parse_method(method),
-                protocol=protocol,
-                rate_multiplier=0.01 / (i + 1),
-                seed=0,
-            )
-            for i, method in enumerate(methods)
-        )
+        runs = runs_of(network, methods, batch)
         self.flop = network.flop_per_sample() * batch  # of a replica's step
         self._trainer = Trainer(Stack(runs), data or random_data(network, classes, samples, device), device)
         self._trainer.bank.begin_epoch(1)
@@ -94,6 +98,10 @@ class Steps:
             self._trainer.step(self._batches[self._next], 5e-4, tally)
         wait(self._trainer.device)
         return (time.perf_counter() - began) / steps / len(self._replicas)
+
+    def evaluate(self) -> None:
+        """Test the first replica, as after an epoch."""
+        self._trainer.score(0, self._trainer.statistics_batches(1))
 
 
 def wait(device: torch.device) -> None:

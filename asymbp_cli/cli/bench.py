@@ -23,7 +23,7 @@ _SCALING = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 
 
 @click.command("bench")
-@click.argument("what", type=click.Choice(["training", "paper", "report", "forms"]), default="training")
+@click.argument("what", type=click.Choice(["training", "memory", "paper", "report", "forms"]), default="training")
 @options.device
 @click.option("--replicas", type=click.IntRange(min=1), default=5, show_default=True, help="Replicas in a stack.")
 @click.option(
@@ -43,12 +43,16 @@ def command(
     as_json: bool,
     cache_dir: Path | None,
 ) -> None:
-    """Measure this machine. WHAT is training (the default), paper, report or forms.
+    """Measure this machine. WHAT is training (the default), memory, paper, report or forms.
 
     training: steps as ratios within each round, at batch 100 where nothing else is said. Every feedback scheme's
     step over backpropagation's; the engine over the loops that a good user of PyTorch would write; stacks and
     mini-batches of several sizes; FLOP of each network's step over the rate of matrix products. What became slower
     than a baseline kept with --save is said.
+
+    memory: the memory that the planner predicts for stacks of one and of --replicas on each network of Table 1,
+    over what they take, in training steps and in testing; beside it what the process has with the freed buffers
+    that it keeps. On the CPU of Linux, and on CUDA.
 
     paper: what each table of the paper, and all of it, would take here by its protocol.
 
@@ -61,6 +65,7 @@ def command(
     \b
     Example:
       asymbp bench
+      asymbp bench memory --replicas 8
       asymbp bench paper
       asymbp bench forms --rounds 3
       asymbp bench --device cuda --replicas 64
@@ -69,6 +74,8 @@ def command(
         _report(as_json)
     elif what == "forms":
         _forms(device, replicas, rounds, as_json)
+    elif what == "memory":
+        _memory(device, replicas, as_json)
     elif what == "paper":
         _paper(device, replicas, as_json)
     else:
@@ -192,6 +199,26 @@ def _report(as_json: bool) -> None:
         f"planning and rendering {found.runs:,} runs with {found.epochs:,} epochs: {found.seconds:.2f} s, "
         f"at most {found.peak_mib:.0f} MiB"
     )
+
+
+def _memory(device: str, replicas: int, as_json: bool) -> None:
+    from asymbp_cli.bench import memory
+
+    wanted = memory.candidates(device, list(dict.fromkeys((1, replicas))))
+    if not as_json:
+        click.echo(f"measuring {len(wanted)} stacks, each in a process of its own", err=True)
+    found = list(memory.measure(wanted))
+    if as_json:
+        click.echo(json.dumps([asdict(m) | {"ratio": m.ratio} for m in found]))
+        return
+    rows = [
+        [f"{m.network}, {m.method}, {m.part}", f"{m.replicas}"]
+        + [f"{size / 2**20:,.1f}" for size in (m.predicted, m.measured)]
+        + [f"{m.ratio:.2f}", f"{m.kept / 2**20:,.1f}"]
+        for m in found
+    ]
+    click.echo(f"Peak MiB on {device} beyond data and process, batch 100:\n")
+    click.echo(_grid(rows, ["", "replicas", "predicted", "measured", "ratio", "with freed buffers"]))
 
 
 def _table(measures: "Sequence[Measure]", what: str, *, invert: bool) -> str:
