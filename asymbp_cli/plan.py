@@ -1,7 +1,7 @@
 """From recipes and tables to runs: grids of cells, the runs of each, and stacks of runs to train."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Annotated, Any
@@ -276,15 +276,15 @@ def stacks(
     saved_epochs: Mapping[str, int],
     train_counts: Mapping[str, int],
     *,
-    max_replicas: int,
+    max_replicas: Callable[[Run], int],
     workers: int,
 ) -> list[Stack]:
     """Return the stacks that train `runs`, those with the dearest runs first. The packing changes no result.
 
     Runs of a stack share their `stack_key` and the epoch they continue from; equal schemes and update rules lie
-    side by side. A stack holds up to `max_replicas` runs, but no more than a worker's share of the work that
-    is left when it is taken, so that stacks shrink to single runs and all workers end together (guided
-    self-scheduling, Polychronopoulos and Kuck 1987). `train_counts` holds training samples by dataset.
+    side by side. A stack holds as many runs as `max_replicas` tells for each, but no more than a worker's share of
+    the work that is left when it is taken, so that stacks shrink to single runs and all workers end together
+    (guided self-scheduling, Polychronopoulos and Kuck 1987). `train_counts` holds training samples by dataset.
     """
     groups: dict[tuple[str, int], list[Run]] = {}
     for run in sorted(runs, key=_side_by_side):
@@ -294,8 +294,9 @@ def stacks(
     found = []
     for key in sorted(groups, key=lambda key: (-costs[key], groups[key][0].dataset, key)):
         group = groups[key]
+        most = min(map(max_replicas, {run.method: run for run in group}.values()))
         while group:
-            size = max(1, min(max_replicas, left // (workers * costs[key])))
+            size = max(1, min(most, left // (workers * costs[key])))
             found.append(Stack(tuple(group[:size]), key[1]))
             left -= costs[key] * len(group[:size])
             group = group[size:]

@@ -10,14 +10,12 @@ from asymbp_cli.executors import CheckpointDue, Executor, Job, Report, StackFail
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.job import gpu_name
 from asymbp_cli.executors.job import train as train_with_engine
+from asymbp_cli.executors.packing import replica_limit
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.plan import Grid
 from asymbp_cli.provenance import Provenance, collect
 from asymbp_cli.runs import Run
 from asymbp_cli.store import Store
-
-#: on the CPU a replica trains after the other, so large stacks gain nothing; a GPU trains them side by side
-MAX_REPLICAS = {"cpu": 5, "cuda": 64, "mps": 5}
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def run(
     device: str = "cpu",
     on_event: Callable[[Report], None] = lambda report: None,
     command: str = "",
-    max_replicas: int | None = None,
+    max_replicas: Callable[[Run], int] | None = None,
     checkpoint_seconds: float = 60.0,
     train: Train = train_with_engine,
 ) -> Outcome:
@@ -95,7 +93,7 @@ def run(
             work.runs.values(),
             work.start_epochs,
             {fingerprint: info.train_count for fingerprint, info in infos.items()},
-            max_replicas=max_replicas or MAX_REPLICAS.get(device.split(":")[0], 1),
+            max_replicas=max_replicas or replica_limit(device, infos, workers),
             workers=workers,
         )
         processes = min(workers, len(stacks))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from asymbp_cli.bench import ceiling, projection, report, steps
+from asymbp_cli.bench import ceiling, loops, memory, projection, report, steps
 from asymbp_cli.bench.measure import Measure, interleaved, save, slower
-from asymbp_cli.errors import UsageError
+from asymbp_cli.errors import DeviceError, UsageError
+from asymbp_cli.networks import NETWORKS
 
 
 def test_ratios_are_taken_within_each_round() -> None:
@@ -64,12 +65,75 @@ def test_every_network_of_the_paper_steps_on_random_data(key: str) -> None:
     assert made.flop > 1e6
 
 
+def test_batches_have_the_size_asked_for() -> None:
+    small, usual = (steps.Steps("mnist", ["uSF"], torch.device("cpu"), batch=batch) for batch in (25, 100))
+    assert 4 * small.flop == usual.flop
+    assert {len(batch) for batch in small._batches} == {25}
+    assert {len(batch) for batch in usual._batches} == {100}
+
+
+def test_growth_is_per_sample_over_batch_100(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps.Steps, "measure", lambda self, count: 1.0 * count)
+    found = steps.growth("cpu", replicas=1, rounds=1, steps=10)
+    assert [
+        (m.name, m.seconds) for m in found
+    ] == [  # as many steps as see 1000 samples, each of a second per step
+        ("batch 25", 40 / 25),
+        ("batch 50", 20 / 50),
+        ("batch 100", 10 / 100),
+        ("batch 200", 5 / 200),
+        ("batch 500", 2 / 500),
+    ]
+    assert [m.ratio for m in found] == pytest.approx([16, 4, 1, 1 / 4, 1 / 25])
+
+
+def test_the_engine_is_measured_against_the_resident_loop_on_one_device() -> None:
+    loop, engine = loops.engine_over_resident("cpu", replicas=2, rounds=1, steps=1)
+    assert (loop.name, engine.name) == ("resident loop", "engine")
+    assert (loop.ratio, engine.ratio) == (1, engine.seconds / loop.seconds)
+    assert min(loop.seconds, engine.seconds) > 0
+
+
+def test_the_resident_loop_learns_every_sample_once_an_epoch() -> None:
+    device = torch.device("cpu")
+    data = steps.random_data(NETWORKS["mnist"].resolve(10), 10, 300, device)
+    data.train.x[:, 0, 0, 0] = torch.arange(300).remainder(256).byte()  # a mark each
+    epoch = loops.resident(data)
+    for _ in range(2):
+        batches = list(epoch())
+        assert [len(y) for _, y in batches] == [100, 100, 100]
+        seen = torch.cat([x[:, 0, 0, 0] for x, _ in batches]) * 73.6 + 127.5
+        assert torch.equal(seen.round().sort()[0], data.train.x[:, 0, 0, 0].float().sort()[0])
+    made = loops.UserLoop(epoch, device, torch.channels_last)
+    before = [p.detach().clone() for p in made._model.parameters()]
+    assert before[2].is_contiguous(memory_format=torch.channels_last)
+    made.measure(4)
+    assert not any(torch.equal(old, new) for old, new in zip(before, made._model.parameters(), strict=True))
+
+
 def test_the_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ceiling, "SIZES", {"mnist": (10, 6000)})
     product, mnist = ceiling.ceiling("cpu", replicas=1, rounds=1, seconds=0.05)
     assert (product.name, mnist.name) == (ceiling.MATMUL, "mnist")
     assert 0.1 < 1 / product.seconds < 1e5  # GFLOP/s
     assert math.isclose(mnist.ratio, mnist.seconds / product.seconds)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures resident memory of Linux")
+def test_memory_is_as_predicted() -> None:
+    training, testing = memory.measure([memory.Candidate("cifar", "uSF+BN", 1, "cpu")])
+    assert (training.part, testing.part) == ("training", "testing")
+    for found in (training, testing):
+        assert 0.7 < found.ratio < 1.3
+        assert found.kept > 0.7 * found.measured
+    assert training.predicted != testing.predicted
+
+
+def test_memory_is_measured_of_every_network_without_bn_and_with_it() -> None:
+    found = memory.candidates("cpu", (1, 8))
+    assert len(set(found)) == len(found) == 5 * 2 * 2
+    with pytest.raises(DeviceError, match="not on meta"):
+        memory._gauge(torch.device("meta"))
 
 
 def test_the_whole_study_is_planned_and_rendered(tmp_path: Path) -> None:

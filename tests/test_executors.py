@@ -23,7 +23,7 @@ def jobs(directory: Path, *, replicas: int = 2, seconds: float = 0.0, epochs: in
     """Return two stacks of two runs; the first holds the multiplier 100."""
     runs = small_study.grid("SGD", epochs=epochs, multipliers=RATES).all_runs().values()
     counts = {small_study.INFO.fingerprint: small_study.INFO.train_count}
-    stacks = plan.stacks(runs, {}, counts, max_replicas=replicas, workers=1)
+    stacks = plan.stacks(runs, {}, counts, max_replicas=lambda run: replicas, workers=1)
     return [Job(stack, small_study.INFO, "cpu", directory, seconds) for stack in stacks]
 
 

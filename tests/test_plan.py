@@ -164,7 +164,7 @@ def test_two_rows_of_one_name_are_refused() -> None:
 def pack(
     runs: list[Run], saved: dict[str, int] | None = None, *, replicas: int = 5, workers: int = 1
 ) -> list[Stack]:
-    return plan.stacks(runs, saved or {}, COUNTS, max_replicas=replicas, workers=workers)
+    return plan.stacks(runs, saved or {}, COUNTS, max_replicas=lambda run: replicas, workers=workers)
 
 
 def test_one_worker_gets_full_stacks_with_like_methods_side_by_side() -> None:

@@ -57,7 +57,7 @@ def test_every_run_is_trained_stored_and_reported(tmp_path: Path, workers: int) 
 
 def test_workers_and_stacks_change_no_number(tmp_path: Path) -> None:
     small_study.train(tmp_path / "one", GRID)
-    small_study.train(tmp_path / "two", GRID, workers=2, max_replicas=1)
+    small_study.train(tmp_path / "two", GRID, workers=2, max_replicas=lambda run: 1)
     assert small_study.numbers(tmp_path / "one") == small_study.numbers(tmp_path / "two")
 
 
@@ -110,7 +110,7 @@ def test_what_is_outstanding_before_any_store_exists() -> None:
 
 def test_failed_runs_are_told_kept_and_tried_again_by_the_next_command(tmp_path: Path) -> None:
     grid = small_study.grid("SGD", multipliers=(100.0, 1.0))
-    outcome = small_study.train(tmp_path, grid, train=fake_engine.breaks, max_replicas=1)
+    outcome = small_study.train(tmp_path, grid, train=fake_engine.breaks, max_replicas=lambda run: 1)
     (bad,) = [run for run in grid.all_runs().values() if run.rate_multiplier == 100]
     assert outcome.failed == {bad.id: "RuntimeError: out of memory"}
     assert len(outcome.finished) == 1

@@ -3,7 +3,7 @@
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from asymbp_cli.bench.measure import Measure, interleaved
-from asymbp_cli.bench.steps import SIZES, Steps, random_data, threads
+from asymbp_cli.bench.steps import SIZES, Steps, random_data, threads, timed, wait
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.engine import open_device
 from asymbp_cli.networks import NETWORKS
@@ -31,10 +31,19 @@ def sequential() -> nn.Sequential:
 
 
 class UserLoop:
-    """nn.Sequential and torch.optim.SGD, on batches from `source`; `measure` times its steps."""
+    """nn.Sequential and torch.optim.SGD, on batches from `source`; `measure` times its steps.
 
-    def __init__(self, source: Callable[[], Any]) -> None:
-        self._model = sequential()
+    It reads no value on the host.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[], Any],
+        device: torch.device = _CPU,
+        memory_format: torch.memory_format = torch.preserve_format,
+    ) -> None:
+        self._device = device
+        self._model = sequential().to(device).to(memory_format=memory_format)
         self._optimizer = torch.optim.SGD(self._model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
         self._loss = nn.CrossEntropyLoss()
         self._source, self._batches = source, iter(source())
@@ -49,12 +58,14 @@ class UserLoop:
 
     def measure(self, steps: int) -> float:
         """Return the seconds of one step."""
+        wait(self._device)
         began = time.perf_counter()
         for _ in range(steps):
             x, y = self._batch()
             self._optimizer.zero_grad()
             self._loss(self._model(x), y).backward()
             self._optimizer.step()
+        wait(self._device)
         return (time.perf_counter() - began) / steps
 
 
@@ -78,11 +89,29 @@ def loader(data: ResidentData) -> Any:
     return torch.utils.data.DataLoader(Images("", transform=steps), batch_size=_BATCH, shuffle=True)
 
 
-def resident(data: ResidentData) -> Any:
-    """Yield batches of data that stay in memory, normalized once."""
-    x = (data.train.x.permute(0, 3, 1, 2).float() - 127.5) / 73.6
-    for index in torch.split(torch.randperm(len(x)), _BATCH):
-        yield x[index], data.train.y[index]
+def resident(data: ResidentData) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
+    """Return a function that yields an epoch's batches of data that stay on their device, normalized once."""
+    x, y = (data.train.x.permute(0, 3, 1, 2).float() - 127.5) / 73.6, data.train.y
+
+    def epoch() -> Iterator[tuple[Tensor, Tensor]]:
+        for index in torch.split(torch.randperm(len(x), device=x.device), _BATCH):
+            yield x[index], y[index]
+
+    return epoch
+
+
+def engine_over_resident(device_name: str, *, replicas: int, rounds: int, steps: int) -> list[Measure]:
+    """Return seconds per step of the resident loop, and of a replica of the engine, on one device in one process.
+
+    The loop trains one network, channels_last as the engine's, and the engine a stack of `replicas`; on the CPU on
+    one thread.
+    """
+    device = open_device(device_name)
+    data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
+    loop = UserLoop(resident(data), device, torch.channels_last)
+    stack = Steps("mnist", ["uSF"] * replicas, device, data)
+    with threads(1):
+        return interleaved({"resident loop": _loop_call(loop, steps * 2), "engine": timed(stack, steps)}, rounds)
 
 
 def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -> list[Measure]:
@@ -109,7 +138,7 @@ def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -
 
     loops = {
         "DataLoader loop": UserLoop(lambda: loader(data)),
-        "resident loop": UserLoop(lambda: resident(data)),
+        "resident loop": UserLoop(resident(data)),
     }
     candidates = {name: _loop_call(loop, steps * 2) for name, loop in loops.items()} | {"engine": engine}
     try:

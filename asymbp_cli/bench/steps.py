@@ -20,6 +20,9 @@ SCHEMES = ("uSF", "NuSF", "brSF", "brSF-50%", "frSF", "frSF-50%", "RndF", "BM")
 #: network of Table 1 -> (classes, samples that are enough for some batches)
 SIZES = {"mnist": (10, 6000), "cifar": (10, 2000), "svhn": (10, 1000), "large": (102, 400), "timit": (80, 2000)}
 
+#: samples of a mini-batch; the first is the reference, the paper's
+_BATCHES = (100, 25, 50, 200, 500)
+
 
 def random_data(network: Network, classes: int, samples: int, device: torch.device) -> ResidentData:
     """Return random inputs of a network's shape on a device."""
@@ -48,27 +51,40 @@ def random_data(network: Network, classes: int, samples: int, device: torch.devi
     return ResidentData(info, split, split, None, *(part.to(device) for part in statistics))
 
 
-class Steps:
-    """A stack of methods on a network of Table 1; `measure` times its training steps."""
-
-    def __init__(self, key: str, methods: Sequence[str], device: torch.device, data: ResidentData | None = None):
-        classes, samples = SIZES[key]
-        network = NETWORKS[key].resolve(classes)
-        runs = tuple(
-            Run(
-                dataset="random",
-                network=network,
-                method=parse_method(method),
-                protocol=Protocol(),
-                rate_multiplier=0.01 / (i + 1),
-                seed=0,
-            )
-            for i, method in enumerate(methods)
+def runs_of(network: Network, methods: Sequence[str], batch: int = 100) -> tuple[Run, ...]:
+    """Return a run of each method on a resolved network, all of one stack, with mini-batches of `batch`."""
+    return tuple(
+        Run(
+            dataset="random",
+            network=network,
+            method=parse_method(method),
+            protocol=Protocol(batch_size=batch),
+            rate_multiplier=0.01 / (i + 1),
+            seed=0,
         )
-        self.flop = network.flop_per_sample() * Protocol().samples_per_batch(1)  # of a replica's step
+        for i, method in enumerate(methods)
+    )
+
+
+class Steps:
+    """A stack of methods on a network of Table 1; `measure` times its training steps on `batch` samples."""
+
+    def __init__(
+        self,
+        key: str,
+        methods: Sequence[str],
+        device: torch.device,
+        data: ResidentData | None = None,
+        *,
+        batch: int = 100,
+    ):
+        classes, samples = SIZES[key] if data is None else (len(data.info.classes), 0)
+        network = NETWORKS[key].resolve(classes)
+        runs = runs_of(network, methods, batch)
+        self.flop = network.flop_per_sample() * batch  # of a replica's step
         self._trainer = Trainer(Stack(runs), data or random_data(network, classes, samples, device), device)
         self._trainer.bank.begin_epoch(1)
-        self._batches = [b for b in self._trainer.batches(1) if len(b) == Protocol().samples_per_batch(1)]
+        self._batches = [b for b in self._trainer.batches(1) if len(b) == batch]
         self._replicas = list(range(len(runs)))
         self._next = 0
 
@@ -83,11 +99,17 @@ class Steps:
         wait(self._trainer.device)
         return (time.perf_counter() - began) / steps / len(self._replicas)
 
+    def evaluate(self) -> None:
+        """Test the first replica, as after an epoch."""
+        self._trainer.score(0, self._trainer.statistics_batches(1))
+
 
 def wait(device: torch.device) -> None:
     """Wait until a device has done its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 @contextmanager
@@ -128,3 +150,22 @@ def scaling(device_name: str, counts: Sequence[int], *, rounds: int, steps: int)
             for count in counts
         }
         return interleaved(candidates, rounds)
+
+
+def growth(device_name: str, *, replicas: int, rounds: int, steps: int) -> list[Measure]:
+    """Return the seconds per sample of a replica at several batch sizes, over those at batch 100.
+
+    `steps` at batch 100, and at the other sizes about as many as see the same samples.
+    """
+    device = open_device(device_name)
+    data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
+    with threads(1):
+        made = {batch: Steps("mnist", ["uSF"] * replicas, device, data, batch=batch) for batch in _BATCHES}
+        candidates = {f"batch {batch}": _per_sample(stack, batch, steps) for batch, stack in made.items()}
+        found = dict(zip(_BATCHES, interleaved(candidates, rounds), strict=True))
+    return [found[batch] for batch in sorted(found)]
+
+
+def _per_sample(made: Steps, batch: int, steps: int) -> Callable[[], float]:
+    count = max(1, round(steps * _BATCHES[0] / batch))
+    return lambda: made.measure(count) / batch

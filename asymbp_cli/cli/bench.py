@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +16,14 @@ from asymbp_cli.cli.board import duration
 from asymbp_cli.cli.options import cores
 
 if TYPE_CHECKING:
+    from asymbp_cli.bench.forms import Comparison
     from asymbp_cli.bench.measure import Measure
 
 _SCALING = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 
 
 @click.command("bench")
-@click.argument("what", type=click.Choice(["training", "paper", "report"]), default="training")
+@click.argument("what", type=click.Choice(["training", "memory", "paper", "report", "forms"]), default="training")
 @options.device
 @click.option("--replicas", type=click.IntRange(min=1), default=5, show_default=True, help="Replicas in a stack.")
 @click.option(
@@ -42,26 +43,39 @@ def command(
     as_json: bool,
     cache_dir: Path | None,
 ) -> None:
-    """Measure this machine. WHAT is training (the default), paper or report.
+    """Measure this machine. WHAT is training (the default), memory, paper, report or forms.
 
-    training: steps at batch 100, as ratios within each round. Every feedback scheme's step over backpropagation's;
-    on the CPU the engine over the loops that a good user of PyTorch would write; stacks of several sizes; FLOP of
-    each network's step over the rate of matrix products. What became slower than a baseline kept with --save is
-    said.
+    training: steps as ratios within each round, at batch 100 where nothing else is said. Every feedback scheme's
+    step over backpropagation's; the engine over the loops that a good user of PyTorch would write; stacks and
+    mini-batches of several sizes; FLOP of each network's step over the rate of matrix products. What became slower
+    than a baseline kept with --save is said.
+
+    memory: the memory that the planner predicts for stacks of one and of --replicas on each network of Table 1,
+    over what they take, in training steps and in testing; beside it what the process has with the freed buffers
+    that it keeps. On the CPU of Linux, and on CUDA.
 
     paper: what each table of the paper, and all of it, would take here by its protocol.
 
     report: planning and rendering all 2,520 trainings of the paper, 65 epochs each, from a store with made-up
     numbers.
 
+    forms: every layer of Table 1 for a stack of replicas: one after the other, as one grouped convolution, by
+    batches of matrix products, by torch.vmap and, on CUDA, as branches of one graph.
+
     \b
     Example:
       asymbp bench
+      asymbp bench memory --replicas 8
       asymbp bench paper
+      asymbp bench forms --rounds 3
       asymbp bench --device cuda --replicas 64
     """
     if what == "report":
         _report(as_json)
+    elif what == "forms":
+        _forms(device, replicas, rounds, as_json)
+    elif what == "memory":
+        _memory(device, replicas, as_json)
     elif what == "paper":
         _paper(device, replicas, as_json)
     else:
@@ -80,10 +94,13 @@ def _training(
     found: dict[str, Sequence[measure.Measure]] = {
         "overhead": engine.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
         "scaling": engine.scaling(device, _SCALING[device.split(":")[0]], rounds=rounds, steps=2 * steps),
+        "growth": engine.growth(device, replicas=replicas, rounds=rounds, steps=steps),
         "ceiling": ceiling.ceiling(device, replicas=replicas, rounds=rounds, seconds=steps / 30),
     }
     if device == "cpu":
         found["loops"] = loops.engine_over_loops(workers=cores(), replicas=replicas, rounds=rounds, steps=steps)
+    else:
+        found["loops"] = loops.engine_over_resident(device, replicas=replicas, rounds=rounds, steps=steps)
     machine = f"{platform.node()}, {device}, {cores()} cores, stacks of {replicas}"
     baseline = cache_directory(cache_dir) / f"bench-{device.replace(':', '-')}.json"
     worse = measure.slower(found, machine, baseline)
@@ -93,7 +110,7 @@ def _training(
         measured = {name: [asdict(m) for m in group] for name, group in found.items()}
         click.echo(json.dumps(measured | {"slower": worse}))
         return
-    _show(found, replicas)
+    _show(found, device, replicas)
     if worse is not None:
         click.echo(
             "\n" + "\n".join(["slower than the baseline:", *worse] if worse else ["no slower than the baseline"])
@@ -102,19 +119,25 @@ def _training(
         click.echo(f"\nkept as the baseline: {baseline}")
 
 
-def _show(found: dict[str, "Sequence[Measure]"], replicas: int) -> None:
+def _show(found: dict[str, "Sequence[Measure]"], device: str, replicas: int) -> None:
     click.echo(f"\nStep of a replica over SGD's, MNIST network, stacks of {replicas}, one thread:")
     click.echo(_table(found["overhead"], "over SGD", invert=False))
     click.echo("\nStep of a replica, MNIST network, uSF, by the size of the stack:")
     click.echo(_table(found["scaling"], "over 1 replica", invert=False))
+    click.echo("\nA replica's sample, MNIST network, uSF, by the size of the mini-batch:")
+    rows = [
+        [m.name, f"{1e6 * m.seconds:.1f}", f"{1 / m.seconds:,.0f}", f"{m.ratio:.2f}", _range(m, invert=False)]
+        for m in found["growth"]
+    ]
+    click.echo(_grid(rows, ["", "us per sample", "samples/s", "over batch 100", "range"]))
     click.echo("\nRate of a training step over that of matrix products of the same round, uSF:")
     rows = [
         [m.name, f"{1 / m.seconds:,.0f}", f"{1 / m.ratio:.2f}", _range(m, invert=True)] for m in found["ceiling"]
     ]
     click.echo(_grid(rows, ["network", "GFLOP/s", "share", "range"]))
-    if "loops" in found:
-        click.echo(f"\nTraining throughput over the DataLoader loop, MNIST network, {cores()} cores:")
-        click.echo(_table(found["loops"], "times its samples/s", invert=True))
+    where = f"{cores()} cores" if device == "cpu" else f"{device}, stacks of {replicas}"
+    click.echo(f"\nTraining throughput over the {found['loops'][0].name}, MNIST network, {where}:")
+    click.echo(_table(found["loops"], "times its samples/s", invert=True))
 
 
 def _paper(device: str, replicas: int, as_json: bool) -> None:
@@ -128,6 +151,40 @@ def _paper(device: str, replicas: int, as_json: bool) -> None:
     at_once = f"{cores()} workers" if device == "cpu" else f"one at a time in stacks of {replicas}"
     click.echo(f"All runs at 65 epochs on {device}, {at_once}, evaluation included:\n")
     click.echo(_grid(rows, ["", "runs", "PFLOP", "time"]))
+
+
+def _forms(device: str, replicas: int, rounds: int, as_json: bool) -> None:
+    from asymbp_cli.bench.forms import REFERENCE, compare
+
+    if not as_json:
+        click.echo("measuring; other work on this machine disturbs it", err=True)
+    found = list(compare(device, replicas=replicas, rounds=rounds))
+    if as_json:
+        click.echo(json.dumps([asdict(comparison) for comparison in found]))
+        return
+    rows = [
+        ["" if i else layer.layer, m.name, f"{1e3 * m.seconds:.3f}", f"{m.ratio:.2f}", _range(m, invert=False)]
+        for layer in found
+        for i, m in enumerate(layer.measures)
+    ]
+    one_thread = ", one thread" if device == "cpu" else ""
+    click.echo(f"Output and gradients of a layer, {replicas} replicas, batch 100, on {device}{one_thread}:\n")
+    click.echo(_grid(rows, ["layer", "form", "ms per replica", f"over {REFERENCE}", "range"], texts=2))
+    click.echo("\n" + "\n".join(_remarks(found)))
+
+
+def _remarks(found: "Sequence[Comparison]") -> Iterator[str]:
+    """Yield what was faster than the reference in every round, and what was not measured and why."""
+    faster = [(layer.layer, m) for layer in found for m in layer.measures if m.highest < 1]
+    yield "faster in every round than one after the other:" + ("" if faster else " nothing")
+    yield from (f"  {layer}, {m.name}: {m.ratio:.2f}" for layer, m in faster)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for layer in found:
+        for form, reason in layer.skipped.items():
+            reasons.setdefault((form, reason), []).append(layer.layer)
+    for (form, reason), layers in reasons.items():
+        where = "" if len(layers) == len(found) else f" for {'; '.join(layers)}"
+        yield f"not measured{where}: {form} ({reason})"
 
 
 def _report(as_json: bool) -> None:
@@ -144,6 +201,26 @@ def _report(as_json: bool) -> None:
     )
 
 
+def _memory(device: str, replicas: int, as_json: bool) -> None:
+    from asymbp_cli.bench import memory
+
+    wanted = memory.candidates(device, list(dict.fromkeys((1, replicas))))
+    if not as_json:
+        click.echo(f"measuring {len(wanted)} stacks, each in a process of its own", err=True)
+    found = list(memory.measure(wanted))
+    if as_json:
+        click.echo(json.dumps([asdict(m) | {"ratio": m.ratio} for m in found]))
+        return
+    rows = [
+        [f"{m.network}, {m.method}, {m.part}", f"{m.replicas}"]
+        + [f"{size / 2**20:,.1f}" for size in (m.predicted, m.measured)]
+        + [f"{m.ratio:.2f}", f"{m.kept / 2**20:,.1f}"]
+        for m in found
+    ]
+    click.echo(f"Peak MiB on {device} beyond data and process, batch 100:\n")
+    click.echo(_grid(rows, ["", "replicas", "predicted", "measured", "ratio", "with freed buffers"]))
+
+
 def _table(measures: "Sequence[Measure]", what: str, *, invert: bool) -> str:
     """Return measures as text; inverted ratios say how many times faster than the reference."""
     rows = []
@@ -158,6 +235,7 @@ def _range(m: "Measure", *, invert: bool) -> str:
     return f"{low:.2f} to {high:.2f}"
 
 
-def _grid(rows: list[list[str]], header: list[str]) -> str:
-    sides = ("left", *["right"] * (len(header) - 1))
+def _grid(rows: list[list[str]], header: list[str], *, texts: int = 1) -> str:
+    """Return rows under a header; the first `texts` columns hold text, the others numbers."""
+    sides = (*["left"] * texts, *["right"] * (len(header) - texts))
     return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=sides)
