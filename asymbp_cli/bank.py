@@ -113,7 +113,7 @@ class Bank:
             self.working.copy_(self.weights)
 
     def parameters(self, replica: int) -> dict[str, Tensor]:
-        """Return the named weights of a replica, in the precision of products: views, which follow every update."""
+        """Return the named weights of a replica, as products take them: views, which follow every update."""
         return self._views[replica]
 
     def feedback(self, replica: int) -> dict[str, Tensor]:

@@ -1,31 +1,29 @@
 """Trains one stack of runs and yields events. Knows no terminal, no database, no dataset by name.
 
-The step is written once, for one replica, in ordinary shapes; a stack is a loop over replicas around it, with
-all elementwise work (feedback weights, updates) done for the whole bank at once. Nothing is read on the host
-inside an epoch: losses and errors are summed on the device and read at its end.
+Nothing is read on the host inside an epoch: losses and errors are summed on the device and read at its end.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli import checkpoint
 from asymbp_cli.allocator import keep_memory
 from asymbp_cli.bank import Bank
 from asymbp_cli.checkpoint import Checkpoint
-from asymbp_cli.datasets.resident import ResidentData, Split
+from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.draws import batch_order
 from asymbp_cli.errors import DeviceError, StoreError
-from asymbp_cli.evaluation import Score, evaluate, test_statistics
+from asymbp_cli.evaluation import Evaluation, Score, first_class
 from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
-from asymbp_cli.layers import batch_norm
 from asymbp_cli.model import Model
+from asymbp_cli.program import Branches, CudaGraphs
 from asymbp_cli.runs import Run, Stack
+from asymbp_cli.step import TrainingStep
 
 _PROGRESS_SECONDS = 0.25
 
@@ -58,9 +56,7 @@ def train_stack(
 
 
 def open_device(name: str) -> torch.device:
-    """Return the device; on CUDA, matrix products use tf32 ("standard" precision).
-
-    On the CPU, freed memory is kept.
+    """Return the device, set up for training: on the CPU freed memory is kept, CUDA searches its fastest kernels.
 
     Raises DeviceError where this machine has no such device.
     """
@@ -74,9 +70,17 @@ def open_device(name: str) -> torch.device:
     if device.type == "cpu":
         keep_memory()
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.allow_tf32 = True
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = True
     return device
+
+
+def set_precision(device: torch.device, precision: str) -> None:
+    """Let float32 products on CUDA be tf32, or ieee where the protocol says fp32."""
+    if device.type == "cuda":
+        name = "ieee" if precision == "fp32" else "tf32"
+        torch.backends.cuda.matmul.fp32_precision = name
+        torch.backends.cudnn.conv.fp32_precision = name  # type: ignore[attr-defined]
 
 
 class Trainer:
@@ -87,33 +91,42 @@ class Trainer:
         self.stack, self.data, self.device = stack, data, device
         self.protocol, self.seed = first.protocol, first.seed
         self.model = Model.of(first.network, first.protocol, first.method)
+        set_precision(device, self.protocol.precision)
         self.bank = Bank(stack.runs, self.model, device)
+        branches = Branches(device, len(stack.runs))
+        record = CudaGraphs(self.bank.generators) if device.type == "cuda" else None
+        self.step = TrainingStep(self.model, self.bank, data, branches, record)
+        self.evaluation = Evaluation(self.model, self.bank, data, branches, record)
         self.dead: set[int] = set()  # replicas known on the host to have diverged
         self.scores: dict[int, Score] = {}  # last test scores
 
     def train_epoch(self, epoch: int) -> Iterator[Event]:
         """Train, evaluate and report one epoch (counted from 1)."""
         began = time.monotonic()
-        rate = self.protocol.rate(epoch)
         active = [replica for replica in range(len(self.stack.runs)) if replica not in self.dead]
-        if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
-            self.bank.state.zero_()
-        self.bank.begin_epoch(epoch)
-        tally = Tally(len(self.stack.runs), active, self.device)
+        self.begin_epoch(epoch, active)
         if active:
-            batches = self.batches(epoch)
-            shown = began
-            for step, index in enumerate(batches):
-                self.step(index, rate, tally)
-                if time.monotonic() - shown > _PROGRESS_SECONDS:
-                    shown = time.monotonic()
-                    yield Progress(self.stack.id, epoch, step + 1, len(batches))
+            yield from self._steps(epoch)
         yield from self._mark_diverged(epoch)
         alive = [replica for replica in active if replica not in self.dead]
-        coming = self.statistics_batches(epoch) if alive else []
-        scores = {replica: self.score(replica, coming) for replica in alive}
+        scores = self.evaluation.scores(alive, self.statistics_batches(epoch)) if alive else {}
         seconds = (time.monotonic() - began) / max(len(active), 1)
-        yield from self._report(epoch, tally, scores, seconds if active else 0.0)
+        yield from self._report(epoch, scores, seconds if active else 0.0)
+
+    def begin_epoch(self, epoch: int, replicas: Sequence[int]) -> None:
+        """Prepare the steps of `epoch`, in which `replicas` train."""
+        if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
+            self.bank.state.zero_()
+        self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
+        self.step.begin_epoch(replicas)
+
+    def _steps(self, epoch: int) -> Iterator[Event]:
+        batches, shown = self.batches(epoch), time.monotonic()
+        for number, index in enumerate(batches, start=1):
+            self.step(index)
+            if time.monotonic() - shown > _PROGRESS_SECONDS:
+                shown = time.monotonic()
+                yield Progress(self.stack.id, epoch, number, len(batches))
 
     def _changes(self, epoch: int) -> bool:
         p = self.protocol
@@ -129,40 +142,11 @@ class Trainer:
             batches.pop()
         return batches
 
-    def step(self, index: Tensor, rate: float, tally: "Tally") -> None:
-        """Train the tally's replicas on one mini-batch; `rate` is the learning rate at multiplier 1."""
-        x, y = self.data.batch(self.data.train, index)
-        self.bank.refresh_feedback()
-        losses, wrong = [], []
-        for replica in tally.replicas:
-            logits = self.model.forward(
-                x, self.bank.parameters(replica), self.bank.feedback(replica), self._normalize
-            )
-            loss = F.cross_entropy(logits, y, reduction=self.protocol.gradient)
-            self.bank.collect(replica, loss)
-            losses.append(loss.detach())
-            wrong.append((logits.detach().argmax(1) != y).sum())
-        values = torch.stack(losses)
-        tally.add(values if self.protocol.gradient == "sum" else values * len(y), torch.stack(wrong), len(y))
-        finite = torch.zeros_like(self.bank.alive).index_copy_(0, tally.index, values.isfinite())
-        self.bank.update(rate, finite)
-
-    def _normalize(self, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-        return batch_norm(x, scale, shift, epsilon=self.protocol.batch_norm_epsilon)
-
     def statistics_batches(self, epoch: int) -> list[Tensor]:
         """Return what test statistics are taken over after `epoch`: the first mini-batches of the next."""
         if self.model.batch_norm == "none":
             return []
         return self.batches(epoch + 1)[: self.protocol.batch_norm_batches]
-
-    def score(self, replica: int, coming: Sequence[Tensor]) -> tuple[Score, Score | None]:
-        """Return a replica's scores on the test and validation sets, with the statistics of section 3."""
-        weights = self.bank.parameters(replica)
-        statistics = test_statistics(self.model, weights, self.data, coming)
-        test = evaluate(self.model, weights, self.data, self.data.test, statistics)
-        held_out = self.data.validation
-        return test, evaluate(self.model, weights, self.data, held_out, statistics) if held_out else None
 
     def _mark_diverged(self, epoch: int) -> Iterator[Event]:
         for replica, alive in enumerate(self.bank.alive.tolist()):
@@ -170,23 +154,21 @@ class Trainer:
                 self.dead.add(replica)
                 yield RunDiverged(self.stack.runs[replica].id, epoch)
 
-    def _report(
-        self, epoch: int, tally: "Tally", scores: dict[int, tuple[Score, Score | None]], seconds: float
-    ) -> Iterator[Event]:
-        losses, wrong = tally.loss.tolist(), tally.wrong.tolist()
+    def _report(self, epoch: int, scores: Mapping[int, list[Score]], seconds: float) -> Iterator[Event]:
+        losses, wrong, seen = self.step.loss.tolist(), self.step.wrong.tolist(), self.step.seen
+        missing = [first_class(split) for split in self.evaluation.splits]
         for replica, run in enumerate(self.stack.runs):
-            diverged, trained = replica not in scores, replica in tally.replicas
-            test, held_out = scores.get(replica) or (first_class(self.data.test), None)
-            if diverged and self.data.validation is not None:
-                held_out = first_class(self.data.validation)
+            diverged, trained = replica not in scores, replica in self.step.replicas
+            test, held_out = (*scores.get(replica, missing), None)[:2]
+            assert test is not None
             self.scores[replica] = test
             yield EpochEnded(
                 run=run.id,
                 epoch=epoch,
                 rate=self.protocol.rate(epoch) * run.rate_multiplier,
-                train_loss=losses[replica] / tally.seen if tally.seen and not diverged else math.nan,
+                train_loss=losses[replica] / seen if seen and not diverged else math.nan,
                 train_wrong=wrong[replica],
-                train_seen=tally.seen if trained else 0,
+                train_seen=seen if trained else 0,
                 test_loss=test.loss,
                 test_wrong=test.wrong,
                 test_seen=test.seen,
@@ -225,29 +207,6 @@ class Trainer:
                 self.bank.alive[replica] = False
 
 
-class Tally:
-    """Sums over an epoch, on the device: loss and wrong answers of each replica that trains in it."""
-
-    def __init__(self, count: int, replicas: list[int], device: torch.device) -> None:
-        wide = torch.float32 if device.type == "mps" else torch.float64
-        self.replicas = replicas
-        self.index = torch.tensor(replicas, dtype=torch.int64, device=device)
-        self.loss = torch.zeros(count, dtype=wide, device=device)
-        self.wrong = torch.zeros(count, dtype=torch.int64, device=device)
-        self.seen = 0
-
-    def add(self, loss: Tensor, wrong: Tensor, seen: int) -> None:
-        """Add a mini-batch of `seen` samples: summed loss and wrong answers per replica in training."""
-        self.loss.index_add_(0, self.index, loss.to(self.loss.dtype))
-        self.wrong.index_add_(0, self.index, wrong)
-        self.seen += seen
-
-
-def first_class(split: Split) -> Score:
-    """Return the score of answering the first class always, as an argmax over not-a-number does."""
-    return Score(loss=math.nan, wrong=int((split.y != 0).sum()), seen=len(split.y), one_class=True)
-
-
 def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:
     """Measure the seconds of one training step of one replica: the median of `steps`, for an estimate.
 
@@ -266,12 +225,11 @@ def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps
 
 def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int) -> float:
     trainer = Trainer(Stack((run,)), data, open_device(device))
-    tally = Tally(1, [0], trainer.device)
-    trainer.bank.begin_epoch(1)
+    trainer.begin_epoch(1, [0])
     times = []
     for index in trainer.batches(1)[: steps + 1]:  # the first one warms up
         began = time.perf_counter()
-        trainer.step(index, trainer.protocol.rate(1), tally)
+        trainer.step(index)
         if trainer.device.type == "cuda":
             torch.cuda.synchronize(trainer.device)
         times.append(time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""Error counts of a stack's replicas, and the test statistics of batch normalization (section 3). Draws nothing."""
+"""Error counts of a stack's replicas, and test statistics of batch normalization (section 3). Draws nothing."""
 
 import math
 from collections.abc import Sequence
@@ -48,8 +48,8 @@ class Evaluation:
             torch.zeros(count, dtype=torch.int64, device=device) for _ in range(3)
         )
         self._observing = {first: Program(partial(self._observe, first=first), record) for first in (True, False)}
-        splits = [data.test, *([data.validation] if data.validation else [])]
-        self._counting = [(split, Program(partial(self._count, split), record)) for split in splits]
+        self.splits = [data.test, *([data.validation] if data.validation else [])]
+        self._counting = [(split, Program(partial(self._count, split), record)) for split in self.splits]
 
     @torch.no_grad()
     def scores(self, replicas: Sequence[int], coming: Sequence[Tensor]) -> dict[int, list[Score]]:

@@ -1,8 +1,9 @@
 """A stack's work on one mini-batch as one program: replicas in branches, on CUDA recorded once and replayed whole.
 
-On the CPU a program is a plain loop over replicas. On CUDA every replica is a branch on a side stream, and after a few
-plain calls the whole is captured in a CUDA graph: however many small networks there are, a mini-batch is one launch.
-So a program takes nothing but the indices of its mini-batch, and reads and writes tensors that stay where they are.
+On the CPU a program is a plain loop over replicas. On CUDA every replica is a branch on a side stream, and after
+a few plain calls the whole is captured in a CUDA graph: however many small networks there are, a mini-batch is one
+launch. So a program takes nothing but the indices of its mini-batch, and reads and writes tensors that stay where
+they are.
 """
 
 import warnings
@@ -26,7 +27,7 @@ class Branches:
     def __init__(self, device: torch.device, replicas: int) -> None:
         self._device, self._used = device, set[int]()
         count = min(replicas, _MOST_STREAMS) if device.type == "cuda" and replicas > 1 else 0
-        self._streams = [torch.cuda.Stream(device) for _ in range(count)]
+        self._streams = [torch.cuda.Stream(device) for _ in range(count)]  # type: ignore[no-untyped-call]
 
     @contextmanager
     def branch(self, replica: int) -> Iterator[None]:

@@ -87,6 +87,7 @@ def test_update_of_a_mixed_stack_equals_the_rules(train: str, zero_sign: int) ->
     before = bank.weights.detach().clone()
     state = torch.zeros_like(before)
     last = bank.model.last
+    bank.begin_epoch(1, 0.01)
     for _step in range(3):
         gradients = torch.randn(before.shape, generator=source)
         gradients[:, ::7] = 0
@@ -114,6 +115,7 @@ def test_biases_can_be_left_out_of_decay_and_signs() -> None:
     runs = _runs("BM", decay_biases=False, manhattan_biases=False)
     bank = _bank(runs)
     before = bank.model.views(bank.weights[0].detach().clone())
+    bank.begin_epoch(1, 1.0)
     bank.gradients.fill_(0.25)
     bank.update(torch.ones(2, dtype=torch.bool))
     after = bank.parameters(0)
@@ -125,6 +127,7 @@ def test_a_replica_that_is_not_finite_is_frozen_before_the_bad_update() -> None:
     runs = _runs("SGD", "BM")
     bank = _bank(runs)
     before = bank.weights.detach().clone()
+    bank.begin_epoch(1, 1.0)
     bank.gradients.fill_(1.0)
     bank.gradients[1, 3] = torch.nan  # a weight would stop being finite
     bank.update(torch.tensor([True, True, False, True]))  # and here the loss has

@@ -3,23 +3,34 @@
 import pytest
 import torch
 
+from asymbp_cli.bank import Bank
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.evaluation import evaluate
-from asymbp_cli.evaluation import test_statistics as moving_averages
+from asymbp_cli.evaluation import Evaluation
 from asymbp_cli.methods import parse_method
 from asymbp_cli.model import Model
 from asymbp_cli.networks import Network
+from asymbp_cli.program import Branches
 from asymbp_cli.protocol import Protocol
+from asymbp_cli.runs import Run
 
 NETWORK = Network(input=(8, 8, 1), layers=("FC 6", "FC classes")).resolve(10)
+CPU = torch.device("cpu")
+
+
+def _made(method: str, data: ResidentData) -> tuple[Bank, Evaluation]:
+    named = parse_method(method)
+    run = Run(dataset="x", network=NETWORK, method=named, protocol=Protocol(), rate_multiplier=1.0, seed=0)
+    model = Model.of(NETWORK, run.protocol, named)
+    bank = Bank([run], model, CPU)
+    return bank, Evaluation(model, bank, data, Branches(CPU, 1))
 
 
 def test_statistics_are_moving_averages_that_start_at_the_first_batch(digits: ResidentData) -> None:
-    model = Model.of(NETWORK, Protocol(), parse_method("uSF+BN"))
-    weights = model.views(model.initial_row(0))
+    bank, evaluation = _made("uSF+BN", digits)
+    weights = {name: part.detach() for name, part in bank.parameters(0).items()}
     batches = list(torch.split(torch.arange(500), 100))
-    found = moving_averages(model, weights, digits, batches)
-    assert list(found) == [1]
+    ((score,),) = evaluation.scores([0], batches).values()
+    assert list(evaluation.averages) == [1]
     mean = std = None
     for index in batches:
         x, _ = digits.batch(digits.train, index)
@@ -27,9 +38,8 @@ def test_statistics_are_moving_averages_that_start_at_the_first_batch(digits: Re
         now = y.mean(0), y.std(0, correction=0)
         mean = now[0] if mean is None else 0.95 * mean + 0.05 * now[0]
         std = now[1] if std is None else 0.95 * std + 0.05 * now[1]
-    torch.testing.assert_close(found[1], (mean, std))
+    torch.testing.assert_close([average[0] for average in evaluation.averages[1]], [mean, std])
 
-    score = evaluate(model, weights, digits, digits.test, found)
     x, y = digits.batch(digits.test, torch.arange(360))
     hidden = x.permute(0, 2, 3, 1).flatten(1) @ weights["1.weight"].T
     assert std is not None
@@ -40,8 +50,8 @@ def test_statistics_are_moving_averages_that_start_at_the_first_batch(digits: Re
 
 
 def test_outputs_that_are_not_finite_count_as_the_first_class(digits: ResidentData) -> None:
-    model = Model.of(NETWORK, Protocol(), parse_method("SGD"))
-    row = torch.full((model.row_size,), torch.nan)
-    score = evaluate(model, model.views(row), digits, digits.test, {})
+    bank, evaluation = _made("SGD", digits)
+    bank.weights.detach().fill_(torch.nan)
+    ((score,),) = evaluation.scores([0], []).values()
     assert score.wrong == int((digits.test.y != 0).sum())
     assert score.one_class

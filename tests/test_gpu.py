@@ -9,7 +9,7 @@ import torch
 from asymbp_cli.bank import Bank
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, load
-from asymbp_cli.engine import Tally, Trainer, train_stack
+from asymbp_cli.engine import Trainer, train_stack
 from asymbp_cli.events import EpochEnded, RunDiverged
 from asymbp_cli.methods import parse_method
 from asymbp_cli.model import Model
@@ -57,7 +57,7 @@ def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DataInfo) 
     model = Model.of(runs[0].network, runs[0].protocol, runs[0].method)
     banks = [Bank(runs, model, torch.device(name)) for name in ("cpu", "cuda")]
     for bank in banks:
-        bank.begin_epoch(1)
+        bank.begin_epoch(1, 1.0)
         bank.refresh_feedback()
     for replica in range(len(runs)):
         for name, expected in banks[0].feedback(replica).items():
@@ -74,15 +74,15 @@ def test_no_value_is_read_inside_an_epoch(
     protocol = Protocol(epochs=5, zero_sign=zero_sign)
     runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, *methods))
     trainer = Trainer(Stack(runs), load(digits_info, device="cuda"), torch.device("cuda"))
-    trainer.bank.begin_epoch(1)
-    tally = Tally(len(runs), list(range(len(runs))), trainer.device)
+    trainer.begin_epoch(1, range(len(runs)))
     batches = trainer.batches(1)
-    trainer.step(batches[0], 5e-4, tally)
+    for index in batches[:5]:  # plain, then captured
+        trainer.step(index)
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for index in batches[1:5]:
-            trainer.step(index, 5e-4, tally)
+        for index in batches[5:]:
+            trainer.step(index)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert bool(trainer.bank.alive.all())

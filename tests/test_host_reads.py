@@ -14,7 +14,7 @@ from torch.autograd import Function
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.engine import Tally, Trainer
+from asymbp_cli.engine import Trainer
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS
 from asymbp_cli.protocol import Protocol
@@ -89,12 +89,11 @@ def test_no_value_is_read_inside_an_epoch(
         for name in methods
     )
     trainer = Trainer(Stack(runs), digits, torch.device("cpu"))
-    trainer.bank.begin_epoch(1)
-    tally = Tally(len(runs), list(range(len(runs))), trainer.device)
+    trainer.begin_epoch(1, range(len(runs)))
     batches, before = trainer.batches(1), trainer.bank.weights.detach().clone()
     with counted() as (reads, seen):
         for index in batches:
-            trainer.step(index, 5e-4, tally)
+            trainer.step(index)
     assert {"convolution", "convolution_backward", "max_pool2d_with_indices_backward", "where"} <= seen
     assert len(batches) > 10
     assert bool(trainer.bank.alive.all())

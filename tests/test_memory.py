@@ -11,7 +11,7 @@ from torch.profiler import profile
 
 from asymbp_cli import evaluation, memory, plan, study
 from asymbp_cli.bench.steps import random_data
-from asymbp_cli.engine import Tally, Trainer
+from asymbp_cli.engine import Trainer
 from asymbp_cli.executors import packing
 from asymbp_cli.methods import parse_method
 from asymbp_cli.model import Model
@@ -96,12 +96,12 @@ def test_activations_are_what_torch_allocates(method: str, protocol: dict[str, o
     found = run(method, MIXED, **protocol)
     data = random_data(found.network, 10, 300, torch.device("cpu"))
     trainer = Trainer(Stack((found,)), data, torch.device("cpu"))
-    trainer.bank.begin_epoch(1)
-    index, tally = trainer.batches(1)[0], Tally(1, [0], torch.device("cpu"))
-    step = in_use(lambda: trainer.step(index, 1e-4, tally))
+    trainer.begin_epoch(1, [0])
+    index = trainer.batches(1)[0]
+    step = in_use(lambda: trainer.step(index))
     assert memory.step_bytes(found, 1, parallel=False) == pytest.approx(step, rel=0.05)
     coming = trainer.statistics_batches(1)
-    test = in_use(lambda: trainer.score(0, coming))
+    test = in_use(lambda: trainer.evaluation.scores([0], coming))
     assert memory.evaluation_bytes(found) == pytest.approx(test, rel=0.05)
 
 

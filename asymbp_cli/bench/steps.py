@@ -9,7 +9,7 @@ import torch
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, Split
-from asymbp_cli.engine import Tally, Trainer, open_device
+from asymbp_cli.engine import Trainer, open_device
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS, Network
 from asymbp_cli.protocol import Protocol
@@ -83,25 +83,24 @@ class Steps:
         runs = runs_of(network, methods, batch)
         self.flop = network.flop_per_sample() * batch  # of a replica's step
         self._trainer = Trainer(Stack(runs), data or random_data(network, classes, samples, device), device)
-        self._trainer.bank.begin_epoch(1)
+        self._trainer.begin_epoch(1, range(len(runs)))
         self._batches = [b for b in self._trainer.batches(1) if len(b) == batch]
         self._replicas = list(range(len(runs)))
         self._next = 0
 
     def measure(self, steps: int) -> float:
         """Return the seconds of one step of one replica, over `steps` steps of the stack."""
-        tally = Tally(len(self._replicas), self._replicas, self._trainer.device)
         wait(self._trainer.device)
         began = time.perf_counter()
         for _ in range(steps):
             self._next = (self._next + 1) % len(self._batches)
-            self._trainer.step(self._batches[self._next], 5e-4, tally)
+            self._trainer.step(self._batches[self._next])
         wait(self._trainer.device)
         return (time.perf_counter() - began) / steps / len(self._replicas)
 
     def evaluate(self) -> None:
         """Test the first replica, as after an epoch."""
-        self._trainer.score(0, self._trainer.statistics_batches(1))
+        self._trainer.evaluation.scores([0], self._trainer.statistics_batches(1))
 
 
 def wait(device: torch.device) -> None:
