@@ -21,7 +21,7 @@ from asymbp_cli.errors import DeviceError, StoreError
 from asymbp_cli.evaluation import Evaluation, Score, first_class
 from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
 from asymbp_cli.model import Model
-from asymbp_cli.program import Branches, CudaGraphs
+from asymbp_cli.program import Branches, CudaGraphs, Record
 from asymbp_cli.runs import Run, Stack
 from asymbp_cli.step import TrainingStep
 
@@ -83,6 +83,10 @@ def set_precision(device: torch.device, precision: str) -> None:
         torch.backends.cudnn.conv.fp32_precision = name  # type: ignore[attr-defined]
 
 
+def _recorder(device: torch.device, generators: Sequence[torch.Generator]) -> Record | None:
+    return CudaGraphs(generators) if device.type == "cuda" else None
+
+
 class Trainer:
     """A stack in training: its model, bank and data on one device."""
 
@@ -94,7 +98,7 @@ class Trainer:
         set_precision(device, self.protocol.precision)
         self.bank = Bank(stack.runs, self.model, device)
         branches = Branches(device, len(stack.runs))
-        record = CudaGraphs(self.bank.generators) if device.type == "cuda" else None
+        record = _recorder(device, self.bank.generators)
         self.step = TrainingStep(self.model, self.bank, data, branches, record)
         self.evaluation = Evaluation(self.model, self.bank, data, branches, record)
         self.dead: set[int] = set()  # replicas known on the host to have diverged

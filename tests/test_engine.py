@@ -206,6 +206,7 @@ OTHER_VALUES: dict[str, object] = {
     "average_pool_border": "padded",
     "order": "fixed",
     "last_batch": "drop",
+    "precision": "bf16",
     "preprocessing": "mean-pixel",
     "validation_fraction": 0.2,
 }

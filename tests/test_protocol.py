@@ -135,6 +135,7 @@ OTHER: dict[str, Any] = {
     "average_pool_border": "padded",
     "order": "fixed",
     "last_batch": "drop",
+    "precision": "bf16",
     "preprocessing": "none",
     "resize": "crop",
     "validation_fraction": 0.1,

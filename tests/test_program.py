@@ -1,0 +1,149 @@
+"""What a program records is all that it does: replaying it trains as the plain calls do.
+
+A CUDA graph is stood in for by `recorded`, which keeps the operations below autograd and runs them again on the same
+tensors: whatever else a step depends on, a number of Python's say, stays as it was at the recording.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from asymbp_cli import engine
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.engine import Trainer
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.methods import parse_method
+from asymbp_cli.networks import NETWORKS
+from asymbp_cli.program import Branches, Program, ran_out_of_memory
+from asymbp_cli.protocol import Protocol
+from asymbp_cli.runs import Run, Stack
+
+
+class _Tape(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, [t for t in tree_leaves(out) if isinstance(t, Tensor)]))
+        return out
+
+
+def recorded(compute: Callable[[], None]) -> Callable[[], None]:
+    tape = _Tape()
+    with tape:
+        compute()
+    waiting = [True]  # unlike a capture, recording has computed; so the first replay has nothing left to do
+
+    @torch.no_grad()
+    def replay() -> None:
+        if waiting:
+            waiting.clear()
+            return
+        for func, args, kwargs, outs in tape.calls:
+            now = [t for t in tree_leaves(func(*args, **kwargs)) if isinstance(t, Tensor)]
+            for old, new in zip(outs, now, strict=True):
+                if old.data_ptr() != new.data_ptr():  # neither a view nor in place
+                    old.copy_(new)
+
+    return replay
+
+
+@pytest.mark.parametrize(
+    "methods", [("SGD", "BM3", "brSF-25%", "frSF", "RndF"), ("uSF+BN", "brSF+BN+BM"), ("BN",), ("uSF+BN Top",)]
+)
+@pytest.mark.parametrize("precision", ["standard", "bf16"])
+def test_a_recorded_training_equals_a_plain_one(
+    methods: tuple[str, ...], precision: str, digits: ResidentData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = Protocol.model_validate({"epochs": 4, "precision": precision, "momentum_at_change": "reset"})
+    network = NETWORKS["digits"].resolve(10)
+    runs = tuple(
+        Run(dataset="x", network=network, method=parse_method(m), protocol=protocol, rate_multiplier=r, seed=0)
+        for m in methods
+        for r in (1e6, 1.0)  # one of them diverges, and the programs are recorded anew
+    )
+
+    def train() -> list[EpochEnded]:
+        trainer = Trainer(Stack(runs), digits, torch.device("cpu"))
+        epochs = range(1, protocol.epochs + 1)
+        return [e for n in epochs for e in trainer.train_epoch(n) if isinstance(e, EpochEnded)]
+
+    plain, calls = train(), []
+
+    def noticed(compute: Callable[[], None]) -> Callable[[], None]:
+        calls.append(compute)
+        return recorded(compute)
+
+    monkeypatch.setattr(engine, "_recorder", lambda device, generators: noticed)
+    again = train()
+    assert len(calls) >= 2  # the step and the counting, at least
+    told = [(e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in plain]
+    assert told == [
+        (e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in again
+    ]
+
+
+def test_a_program_is_recorded_per_size_and_forgets() -> None:
+    seen, recordings = [], []
+
+    def record(compute: Callable[[], None]) -> Callable[[], None]:
+        recordings.append(compute)
+        return compute
+
+    program = Program(lambda index: seen.append(index.tolist()), record)
+    for number in range(6):
+        program(torch.tensor([number]))
+        program(torch.tensor([number, number]))
+    assert seen == [found for n in range(6) for found in ([n], [n, n])]
+    assert len(recordings) == 2
+    program.forget()
+    program(torch.tensor([7]))
+    assert (len(recordings), seen[-1]) == (3, [7])
+
+
+def test_what_cannot_be_recorded_is_computed_plainly_and_said() -> None:
+    seen: list[int] = []
+
+    def record(_: object) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    program = Program(lambda index: seen.append(len(index)), record)
+    with pytest.warns(UserWarning, match="could not be captured, going on without: operation not permitted"):
+        for _ in range(4):
+            program(torch.tensor([1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        program(torch.tensor([1]))  # said once
+    assert len(seen) == 5
+
+
+def test_memory_that_is_too_small_for_a_recording_is_not_hidden() -> None:
+    def record(_: object) -> Callable[[], None]:
+        try:
+            raise torch.OutOfMemoryError("tried to allocate")
+        except torch.OutOfMemoryError:  # as the end of a broken capture raises
+            raise RuntimeError("the capture was invalidated")  # noqa: B904
+
+    program = Program(lambda index: None, record)
+    with pytest.raises(RuntimeError, match="invalidated") as caught:
+        for _ in range(4):
+            program(torch.tensor([1]))
+    assert ran_out_of_memory(caught.value)
+    assert not ran_out_of_memory(RuntimeError("another"))
+
+
+def test_branches_of_a_cpu_are_the_loop() -> None:
+    branches, order = Branches(torch.device("cpu"), 3), []
+    for replica in range(3):
+        with branches.branch(replica):
+            order.append(replica)
+    branches.join()
+    assert order == [0, 1, 2]
