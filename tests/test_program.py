@@ -1,7 +1,7 @@
 """What a program records is all that it does: replaying it trains as the plain calls do.
 
-A CUDA graph is stood in for by `recorded`, which keeps the operations below autograd and runs them again on the same
-tensors: whatever else a step depends on, a number of Python's say, stays as it was at the recording.
+A CUDA graph is stood in for by `recorded`, which keeps the operations below autograd and runs them again on the
+same tensors: whatever else a step depends on, a number of Python's say, stays as it was at the recording.
 """
 
 import warnings
@@ -109,6 +109,11 @@ def test_a_program_is_recorded_per_size_and_forgets() -> None:
     assert (len(recordings), seen[-1]) == (3, [7])
 
 
+def _four_times(program: Program) -> None:
+    for _ in range(4):
+        program(torch.tensor([1]))
+
+
 def test_what_cannot_be_recorded_is_computed_plainly_and_said() -> None:
     seen: list[int] = []
 
@@ -117,8 +122,7 @@ def test_what_cannot_be_recorded_is_computed_plainly_and_said() -> None:
 
     program = Program(lambda index: seen.append(len(index)), record)
     with pytest.warns(UserWarning, match="could not be captured, going on without: operation not permitted"):
-        for _ in range(4):
-            program(torch.tensor([1]))
+        _four_times(program)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         program(torch.tensor([1]))  # said once
@@ -134,8 +138,7 @@ def test_memory_that_is_too_small_for_a_recording_is_not_hidden() -> None:
 
     program = Program(lambda index: None, record)
     with pytest.raises(RuntimeError, match="invalidated") as caught:
-        for _ in range(4):
-            program(torch.tensor([1]))
+        _four_times(program)
     assert ran_out_of_memory(caught.value)
     assert not ran_out_of_memory(RuntimeError("another"))
 

@@ -147,6 +147,7 @@ def test_every_field_but_the_list_of_multipliers_is_part_of_the_identity() -> No
     others = [run(protocol=Protocol(**{field: value})) for field, value in OTHER.items()]
     assert len({run().id, *(other.id for other in others)}) == 1 + len(OTHER)
     assert run(protocol=Protocol(rate_multipliers=(1.0,))).id == run().id
+    assert run().id == "7001594e6027e448"  # as it was before there was a choice of precision
 
 
 def test_whatever_else_decides_the_numbers_is_part_of_the_identity() -> None:
