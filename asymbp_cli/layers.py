@@ -95,7 +95,9 @@ def batch_norm(x: Tensor, scale: Tensor | None = None, shift: Tensor | None = No
 
 def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and (biased) standard deviation of each feature, both [F]."""
-    variance, mean = torch.var_mean(x.float(), dim=[0, *range(2, x.ndim)], correction=0)
+    variance, mean = torch.var_mean(
+        x.float() if x.dtype == torch.bfloat16 else x, dim=[0, *range(2, x.ndim)], correction=0
+    )
     return mean, variance.sqrt()
 
 
@@ -109,5 +111,6 @@ def normalize(
     epsilon: float,
 ) -> Tensor:
     """Return x normalized with given statistics [F], as testing does (section 3)."""
-    scale, shift = (None if part is None else part.float() for part in (scale, shift))
-    return F.batch_norm(x.float(), mean, std.square(), scale, shift, training=False, eps=epsilon).to(x.dtype)
+    wide = mean.dtype  # statistics are never rounded to bf16
+    scale, shift = (None if part is None else part.to(wide) for part in (scale, shift))
+    return F.batch_norm(x.to(wide), mean, std.square(), scale, shift, training=False, eps=epsilon).to(x.dtype)
