@@ -187,7 +187,8 @@ class _Feedback:
         if self._values is None:
             return
         factor = _factor(self._spec, drawn) if self._spec.scheme == "brsf" else self._factor
-        write_signed(factor, self._bank.working[self.rows, : self._values.shape[1]], self._values)
+        weights = self._bank.working[self.rows, : self._values.shape[1]]
+        write_signed(factor, weights, self._values, flips=self._spec.flip_probability > 0)
 
 
 def _streams(seed: int, schemes: Sequence[Feedback], size: int, device: torch.device) -> dict[str, Uniform]:

@@ -12,8 +12,11 @@ from asymbp_cli.methods import Feedback
 
 
 def sign(W: Tensor) -> Tensor:
-    """Return -1 where W < 0, else 1: the paper's sign is never 0."""
-    return torch.where(W < 0, -torch.ones_like(W), torch.ones_like(W))
+    """Return -1 where W < 0, else 1: the paper's sign is never 0.
+
+    -0.0 is what a negative number leaves that was too small for its type, and counts as negative.
+    """
+    return torch.where(W.signbit(), -torch.ones_like(W), torch.ones_like(W))
 
 
 def feedback_weights(
@@ -50,12 +53,12 @@ def random_factor(magnitudes: Tensor, uniform: Tensor, flip_probability: float) 
     return torch.copysign(magnitudes, uniform - flip_probability)
 
 
-def write_signed(factor: Tensor | None, W: Tensor, V: Tensor) -> None:
-    """Write F o sign(W) into V (F = 1 where None); F broadcasts against W. Allocates nothing.
+def write_signed(factor: Tensor | None, W: Tensor, V: Tensor, *, flips: bool = False) -> None:
+    """Write F o sign(W) into V (F = 1 where None); F broadcasts against W and is negative only with `flips`.
 
-    Adding 0 first turns -0.0 into 0.0, whose sign is 1.
+    Allocates nothing that grows with W.
     """
-    torch.add(W, 0.0, out=V)
-    torch.copysign(torch.ones((), dtype=W.dtype, device=W.device), V, out=V)
-    if factor is not None:
+    plain = factor is None or flips
+    torch.copysign(torch.ones((), dtype=W.dtype, device=W.device) if plain else factor, W, out=V)
+    if flips:
         V.mul_(factor)

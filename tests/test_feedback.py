@@ -11,7 +11,7 @@ from asymbp_cli.methods import Feedback, Scheme
 
 CPU = torch.device("cpu")
 W = torch.tensor([[0.5, -2.0, 0.0], [-0.0, 1e-30, -1e-30]])
-SIGNS = torch.tensor([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])
+SIGNS = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
 M = torch.tensor([[0.25, 0.5, 0.75], [0.0, 1.0, 0.125]])
 FLIPS = torch.tensor([[True, False, False], [False, True, True]])
 
