@@ -58,7 +58,9 @@ def write_signed(factor: Tensor | None, W: Tensor, V: Tensor, *, flips: bool = F
 
     Allocates nothing that grows with W.
     """
-    plain = factor is None or flips
-    torch.copysign(torch.ones((), dtype=W.dtype, device=W.device) if plain else factor, W, out=V)
-    if flips:
+    if factor is None or flips:
+        torch.copysign(torch.ones((), dtype=W.dtype, device=W.device), W, out=V)
+    else:
+        torch.copysign(factor, W, out=V)
+    if factor is not None and flips:
         V.mul_(factor)

@@ -19,7 +19,7 @@ from asymbp_cli.networks import Layer, Network, Pool, Shape
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.runs import Run
 
-_FLOAT, _INDEX = 4, 8  # bytes of a float32, and of max pooling's int64 index
+_FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
 EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
 
 
@@ -27,9 +27,9 @@ def stack_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     """Return the peak bytes of training and testing a stack of `replicas` runs like `run`.
 
     Replicas step one after the other, so only one's activations are there at a time; all at once where they are
-    `parallel` branches of a CUDA graph, which also keeps its memory while a replica is tested.
+    `parallel` branches of a CUDA graph, which also keeps its memory while replicas are tested.
     """
-    step, test = step_bytes(run, replicas, parallel=parallel), evaluation_bytes(run)
+    step, test = (count(run, replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
     initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
     return bank_bytes(run, replicas) + (step + test if parallel else max(step, test, initial))
 
@@ -54,41 +54,50 @@ def row_size(run: Run) -> int:
 def bank_bytes(run: Run, replicas: int) -> int:
     """Return the bytes of weights, optimizer state, gradients, feedback weights V and their random factors."""
     _, *fed = map(prod, _weight_shapes(run.network))
-    return _FLOAT * (3 * replicas * row_size(run) + _feedback_rows(run, replicas) * sum(fed))
+    width, (own, shared) = _width(run.protocol), _feedback_rows(run, replicas)
+    rounded = width if width < _FLOAT else 0  # weights as products take them
+    return replicas * row_size(run) * (3 * _FLOAT + rounded) + sum(fed) * (own * width + shared * _FLOAT)
 
 
-def _feedback_rows(run: Run, replicas: int) -> int:
-    """Return how many vectors of V's size a stack has: V, and a factor that its replicas share."""
+def _width(protocol: Protocol) -> int:
+    """Return the bytes of an activation, of a weight in a product and of a feedback weight."""
+    return _HALF if protocol.precision == "bf16" else _FLOAT
+
+
+def _feedback_rows(run: Run, replicas: int) -> tuple[int, int]:
+    """Return how many vectors of V's size a stack has: of V, and of the factor that its replicas share."""
     feedback = run.method.feedback
     match feedback.scheme:
         case "bp":
-            return 0  # V is W
+            return 0, 0  # V is W
         case "rndf":
-            return 1  # one V for all
+            return 1, 0  # one V for all
         case "usf":
-            return replicas
+            return replicas, 0
         case "brsf" if feedback.flip_probability:
-            return replicas + 4  # M, the draw of S_p, that minus p, and M o S_p
-    return replicas + 1
+            return replicas, 4  # M, the draw of S_p, that minus p, and M o S_p
+    return replicas, 1
 
 
 def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     """Return the peak bytes of a training step of a stack beyond its banks."""
     samples = _largest_batch(run.protocol)
-    values = samples * prod(run.network.input)
-    gathered = values * (_FLOAT + 1 if len(run.network.input) == 3 else _FLOAT)  # bytes become floats
+    values, width = samples * prod(run.network.input), _width(run.protocol)
+    from_bytes = len(run.network.input) == 3
+    gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
     activations = (replicas if parallel else 1) * _training_peak(_Way.of(run, samples))
     masks = run.protocol.zero_sign and run.method.update != "sgd"  # of gradients that are 0
     update = replicas * row_size(run) if masks else 0
-    return max(gathered, _FLOAT * values + max(activations, update))
+    return max(gathered, width * values + max(activations, update))
 
 
-def evaluation_bytes(run: Run) -> int:
-    """Return the peak bytes of testing one replica beyond the banks; BN's statistics are of mini-batches."""
+def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
+    """Return the peak bytes of testing a stack beyond its banks; BN's statistics are of mini-batches."""
     samples = EVALUATION_SAMPLES
     if run.method.batch_norm != "none":
         samples = max(samples, _largest_batch(run.protocol))
-    return _FLOAT * samples * prod(run.network.input) + _testing_peak(_Way.of(run, samples))
+    activations = (replicas if parallel else 1) * _testing_peak(_Way.of(run, samples))
+    return _width(run.protocol) * samples * prod(run.network.input) + activations
 
 
 def _largest_batch(protocol: Protocol) -> int:
@@ -109,12 +118,13 @@ class _Way(NamedTuple):
     batch_norm: bool
     train: str  # which layers
     border: str  # of average poolings
+    width: int  # bytes of an activation
 
     @classmethod
     def of(cls, run: Run, samples: int) -> "_Way":
         method = run.method
         norm, border = method.batch_norm != "none", run.protocol.average_pool_border
-        return cls(run.network, samples, norm, method.train, border)
+        return cls(run.network, samples, norm, method.train, border, _width(run.protocol))
 
 
 @lru_cache(maxsize=1024)
@@ -141,6 +151,7 @@ class _Node:
     indices: int  # of max pooling
     padded: int  # a copy of average pooling's input, with a border
     normalized: bool  # BN follows, with an output of its own
+    widened: int  # what normalizing with given statistics takes: its output, or input and output in float32
     rectified: bool  # ReLU works on its output, in place
 
 
@@ -179,8 +190,9 @@ class _Walk:
     def test(self) -> None:
         """Go forward; of each layer only its output stays."""
         for number, node in enumerate(self._nodes):
-            self._change(node.padded, node.after, node.normalized * node.after, node.indices)
-            self._change(-node.padded, -node.normalized * node.after, -node.indices)
+            normal = node.normalized * node.after
+            self._change(node.padded, node.after, node.widened, normal - node.widened, node.indices)
+            self._change(-node.padded, -normal, -node.indices)
             if number:  # the mini-batch stays
                 self._change(-node.before)
 
@@ -208,17 +220,19 @@ class _Walk:
 
 def _nodes(way: _Way) -> list[_Node]:
     layers, shapes = way.network.parsed(), way.network.shapes()
-    unit, found, rectified = _FLOAT * way.samples, [], _rectified(layers)
+    unit, found, rectified = way.width * way.samples, [], _rectified(layers)
     for number, (layer, (before, after)) in enumerate(zip(layers, pairwise(shapes), strict=True)):
         pool, last = isinstance(layer, Pool), number == len(layers) - 1
+        normalized = way.batch_norm and not pool and not last
         found.append(
             _Node(
                 before=unit * prod(before),
                 after=unit * prod(after),
-                weights=0 if isinstance(layer, Pool) else _FLOAT * prod(layer.weight_shape(before)),
+                weights=0 if isinstance(layer, Pool) else way.width * prod(layer.weight_shape(before)),
                 indices=way.samples * _INDEX * prod(after) if _is_max(layer) else 0,
                 padded=unit * _padded(layer, before) if way.border == "padded" else 0,
-                normalized=way.batch_norm and not pool and not last,
+                normalized=normalized,
+                widened=normalized * way.samples * prod(after) * (2 * _FLOAT if way.width < _FLOAT else _FLOAT),
                 rectified=rectified[number],
             )
         )

@@ -100,12 +100,13 @@ def _predicted(wanted: Candidate, device: torch.device) -> tuple[int, int]:
     network = NETWORKS[wanted.network].resolve(SIZES[wanted.network][0])
     (run,) = runs_of(network, [wanted.method])
     banks = bank_bytes(run, wanted.replicas)
-    step = step_bytes(run, wanted.replicas, parallel=device.type == "cuda")
-    return banks + step, banks + evaluation_bytes(run)
+    parallel = device.type == "cuda"
+    step, test = (count(run, wanted.replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
+    return banks + step, banks + test
 
 
 def _peaks(key: str, method: str, replicas: int, data: ResidentData, gauge: _Gauge) -> tuple[int, int]:
-    """Return the peak bytes of training steps of a stack, and of testing one of its replicas."""
+    """Return the peak bytes of training steps of a stack, and of testing it."""
     before = gauge.restart()
     steps = Steps(key, [method] * replicas, data.mean.device, data)
     steps.measure(_STEPS)

@@ -99,8 +99,8 @@ class Steps:
         return (time.perf_counter() - began) / steps / len(self._replicas)
 
     def evaluate(self) -> None:
-        """Test the first replica, as after an epoch."""
-        self._trainer.evaluation.scores([0], self._trainer.statistics_batches(1))
+        """Test all replicas, as after an epoch."""
+        self._trainer.evaluation.scores(self._replicas, self._trainer.statistics_batches(1))
 
 
 def wait(device: torch.device) -> None:
