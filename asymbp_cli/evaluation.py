@@ -47,9 +47,9 @@ class Evaluation:
         self._wrong, self._lowest, self._highest = (
             torch.zeros(count, dtype=torch.int64, device=device) for _ in range(3)
         )
-        self._observing = {first: Program(partial(self._observe, first=first), record) for first in (True, False)}
+        self._observing = {first: Program(record) for first in (True, False)}
         self.splits = [data.test, *([data.validation] if data.validation else [])]
-        self._counting = [(split, Program(partial(self._count, split), record)) for split in self.splits]
+        self._counting = [(split, Program(record)) for split in self.splits]
 
     @torch.no_grad()
     def scores(self, replicas: Sequence[int], coming: Sequence[Tensor]) -> dict[int, list[Score]]:
@@ -77,7 +77,8 @@ class Evaluation:
         deviation are not stated in the paper.
         """
         for number, index in enumerate(batches):
-            self._observing[number == 0](index)
+            first = number == 0
+            self._observing[first](partial(self._observe, first=first), index)
 
     @torch.no_grad()
     def _observe(self, index: Tensor, *, first: bool) -> None:
@@ -105,7 +106,7 @@ class Evaluation:
         self._lowest.fill_(len(self._data.info.classes))
         self._highest.fill_(-1)
         for index in torch.split(torch.arange(len(split.y), device=split.y.device), _SAMPLES_PER_BATCH):
-            program(index)
+            program(partial(self._count, split), index)
         found = (self._loss, self._wrong, self._lowest, self._highest)
         return torch.stack([part.to(self._loss.dtype) for part in found])
 

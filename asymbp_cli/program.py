@@ -2,8 +2,8 @@
 
 On the CPU a program is a plain loop over replicas. On CUDA every replica is a branch on a side stream, and after
 a few plain calls the whole is captured in a CUDA graph: however many small networks there are, a mini-batch is one
-launch. So a program takes nothing but the indices of its mini-batch, and reads and writes tensors that stay where
-they are.
+launch. So what is computed depends on nothing but the indices of its mini-batch, and reads and writes tensors that
+stay where they are.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from torch import Tensor
 Replay = Callable[[], None]
 #: records what a function computes without computing it; what it returns computes it, as often as it is called
 Record = Callable[[Callable[[], None]], Replay]
-_PLAIN_CALLS = 3  # of each size of mini-batch before it is recorded: libraries set themselves up meanwhile
+PLAIN_CALLS = 3  # of each size of mini-batch before it is recorded: libraries set themselves up meanwhile
 _MOST_STREAMS = 32  # as many as PyTorch keeps
 
 
@@ -75,23 +75,26 @@ class CudaGraphs:
 
 
 class Program:
-    """Computes a mini-batch from its indices: plainly without `record`, else recorded per size of mini-batch."""
+    """Runs one computation: plainly without `record`, else recorded per size of mini-batch.
 
-    def __init__(self, compute: Callable[[Tensor], None], record: Record | None) -> None:
-        self._compute, self._record = compute, record
+    It keeps no reference to what computes, so that a stack's memory is free as soon as the stack is dropped.
+    """
+
+    def __init__(self, record: Record | None) -> None:
+        self._record = record
         self._calls = Counter[int]()
         self._recorded: dict[int, tuple[Tensor, Replay]] = {}
 
-    def __call__(self, index: Tensor) -> None:
-        """Compute the mini-batch of the samples in `index` [B]."""
+    def __call__(self, compute: Callable[[Tensor], None], index: Tensor) -> None:
+        """Let `compute`, the same at every call, compute the mini-batch of the samples in `index` [B]."""
         size = len(index)
         self._calls[size] += 1
-        if self._record is None or self._calls[size] <= _PLAIN_CALLS:
-            self._compute(index)
+        if self._record is None or self._calls[size] <= PLAIN_CALLS:
+            compute(index)
             return
-        found = self._recorded.get(size) or self._try_to_record(index, self._record)
+        found = self._recorded.get(size) or self._try_to_record(compute, index, self._record)
         if found is None:
-            self._compute(index)
+            compute(index)
             return
         kept, replay = found
         kept.copy_(index)
@@ -101,10 +104,12 @@ class Program:
         """Drop what was recorded, since the replicas that it computes have changed."""
         self._recorded.clear()
 
-    def _try_to_record(self, index: Tensor, record: Record) -> tuple[Tensor, Replay] | None:
+    def _try_to_record(
+        self, compute: Callable[[Tensor], None], index: Tensor, record: Record
+    ) -> tuple[Tensor, Replay] | None:
         kept = index.clone()
         try:
-            replay = record(lambda: self._compute(kept))
+            replay = record(lambda: compute(kept))
         except RuntimeError as error:
             if ran_out_of_memory(error):
                 raise

@@ -28,7 +28,7 @@ class TrainingStep:
         self, model: Model, bank: Bank, data: ResidentData, branches: Branches, record: Record | None = None
     ) -> None:
         self._model, self._bank, self._data, self._branches = model, bank, data, branches
-        self._program = Program(self._compute, record)
+        self._program = Program(record)
         device, count = bank.alive.device, len(bank.alive)
         self.replicas: tuple[int, ...] = ()
         self.loss = torch.zeros(count, dtype=sum_type(device), device=device)
@@ -48,7 +48,7 @@ class TrainingStep:
 
     def __call__(self, index: Tensor) -> None:
         """Train on the samples in `index` [B]."""
-        self._program(index)
+        self._program(self._compute, index)
         self.seen += len(index)
 
     def _compute(self, index: Tensor) -> None:

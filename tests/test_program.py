@@ -4,7 +4,9 @@ A CUDA graph is stood in for by `recorded`, which keeps the operations below aut
 same tensors: whatever else a step depends on, a number of Python's say, stays as it was at the recording.
 """
 
+import gc
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -98,20 +100,23 @@ def test_a_program_is_recorded_per_size_and_forgets() -> None:
         recordings.append(compute)
         return compute
 
-    program = Program(lambda index: seen.append(index.tolist()), record)
+    def compute(index: Tensor) -> None:
+        seen.append(index.tolist())
+
+    program = Program(record)
     for number in range(6):
-        program(torch.tensor([number]))
-        program(torch.tensor([number, number]))
+        program(compute, torch.tensor([number]))
+        program(compute, torch.tensor([number, number]))
     assert seen == [found for n in range(6) for found in ([n], [n, n])]
     assert len(recordings) == 2
     program.forget()
-    program(torch.tensor([7]))
+    program(compute, torch.tensor([7]))
     assert (len(recordings), seen[-1]) == (3, [7])
 
 
-def _four_times(program: Program) -> None:
+def _four_times(program: Program, compute: Callable[[Tensor], None]) -> None:
     for _ in range(4):
-        program(torch.tensor([1]))
+        program(compute, torch.tensor([1]))
 
 
 def test_what_cannot_be_recorded_is_computed_plainly_and_said() -> None:
@@ -120,12 +125,15 @@ def test_what_cannot_be_recorded_is_computed_plainly_and_said() -> None:
     def record(_: object) -> Callable[[], None]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    program = Program(lambda index: seen.append(len(index)), record)
+    def compute(index: Tensor) -> None:
+        seen.append(len(index))
+
+    program = Program(record)
     with pytest.warns(UserWarning, match="could not be captured, going on without: operation not permitted"):
-        _four_times(program)
+        _four_times(program, compute)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        program(torch.tensor([1]))  # said once
+        program(compute, torch.tensor([1]))  # said once
     assert len(seen) == 5
 
 
@@ -136,11 +144,33 @@ def test_memory_that_is_too_small_for_a_recording_is_not_hidden() -> None:
         except torch.OutOfMemoryError:  # as the end of a broken capture raises
             raise RuntimeError("the capture was invalidated")  # noqa: B904
 
-    program = Program(lambda index: None, record)
+    program = Program(record)
     with pytest.raises(RuntimeError, match="invalidated") as caught:
-        _four_times(program)
+        _four_times(program, lambda index: None)
     assert ran_out_of_memory(caught.value)
     assert not ran_out_of_memory(RuntimeError("another"))
+
+
+def test_a_stack_that_is_dropped_leaves_no_memory_behind(
+    digits: ResidentData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU the next stack needs it at once, not when Python's garbage collector comes by."""
+    monkeypatch.setattr(engine, "_recorder", lambda device, generators: recorded)
+    protocol = Protocol(epochs=4)
+    network = NETWORKS["digits"].resolve(10)
+    method = parse_method("brSF-25%+BN")
+    run = Run(dataset="x", network=network, method=method, protocol=protocol, rate_multiplier=1.0, seed=0)
+    gc.collect()
+    gc.disable()
+    try:
+        trainer = Trainer(Stack((run,)), digits, torch.device("cpu"))
+        for epoch in range(1, 5):
+            list(trainer.train_epoch(epoch))
+        weights = weakref.ref(trainer.bank.weights)
+        del trainer
+        assert weights() is None
+    finally:
+        gc.enable()
 
 
 def test_branches_of_a_cpu_are_the_loop() -> None:

@@ -1,5 +1,6 @@
 """Jobs that go on: from their last checkpoints, and in smaller stacks where memory does not hold them."""
 
+import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,6 +35,7 @@ def free_memory() -> None:
     """Give back what a GPU keeps for later, so that a smaller stack has all of it."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
+        gc.collect()  # a failed stack may hang in the traceback of its failure
         torch.cuda.empty_cache()
 
 
