@@ -104,7 +104,7 @@ class Bank:
         with torch.no_grad():
             drawn = {role: stream.next() for role, stream in self._streams.items()}
             for feedback in self._feedback:
-                feedback.refresh(drawn)
+                feedback.refresh(self.working, drawn)
 
     @torch.no_grad()
     def use_weights(self) -> None:
@@ -162,7 +162,7 @@ class _Feedback:
     """The feedback weights of adjacent replicas with one scheme."""
 
     def __init__(self, feedback: Feedback, rows: slice, bank: Bank) -> None:
-        self.rows, self._spec, self._bank = rows, feedback, bank
+        self.rows, self._spec = rows, feedback
         model, device, count = bank.model, bank.weights.device, rows.stop - rows.start
         self._factor: Tensor | None = None
         self._values: Tensor | None = None
@@ -182,13 +182,13 @@ class _Feedback:
             drawn = {role: stream.next() for role, stream in streams.items()}
             self._factor = _factor(feedback, drawn).to(device)
 
-    def refresh(self, drawn: Mapping[str, Tensor]) -> None:
-        """Rewrite V; `drawn` holds this step's M and flips, for schemes that redraw them."""
+    def refresh(self, weights: Tensor, drawn: Mapping[str, Tensor]) -> None:
+        """Rewrite V from the bank's `weights` [R, P]; `drawn` holds this step's M and flips, for schemes that redraw them."""
         if self._values is None:
             return
         factor = _factor(self._spec, drawn) if self._spec.scheme == "brsf" else self._factor
-        weights = self._bank.working[self.rows, : self._values.shape[1]]
-        write_signed(factor, weights, self._values, flips=self._spec.flip_probability > 0)
+        own = weights[self.rows, : self._values.shape[1]]
+        write_signed(factor, own, self._values, flips=self._spec.flip_probability > 0)
 
 
 def _streams(seed: int, schemes: Sequence[Feedback], size: int, device: torch.device) -> dict[str, Uniform]:
