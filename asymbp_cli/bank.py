@@ -183,7 +183,10 @@ class _Feedback:
             self._factor = _factor(feedback, drawn).to(device)
 
     def refresh(self, weights: Tensor, drawn: Mapping[str, Tensor]) -> None:
-        """Rewrite V from the bank's `weights` [R, P]; `drawn` holds this step's M and flips, for schemes that redraw them."""
+        """Rewrite V from the bank's `weights` [R, P].
+
+        `drawn` holds this step's M and flips, for schemes that redraw them.
+        """
         if self._values is None:
             return
         factor = _factor(self._spec, drawn) if self._spec.scheme == "brsf" else self._factor

@@ -17,11 +17,11 @@ from asymbp_cli.bank import Bank
 from asymbp_cli.checkpoint import Checkpoint
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.draws import batch_order
-from asymbp_cli.errors import DeviceError, StoreError
+from asymbp_cli.errors import DeviceError, StoreError, ran_out_of_memory
 from asymbp_cli.evaluation import Evaluation, Score, first_class
 from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
 from asymbp_cli.model import Model
-from asymbp_cli.program import Branches, CudaGraphs, Record
+from asymbp_cli.program import PLAIN_CALLS, Branches, CudaGraphs, Record
 from asymbp_cli.runs import Run, Stack
 from asymbp_cli.step import TrainingStep
 
@@ -124,6 +124,11 @@ class Trainer:
         self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
         self.step.begin_epoch(replicas)
 
+    def warm_up(self, index: Tensor) -> None:
+        """Train on a mini-batch until steps take their usual time: once, on CUDA until the step is captured."""
+        for _ in range(PLAIN_CALLS + 1 if self.device.type == "cuda" else 1):
+            self.step(index)
+
     def _steps(self, epoch: int) -> Iterator[Event]:
         batches, shown = self.batches(epoch), time.monotonic()
         for number, index in enumerate(batches, start=1):
@@ -211,33 +216,42 @@ class Trainer:
                 self.bank.alive[replica] = False
 
 
-def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:
-    """Measure the seconds of one training step of one replica: the median of `steps`, for an estimate.
+def seconds_per_step(
+    run: Run, data: ResidentData, *, device: str = "cpu", replicas: int = 1, steps: int = 3
+) -> float:
+    """Measure the seconds of one training step of one replica of `replicas`: the median of `steps`.
 
-    Raises DeviceError where the device has no memory for it.
+    For an estimate. Stacks that a device has no memory for are halved; raises DeviceError where one replica is too
+    large.
     """
-    try:
-        return _seconds_per_step(run, data, device, steps)
-    except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        size = f"{run.network.parameter_count():,} weights at batch size {run.protocol.samples_per_batch(1):,}"
-        raise DeviceError(
-            f"a network of {size} needs more memory than there is; make one of them smaller"
-        ) from error
+    while True:
+        try:
+            return _seconds_per_step(run, data, device, replicas, steps)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error):
+                raise
+            if replicas == 1:
+                weights, size = run.network.parameter_count(), run.protocol.samples_per_batch(1)
+                raise DeviceError(
+                    f"a network of {weights:,} weights at batch size {size:,} needs more memory than there is; "
+                    "make one of them smaller"
+                ) from error
+        replicas //= 2  # here the error is gone, and the stack that its traceback held
 
 
-def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int) -> float:
-    trainer = Trainer(Stack((run,)), data, open_device(device))
-    trainer.begin_epoch(1, [0])
+def _seconds_per_step(run: Run, data: ResidentData, device: str, replicas: int, steps: int) -> float:
+    trainer = Trainer(Stack((run,) * replicas), data, open_device(device))
+    trainer.begin_epoch(1, range(replicas))
+    batches = trainer.batches(1)
+    trainer.warm_up(batches[0])
     times = []
-    for index in trainer.batches(1)[: steps + 1]:  # the first one warms up
+    for index in batches[:steps]:
         began = time.perf_counter()
         trainer.step(index)
         if trainer.device.type == "cuda":
             torch.cuda.synchronize(trainer.device)
         times.append(time.perf_counter() - began)
-    return sorted(times[1:] or times)[len(times[1:]) // 2]
+    return sorted(times)[len(times) // 2] / replicas
 
 
 def _directory(checkpoints: Path | None) -> Path:

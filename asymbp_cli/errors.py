@@ -53,3 +53,13 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 def printable(text: str) -> bool:
     """Tell whether text is on one line, without control characters or halves of them."""
     return not any(category(character) in ("Cc", "Cs") for character in text)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory, a GPU's or the machine's, was too small for what was asked.
+
+    It may have broken off something else, a CUDA graph's capture for instance, whose error then stands in front.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    found = bool(names & {"OutOfMemoryError", "MemoryError"}) or "can't allocate memory" in str(error)
+    return found or (error.__context__ is not None and ran_out_of_memory(error.__context__))

@@ -17,11 +17,14 @@ class StepKind(NamedTuple):
     batch_norm: str
     train: str  # which layers
     batch_size: int  # of the first epoch
+    precision: str
 
 
 def step_kind(run: Run) -> StepKind:
     """Return the kind of steps that a run makes."""
-    return StepKind(run.network, run.method.batch_norm, run.method.train, run.protocol.samples_per_batch(1))
+    protocol, method = run.protocol, run.method
+    size = protocol.samples_per_batch(1)
+    return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision)
 
 
 def representatives(runs: Iterable[Run]) -> dict[StepKind, Run]:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from asymbp_cli.errors import ran_out_of_memory
+
 Replay = Callable[[], None]
 #: records what a function computes without computing it; what it returns computes it, as often as it is called
 Record = Callable[[Callable[[], None]], Replay]
@@ -118,10 +120,3 @@ class Program:
             return None
         self._recorded[len(index)] = kept, replay
         return kept, replay
-
-
-def ran_out_of_memory(error: BaseException | None) -> bool:
-    """Tell whether a device's memory was too small, also where that broke off a capture."""
-    return error is not None and (
-        isinstance(error, torch.OutOfMemoryError) or ran_out_of_memory(error.__context__)
-    )

@@ -8,10 +8,9 @@ import pytest
 import small_study
 
 from asymbp_cli import plan
-from asymbp_cli.errors import DataError
+from asymbp_cli.errors import DataError, ran_out_of_memory
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
-from asymbp_cli.executors.fitting import ran_out_of_memory
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
 

@@ -19,10 +19,11 @@ from torch.utils._pytree import tree_leaves
 from asymbp_cli import engine
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.engine import Trainer
+from asymbp_cli.errors import ran_out_of_memory
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS
-from asymbp_cli.program import Branches, Program, ran_out_of_memory
+from asymbp_cli.program import Branches, Program
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.runs import Run, Stack
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.prepare import data_directory, prepare
 from asymbp_cli.errors import MissingDataError
-from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representatives
+from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representatives, step_kind
 from asymbp_cli.networks import Network
 from asymbp_cli.paths import exists, shown
 from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
@@ -178,14 +179,20 @@ def _study(
 
 
 def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Options) -> dict[StepKind, float]:
-    """Return the seconds of a training step of each kind: a few are made, and thrown away."""
+    """Return the seconds of a training step of each kind: a few are made, and thrown away.
+
+    A GPU makes them for as many replicas at once as a stack will have.
+    """
     import torch
 
     from asymbp_cli.datasets.resident import load
     from asymbp_cli.engine import open_device, seconds_per_step
+    from asymbp_cli.executors.packing import replica_limit
 
     open_device(options.device)
     kinds = representatives(runs.values())
+    like = Counter((step_kind(run), run.dataset) for run in runs.values())
+    limit = replica_limit(options.device, infos, options.worker_count)
     measured = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -194,7 +201,8 @@ def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Op
             data = load(infos[fingerprint], device=options.device)
             for kind, run in kinds.items():
                 if run.dataset == fingerprint:
-                    measured[kind] = seconds_per_step(run, data, device=options.device)
+                    together = min(like[kind, fingerprint], limit(run)) if options.device.startswith("cuda") else 1
+                    measured[kind] = seconds_per_step(run, data, device=options.device, replicas=together)
     finally:
         torch.set_num_threads(threads)
     return measured

@@ -21,16 +21,6 @@ def continued(job: Job, runs: Mapping[str, Run]) -> list[Job]:
     ]
 
 
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory, a GPU's or the machine's, was too small for what was asked.
-
-    It may have broken off something else, a CUDA graph's capture for instance, whose error then stands in front.
-    """
-    names = {kind.__name__ for kind in type(error).__mro__}
-    found = bool(names & {"OutOfMemoryError", "MemoryError"}) or "can't allocate memory" in str(error)
-    return found or (error.__context__ is not None and ran_out_of_memory(error.__context__))
-
-
 def free_memory() -> None:
     """Give back what a GPU keeps for later, so that a smaller stack has all of it."""
     torch = sys.modules.get("torch")

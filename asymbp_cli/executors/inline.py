@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from typing import cast
 
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, ran_out_of_memory
 from asymbp_cli.events import Event, RunFinished
 from asymbp_cli.executors import Job, Report, StackFailed, Train, announced, short, started
-from asymbp_cli.executors.fitting import Fitting, continued, free_memory, ran_out_of_memory
+from asymbp_cli.executors.fitting import Fitting, continued, free_memory
 from asymbp_cli.executors.job import train as train_with_engine
 
 

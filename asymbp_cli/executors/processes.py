@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, ran_out_of_memory
 from asymbp_cli.events import RunFinished
 from asymbp_cli.executors import CheckpointDue, Job, Report, StackFailed, Train, announced, short, started
-from asymbp_cli.executors.fitting import Fitting, continued, ran_out_of_memory
+from asymbp_cli.executors.fitting import Fitting, continued
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.runs import Run
 
