@@ -16,6 +16,7 @@ SHARED_FIELDS = ("resize", "validation_fraction")
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Precision = Literal["standard", "fp32", "bf16"]
 
 
 class Phase(Spec):
@@ -115,7 +116,7 @@ class Protocol(Spec):
     """Subtract the training set's mean image and divide by its overall deviation; not stated in the paper."""
     resize: Literal["squash", "crop"] = "squash"
     """How images reach the input size, antialiased; section 5 says only that they are resized."""
-    precision: Literal["standard", "fp32", "bf16"] = "standard"
+    precision: Precision = "standard"
     """Of products and activations: `standard` is fp32 on the CPU and tf32 on CUDA. Weights and updates: fp32."""
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training set held out, per class. 0 is the paper's rule, which picks on the test set."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 
 from asymbp_cli.bench.measure import Measure, interleaved
-from asymbp_cli.bench.steps import SIZES, Steps, threads, wait
-from asymbp_cli.engine import open_device
+from asymbp_cli.bench.steps import SIZES, Steps, lasting, threads, wait
+from asymbp_cli.engine import open_device, set_precision
 
 MATMUL = "matrix product"
 _SIDE = {"cpu": 1024, "cuda": 8192, "mps": 2048}
@@ -20,6 +20,7 @@ def ceiling(device_name: str, *, replicas: int, rounds: int, seconds: float = 0.
     updates and feedback weights count as none. On the CPU on one thread. About `seconds` per candidate and round.
     """
     device = open_device(device_name)
+    set_precision(device, "standard")
     with threads(1):
         candidates = {MATMUL: _product(device, seconds)}
         for key in SIZES:
@@ -45,6 +46,5 @@ def _product(device: torch.device, seconds: float) -> Callable[[], float]:
 
 
 def _training(steps: Steps, seconds: float) -> Callable[[], float]:
-    once = steps.measure(1)
-    count = max(1, round(seconds / once))
-    return lambda: steps.measure(count) / (steps.flop / 1e9)
+    run = lasting(steps, seconds)
+    return lambda: run() / (steps.flop / 1e9)

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,8 +17,10 @@ from asymbp_cli.bench.steps import SIZES, Steps, random_data, threads, timed, wa
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.engine import open_device
 from asymbp_cli.networks import NETWORKS
+from asymbp_cli.protocol import Precision
 
 _BATCH = 100
+_ENGINES: dict[str, Precision] = {"engine": "standard", "engine, bf16": "bf16"}
 _CPU = torch.device("cpu")
 
 
@@ -117,7 +120,8 @@ def engine_over_resident(device_name: str, *, replicas: int, rounds: int, steps:
 def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -> list[Measure]:
     """Return seconds per step of the two loops on `workers` threads, and of `workers` engine processes together.
 
-    The engine's seconds are those of one step divided by the steps that all processes make at once.
+    The engine works in fp32 as the loops do, and in bf16. Its seconds are those of one step divided by the steps
+    that all processes make at once.
     """
     data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], _CPU)
     context = multiprocessing.get_context("spawn")
@@ -131,16 +135,17 @@ def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -
     for pipe in pipes:
         pipe.recv()
 
-    def engine() -> float:
+    def engine(precision: Precision) -> float:
         for pipe in pipes:
-            pipe.send(steps)
+            pipe.send((precision, steps))
         return 1 / sum(1 / float(pipe.recv()) for pipe in pipes)
 
     loops = {
         "DataLoader loop": UserLoop(lambda: loader(data)),
         "resident loop": UserLoop(resident(data)),
     }
-    candidates = {name: _loop_call(loop, steps * 2) for name, loop in loops.items()} | {"engine": engine}
+    candidates = {name: _loop_call(loop, steps * 2) for name, loop in loops.items()}
+    candidates |= {name: partial(engine, precision) for name, precision in _ENGINES.items()}
     try:
         with threads(workers):
             return interleaved(candidates, rounds)
@@ -157,8 +162,10 @@ def _loop_call(loop: UserLoop, count: int) -> Callable[[], float]:
 def _engine_worker(pipe: Connection, replicas: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle, which closes the pipe
     torch.set_num_threads(1)
-    steps = Steps("mnist", ["uSF"] * replicas, open_device("cpu"))
+    device = open_device("cpu")
+    stacks = {p: Steps("mnist", ["uSF"] * replicas, device, precision=p) for p in _ENGINES.values()}
     pipe.send("ready")
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
-        while count := pipe.recv():
-            pipe.send(steps.measure(count))
+        while True:
+            precision, count = pipe.recv()
+            pipe.send(stacks[precision].measure(count))

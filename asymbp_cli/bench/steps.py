@@ -12,7 +12,7 @@ from asymbp_cli.datasets.resident import ResidentData, Split
 from asymbp_cli.engine import Trainer, open_device
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS, Network
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.protocol import Precision, Protocol
 from asymbp_cli.runs import Run, Stack
 
 #: methods whose step is compared with SGD's; none has BN, which is compared by itself
@@ -51,14 +51,16 @@ def random_data(network: Network, classes: int, samples: int, device: torch.devi
     return ResidentData(info, split, split, None, *(part.to(device) for part in statistics))
 
 
-def runs_of(network: Network, methods: Sequence[str], batch: int = 100) -> tuple[Run, ...]:
+def runs_of(
+    network: Network, methods: Sequence[str], batch: int = 100, precision: Precision = "standard"
+) -> tuple[Run, ...]:
     """Return a run of each method on a resolved network, all of one stack, with mini-batches of `batch`."""
     return tuple(
         Run(
             dataset="random",
             network=network,
             method=parse_method(method),
-            protocol=Protocol(batch_size=batch),
+            protocol=Protocol(batch_size=batch, precision=precision),
             rate_multiplier=0.01 / (i + 1),
             seed=0,
         )
@@ -77,16 +79,18 @@ class Steps:
         data: ResidentData | None = None,
         *,
         batch: int = 100,
+        precision: Precision = "standard",
     ):
         classes, samples = SIZES[key] if data is None else (len(data.info.classes), 0)
         network = NETWORKS[key].resolve(classes)
-        runs = runs_of(network, methods, batch)
+        runs = runs_of(network, methods, batch, precision)
         self.flop = network.flop_per_sample() * batch  # of a replica's step
         self._trainer = Trainer(Stack(runs), data or random_data(network, classes, samples, device), device)
         self._trainer.begin_epoch(1, range(len(runs)))
         self._batches = [b for b in self._trainer.batches(1) if len(b) == batch]
-        self._replicas = list(range(len(runs)))
+        self.replicas = len(runs)
         self._next = 0
+        self._trainer.warm_up(self._batches[0])
 
     def measure(self, steps: int) -> float:
         """Return the seconds of one step of one replica, over `steps` steps of the stack."""
@@ -96,11 +100,11 @@ class Steps:
             self._next = (self._next + 1) % len(self._batches)
             self._trainer.step(self._batches[self._next])
         wait(self._trainer.device)
-        return (time.perf_counter() - began) / steps / len(self._replicas)
+        return (time.perf_counter() - began) / steps / self.replicas
 
     def evaluate(self) -> None:
         """Test all replicas, as after an epoch."""
-        self._trainer.evaluation.scores(self._replicas, self._trainer.statistics_batches(1))
+        self._trainer.evaluation.scores(range(self.replicas), self._trainer.statistics_batches(1))
 
 
 def wait(device: torch.device) -> None:
@@ -137,6 +141,31 @@ def feedback_overhead(device_name: str, *, replicas: int, rounds: int, steps: in
         for name in ("BN", "uSF+BN"):
             candidates[name] = Steps("mnist", [name] * replicas, device, data)
         return interleaved({name: timed(c, steps) for name, c in candidates.items()}, rounds)
+
+
+def precisions(device_name: str, *, replicas: int, rounds: int, seconds: float) -> list[Measure]:
+    """Return a step in each precision over that in the standard one, of the MNIST and the CIFAR network.
+
+    On the CPU on one thread, where fp32 is the standard. About `seconds` a candidate and round.
+    """
+    device, found = open_device(device_name), []
+    names: dict[str, Precision] = {"fp32": "standard", "bf16": "bf16"}
+    if device.type == "cuda":
+        names = {"tf32": "standard", "fp32": "fp32", "bf16": "bf16"}
+    with threads(1):
+        for key in ("mnist", "cifar"):
+            made = {
+                f"{key}, {name}": Steps(key, ["uSF"] * replicas, device, precision=precision)
+                for name, precision in names.items()
+            }
+            found += interleaved({name: lasting(steps, seconds) for name, steps in made.items()}, rounds)
+    return found
+
+
+def lasting(steps: Steps, seconds: float) -> Callable[[], float]:
+    """Return a function that measures steps for about so many seconds, one at least."""
+    count = max(1, round(seconds / (steps.measure(1) * steps.replicas)))
+    return lambda: steps.measure(count)
 
 
 def scaling(device_name: str, counts: Sequence[int], *, rounds: int, steps: int) -> list[Measure]:

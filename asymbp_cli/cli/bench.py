@@ -1,6 +1,7 @@
 """`asymbp bench`."""
 
 import json
+import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from asymbp_cli.bench.forms import Comparison
     from asymbp_cli.bench.measure import Measure
 
+_QUIET = 0.2  # busy cores
 _SCALING = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 
 
@@ -47,8 +49,8 @@ def command(
 
     training: steps as ratios within each round, at batch 100 where nothing else is said. Every feedback scheme's
     step over backpropagation's; the engine over the loops that a good user of PyTorch would write; stacks and
-    mini-batches of several sizes; FLOP of each network's step over the rate of matrix products. What became slower
-    than a baseline kept with --save is said.
+    mini-batches of several sizes; each precision of products; FLOP of each network's step over the rate of matrix
+    products. What became slower than a baseline kept with --save is said.
 
     memory: the memory that the planner predicts for stacks of one and of --replicas on each network of Table 1,
     over what they take, in training steps and in testing; beside it what the process has with the freed buffers
@@ -89,12 +91,12 @@ def _training(
     from asymbp_cli.bench import steps as engine
     from asymbp_cli.datasets.prepare import cache_directory
 
-    if not as_json:
-        click.echo("measuring; other work on this machine disturbs it", err=True)
+    busy = _start(device)
     found: dict[str, Sequence[measure.Measure]] = {
         "overhead": engine.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
         "scaling": engine.scaling(device, _SCALING[device.split(":")[0]], rounds=rounds, steps=2 * steps),
         "growth": engine.growth(device, replicas=replicas, rounds=rounds, steps=steps),
+        "precision": engine.precisions(device, replicas=replicas, rounds=rounds, seconds=steps / 30),
         "ceiling": ceiling.ceiling(device, replicas=replicas, rounds=rounds, seconds=steps / 30),
     }
     if device == "cpu":
@@ -108,7 +110,7 @@ def _training(
         measure.save(found, machine, baseline)
     if as_json:
         measured = {name: [asdict(m) for m in group] for name, group in found.items()}
-        click.echo(json.dumps(measured | {"slower": worse}))
+        click.echo(json.dumps(measured | {"slower": worse, "busy_cores_before": busy}))
         return
     _show(found, device, replicas)
     if worse is not None:
@@ -117,6 +119,20 @@ def _training(
         )
     if save:
         click.echo(f"\nkept as the baseline: {baseline}")
+
+
+def _start(device: str) -> float | None:
+    """Say that measuring begins, and what disturbs it; return how many cores are busy already, where known."""
+    from asymbp_cli.bench.measure import busy_cores
+
+    click.echo("measuring; other work on this machine disturbs it", err=True)
+    busy = busy_cores()
+    if device == "cpu" and busy is not None and busy > _QUIET:
+        click.echo(
+            f"it does so now: {busy:.1f} of {os.cpu_count()} cores are busy; measure again when they are free",
+            err=True,
+        )
+    return busy
 
 
 def _show(found: dict[str, "Sequence[Measure]"], device: str, replicas: int) -> None:
@@ -130,6 +146,11 @@ def _show(found: dict[str, "Sequence[Measure]"], device: str, replicas: int) -> 
         for m in found["growth"]
     ]
     click.echo(_grid(rows, ["", "us per sample", "samples/s", "over batch 100", "range"]))
+    click.echo("\nStep of a replica by the precision of its products:")
+    rows = [
+        [m.name, f"{1e3 * m.seconds:.2f}", f"{m.ratio:.2f}", _range(m, invert=False)] for m in found["precision"]
+    ]
+    click.echo(_grid(rows, ["network", "ms per step", "over the default", "range"]))
     click.echo("\nRate of a training step over that of matrix products of the same round, uSF:")
     rows = [
         [m.name, f"{1 / m.seconds:,.0f}", f"{1 / m.ratio:.2f}", _range(m, invert=True)] for m in found["ceiling"]
@@ -156,8 +177,7 @@ def _paper(device: str, replicas: int, as_json: bool) -> None:
 def _forms(device: str, replicas: int, rounds: int, as_json: bool) -> None:
     from asymbp_cli.bench.forms import REFERENCE, compare
 
-    if not as_json:
-        click.echo("measuring; other work on this machine disturbs it", err=True)
+    _start(device)
     found = list(compare(device, replicas=replicas, rounds=rounds))
     if as_json:
         click.echo(json.dumps([asdict(comparison) for comparison in found]))
