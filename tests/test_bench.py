@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asymbp_cli.bench import ceiling, loops, memory, projection, report, steps
+from asymbp_cli.bench import ceiling, loops, measure, memory, projection, report, steps
 from asymbp_cli.bench.measure import Measure, interleaved, save, slower
 from asymbp_cli.errors import DeviceError, UsageError
 from asymbp_cli.networks import NETWORKS
@@ -85,6 +85,40 @@ def test_growth_is_per_sample_over_batch_100(monkeypatch: pytest.MonkeyPatch) ->
         ("batch 500", 2 / 500),
     ]
     assert [m.ratio for m in found] == pytest.approx([16, 4, 1, 1 / 4, 1 / 25])
+
+
+def test_precisions_are_compared_on_two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(self: steps.Steps, count: int) -> float:
+        return 1.0 if self._trainer.model.dtype == torch.bfloat16 else 2.0
+
+    monkeypatch.setattr(steps.Steps, "measure", measure)
+    found = steps.precisions("cpu", replicas=2, rounds=1, seconds=0.1)
+    assert [(m.name, m.ratio) for m in found] == [
+        ("mnist, fp32", 1),
+        ("mnist, bf16", 0.5),
+        ("cifar, fp32", 1),
+        ("cifar, bf16", 0.5),
+    ]
+
+
+def test_steps_last_about_as_long_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = steps.Steps("mnist", ["uSF", "SGD"], torch.device("cpu"))
+    asked: list[int] = []
+    monkeypatch.setattr(made, "measure", lambda count: asked.append(count) or 0.1)
+    steps.lasting(made, 1.0)()
+    assert asked == [1, 5]  # of 0.2 s each, for two replicas
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux says how busy it is")
+def test_a_busy_core_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([(1000, 5000), (1150, 5200)])
+    monkeypatch.setattr(measure, "_busy_and_total", lambda: next(ticks))
+    monkeypatch.setattr(measure.os, "cpu_count", lambda: 4)
+    assert measure.busy_cores(0.0) == 3
+    monkeypatch.undo()
+    before, after = (measure._busy_and_total() for _ in range(2))
+    assert 0 < before[0] < before[1]
+    assert after >= before
 
 
 def test_the_engine_is_measured_against_the_resident_loop_on_one_device() -> None:

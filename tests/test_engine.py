@@ -1,13 +1,17 @@
 """Stacks, resuming, divergence: on the CPU everything here is equal bit for bit."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from asymbp_cli import engine
+from asymbp_cli.bank import Bank
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.engine import open_device, train_stack
@@ -182,6 +186,28 @@ def test_held_out_samples_are_not_trained_on(digits_info, digits: ResidentData) 
 def test_a_device_that_does_not_exist_is_named() -> None:
     with pytest.raises(DeviceError, match='no device "tpu" here; use --device cpu'):
         open_device("tpu")
+
+
+def test_steps_of_stacks_that_no_memory_holds_are_measured_in_halves(
+    digits: ResidentData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def bank(runs: Sequence[Run], *rest: Any) -> Bank:
+        tried.append(len(runs))
+        if len(runs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return Bank(runs, *rest)
+
+    monkeypatch.setattr(engine, "Bank", bank)
+    assert engine.seconds_per_step(make(digits, "SGD"), digits, replicas=9) > 0
+    assert tried == [9, 4, 2]
+
+
+def test_seconds_are_of_one_replica(digits: ResidentData, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()  # a second passes at every look
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: next(clock))
+    assert [engine.seconds_per_step(make(digits, "SGD"), digits, replicas=n) for n in (1, 4)] == [1, 0.25]
 
 
 OTHER_VALUES: dict[str, object] = {

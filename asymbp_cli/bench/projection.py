@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from asymbp_cli.bench.steps import Steps, threads
+from asymbp_cli.bench.steps import SIZES, Steps, runs_of, threads
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.engine import open_device
 from asymbp_cli.estimate import samples_per_epoch
+from asymbp_cli.executors.packing import SHARES, available_bytes
+from asymbp_cli.memory import replicas_that_fit
+from asymbp_cli.networks import NETWORKS
 from asymbp_cli.plan import grid_of_table
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.report.parts import lead
@@ -76,10 +79,21 @@ def _rates(networks: Iterable[str], device_name: str, replicas: int) -> Rates:
     with threads(1):
         for key in sorted(networks):
             for normalization, method in _METHODS.items():
-                steps = Steps(key, [method] * (1 if device.type == "cpu" else replicas), device)
-                steps.measure(1)
+                steps = Steps(key, [method] * _together(key, method, device_name, replicas), device)
                 found[key, normalization] = steps.measure(_STEPS) / steps.flop
+                del steps  # the next needs its memory
     return found
+
+
+def _together(key: str, method: str, device_name: str, replicas: int) -> int:
+    """Return how many replicas step at once: on the CPU one, elsewhere up to `replicas` as memory has room."""
+    available = None if device_name == "cpu" else available_bytes(device_name)
+    if available is None:
+        return 1
+    classes, _ = SIZES[key]
+    (run,) = runs_of(NETWORKS[key].resolve(classes), [method])
+    room = int(SHARES[device_name.split(":")[0]] * available)
+    return replicas_that_fit(run, room, most=replicas, parallel=True)
 
 
 def _projection(

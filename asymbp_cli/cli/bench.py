@@ -15,6 +15,7 @@ from tabulate import tabulate
 from asymbp_cli.cli import options
 from asymbp_cli.cli.board import duration
 from asymbp_cli.cli.options import cores
+from asymbp_cli.executors.packing import MAX_REPLICAS
 
 if TYPE_CHECKING:
     from asymbp_cli.bench.forms import Comparison
@@ -27,7 +28,11 @@ _SCALING = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 @click.command("bench")
 @click.argument("what", type=click.Choice(["training", "memory", "paper", "report", "forms"]), default="training")
 @options.device
-@click.option("--replicas", type=click.IntRange(min=1), default=5, show_default=True, help="Replicas in a stack.")
+@click.option(
+    "--replicas",
+    type=click.IntRange(min=1),
+    help="Replicas in a stack; as many as trainings have without it: 5, on CUDA 64.",
+)
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Rounds to take medians of."
 )
@@ -38,7 +43,7 @@ _SCALING = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 def command(
     what: str,
     device: str,
-    replicas: int,
+    replicas: int | None,
     rounds: int,
     steps: int,
     save: bool,
@@ -70,8 +75,9 @@ def command(
       asymbp bench memory --replicas 8
       asymbp bench paper
       asymbp bench forms --rounds 3
-      asymbp bench --device cuda --replicas 64
+      asymbp bench --device cuda
     """
+    replicas = replicas or MAX_REPLICAS.get(device.split(":")[0], 5)
     if what == "report":
         _report(as_json)
     elif what == "forms":
