@@ -244,8 +244,22 @@ def test_bench_measures_ratios() -> None:
     names = [line["name"] for line in found["overhead"]]
     assert names[0] == "SGD"
     assert "brSF-50%" in names
-    assert set(found) == {"overhead", "scaling", "growth", "ceiling", "loops", "slower"}
-    assert [line["name"] for line in found["loops"]] == ["DataLoader loop", "resident loop", "engine"]
+    assert set(found) == {
+        "overhead",
+        "scaling",
+        "growth",
+        "precision",
+        "ceiling",
+        "loops",
+        "slower",
+        "busy_cores_before",
+    }
+    assert [line["name"] for line in found["loops"]] == [
+        "DataLoader loop",
+        "resident loop",
+        "engine",
+        "engine, bf16",
+    ]
     assert [line["name"] for line in found["growth"]] == [f"batch {size}" for size in (25, 50, 100, 200, 500)]
     assert all(line["seconds"] > 0 for line in found["overhead"] + found["growth"] + found["loops"])
 
@@ -257,12 +271,13 @@ def test_bench_shows_its_groups_as_tables(
     from asymbp_cli.cli import bench
 
     made = [Measure("first", 2e-3, 1, 1, 1), Measure("second", 1e-3, 0.5, 0.4, 0.8)]
-    found = dict.fromkeys(("overhead", "scaling", "growth", "ceiling"), made)
+    found = dict.fromkeys(("overhead", "scaling", "growth", "precision", "ceiling"), made)
     bench._show(found | {"loops": [Measure("resident loop", 2e-3, 1, 1, 1), made[1]]}, "cuda", 64)
     shown = capsys.readouterr().out
     assert "mini-batch:\n" in shown
     assert re.search(r"us per sample +samples/s +over batch 100 .*\n.*\nfirst +2000.0 +500 +1.00 ", shown)
     assert "over the resident loop, MNIST network, cuda, stacks of 64:" in shown
+    assert "by the precision of its products:\n" in shown
     assert re.search(r"second +1.00 +100,000 +2.00 +1.25 to 2.50\n", shown)
 
 

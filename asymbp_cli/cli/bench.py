@@ -97,7 +97,7 @@ def _training(
     from asymbp_cli.bench import steps as engine
     from asymbp_cli.datasets.prepare import cache_directory
 
-    busy = _start(device)
+    busy = _start(device, quiet=as_json)
     found: dict[str, Sequence[measure.Measure]] = {
         "overhead": engine.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
         "scaling": engine.scaling(device, _SCALING[device.split(":")[0]], rounds=rounds, steps=2 * steps),
@@ -127,13 +127,14 @@ def _training(
         click.echo(f"\nkept as the baseline: {baseline}")
 
 
-def _start(device: str) -> float | None:
+def _start(device: str, *, quiet: bool) -> float | None:
     """Say that measuring begins, and what disturbs it; return how many cores are busy already, where known."""
     from asymbp_cli.bench.measure import busy_cores
 
-    click.echo("measuring; other work on this machine disturbs it", err=True)
+    if not quiet:
+        click.echo("measuring; other work on this machine disturbs it", err=True)
     busy = busy_cores()
-    if device == "cpu" and busy is not None and busy > _QUIET:
+    if not quiet and device == "cpu" and busy is not None and busy > _QUIET:
         click.echo(
             f"it does so now: {busy:.1f} of {os.cpu_count()} cores are busy; measure again when they are free",
             err=True,
@@ -183,7 +184,7 @@ def _paper(device: str, replicas: int, as_json: bool) -> None:
 def _forms(device: str, replicas: int, rounds: int, as_json: bool) -> None:
     from asymbp_cli.bench.forms import REFERENCE, compare
 
-    _start(device)
+    _start(device, quiet=as_json)
     found = list(compare(device, replicas=replicas, rounds=rounds))
     if as_json:
         click.echo(json.dumps([asdict(comparison) for comparison in found]))
