@@ -95,7 +95,6 @@ class Trainer:
         self.stack, self.data, self.device = stack, data, device
         self.protocol, self.seed = first.protocol, first.seed
         self.model = Model.of(first.network, first.protocol, first.method)
-        set_precision(device, self.protocol.precision)
         self.bank = Bank(stack.runs, self.model, device)
         branches = Branches(device, len(stack.runs))
         record = _recorder(device, self.bank.generators)
@@ -119,10 +118,15 @@ class Trainer:
 
     def begin_epoch(self, epoch: int, replicas: Sequence[int]) -> None:
         """Prepare the steps of `epoch`, in which `replicas` train."""
+        self.use_precision()
         if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
             self.bank.state.zero_()
         self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
         self.step.begin_epoch(replicas)
+
+    def use_precision(self) -> None:
+        """Let this process compute in the protocol's precision, until another trainer sets its own."""
+        set_precision(self.device, self.protocol.precision)
 
     def warm_up(self, index: Tensor) -> None:
         """Train on a mini-batch until steps take their usual time: once, on CUDA until the step is captured."""

@@ -1,8 +1,12 @@
 """Everything that can go wrong in a way the user can mend: one message each, exit code 2."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from unicodedata import category
+
+#: how the allocator of the CPU, CUDA and MPS, cuBLAS and cuDNN say it
+_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
 
 
 class AsymbpError(Exception):
@@ -61,5 +65,7 @@ def ran_out_of_memory(error: BaseException) -> bool:
     It may have broken off something else, a CUDA graph's capture for instance, whose error then stands in front.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
-    found = bool(names & {"OutOfMemoryError", "MemoryError"}) or "can't allocate memory" in str(error)
-    return found or (error.__context__ is not None and ran_out_of_memory(error.__context__))
+    if names & {"OutOfMemoryError", "MemoryError"} or _OUT_OF_MEMORY.search(str(error)):
+        return True
+    behind = error.__cause__ or error.__context__
+    return behind is not None and ran_out_of_memory(behind)

@@ -20,14 +20,15 @@ from asymbp_cli.protocol import Protocol
 from asymbp_cli.runs import Run
 
 _FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
+AT_ONCE = 32  # replicas that are computed side by side on CUDA, program.py's streams
 EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
 
 
 def stack_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     """Return the peak bytes of training and testing a stack of `replicas` runs like `run`.
 
-    Replicas step one after the other, so only one's activations are there at a time; all at once where they are
-    `parallel` branches of a CUDA graph, which also keeps its memory while replicas are tested.
+    Replicas step one after the other, so only one's activations are there at a time; up to
+    32 where they are `parallel` branches of a CUDA graph, which also keeps its memory while replicas are tested.
     """
     step, test = (count(run, replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
     initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
@@ -85,7 +86,7 @@ def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     values, width = samples * prod(run.network.input), _width(run.protocol)
     from_bytes = len(run.network.input) == 3
     gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
-    activations = (replicas if parallel else 1) * _training_peak(_Way.of(run, samples))
+    activations = (min(replicas, AT_ONCE) if parallel else 1) * _training_peak(_Way.of(run, samples))
     masks = run.protocol.zero_sign and run.method.update != "sgd"  # of gradients that are 0
     update = replicas * row_size(run) if masks else 0
     return max(gathered, width * values + max(activations, update))
@@ -96,7 +97,7 @@ def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     samples = EVALUATION_SAMPLES
     if run.method.batch_norm != "none":
         samples = max(samples, _largest_batch(run.protocol))
-    activations = (replicas if parallel else 1) * _testing_peak(_Way.of(run, samples))
+    activations = (min(replicas, AT_ONCE) if parallel else 1) * _testing_peak(_Way.of(run, samples))
     return _width(run.protocol) * samples * prod(run.network.input) + activations
 
 

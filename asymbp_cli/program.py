@@ -20,7 +20,7 @@ Replay = Callable[[], None]
 #: records what a function computes without computing it; what it returns computes it, as often as it is called
 Record = Callable[[Callable[[], None]], Replay]
 PLAIN_CALLS = 3  # of each size of mini-batch before it is recorded: libraries set themselves up meanwhile
-_MOST_STREAMS = 32  # as many as PyTorch keeps
+MOST_STREAMS = 32  # as many as PyTorch keeps
 
 
 class Branches:
@@ -28,19 +28,26 @@ class Branches:
 
     def __init__(self, device: torch.device, replicas: int) -> None:
         self._device, self._used = device, set[int]()
-        count = min(replicas, _MOST_STREAMS) if device.type == "cuda" and replicas > 1 else 0
+        self._fork: torch.cuda.Event | None = None  # all that was asked for before the first branch
+        count = min(replicas, MOST_STREAMS) if device.type == "cuda" and replicas > 1 else 0
         self._streams = [torch.cuda.Stream(device) for _ in range(count)]  # type: ignore[no-untyped-call]
 
     @contextmanager
     def branch(self, replica: int) -> Iterator[None]:
-        """Run the body on the replica's stream, after all that was asked for before the first branch."""
+        """Run the body on the replica's stream, after all that was asked for before the first branch.
+
+        And after no other branch: a side stream may be the one that the first branch was asked for from.
+        """
         if not self._streams:
             yield
             return
         number = replica % len(self._streams)
         stream = self._streams[number]
+        if not self._used:
+            self._fork = torch.cuda.current_stream(self._device).record_event()
         if number not in self._used:
-            stream.wait_stream(torch.cuda.current_stream(self._device))
+            assert self._fork is not None
+            stream.wait_event(self._fork)
             self._used.add(number)
         with torch.cuda.stream(stream):
             try:
@@ -64,13 +71,15 @@ class CudaGraphs:
 
     def __init__(self, generators: Iterable[torch.Generator]) -> None:
         self._generators, self._pool = tuple(generators), torch.cuda.graph_pool_handle()
+        # of another kind than the branches', of which PyTorch hands out the same ones again and again
+        self._stream = torch.cuda.Stream(priority=-1)  # type: ignore[no-untyped-call]
 
     def __call__(self, compute: Callable[[], None]) -> Replay:
         """Return what replays `compute`; raises torch.OutOfMemoryError, RuntimeError where that cannot be."""
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph, pool=self._pool):
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
             compute()
         replay: Replay = graph.replay
         return replay
@@ -115,8 +124,17 @@ class Program:
         except RuntimeError as error:
             if ran_out_of_memory(error):
                 raise
+            if interruption := _interruption(error):
+                raise interruption from None
             warnings.warn(f"a CUDA graph could not be captured, going on without: {error}", stacklevel=2)
             self._record = None
             return None
         self._recorded[len(index)] = kept, replay
         return kept, replay
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """Return what is no failure, Ctrl-C for instance, behind an error that ending a capture has raised."""
+    while error is not None and isinstance(error, Exception):
+        error = error.__context__
+    return error

@@ -97,7 +97,9 @@ def run(
             workers=workers,
         )
         processes = min(workers, len(stacks))
-        executor: Executor = ProcessExecutor(processes, train) if processes > 1 else InlineExecutor(train)
+        # a capture that a GPU's memory did not hold leaves a process of no more use
+        apart = processes > 1 or (device.startswith("cuda") and bool(stacks))
+        executor: Executor = ProcessExecutor(processes, train) if apart else InlineExecutor(train)
         for stack in stacks:
             info = infos[stack.runs[0].dataset]
             executor.submit(Job(stack, info, device, store.checkpoints, checkpoint_seconds))

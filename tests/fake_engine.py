@@ -93,7 +93,7 @@ def breaks(job: Job) -> Iterator[Event]:
     for event in train(job):
         yield event
         if _unlucky(job) and isinstance(event, EpochEnded):
-            raise RuntimeError("out of memory\nsecond line")
+            raise RuntimeError("shapes do not fit\nsecond line")
 
 
 def data_is_gone(job: Job) -> Iterator[Event]:

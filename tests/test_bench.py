@@ -31,8 +31,9 @@ def test_a_baseline_names_what_became_slower(tmp_path: Path) -> None:
         "loops": before["overhead"],
     }
     assert slower(now, "here", file) == ["overhead, uSF: 1.02 before, now 1.53 (+50%)"]
-    within = {"overhead": [Measure("uSF", 1, 1.53, 1.05, 1.6)]}  # rounds overlap
-    assert slower(within, "here", file) == []
+    for ratio, lowest in ((1.53, 1.01), (1.09, 1.05)):  # a round like before; before, a round like these
+        within = {"overhead": [Measure("uSF", 1, ratio, lowest, 1.6)]}
+        assert slower(within, "here", file) == []
     file.write_text("{")
     with pytest.raises(UsageError, match="is damaged"):
         slower(before, "here", file)
@@ -158,7 +159,7 @@ def test_memory_is_as_predicted() -> None:
     training, testing = memory.measure([memory.Candidate("cifar", "uSF+BN", 1, "cpu")])
     assert (training.part, testing.part) == ("training", "testing")
     for found in (training, testing):
-        assert 0.7 < found.ratio < 1.3
+        assert 0.85 < found.ratio < 1.15
         assert found.kept > 0.7 * found.measured
     assert training.predicted != testing.predicted
 

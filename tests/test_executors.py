@@ -1,6 +1,7 @@
 """Stacks trained in this process and in workers, and what happens when those die."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import fake_engine
@@ -11,8 +12,10 @@ from asymbp_cli import plan
 from asymbp_cli.errors import DataError, ran_out_of_memory
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
+from asymbp_cli.executors.fitting import Fitting
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
+from asymbp_cli.runs import Stack
 
 WORKERS = 2
 RATES = (100.0, 10.0, 1.0, 0.1)
@@ -79,14 +82,14 @@ def test_any_other_exception_fails_its_runs_only(kind: str, tmp_path: Path) -> N
     assert [failure.retrying for failure in failures] == ([False] if kind == "inline" else [True, False])
     for failure in failures:
         assert failure.runs == tuple(run.id for run in work[0].stack.runs)
-        assert failure.message == "RuntimeError: out of memory"
+        assert failure.message == "RuntimeError: shapes do not fit"
         assert "second line" in str(failure.traceback)
         assert "fake_engine.py" in str(failure.traceback)
     done = {report.run for report in found if isinstance(report, RunFinished)}
     assert done == {run.id for run in work[1].stack.runs}
 
 
-def test_a_killed_worker_costs_one_retry_from_the_last_checkpoint(tmp_path: Path) -> None:
+def test_what_a_killed_worker_trained_goes_on_in_halves_from_the_last_checkpoint(tmp_path: Path) -> None:
     work = jobs(tmp_path)
     found = reports(ProcessExecutor(WORKERS, fake_engine.killed_once), work)
     undisturbed = [event for job in jobs(tmp_path / "other") for event in fake_engine.train(job)]
@@ -96,7 +99,7 @@ def test_a_killed_worker_costs_one_retry_from_the_last_checkpoint(tmp_path: Path
     assert all(failure.retrying for failure in failures)
     assert failures[0].message == "the worker was killed (SIGKILL), perhaps because memory ran out"
     starts = [report.start_epoch for report in found if isinstance(report, StackStarted)]
-    assert sorted(starts) == [0, 0, 3, 3]
+    assert sorted(starts) == [0, 0, 3, 3, 3, 3]  # memory may have run out
 
 
 def test_checkpoints_of_different_epochs_are_continued_apart(tmp_path: Path) -> None:
@@ -109,13 +112,16 @@ def test_checkpoints_of_different_epochs_are_continued_apart(tmp_path: Path) -> 
     assert sorted(starts) == [(0, 2), (2, 1), (3, 1)]
 
 
-def test_a_stack_that_kills_two_workers_fails_with_the_reason(tmp_path: Path) -> None:
+def test_runs_that_kill_their_workers_alone_and_again_fail(tmp_path: Path) -> None:
     work = jobs(tmp_path)
     found = reports(ProcessExecutor(WORKERS, fake_engine.killed_always), work)
     failures = [report for report in found if isinstance(report, StackFailed)]
-    assert [failure.retrying for failure in failures] == [True, False]
-    assert {run for failure in failures for run in failure.runs} == {run.id for run in work[0].stack.runs}
-    assert {e.run for e in found if isinstance(e, RunFinished)} == {run.id for run in work[1].stack.runs}
+    told = {run.id: [f.retrying for f in failures if run.id in f.runs] for run in work[0].stack.runs}
+    killer, other = told
+    assert told == {killer: [True, True, False], other: [True]}  # together, alone, and alone once more
+    assert {run for failure in failures for run in failure.runs} == set(told)
+    ended = {e.run for e in found if isinstance(e, RunFinished)}
+    assert ended == {other, *(run.id for run in work[1].stack.runs)}
 
 
 @pytest.mark.parametrize(
@@ -200,3 +206,25 @@ def test_torch_s_own_errors_are_recognized() -> None:
         torch.empty(1 << 60)
     assert ran_out_of_memory(caught.value)
     assert not ran_out_of_memory(RuntimeError("shapes do not fit"))
+    for text in (
+        "CUDA error: out of memory",
+        "CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "MPS backend out of memory (MPS allocated: 9 GB)",
+    ):
+        assert ran_out_of_memory(RuntimeError(text))
+
+
+def test_what_did_not_fit_once_is_never_tried_again(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, replicas=4)
+    fitting = Fitting()
+    two = replace(job, stack=Stack(job.stack.runs[:2]))
+    assert fitting.too_large(two)
+    assert fitting.too_large(job)  # it ran beside the other
+    assert [len(piece.stack.runs) for piece in fitting.pieces(job)] == [1, 1, 1, 1]
+    other = tuple(
+        run.model_copy(update={"protocol": run.protocol.model_copy(update={"batch_size": 7})})
+        for run in job.stack.runs
+    )
+    assert len(fitting.pieces(replace(job, stack=Stack(other)))) == 1  # of another kind
+    assert not fitting.too_large(replace(job, stack=Stack(job.stack.runs[:1])))

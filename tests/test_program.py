@@ -5,9 +5,12 @@ same tensors: whatever else a step depends on, a number of Python's say, stays a
 """
 
 import gc
+import math
 import warnings
 import weakref
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -60,13 +63,19 @@ def recorded(compute: Callable[[], None]) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize(
-    "methods", [("SGD", "BM3", "brSF-25%", "frSF", "RndF"), ("uSF+BN", "brSF+BN+BM"), ("BN",), ("uSF+BN Top",)]
+    "methods",
+    [
+        ("SGD", "BM3", "brSF-25%", "frSF", "RndF"),
+        ("uSF+BN", "brSF+BN+BM"),
+        ("BN", "BN+BM"),
+        ("uSF+BN Top", "uSF+BN+BM Top"),
+    ],
 )
 @pytest.mark.parametrize("precision", ["standard", "bf16"])
 def test_a_recorded_training_equals_a_plain_one(
     methods: tuple[str, ...], precision: str, digits: ResidentData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    protocol = Protocol.model_validate({"epochs": 4, "precision": precision, "momentum_at_change": "reset"})
+    protocol = Protocol.model_validate({"epochs": 9, "precision": precision, "momentum_at_change": "reset"})
     network = NETWORKS["digits"].resolve(10)
     runs = tuple(
         Run(dataset="x", network=network, method=parse_method(m), protocol=protocol, rate_multiplier=r, seed=0)
@@ -75,11 +84,15 @@ def test_a_recorded_training_equals_a_plain_one(
     )
 
     def train() -> list[EpochEnded]:
-        trainer = Trainer(Stack(runs), digits, torch.device("cpu"))
-        epochs = range(1, protocol.epochs + 1)
-        return [e for n in epochs for e in trainer.train_epoch(n) if isinstance(e, EpochEnded)]
+        trainer, found = Trainer(Stack(runs), digits, torch.device("cpu")), []
+        for epoch in range(1, protocol.epochs + 1):
+            if epoch == 6:  # when everything has been recorded
+                trainer.bank.weights[1].detach().fill_(math.nan)
+            found += [e for e in trainer.train_epoch(epoch) if isinstance(e, EpochEnded)]
+        return found
 
     plain, calls = train(), []
+    assert [e.epoch for e in plain if e.run == runs[1].id and e.diverged] == [6, 7, 8, 9]
 
     def noticed(compute: Callable[[], None]) -> Callable[[], None]:
         calls.append(compute)
@@ -87,11 +100,20 @@ def test_a_recorded_training_equals_a_plain_one(
 
     monkeypatch.setattr(engine, "_recorder", lambda device, generators: noticed)
     again = train()
-    assert len(calls) >= 2  # the step and the counting, at least
+    kinds = Counter(map(_name, calls))
+    assert kinds["_compute"] >= 4  # two sizes of mini-batches, before a replica died and after
+    assert kinds["_count"] >= 4
+    assert bool(kinds["_observe"]) == any("BN" in m for m in methods)
     told = [(e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in plain]
     assert told == [
         (e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in again
     ]
+
+
+def _name(recorded_function: Any) -> str:
+    """Return the name of what a program computes, which it has wrapped with the indices to compute it of."""
+    compute = recorded_function.__closure__[0].cell_contents
+    return str(getattr(compute, "func", compute).__name__)
 
 
 def test_a_program_is_recorded_per_size_and_forgets() -> None:
@@ -172,6 +194,58 @@ def test_a_stack_that_is_dropped_leaves_no_memory_behind(
         assert weights() is None
     finally:
         gc.enable()
+
+
+def test_ctrl_c_during_a_recording_is_not_lost() -> None:
+    def record(_: object) -> Callable[[], None]:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("the capture was invalidated")
+
+    with pytest.raises(KeyboardInterrupt):
+        _four_times(Program(record), lambda index: None)
+
+
+class _Stream:
+    """Stands in for a CUDA stream: what was asked for on it, or before something that it waits for."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    def record_event(self) -> list[int]:
+        return list(self.done)
+
+    def wait_event(self, event: list[int]) -> None:
+        self.done += event
+
+    def wait_stream(self, other: "_Stream") -> None:
+        self.done += other.done
+
+
+def test_branches_wait_for_what_came_before_and_for_no_other_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = [_Stream()]
+
+    @contextmanager
+    def on(stream: _Stream) -> Iterator[None]:
+        current.append(stream)
+        yield
+        current.pop()
+
+    pool = [current[0], *(_Stream() for _ in range(31))]  # 32 in all, one of them the program's own
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: pool.pop(0))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current[-1])
+    monkeypatch.setattr(torch.cuda, "stream", on)
+    branches, before, seen = Branches(torch.device("cuda"), 40), -1, {}
+    current[0].done.append(before)
+    for replica in range(40):
+        with branches.branch(replica):
+            seen[replica] = set(current[-1].done)
+            current[-1].done.append(replica)
+    branches.join()
+    for replica in range(40):
+        assert seen[replica] == ({before} if replica < 32 else {before, replica - 32})
+    assert set(current[0].done) == {before, *range(40)}
 
 
 def test_branches_of_a_cpu_are_the_loop() -> None:

@@ -24,7 +24,8 @@ def ceiling(device_name: str, *, replicas: int, rounds: int, seconds: float = 0.
     with threads(1):
         candidates = {MATMUL: _product(device, seconds)}
         for key in SIZES:
-            candidates[key] = _training(Steps(key, ["uSF"] * (1 if key == "large" else replicas), device), seconds)
+            count = 1 if key == "large" and device.type == "cpu" else replicas  # a replica's step is seconds there
+            candidates[key] = _training(Steps(key, ["uSF"] * count, device), seconds)
         return interleaved(candidates, rounds)
 
 

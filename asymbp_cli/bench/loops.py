@@ -3,14 +3,16 @@
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torchvision import datasets, transforms
 
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, threads, timed, wait
@@ -20,7 +22,14 @@ from asymbp_cli.networks import NETWORKS
 from asymbp_cli.protocol import Precision
 
 _BATCH = 100
-_ENGINES: dict[str, Precision] = {"engine": "standard", "engine, bf16": "bf16"}
+#: loops over a DataLoader -> processes that load
+_LOADERS = {"DataLoader loop": 0, "DataLoader loop, 1 worker": 1, "DataLoader loop, 2 workers": 2}
+#: what processes of one thread do -> the engine's precision, None for a loop
+_TOGETHER: dict[str, Precision | None] = {
+    "a resident loop per core": None,
+    "engine": "standard",
+    "engine, bf16": "bf16",
+}
 _CPU = torch.device("cpu")
 
 
@@ -72,24 +81,27 @@ class UserLoop:
         return (time.perf_counter() - began) / steps
 
 
-def loader(data: ResidentData) -> Any:
-    """Return a DataLoader over a torchvision-style dataset: one PIL image and its transforms per sample.
+class Images(datasets.VisionDataset):  # type: ignore[misc]
+    """A dataset in torchvision's manner: one PIL image and its transforms per sample."""
 
-    It loads in the training process (num_workers=0, the default): both cores are busy with training already.
-    """
-    from PIL import Image
-    from torchvision import datasets, transforms
+    def __init__(self, data: ResidentData) -> None:
+        steps = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.29,))])
+        super().__init__("", transform=steps)
+        self._x, self._y = data.train.x, data.train.y
 
-    class Images(datasets.VisionDataset):  # type: ignore[misc]
-        def __len__(self) -> int:
-            return len(data.train.y)
+    def __len__(self) -> int:
+        return len(self._y)
 
-        def __getitem__(self, index: int) -> Any:
-            image = Image.fromarray(data.train.x[index, :, :, 0].numpy())
-            return self.transform(image), int(data.train.y[index])
+    def __getitem__(self, index: int) -> Any:
+        image = Image.fromarray(self._x[index, :, :, 0].numpy())
+        return self.transform(image), int(self._y[index])
 
-    steps = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.29,))])
-    return torch.utils.data.DataLoader(Images("", transform=steps), batch_size=_BATCH, shuffle=True)
+
+def loader(data: ResidentData, workers: int) -> Any:
+    """Return a DataLoader that loads in so many processes, without any in the training process."""
+    return torch.utils.data.DataLoader(
+        Images(data), batch_size=_BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
 
 
 def resident(data: ResidentData) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
@@ -118,54 +130,76 @@ def engine_over_resident(device_name: str, *, replicas: int, rounds: int, steps:
 
 
 def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -> list[Measure]:
-    """Return seconds per step of the two loops on `workers` threads, and of `workers` engine processes together.
+    """Return seconds per step of loops that train one network, and of `workers` processes with one thread each.
 
-    The engine works in fp32 as the loops do, and in bf16. Its seconds are those of one step divided by the steps
-    that all processes make at once.
+    The loops have `workers` threads; those over a DataLoader load in the training process or in one or two others.
+    The processes train a resident loop each, or a stack of the engine, in fp32 as the loops do or in bf16: their
+    seconds are those until the last has ended, divided by the steps that all have made.
     """
     data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], _CPU)
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for _ in range(workers):
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_engine_worker, args=(theirs, replicas), daemon=True)
-        process.start()
-        pipes.append(ours)
-        processes.append(process)
-    for pipe in pipes:
-        pipe.recv()
-
-    def engine(precision: Precision) -> float:
-        for pipe in pipes:
-            pipe.send((precision, steps))
-        return 1 / sum(1 / float(pipe.recv()) for pipe in pipes)
-
-    loops = {
-        "DataLoader loop": UserLoop(lambda: loader(data)),
-        "resident loop": UserLoop(resident(data)),
+    loops = {name: UserLoop(_again(loader(data, count))) for name, count in _LOADERS.items()}
+    loops["resident loop"] = UserLoop(resident(data))
+    candidates: dict[str, Callable[[], float]] = {
+        name: _loop_call(loop, steps * 2) for name, loop in loops.items()
     }
-    candidates = {name: _loop_call(loop, steps * 2) for name, loop in loops.items()}
-    candidates |= {name: partial(engine, precision) for name, precision in _ENGINES.items()}
-    try:
-        with threads(workers):
-            return interleaved(candidates, rounds)
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
+    with _processes(workers, replicas) as pipes, threads(workers):
+        candidates |= {name: partial(_together, pipes, name, replicas, steps) for name in _TOGETHER}
+        return interleaved(candidates, rounds)
+
+
+def _again(batches: Any) -> Callable[[], Any]:
+    return lambda: batches
 
 
 def _loop_call(loop: UserLoop, count: int) -> Callable[[], float]:
     return lambda: loop.measure(count)
 
 
-def _engine_worker(pipe: Connection, replicas: int) -> None:
+def _together(pipes: Sequence[Connection], name: str, replicas: int, steps: int) -> float:
+    began = time.perf_counter()
+    for pipe in pipes:
+        pipe.send((name, steps))
+    for pipe in pipes:
+        pipe.recv()
+    return (time.perf_counter() - began) / (len(pipes) * replicas * steps)
+
+
+@contextmanager
+def _processes(count: int, replicas: int) -> Iterator[list[Connection]]:
+    """Start `count` workers and end them."""
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = [], []
+    try:
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_worker, args=(theirs, replicas), daemon=True)
+            process.start()
+            pipes.append(ours)
+            processes.append(process)
+        for pipe in pipes:
+            pipe.recv()
+        yield pipes
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def _worker(pipe: Connection, replicas: int) -> None:
+    """Make as many steps as are asked for, of each replica or of a loop `replicas` times as many."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle, which closes the pipe
     torch.set_num_threads(1)
     device = open_device("cpu")
-    stacks = {p: Steps("mnist", ["uSF"] * replicas, device, precision=p) for p in _ENGINES.values()}
+    data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
+    loop = UserLoop(resident(data))
+    made: dict[str, Callable[[int], float]] = {
+        name: Steps("mnist", ["uSF"] * replicas, device, data, precision=precision).measure
+        if precision
+        else lambda steps: loop.measure(steps * replicas)
+        for name, precision in _TOGETHER.items()
+    }
     pipe.send("ready")
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has gone
         while True:
-            precision, count = pipe.recv()
-            pipe.send(stacks[precision].measure(count))
+            name, steps = pipe.recv()
+            pipe.send(made[name](steps))

@@ -77,9 +77,9 @@ def save(groups: Groups, machine: str, file: Path) -> None:
 
 
 def slower(groups: Groups, machine: str, file: Path) -> list[str] | None:
-    """Return a line for each ratio that lies above all of the baseline's rounds; None without one of this machine.
+    """Return a line for each ratio that is worse: its median than the old rounds, its rounds than the old median.
 
-    Raises UsageError where the baseline is damaged.
+    None without a baseline of this machine. Raises UsageError where the baseline is damaged.
     """
     if not file.exists():
         return None
@@ -97,6 +97,6 @@ def _worse(groups: Groups, before: Mapping[tuple[str, str], Measure]) -> Iterabl
     for group, found in groups.items():
         for m in found:
             old = before.get((group, m.name))
-            if old and m.lowest > old.highest:
+            if old and m.ratio > old.highest and m.lowest > old.ratio:
                 change = f"{m.ratio / old.ratio - 1:+.0%}"
                 yield f"{group}, {m.name}: {old.ratio:.2f} before, now {m.ratio:.2f} ({change})"

@@ -84,6 +84,8 @@ def _measure(wanted: Candidate) -> list[Memory]:
     with threads(1):
         _peaks("digits", "uSF+BN", 2, _data("digits", device), _gauge(device))  # torch and its libraries set up
         data = _data(wanted.network, device)
+        if device.type == "cuda":  # the libraries have tried their kernels, and taken their workspaces
+            _peaks(*wanted[:3], data, _gauge(device))
         in_use = _peaks(*wanted[:3], data, _gauge(device))
         kept = _peaks(*wanted[:3], data, _gauge(device, kept=True))
     key, method, replicas, _ = wanted
@@ -102,7 +104,7 @@ def _predicted(wanted: Candidate, device: torch.device) -> tuple[int, int]:
     banks = bank_bytes(run, wanted.replicas)
     parallel = device.type == "cuda"
     step, test = (count(run, wanted.replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
-    return banks + step, banks + test
+    return banks + step, banks + (step + test if parallel else test)
 
 
 def _peaks(key: str, method: str, replicas: int, data: ResidentData, gauge: _Gauge) -> tuple[int, int]:
@@ -119,7 +121,7 @@ def _peaks(key: str, method: str, replicas: int, data: ResidentData, gauge: _Gau
 def _gauge(device: torch.device, *, kept: bool = False) -> _Gauge:
     """Return the gauge of memory in use, or of what the allocator has as well."""
     if device.type == "cuda":
-        return _cuda_gauge(device, kept)
+        return _cuda_gauge(device)
     status = Path("/proc/self/status")
     if device.type != "cpu" or not status.exists() or not give_back_memory():
         raise DeviceError(f"memory can be measured on CUDA, and on the CPU of Linux with glibc; not on {device}")
@@ -138,20 +140,18 @@ def _gauge(device: torch.device, *, kept: bool = False) -> _Gauge:
     return _Gauge(restart, lambda: read("VmHWM"))
 
 
-def _cuda_gauge(device: torch.device, kept: bool) -> _Gauge:
-    now, most = torch.cuda.memory_allocated, torch.cuda.max_memory_allocated
-    if kept:
-        now, most = torch.cuda.memory_reserved, torch.cuda.max_memory_reserved
+def _cuda_gauge(device: torch.device) -> _Gauge:
+    """Return the gauge of what the allocator has: a graph's memory is not in use, but kept for its replays."""
 
     def restart() -> int:
         gc.collect()
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-        return now(device)
+        return torch.cuda.memory_reserved(device)
 
     def peak() -> int:
         torch.cuda.synchronize(device)
-        return most(device)
+        return torch.cuda.max_memory_reserved(device)
 
     return _Gauge(restart, peak)

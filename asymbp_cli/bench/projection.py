@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import median
 
 from asymbp_cli.bench.steps import SIZES, Steps, runs_of, threads
 from asymbp_cli.datasets.catalog import CATALOG
@@ -41,7 +42,8 @@ class Projection:
 def project(device_name: str, *, workers: int, replicas: int) -> list[Projection]:
     """Return what each table, and last the whole paper, would take by the `paper` protocol on all 15 datasets.
 
-    One step of each network and normalization is measured; runs that train only some layers count as the others.
+    Steps of each network and normalization are measured, and their median counts; runs that train only some layers
+    count as the others.
     On the CPU `workers` runs are trained at once, one thread each.
     """
     infos = {info.fingerprint: info for info in map(_info, PAPER_ROWS.values())}
@@ -80,7 +82,7 @@ def _rates(networks: Iterable[str], device_name: str, replicas: int) -> Rates:
         for key in sorted(networks):
             for normalization, method in _METHODS.items():
                 steps = Steps(key, [method] * _together(key, method, device_name, replicas), device)
-                found[key, normalization] = steps.measure(_STEPS) / steps.flop
+                found[key, normalization] = median(steps.measure(1) for _ in range(_STEPS)) / steps.flop
                 del steps  # the next needs its memory
     return found
 

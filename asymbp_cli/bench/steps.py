@@ -94,6 +94,7 @@ class Steps:
 
     def measure(self, steps: int) -> float:
         """Return the seconds of one step of one replica, over `steps` steps of the stack."""
+        self._trainer.use_precision()
         wait(self._trainer.device)
         began = time.perf_counter()
         for _ in range(steps):
@@ -168,13 +169,16 @@ def lasting(steps: Steps, seconds: float) -> Callable[[], float]:
     return lambda: steps.measure(count)
 
 
-def scaling(device_name: str, counts: Sequence[int], *, rounds: int, steps: int) -> list[Measure]:
-    """Return the seconds of a replica's step in stacks of several sizes, over those in a stack of one."""
+def scaling(device_name: str, counts: Sequence[int], *, rounds: int, seconds: float) -> list[Measure]:
+    """Return the seconds of a replica's step in stacks of several sizes, over those in a stack of one.
+
+    About `seconds` a size and round.
+    """
     device = open_device(device_name)
     data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
     with threads(1):
         candidates = {
-            f"{count} replicas": timed(Steps("mnist", ["uSF"] * count, device, data), max(steps // count, 1))
+            f"{count} replicas": lasting(Steps("mnist", ["uSF"] * count, device, data), seconds)
             for count in counts
         }
         return interleaved(candidates, rounds)

@@ -100,7 +100,7 @@ def _training(
     busy = _start(device, quiet=as_json)
     found: dict[str, Sequence[measure.Measure]] = {
         "overhead": engine.feedback_overhead(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
-        "scaling": engine.scaling(device, _SCALING[device.split(":")[0]], rounds=rounds, steps=2 * steps),
+        "scaling": engine.scaling(device, _SCALING[device.split(":")[0]], rounds=rounds, seconds=steps / 30),
         "growth": engine.growth(device, replicas=replicas, rounds=rounds, steps=steps),
         "precision": engine.precisions(device, replicas=replicas, rounds=rounds, seconds=steps / 30),
         "ceiling": ceiling.ceiling(device, replicas=replicas, rounds=rounds, seconds=steps / 30),
@@ -123,6 +123,8 @@ def _training(
         click.echo(
             "\n" + "\n".join(["slower than the baseline:", *worse] if worse else ["no slower than the baseline"])
         )
+    elif baseline.exists() and not save:
+        click.echo("\nnot compared with a baseline of another machine or --replicas, which --save would replace")
     if save:
         click.echo(f"\nkept as the baseline: {baseline}")
 
@@ -143,7 +145,8 @@ def _start(device: str, *, quiet: bool) -> float | None:
 
 
 def _show(found: dict[str, "Sequence[Measure]"], device: str, replicas: int) -> None:
-    click.echo(f"\nStep of a replica over SGD's, MNIST network, stacks of {replicas}, one thread:")
+    alone = ", one thread" if device == "cpu" else ""
+    click.echo(f"\nStep of a replica over SGD's, MNIST network, stacks of {replicas}{alone}:")
     click.echo(_table(found["overhead"], "over SGD", invert=False))
     click.echo("\nStep of a replica, MNIST network, uSF, by the size of the stack:")
     click.echo(_table(found["scaling"], "over 1 replica", invert=False))
@@ -176,13 +179,13 @@ def _paper(device: str, replicas: int, as_json: bool) -> None:
         click.echo(json.dumps([asdict(projection) for projection in found]))
         return
     rows = [[p.table, f"{p.runs:,}", f"{p.petaflop:,.0f}", duration(3600 * p.hours)] for p in found]
-    at_once = f"{cores()} workers" if device == "cpu" else f"one at a time in stacks of {replicas}"
+    at_once = f"{cores()} workers" if device == "cpu" else f"one at a time in stacks of up to {replicas}"
     click.echo(f"All runs at 65 epochs on {device}, {at_once}, evaluation included:\n")
     click.echo(_grid(rows, ["", "runs", "PFLOP", "time"]))
 
 
 def _forms(device: str, replicas: int, rounds: int, as_json: bool) -> None:
-    from asymbp_cli.bench.forms import REFERENCE, compare
+    from asymbp_cli.bench.forms import BRANCHES, REFERENCE, compare
 
     _start(device, quiet=as_json)
     found = list(compare(device, replicas=replicas, rounds=rounds))
@@ -194,16 +197,17 @@ def _forms(device: str, replicas: int, rounds: int, as_json: bool) -> None:
         for layer in found
         for i, m in enumerate(layer.measures)
     ]
+    reference = BRANCHES if device.startswith("cuda") else REFERENCE
     one_thread = ", one thread" if device == "cpu" else ""
     click.echo(f"Output and gradients of a layer, {replicas} replicas, batch 100, on {device}{one_thread}:\n")
-    click.echo(_grid(rows, ["layer", "form", "ms per replica", f"over {REFERENCE}", "range"], texts=2))
-    click.echo("\n" + "\n".join(_remarks(found)))
+    click.echo(_grid(rows, ["layer", "form", "ms per replica", f"over {reference}", "range"], texts=2))
+    click.echo("\n" + "\n".join(_remarks(found, reference)))
 
 
-def _remarks(found: "Sequence[Comparison]") -> Iterator[str]:
+def _remarks(found: "Sequence[Comparison]", reference: str) -> Iterator[str]:
     """Yield what was faster than the reference in every round, and what was not measured and why."""
     faster = [(layer.layer, m) for layer in found for m in layer.measures if m.highest < 1]
-    yield "faster in every round than one after the other:" + ("" if faster else " nothing")
+    yield f"faster in every round than {reference}:" + ("" if faster else " nothing")
     yield from (f"  {layer}, {m.name}: {m.ratio:.2f}" for layer, m in faster)
     reasons: dict[tuple[str, str], list[str]] = {}
     for layer in found:

@@ -3,11 +3,12 @@
 import gc
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
+from asymbp_cli.estimate import StepKind, step_kind
 from asymbp_cli.executors import Job
-from asymbp_cli.networks import Network
 from asymbp_cli.resume import saved_epochs
 from asymbp_cli.runs import Run, Stack
 
@@ -26,31 +27,28 @@ def free_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         gc.collect()  # a failed stack may hang in the traceback of its failure
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # after a failed capture its allocator may be of no more use
+            torch.cuda.empty_cache()
 
 
 class Fitting:
-    """How many replicas of a network fit into memory, as far as failures have shown."""
+    """How many runs of a kind fit into memory together, as far as failures have shown."""
 
     def __init__(self) -> None:
-        self._most: dict[Network, int] = {}
+        self._most: dict[StepKind, int] = {}
 
     def too_large(self, job: Job) -> bool:
         """Note that a job's stack did not fit; tell whether a smaller one is possible."""
-        count = len(job.stack.runs)
-        self._most[_network(job)] = max(1, count // 2)
+        count, kind = len(job.stack.runs), step_kind(job.stack.runs[0])
+        self._most[kind] = min(max(1, count // 2), self._most.get(kind, count))
         return count > 1
 
     def pieces(self, job: Job) -> list[Job]:
         """Return the job in equal stacks that are not known to be too large."""
-        runs, most = job.stack.runs, self._most.get(_network(job))
+        runs, most = job.stack.runs, self._most.get(step_kind(job.stack.runs[0]))
         if most is None or len(runs) <= most:
             return [job]
         count = -(-len(runs) // most)
         edges = [len(runs) * k // count for k in range(count + 1)]
         parts = (runs[start:end] for start, end in pairwise(edges))
         return [replace(job, stack=Stack(part, job.stack.start_epoch)) for part in parts]
-
-
-def _network(job: Job) -> Network:
-    return job.stack.runs[0].network

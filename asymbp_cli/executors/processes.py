@@ -25,6 +25,8 @@ from asymbp_cli.executors.fitting import Fitting, continued
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.runs import Run
 
+_KILLED = -9  # exit code of a process that the system, or somebody, has killed
+
 
 @dataclass(frozen=True)
 class _Done:
@@ -130,7 +132,8 @@ class ProcessExecutor:
         """Report a worker that is of no more use, and queue what it left undone once more."""
         self._workers.remove(worker)
         worker.process.join(0 if why else 1)  # one that closed its pipe is about to end by itself
-        why = why or _Broken(_cause(worker.process.exitcode), None)
+        code = worker.process.exitcode
+        why = why or _Broken(_cause(code), None, out_of_memory=code == _KILLED)
         worker.end()
         if not worker.job or not worker.unfinished:
             return
@@ -144,7 +147,7 @@ class ProcessExecutor:
 
 
 def _cause(code: int | None) -> str:
-    if code == -9:
+    if code == _KILLED:
         return "the worker was killed (SIGKILL), perhaps because memory ran out"
     if code is not None and code < 0:
         return f"the worker crashed ({signal.Signals(-code).name})"
