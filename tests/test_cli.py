@@ -257,7 +257,6 @@ def test_bench_measures_ratios() -> None:
     assert [line["name"] for line in found["loops"]] == [
         "DataLoader loop",
         "DataLoader loop, 1 worker",
-        "DataLoader loop, 2 workers",
         "resident loop",
         "a resident loop per core",
         "engine",

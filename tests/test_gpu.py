@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 import torch
 
+from asymbp_cli import engine
 from asymbp_cli.bank import Bank
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, load
@@ -14,7 +15,7 @@ from asymbp_cli.events import EpochEnded, RunDiverged
 from asymbp_cli.methods import parse_method
 from asymbp_cli.model import Model
 from asymbp_cli.networks import NETWORKS
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.protocol import Precision, Protocol
 from asymbp_cli.runs import Run, Stack
 
 pytestmark = [
@@ -109,3 +110,64 @@ def test_the_same_run_twice_is_nearly_the_same(digits_info: DataInfo) -> None:
         for _ in range(2)
     )
     assert [e.test_wrong for e in first] == pytest.approx([e.test_wrong for e in second], abs=10)
+
+
+def _last(data: ResidentData, runs: tuple[Run, ...]) -> list[tuple[int, int]]:
+    events = train_stack(Stack(runs), data, device="cuda")
+    return [(e.train_wrong, e.test_wrong) for e in events if isinstance(e, EpochEnded) and e.epoch == 5]
+
+
+@pytest.mark.parametrize("methods", [("SGD", "BM3", "brSF-25%", "frSF", "RndF"), ("uSF+BN", "brSF+BN+BM")])
+@pytest.mark.parametrize("precision", ["standard", "fp32", "bf16"])
+def test_captured_steps_train_as_plain_ones(
+    methods: tuple[str, ...],
+    precision: Precision,
+    digits_info: DataInfo,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = tuple(
+        run.model_copy(update={"protocol": Protocol(epochs=5, precision=precision), "rate_multiplier": 0.1})
+        for run in _runs(digits_info, *methods)
+    )
+    data = load(digits_info, device="cuda")
+    captured = _last(data, runs)
+    monkeypatch.setattr(engine, "_recorder", lambda device, generators: None)
+    for found, expected in zip(captured, _last(data, runs), strict=True):
+        assert found == pytest.approx(expected, abs=0.03 * data.info.train_count)
+        assert found[1] == pytest.approx(expected[1], abs=10)  # of 360
+
+
+def test_more_replicas_than_streams(digits_info: DataInfo) -> None:
+    (first,) = _runs(digits_info, "uSF")
+    runs = tuple(first.model_copy(update={"rate_multiplier": 0.1 / (1 + i)}) for i in range(40))
+    data = load(digits_info, device="cuda")
+    many = _last(data, runs)
+    for replica in (0, 31, 32, 39):
+        (alone,) = _last(data, runs[replica : replica + 1])
+        assert many[replica][1] == pytest.approx(alone[1], abs=10)
+
+
+def test_stacks_leave_no_memory_behind(digits_info: DataInfo) -> None:
+    data, runs = load(digits_info, device="cuda"), _runs(digits_info, "brSF-25%+BN", "uSF+BN")
+
+    def reserved() -> int:
+        _last(data, runs)
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        return torch.cuda.memory_reserved()
+
+    first = reserved()  # with the libraries' workspaces
+    assert [reserved() for _ in range(3)] == [first] * 3
+
+
+def test_testing_reads_nothing_before_its_end(digits_info: DataInfo) -> None:
+    trainer = Trainer(Stack(_runs(digits_info, "uSF+BN")), load(digits_info, device="cuda"), torch.device("cuda"))
+    for epoch in range(1, 6):  # plain, then captured
+        list(trainer.train_epoch(epoch))
+    coming = trainer.statistics_batches(5)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        trainer.evaluation.observe(coming)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

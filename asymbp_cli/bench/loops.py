@@ -23,7 +23,7 @@ from asymbp_cli.protocol import Precision
 
 _BATCH = 100
 #: loops over a DataLoader -> processes that load
-_LOADERS = {"DataLoader loop": 0, "DataLoader loop, 1 worker": 1, "DataLoader loop, 2 workers": 2}
+_LOADERS = {"DataLoader loop": 0, "DataLoader loop, 1 worker": 1}
 #: what processes of one thread do -> the engine's precision, None for a loop
 _TOGETHER: dict[str, Precision | None] = {
     "a resident loop per core": None,
@@ -126,23 +126,24 @@ def engine_over_resident(device_name: str, *, replicas: int, rounds: int, steps:
     loop = UserLoop(resident(data), device, torch.channels_last)
     stack = Steps("mnist", ["uSF"] * replicas, device, data)
     with threads(1):
-        return interleaved({"resident loop": _loop_call(loop, steps * 2), "engine": timed(stack, steps)}, rounds)
+        candidates = {"resident loop": _loop_call(loop, steps * 2, 1), "engine": timed(stack, steps)}
+        return interleaved(candidates, rounds)
 
 
 def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -> list[Measure]:
     """Return seconds per step of loops that train one network, and of `workers` processes with one thread each.
 
-    The loops have `workers` threads; those over a DataLoader load in the training process or in one or two others.
-    The processes train a resident loop each, or a stack of the engine, in fp32 as the loops do or in bf16: their
-    seconds are those until the last has ended, divided by the steps that all have made.
+    The loops have `workers` threads, or one less where another process loads for the DataLoader. The processes
+    train a resident loop each, or a stack of the engine, in fp32 as the loops do or in bf16: their seconds are those
+    until the last has ended, divided by the steps that all have made.
     """
     data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], _CPU)
-    loops = {name: UserLoop(_again(loader(data, count))) for name, count in _LOADERS.items()}
-    loops["resident loop"] = UserLoop(resident(data))
-    candidates: dict[str, Callable[[], float]] = {
-        name: _loop_call(loop, steps * 2) for name, loop in loops.items()
-    }
-    with _processes(workers, replicas) as pipes, threads(workers):
+    candidates: dict[str, Callable[[], float]] = {}
+    for name, loading in _LOADERS.items():
+        loop = UserLoop(_again(loader(data, loading)))
+        candidates[name] = _loop_call(loop, steps * 2, max(1, workers - loading))
+    candidates["resident loop"] = _loop_call(UserLoop(resident(data)), steps * 2, workers)
+    with _processes(workers, replicas) as pipes:
         candidates |= {name: partial(_together, pipes, name, replicas, steps) for name in _TOGETHER}
         return interleaved(candidates, rounds)
 
@@ -151,8 +152,12 @@ def _again(batches: Any) -> Callable[[], Any]:
     return lambda: batches
 
 
-def _loop_call(loop: UserLoop, count: int) -> Callable[[], float]:
-    return lambda: loop.measure(count)
+def _loop_call(loop: UserLoop, steps: int, count: int) -> Callable[[], float]:
+    def measure() -> float:
+        with threads(count):
+            return loop.measure(steps)
+
+    return measure
 
 
 def _together(pipes: Sequence[Connection], name: str, replicas: int, steps: int) -> float:
