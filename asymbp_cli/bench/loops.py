@@ -133,9 +133,9 @@ def engine_over_resident(device_name: str, *, replicas: int, rounds: int, steps:
 def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -> list[Measure]:
     """Return seconds per step of loops that train one network, and of `workers` processes with one thread each.
 
-    The loops have `workers` threads, or one less where another process loads for the DataLoader. The processes
-    train a resident loop each, or a stack of the engine, in fp32 as the loops do or in bf16: their seconds are those
-    until the last has ended, divided by the steps that all have made.
+    The loops have `workers` threads, or one less where another process loads for the DataLoader. Processes
+    train a resident loop each, or a stack of the engine, in fp32 as the loops do or in bf16: their seconds are
+    those until the last has ended, divided by the steps that all have made.
     """
     data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], _CPU)
     candidates: dict[str, Callable[[], float]] = {}
