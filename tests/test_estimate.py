@@ -16,7 +16,7 @@ def epochs_to_train(*multipliers: float) -> dict[Run, int]:
 def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
     two_runs = epochs_to_train(10.0, 1.0)
     (kind,) = estimate.representatives(two_runs)
-    assert kind == (small_study.NETWORK, "none", "all", 100)
+    assert kind == (small_study.NETWORK, "none", "all", 100, "standard")
     one, two, many = (
         estimate.estimate(two_runs, small_study.INFOS, {kind: 0.3}, workers=workers) for workers in (1, 2, 8)
     )
