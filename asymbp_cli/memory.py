@@ -86,7 +86,7 @@ def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     values, width = samples * prod(run.network.input), _width(run.protocol)
     from_bytes = len(run.network.input) == 3
     gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
-    activations = (min(replicas, AT_ONCE) if parallel else 1) * _training_peak(_Way.of(run, samples))
+    activations = _at_once(replicas, parallel) * _training_peak(_Way.of(run, samples))
     masks = run.protocol.zero_sign and run.method.update != "sgd"  # of gradients that are 0
     update = replicas * row_size(run) if masks else 0
     return max(gathered, width * values + max(activations, update))
@@ -97,8 +97,13 @@ def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     samples = EVALUATION_SAMPLES
     if run.method.batch_norm != "none":
         samples = max(samples, _largest_batch(run.protocol))
-    activations = (min(replicas, AT_ONCE) if parallel else 1) * _testing_peak(_Way.of(run, samples))
+    activations = _at_once(replicas, parallel) * _testing_peak(_Way.of(run, samples))
     return _width(run.protocol) * samples * prod(run.network.input) + activations
+
+
+def _at_once(replicas: int, parallel: bool) -> int:
+    """Return how many replicas have activations at a time."""
+    return min(replicas, AT_ONCE) if parallel else 1
 
 
 def _largest_batch(protocol: Protocol) -> int:

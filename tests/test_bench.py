@@ -106,7 +106,7 @@ def test_steps_last_about_as_long_as_asked_for(monkeypatch: pytest.MonkeyPatch) 
     made = steps.Steps("mnist", ["uSF", "SGD"], torch.device("cpu"))
     asked: list[int] = []
     monkeypatch.setattr(made, "measure", lambda count: asked.append(count) or 0.1)
-    steps.lasting(made, 1.0)()
+    steps.lasting(made.measure, made.replicas, 1.0)()
     assert asked == [1, 5]  # of 0.2 s each, for two replicas
 
 

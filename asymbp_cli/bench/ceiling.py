@@ -47,5 +47,5 @@ def _product(device: torch.device, seconds: float) -> Callable[[], float]:
 
 
 def _training(steps: Steps, seconds: float) -> Callable[[], float]:
-    run = lasting(steps, seconds)
+    run = lasting(steps.measure, steps.replicas, seconds)
     return lambda: run() / (steps.flop / 1e9)

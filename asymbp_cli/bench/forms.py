@@ -20,9 +20,10 @@ from torch import Tensor
 
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.places import BATCH, Place, Problem, places, problem
-from asymbp_cli.bench.steps import threads, wait
+from asymbp_cli.bench.steps import lasting, threads, wait
 from asymbp_cli.engine import open_device, set_precision
 from asymbp_cli.networks import FC, Conv
+from asymbp_cli.program import PLAIN_CALLS, Branches, CudaGraphs
 
 REFERENCE = "one after the other"
 IN_A_GRAPH = "the same, captured"
@@ -30,7 +31,6 @@ BRANCHES = "the same, captured as branches"
 _GIB = 1 << 30
 _CPU_BYTES = 2 * _GIB  # of a form's tensors
 _CUDA_SHARE = 7  # forms and inputs that lie there at once
-_WARM_UPS = 3  # before a capture, as torch.cuda.graph asks for
 
 #: output, gradient of the weights and, but in a first layer, of the input
 Products = tuple[Tensor, ...]
@@ -57,20 +57,17 @@ def in_turn(p: Problem) -> Form:
 
 
 def branches(p: Problem) -> Form:
-    """As `in_turn`, each replica on a stream of its own: branches of a graph once captured. CUDA only."""
+    """As `in_turn`, each replica in a branch as the engine's: of a graph once captured."""
     single = _single(p.layer)
     arguments = [p.arguments(replica) for replica in range(p.count)]
-    streams = [_stream(p.x[0].device) for _ in arguments]
+    side = Branches(p.x[0].device, p.count)
 
     def run() -> Results:
-        main, found = torch.cuda.current_stream(p.x[0].device), []
-        fork = main.record_event()
-        for stream, of_one in zip(streams, arguments, strict=True):
-            stream.wait_event(fork)
-            with torch.cuda.stream(stream):
+        found = []
+        for replica, of_one in enumerate(arguments):
+            with side.branch(replica):
                 found.append(single(*of_one))
-        for stream in streams:
-            main.wait_stream(stream)
+        side.join()
         return found
 
     return Form(run, lambda found: found)
@@ -169,25 +166,16 @@ def forms_on(device: torch.device, layer: Conv | FC) -> dict[str, Make]:
 
 def _captured(make: Make, p: Problem) -> Form:
     """Return a form whose run replays one graph and overwrites what it returned before."""
-    form, side = make(p), _stream(p.x[0].device)
-    side.wait_stream(torch.cuda.current_stream(p.x[0].device))
-    with torch.cuda.stream(side):
-        for _ in range(_WARM_UPS):
-            form.run()
-    torch.cuda.current_stream(p.x[0].device).wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=torch.cuda.Stream(priority=-1)):  # type: ignore[no-untyped-call]
-        found = form.run()
+    form, found = make(p), list[Any]()
+    for _ in range(PLAIN_CALLS):
+        form.run()
+    replay = CudaGraphs(())(lambda: found.append(form.run()))
 
     def run() -> Any:
-        graph.replay()
-        return found
+        replay()
+        return found[0]
 
     return Form(run, form.split)
-
-
-def _stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def _single(layer: Conv | FC) -> Callable[..., Products]:
@@ -286,11 +274,10 @@ def _timed(run: Callable[[], Any], device: torch.device, replicas: int, seconds:
         for _ in range(count):
             run()
         wait(device)
-        return (time.perf_counter() - began) / count
+        return (time.perf_counter() - began) / count / replicas
 
     measure(1)  # chooses algorithms and gets memory
-    count = max(1, round(seconds / measure(1)))
-    return lambda: measure(count) / replicas
+    return lasting(measure, replicas, seconds)
 
 
 def _bytes(place: Place, form: str, replicas: int) -> int:

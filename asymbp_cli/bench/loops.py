@@ -98,7 +98,7 @@ class Images(datasets.VisionDataset):  # type: ignore[misc]
 
 
 def loader(data: ResidentData, workers: int) -> Any:
-    """Return a DataLoader that loads in so many processes, without any in the training process."""
+    """Return a DataLoader that loads in so many processes; with none, in the training process."""
     return torch.utils.data.DataLoader(
         Images(data), batch_size=_BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
     )
@@ -140,16 +140,12 @@ def engine_over_loops(*, workers: int, replicas: int, rounds: int, steps: int) -
     data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], _CPU)
     candidates: dict[str, Callable[[], float]] = {}
     for name, loading in _LOADERS.items():
-        loop = UserLoop(_again(loader(data, loading)))
+        loop = UserLoop(loader(data, loading).__iter__)
         candidates[name] = _loop_call(loop, steps * 2, max(1, workers - loading))
     candidates["resident loop"] = _loop_call(UserLoop(resident(data)), steps * 2, workers)
     with _processes(workers, replicas) as pipes:
         candidates |= {name: partial(_together, pipes, name, replicas, steps) for name in _TOGETHER}
         return interleaved(candidates, rounds)
-
-
-def _again(batches: Any) -> Callable[[], Any]:
-    return lambda: batches
 
 
 def _loop_call(loop: UserLoop, steps: int, count: int) -> Callable[[], float]:

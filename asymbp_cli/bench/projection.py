@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from asymbp_cli.bench.steps import SIZES, Steps, runs_of, threads
+from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of, threads
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.engine import open_device
 from asymbp_cli.estimate import samples_per_epoch
-from asymbp_cli.executors.packing import SHARES, available_bytes
-from asymbp_cli.memory import replicas_that_fit
+from asymbp_cli.executors.packing import replica_limit
 from asymbp_cli.networks import NETWORKS
 from asymbp_cli.plan import grid_of_table
 from asymbp_cli.protocol import Protocol
@@ -81,21 +80,20 @@ def _rates(networks: Iterable[str], device_name: str, replicas: int) -> Rates:
     with threads(1):
         for key in sorted(networks):
             for normalization, method in _METHODS.items():
-                steps = Steps(key, [method] * _together(key, method, device_name, replicas), device)
+                data = random_data(NETWORKS[key].resolve(SIZES[key][0]), *SIZES[key], device)
+                count = _together(key, method, device_name, data.info, replicas)
+                steps = Steps(key, [method] * count, device, data)
                 found[key, normalization] = median(steps.measure(1) for _ in range(_STEPS)) / steps.flop
                 del steps  # the next needs its memory
     return found
 
 
-def _together(key: str, method: str, device_name: str, replicas: int) -> int:
+def _together(key: str, method: str, device_name: str, info: DataInfo, replicas: int) -> int:
     """Return how many replicas step at once: on the CPU one, elsewhere up to `replicas` as memory has room."""
-    available = None if device_name == "cpu" else available_bytes(device_name)
-    if available is None:
+    if device_name == "cpu":
         return 1
-    classes, _ = SIZES[key]
-    (run,) = runs_of(NETWORKS[key].resolve(classes), [method])
-    room = int(SHARES[device_name.split(":")[0]] * available)
-    return replicas_that_fit(run, room, most=replicas, parallel=True)
+    (run,) = runs_of(NETWORKS[key].resolve(SIZES[key][0]), [method])
+    return replica_limit(device_name, {run.dataset: info}, 1, most=replicas)(run)
 
 
 def _projection(

@@ -159,14 +159,19 @@ def precisions(device_name: str, *, replicas: int, rounds: int, seconds: float) 
                 f"{key}, {name}": Steps(key, ["uSF"] * replicas, device, precision=precision)
                 for name, precision in names.items()
             }
-            found += interleaved({name: lasting(steps, seconds) for name, steps in made.items()}, rounds)
+            found += interleaved(
+                {name: lasting(steps.measure, replicas, seconds) for name, steps in made.items()}, rounds
+            )
     return found
 
 
-def lasting(steps: Steps, seconds: float) -> Callable[[], float]:
-    """Return a function that measures steps for about so many seconds, one at least."""
-    count = max(1, round(seconds / (steps.measure(1) * steps.replicas)))
-    return lambda: steps.measure(count)
+def lasting(measure: Callable[[int], float], replicas: int, seconds: float) -> Callable[[], float]:
+    """Return a function that lets `measure` take as many steps as last about `seconds`, one at least.
+
+    `measure(steps)` returns the seconds of a replica's step in a stack of `replicas`.
+    """
+    count = max(1, round(seconds / (measure(1) * replicas)))
+    return lambda: measure(count)
 
 
 def scaling(device_name: str, counts: Sequence[int], *, rounds: int, seconds: float) -> list[Measure]:
@@ -178,7 +183,7 @@ def scaling(device_name: str, counts: Sequence[int], *, rounds: int, seconds: fl
     data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
     with threads(1):
         candidates = {
-            f"{count} replicas": lasting(Steps("mnist", ["uSF"] * count, device, data), seconds)
+            f"{count} replicas": lasting(Steps("mnist", ["uSF"] * count, device, data).measure, count, seconds)
             for count in counts
         }
         return interleaved(candidates, rounds)

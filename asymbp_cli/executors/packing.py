@@ -18,21 +18,24 @@ MAX_REPLICAS = {"cpu": 5, "cuda": 64, "mps": 5}
 SHARES = {"cpu": 0.4, "cuda": 0.8}
 
 
-def replica_limit(device: str, infos: Mapping[str, DataInfo], workers: int) -> Callable[[Run], int]:
+def replica_limit(
+    device: str, infos: Mapping[str, DataInfo], workers: int, *, most: int | None = None
+) -> Callable[[Run], int]:
     """Return a function that tells how many runs like one a stack may hold, at least 1; `infos` by fingerprint.
 
     Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
+    `most` replaces what a device makes use of.
     """
     kind = device.split(":")[0]
-    most, available = MAX_REPLICAS.get(kind, 1), available_bytes(device)
+    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
     if available is None:
-        return lambda run: most
+        return lambda run: limit_of_device
     parallel = kind == "cuda"
 
     def limit(run: Run) -> int:
         data = dataset_bytes(infos[run.dataset]) if parallel else 0
         room = int(SHARES[kind] * (available / workers - data))
-        return replicas_that_fit(run, room, most=most, parallel=parallel)
+        return replicas_that_fit(run, room, most=limit_of_device, parallel=parallel)
 
     return limit
 
