@@ -5,8 +5,12 @@ and test statistics are recomputed after it, so weights and optimizer state are 
 """
 
 import os
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -44,11 +48,53 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "
             "free some space or choose another directory with --results DIR, then run the same command again"
         ) from error
+
+
+class Writer:
+    """Writes the checkpoints of a stack; in the `background` by a thread, while the device trains on."""
+
+    def __init__(self, directory: Path, *, background: bool) -> None:
+        self._directory = directory
+        self._thread = ThreadPoolExecutor(1, "checkpoints") if background else None
+        self._pending: Future[None] | None = None
+
+    def start(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Start to write checkpoints by run, which nobody may change meanwhile; raises StoreError as `write`."""
+        self.wait()
+        if self._thread is None:
+            self._write_all(checkpoints)
+        else:
+            self._pending = self._thread.submit(self._write_all, checkpoints)
+
+    @property
+    def busy(self) -> bool:
+        """Return whether checkpoints are being written."""
+        return self._pending is not None and not self._pending.done()
+
+    def wait(self) -> None:
+        """Wait until everything is written; raises StoreError as `write`."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write_all(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        for run_id, found in checkpoints.items():
+            write(self._directory, run_id, found)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
 
 
 def read(directory: Path, run_id: str) -> Checkpoint:

@@ -26,17 +26,19 @@ def batch_order(seed: int, epoch: int, count: int, *, reshuffle: bool) -> Tensor
 
 
 class Uniform:
-    """A stream of uniform [0, 1) vectors of one size, e.g. the magnitudes M of every mini-batch of an epoch."""
+    """A stream of uniform [0, 1) vectors of one size, e.g. the magnitudes M of every mini-batch of an epoch.
 
-    def __init__(self, seed: int, role: str, size: int, device: torch.device) -> None:
-        self._key = (seed, role)
-        self._out = torch.empty(size, device=device)
-        self.generator = generator(*self._key, 0, device=device)  # always this one, which a CUDA graph knows
+    Each is drawn into `out`, on its device, and overwrites the one before.
+    """
+
+    def __init__(self, seed: int, role: str, out: Tensor) -> None:
+        self._key, self._out = (seed, role), out
+        self.generator = generator(*self._key, 0, device=out.device)  # always this one, which a CUDA graph knows
 
     def begin(self, epoch: int) -> None:
         """Start the stream of `epoch`; 0 holds the draws that are made once per experiment."""
         self.generator.manual_seed(_seed(*self._key, epoch))
 
     def next(self) -> Tensor:
-        """Return the next vector; it is overwritten by the following call."""
+        """Return the next vector."""
         return self._out.uniform_(generator=self.generator)

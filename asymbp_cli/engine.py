@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from asymbp_cli import checkpoint
-from asymbp_cli.allocator import keep_memory
 from asymbp_cli.bank import Bank
 from asymbp_cli.checkpoint import Checkpoint
+from asymbp_cli.cuda_graphs import PLAIN_CALLS, CudaGraphs, Graphs, SideStreams
 from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.device import open_device, set_precision
 from asymbp_cli.draws import batch_order
 from asymbp_cli.errors import DeviceError, StoreError, ran_out_of_memory
 from asymbp_cli.evaluation import Evaluation, Score, first_class
-from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
 from asymbp_cli.model import Model
-from asymbp_cli.program import PLAIN_CALLS, Branches, CudaGraphs, Record
 from asymbp_cli.runs import Run, Stack
 from asymbp_cli.step import TrainingStep
 
@@ -33,73 +33,66 @@ def train_stack(
     data: ResidentData,
     *,
     device: str = "cpu",
+    graphs: bool = True,
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 60.0,
 ) -> Iterator[Event]:
     """Train all runs of `stack` on `data` to their last epoch, yielding what happens.
 
     Continues after `stack.start_epoch` from the files in `checkpoints`, and replaces them at epoch ends at
-    most every `checkpoint_seconds`. Raises DeviceError, StoreError (a checkpoint is missing or cannot be
-    written).
+    most every `checkpoint_seconds`. On CUDA steps are captured in graphs, unless `graphs` is False.
+    Raises DeviceError, CaptureError (a graph failed: only a fresh process can continue), StoreError (a checkpoint
+    is missing or cannot be written).
     """
-    trainer = Trainer(stack, data, open_device(device))
+    trainer = Trainer(stack, data, open_device(device), graphs=graphs)
     if stack.start_epoch:
         trainer.restore(_directory(checkpoints), stack.start_epoch)
-    saved = time.monotonic()
-    for epoch in range(stack.start_epoch + 1, trainer.protocol.epochs + 1):
-        yield from trainer.train_epoch(epoch)
-        done = epoch == trainer.protocol.epochs
-        if checkpoints and not done and time.monotonic() - saved >= checkpoint_seconds:
-            yield trainer.save(checkpoints, epoch)
-            saved = time.monotonic()
+    epochs = range(stack.start_epoch + 1, trainer.protocol.epochs + 1)
+    if checkpoints is None:
+        for epoch in epochs:
+            yield from trainer.train_epoch(epoch)
+    else:
+        yield from _train_with_checkpoints(trainer, epochs, checkpoints, checkpoint_seconds)
     yield from trainer.finish()
 
 
-def open_device(name: str) -> torch.device:
-    """Return the device, set up for training: on the CPU freed memory is kept, CUDA searches its fastest kernels.
-
-    Raises DeviceError where this machine has no such device.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        have += ["mps"] if torch.backends.mps.is_available() else []
-        raise DeviceError(f'there is no device "{name}" here; use --device {" or ".join(have)}') from error
-    if device.type == "cpu":
-        keep_memory()
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        torch.backends.cudnn.benchmark = True
-    return device
-
-
-def set_precision(device: torch.device, precision: str) -> None:
-    """Let float32 products on CUDA be tf32, or ieee where the protocol says fp32."""
-    if device.type == "cuda":
-        name = "ieee" if precision == "fp32" else "tf32"
-        torch.backends.cuda.matmul.fp32_precision = name
-        torch.backends.cudnn.conv.fp32_precision = name  # type: ignore[attr-defined]
+def _train_with_checkpoints(trainer: "Trainer", epochs: range, directory: Path, seconds: float) -> Iterator[Event]:
+    """Train `epochs`, with a checkpoint every so many seconds; all are written at the end."""
+    runs, began, writing = tuple(run.id for run in trainer.stack.runs), time.monotonic(), list[CheckpointSaved]()
+    with checkpoint.Writer(directory, background=trainer.device.type != "cpu") as writer:
+        for epoch in epochs:
+            yield from trainer.train_epoch(epoch)
+            if epoch < epochs[-1] and time.monotonic() - began >= seconds:
+                yield CheckpointDue(trainer.stack.id)
+                writer.wait()
+                yield from writing
+                writer.start(trainer.checkpoints(epoch))
+                began, writing = time.monotonic(), [CheckpointSaved(runs, epoch)]
+            if writing and not writer.busy:
+                writer.wait()
+                yield from writing
+                writing = []
+        writer.wait()
+        yield from writing
 
 
-def _recorder(device: torch.device, generators: Sequence[torch.Generator]) -> Record | None:
-    return CudaGraphs(generators) if device.type == "cuda" else None
+def _graphs(device: torch.device, generators: Sequence[torch.Generator]) -> Graphs | None:
+    return CudaGraphs(device, generators) if device.type == "cuda" else None
 
 
 class Trainer:
-    """A stack in training: its model, bank and data on one device."""
+    """A stack in training: its model, bank and data on one device; without `graphs` CUDA's are not used."""
 
-    def __init__(self, stack: Stack, data: ResidentData, device: torch.device) -> None:
+    def __init__(self, stack: Stack, data: ResidentData, device: torch.device, *, graphs: bool = True) -> None:
         first = stack.runs[0]
         self.stack, self.data, self.device = stack, data, device
         self.protocol, self.seed = first.protocol, first.seed
         self.model = Model.of(first.network, first.protocol, first.method)
         self.bank = Bank(stack.runs, self.model, device)
-        branches = Branches(device, len(stack.runs))
-        record = _recorder(device, self.bank.generators)
-        self.step = TrainingStep(self.model, self.bank, data, branches, record)
-        self.evaluation = Evaluation(self.model, self.bank, data, branches, record)
+        side = SideStreams(device, len(stack.runs))
+        captures = _graphs(device, self.bank.generators) if graphs else None
+        self.step = TrainingStep(self.model, self.bank, data, side, captures)
+        self.evaluation = Evaluation(self.model, self.bank, data, side, captures)
         self.dead: set[int] = set()  # replicas known on the host to have diverged
         self.scores: dict[int, Score] = {}  # last test scores
 
@@ -199,15 +192,16 @@ class Trainer:
             state = "diverged" if replica in self.dead else "collapsed" if one_class else "finished"
             yield RunFinished(run.id, state, self.protocol.epochs)  # type: ignore[arg-type]
 
-    def save(self, directory: Path, epoch: int) -> CheckpointSaved:
-        """Write a checkpoint of every run."""
-        for replica, run in enumerate(self.stack.runs):
-            rows = self.bank.weights[replica].detach(), self.bank.state[replica]
-            checkpoint.write(directory, run.id, Checkpoint(epoch, *rows, replica in self.dead))
-        return CheckpointSaved(tuple(run.id for run in self.stack.runs), epoch)
+    def checkpoints(self, epoch: int) -> dict[str, Checkpoint]:
+        """Return what every run continues from after `epoch`, by id; on the CPU these are the bank's own rows."""
+        weights, state = self.bank.weights.detach().cpu(), self.bank.state.cpu()
+        return {
+            run.id: Checkpoint(epoch, weights[replica], state[replica], replica in self.dead)
+            for replica, run in enumerate(self.stack.runs)
+        }
 
     def restore(self, directory: Path, epoch: int) -> None:
-        """Continue from the checkpoints of `epoch`; raises StoreError where one is of another epoch."""
+        """Continue from the checkpoints of `epoch`; raises StoreError if one is of another epoch."""
         for replica, run in enumerate(self.stack.runs):
             saved = checkpoint.read(directory, run.id)
             if saved.epoch != epoch or len(saved.weights) != self.model.row_size:
@@ -220,32 +214,26 @@ class Trainer:
                 self.bank.alive[replica] = False
 
 
-def seconds_per_step(
-    run: Run, data: ResidentData, *, device: str = "cpu", replicas: int = 1, steps: int = 3
-) -> float:
-    """Measure the seconds of one training step of one replica of `replicas`: the median of `steps`.
+def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:
+    """Measure the seconds of one training step of a run: the median of `steps`. For an estimate.
 
-    For an estimate. Stacks that a device has no memory for are halved; raises DeviceError where one replica is too
-    large.
+    Raises DeviceError if the device has too little memory.
     """
-    while True:
-        try:
-            return _seconds_per_step(run, data, device, replicas, steps)
-        except (RuntimeError, MemoryError) as error:
-            if not ran_out_of_memory(error):
-                raise
-            if replicas == 1:
-                weights, size = run.network.parameter_count(), run.protocol.samples_per_batch(1)
-                raise DeviceError(
-                    f"a network of {weights:,} weights at batch size {size:,} needs more memory than there is; "
-                    "make one of them smaller"
-                ) from error
-        replicas //= 2  # here the error is gone, and the stack that its traceback held
+    try:
+        return _seconds_per_step(run, data, device, steps)
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        weights, size = run.network.parameter_count(), run.protocol.samples_per_batch(1)
+        raise DeviceError(
+            f"a network of {weights:,} weights at batch size {size:,} needs more memory than there is; "
+            "make one of them smaller"
+        ) from error
 
 
-def _seconds_per_step(run: Run, data: ResidentData, device: str, replicas: int, steps: int) -> float:
-    trainer = Trainer(Stack((run,) * replicas), data, open_device(device))
-    trainer.begin_epoch(1, range(replicas))
+def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int) -> float:
+    trainer = Trainer(Stack((run,)), data, open_device(device))
+    trainer.begin_epoch(1, [0])
     batches = trainer.batches(1)
     trainer.warm_up(batches[0])
     times = []
@@ -255,7 +243,7 @@ def _seconds_per_step(run: Run, data: ResidentData, device: str, replicas: int, 
         if trainer.device.type == "cuda":
             torch.cuda.synchronize(trainer.device)
         times.append(time.perf_counter() - began)
-    return sorted(times)[len(times) // 2] / replicas
+    return sorted(times)[len(times) // 2]
 
 
 def _directory(checkpoints: Path | None) -> Path:

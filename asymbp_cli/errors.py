@@ -44,7 +44,11 @@ class StoreError(AsymbpError):
 
 
 class DeviceError(AsymbpError):
-    """The device asked for does not exist here."""
+    """The device asked for does not exist here, or cannot be used."""
+
+
+class CaptureError(DeviceError):
+    """A CUDA graph could not be captured: its process cannot use the GPU any more, a fresh one can."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -51,6 +51,11 @@ def epoch_seconds(run: Run, info: DataInfo, seconds_per_step: Mapping[StepKind, 
     return samples_per_epoch(run, info) * seconds_per_step[kind] / min(kind.batch_size, info.train_count)
 
 
+def epoch_flop(run: Run, info: DataInfo) -> float:
+    """Return the floating-point operations of one epoch of a run, to weigh runs by before any was timed."""
+    return samples_per_epoch(run, info) * run.network.flop_per_sample()
+
+
 def estimate(
     remaining: Mapping[Run, int],
     infos: Mapping[str, DataInfo],

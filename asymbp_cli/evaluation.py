@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.bank import Bank
+from asymbp_cli.cuda_graphs import Captured, Graphs, SideStreams
 from asymbp_cli.datasets.resident import ResidentData, Split
 from asymbp_cli.layers import batch_norm, batch_statistics, normalize
 from asymbp_cli.model import Model
-from asymbp_cli.program import Branches, Program, Record
 from asymbp_cli.step import sum_type
 
 _SAMPLES_PER_BATCH = 250
@@ -33,9 +33,9 @@ class Evaluation:
     """Scores the replicas of a stack on the test set, and on the validation set where there is one."""
 
     def __init__(
-        self, model: Model, bank: Bank, data: ResidentData, branches: Branches, record: Record | None = None
+        self, model: Model, bank: Bank, data: ResidentData, side: SideStreams, graphs: Graphs | None = None
     ) -> None:
-        self._model, self._bank, self._data, self._branches = model, bank, data, branches
+        self._model, self._bank, self._data, self._side = model, bank, data, side
         device, count = bank.alive.device, len(bank.alive)
         self._replicas: tuple[int, ...] = ()
         self.averages = {  # layer -> moving averages of mean and standard deviation, each [R, features]
@@ -43,13 +43,17 @@ class Evaluation:
             for p in model.parameters
             if p.kind == "weight" and model.normalized(p.layer)
         }
-        self._loss = torch.zeros(count, dtype=sum_type(device), device=device)
-        self._wrong, self._lowest, self._highest = (
-            torch.zeros(count, dtype=torch.int64, device=device) for _ in range(3)
-        )
-        self._observing = {first: Program(record) for first in (True, False)}
+        self._use_replicas(())
+        self._observing = {first: Captured(graphs) for first in (True, False)}
         self.splits = [data.test, *([data.validation] if data.validation else [])]
-        self._counting = [(split, Program(record)) for split in self.splits]
+        self._counting = [(split, Captured(graphs)) for split in self.splits]
+
+    def _use_replicas(self, replicas: Sequence[int]) -> None:
+        """Make room for the sums of `replicas`."""
+        self._replicas, device = tuple(replicas), self._bank.alive.device
+        count = len(self._replicas)
+        self._loss = torch.zeros(count, dtype=sum_type(device), device=device)
+        self._wrong, self._lowest, self._highest = torch.zeros(3, count, dtype=torch.int64, device=device)
 
     @torch.no_grad()
     def scores(self, replicas: Sequence[int], coming: Sequence[Tensor]) -> dict[int, list[Score]]:
@@ -58,12 +62,12 @@ class Evaluation:
         `coming` are the mini-batches for test statistics (section 3). The only host read is at the end.
         """
         if tuple(replicas) != self._replicas:
-            self._replicas = tuple(replicas)
-            for program in (*self._observing.values(), *(program for _, program in self._counting)):
-                program.forget()
+            self._use_replicas(replicas)
+            for captured in (*self._observing.values(), *(captured for _, captured in self._counting)):
+                captured.forget()
         self.observe(coming)
-        counts = torch.stack([self._counts(split, program) for split, program in self._counting])
-        read = dict(zip(replicas, counts[:, :, list(replicas)].permute(2, 0, 1).tolist(), strict=True))
+        counts = torch.stack([self._counts(split, captured) for split, captured in self._counting])
+        read = dict(zip(replicas, counts.permute(2, 0, 1).tolist(), strict=True))
         sizes = [len(split.y) for split, _ in self._counting]
         return {
             replica: [_score(*numbers, seen=seen) for numbers, seen in zip(found, sizes, strict=True)]
@@ -84,10 +88,10 @@ class Evaluation:
     def _observe(self, index: Tensor, *, first: bool) -> None:
         x = self._data.batch(self._data.train, index)[0].to(self._model.dtype)
         for replica in self._replicas:
-            with self._branches.branch(replica):
+            with self._side.branch(replica):
                 watch = partial(self._watch, replica, first)
                 self._model.forward(x, self._bank.parameters(replica), {}, watch)
-        self._branches.join()
+        self._side.join()
 
     def _watch(
         self, replica: int, first: bool, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None
@@ -99,14 +103,14 @@ class Evaluation:
                 average[replica].lerp_(now, self._model.protocol.batch_norm_average)
         return batch_norm(x, scale, shift, epsilon=self._model.protocol.batch_norm_epsilon)
 
-    def _counts(self, split: Split, program: Program) -> Tensor:
-        """Return loss, wrong answers, lowest and highest answer of every replica [4, R]."""
+    def _counts(self, split: Split, captured: Captured) -> Tensor:
+        """Return loss, wrong answers, lowest and highest answer of the replicas [4, R']."""
         self._loss.zero_()
         self._wrong.zero_()
         self._lowest.fill_(len(self._data.info.classes))
         self._highest.fill_(-1)
         for index in torch.split(torch.arange(len(split.y), device=split.y.device), _SAMPLES_PER_BATCH):
-            program(partial(self._count, split), index)
+            captured(partial(self._count, split), index)
         found = (self._loss, self._wrong, self._lowest, self._highest)
         return torch.stack([part.to(self._loss.dtype) for part in found])
 
@@ -114,19 +118,19 @@ class Evaluation:
     def _count(self, split: Split, index: Tensor) -> None:
         x, y = self._data.batch(split, index)
         x = x.to(self._model.dtype)
+        found = []
         for replica in self._replicas:
-            with self._branches.branch(replica):
+            with self._side.branch(replica):
                 weights = self._bank.parameters(replica)
                 logits = self._model.forward(x, weights, {}, partial(self._apply, replica)).float()
-                answer = torch.where(logits.isfinite().all(1), logits.argmax(1), 0)
-                self._loss[replica].add_(F.cross_entropy(logits, y, reduction="sum"))
-                self._wrong[replica].add_((answer != y).sum())
-                for kept, now, better in (
-                    (self._lowest[replica], answer.amin(), torch.minimum),
-                    (self._highest[replica], answer.amax(), torch.maximum),
-                ):
-                    better(kept, now, out=kept)
-        self._branches.join()
+                found.append((logits, F.cross_entropy(logits, y, reduction="sum")))
+        self._side.join()
+        logits, losses = map(torch.stack, zip(*found, strict=True))  # [R', B, classes], [R']
+        answers = torch.where(logits.isfinite().all(2), logits.argmax(2), 0)
+        self._loss.add_(losses)
+        self._wrong.add_((answers != y).sum(1))
+        torch.minimum(self._lowest, answers.amin(1), out=self._lowest)
+        torch.maximum(self._highest, answers.amax(1), out=self._highest)
 
     def _apply(self, replica: int, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
         mean, deviation = (average[replica] for average in self.averages[layer])

@@ -59,6 +59,16 @@ class RunDiverged:
 
 
 @dataclass(frozen=True)
+class CheckpointDue:
+    """Checkpoints are written once the next event is asked for: first store those before.
+
+    Then no checkpoint is ever ahead of what is stored, whatever is killed when.
+    """
+
+    stack: str
+
+
+@dataclass(frozen=True)
 class CheckpointSaved:
     """The runs can be resumed after `epoch`."""
 
@@ -75,4 +85,4 @@ class RunFinished:
     epochs: int
 
 
-Event = Progress | EpochEnded | RunDiverged | CheckpointSaved | RunFinished
+Event = Progress | EpochEnded | RunDiverged | CheckpointDue | CheckpointSaved | RunFinished

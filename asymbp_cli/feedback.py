@@ -48,9 +48,11 @@ def feedback_weights(
     raise ValueError(f"{feedback.scheme} lacks its random draw")
 
 
-def random_factor(magnitudes: Tensor, uniform: Tensor, flip_probability: float) -> Tensor:
-    """Return M o S_p, S_p being -1 where `uniform` in [0, 1) lies below p: flips are nested in p."""
-    return torch.copysign(magnitudes, uniform - flip_probability)
+def random_factor(
+    magnitudes: Tensor, uniform: Tensor, flip_probability: float, *, out: Tensor | None = None
+) -> Tensor:
+    """Return M o S_p, in `out` if given; S_p is -1 where `uniform` in [0, 1) is below p: flips are nested in p."""
+    return torch.copysign(magnitudes, uniform - flip_probability, out=out)
 
 
 def write_signed(factor: Tensor | None, W: Tensor, V: Tensor, *, flips: bool = False) -> None:

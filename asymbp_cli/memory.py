@@ -20,28 +20,34 @@ from asymbp_cli.protocol import Protocol
 from asymbp_cli.runs import Run
 
 _FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
-AT_ONCE = 32  # replicas that are computed side by side on CUDA, program.py's streams
+AT_ONCE = 32  # replicas that are computed side by side on CUDA: the streams of cuda_graphs.py
 EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
 
 
-def stack_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
+def stack_bytes(run: Run, replicas: int, *, parallel: bool, workspace: int = 0) -> int:
     """Return the peak bytes of training and testing a stack of `replicas` runs like `run`.
 
-    Replicas step one after the other, so only one's activations are there at a time; up to
-    32 where they are `parallel` branches of a CUDA graph, which also keeps its memory while replicas are tested.
+    Replicas step one after the other, so only one's activations are there at a time. As `parallel` branches of a
+    CUDA graph up to 32 are, and the graph keeps its memory while replicas are tested. Then a library also keeps a
+    `workspace` per stream, of the branches and their origin, and per thread, for the way forward and back.
     """
     step, test = (count(run, replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
     initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
-    return bank_bytes(run, replicas) + (step + test if parallel else max(step, test, initial))
+    if not parallel:
+        return bank_bytes(run, replicas) + max(step, test, initial)
+    return bank_bytes(run, replicas) + step + test + 2 * (_at_once(replicas, parallel) + 1) * workspace
 
 
-def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bool) -> int:
+def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bool, workspace: int = 0) -> int:
     """Return how many runs like `run` a stack of up to `most` may hold in `available_bytes`.
 
     At least 1, which may not fit.
     """
-    counts = range(1, most + 1)
-    return max(1, bisect_right(counts, available_bytes, key=lambda n: stack_bytes(run, n, parallel=parallel)))
+
+    def need(replicas: int) -> int:
+        return stack_bytes(run, replicas, parallel=parallel, workspace=workspace)
+
+    return max(1, bisect_right(range(1, most + 1), available_bytes, key=need))
 
 
 def row_size(run: Run) -> int:

@@ -56,6 +56,10 @@ class Parameter:
         part = row[self.start : self.start + self.size].view(self.shape)
         return part.permute(0, 3, 1, 2) if part.ndim == 4 else part
 
+    def flat(self, part: Tensor) -> Tensor:
+        """Return a part as the layers take it [O, ...] in the order of the row, [size]: the inverse of `view`."""
+        return (part.permute(0, 2, 3, 1) if part.ndim == 4 else part).reshape(-1)
+
 
 class Model:
     """Layout and forward pass of `network` (resolved) with the given normalization."""
@@ -68,6 +72,7 @@ class Model:
         self.batch_norm = batch_norm
         self.weighted = [i for i, layer in enumerate(self.layers, start=1) if not isinstance(layer, Pool)]
         self.last = self.weighted[-1]
+        self.classes = prod(self.shapes[-1])
         self.parameters = self._lay_out(dict(zip(self.weighted, network.weight_shapes(), strict=True)))
         self.row_size = _aligned(self.parameters[-1].start + self.parameters[-1].size)
         fed = [p for p in self.parameters if p.kind == "weight" and p.layer != self.weighted[0]]

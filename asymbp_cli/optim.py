@@ -9,12 +9,13 @@ All functions are elementwise: a tensor may hold one layer or the parameters of 
 rate, momentum and decay as [R, 1] columns.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 Setting = Literal["sgd", "bm1", "bm2", "bm3"]
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
 Number = Tensor | float
 
 

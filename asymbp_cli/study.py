@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from asymbp_cli import plan, resume
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.events import RunFinished
-from asymbp_cli.executors import CheckpointDue, Executor, Job, Report, StackFailed, StackStarted, Train
+from asymbp_cli.events import CheckpointDue, RunFinished
+from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
 from asymbp_cli.executors.inline import InlineExecutor
-from asymbp_cli.executors.job import gpu_name
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.packing import replica_limit
+from asymbp_cli.executors.probe import facts_if_usable
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.plan import Grid
 from asymbp_cli.provenance import Provenance, collect
@@ -97,13 +97,15 @@ def run(
             workers=workers,
         )
         processes = min(workers, len(stacks))
-        # a capture that a GPU's memory did not hold leaves a process of no more use
-        apart = processes > 1 or (device.startswith("cuda") and bool(stacks))
+        on_gpu = device.startswith("cuda")
+        # a failed capture leaves the process unusable, and this one opens no GPU
+        apart = processes > 1 or (on_gpu and bool(stacks))
         executor: Executor = ProcessExecutor(processes, train) if apart else InlineExecutor(train)
         for stack in stacks:
             info = infos[stack.runs[0].dataset]
             executor.submit(Job(stack, info, device, store.checkpoints, checkpoint_seconds))
-        return _follow(executor, work, store, collect(device, gpu_name(device)), on_event)
+        facts = facts_if_usable(device) if on_gpu and stacks else None
+        return _follow(executor, work, store, collect(device, facts.model if facts else None), on_event)
 
 
 def _tidy(work: Work, store: Store) -> None:

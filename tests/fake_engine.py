@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from asymbp_cli.errors import DataError
-from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.errors import CaptureError, DataError
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
 from asymbp_cli.executors import Job
 from asymbp_cli.runs import Run
 
@@ -38,6 +38,7 @@ def train(job: Job) -> Iterator[Event]:
                 yield RunDiverged(run.id, epoch)
             yield _epoch_ended(run, epoch, states[run.id])
         if epoch < epochs and time.monotonic() - saved >= job.checkpoint_seconds:
+            yield CheckpointDue(stack.id)
             for run in stack.runs:
                 _save(directory, run, epoch, states[run.id])
             yield CheckpointSaved(tuple(run.id for run in stack.runs), epoch)
@@ -57,6 +58,31 @@ def out_of_memory(job: Job) -> Iterator[Event]:
         if isinstance(event, Progress) and event.epoch == 3 and too_many:
             raise OutOfMemoryError("CUDA out of memory")
         yield event
+
+
+def uncapturable(job: Job) -> Iterator[Event]:
+    """Like `train`, but from epoch 3 on no CUDA graph can be captured; `FAKE_CAPTURE_FAULT` says why."""
+    _tell_attempt(job)
+    for event in train(job):
+        if isinstance(event, Progress) and event.epoch == 3 and job.graphs:
+            fault = os.environ["FAKE_CAPTURE_FAULT"]
+            raise CaptureError(f"a CUDA graph could not be captured ({fault})") from RuntimeError(fault)
+        yield event
+
+
+def crashes_in_graphs(job: Job) -> Iterator[Event]:
+    """Die in epoch 3, as a bug in a driver would have it, unless no graphs are used."""
+    _tell_attempt(job)
+    for event in train(job):
+        if isinstance(event, Progress) and event.epoch == 3 and job.graphs:
+            os._exit(3)
+        yield event
+
+
+def _tell_attempt(job: Job) -> None:
+    job.checkpoints.mkdir(parents=True, exist_ok=True)
+    with open(job.checkpoints / "attempts", "a", encoding="ascii") as file:
+        file.write(f"{len(job.stack.runs)} {job.stack.start_epoch} {job.graphs} {os.getpid()}\n")
 
 
 def killed_once(job: Job) -> Iterator[Event]:

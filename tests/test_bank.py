@@ -12,6 +12,7 @@ from asymbp_cli.networks import NETWORKS
 from asymbp_cli.optim import update
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.runs import Run
+from asymbp_cli.update import update as apply
 
 CPU = torch.device("cpu")
 
@@ -51,13 +52,13 @@ def test_feedback_bank_equals_the_definition(epoch: int) -> None:
     runs = _runs(*SCHEMES)
     bank = _bank(runs)
     size = bank.model.feedback_size
-    fixed = {role: draws.Uniform(5, role, size, CPU).next().clone() for role in ("magnitudes", "flips")}
-    streams = {role: draws.Uniform(5, role, size, CPU) for role in ("magnitudes", "flips")}
+    fixed = {role: draws.Uniform(5, role, torch.empty(size)).next().clone() for role in ("magnitudes", "flips")}
+    streams = {role: draws.Uniform(5, role, torch.empty(size)) for role in ("magnitudes", "flips")}
     for stream in streams.values():
         stream.begin(epoch)
     bank.begin_epoch(epoch, 1.0)
+    source = draws.generator("gradients")
     for _step in range(3):
-        bank.refresh_feedback()
         redrawn = {role: stream.next().clone() for role, stream in streams.items()}
         for replica, run in enumerate(runs):
             feedback = run.method.feedback
@@ -76,6 +77,8 @@ def test_feedback_bank_equals_the_definition(epoch: int) -> None:
                 )
                 actual = bank.feedback(replica).get(name, bank.parameters(replica)[name])
                 assert torch.equal(actual, expected), (run.method, name)
+        bank.gradients.normal_(generator=source)
+        apply(bank, torch.ones(len(runs), dtype=torch.bool))
 
 
 @pytest.mark.parametrize("zero_sign", [0, 1])
@@ -92,7 +95,7 @@ def test_update_of_a_mixed_stack_equals_the_rules(train: str, zero_sign: int) ->
         gradients = torch.randn(before.shape, generator=source)
         gradients[:, ::7] = 0
         bank.gradients.copy_(gradients)
-        bank.update(torch.ones(len(runs), dtype=torch.bool))
+        apply(bank, torch.ones(len(runs), dtype=torch.bool))
         for i, run in enumerate(runs):
             for p in bank.model.parameters:
                 part = slice(p.start, p.start + p.size)
@@ -117,7 +120,7 @@ def test_biases_can_be_left_out_of_decay_and_signs() -> None:
     before = bank.model.views(bank.weights[0].detach().clone())
     bank.begin_epoch(1, 1.0)
     bank.gradients.fill_(0.25)
-    bank.update(torch.ones(2, dtype=torch.bool))
+    apply(bank, torch.ones(2, dtype=torch.bool))
     after = bank.parameters(0)
     torch.testing.assert_close(after["1.bias"].detach(), before["1.bias"] - 0.25)
     torch.testing.assert_close(after["1.weight"].detach(), before["1.weight"] * (1 - 5e-4) - 1)
@@ -130,10 +133,10 @@ def test_a_replica_that_is_not_finite_is_frozen_before_the_bad_update() -> None:
     bank.begin_epoch(1, 1.0)
     bank.gradients.fill_(1.0)
     bank.gradients[1, 3] = torch.nan  # a weight would stop being finite
-    bank.update(torch.tensor([True, True, False, True]))  # and here the loss has
+    apply(bank, torch.tensor([True, True, False, True]))  # and here the loss has
     assert bank.alive.tolist() == [True, False, False, True]
     changed = (bank.weights != before).any(1)
     assert changed.tolist() == [True, False, False, True]
     bank.gradients.fill_(1.0)
-    bank.update(torch.ones(4, dtype=torch.bool))  # for good
+    apply(bank, torch.ones(4, dtype=torch.bool))  # for good
     assert torch.equal(bank.weights[1:3].detach(), before[1:3])

@@ -45,7 +45,7 @@ def test_progress_counts_predicted_seconds() -> None:
         grids=(),
         runs={run.id: run for run in (cheap, dear)},
         remaining={cheap.id: 4, dear.id: 2},  # the other two epochs are in a checkpoint
-        epoch_seconds={cheap.id: 1.0, dear.id: 3.0},
+        epoch_cost={cheap.id: 1.0, dear.id: 3.0},
         estimate_seconds=5.0,
         clock=clock,
     )
@@ -78,18 +78,18 @@ def test_a_second_attempt_counts_its_work_once_and_a_failed_run_leaves_it() -> N
         grids=(),
         runs={run.id: run for run in (good, bad)},
         remaining={good.id: 4, bad.id: 4},
-        epoch_seconds={good.id: 1.0, bad.id: 3.0},
+        epoch_cost={good.id: 1.0, bad.id: 3.0},
     )
     board.take(StackStarted("s", (good.id, bad.id), 0))
     for epoch in (1, 2):
         board.take(_ended(good, epoch, 10))
     assert board.share == pytest.approx(2 / 16)
-    board.take(StackFailed("s", (good.id, bad.id), "killed", None, retrying=True))
+    board.take(StackFailed("s", (good.id, bad.id), "killed", None, remedy="once more"))
     for epoch in (1, 2, 3):
         board.take(_ended(good, epoch, 10))
     board.take(_ended(bad, 1, 10))
     assert board.share == pytest.approx(6 / 16)
-    board.take(StackFailed("s", (bad.id,), "killed", None, retrying=False))
+    board.take(StackFailed("s", (bad.id,), "killed", None, remedy=None))
     assert board.share == pytest.approx(6 / 7)
     board.take(_ended(good, 4, 10))
     assert board.share == 1
@@ -97,7 +97,7 @@ def test_a_second_attempt_counts_its_work_once_and_a_failed_run_leaves_it() -> N
 
 def test_the_best_epoch_is_the_one_that_the_rule_selects() -> None:
     run = _run("SGD")
-    board = Board(grids=(), runs={run.id: run}, remaining={run.id: 4}, epoch_seconds={run.id: 1.0})
+    board = Board(grids=(), runs={run.id: run}, remaining={run.id: 4}, epoch_cost={run.id: 1.0})
     for epoch, (wrong, held_out) in enumerate([(5, 9), (7, 3), (6, 3)], 1):
         board.take(replace(_ended(run, epoch, wrong), validation_wrong=held_out, validation_seen=20))
     assert board.best[run.id].epoch == 2

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from asymbp_cli import engine
+from asymbp_cli import checkpoint, engine
 from asymbp_cli.bank import Bank
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, load
-from asymbp_cli.engine import open_device, train_stack
+from asymbp_cli.device import open_device
+from asymbp_cli.engine import train_stack
 from asymbp_cli.errors import DeviceError, StoreError
-from asymbp_cli.events import CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import Network
 from asymbp_cli.protocol import Protocol
@@ -52,7 +54,7 @@ def facts(events: Sequence[Event] | object) -> list[Event]:
         if isinstance(event, EpochEnded):
             losses = {name: -1.0 for name in ("train_loss", "test_loss") if math.isnan(getattr(event, name))}
             event = replace(event, seconds=0.0, **losses)
-        if not isinstance(event, Progress | CheckpointSaved):
+        if not isinstance(event, Progress | CheckpointDue | CheckpointSaved):
             found.append(event)
     return found
 
@@ -184,30 +186,75 @@ def test_held_out_samples_are_not_trained_on(digits_info, digits: ResidentData) 
 
 
 def test_a_device_that_does_not_exist_is_named() -> None:
-    with pytest.raises(DeviceError, match='no device "tpu" here; use --device cpu'):
+    with pytest.raises(DeviceError, match=r'no device "tpu" here: .* Use --device cpu'):
         open_device("tpu")
 
 
-def test_steps_of_stacks_that_no_memory_holds_are_measured_in_halves(
+def test_memory_that_is_too_small_to_measure_a_step_is_said(
     digits: ResidentData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = []
-
-    def bank(runs: Sequence[Run], *rest: Any) -> Bank:
-        tried.append(len(runs))
-        if len(runs) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return Bank(runs, *rest)
+    def bank(*_: Any) -> Bank:
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(engine, "Bank", bank)
-    assert engine.seconds_per_step(make(digits, "SGD"), digits, replicas=9) > 0
-    assert tried == [9, 4, 2]
+    with pytest.raises(DeviceError, match="at batch size 100 needs more memory than there is; make one of them"):
+        engine.seconds_per_step(make(digits, "SGD"), digits)
 
 
-def test_seconds_are_of_one_replica(digits: ResidentData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_are_of_one_step(digits: ResidentData, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()  # a second passes at every look
     monkeypatch.setattr(engine.time, "perf_counter", lambda: next(clock))
-    assert [engine.seconds_per_step(make(digits, "SGD"), digits, replicas=n) for n in (1, 4)] == [1, 0.25]
+    assert engine.seconds_per_step(make(digits, "SGD"), digits) == 1
+
+
+def test_checkpoints_written_in_the_background_hold_their_own_epoch(
+    digits: ResidentData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: the training goes on meanwhile, and says that they are saved once they are."""
+    stack = Stack(tuple(make(digits, "SGD", rate) for rate in (1e6, 1.0)))
+    whole = facts(train_stack(stack, digits))
+    written, real = threading.Event(), checkpoint.write
+
+    def slow(*arguments: Any) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        assert written.wait(30)
+        real(*arguments)
+
+    def copied(trainer: engine.Trainer, epoch: int) -> Any:
+        found = real_checkpoints(trainer, epoch)
+        return {k: replace(c, weights=c.weights.clone(), state=c.state.clone()) for k, c in found.items()}
+
+    real_checkpoints, real_writer = engine.Trainer.checkpoints, checkpoint.Writer
+    monkeypatch.setattr(checkpoint, "write", slow)
+    monkeypatch.setattr(engine.Trainer, "checkpoints", copied)
+    monkeypatch.setattr(
+        checkpoint, "Writer", lambda directory, background: real_writer(directory, background=True)
+    )
+    seen: list[Event] = []
+    for event in train_stack(stack, digits, checkpoints=tmp_path, checkpoint_seconds=0):
+        seen.append(event)
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            assert not any(isinstance(e, CheckpointSaved) for e in seen)
+            written.set()
+    assert facts(seen) == whole
+    due, saved = ([e for e in seen if isinstance(e, kind)] for kind in (CheckpointDue, CheckpointSaved))
+    assert [e.epoch for e in saved] == [1, 2]
+    assert len(due) == 2
+    for first, then in zip(due, saved, strict=True):
+        assert seen.index(first) < seen.index(then)
+    assert seen.index(saved[-1]) < next(i for i, e in enumerate(seen) if isinstance(e, RunFinished))
+    rest = train_stack(replace(stack, start_epoch=2), digits, checkpoints=tmp_path)
+    assert facts(rest) == [e for e in whole if isinstance(e, RunFinished) or getattr(e, "epoch", 0) > 2]
+
+
+def test_a_checkpoint_that_the_background_cannot_write_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = checkpoint.Checkpoint(1, torch.zeros(2), torch.zeros(2), False)
+    with checkpoint.Writer(tmp_path / "file" / "below", background=True) as writer:
+        writer.start({"run": found})
+        with pytest.raises(StoreError, match="cannot write the checkpoint"):
+            writer.wait()
+        writer.wait()  # said once
 
 
 OTHER_VALUES: dict[str, object] = {

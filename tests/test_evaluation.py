@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from asymbp_cli.bank import Bank
+from asymbp_cli.cuda_graphs import SideStreams
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.evaluation import Evaluation
 from asymbp_cli.methods import parse_method
 from asymbp_cli.model import Model
 from asymbp_cli.networks import Network
-from asymbp_cli.program import Branches
 from asymbp_cli.protocol import Protocol
 from asymbp_cli.runs import Run
 
@@ -22,7 +22,7 @@ def _made(method: str, data: ResidentData) -> tuple[Bank, Evaluation]:
     run = Run(dataset="x", network=NETWORK, method=named, protocol=Protocol(), rate_multiplier=1.0, seed=0)
     model = Model.of(NETWORK, run.protocol, named)
     bank = Bank([run], model, CPU)
-    return bank, Evaluation(model, bank, data, Branches(CPU, 1))
+    return bank, Evaluation(model, bank, data, SideStreams(CPU, 1))
 
 
 def test_statistics_are_moving_averages_that_start_at_the_first_batch(digits: ResidentData) -> None:

@@ -155,6 +155,70 @@ def pids(directory: Path) -> list[int]:
     return [int(path.name.removeprefix("pid-")) for path in directory.glob("pid-*")]
 
 
+# graphs that cannot be captured --------------------------------------------------------------------------------
+
+
+def attempts(directory: Path) -> list[tuple[int, int, bool]]:
+    """Return replicas, first epoch and whether graphs were used, of each attempt; none follows a failed one."""
+    lines = [line.split() for line in (directory / "attempts").read_text().splitlines()]
+    assert all(
+        pid not in [later for *_, later in lines[i + 1 :]]
+        for i, (*_, graphs, pid) in enumerate(lines)
+        if graphs == "True"
+    )
+    return [(int(count), int(epoch), graphs == "True") for count, epoch, graphs, _ in lines]
+
+
+def undisturbed(directory: Path, work: list[Job]) -> set[Report]:
+    return {
+        e for job in work for e in facts(list(fake_engine.train(replace(job, checkpoints=directory / "other"))))
+    }
+
+
+def test_a_capture_that_fails_ends_its_process_and_a_fresh_one_goes_on_without_graphs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_CAPTURE_FAULT", "operation not permitted when stream is capturing")
+    work = [replace(job, device="cuda:0") for job in jobs(tmp_path, replicas=4)]
+    found = reports(ProcessExecutor(1, fake_engine.uncapturable), work)
+    assert attempts(tmp_path) == [(4, 0, True), (4, 2, False)]  # from the checkpoint of epoch 2
+    (failure,) = [report for report in found if isinstance(report, StackFailed)]
+    assert failure.remedy == "without CUDA graphs"
+    assert failure.message == (
+        "a CUDA graph could not be captured (operation not permitted when stream is capturing)"
+    )
+    assert facts(found) == undisturbed(tmp_path, work)
+
+
+def test_the_next_stack_of_the_kind_does_not_try_graphs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_CAPTURE_FAULT", "not permitted")
+    found = reports(ProcessExecutor(1, fake_engine.uncapturable), jobs(tmp_path, replicas=2))
+    assert [graphs for _, _, graphs in attempts(tmp_path)] == [True, False, False]
+    assert len([report for report in found if isinstance(report, StackFailed)]) == 1
+
+
+def test_memory_that_is_too_small_for_a_capture_makes_stacks_smaller_then_does_without_graphs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_CAPTURE_FAULT", "CUDA out of memory")
+    work = jobs(tmp_path, replicas=2)[:1]
+    found = reports(ProcessExecutor(1, fake_engine.uncapturable), work)
+    assert attempts(tmp_path)[:3] == [(2, 0, True), (1, 2, True), (1, 2, False)]
+    remedies = [report.remedy for report in found if isinstance(report, StackFailed)]
+    assert remedies == ["in smaller stacks", "without CUDA graphs"]
+    assert facts(found) == undisturbed(tmp_path, work)
+
+
+def test_a_worker_that_dies_on_a_gpu_is_replaced_by_one_without_graphs(tmp_path: Path) -> None:
+    work = [replace(job, device="cuda:0") for job in jobs(tmp_path, replicas=4)]
+    found = reports(ProcessExecutor(1, fake_engine.crashes_in_graphs), work)
+    assert attempts(tmp_path) == [(4, 0, True), (4, 2, False)]
+    assert [report.remedy for report in found if isinstance(report, StackFailed)] == ["once more"]
+    assert facts(found) == undisturbed(tmp_path, work)
+
+
 # memory that is too small ---------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,6 @@ from asymbp_cli.draws import Uniform, batch_order, generator
 from asymbp_cli.feedback import feedback_weights, random_factor, sign
 from asymbp_cli.methods import Feedback, Scheme
 
-CPU = torch.device("cpu")
 W = torch.tensor([[0.5, -2.0, 0.0], [-0.0, 1e-30, -1e-30]])
 SIGNS = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
 M = torch.tensor([[0.25, 0.5, 0.75], [0.0, 1.0, 0.125]])
@@ -52,7 +51,7 @@ def test_a_missing_draw_is_an_error(scheme: Scheme) -> None:
 @given(st.floats(0, 1), st.integers(0, 100))
 def test_about_p_of_the_signs_flip_and_flips_are_nested(p: float, seed: int) -> None:
     count = 20_000
-    magnitudes, uniform = (Uniform(seed, role, count, CPU).next() for role in ("magnitudes", "flips"))
+    magnitudes, uniform = (Uniform(seed, role, torch.empty(count)).next() for role in ("magnitudes", "flips"))
     assert magnitudes.min() >= 0
     assert magnitudes.max() <= 1
     flipped = random_factor(magnitudes, uniform, p).signbit()
@@ -71,7 +70,7 @@ def test_p_of_0_and_1_flip_none_and_all() -> None:
 
 def test_draws_are_keyed_by_seed_role_and_epoch() -> None:
     def draw(seed: int, role: str, epoch: int, steps: int = 1) -> torch.Tensor:
-        stream = Uniform(seed, role, 8, CPU)
+        stream = Uniform(seed, role, torch.empty(8))
         stream.begin(epoch)
         return [stream.next().clone() for _ in range(steps)][-1]
 

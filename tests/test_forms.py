@@ -131,6 +131,13 @@ def test_a_form_without_room_is_left_out_with_its_reason(monkeypatch: pytest.Mon
     assert {REFERENCE, unfold} < set(nothing.skipped)
 
 
+def test_a_form_that_is_too_slow_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "_first_call", lambda run, device: 3.0)
+    (found,) = compare("cpu", replicas=2, rounds=1, seconds=0, layers=SMALL[5:6])
+    assert [m.name for m in found.measures] == [REFERENCE]  # the reference is measured in any case
+    assert found.skipped["bmm"] == "a call takes longer than 2 s"
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device")
 @BY_NAME

@@ -9,7 +9,7 @@ import small_study
 import torch
 from torch.profiler import profile
 
-from asymbp_cli import evaluation, memory, plan, program, study
+from asymbp_cli import cuda_graphs, evaluation, memory, plan, study
 from asymbp_cli.bench.steps import random_data
 from asymbp_cli.engine import Trainer
 from asymbp_cli.executors import packing
@@ -69,7 +69,7 @@ def test_a_row_is_the_models_but_for_its_gaps(method: str, biases: str) -> None:
 
 def test_evaluation_batches_are_as_large_as_counted() -> None:
     assert evaluation._SAMPLES_PER_BATCH == memory.EVALUATION_SAMPLES
-    assert program.MOST_STREAMS == memory.AT_ONCE
+    assert cuda_graphs.SIDE_STREAMS == memory.AT_ONCE
 
 
 def in_use(call: Callable[[], object]) -> int:

@@ -7,7 +7,7 @@ import torch
 
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.steps import SIZES, Steps, lasting, threads, wait
-from asymbp_cli.engine import open_device, set_precision
+from asymbp_cli.device import open_device, set_precision
 
 MATMUL = "matrix product"
 _SIDE = {"cpu": 1024, "cuda": 8192, "mps": 2048}

@@ -21,9 +21,9 @@ from torch import Tensor
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.places import BATCH, Place, Problem, places, problem
 from asymbp_cli.bench.steps import lasting, threads, wait
-from asymbp_cli.engine import open_device, set_precision
+from asymbp_cli.cuda_graphs import PLAIN_CALLS, CudaGraphs, SideStreams
+from asymbp_cli.device import open_device, set_precision
 from asymbp_cli.networks import FC, Conv
-from asymbp_cli.program import PLAIN_CALLS, Branches, CudaGraphs
 
 REFERENCE = "one after the other"
 IN_A_GRAPH = "the same, captured"
@@ -60,7 +60,7 @@ def branches(p: Problem) -> Form:
     """As `in_turn`, each replica in a branch as the engine's: of a graph once captured."""
     single = _single(p.layer)
     arguments = [p.arguments(replica) for replica in range(p.count)]
-    side = Branches(p.x[0].device, p.count)
+    side = SideStreams(p.x[0].device, p.count)
 
     def run() -> Results:
         found = []
@@ -166,10 +166,10 @@ def forms_on(device: torch.device, layer: Conv | FC) -> dict[str, Make]:
 
 def _captured(make: Make, p: Problem) -> Form:
     """Return a form whose run replays one graph and overwrites what it returned before."""
-    form, found = make(p), list[Any]()
+    form, found, graphs = make(p), list[Any](), CudaGraphs(p.x[0].device, ())
     for _ in range(PLAIN_CALLS):
-        form.run()
-    replay = CudaGraphs(())(lambda: found.append(form.run()))
+        graphs.run(form.run)
+    replay = graphs.capture(lambda: found.append(form.run()))
 
     def run() -> Any:
         replay()
@@ -230,21 +230,29 @@ class Comparison:
 
 
 def compare(
-    device_name: str, *, replicas: int, rounds: int, seconds: float = 0.05, layers: Sequence[Place] | None = None
+    device_name: str,
+    *,
+    replicas: int,
+    rounds: int,
+    seconds: float = 0.05,
+    slowest: float = 2.0,
+    layers: Sequence[Place] | None = None,
 ) -> Iterator[Comparison]:
     """Yield the forms of every layer of Table 1 (or of `layers`), at batch 100; on the CPU on one thread.
 
-    A form that takes more than 2 GiB (on CUDA, than a seventh of what is free) is left out. About `seconds` a form
-    and round. Raises DeviceError.
+    A form that takes more than 2 GiB (on CUDA, than a seventh of what is free) is left out, and one whose first
+    call takes longer than `slowest` seconds. About `seconds` a form and round. Raises DeviceError.
     """
     device = open_device(device_name)
     set_precision(device, "standard")
     with threads(1), _on(device):
         for place in places() if layers is None else layers:
-            yield _compare(place, device, replicas, rounds, seconds)
+            yield _compare(place, device, replicas, rounds, seconds, slowest)
 
 
-def _compare(place: Place, device: torch.device, replicas: int, rounds: int, seconds: float) -> Comparison:
+def _compare(
+    place: Place, device: torch.device, replicas: int, rounds: int, seconds: float, slowest: float
+) -> Comparison:
     room, makers = _room(device), forms_on(device, place.layer)
     needs = {name: _bytes(place, name, replicas) for name in makers}
     skipped = {
@@ -257,12 +265,25 @@ def _compare(place: Place, device: torch.device, replicas: int, rounds: int, sec
     if next(iter(makers)) in skipped:
         return Comparison(place.name, [], skipped)
     given = problem(place, replicas, device)
-    candidates = {
-        name: _timed(make(given).run, device, replicas, seconds)
-        for name, make in makers.items()
-        if name not in skipped
-    }
+    candidates: dict[str, Callable[[], float]] = {}
+    for name, make in makers.items():
+        if name in skipped:
+            continue
+        run = make(given).run
+        took = _first_call(run, device)
+        if took > slowest and candidates:
+            skipped[name] = f"a call takes longer than {slowest:g} s"
+        else:
+            candidates[name] = _timed(run, device, replicas, seconds)
     return Comparison(place.name, interleaved(candidates, rounds), skipped)
+
+
+def _first_call(run: Callable[[], Any], device: torch.device) -> float:
+    """Return the seconds of a call that chooses algorithms and gets memory."""
+    began = time.perf_counter()
+    run()
+    wait(device)
+    return time.perf_counter() - began
 
 
 def _timed(run: Callable[[], Any], device: torch.device, replicas: int, seconds: float) -> Callable[[], float]:
@@ -276,7 +297,6 @@ def _timed(run: Callable[[], Any], device: torch.device, replicas: int, seconds:
         wait(device)
         return (time.perf_counter() - began) / count / replicas
 
-    measure(1)  # chooses algorithms and gets memory
     return lasting(measure, replicas, seconds)
 
 

@@ -17,7 +17,7 @@ from torchvision import datasets, transforms
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, threads, timed, wait
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.engine import open_device
+from asymbp_cli.device import open_device
 from asymbp_cli.networks import NETWORKS
 from asymbp_cli.protocol import Precision
 
@@ -45,7 +45,7 @@ def sequential() -> nn.Sequential:
 class UserLoop:
     """nn.Sequential and torch.optim.SGD, on batches from `source`; `measure` times its steps.
 
-    It reads no value on the host.
+    It reads no value on the host. `compiled`: under torch.compile.
     """
 
     def __init__(
@@ -53,10 +53,13 @@ class UserLoop:
         source: Callable[[], Any],
         device: torch.device = _CPU,
         memory_format: torch.memory_format = torch.preserve_format,
+        *,
+        compiled: bool = False,
     ) -> None:
         self._device = device
-        self._model = sequential().to(device).to(memory_format=memory_format)
-        self._optimizer = torch.optim.SGD(self._model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
+        model = sequential().to(device).to(memory_format=memory_format)
+        self._optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
+        self._model: Callable[[Tensor], Tensor] = torch.compile(model) if compiled else model
         self._loss = nn.CrossEntropyLoss()
         self._source, self._batches = source, iter(source())
 

@@ -19,7 +19,7 @@ import torch
 from asymbp_cli.allocator import give_back_memory, keep_memory
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of, threads
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.engine import open_device
+from asymbp_cli.device import open_device
 from asymbp_cli.errors import DeviceError
 from asymbp_cli.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
 from asymbp_cli.networks import NETWORKS

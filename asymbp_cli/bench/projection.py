@@ -7,7 +7,7 @@ from statistics import median
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of, threads
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.engine import open_device
+from asymbp_cli.device import open_device
 from asymbp_cli.estimate import samples_per_epoch
 from asymbp_cli.executors.packing import replica_limit
 from asymbp_cli.networks import NETWORKS

@@ -9,7 +9,8 @@ import torch
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, Split
-from asymbp_cli.engine import Trainer, open_device
+from asymbp_cli.device import open_device
+from asymbp_cli.engine import Trainer
 from asymbp_cli.methods import parse_method
 from asymbp_cli.networks import NETWORKS, Network
 from asymbp_cli.protocol import Precision, Protocol
@@ -80,32 +81,34 @@ class Steps:
         *,
         batch: int = 100,
         precision: Precision = "standard",
+        graphs: bool = True,
     ):
         classes, samples = SIZES[key] if data is None else (len(data.info.classes), 0)
         network = NETWORKS[key].resolve(classes)
         runs = runs_of(network, methods, batch, precision)
         self.flop = network.flop_per_sample() * batch  # of a replica's step
-        self._trainer = Trainer(Stack(runs), data or random_data(network, classes, samples, device), device)
-        self._trainer.begin_epoch(1, range(len(runs)))
-        self._batches = [b for b in self._trainer.batches(1) if len(b) == batch]
+        data = data or random_data(network, classes, samples, device)
+        self.trainer = Trainer(Stack(runs), data, device, graphs=graphs)
+        self.trainer.begin_epoch(1, range(len(runs)))
+        self.batches = [index for index in self.trainer.batches(1) if len(index) == batch]
         self.replicas = len(runs)
         self._next = 0
-        self._trainer.warm_up(self._batches[0])
+        self.trainer.warm_up(self.batches[0])
 
     def measure(self, steps: int) -> float:
         """Return the seconds of one step of one replica, over `steps` steps of the stack."""
-        self._trainer.use_precision()
-        wait(self._trainer.device)
+        self.trainer.use_precision()
+        wait(self.trainer.device)
         began = time.perf_counter()
         for _ in range(steps):
-            self._next = (self._next + 1) % len(self._batches)
-            self._trainer.step(self._batches[self._next])
-        wait(self._trainer.device)
+            self._next = (self._next + 1) % len(self.batches)
+            self.trainer.step(self.batches[self._next])
+        wait(self.trainer.device)
         return (time.perf_counter() - began) / steps / self.replicas
 
     def evaluate(self) -> None:
         """Test all replicas, as after an epoch."""
-        self._trainer.evaluation.scores(range(self.replicas), self._trainer.statistics_batches(1))
+        self.trainer.evaluation.scores(range(self.replicas), self.trainer.statistics_batches(1))
 
 
 def wait(device: torch.device) -> None:

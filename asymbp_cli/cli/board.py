@@ -16,14 +16,14 @@ class Board:
     """Sums over the events of one command.
 
     `remaining` maps each run to train to the epochs it still has; `estimate_seconds` is the forecast made
-    before the start, used until enough work is done to extrapolate.
+    before the start, used until enough work is done to extrapolate. Without one the first epochs are extrapolated.
     """
 
     grids: Sequence[Grid]
     runs: Mapping[str, Run]
     remaining: Mapping[str, int]
-    epoch_seconds: Mapping[str, float]  # of each run, predicted: the unit in which progress counts
-    estimate_seconds: float = 0.0
+    epoch_cost: Mapping[str, float]  # of each run, predicted: the unit in which progress counts
+    estimate_seconds: float | None = None
     clock: Callable[[], float] = time.monotonic
     began: float = 0.0
     work_done: float = 0.0
@@ -40,7 +40,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self.began = self.clock()
-        self.work = sum(self.epoch_seconds[run] * epochs for run, epochs in self.remaining.items())
+        self.work = sum(self.epoch_cost[run] * epochs for run, epochs in self.remaining.items())
 
     def take(self, event: Report) -> None:
         """Count one event."""
@@ -49,13 +49,13 @@ class Board:
         elif isinstance(event, StackFailed):
             self.active.pop(event.stack, None)
             for run in () if event.retrying else event.runs:
-                self.work -= self.epoch_seconds[run] * (self.remaining[run] - self.counted.get(run, 0))
+                self.work -= self.epoch_cost[run] * (self.remaining[run] - self.counted.get(run, 0))
         elif isinstance(event, Progress):
             self.progress[event.stack] = event
         elif isinstance(event, EpochEnded):
             self.samples += event.train_seen
             if event.epoch > self.epoch.get(event.run, 0):  # not one that a second attempt repeats
-                self.work_done += self.epoch_seconds[event.run]
+                self.work_done += self.epoch_cost[event.run]
                 self.counted[event.run] = self.counted.get(event.run, 0) + 1
                 self.epoch[event.run] = event.epoch
             self.latest = (event.run, event.epoch)
@@ -85,11 +85,17 @@ class Board:
         return min(self.work_done / self.work, 1.0) if self.work else 1.0
 
     @property
-    def eta_seconds(self) -> float:
-        """Return the seconds that remain: extrapolated once a twentieth is done, forecast before."""
-        if self.share >= 0.05:
+    def eta_seconds(self) -> float | None:
+        """Return the seconds that remain, or None: extrapolated once a twentieth is done, forecast before."""
+        if self.share >= 0.05 or (self.estimate_seconds is None and self.work_done):
             return self.seconds * (1 - self.share) / self.share
-        return max(self.estimate_seconds - self.seconds, 0.0)
+        return None if self.estimate_seconds is None else max(self.estimate_seconds - self.seconds, 0.0)
+
+    @property
+    def to_go(self) -> str:
+        """Return `12 min to go`."""
+        seconds = self.eta_seconds
+        return "time to go not known yet" if seconds is None else f"{duration(seconds)} to go"
 
     @property
     def samples_per_second(self) -> float:

@@ -132,7 +132,7 @@ def headline(board: Board) -> str:
     return (
         f"{board.ended}/{len(board.remaining)} runs, {100 * board.share:.0f} % of the work, "
         f"{board.samples_per_second:,.0f} samples/s, {duration(board.seconds)} gone, "
-        f"{duration(board.eta_seconds)} to go"
+        f"{board.to_go}"
     )
 
 

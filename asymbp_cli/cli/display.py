@@ -13,10 +13,11 @@ import click
 
 from asymbp_cli.cli.board import Board, duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
-from asymbp_cli.executors import Report
+from asymbp_cli.executors import Report, StackFailed
 from asymbp_cli.methods import method_name
 from asymbp_cli.runs import Run
 
+SAFE_TO_STOP = "Ctrl-C loses at most a minute or the current epoch; rerun the command to resume"
 _NOT_IN_JSON = (math.inf, -math.inf)
 
 
@@ -34,20 +35,31 @@ class Display:
     ) -> None:
         return None
 
+    def announce(self, text: str) -> None:
+        """Say what will be done, before the start."""
+        self.say(text)
+
     def say(self, text: str) -> None:
-        """Say something before the start."""
+        """Say something."""
 
     def take(self, event: Report) -> None:
-        """Take note of an event."""
+        """Take note of an event, and say what only now is known."""
+        forecast = self.board.estimate_seconds is not None or self.board.eta_seconds is not None
         self.board.take(event)
+        if isinstance(event, StackFailed) and event.remedy:
+            self.say(f"{event.message}: {len(event.runs)} runs continue {event.remedy}")
+        if not forecast and (seconds := self.board.eta_seconds) is not None:
+            self.say(f"about {duration(seconds)} to go, by the first epoch. {SAFE_TO_STOP}")
 
 
 class JsonLines(Display):
     """One JSON object per event on standard output."""
 
-    def say(self, text: str) -> None:
+    def announce(self, text: str) -> None:
         """Print the plan."""
-        self._print(plan_event(self.board.runs, self.board.remaining, round(self.board.estimate_seconds, 1)))
+        seconds = self.board.estimate_seconds
+        rounded = None if seconds is None else round(seconds, 1)
+        self._print(plan_event(self.board.runs, self.board.remaining, rounded))
 
     def take(self, event: Report) -> None:
         """Print the event; a loss that is no finite number is null."""
@@ -100,14 +112,12 @@ class PlainLines(Display):
             best = board.best.get(event.run)
             error = f"best {100 * best.test_wrong / best.test_seen:.2f} % (epoch {best.epoch})" if best else ""
             count = f"[{board.ended}/{len(board.remaining)}]"
-            self.say(
-                f"{count} {board.label(event.run)}: {event.state}, {error}; {duration(board.eta_seconds)} to go"
-            )
+            self.say(f"{count} {board.label(event.run)}: {event.state}, {error}; {board.to_go}")
         elif isinstance(event, EpochEnded) and time.monotonic() - self._said > self._EVERY_SECONDS:
             self._said = time.monotonic()
             wanted = board.runs[event.run].protocol.epochs
             now = f"{board.label(event.run)} at epoch {event.epoch}/{wanted}"
-            self.say(f"{100 * board.share:.0f} % of the work, {now}; {duration(board.eta_seconds)} to go")
+            self.say(f"{100 * board.share:.0f} % of the work, {now}; {board.to_go}")
 
 
 def display_for(board: Board, *, quiet: bool, as_json: bool) -> Display:

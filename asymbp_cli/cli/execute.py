@@ -3,24 +3,23 @@
 import json
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from asymbp_cli.cli.board import Board, duration
-from asymbp_cli.cli.display import Display, display_for, plan_event
+from asymbp_cli.cli.display import SAFE_TO_STOP, Display, display_for, plan_event
 from asymbp_cli.cli.options import cores
 from asymbp_cli.cli.progress import progress
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.info import DataInfo
 from asymbp_cli.datasets.prepare import data_directory, prepare
 from asymbp_cli.errors import MissingDataError
-from asymbp_cli.estimate import StepKind, epoch_seconds, estimate, representatives, step_kind
+from asymbp_cli.estimate import StepKind, epoch_flop, epoch_seconds, estimate, representatives
 from asymbp_cli.networks import Network
 from asymbp_cli.paths import exists, shown
 from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
@@ -31,6 +30,9 @@ from asymbp_cli.report.sheet import sheet
 from asymbp_cli.runs import Run
 from asymbp_cli.store import FILE_NAME, Store
 from asymbp_cli.tables import FilledGrid, fill_all
+
+if TYPE_CHECKING:
+    from asymbp_cli.study import Work
 
 _LONG_SECONDS = 600.0
 
@@ -102,10 +104,7 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
     if options.dry_run:
         _dry_run(grids, options)
         return 0
-    if options.device != "cpu":
-        from asymbp_cli.engine import open_device
-
-        open_device(options.device)  # before anything is written
+    _check_device(options.device)  # before anything is written
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _study(grids, by_fingerprint, store, options)
@@ -116,6 +115,18 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
         for run_id, message in failed.items():
             click.echo(f"  {run_id}: {message}", err=True)
     return 1 if failed else 0
+
+
+def _check_device(device: str) -> None:
+    """Raise DeviceError if the device cannot be used."""
+    if device.startswith("cuda"):
+        from asymbp_cli.executors.probe import probe_device
+
+        probe_device(device)
+    elif device != "cpu":
+        from asymbp_cli.device import open_device
+
+        open_device(device)
 
 
 def _dry_run(grids: Sequence[Grid], options: Options) -> None:
@@ -149,15 +160,8 @@ def _study(
     from asymbp_cli import study
 
     work = study.outstanding(grids, store)
-    measured = _measure(work.runs, infos, options) if work.runs else {}
-    epochs = {run: work.remaining[run_id] for run_id, run in work.runs.items()}
-    board = Board(
-        grids=grids,
-        runs=work.runs,
-        remaining=work.remaining,
-        epoch_seconds={r: epoch_seconds(run, infos[run.dataset], measured) for r, run in work.runs.items()},
-        estimate_seconds=estimate(epochs, infos, measured, options.worker_count),
-    )
+    cost, seconds = _forecast(work, infos, options)
+    board = Board(grids=grids, runs=work.runs, remaining=work.remaining, epoch_cost=cost, estimate_seconds=seconds)
     board.done_before = len(work.done)
     for points in store.epochs([*work.done, *work.runs]).values():
         for point in points:
@@ -178,21 +182,31 @@ def _study(
     return outcome.failed
 
 
-def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Options) -> dict[StepKind, float]:
-    """Return the seconds of a training step of each kind: a few are made, and thrown away.
+def _forecast(
+    work: "Work", infos: Mapping[str, DataInfo], options: Options
+) -> tuple[dict[str, float], float | None]:
+    """Return what an epoch of each run costs, and the seconds of all.
 
-    A GPU makes them for as many replicas at once as a stack will have.
+    On CUDA only the first epochs tell the seconds: this process opens no GPU, and to search the fastest kernels
+    for a measure takes longer than many an epoch. There an epoch costs operations, elsewhere seconds.
     """
+    runs = work.runs
+    if options.device.startswith("cuda"):
+        return {run_id: epoch_flop(run, infos[run.dataset]) for run_id, run in runs.items()}, None
+    measured = _measure(runs, infos, options) if runs else {}
+    epochs = {run: work.remaining[run_id] for run_id, run in runs.items()}
+    cost = {run_id: epoch_seconds(run, infos[run.dataset], measured) for run_id, run in runs.items()}
+    return cost, estimate(epochs, infos, measured, options.worker_count)
+
+
+def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Options) -> dict[StepKind, float]:
+    """Return the seconds of a training step of each kind: a few are made, and thrown away."""
     import torch
 
     from asymbp_cli.datasets.resident import load
-    from asymbp_cli.engine import open_device, seconds_per_step
-    from asymbp_cli.executors.packing import replica_limit
+    from asymbp_cli.engine import seconds_per_step
 
-    open_device(options.device)
     kinds = representatives(runs.values())
-    like = Counter((step_kind(run), run.dataset) for run in runs.values())
-    limit = replica_limit(options.device, infos, options.worker_count)
     measured = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -201,8 +215,7 @@ def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Op
             data = load(infos[fingerprint], device=options.device)
             for kind, run in kinds.items():
                 if run.dataset == fingerprint:
-                    together = min(like[kind, fingerprint], limit(run)) if options.device.startswith("cuda") else 1
-                    measured[kind] = seconds_per_step(run, data, device=options.device, replicas=together)
+                    measured[kind] = seconds_per_step(run, data, device=options.device)
     finally:
         torch.set_num_threads(threads)
     return measured
@@ -210,12 +223,13 @@ def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Op
 
 def _announce(board: Board, options: Options, display: Display) -> None:
     seconds = board.estimate_seconds
+    forecast = "the first epoch will tell how long" if seconds is None else f"about {duration(seconds)}"
     done = f" ({board.done_before} more are done)" if board.done_before else ""
     workers = "1 worker" if options.worker_count == 1 else f"{options.worker_count} workers"
-    text = f"{len(board.remaining)} runs to train{done} on {workers}, {options.device}: about {duration(seconds)}"
-    if seconds > _LONG_SECONDS:
-        text += ". Ctrl-C stops at any time and loses a minute or the current epoch; the same command goes on"
-    display.say(text)
+    text = f"{len(board.remaining)} runs to train{done} on {workers}, {options.device}: {forecast}"
+    if seconds is not None and seconds > _LONG_SECONDS:
+        text += f". {SAFE_TO_STOP}"
+    display.announce(text)
 
 
 def present(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo], *, quiet: bool, as_json: bool) -> None:

@@ -16,6 +16,8 @@ def _device(context: click.Context, parameter: click.Parameter, name: str) -> st
     kind, colon, number = name.lower().partition(":")
     if kind not in ("cpu", "cuda", "mps") or (colon and not number.isdecimal()):
         raise click.BadParameter(f'"{name}" is not a device; there are cpu, cuda, cuda:1 (the second GPU) and mps')
+    if kind == "cuda":
+        return f"cuda:{int(number or 0)}"  # a GPU always has an index
     return kind if kind == "cpu" else f"{kind}{colon}{number}"
 
 

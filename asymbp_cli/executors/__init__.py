@@ -1,13 +1,12 @@
 """Where stacks are trained: in this process, in worker processes, ...; one Protocol for all of them."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.events import CheckpointSaved, EpochEnded, Event
+from asymbp_cli.events import Event
 from asymbp_cli.runs import Stack
 
 
@@ -20,6 +19,7 @@ class Job:
     device: str
     checkpoints: Path
     checkpoint_seconds: float = 60.0
+    graphs: bool = True  # on CUDA
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,15 @@ class StackFailed:
     runs: tuple[str, ...]
     message: str
     traceback: str | None
-    retrying: bool  # another attempt follows
+    remedy: str | None  # of the attempt that follows: "in smaller stacks"; None if there is none
+
+    @property
+    def retrying(self) -> bool:
+        """Return whether another attempt follows."""
+        return self.remedy is not None
 
 
-@dataclass(frozen=True)
-class CheckpointDue:
-    """A stack may write checkpoints as soon as the next report is asked for: store what it has reported first."""
-
-    stack: str
-
-
-Report = Event | StackStarted | StackFailed | CheckpointDue
+Report = Event | StackStarted | StackFailed
 
 #: how a job is trained; a module-level function, so that worker processes find it
 Train = Callable[[Job], Iterator[Event]]
@@ -71,24 +69,6 @@ class Executor(Protocol):
 def started(job: Job) -> StackStarted:
     """Return the fact that an attempt at `job` begins."""
     return StackStarted(job.stack.id, tuple(run.id for run in job.stack.runs), job.stack.start_epoch)
-
-
-def announced(job: Job, events: Iterator[Event]) -> Iterator[Event | CheckpointDue]:
-    """Pass on the events of a job, with a `CheckpointDue` after every epoch that checkpoints may follow.
-
-    So no checkpoint is ever ahead of what is stored, whatever is killed when. They come at the end of an epoch,
-    once `checkpoint_seconds` have gone since the last ones; a second of tolerance is for the way there.
-    """
-    saved, ended = time.monotonic(), 0
-    for event in events:
-        if isinstance(event, CheckpointSaved):
-            saved = time.monotonic()
-        yield event
-        if isinstance(event, EpochEnded):
-            ended += 1
-            whole = ended % len(job.stack.runs) == 0
-            if whole and time.monotonic() - saved >= job.checkpoint_seconds - 1:
-                yield CheckpointDue(job.stack.id)
 
 
 def short(error: BaseException) -> str:

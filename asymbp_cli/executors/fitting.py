@@ -1,4 +1,4 @@
-"""Jobs that go on: from their last checkpoints, and in smaller stacks where memory does not hold them."""
+"""Retrying jobs: from their last checkpoints, and in smaller stacks or without CUDA graphs if that may help."""
 
 import gc
 import sys
@@ -11,6 +11,9 @@ from asymbp_cli.estimate import StepKind, step_kind
 from asymbp_cli.executors import Job
 from asymbp_cli.resume import saved_epochs
 from asymbp_cli.runs import Run, Stack
+
+#: what the next attempt at a job does differently
+SMALLER, PLAINLY, AGAIN = "in smaller stacks", "without CUDA graphs", "once more"
 
 
 def continued(job: Job, runs: Mapping[str, Run]) -> list[Job]:
@@ -32,20 +35,28 @@ def free_memory() -> None:
 
 
 class Fitting:
-    """How many runs of a kind fit into memory together, as far as failures have shown."""
+    """What failures have shown: how many runs of a kind fit into memory together, and which cannot be captured."""
 
     def __init__(self) -> None:
         self._most: dict[StepKind, int] = {}
+        self._plain: set[StepKind] = set()
 
     def too_large(self, job: Job) -> bool:
-        """Note that a job's stack did not fit; tell whether a smaller one is possible."""
+        """Note that a job's stack did not fit; return whether a smaller one is possible."""
         count, kind = len(job.stack.runs), step_kind(job.stack.runs[0])
         self._most[kind] = min(max(1, count // 2), self._most.get(kind, count))
         return count > 1
 
+    def uncapturable(self, job: Job) -> bool:
+        """Note that no graph of a job could be captured; return whether it can be trained without."""
+        self._plain.add(step_kind(job.stack.runs[0]))
+        return job.graphs
+
     def pieces(self, job: Job) -> list[Job]:
-        """Return the job in equal stacks that are not known to be too large."""
-        runs, most = job.stack.runs, self._most.get(step_kind(job.stack.runs[0]))
+        """Return the job in equal stacks that are not known to be too large, with graphs unless those failed."""
+        runs, kind = job.stack.runs, step_kind(job.stack.runs[0])
+        job = replace(job, graphs=job.graphs and kind not in self._plain)
+        most = self._most.get(kind)
         if most is None or len(runs) <= most:
             return [job]
         count = -(-len(runs) // most)

@@ -7,8 +7,8 @@ from typing import cast
 
 from asymbp_cli.errors import AsymbpError, ran_out_of_memory
 from asymbp_cli.events import Event, RunFinished
-from asymbp_cli.executors import Job, Report, StackFailed, Train, announced, short, started
-from asymbp_cli.executors.fitting import Fitting, continued, free_memory
+from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
+from asymbp_cli.executors.fitting import SMALLER, Fitting, continued, free_memory
 from asymbp_cli.executors.job import train as train_with_engine
 
 
@@ -38,17 +38,17 @@ class InlineExecutor:
             yield started(job)
             try:
                 self._current = self._train(job)
-                for report in announced(job, self._current):
+                for report in self._current:
                     if isinstance(report, RunFinished):
                         del unfinished[report.run]
                     yield report
             except AsymbpError:
                 raise
             except Exception as error:
-                retrying = ran_out_of_memory(error) and self._fitting.too_large(job)
-                text = traceback.format_exc()
-                yield StackFailed(job.stack.id, tuple(unfinished), short(error), text, retrying)
-                if retrying:
+                smaller = ran_out_of_memory(error) and self._fitting.too_large(job)
+                remedy = SMALLER if smaller else None
+                yield StackFailed(job.stack.id, tuple(unfinished), short(error), traceback.format_exc(), remedy)
+                if remedy:
                     self._waiting.extendleft(reversed(continued(job, unfinished)))
             self._current = iter(())  # with what it holds in memory
             free_memory()

@@ -14,30 +14,21 @@ if TYPE_CHECKING:
 
 def train(job: Job) -> Iterator[Event]:
     """Train the job's stack; on the CPU with one thread, which fixes the bits of the results."""
+    from asymbp_cli.device import open_device
     from asymbp_cli.engine import train_stack
 
     run = job.stack.runs[0]
     fraction = run.protocol.validation_fraction
-    with _one_thread(job.device):
+    device = str(open_device(job.device))  # before anything else uses it
+    with _one_thread(device):
         yield from train_stack(
             job.stack,
-            _resident(job.info, job.device, run.protocol.preprocessing, fraction, run.seed if fraction else 0),
-            device=job.device,
+            _resident(job.info, device, run.protocol.preprocessing, fraction, run.seed if fraction else 0),
+            device=device,
+            graphs=job.graphs,
             checkpoints=job.checkpoints,
             checkpoint_seconds=job.checkpoint_seconds,
         )
-
-
-def gpu_name(device: str) -> str | None:
-    """Return the model of a CUDA device; None where it is none, or is missing (the training will say so)."""
-    if not device.startswith("cuda"):
-        return None
-    import torch
-
-    try:
-        return torch.cuda.get_device_name(device)
-    except (RuntimeError, AssertionError, ValueError):
-        return None
 
 
 _kept: "dict[tuple[object, ...], ResidentData]" = {}  # one: the next stack mostly wants the same data

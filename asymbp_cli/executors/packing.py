@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 
 from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.executors.fitting import free_memory
+from asymbp_cli.executors.probe import facts_if_usable
 from asymbp_cli.memory import replicas_that_fit
 from asymbp_cli.runs import Run
 
@@ -30,12 +30,12 @@ def replica_limit(
     limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
     if available is None:
         return lambda run: limit_of_device
-    parallel = kind == "cuda"
+    parallel, workspace = kind == "cuda", workspace_bytes(device)
 
     def limit(run: Run) -> int:
         data = dataset_bytes(infos[run.dataset]) if parallel else 0
         room = int(SHARES[kind] * (available / workers - data))
-        return replicas_that_fit(run, room, most=limit_of_device, parallel=parallel)
+        return replicas_that_fit(run, room, most=limit_of_device, parallel=parallel, workspace=workspace)
 
     return limit
 
@@ -43,24 +43,21 @@ def replica_limit(
 def available_bytes(device: str) -> int | None:
     """Return the free memory of a CUDA device, or of this Linux machine (not of a container); else None."""
     if device.startswith("cuda"):
-        return _free_on_gpu(device)
+        found = facts_if_usable(device)
+        return found.free_bytes if found else None
     if device != "cpu":
         return None
     try:
-        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     except OSError:
         return None
-    return int(found[1]) << 10 if found else None
+    return int(match[1]) << 10 if match else None
 
 
-def _free_on_gpu(device: str) -> int | None:
-    import torch
-
-    try:
-        free_memory()
-        return torch.cuda.mem_get_info(device)[0]
-    except (RuntimeError, AssertionError, ValueError):  # it is missing: the training will say so
-        return None
+def workspace_bytes(device: str) -> int:
+    """Return the bytes that libraries keep on a CUDA device for each stream and thread that they work for."""
+    found = facts_if_usable(device) if device.startswith("cuda") else None
+    return found.workspace_bytes if found else 0
 
 
 def dataset_bytes(info: DataInfo) -> int:

@@ -8,21 +8,21 @@ handle, and end with the parent, even when that is killed.
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from asymbp_cli.errors import AsymbpError, ran_out_of_memory
-from asymbp_cli.events import RunFinished
-from asymbp_cli.executors import CheckpointDue, Job, Report, StackFailed, Train, announced, short, started
-from asymbp_cli.executors.fitting import Fitting, continued
+from asymbp_cli.errors import AsymbpError, CaptureError, ran_out_of_memory
+from asymbp_cli.events import CheckpointDue, RunFinished
+from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
+from asymbp_cli.executors.fitting import AGAIN, PLAINLY, SMALLER, Fitting, continued
 from asymbp_cli.executors.job import train as train_with_engine
+from asymbp_cli.executors.spawn import spawn
 from asymbp_cli.runs import Run
 
 _KILLED = -9  # exit code of a process that the system, or somebody, has killed
@@ -40,6 +40,7 @@ class _Broken:
     message: str
     traceback: str | None
     out_of_memory: bool = False
+    in_capture: bool = False
 
 
 @dataclass
@@ -59,8 +60,8 @@ class _Worker:
 class ProcessExecutor:
     """An `Executor` with up to `workers` processes, started when there is work for them.
 
-    A stack whose worker died or raised is tried once more by a fresh worker, from its last checkpoints; one that
-    memory does not hold in halves, as often as that helps.
+    A stack whose worker died or raised is tried once more by a fresh worker, from its last checkpoints and on CUDA
+    without graphs; one that memory does not hold in halves, as often as that helps.
     """
 
     def __init__(self, workers: int, train: Train = train_with_engine) -> None:
@@ -96,7 +97,7 @@ class ProcessExecutor:
             if worker is None:
                 if len(self._workers) == self._limit:
                     return
-                worker = _start(self._train)
+                worker = _Worker(*spawn(_work, self._train))
                 self._workers.append(worker)
             worker.job, *later = self._fitting.pieces(self._waiting.popleft())
             self._waiting.extendleft(reversed(later))
@@ -129,7 +130,7 @@ class ProcessExecutor:
                     worker.pipe.send(None)
 
     def _lost(self, worker: _Worker, why: _Broken | None = None) -> Iterator[Report]:
-        """Report a worker that is of no more use, and queue what it left undone once more."""
+        """Report a dead worker, and queue its unfinished runs once more."""
         self._workers.remove(worker)
         worker.process.join(0 if why else 1)  # one that closed its pipe is about to end by itself
         code = worker.process.exitcode
@@ -137,13 +138,24 @@ class ProcessExecutor:
         worker.end()
         if not worker.job or not worker.unfinished:
             return
-        smaller = why.out_of_memory and self._fitting.too_large(worker.job)
-        retrying = smaller or self._retried.isdisjoint(worker.unfinished)
-        stack = worker.job.stack.id
-        yield StackFailed(stack, tuple(worker.unfinished), why.message, why.traceback, retrying)
-        if retrying:
-            self._retried |= set() if smaller else set(worker.unfinished)
-            self._waiting.extendleft(reversed(continued(worker.job, worker.unfinished)))
+        job, runs = worker.job, worker.unfinished
+        remedy = self._remedy(job, runs, why)
+        yield StackFailed(job.stack.id, tuple(runs), why.message, why.traceback, remedy)
+        if remedy:
+            plain = remedy != SMALLER and job.device.startswith("cuda")
+            job = replace(job, graphs=job.graphs and not plain)
+            self._waiting.extendleft(reversed(continued(job, runs)))
+
+    def _remedy(self, job: Job, runs: Mapping[str, Run], why: _Broken) -> str | None:
+        """Return what another attempt is to do differently; None if there is to be none."""
+        if why.out_of_memory and self._fitting.too_large(job):
+            return SMALLER
+        if why.in_capture and self._fitting.uncapturable(job):
+            return PLAINLY
+        if not self._retried.isdisjoint(runs):
+            return None
+        self._retried |= set(runs)
+        return AGAIN
 
 
 def _cause(code: int | None) -> str:
@@ -152,28 +164,6 @@ def _cause(code: int | None) -> str:
     if code is not None and code < 0:
         return f"the worker crashed ({signal.Signals(-code).name})"
     return f"the worker ended with exit code {code}"
-
-
-def _start(train: Train) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    pipe, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, train), name="asymbp worker", daemon=True)
-    with theirs, _interrupts_held_back():
-        process.start()
-    return _Worker(process, pipe)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Block SIGINT, which a process started meanwhile inherits: not even its start can be interrupted."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: "Connection", train: Train) -> None:
@@ -188,10 +178,12 @@ def _work(pipe: "Connection", train: Train) -> None:
 
 def _train_one(pipe: "Connection", job: Job, train: Train) -> None:
     try:
-        for report in announced(job, train(job)):
+        for report in train(job):
             pipe.send(report)
             if isinstance(report, CheckpointDue):
                 pipe.recv()  # the parent has stored everything
+    except CaptureError as error:
+        pipe.send(_Broken(str(error), traceback.format_exc(), ran_out_of_memory(error), in_capture=True))
     except AsymbpError as error:
         pipe.send(error)
     except Exception as error:

@@ -1,0 +1,189 @@
+"""A stack's work on one mini-batch: on CUDA replicas on side streams, captured in one graph and replayed whole.
+
+On the CPU that is a plain loop over replicas. On CUDA, after a few plain calls, the whole is captured in a CUDA
+graph: however many small networks there are, a mini-batch is one launch. What is captured depends on nothing but
+the indices of its mini-batch, and reads and writes tensors that stay in place.
+
+All stacks of a process share one set of streams per device, because CUDA's libraries keep a workspace for every
+stream that they have ever worked on.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakSet
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.errors import CaptureError
+
+Replay = Callable[[], None]
+PLAIN_CALLS = 3  # of each size of mini-batch before it is captured: libraries set themselves up meanwhile
+SIDE_STREAMS = 32  # as many as PyTorch keeps
+
+
+class _Streams(NamedTuple):
+    side: tuple[torch.cuda.Stream, ...]
+    #: of high priority: PyTorch reuses its pool of ordinary streams, and a side stream might be the same one
+    capture: torch.cuda.Stream
+
+
+@cache
+def _streams(device: torch.device) -> _Streams:
+    """Return the streams of a CUDA device, the same at every call."""
+    side = tuple(torch.cuda.Stream(device) for _ in range(SIDE_STREAMS))  # type: ignore[no-untyped-call]
+    return _Streams(side, torch.cuda.Stream(device, priority=-1))  # type: ignore[no-untyped-call]
+
+
+class SideStreams:
+    """Runs replicas concurrently on side streams of a CUDA device, one after the other on other devices."""
+
+    def __init__(self, device: torch.device, replicas: int) -> None:
+        self._device, self._used = device, set[int]()
+        self._fork: torch.cuda.Event | None = None  # everything queued before the first branch
+        self._streams = _streams(device).side if device.type == "cuda" and replicas > 1 else ()
+
+    @contextmanager
+    def branch(self, replica: int) -> Iterator[None]:
+        """Run the body on the replica's stream, after everything queued before the first branch.
+
+        Branches do not wait for each other, even if the caller's stream is itself a side stream.
+        """
+        if not self._streams:
+            yield
+            return
+        number = replica % len(self._streams)
+        stream = self._streams[number]
+        if not self._used:
+            self._fork = torch.cuda.current_stream(self._device).record_event()
+        if number not in self._used:
+            assert self._fork is not None
+            stream.wait_event(self._fork)
+            self._used.add(number)
+        with torch.cuda.stream(stream):
+            try:
+                yield
+            except BaseException:
+                self._used.clear()  # nothing will join them
+                raise
+
+    def join(self) -> None:
+        """Let what follows wait for all branches."""
+        for number in self._used:
+            torch.cuda.current_stream(self._device).wait_stream(self._streams[number])
+        self._used.clear()
+
+
+class Graphs(Protocol):
+    """Captures computations of one stack."""
+
+    def run(self, compute: Callable[[], None]) -> None:
+        """Compute plainly, on the stream that will capture."""
+
+    def capture(self, compute: Callable[[], None]) -> Replay:
+        """Return a function that replays `compute`; raises RuntimeError (torch.OutOfMemoryError) if it cannot."""
+
+
+class CudaGraphs:
+    """Captures computations of one stack as CUDA graphs that share a memory pool: none outlives its replay.
+
+    `generators` are all that the computations draw from.
+    """
+
+    def __init__(self, device: torch.device, generators: Iterable[torch.Generator]) -> None:
+        self._device, self._generators = device, tuple(generators)
+        self._pool: Any = None  # a handle of torch's own type
+        self._alive = WeakSet[_Replay]()
+
+    def run(self, compute: Callable[[], None]) -> None:
+        """Compute plainly, on the stream that will capture: its libraries set up their workspaces there."""
+        stream, caller = _streams(self._device).capture, torch.cuda.current_stream(self._device)
+        stream.wait_stream(caller)
+        with torch.cuda.stream(stream):
+            compute()
+        caller.wait_stream(stream)
+
+    def capture(self, compute: Callable[[], None]) -> Replay:
+        """Return a function that replays `compute`; raises RuntimeError (torch.OutOfMemoryError) if it cannot."""
+        if not self._alive:  # a pool is of no more use once its last graph is gone
+            self._pool = torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
+        with torch.cuda.graph(graph, pool=self._pool, stream=_streams(self._device).capture):
+            compute()
+        replay = _Replay(graph)
+        self._alive.add(replay)
+        return replay
+
+
+class _Replay:
+    def __init__(self, graph: torch.cuda.CUDAGraph) -> None:
+        self._graph = graph
+
+    def __call__(self) -> None:
+        self._graph.replay()
+
+
+class Captured:
+    """Runs one computation: plainly without `graphs`, otherwise captured per size of mini-batch.
+
+    It keeps no reference to what computes, so that a stack's memory is free as soon as the stack is dropped.
+    """
+
+    def __init__(self, graphs: Graphs | None) -> None:
+        self._graphs = graphs
+        self._calls = Counter[int]()
+        self._replays: dict[int, tuple[Tensor, Replay]] = {}
+
+    def __call__(self, compute: Callable[[Tensor], None], index: Tensor) -> None:
+        """Let `compute`, the same at every call, compute the mini-batch of the samples in `index` [B].
+
+        Raises CaptureError if a graph cannot be captured.
+        """
+        size = len(index)
+        self._calls[size] += 1
+        if self._graphs is None:
+            compute(index)
+        elif self._calls[size] <= PLAIN_CALLS:
+            self._graphs.run(lambda: compute(index))
+        else:
+            if size not in self._replays:
+                self._replays[size] = _capture(self._graphs, compute, index.clone())
+            kept, replay = self._replays[size]
+            kept.copy_(index)
+            replay()
+
+    @property
+    def sizes(self) -> frozenset[int]:
+        """Return the sizes of mini-batch that are captured."""
+        return frozenset(self._replays)
+
+    def forget(self) -> None:
+        """Drop what was captured, since the replicas that it computes have changed."""
+        self._replays.clear()
+
+
+def _capture(graphs: Graphs, compute: Callable[[Tensor], None], kept: Tensor) -> tuple[Tensor, Replay]:
+    try:
+        return kept, graphs.capture(lambda: compute(kept))
+    except RuntimeError as error:
+        if interruption := _interruption(error):
+            raise interruption from None
+        raise CaptureError(
+            f"a CUDA graph could not be captured ({_first_line(error)}); this process can no longer use its GPU"
+        ) from error
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """Return what is no failure, Ctrl-C for instance, behind an error raised by the end of a capture."""
+    while error is not None and isinstance(error, Exception):
+        error = error.__context__
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

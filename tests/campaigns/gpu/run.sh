@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Everything that one run on a GPU measures: bash run.sh [SECONDS], in the project's root. See the README beside it.
+# PHASES="tests agree times kernels micro table" picks some; TABLE, DATASET and PROTOCOL change the last.
+set -uo pipefail
+total=${1:-465}
+: "${OUT:=/tmp/out}" "${PHASES:=tests agree times kernels micro table}"
+: "${TABLE:=2}" "${DATASET:=mnist}" "${PROTOCOL:=paper}" "${CHECK_DEVICE:=cuda:0}" "${RESULTS:=/tmp/results}"
+export OUT CHECK_DEVICE
+here=tests/campaigns/gpu
+study=(--table "$TABLE" --dataset "$DATASET" --protocol "$PROTOCOL" --device "$CHECK_DEVICE")
+mkdir -p "$OUT"
+left() { echo $((total - SECONDS)); }
+say() { printf '\n=== %3s s: %s\n' "$SECONDS" "$*"; }
+want() { [[ " $PHASES " == *" $1 "* ]]; }
+# the seconds that a part may take: so many at most, and 20 less than there are
+capped() { local most=$1 have; have=$(($(left) - 20)); echo $((most < have ? most : (have > 1 ? have : 1))); }
+part() { local name=$1 most=$2; shift 2; timeout -k 5 "$(capped "$most")" python3 "$@"; echo "$name: exit $?"; }
+
+if compgen -G '.gpu/wheels/*.whl' > /dev/null; then
+  python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site .gpu/wheels/*.whl || exit 3
+  export PYTHONPATH="/tmp/site:$PWD${PYTHONPATH:+:$PYTHONPATH}"
+fi
+if [ -d .gpu/data ]; then export ASYMBP_DATA="$PWD/.gpu/data"; fi
+export PYTHONUNBUFFERED=1 ASYMBP_CACHE="${ASYMBP_CACHE:-/tmp/asymbp-cache}"
+
+if want table; then # decoded on the CPU meanwhile
+  python3 -m asymbp_cli reproduce "${study[@]}" --dry-run > /dev/null &
+  decoding=$!
+fi
+nvidia-smi --query-gpu=name,driver_version,memory.total,compute_mode,clocks.sm,clocks.max.sm --format=csv 2> /dev/null
+python3 - << 'P' || exit 4
+import os, torch
+from asymbp_cli.device import describe, open_device
+print(torch.__version__, torch.version.cuda, torch.backends.cudnn.version())
+print(open_device(os.environ["CHECK_DEVICE"]), describe(os.environ["CHECK_DEVICE"]))
+P
+
+if want tests; then
+  say tests
+  timeout -k 5 "$(capped 110)" python3 -m pytest -m gpu -q -n 6 -p no:cacheprovider -p no:benchmark -o faulthandler_timeout=60 --maxfail 20
+  echo "tests: exit $?"
+fi
+if want agree; then say agree; part agree 60 $here/check.py agree 40; fi
+if want times; then say times; part times 100 $here/check.py times 75; fi
+if want kernels; then say kernels; part kernels 40 $here/check.py kernels 30; fi
+if want micro; then
+  say micro
+  CUDA_DEVICE_MAX_CONNECTIONS=8 part micro 25 $here/check.py micro 12 only-nodes
+  part micro 60 $here/check.py micro 38
+fi
+if want table; then
+  wait "$decoding"
+  say "table $TABLE of $DATASET, $(left) s left"
+  python3 $here/reproduce.py $(($(left) - 25)) "$RESULTS" "${study[@]}" 2>&1 | tail -120
+fi
+say "end; in \$OUT:"
+ls -la "$OUT"

@@ -1,0 +1,76 @@
+"""The scripts that measure a GPU work, tried on the CPU: no rename can break them unseen."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path("tests/campaigns/gpu")
+
+
+def run(out: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in the project's root; `python3` in it is this Python."""
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    given = {"PATH": paths, "OUT": str(out), "CHECK_DEVICE": "cpu", "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | given, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "result", "seconds"), [("times", "times", 30), ("kernels", None, 30), ("micro", "micro-32", 30)]
+)
+def test_a_part_measures(part: str, result: str | None, seconds: int, tmp_path: Path) -> None:
+    done = run(tmp_path, sys.executable, str(SCRIPTS / "check.py"), part, str(seconds))
+    assert done.returncode == 0, done.stdout + done.stderr
+    if result is None:
+        assert "nodes on" in done.stdout
+    else:
+        assert len(json.loads((tmp_path / f"{result}.json").read_text())) >= 3
+
+
+def test_what_agrees_is_said_and_what_does_not(tmp_path: Path) -> None:
+    done = run(tmp_path, sys.executable, str(SCRIPTS / "check.py"), "agree", "15")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "agree.json").read_text())
+    assert {"SGD", "brSF-25%", "uSF+BN"} <= {row["method"] for row in rows}
+    for row in rows[:7]:
+        assert row["graph/plain"] == row["unfused/fused"] == row["first step, GPU/CPU fp32"] == 0
+    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import agree; print(agree._acceptable({{}} | "
+    row = rows[0] | {"graph/plain": 0.5}
+    done = run(tmp_path, sys.executable, "-c", f"{code}{row!r}))")
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_the_whole_run_ends_with_a_table_and_its_store(tmp_path: Path) -> None:
+    done = run(
+        tmp_path / "out",
+        "bash",
+        str(SCRIPTS / "run.sh"),
+        "90",
+        PHASES="table",
+        TABLE="2",
+        DATASET="digits",
+        PROTOCOL="quick",
+        RESULTS=str(tmp_path / "results"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "reproduce: exit 0" in done.stdout, done.stdout
+    assert "| digits |" in (tmp_path / "out" / "table.md").read_text()
+    with tarfile.open(tmp_path / "out" / "results.tgz") as archive:
+        assert {"asymbp.sqlite", "table.csv"} <= set(archive.getnames())
+
+
+def test_a_run_that_is_out_of_time_keeps_what_it_has(tmp_path: Path) -> None:
+    options = ["--table", "all", "--dataset", "digits", "--protocol", "paper", "--device", "cpu"]
+    script = str(SCRIPTS / "reproduce.py")
+    done = run(tmp_path, sys.executable, script, "14", str(tmp_path / "results"), *options)
+    assert "time is up" in done.stdout
+    assert done.returncode == 143, done.stdout + done.stderr
+    assert (tmp_path / "results.tgz").is_file()
+    assert "runs are done" in (tmp_path / "table.md").read_text()
