@@ -60,6 +60,24 @@ def out_of_memory(job: Job) -> Iterator[Event]:
         yield event
 
 
+def reads_in_captures(job: Job) -> Iterator[Event]:
+    """Train with the engine on a GPU, but each captured step reads a value on the host, which no capture allows."""
+    import torch
+
+    from asymbp_cli.executors.job import train as train_with_engine
+    from asymbp_cli.step import TrainingStep
+
+    real = TrainingStep._count
+
+    def count(step: TrainingStep, *arguments: torch.Tensor) -> None:
+        real(step, *arguments)
+        if torch.cuda.is_current_stream_capturing():
+            step.loss.tolist()
+
+    TrainingStep._count = count  # type: ignore[method-assign]
+    yield from train_with_engine(job)
+
+
 def uncapturable(job: Job) -> Iterator[Event]:
     """Like `train`, but from epoch 3 on no CUDA graph can be captured; `FAKE_CAPTURE_FAULT` says why."""
     _tell_attempt(job)
