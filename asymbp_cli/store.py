@@ -273,7 +273,7 @@ class Store:
 
     def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the epoch of each run that the rule selects, by id; for tables, which need no others."""
-        rows = self._read(SELECTED, json.dumps(list(run_ids)))
+        rows = self._read(SELECTED, runs=json.dumps(list(run_ids)))
         return {event.run: [event] for event in map(epoch_ended, rows)}
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
@@ -301,7 +301,7 @@ class Store:
 
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id begins with `prefix`, the latest first."""
-        rows = self._read(SUMMARIES, shown(prefix))
+        rows = self._read(SUMMARIES, prefix=shown(prefix))
         with explained(self._path):
             return [summary(row) for row in rows]
 
@@ -320,10 +320,10 @@ class Store:
             epochs=tuple(self.epochs([run_id])[run_id]),
         )
 
-    def _read(self, sql: str, *values: Any) -> list[Any]:
+    def _read(self, sql: str, *values: Any, **named: Any) -> list[Any]:
         with self._lock, explained(self._path):
             self.flush()
-            return self._connection.execute(sql, values).fetchall()
+            return self._connection.execute(sql, named or values).fetchall()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -78,25 +78,25 @@ ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))
 
 _CRITERION = "coalesce(1.0 * validation_wrong / validation_seen, 1.0 * test_wrong / test_seen)"
 
-#: the row of `EPOCH_COLUMNS` that the rule selects, of every run in ?1: lowest criterion, earliest epoch
+#: the row of `EPOCH_COLUMNS` that the rule selects, of every run in :runs (JSON): lowest criterion, earliest epoch
 SELECTED = f"""
     SELECT {", ".join(EPOCH_COLUMNS)} FROM (
         SELECT *, row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place
-        FROM epochs WHERE run IN (SELECT value FROM json_each(?1)))
+        FROM epochs WHERE run IN (SELECT value FROM json_each(:runs)))
     WHERE place = 1"""
 
-#: one row per run whose id begins with ?1, for `summary`
+#: one row per run whose id starts with :prefix, for `summary`
 SUMMARIES = f"""
     WITH ranked AS (
         SELECT run, epoch, test_wrong, test_seen, count(*) OVER (PARTITION BY run) AS stored,
             row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place
-        FROM epochs WHERE substr(run, 1, length(?1)) = ?1)
+        FROM epochs WHERE substr(run, 1, length(:prefix)) = :prefix)
     SELECT runs.id, runs.spec, datasets.info, runs.state, runs.updated,
         (SELECT outcome FROM attempts WHERE run = runs.id ORDER BY started DESC LIMIT 1),
         stored, test_wrong, test_seen, ranked.epoch
     FROM runs JOIN datasets ON datasets.fingerprint = runs.dataset
         LEFT JOIN ranked ON ranked.run = runs.id AND ranked.place = 1
-    WHERE substr(runs.id, 1, length(?1)) = ?1
+    WHERE substr(runs.id, 1, length(:prefix)) = :prefix
     ORDER BY runs.updated DESC, runs.id"""
 
 #: (run, message) of runs whose last attempt failed

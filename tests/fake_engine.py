@@ -61,7 +61,7 @@ def out_of_memory(job: Job) -> Iterator[Event]:
 
 
 def reads_in_captures(job: Job) -> Iterator[Event]:
-    """Train with the engine on a GPU, but each captured step reads a value on the host, which no capture allows."""
+    """Train with the engine on a GPU, but captured steps read a value on the host, which no capture allows."""
     import torch
 
     from asymbp_cli.executors.job import train as train_with_engine

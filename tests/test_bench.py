@@ -69,8 +69,8 @@ def test_every_network_of_the_paper_steps_on_random_data(key: str) -> None:
 def test_batches_have_the_size_asked_for() -> None:
     small, usual = (steps.Steps("mnist", ["uSF"], torch.device("cpu"), batch=batch) for batch in (25, 100))
     assert 4 * small.flop == usual.flop
-    assert {len(batch) for batch in small._batches} == {25}
-    assert {len(batch) for batch in usual._batches} == {100}
+    assert {len(batch) for batch in small.batches} == {25}
+    assert {len(batch) for batch in usual.batches} == {100}
 
 
 def test_growth_is_per_sample_over_batch_100(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_growth_is_per_sample_over_batch_100(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_precisions_are_compared_on_two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(self: steps.Steps, count: int) -> float:
-        return 1.0 if self._trainer.model.dtype == torch.bfloat16 else 2.0
+        return 1.0 if self.trainer.model.dtype == torch.bfloat16 else 2.0
 
     monkeypatch.setattr(steps.Steps, "measure", measure)
     found = steps.precisions("cpu", replicas=2, rounds=1, seconds=0.1)

@@ -35,11 +35,11 @@ def test_a_part_measures(part: str, result: str | None, seconds: int, tmp_path: 
 
 
 def test_what_agrees_is_said_and_what_does_not(tmp_path: Path) -> None:
-    done = run(tmp_path, sys.executable, str(SCRIPTS / "check.py"), "agree", "15")
+    done = run(tmp_path, sys.executable, str(SCRIPTS / "check.py"), "agree", "120")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads((tmp_path / "agree.json").read_text())
     assert {"SGD", "brSF-25%", "uSF+BN"} <= {row["method"] for row in rows}
-    for row in rows[:7]:
+    for row in rows:
         assert row["graph/plain"] == row["unfused/fused"] == row["first step, GPU/CPU fp32"] == 0
     code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import agree; print(agree._acceptable({{}} | "
     row = rows[0] | {"graph/plain": 0.5}

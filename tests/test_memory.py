@@ -75,7 +75,7 @@ def test_evaluation_batches_are_as_large_as_counted() -> None:
 def in_use(call: Callable[[], object]) -> int:
     """Return the most bytes that torch's allocator had handed out during a call, beyond those before."""
     call()  # libraries set up
-    with profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as seen:
+    with profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True) as seen:
         call()
     events = seen.profiler.kineto_results.events()  # type: ignore[union-attr]
     changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")

@@ -44,11 +44,11 @@ class Display:
 
     def take(self, event: Report) -> None:
         """Take note of an event, and say what only now is known."""
-        forecast = self.board.estimate_seconds is not None or self.board.eta_seconds is not None
+        first = self.board.estimate_seconds is None and not self.board.work_done
         self.board.take(event)
         if isinstance(event, StackFailed) and event.remedy:
             self.say(f"{event.message}: {len(event.runs)} runs continue {event.remedy}")
-        if not forecast and (seconds := self.board.eta_seconds) is not None:
+        if first and self.board.work_done and (seconds := self.board.eta_seconds) is not None:
             self.say(f"about {duration(seconds)} to go, by the first epoch. {SAFE_TO_STOP}")
 
 

@@ -20,7 +20,7 @@ def _kernels(made: Steps) -> list[dict[str, Any]]:
         step(batch)
     sync()
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if GPU else [])]
-    with profile(activities=kinds) as found:
+    with profile(activities=kinds, acc_events=True) as found:
         step(batch)
         sync()
     with TemporaryDirectory() as directory:
