@@ -3,19 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from asymbp_cli import plan, resume
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.events import CheckpointDue, RunFinished
 from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.executors.packing import replica_limit
-from asymbp_cli.executors.probe import facts_if_usable
 from asymbp_cli.executors.processes import ProcessExecutor
-from asymbp_cli.plan import Grid
-from asymbp_cli.provenance import Provenance, collect
-from asymbp_cli.runs import Run
-from asymbp_cli.store import Store
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.results.provenance import Provenance, collect
+from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.replica_limit import replica_limit
+from asymbp_cli.scheduling.stacks import plan_stacks
+from asymbp_cli.specs.runs import Run
+from asymbp_cli.training import resume
+from asymbp_cli.training.probe import facts_if_usable
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def run(
             store.save_grid(grid, command)
         work = outstanding(grids, store)
         _tidy(work, store)
-        stacks = plan.stacks(
+        stacks = plan_stacks(
             work.runs.values(),
             work.start_epochs,
             {fingerprint: info.train_count for fingerprint, info in infos.items()},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from asymbp_cli.errors import CaptureError, DataError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
 from asymbp_cli.executors import Job
-from asymbp_cli.runs import Run
+from asymbp_cli.specs.runs import Run
 
 STATE_BYTES = 32
 
@@ -65,7 +65,7 @@ def reads_in_captures(job: Job) -> Iterator[Event]:
     import torch
 
     from asymbp_cli.executors.job import train as train_with_engine
-    from asymbp_cli.step import TrainingStep
+    from asymbp_cli.training.step import TrainingStep
 
     real = TrainingStep._count
 

@@ -1,9 +1,9 @@
 """A report of made-up numbers with everything in it that a renderer must cope with."""
 
+from asymbp_cli.analysis.tables import Cell, Colour, Pick
+from asymbp_cli.recipe.table import reference
 from asymbp_cli.report.parts import Document, Figure, Listing
 from asymbp_cli.report.sheet import Sheet
-from asymbp_cli.tables import Cell, Colour, Pick
-from asymbp_cli.tablespec import reference
 
 HOSTILE = "<script>alert('1')</script> \"quoted\" <img src=x onerror=alert(2)> & {{ 7 * 7 }} שלום \u202eevil"
 HEADER = ("SGD", "uSF", "<b>BN</b>", "brSF-25%+BN+BM")

@@ -9,15 +9,15 @@ from pathlib import Path
 import fake_engine
 
 from asymbp_cli import study
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.executors import Train
 from asymbp_cli.executors.job import train as real_train
-from asymbp_cli.methods import parse_method
-from asymbp_cli.networks import NETWORKS
-from asymbp_cli.plan import Grid, GridColumn, GridEntry, GridRow
-from asymbp_cli.protocol import Protocol
-from asymbp_cli.store import Store
+from asymbp_cli.recipe.grid import Grid, GridColumn, GridEntry, GridRow
+from asymbp_cli.results.store import Store
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Protocol
 
 INFO = DataInfo(
     key="digits",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import small_study
 
-from asymbp_cli.provenance import collect
-from asymbp_cli.store import Store
+from asymbp_cli.results.provenance import collect
+from asymbp_cli.results.store import Store
 
 ROOT = Path(__file__).parent.parent
 

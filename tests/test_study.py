@@ -13,11 +13,12 @@ import pytest
 import small_study
 import torch
 
-from asymbp_cli import resume, study
+from asymbp_cli import study
 from asymbp_cli.errors import DataError, StoreError
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import Report, StackFailed, StackStarted
-from asymbp_cli.store import Store
+from asymbp_cli.results.store import Store
+from asymbp_cli.training import resume
 
 TESTS = Path(__file__).parent
 GRID = small_study.grid()  # 2 methods x 2 multipliers, and the baseline is one of the methods

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 
 from asymbp_cli.bench.measure import Measure, interleaved
-from asymbp_cli.bench.steps import SIZES, Steps, lasting, threads, wait
-from asymbp_cli.device import open_device, set_precision
+from asymbp_cli.bench.steps import SIZES, Steps, lasting, wait
+from asymbp_cli.training.device import open_device, set_precision, threads
 
 MATMUL = "matrix product"
 _SIDE = {"cpu": 1024, "cuda": 8192, "mps": 2048}

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.places import BATCH, Place, Problem, places, problem
-from asymbp_cli.bench.steps import lasting, threads, wait
-from asymbp_cli.cuda_graphs import PLAIN_CALLS, CudaGraphs, SideStreams
-from asymbp_cli.device import open_device, set_precision
-from asymbp_cli.networks import FC, Conv
+from asymbp_cli.bench.steps import lasting, wait
+from asymbp_cli.specs.networks import FC, Conv
+from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, CudaGraphs, SideStreams
+from asymbp_cli.training.device import open_device, set_precision, threads
 
 REFERENCE = "one after the other"
 IN_A_GRAPH = "the same, captured"

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torchvision import datasets, transforms
 
 from asymbp_cli.bench.measure import Measure, interleaved
-from asymbp_cli.bench.steps import SIZES, Steps, random_data, threads, timed, wait
+from asymbp_cli.bench.steps import SIZES, Steps, random_data, timed, wait
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.device import open_device
-from asymbp_cli.networks import NETWORKS
-from asymbp_cli.protocol import Precision
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Precision
+from asymbp_cli.training.device import open_device, threads
 
 _BATCH = 100
 #: loops over a DataLoader -> processes that load

@@ -1,8 +1,6 @@
 """A measure, and a baseline to hold later ones against. No torch."""
 
 import json
-import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,28 +37,6 @@ def interleaved(candidates: Mapping[str, Callable[[], float]], rounds: int) -> l
         ratios = [line[name] / line[reference] for line in table]
         found.append(Measure(name, median(line[name] for line in table), median(ratios), min(ratios), max(ratios)))
     return found
-
-
-def busy_cores(seconds: float = 1.0) -> float | None:
-    """Return how many cores of this machine are busy, on average over `seconds` of waiting.
-
-    None where it does not say: elsewhere than on Linux.
-    """
-    try:
-        before = _busy_and_total()
-        time.sleep(seconds)
-        busy, total = (now - then for now, then in zip(_busy_and_total(), before, strict=True))
-    except (OSError, ValueError):
-        return None
-    return (os.cpu_count() or 1) * busy / max(total, 1)
-
-
-def _busy_and_total() -> tuple[int, int]:
-    """Return the time that all cores have worked, and that there was, in ticks since the machine started."""
-    with open("/proc/stat", encoding="ascii") as file:
-        ticks = [int(count) for count in file.readline().split()[1:9]]
-    idle, waiting = ticks[3:5]
-    return sum(ticks) - idle - waiting, sum(ticks)
 
 
 Groups = Mapping[str, Sequence[Measure]]

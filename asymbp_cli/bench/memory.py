@@ -1,4 +1,4 @@
-"""The memory that stacks were predicted to take (`asymbp_cli.memory`), and what they take.
+"""The memory that stacks were predicted to take (`asymbp_cli.scheduling.memory`), and what they take.
 
 Each in a process of its own, on random data that are there before, as is what torch and its libraries set up with
 a small network.
@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import torch
 
-from asymbp_cli.allocator import give_back_memory, keep_memory
-from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of, threads
+from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.device import open_device
 from asymbp_cli.errors import DeviceError
-from asymbp_cli.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
-from asymbp_cli.networks import NETWORKS
+from asymbp_cli.machine import give_back_memory, keep_memory
+from asymbp_cli.scheduling.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.training.device import open_device, threads
 
 _METHODS = ("uSF", "uSF+BN")
 _STEPS = 3

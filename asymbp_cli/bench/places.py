@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.bench.steps import SIZES
-from asymbp_cli.networks import FC, NETWORKS, Conv, Pool, Shape
+from asymbp_cli.specs.networks import FC, NETWORKS, Conv, Pool, Shape
 
 BATCH = 100
 

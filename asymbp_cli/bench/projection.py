@@ -4,18 +4,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of, threads
+from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.info import DataInfo
-from asymbp_cli.device import open_device
-from asymbp_cli.estimate import samples_per_epoch
-from asymbp_cli.executors.packing import replica_limit
-from asymbp_cli.networks import NETWORKS
-from asymbp_cli.plan import grid_of_table
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.recipe.grid import grid_of_table
+from asymbp_cli.recipe.table import PAPER_ROWS, load_table
 from asymbp_cli.report.parts import lead
-from asymbp_cli.runs import Run
-from asymbp_cli.tablespec import PAPER_ROWS, load_table
+from asymbp_cli.scheduling.estimate import samples_per_epoch
+from asymbp_cli.scheduling.replica_limit import replica_limit
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run
+from asymbp_cli.training.device import open_device, threads
 
 _ICUB = (6000, 2001)  # training images by its page, test images as the paper's rates imply
 _METHODS = {"none": "uSF", "plain": "uSF+BN", "learnable": "BN"}  # one for each normalization

@@ -1,20 +1,19 @@
 """Steps of the engine on random data, to be timed: speed does not depend on what images show."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 
 from asymbp_cli.bench.measure import Measure, interleaved
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, Split
-from asymbp_cli.device import open_device
-from asymbp_cli.engine import Trainer
-from asymbp_cli.methods import parse_method
-from asymbp_cli.networks import NETWORKS, Network
-from asymbp_cli.protocol import Precision, Protocol
-from asymbp_cli.runs import Run, Stack
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import NETWORKS, Network
+from asymbp_cli.specs.protocol import Precision, Protocol
+from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training.device import open_device, threads
+from asymbp_cli.training.engine import Trainer
 
 #: methods whose step is compared with SGD's; none has BN, which is compared by itself
 SCHEMES = ("uSF", "NuSF", "brSF", "brSF-50%", "frSF", "frSF-50%", "RndF", "BM")
@@ -117,17 +116,6 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def timed(steps: Steps, count: int) -> Callable[[], float]:

@@ -13,9 +13,9 @@ import click
 from tabulate import tabulate
 
 from asymbp_cli.cli import options
-from asymbp_cli.cli.board import duration
-from asymbp_cli.cli.options import cores
-from asymbp_cli.executors.packing import MAX_REPLICAS
+from asymbp_cli.cli.progress import duration
+from asymbp_cli.machine import cores
+from asymbp_cli.scheduling.replica_limit import MAX_REPLICAS
 
 if TYPE_CHECKING:
     from asymbp_cli.bench.forms import Comparison
@@ -131,7 +131,7 @@ def _training(
 
 def _start(device: str, *, quiet: bool) -> float | None:
     """Say that measuring begins, and what disturbs it; return how many cores are busy already, where known."""
-    from asymbp_cli.bench.measure import busy_cores
+    from asymbp_cli.machine import busy_cores
 
     if not quiet:
         click.echo("measuring; other work on this machine disturbs it", err=True)

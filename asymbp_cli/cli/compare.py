@@ -33,7 +33,7 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
     sides = [_side(name, keys, results_directory) for name in (first, second)]
     listings = comparison(*sides)
     if as_json:
-        from asymbp_cli.report.rows import as_records
+        from asymbp_cli.report.records import as_records
 
         click.echo(json.dumps([as_records(part) for part in listings]))
         return
@@ -46,11 +46,11 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
 
 def _side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":
     """Return the tables that `name` means."""
+    from asymbp_cli.analysis.tables import chosen, fill_all
     from asymbp_cli.errors import UsageError
     from asymbp_cli.paths import exists
     from asymbp_cli.report.comparison import Side
-    from asymbp_cli.store import FILE_NAME, Store
-    from asymbp_cli.tables import chosen, fill_all
+    from asymbp_cli.results.store import FILE_NAME, Store
 
     path, label = str(results_directory), name
     if exists(Path(name) / FILE_NAME):

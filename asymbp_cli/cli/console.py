@@ -10,10 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.analysis.tables import Cell
+from asymbp_cli.cli.progress import Board, duration
 from asymbp_cli.report.parts import Listing
 from asymbp_cli.report.sheet import Sheet, is_best, number, spread
-from asymbp_cli.tables import Cell
 
 _MOST_ROWS = 20  # of the live display
 _NARROWEST = 20  # columns of a terminal in which a table can be shown

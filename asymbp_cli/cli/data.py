@@ -9,10 +9,10 @@ import click
 from tabulate import tabulate
 
 from asymbp_cli.cli import options
-from asymbp_cli.cli.progress import progress
+from asymbp_cli.cli.counter import progress
 from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, dataset_ref, find
-from asymbp_cli.datasets.row import Dataset
+from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.errors import AsymbpError, DataError, UsageError
 from asymbp_cli.paths import shown
 
@@ -202,7 +202,7 @@ def _about(row: Dataset) -> list[list[str]]:
 
 
 def _shape(ref: DatasetRef) -> tuple[int, ...]:
-    from asymbp_cli.plan import network_for
+    from asymbp_cli.recipe.grid import network_for
 
     return network_for(ref if isinstance(ref, str) else "folder").input
 

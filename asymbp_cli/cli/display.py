@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.cli.progress import Board, duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import Report, StackFailed
-from asymbp_cli.methods import method_name
-from asymbp_cli.runs import Run
+from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.runs import Run
 
 SAFE_TO_STOP = "Ctrl-C loses at most a minute or the current epoch; rerun the command to resume"
 _NOT_IN_JSON = (math.inf, -math.inf)

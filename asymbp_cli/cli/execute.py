@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asymbp_cli.cli.board import Board, duration
+from asymbp_cli.analysis.tables import FilledGrid, fill_all
+from asymbp_cli.cli.counter import progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display, display_for, plan_event
-from asymbp_cli.cli.options import cores
-from asymbp_cli.cli.progress import progress
+from asymbp_cli.cli.progress import Board, duration
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import data_directory, prepare
 from asymbp_cli.errors import MissingDataError
-from asymbp_cli.estimate import StepKind, epoch_flop, epoch_seconds, estimate, representatives
-from asymbp_cli.networks import Network
+from asymbp_cli.machine import cores
 from asymbp_cli.paths import exists, shown
-from asymbp_cli.plan import Grid, check_distinct, input_shape, network_for
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.recipe.grid import Grid, check_distinct, input_shape, network_for
 from asymbp_cli.report.listings import agreement, conclusions
-from asymbp_cli.report.rows import records
+from asymbp_cli.report.records import records
 from asymbp_cli.report.sheet import sheet
-from asymbp_cli.runs import Run
-from asymbp_cli.store import FILE_NAME, Store
-from asymbp_cli.tables import FilledGrid, fill_all
+from asymbp_cli.results.store import FILE_NAME, Store
+from asymbp_cli.scheduling.estimate import epoch_flop, epoch_seconds, estimate
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import StepKind
 
 if TYPE_CHECKING:
     from asymbp_cli.study import Work
@@ -120,11 +120,11 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
 def _check_device(device: str) -> None:
     """Raise DeviceError if the device cannot be used."""
     if device.startswith("cuda"):
-        from asymbp_cli.executors.probe import probe_device
+        from asymbp_cli.training.probe import probe_device
 
         probe_device(device)
     elif device != "cpu":
-        from asymbp_cli.device import open_device
+        from asymbp_cli.training.device import open_device
 
         open_device(device)
 
@@ -193,32 +193,14 @@ def _forecast(
     runs = work.runs
     if options.device.startswith("cuda"):
         return {run_id: epoch_flop(run, infos[run.dataset]) for run_id, run in runs.items()}, None
-    measured = _measure(runs, infos, options) if runs else {}
+    measured: Mapping[StepKind, float] = {}
+    if runs:
+        from asymbp_cli.training.timing import measure_steps
+
+        measured = measure_steps(runs.values(), infos, options.device)
     epochs = {run: work.remaining[run_id] for run_id, run in runs.items()}
     cost = {run_id: epoch_seconds(run, infos[run.dataset], measured) for run_id, run in runs.items()}
     return cost, estimate(epochs, infos, measured, options.worker_count)
-
-
-def _measure(runs: Mapping[str, Run], infos: Mapping[str, DataInfo], options: Options) -> dict[StepKind, float]:
-    """Return the seconds of a training step of each kind: a few are made, and thrown away."""
-    import torch
-
-    from asymbp_cli.datasets.resident import load
-    from asymbp_cli.engine import seconds_per_step
-
-    kinds = representatives(runs.values())
-    measured = {}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for fingerprint in {run.dataset for run in kinds.values()}:
-            data = load(infos[fingerprint], device=options.device)
-            for kind, run in kinds.items():
-                if run.dataset == fingerprint:
-                    measured[kind] = seconds_per_step(run, data, device=options.device)
-    finally:
-        torch.set_num_threads(threads)
-    return measured
 
 
 def _announce(board: Board, options: Options, display: Display) -> None:

@@ -6,8 +6,8 @@ from types import TracebackType
 from rich.live import Live
 
 from asymbp_cli.cli import console
-from asymbp_cli.cli.board import Board
 from asymbp_cli.cli.display import Display
+from asymbp_cli.cli.progress import Board
 from asymbp_cli.executors import Report
 
 

@@ -36,21 +36,21 @@ def _datasets(results: Path) -> Rows:
 
 
 def _networks(results: Path) -> Rows:
-    from asymbp_cli.networks import NETWORKS
+    from asymbp_cli.specs.networks import NETWORKS
 
     header = ["name", "input", "layers"]
     return header, [[k, "x".join(map(str, n.input)), ", ".join(n.layers)] for k, n in NETWORKS.items()]
 
 
 def _schemes(results: Path) -> Rows:
-    from asymbp_cli.methods import SCHEMES
+    from asymbp_cli.specs.methods import SCHEMES
 
     rows = [[key, name, weights, redrawn] for key, (name, weights, redrawn) in SCHEMES.items()]
     return ["name", "in the paper", "feedback weights V", "redrawn"], rows
 
 
 def _methods(results: Path) -> Rows:
-    from asymbp_cli.methods import PAPER_METHODS, parse_method
+    from asymbp_cli.specs.methods import PAPER_METHODS, parse_method
 
     methods = [(name, parse_method(name)) for name in PAPER_METHODS]
     rows = [
@@ -61,8 +61,8 @@ def _methods(results: Path) -> Rows:
 
 
 def _protocols(results: Path) -> Rows:
-    from asymbp_cli.recipe import load_protocol
-    from asymbp_cli.resources import recipes_directory
+    from asymbp_cli.recipe.recipe import load_protocol
+    from asymbp_cli.recipe.resources import recipes_directory
 
     rows = []
     for file in sorted((recipes_directory() / "protocols").glob("*.yaml")):
@@ -74,8 +74,8 @@ def _protocols(results: Path) -> Rows:
 
 
 def _recipes(results: Path) -> Rows:
-    from asymbp_cli.recipe import load_recipe
-    from asymbp_cli.resources import recipes_directory
+    from asymbp_cli.recipe.recipe import load_recipe
+    from asymbp_cli.recipe.resources import recipes_directory
 
     rows = []
     for file in sorted((recipes_directory() / "examples").glob("*.yaml")):
@@ -92,7 +92,7 @@ def _short(file: Path) -> str:
 
 
 def _tables(results: Path) -> Rows:
-    from asymbp_cli.tablespec import load_table
+    from asymbp_cli.recipe.table import load_table
 
     rows = [[t.key, t.title, ", ".join(column.header for column in t.columns)] for t in load_table("all")]
     return ["table", "title", "columns"], rows
@@ -101,7 +101,7 @@ def _tables(results: Path) -> Rows:
 def _runs(results: Path) -> Rows:
     import datetime
 
-    from asymbp_cli.store import Store
+    from asymbp_cli.results.store import Store
 
     with Store.open(results, create=False) as store:
         rows = [

@@ -2,7 +2,7 @@
 
 from tabulate import tabulate
 
-from asymbp_cli.networks import NETWORKS
+from asymbp_cli.specs.networks import NETWORKS
 
 _CLASSES = {"large": 102, "timit": 80}
 _USED_BY = {

@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import os
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -66,11 +65,6 @@ _EXECUTION = (
     click.option("--quiet", is_flag=True, help="Print the final table only."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line, the table last."),
 )
-
-
-def cores() -> int:
-    """Return the processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def training(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,27 +1,133 @@
-"""How far a download or a decoding has come, on standard error."""
+"""What is known of a study while it runs: progress, ETA, best error so far. Fed by events, knows no terminal."""
 
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-import click
+from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
+from asymbp_cli.executors import Report, StackFailed, StackStarted
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.runs import Run
 
-_SECONDS = 10  # between lines where there is no terminal
 
+@dataclass
+class Board:
+    """Sums over the events of one command.
 
-def progress() -> Callable[[str, int, int], None]:
-    """Return a function (what, done, total) that rewrites one line, or prints one now and then without a terminal.
-
-    A total of 0 is not known.
+    `remaining` maps each run to train to the epochs it still has; `estimate_seconds` is the forecast made
+    before the start, used until enough work is done to extrapolate. Without one the first epochs are extrapolated.
     """
-    last = {"": 0.0}
 
-    def report(what: str, done: int, total: int) -> None:
-        of = f" of {total:,}" if total else ""
-        if sys.stderr.isatty():
-            click.echo(f"\r{what}: {done:,}{of}" + ("\n" if done == total else ""), nl=False, err=True)
-        elif done == total or time.monotonic() - last.setdefault(what, time.monotonic()) > _SECONDS:
-            last[what] = time.monotonic()
-            click.echo(f"{what}: {done:,}" + ("" if done == total else of), err=True)
+    grids: Sequence[Grid]
+    runs: Mapping[str, Run]
+    remaining: Mapping[str, int]
+    epoch_cost: Mapping[str, float]  # of each run, predicted: the unit in which progress counts
+    estimate_seconds: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    began: float = 0.0
+    work_done: float = 0.0
+    samples: int = 0
+    ended: int = 0
+    diverged: set[str] = field(default_factory=set)
+    best: dict[str, EpochEnded] = field(default_factory=dict)
+    epoch: dict[str, int] = field(default_factory=dict)  # latest of each run
+    counted: dict[str, int] = field(default_factory=dict)  # epochs of each run that were trained here
+    active: dict[str, set[str]] = field(default_factory=dict)  # stack -> its unfinished runs
+    progress: dict[str, Progress] = field(default_factory=dict)  # of active stacks
+    latest: tuple[str, int] | None = None  # run and epoch reported last
+    done_before: int = 0  # runs that needed no training
 
-    return report
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+        self.work = sum(self.epoch_cost[run] * epochs for run, epochs in self.remaining.items())
+
+    def take(self, event: Report) -> None:
+        """Count one event."""
+        if isinstance(event, StackStarted):
+            self.active[event.stack] = set(event.runs)
+        elif isinstance(event, StackFailed):
+            self.active.pop(event.stack, None)
+            for run in () if event.retrying else event.runs:
+                self.work -= self.epoch_cost[run] * (self.remaining[run] - self.counted.get(run, 0))
+        elif isinstance(event, Progress):
+            self.progress[event.stack] = event
+        elif isinstance(event, EpochEnded):
+            self.samples += event.train_seen
+            if event.epoch > self.epoch.get(event.run, 0):  # not one that a second attempt repeats
+                self.work_done += self.epoch_cost[event.run]
+                self.counted[event.run] = self.counted.get(event.run, 0) + 1
+                self.epoch[event.run] = event.epoch
+            self.latest = (event.run, event.epoch)
+            self.remember(event)
+        elif isinstance(event, RunDiverged):
+            self.diverged.add(event.run)
+        elif isinstance(event, RunFinished):
+            self.ended += 1
+            for runs in self.active.values():
+                runs.discard(event.run)
+            self.active = {stack: runs for stack, runs in self.active.items() if runs}
+
+    def remember(self, point: EpochEnded) -> None:
+        """Keep the epoch of each run that the rule selects; also for what was stored before."""
+        best = self.best.get(point.run)
+        if best is None or point.criterion < best.criterion:
+            self.best[point.run] = point
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return self.clock() - self.began
+
+    @property
+    def share(self) -> float:
+        """Return the share of the work that is done, 0 to 1."""
+        return min(self.work_done / self.work, 1.0) if self.work else 1.0
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Return the seconds that remain, or None: extrapolated once a twentieth is done, forecast before."""
+        if self.share >= 0.05 or (self.estimate_seconds is None and self.work_done):
+            return self.seconds * (1 - self.share) / self.share
+        return None if self.estimate_seconds is None else max(self.estimate_seconds - self.seconds, 0.0)
+
+    @property
+    def to_go(self) -> str:
+        """Return `12 min to go`."""
+        seconds = self.eta_seconds
+        return "time to go not known yet" if seconds is None else f"{duration(seconds)} to go"
+
+    @property
+    def samples_per_second(self) -> float:
+        """Return training samples per second, all replicas together."""
+        return self.samples / self.seconds if self.seconds > 0 else 0.0
+
+    def now(self) -> list[str]:
+        """Return a line for each stack in training: `uSF, SGD (5 runs): epoch 3, batch 120/600`."""
+        lines = []
+        for stack, runs in self.active.items():
+            names = dict.fromkeys(method_name(self.runs[run].method) for run in sorted(runs))
+            line = f"{', '.join(names)} ({len(runs)} runs)"
+            if (p := self.progress.get(stack)) is not None:
+                line += f": epoch {p.epoch}, batch {p.step}/{p.steps}"
+            lines.append(line)
+        return lines
+
+    def label(self, run_id: str) -> str:
+        """Return `uSF+BN x0.1 on MNIST`."""
+        run = self.runs[run_id]
+        several = len({other.seed for other in self.runs.values()}) > 1
+        remark = f", seed {run.seed}" if several else ""
+        if not isinstance(run.protocol.batch_size, int):
+            sizes = (f"{entry.size} from epoch {entry.from_epoch}" for entry in run.protocol.batch_size)
+            remark += f", batch {', '.join(sizes)}"
+        name = next((row.label for grid in self.grids for row in grid.rows if row.dataset == run.dataset), "")
+        return f"{method_name(run.method)} x{run.rate_multiplier:g} on {name}{remark}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words: `40 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -9,9 +9,9 @@ from asymbp_cli.cli import options
 from asymbp_cli.cli.write import is_replaceable, write_bytes, write_text
 
 if TYPE_CHECKING:
+    from asymbp_cli.analysis.tables import FilledGrid
     from asymbp_cli.report.parts import Figure
-    from asymbp_cli.store import Store
-    from asymbp_cli.tables import FilledGrid
+    from asymbp_cli.results.store import Store
 
 
 @click.command("report")
@@ -37,9 +37,9 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
       asymbp report --to html --output results/report.html
       asymbp report --to csv --table 2
     """
+    from asymbp_cli.analysis.tables import chosen, fill_all
     from asymbp_cli.errors import UsageError
-    from asymbp_cli.store import Store
-    from asymbp_cli.tables import chosen, fill_all
+    from asymbp_cli.results.store import Store
 
     if output is not None and not output.name:
         raise UsageError("--output needs the name of a file, for instance report.md")
@@ -52,16 +52,16 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
 
 def _rendered(target: str, tables: list["FilledGrid"], store: "Store", output: Path | None) -> str:
     """Return the report; markdown in a file has its figures in a folder beside it, html in itself."""
-    from asymbp_cli.report import html, latex, markdown, rows
+    from asymbp_cli.report import html, latex, markdown, records
     from asymbp_cli.report.document import document, figure_directory
 
     if target == "csv":
-        return rows.as_csv(tables)
+        return records.as_csv(tables)
     beside = output if target == "markdown" and output and is_replaceable(output) else None
     drawn = _figures(tables, store) if target == "html" or beside else ()
     found = document(tables, store, drawn)
     if target == "json":
-        return rows.as_json(tables, found)
+        return records.as_json(tables, found)
     if beside:
         folder = figure_directory(beside)
         for figure in drawn:

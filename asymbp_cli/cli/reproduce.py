@@ -7,7 +7,7 @@ import click
 from asymbp_cli.cli import options
 
 if TYPE_CHECKING:
-    from asymbp_cli.datasets.info import DataInfo
+    from asymbp_cli.datasets.decoded import DataInfo
 
 _RULES = {  # rule -> what it overrides; the paper says nothing of the share
     None: (),
@@ -69,9 +69,9 @@ def command(
     from asymbp_cli.cli.networks_table import networks_table
     from asymbp_cli.datasets.catalog import dataset_ref
     from asymbp_cli.errors import UsageError
-    from asymbp_cli.plan import check_distinct, grid_of_table
-    from asymbp_cli.recipe import load_protocol
-    from asymbp_cli.tablespec import load_table
+    from asymbp_cli.recipe.grid import check_distinct, grid_of_table
+    from asymbp_cli.recipe.recipe import load_protocol
+    from asymbp_cli.recipe.table import load_table
 
     tables = load_table(table)
     names = tuple(dict.fromkeys(names)) or ("digits",)

@@ -20,7 +20,7 @@ def command(run: str, results_directory: Path) -> None:
     Example:
       asymbp show 3f2a
     """
-    from asymbp_cli.store import Store
+    from asymbp_cli.results.store import Store
 
     with Store.open(results_directory, create=False) as store:
         detail = store.run(run)

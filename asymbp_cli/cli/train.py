@@ -20,8 +20,8 @@ def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
     """
     from asymbp_cli.cli.execute import Options, datasets, execute
-    from asymbp_cli.plan import grid_of_recipe
-    from asymbp_cli.recipe import load_recipe
+    from asymbp_cli.recipe.grid import grid_of_recipe
+    from asymbp_cli.recipe.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
     settings = Options(**chosen)

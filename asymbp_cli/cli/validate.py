@@ -21,7 +21,7 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool)
       asymbp validate recipes/examples/*.yaml
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
-    from asymbp_cli.recipe import load_recipe, resolved_yaml
+    from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 
     problems: list[str] = []
     for file in files:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.datasets.published_arrays import ARRAYS
 from asymbp_cli.datasets.published_files import FILES
-from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.errors import UsageError, nearest, printable
 from asymbp_cli.paths import exists, shown
-from asymbp_cli.spec import Label, Spec
+from asymbp_cli.specs.base import Label, Spec
 
 CATALOG: dict[str, Dataset] = {row.key: row for row in (*ARRAYS, *FILES)}
 

@@ -8,9 +8,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from asymbp_cli.datasets.checksums import algorithm, digest
+from asymbp_cli.datasets.entry import Archive
 from asymbp_cli.datasets.lock import alone
-from asymbp_cli.datasets.row import Archive
-from asymbp_cli.datasets.signature import algorithm, digest
 from asymbp_cli.errors import DataError
 
 #: (what is done, bytes so far, of how many)

@@ -15,7 +15,9 @@ from platformdirs import user_cache_path
 
 from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, dataset_ref, find
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.checksums import signature
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.datasets.lock import alone
 from asymbp_cli.datasets.readers import (
     Located,
@@ -34,8 +36,6 @@ from asymbp_cli.datasets.readers import (
     timit,
 )
 from asymbp_cli.datasets.readers.picture import fit
-from asymbp_cli.datasets.row import Dataset
-from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError, MissingDataError
 
 #: (what is done, done so far, of how many)

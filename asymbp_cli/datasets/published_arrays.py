@@ -4,7 +4,7 @@ Sizes and checksums here and in `published_files` are those that their homes, to
 give.
 """
 
-from asymbp_cli.datasets.row import Archive, Dataset
+from asymbp_cli.datasets.entry import Archive, Dataset
 
 _MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 

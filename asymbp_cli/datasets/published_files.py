@@ -1,6 +1,6 @@
 """Datasets published as a file per image or utterance. No torch, no numpy."""
 
-from asymbp_cli.datasets.row import Archive, Dataset, Draw
+from asymbp_cli.datasets.entry import Archive, Dataset, Draw
 
 _CALTECH = "https://data.caltech.edu/records/"
 _FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/"

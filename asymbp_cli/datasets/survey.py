@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.datasets.prepare import check_counts, locate
 from asymbp_cli.datasets.readers import Located, SplitName, every
 from asymbp_cli.datasets.readers.picture import fit
-from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.events import Event
-from asymbp_cli.runs import Stack
+from asymbp_cli.specs.runs import Stack
 
 
 @dataclass(frozen=True)

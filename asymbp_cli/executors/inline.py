@@ -8,8 +8,9 @@ from typing import cast
 from asymbp_cli.errors import AsymbpError, ran_out_of_memory
 from asymbp_cli.events import Event, RunFinished
 from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
-from asymbp_cli.executors.fitting import SMALLER, Fitting, continued, free_memory
 from asymbp_cli.executors.job import train as train_with_engine
+from asymbp_cli.executors.retry import SMALLER, Fitting, continued
+from asymbp_cli.machine import free_memory
 
 
 class InlineExecutor:

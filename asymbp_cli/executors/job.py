@@ -1,10 +1,10 @@
 """Trains one job with the engine. Torch is imported by the first call, in the process that trains."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.events import Event
 from asymbp_cli.executors import Job
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 def train(job: Job) -> Iterator[Event]:
     """Train the job's stack; on the CPU with one thread, which fixes the bits of the results."""
-    from asymbp_cli.device import open_device
-    from asymbp_cli.engine import train_stack
+    from asymbp_cli.training.device import open_device, threads
+    from asymbp_cli.training.engine import train_stack
 
     run = job.stack.runs[0]
     fraction = run.protocol.validation_fraction
     device = str(open_device(job.device))  # before anything else uses it
-    with _one_thread(device):
+    with threads(1) if device == "cpu" else nullcontext():
         yield from train_stack(
             job.stack,
             _resident(job.info, device, run.protocol.preprocessing, fraction, run.seed if fraction else 0),
@@ -50,16 +50,3 @@ def _resident(
             seed=seed,
         )
     return _kept[key]
-
-
-@contextmanager
-def _one_thread(device: str) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    if device.split(":")[0] == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -20,10 +20,10 @@ from multiprocessing.context import SpawnProcess
 from asymbp_cli.errors import AsymbpError, CaptureError, ran_out_of_memory
 from asymbp_cli.events import CheckpointDue, RunFinished
 from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
-from asymbp_cli.executors.fitting import AGAIN, PLAINLY, SMALLER, Fitting, continued
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.executors.spawn import spawn
-from asymbp_cli.runs import Run
+from asymbp_cli.executors.retry import AGAIN, PLAINLY, SMALLER, Fitting, continued
+from asymbp_cli.spawn import spawn
+from asymbp_cli.specs.runs import Run
 
 _KILLED = -9  # exit code of a process that the system, or somebody, has killed
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from asymbp_cli.agreement import conditions
+from asymbp_cli.analysis.agreement import conditions
+from asymbp_cli.analysis.tables import Cell, FilledGrid
 from asymbp_cli.errors import UsageError
-from asymbp_cli.plan import grid_id
+from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.report.parts import Listing
 from asymbp_cli.report.sheet import number
-from asymbp_cli.tables import Cell, FilledGrid
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from asymbp_cli import __version__
-from asymbp_cli.agreement import conditions
-from asymbp_cli.protocol import Protocol
+from asymbp_cli.analysis.agreement import conditions
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.listings import agreement, conclusions, differences
 from asymbp_cli.report.parts import Document, Figure, Listing
 from asymbp_cli.report.sheet import Sheet, sheet
-from asymbp_cli.store import Store
-from asymbp_cli.tables import FilledGrid
+from asymbp_cli.results.store import Store
+from asymbp_cli.specs.protocol import Protocol
 
 TITLE = "How important is weight symmetry in backpropagation?"
 _INTRODUCTION = (

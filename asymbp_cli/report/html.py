@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+from asymbp_cli.analysis.tables import Cell
 from asymbp_cli.report.parts import Document, Figure, Listing, code_spans, lead
 from asymbp_cli.report.sheet import Sheet, colours, digits_and_marks, is_best, most_marks, number, spread
-from asymbp_cli.tables import Cell
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 

@@ -6,9 +6,9 @@ Figures are skipped, but for a comment with their caption: their files are the f
 import re
 import unicodedata
 
+from asymbp_cli.analysis.tables import Cell, Colour
 from asymbp_cli.report.parts import Document, Figure, Listing, code_spans
 from asymbp_cli.report.sheet import Sheet, colours, digits_and_marks, is_best, most_marks, spread
-from asymbp_cli.tables import Cell, Colour
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[a4paper,margin=2cm]{geometry}

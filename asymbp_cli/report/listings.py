@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from asymbp_cli.agreement import (
+from asymbp_cli.analysis.agreement import (
     WITHIN_POINTS,
     Agreement,
     Compared,
@@ -12,10 +12,10 @@ from asymbp_cli.agreement import (
     distinct,
     row_correlations,
 )
-from asymbp_cli.conclusions import Judgement, judge, our_numbers, paper_numbers
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.analysis.conclusions import Judgement, judge, our_numbers, paper_numbers
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.report.parts import Listing
-from asymbp_cli.tables import FilledGrid
 
 _MOST_LABELS = 3
 

@@ -4,9 +4,9 @@ import re
 
 from tabulate import tabulate
 
+from asymbp_cli.analysis.tables import Cell
 from asymbp_cli.report.parts import Document, Figure, Listing, code_spans
 from asymbp_cli.report.sheet import Sheet, is_best, number, spread
-from asymbp_cli.tables import Cell
 
 _SIGNS = {"worse": " 🟨", "better": " 🟦", None: ""}
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asymbp_cli.tables import Cell, Colour, FilledGrid
+from asymbp_cli.analysis.tables import Cell, Colour, FilledGrid
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
 
 Grow = Callable[..., Path]

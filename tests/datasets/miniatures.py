@@ -22,8 +22,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.row import Draw
-from asymbp_cli.datasets.signature import digest
+from asymbp_cli.datasets.checksums import digest
+from asymbp_cli.datasets.entry import Draw
 
 STEP, LOWEST, BELOW, REDDER = 18, 30, 8, 6  # grey levels
 

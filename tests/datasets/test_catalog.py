@@ -8,7 +8,7 @@ import pytest
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource, dataset_ref, find
 from asymbp_cli.datasets.readers import cifar, stl10
 from asymbp_cli.errors import UsageError
-from asymbp_cli.networks import NETWORKS
+from asymbp_cli.specs.networks import NETWORKS
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_folder_takes_counts_or_a_fraction() -> None:
     ("module", "absent"),
     [
         ("catalog", ["torch", "numpy", "PIL"]),
-        ("info", ["torch", "numpy", "PIL"]),
+        ("decoded", ["torch", "numpy", "PIL"]),
         ("fetch", ["torch", "numpy", "PIL"]),
         ("prepare", ["torch", "sklearn"]),
     ],

@@ -17,9 +17,9 @@ from PIL import Image
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.row import Archive
-from asymbp_cli.datasets.signature import digest
-from asymbp_cli.tablespec import PAPER_ROWS
+from asymbp_cli.datasets.checksums import digest
+from asymbp_cli.datasets.entry import Archive
+from asymbp_cli.recipe.table import PAPER_ROWS
 
 
 def data(*arguments: str) -> Result:

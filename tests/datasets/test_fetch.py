@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.datasets import fetch as module
+from asymbp_cli.datasets.entry import Archive
 from asymbp_cli.datasets.fetch import fetch
-from asymbp_cli.datasets.row import Archive
 from asymbp_cli.errors import DataError
 
 CONTENT = bytes(range(256)) * 1200  # several chunks

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers.picture import decode, fit
 from asymbp_cli.errors import AsymbpError, DataError

@@ -11,16 +11,16 @@ from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
-from asymbp_cli.engine import train_stack
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.methods import parse_method
-from asymbp_cli.plan import network_for
-from asymbp_cli.protocol import Protocol
-from asymbp_cli.runs import Run, Stack
-from asymbp_cli.tablespec import PAPER_ROWS
+from asymbp_cli.recipe.grid import network_for
+from asymbp_cli.recipe.table import PAPER_ROWS
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training.engine import train_stack
 
 
 def ready(key: str, root: Path) -> DataInfo:

@@ -16,7 +16,7 @@ import pytest
 
 from asymbp_cli.datasets import prepare as module
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import cache_directory, data_directory, prepare
 from asymbp_cli.errors import DataError, UsageError
 

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from asymbp_cli.datasets import prepare as preparing
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar as reader
 from asymbp_cli.errors import DataError

@@ -13,13 +13,13 @@ import pytest
 from scipy.io import savemat
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.checksums import digest
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.entry import Draw
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar, members, stl10
-from asymbp_cli.datasets.row import Draw
-from asymbp_cli.datasets.signature import digest
 from asymbp_cli.errors import DataError, MissingDataError
-from asymbp_cli.plan import network_for
+from asymbp_cli.recipe.grid import network_for
 
 Install = Callable[[str], Path]
 

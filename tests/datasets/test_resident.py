@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets import resident
-from asymbp_cli.datasets.info import DataInfo
+from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.resident import load, statistics
 from asymbp_cli.errors import DataError
 

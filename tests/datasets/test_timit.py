@@ -17,13 +17,13 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import Opened, timit
 from asymbp_cli.datasets.readers.timit_features import filterbank, samples, windows, with_deltas
 from asymbp_cli.datasets.resident import load
-from asymbp_cli.engine import train_stack
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.methods import parse_method
-from asymbp_cli.plan import network_for
-from asymbp_cli.protocol import Protocol
-from asymbp_cli.runs import Run, Stack
+from asymbp_cli.recipe.grid import network_for
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training.engine import train_stack
 
 SMALL = timit.Construction(units=6, train=20, test=10, utterances=(4, 4))
 NOISE = speech(6000, 1)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from asymbp_cli.datasets.row import Dataset
-from asymbp_cli.datasets.signature import check
+from asymbp_cli.datasets.checksums import check
+from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import exists
 

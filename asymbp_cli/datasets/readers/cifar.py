@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
+from asymbp_cli.datasets.checksums import check, signature
 from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, folder, located
 from asymbp_cli.datasets.readers.tree import Tree
-from asymbp_cli.datasets.signature import check, signature
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 

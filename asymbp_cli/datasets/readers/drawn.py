@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.datasets.readers import Located, Opened, check_archive, first, located
 from asymbp_cli.datasets.readers.members import drawn, opened
 from asymbp_cli.datasets.readers.picture import EXTENSIONS
 from asymbp_cli.datasets.readers.tree import Tree
-from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.errors import DataError
 
 #: class and file of an image, as published

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.readers import Located, Opened, SplitName, check_archive, first, located
 from asymbp_cli.datasets.readers.drawn import located_tree
 from asymbp_cli.datasets.readers.matlab import load
 from asymbp_cli.datasets.readers.members import Members, drawn, opened
 from asymbp_cli.datasets.readers.tree import Tree
-from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.datasets.readers import Image, Opened, SplitName
 from asymbp_cli.datasets.readers.picture import decode
 from asymbp_cli.datasets.readers.tree import Tree
-from asymbp_cli.datasets.row import Dataset
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
 

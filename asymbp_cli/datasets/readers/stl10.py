@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.checksums import check, signature
 from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, located
-from asymbp_cli.datasets.signature import check, signature
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 

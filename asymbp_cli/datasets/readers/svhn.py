@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, located
 from asymbp_cli.datasets.readers.matlab import load
-from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 

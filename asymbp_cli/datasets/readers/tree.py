@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.readers.picture import EXTENSIONS
-from asymbp_cli.datasets.signature import signature
 from asymbp_cli.errors import DataError
 
 #: what the libraries raise on damaged (KeyError: a broken link) or encrypted (RuntimeError) archives

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.report.figures.panels import learning_curves, rates
 from asymbp_cli.report.figures.points import flips, ours_against_papers
 from asymbp_cli.report.parts import Figure
-from asymbp_cli.tables import FilledGrid
 
 Epochs = Mapping[str, Sequence[EpochEnded]]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from asymbp_cli.methods import PAPER_METHODS
 from asymbp_cli.report.parts import Figure
+from asymbp_cli.specs.methods import PAPER_METHODS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from asymbp_cli.analysis.tables import FilledGrid, Pick
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.plan import GridColumn
+from asymbp_cli.recipe.grid import GridColumn
 from asymbp_cli.report.figures.canvas import GREY, canvas, finished, look, percent_axis
 from asymbp_cli.report.parts import Figure, lead
-from asymbp_cli.tables import FilledGrid, Pick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

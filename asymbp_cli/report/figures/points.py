@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from asymbp_cli.agreement import Compared, compared, distinct
+from asymbp_cli.analysis.agreement import Compared, compared, distinct
+from asymbp_cli.analysis.tables import Cell, FilledGrid
 from asymbp_cli.report.figures.canvas import COLOURS, GREY, MARKERS, canvas, finished, look, percent_axis
 from asymbp_cli.report.parts import Figure
-from asymbp_cli.tables import Cell, FilledGrid
 
 _LABELLED = 6  # of the cells furthest from the paper
 _WORTH_A_LABEL = 1.0  # points

@@ -11,14 +11,14 @@ import torch
 from common import DEVICE, GPU, Budget, save, show
 from torch import Tensor
 
-from asymbp_cli import update
 from asymbp_cli.bench.steps import random_data, runs_of
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.device import open_device
-from asymbp_cli.engine import Trainer
-from asymbp_cli.networks import NETWORKS
-from asymbp_cli.protocol import Precision
-from asymbp_cli.runs import Stack
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Precision
+from asymbp_cli.specs.runs import Stack
+from asymbp_cli.training import update
+from asymbp_cli.training.device import open_device
+from asymbp_cli.training.engine import Trainer
 
 STACKS = (["SGD", "uSF", "NuSF", "brSF-25%", "frSF-25%", "RndF", "BM"], ["uSF+BN", "brSF+BN+BM"], ["BN", "BN+BM"])
 

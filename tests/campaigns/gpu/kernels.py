@@ -11,7 +11,7 @@ from common import DEVICE, GPU, OUT, sync
 from torch.profiler import ProfilerActivity, profile
 
 from asymbp_cli.bench.steps import Steps
-from asymbp_cli.device import open_device
+from asymbp_cli.training.device import open_device
 
 
 def _kernels(made: Steps) -> list[dict[str, Any]]:

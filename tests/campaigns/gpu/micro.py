@@ -13,10 +13,10 @@ import torch
 from common import DEVICE, GPU, Budget, save, sync
 from torch import Tensor
 
-from asymbp_cli import update
 from asymbp_cli.bench.steps import Steps
-from asymbp_cli.cuda_graphs import CudaGraphs, SideStreams
-from asymbp_cli.device import open_device, set_precision
+from asymbp_cli.training import update
+from asymbp_cli.training.cuda_graphs import CudaGraphs, SideStreams
+from asymbp_cli.training.device import open_device, set_precision
 
 Compute = Callable[[], Any]
 _REPLICAS = 64 if GPU else 2
@@ -91,6 +91,7 @@ class _Notes:
 
     def take(self, name: str, measure: Callable[[], float]) -> None:
         if self._budget.left < 3:
+            print(f"micro: no time left for {name}", flush=True)
             return
         try:
             self._rows[name] = 1e6 * measure()

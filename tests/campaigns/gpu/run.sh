@@ -30,18 +30,23 @@ fi
 nvidia-smi --query-gpu=name,driver_version,memory.total,compute_mode,clocks.sm,clocks.max.sm --format=csv 2> /dev/null
 python3 - << 'P' || exit 4
 import os, torch
-from asymbp_cli.device import describe, open_device
+from asymbp_cli.training.device import describe, open_device
 print(torch.__version__, torch.version.cuda, torch.backends.cudnn.version())
 print(open_device(os.environ["CHECK_DEVICE"]), describe(os.environ["CHECK_DEVICE"]))
 P
 
 if want tests; then
   say tests
-  timeout -k 5 "$(capped 110)" python3 -m pytest -m gpu -q -n 6 -p no:cacheprovider -p no:benchmark -o faulthandler_timeout=60 --maxfail 20
+  PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 timeout -k 5 "$(capped 110)" python3 -m pytest -m gpu -q -n 6 -p xdist -p no:cacheprovider \
+    -o faulthandler_timeout=60 --maxfail 20 --durations 10
   echo "tests: exit $?"
 fi
 if want agree; then say agree; part agree 60 $here/check.py agree 40; fi
-if want times; then say times; part times 100 $here/check.py times 75; fi
+if want times; then
+  say times
+  part times 100 $here/check.py times 75
+  part times-no-search 25 $here/check.py times 15 no-search
+fi
 if want kernels; then say kernels; part kernels 40 $here/check.py kernels 30; fi
 if want micro; then
   say micro
@@ -50,6 +55,10 @@ if want micro; then
 fi
 if want table; then
   wait "$decoding"
+  if [ "$PROTOCOL" = paper ] && [ "$(left)" -lt 200 ]; then # too little for 65 epochs, and what is unfinished is lost
+    echo "table: $(left) s are left: by the quick protocol"
+    study=("${study[@]/#paper/quick}")
+  fi
   say "table $TABLE of $DATASET, $(left) s left"
   python3 $here/reproduce.py $(($(left) - 25)) "$RESULTS" "${study[@]}" 2>&1 | tail -120
 fi

@@ -1,8 +1,11 @@
-"""Milliseconds of a stack's step, by size and precision, captured and plain; and of loops of plain PyTorch."""
+"""Milliseconds of a stack's step, by size and precision, captured and plain; and of loops of plain PyTorch.
 
+`no-search` as a further argument times the kernels that cuDNN takes without a search. It needs a process of its
+own, since what was found once is used again.
+"""
+
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -10,9 +13,9 @@ from common import DEVICE, GPU, Budget, save, show, sync
 
 from asymbp_cli.bench.loops import UserLoop, resident
 from asymbp_cli.bench.steps import SIZES, Steps, random_data
-from asymbp_cli.device import open_device, set_precision
-from asymbp_cli.networks import NETWORKS
-from asymbp_cli.protocol import Precision
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Precision
+from asymbp_cli.training.device import open_device, set_precision
 
 _COUNTS = (64, 1, 16, 4, 32, 8, 2)
 _NETWORKS = ("mnist", "cifar")
@@ -23,57 +26,50 @@ class _Case(NamedTuple):
     replicas: int
     precision: Precision
     graphs: bool
-    search: bool = True  # of cuDNN's fastest kernels, each timed alone
 
 
 def _cases() -> list[_Case]:
     """Return what to time, the most wanted first."""
+    if "no-search" in sys.argv:
+        return [_Case(key, 64 if GPU else 2, "standard", True) for key in _NETWORKS]
     if not GPU:
         return [_Case("mnist", 1, "standard", False), _Case("mnist", 2, "standard", True)]
     precisions: tuple[Precision, ...] = ("standard", "bf16", "fp32")
     found = [_Case(key, n, p, True) for n in _COUNTS[:2] for key in _NETWORKS for p in precisions]
     found += [_Case(key, n, "standard", False) for key in _NETWORKS for n in (1, 64)]
-    found += [_Case(key, 64, "standard", True, search=False) for key in _NETWORKS]
     found += [_Case(key, n, "standard", True) for n in _COUNTS[2:] for key in _NETWORKS]
     found += [_Case(key, n, p, True) for n in _COUNTS[2:] for key in _NETWORKS for p in precisions[1:]]
     return found + [_Case(key, n, p, False) for key in _NETWORKS for p in precisions for n in (4, 16)]
 
 
 def _time(case: _Case, device: torch.device, seconds: float = 0.12) -> dict[str, Any]:
-    with _search(case.search):
-        made = Steps(case.network, ["uSF"] * case.replicas, device, precision=case.precision, graphs=case.graphs)
-        step, batches = made.trainer.step, made.batches
+    before, began = torch.cuda.memory_reserved() if GPU else 0, time.perf_counter()
+    made = Steps(case.network, ["uSF"] * case.replicas, device, precision=case.precision, graphs=case.graphs)
+    step, batches = made.trainer.step, made.batches
+    sync()
+    set_up = time.perf_counter() - began
 
-        def run(count: int) -> tuple[float, float]:
-            """Return the seconds that asking for a step takes, and that a step takes."""
-            sync()
-            began = time.perf_counter()
-            for k in range(count):
-                step(batches[k % len(batches)])
-            asked = time.perf_counter() - began
-            sync()
-            return asked / count, (time.perf_counter() - began) / count
+    def run(count: int) -> tuple[float, float]:
+        """Return the seconds that asking for a step takes, and that a step takes."""
+        sync()
+        began = time.perf_counter()
+        for k in range(count):
+            step(batches[k % len(batches)])
+        asked = time.perf_counter() - began
+        sync()
+        return asked / count, (time.perf_counter() - began) / count
 
-        count = max(2, min(400, round(seconds / run(1)[1])))
-        asked, whole = sorted((run(count) for _ in range(3)), key=lambda pair: pair[1])[1]
+    count = max(2, min(400, round(seconds / run(1)[1])))
+    asked, whole = sorted((run(count) for _ in range(3)), key=lambda pair: pair[1])[1]
     return {
         **case._asdict(),
         "ms": 1e3 * whole,
         "host ms": 1e3 * asked,  # near ms: the CPU is the limit
         "us per replica": 1e6 * whole / case.replicas,
         "TFLOP/s": made.flop * case.replicas / whole / 1e12,
-        "GiB": torch.cuda.memory_reserved() / 2**30 if GPU else 0.0,
+        "GiB": (torch.cuda.memory_reserved() - before) / 2**30 if GPU else 0.0,
+        "s to set up": set_up,  # with cuDNN's search and the capture
     }
-
-
-@contextmanager
-def _search(on: bool) -> Iterator[None]:
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = before and on
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
 
 
 def _loop(compiled: bool, device: torch.device) -> dict[str, Any]:
@@ -89,9 +85,13 @@ def _loop(compiled: bool, device: torch.device) -> dict[str, Any]:
 def times(seconds: float) -> bool:
     """Time everything that there is time for; return whether nothing failed."""
     budget, device, rows = Budget(seconds), open_device(DEVICE), list[dict[str, Any]]()
+    search = "no-search" not in sys.argv
+    torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark and search
     plan: list[_Case | bool] = [*_cases()]
-    plan[12:12] = [False, True] if GPU else []  # the loops, after the largest and smallest stacks
-    plan += [] if GPU else [False]
+    if search:
+        plan.insert(12, False)  # the loop, after the largest and smallest stacks
+        plan += [True] if GPU else []  # compiling takes long
+    name = "times" if search else "times-no-search"
     for case in plan:
         if budget.left < 4:
             print("times: no time left for", case, flush=True)
@@ -101,7 +101,7 @@ def times(seconds: float) -> bool:
         except Exception as error:
             rows.append({"case": str(case), "error": f"{type(error).__name__}: {error}"[:300]})
         show("time", rows[-1])
-        save("times", rows)
+        save(name, rows)
         if GPU:
             torch.cuda.empty_cache()
     return bool(rows) and not any("error" in row for row in rows)

@@ -1,0 +1,1 @@
+"""What the numbers say: tables, agreement with the paper, conclusions. No torch."""

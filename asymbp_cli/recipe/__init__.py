@@ -1,0 +1,1 @@
+"""What users write, and the grids of runs that follow from it. No torch."""

@@ -1,0 +1,76 @@
+"""What a training ran on: host, device, software versions, state of the checkout. No torch."""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from asymbp_cli import __version__
+from asymbp_cli.machine import processor
+
+_PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "pillow", "pydantic")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Stored with every attempt at a run; no part of a run's identity."""
+
+    host: str
+    device: str  # "cpu (AMD EPYC 9554)", "cuda (NVIDIA H100, standard precision: tf32)"
+    software: dict[str, str]  # package -> version
+    git: str | None  # commit of the checkout, "(changed)" where files differ from it; None outside a checkout
+
+
+def collect(device: str, device_name: str | None = None) -> Provenance:
+    """Return where and with what this process trains on `device`; `device_name` is the model of a GPU."""
+    kind = device.split(":")[0]
+    precision = "standard precision: tf32" if kind == "cuda" else ""
+    known = [device_name or (processor() if kind == "cpu" else ""), precision]
+    name = ", ".join(filter(None, known))
+    return Provenance(
+        host=platform.node(),
+        device=f"{device} ({name})" if name else device,
+        software=software(),
+        git=git_state(),
+    )
+
+
+@cache
+def software() -> dict[str, str]:
+    """Return the versions that decide the bits, without importing the packages."""
+    found = {"asymbp": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = installed_version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def git_state() -> str | None:
+    """Return the commit that this package is checked out from, with "(changed)" where files differ."""
+    package = Path(__file__).resolve().parent.parent
+    root = _git(package, "rev-parse", "--show-toplevel")
+    if root is None or Path(root).resolve() != package.parent:
+        return None  # installed, perhaps inside somebody's checkout of something else
+    commit = _git(package, "rev-parse", "HEAD")
+    changed = _git(package, "status", "--porcelain", "--untracked-files=no", ".")
+    return commit and commit + (" (changed)" if changed else "")
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(directory), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,273 @@
+"""The bytes that training a stack takes beyond the dataset and the process itself, counted from layer shapes.
+
+Counted: the stack's banks (`bank.py`), a mini-batch, and one replica's way forward and backward through its
+layers as `model.py` goes it (`_Walk`). Not counted: alignment gaps between the parts of a row, rounding and
+fragmentation by allocators, weights and images that oneDNN and cuDNN reorder, and their workspaces; also what
+has no more than a few values per feature or sample. `asymbp bench memory` holds the count against the machine.
+No torch.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+from asymbp_cli.specs.networks import Layer, Network, Pool, Shape
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run
+
+_FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
+AT_ONCE = 32  # replicas that are computed side by side on CUDA: the streams of cuda_graphs.py
+EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
+
+
+def stack_bytes(run: Run, replicas: int, *, parallel: bool, workspace: int = 0) -> int:
+    """Return the peak bytes of training and testing a stack of `replicas` runs like `run`.
+
+    Replicas step one after the other, so only one's activations are there at a time. As `parallel` branches of a
+    CUDA graph up to 32 are, and the graph keeps its memory while replicas are tested. Then a library also keeps a
+    `workspace` per stream, of the branches and their origin, and per thread, for the way forward and back.
+    """
+    step, test = (count(run, replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
+    initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
+    if not parallel:
+        return bank_bytes(run, replicas) + max(step, test, initial)
+    return bank_bytes(run, replicas) + step + test + 2 * (_at_once(replicas, parallel) + 1) * workspace
+
+
+def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bool, workspace: int = 0) -> int:
+    """Return how many runs like `run` a stack of up to `most` may hold in `available_bytes`.
+
+    At least 1, which may not fit.
+    """
+
+    def need(replicas: int) -> int:
+        return stack_bytes(run, replicas, parallel=parallel, workspace=workspace)
+
+    return max(1, bisect_right(range(1, most + 1), available_bytes, key=need))
+
+
+def row_size(run: Run) -> int:
+    """Return the weights, biases, scales and shifts of one replica."""
+    norm, shapes = run.method.batch_norm, _weight_shapes(run.network)
+    normalized = sum(shape[0] for shape in shapes[:-1]) if norm != "none" else 0
+    biases = sum(shape[0] for shape in shapes) - (0 if run.protocol.biases == "all" else normalized)
+    return sum(map(prod, shapes)) + biases + (2 * normalized if norm == "learnable" else 0)
+
+
+def bank_bytes(run: Run, replicas: int) -> int:
+    """Return the bytes of weights, optimizer state, gradients, feedback weights V and their random factors."""
+    _, *fed = map(prod, _weight_shapes(run.network))
+    width, (own, shared) = _width(run.protocol), _feedback_rows(run, replicas)
+    rounded = width if width < _FLOAT else 0  # weights as products take them
+    return replicas * row_size(run) * (3 * _FLOAT + rounded) + sum(fed) * (own * width + shared * _FLOAT)
+
+
+def _width(protocol: Protocol) -> int:
+    """Return the bytes of an activation, of a weight in a product and of a feedback weight."""
+    return _HALF if protocol.precision == "bf16" else _FLOAT
+
+
+def _feedback_rows(run: Run, replicas: int) -> tuple[int, int]:
+    """Return how many vectors of V's size a stack has: of V, and of the factor that its replicas share."""
+    feedback = run.method.feedback
+    match feedback.scheme:
+        case "bp":
+            return 0, 0  # V is W
+        case "rndf":
+            return 1, 0  # one V for all
+        case "usf":
+            return replicas, 0
+        case "brsf" if feedback.flip_probability:
+            return replicas, 4  # M, the draw of S_p, that minus p, and M o S_p
+    return replicas, 1
+
+
+def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
+    """Return the peak bytes of a training step of a stack beyond its banks."""
+    samples = _largest_batch(run.protocol)
+    values, width = samples * prod(run.network.input), _width(run.protocol)
+    from_bytes = len(run.network.input) == 3
+    gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
+    activations = _at_once(replicas, parallel) * _training_peak(_Way.of(run, samples))
+    masks = run.protocol.zero_sign and run.method.update != "sgd"  # of gradients that are 0
+    update = replicas * row_size(run) if masks else 0
+    return max(gathered, width * values + max(activations, update))
+
+
+def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
+    """Return the peak bytes of testing a stack beyond its banks; BN's statistics are of mini-batches."""
+    samples = EVALUATION_SAMPLES
+    if run.method.batch_norm != "none":
+        samples = max(samples, _largest_batch(run.protocol))
+    activations = _at_once(replicas, parallel) * _testing_peak(_Way.of(run, samples))
+    return _width(run.protocol) * samples * prod(run.network.input) + activations
+
+
+def _at_once(replicas: int, parallel: bool) -> int:
+    """Return how many replicas have activations at a time."""
+    return min(replicas, AT_ONCE) if parallel else 1
+
+
+def _largest_batch(protocol: Protocol) -> int:
+    sizes = protocol.batch_size
+    return sizes if isinstance(sizes, int) else max(entry.size for entry in sizes)
+
+
+@lru_cache(maxsize=256)  # the planner asks again and again
+def _weight_shapes(network: Network) -> tuple[Shape, ...]:
+    return network.weight_shapes()
+
+
+class _Way(NamedTuple):
+    """What decides the activations of one replica."""
+
+    network: Network
+    samples: int
+    batch_norm: bool
+    train: str  # which layers
+    border: str  # of average poolings
+    width: int  # bytes of an activation
+
+    @classmethod
+    def of(cls, run: Run, samples: int) -> "_Way":
+        method = run.method
+        norm, border = method.batch_norm != "none", run.protocol.average_pool_border
+        return cls(run.network, samples, norm, method.train, border, _width(run.protocol))
+
+
+@lru_cache(maxsize=1024)
+def _training_peak(way: _Way) -> int:
+    walk = _Walk(way)
+    walk.train()
+    return walk.peak
+
+
+@lru_cache(maxsize=1024)
+def _testing_peak(way: _Way) -> int:
+    walk = _Walk(way)
+    walk.test()
+    return walk.peak
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A layer on a mini-batch's way; sizes in bytes."""
+
+    before: int  # its input
+    after: int  # its output
+    weights: int
+    indices: int  # of max pooling
+    padded: int  # a copy of average pooling's input, with a border
+    normalized: bool  # BN follows, with an output of its own
+    widened: int  # what normalizing with given statistics takes: its output, or input and output in float32
+    rectified: bool  # ReLU works on its output, in place
+
+
+class _Walk:
+    """A replica's way through its layers; `peak` is the most bytes at once, without the mini-batch.
+
+    Every output is kept until the last operation that needs it has gone back: a layer's input, ReLU's result, max
+    pooling's input and indices, BN's input. The errors of an operation's output and of its input are there
+    together, and the weights' gradients so far.
+    """
+
+    def __init__(self, way: _Way) -> None:
+        self._nodes = _nodes(way)
+        self._first = next(number for number, node in enumerate(self._nodes) if node.weights)
+        self._train = way.train
+        self._now = self.peak = 0
+
+    def _change(self, *sizes: int) -> None:
+        """Take (+) and give back (-) memory, in this order."""
+        for size in sizes:
+            self._now += size
+            self.peak = max(self.peak, self._now)
+
+    def train(self) -> None:
+        """Go forward and back."""
+        if self._train == "top":
+            self._train_top()
+            return
+        for node in self._nodes:
+            self._change(node.padded, node.after, node.normalized * node.after, node.indices)
+        logits = self._nodes[-1].after
+        self._change(logits, logits, -logits)  # the loss keeps their log-softmax until it gives their error
+        for number in reversed(range(self._first, len(self._nodes))):
+            self._back(number)
+
+    def test(self) -> None:
+        """Go forward; of each layer only its output stays."""
+        for number, node in enumerate(self._nodes):
+            normal = node.normalized * node.after
+            self._change(node.padded, node.after, node.widened, normal - node.widened, node.indices)
+            self._change(-node.padded, -normal, -node.indices)
+            if number:  # the mini-batch stays
+                self._change(-node.before)
+
+    def _train_top(self) -> None:
+        """The layers below the last keep nothing, since no error comes to them."""
+        self.test()
+        top = self._nodes[-1]
+        self._change(top.before, top.after, top.after, top.weights)
+
+    def _back(self, number: int) -> None:
+        """Go back through a layer, with the error of its output there, and leave that of its input."""
+        node, first = self._nodes[number], number == self._first
+        if node.rectified:
+            self._change(node.after, -node.after, -node.after)  # another error; the old one, the result
+        if node.normalized:  # torch's batch norm works in a buffer of its own
+            self._change(node.after, node.after, -node.after, -node.after, -node.after)
+        error = 0 if first else node.before
+        if node.padded:  # back through the pooling, then through the copy
+            self._change(node.padded, -node.padded, -node.after, error, -node.padded)
+        else:
+            self._change(error, node.weights, -node.indices, -node.after)
+        if not first and not self._nodes[number - 1].rectified:
+            self._change(-node.before)
+
+
+def _nodes(way: _Way) -> list[_Node]:
+    layers, shapes = way.network.parsed(), way.network.shapes()
+    unit, found, rectified = way.width * way.samples, [], _rectified(layers)
+    for number, (layer, (before, after)) in enumerate(zip(layers, pairwise(shapes), strict=True)):
+        pool, last = isinstance(layer, Pool), number == len(layers) - 1
+        normalized = way.batch_norm and not pool and not last
+        found.append(
+            _Node(
+                before=unit * prod(before),
+                after=unit * prod(after),
+                weights=0 if isinstance(layer, Pool) else way.width * prod(layer.weight_shape(before)),
+                indices=way.samples * _INDEX * prod(after) if _is_max(layer) else 0,
+                padded=unit * _padded(layer, before) if way.border == "padded" else 0,
+                normalized=normalized,
+                widened=normalized * way.samples * prod(after) * (2 * _FLOAT if way.width < _FLOAT else _FLOAT),
+                rectified=rectified[number],
+            )
+        )
+    return found
+
+
+def _is_max(layer: Layer | None) -> bool:
+    return isinstance(layer, Pool) and layer.kind == "max"
+
+
+def _rectified(layers: Sequence[Layer]) -> list[bool]:
+    """Tell whose output ReLU works on: every weighted layer's but the last, or the max pooling's behind it."""
+    found, waiting = [], False
+    for layer, behind in zip(layers, [*layers[1:], None], strict=True):
+        waiting = behind is not None and (waiting or not isinstance(layer, Pool))
+        found.append(waiting and not _is_max(behind))
+        waiting = waiting and not found[-1]
+    return found
+
+
+def _padded(layer: Layer, before: Shape) -> int:
+    """Return the values of a sample's copy with a border that counts in average pooling; 0 without one."""
+    if not isinstance(layer, Pool) or layer.kind == "max" or not layer.padding_end:
+        return 0
+    height, width, features = before
+    return (height + layer.padding_end) * (width + layer.padding_end) * features

@@ -1,0 +1,61 @@
+"""How many runs a stack may hold: no more than a device makes use of, and than its memory has room for."""
+
+from collections.abc import Callable, Mapping
+from math import prod
+
+from asymbp_cli import machine
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.scheduling.memory import replicas_that_fit
+from asymbp_cli.specs.runs import Run
+from asymbp_cli.training.probe import facts_if_usable
+
+#: on the CPU a replica trains after the other, so large stacks gain nothing; a GPU trains them side by side
+MAX_REPLICAS = {"cpu": 5, "cuda": 64, "mps": 5}
+
+#: of available memory; the rest is for what `memory.py` leaves out. On the CPU that is also what processes need by
+#: themselves, and what glibc keeps of freed buffers: twice the count has been measured.
+SHARES = {"cpu": 0.4, "cuda": 0.8}
+
+
+def replica_limit(
+    device: str, infos: Mapping[str, DataInfo], workers: int, *, most: int | None = None
+) -> Callable[[Run], int]:
+    """Return a function that tells how many runs like one a stack may hold, at least 1; `infos` by fingerprint.
+
+    Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
+    `most` replaces what a device makes use of.
+    """
+    kind = device.split(":")[0]
+    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
+    if available is None:
+        return lambda run: limit_of_device
+    parallel, workspace = kind == "cuda", workspace_bytes(device)
+
+    def limit(run: Run) -> int:
+        data = dataset_bytes(infos[run.dataset]) if parallel else 0
+        room = int(SHARES[kind] * (available / workers - data))
+        return replicas_that_fit(run, room, most=limit_of_device, parallel=parallel, workspace=workspace)
+
+    return limit
+
+
+def available_bytes(device: str) -> int | None:
+    """Return the free memory of a CUDA device, or of this Linux machine (not of a container); else None."""
+    if device.startswith("cuda"):
+        found = facts_if_usable(device)
+        return found.free_bytes if found else None
+    if device != "cpu":
+        return None
+    return machine.available_bytes()
+
+
+def workspace_bytes(device: str) -> int:
+    """Return the bytes that libraries keep on a CUDA device for each stream and thread that they work for."""
+    found = facts_if_usable(device) if device.startswith("cuda") else None
+    return found.workspace_bytes if found else 0
+
+
+def dataset_bytes(info: DataInfo) -> int:
+    """Return the bytes of a dataset on a device: images as bytes or vectors as float32, labels as int64."""
+    value = 1 if len(info.shape) == 3 else 4
+    return (info.train_count + info.test_count) * (value * prod(info.shape) + 8)

@@ -1,0 +1,1 @@
+"""What a training is, as data: methods, networks, protocols, runs. No torch."""

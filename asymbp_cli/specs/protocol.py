@@ -1,0 +1,152 @@
+"""Everything about training that a method leaves open (section 5), each choice a named field.
+
+Where a docstring says "not stated in the paper" the default is our reading of it; shared by every method of
+a table, so that a comparison between columns never rests on it.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from asymbp_cli.specs.base import Spec
+
+#: what one method of a comparison cannot change: all see the same images, chosen by the same rule
+SHARED_FIELDS = ("resize", "validation_fraction")
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Precision = Literal["standard", "fp32", "bf16"]
+
+
+class Phase(Spec):
+    """A stretch of epochs at one learning rate: `share` of all epochs at `factor` times the base rate."""
+
+    share: Annotated[float, Field(ge=1e-6, le=1e6)]
+    factor: Annotated[float, Field(gt=0, le=1e6)]
+
+
+class BatchSize(Spec):
+    """From `from_epoch` (counted from 1) on, mini-batches hold `size` samples."""
+
+    from_epoch: Count
+    size: Count
+
+
+def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not name a value twice")
+    return values
+
+
+def _from_the_first_epoch(entries: tuple[BatchSize, ...]) -> tuple[BatchSize, ...]:
+    starts = [entry.from_epoch for entry in entries]
+    if starts[0] != 1 or starts != sorted(set(starts)):
+        raise ValueError("must begin with from_epoch: 1, and every from_epoch be greater than the one before")
+    return entries
+
+
+class Protocol(Spec):
+    """Epochs, rates, batches, initialization, preprocessing and selection. The defaults are `paper`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
+
+    epochs: Count = 65
+    """Section 5. Changing it stretches the phases in proportion, each to at least one if there are enough."""
+    phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1)] = (
+        Phase(share=10, factor=1),
+        Phase(share=2, factor=0.1),
+        Phase(share=1, factor=0.01),
+    )
+    """Section 5: 50 epochs at the base rate, 10 at a tenth, 5 at a hundredth."""
+    base_rate: Positive = 5e-4
+    """Learning rate eta of the first phase at multiplier 1 (section 5), applied to `gradient`."""
+    rate_multipliers: Annotated[
+        tuple[Positive, ...], Field(strict=False, min_length=1), AfterValidator(_distinct)
+    ] = (
+        100.0,
+        10.0,
+        1.0,
+        0.1,
+        0.01,
+    )
+    """Section 5: every model is trained once per multiplier of the base rate; a cell is the best of them."""
+    batch_size: (
+        Count
+        | Annotated[
+            tuple[BatchSize, ...], Field(strict=False, min_length=1), AfterValidator(_from_the_first_epoch)
+        ]
+    ) = 100
+    """Section 5: 100; in the second procedure of uSF+BM 100 for three epochs, then 500."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Section 5."""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    """d of section 3; its value is not stated in the paper (MatConvNet's default)."""
+    gradient: Literal["sum", "mean"] = "sum"
+    """Over the mini-batch. Section 3 writes a sum, which alone explains that uSF's best rate gives 88.65 %."""
+    zero_sign: Literal[0, 1] = 0
+    """What Batch Manhattan makes of a gradient that is exactly 0; not stated in the paper (MATLAB: 0)."""
+    decay_biases: bool = True
+    """Weight decay on biases; not stated in the paper (its formulas say w)."""
+    manhattan_biases: bool = True
+    """Batch Manhattan on biases (else SGD); not stated in the paper (its formulas say w)."""
+    decay_batch_norm: bool = True
+    """Weight decay on learnable scale and shift; not stated in the paper (its formulas say w)."""
+    momentum_at_change: Literal["keep", "reset"] = "keep"
+    """Momentum when rate or batch size changes; not stated in the paper."""
+    initialization: Literal["glorot-normal", "glorot-uniform", "he-normal", "normal"] = "glorot-normal"
+    """Weights; biases start at 0. Not stated in the paper."""
+    initial_std: Positive = 0.01
+    """Standard deviation of `initialization: normal`; MatConvNet's examples use 0.01 to 0.05."""
+    biases: Literal["without-batch-norm", "all"] = "without-batch-norm"
+    """Layers that have a bias: those no BN follows directly, or all. Not stated in the paper."""
+    batch_norm_epsilon: Positive = 1e-5
+    """Added to the variance; not stated in the paper."""
+    batch_norm_average: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """alpha of the moving average for test statistics (section 3)."""
+    batch_norm_batches: Count = 20
+    """Mini-batches averaged after each epoch for the test statistics (section 3)."""
+    average_pool_border: Literal["inside", "padded"] = "inside"
+    """Average pooling at the padded border divides by the cells inside the image (MatConvNet), or by all."""
+    order: Literal["reshuffle", "fixed"] = "reshuffle"
+    """Of the mini-batches, each epoch; not stated in the paper."""
+    last_batch: Literal["keep", "drop"] = "keep"
+    """The short mini-batch at an epoch's end; not stated in the paper."""
+    preprocessing: Literal["mean-image", "mean-pixel", "none"] = "mean-image"
+    """Subtract the training set's mean image and divide by its overall deviation; not stated in the paper."""
+    resize: Literal["squash", "crop"] = "squash"
+    """How images reach the input size, antialiased; section 5 says only that they are resized."""
+    precision: Precision = "standard"
+    """Of products and activations: `standard` is fp32 on the CPU and tf32 on CUDA. Weights and updates: fp32."""
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training set held out, per class. 0 is the paper's rule, which picks on the test set."""
+
+    def schedule(self) -> tuple[tuple[int, float], ...]:
+        """Return (epochs, learning rate at multiplier 1) of each phase; the epochs add up to `epochs`.
+
+        A phase ends at its share of all epochs, rounded, but lasts one epoch at least (65 -> 50, 10, 5; 5 -> 3, 1,
+        1). Where there are fewer epochs than phases, the last phases are left out.
+        """
+        phases = self.phases[: self.epochs]
+        ends, share = [0], 0.0
+        for later, phase in zip(reversed(range(len(phases))), phases, strict=True):
+            share += phase.share
+            ideal = round(self.epochs * share / sum(phase.share for phase in phases))
+            ends.append(min(max(ideal, ends[-1] + 1), self.epochs - later))
+        counts = (end - begin for begin, end in pairwise(ends))
+        return tuple((n, self.base_rate * phase.factor) for n, phase in zip(counts, phases, strict=True))
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate at multiplier 1 of `epoch` (counted from 1)."""
+        last = 0
+        for count, rate in self.schedule():
+            last += count
+            if epoch <= last:
+                return rate
+        raise ValueError(f"epoch {epoch} is beyond {self.epochs}")
+
+    def samples_per_batch(self, epoch: int) -> int:
+        """Return the mini-batch size of `epoch` (counted from 1)."""
+        if isinstance(self.batch_size, int):
+            return self.batch_size
+        return [entry.size for entry in self.batch_size if entry.from_epoch <= epoch][-1]

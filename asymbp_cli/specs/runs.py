@@ -1,0 +1,86 @@
+"""One training and what makes it the same training: a run, its identity, and stacks of runs."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from asymbp_cli.specs.base import Spec
+from asymbp_cli.specs.methods import Method
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+
+#: raised by hand whenever the same run would give other numbers than before
+SEMANTICS = 1
+
+
+class Run(Spec):
+    """One training, fully resolved. Device, stack, workers and names are no part of it."""
+
+    dataset: str  # fingerprint: SHA-256 of pixels, labels and class names
+    network: Network
+    method: Method
+    protocol: Protocol
+    rate_multiplier: Annotated[float, Field(gt=0)]
+    seed: Annotated[int, Field(ge=0)]
+
+    @cached_property
+    def id(self) -> str:
+        """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
+        content = self.model_dump(mode="json")
+        content["protocol"].pop("rate_multipliers")  # one of them is this run's
+        if self.protocol.precision == "standard":  # ids are older than the choice
+            content["protocol"].pop("precision")
+        content["semantics"] = SEMANTICS
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def stack_key(self) -> str:
+        """Runs with equal keys can share a stack: same network, normalization, trained layers, batches, seed."""
+        content = self.model_dump(mode="json", include={"dataset", "network", "seed", "protocol"})
+        content["protocol"].pop("rate_multipliers")
+        content |= {"batch_norm": self.method.batch_norm, "train": self.method.train}
+        return json.dumps(content, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs of one `stack_key`, trained together; all continue after `start_epoch` (0: from scratch)."""
+
+    runs: tuple[Run, ...]
+    start_epoch: int = 0
+
+    @cached_property
+    def id(self) -> str:
+        """A short name for progress displays."""
+        return hashlib.sha256("".join(run.id for run in self.runs).encode()).hexdigest()[:8]
+
+
+class StepKind(NamedTuple):
+    """What decides the time of a training step."""
+
+    network: Network
+    batch_norm: str
+    train: str  # which layers
+    batch_size: int  # of the first epoch
+    precision: str
+
+
+def step_kind(run: Run) -> StepKind:
+    """Return the kind of steps that a run makes."""
+    protocol, method = run.protocol, run.method
+    size = protocol.samples_per_batch(1)
+    return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision)
+
+
+def representatives(runs: Iterable[Run]) -> dict[StepKind, Run]:
+    """Return one run of each kind of steps, to measure."""
+    found: dict[StepKind, Run] = {}
+    for run in runs:
+        found.setdefault(step_kind(run), run)
+    return found

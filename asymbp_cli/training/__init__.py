@@ -1,0 +1,1 @@
+"""The engine: trains stacks of runs with torch."""

@@ -1,0 +1,128 @@
+"""The parameters of a stack as flat banks [R, P], a row per replica: weights, gradients, optimizer state and V."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.specs.runs import Run
+from asymbp_cli.training.feedback_bank import FeedbackBank, adjacent
+from asymbp_cli.training.model import Model
+from asymbp_cli.training.optim import SETTINGS
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Columns that an update treats alike: whether they decay, and whether Batch Manhattan takes their signs."""
+
+    columns: slice
+    decays: bool
+    signs: bool
+
+
+class Bank:
+    """Weights, optimizer state, gradients and feedback weights of R replicas of one model."""
+
+    def __init__(self, runs: Sequence[Run], model: Model, device: torch.device) -> None:
+        self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
+        start = model.initial_row(self.seed).to(device)
+        self.weights = start.repeat(len(runs), 1)  # [R, P]
+        self.working = self.weights if model.dtype == torch.float32 else self.weights.to(model.dtype)
+        self.state = torch.zeros_like(self.weights)  # tau or kappa of section 3
+        self.gradients = torch.zeros_like(self.weights)
+        self._multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
+        self.rates = torch.zeros_like(self._multipliers)  # [R, 1] learning rates of the present epoch
+        self.alive = torch.ones(len(runs), dtype=torch.bool, device=device)
+        self.decay = {  # on the device already: a number would be copied there in every step
+            True: torch.tensor(self.protocol.weight_decay, device=device),
+            False: torch.tensor(0.0, device=device),
+        }
+        self.updates = adjacent(runs, lambda run: run.method.update)
+        self.settings = torch.tensor([SETTINGS.index(run.method.update) for run in runs], device=device)
+        self._train = runs[0].method.train
+        self.segments = self._lay_segments()
+        self._views = [model.views(row) for row in self.working]
+        self._parts = [part for part in model.parameters if self._trains(part.layer)]
+        self._trained = [[views[part.name].requires_grad_() for part in self._parts] for views in self._views]
+        self._targets = [
+            [row[part.start : part.start + part.size] for part in self._parts] for row in self.gradients
+        ]
+        self.feedback_bank = FeedbackBank(runs, model, device)
+        self.intact = torch.ones_like(self.alive)  # False once an update was not finite; kept by the fused kernel
+
+    def _trains(self, layer: int) -> bool:
+        return self._train == "all" or (layer == self.model.last) == (self._train == "top")
+
+    def _lay_segments(self) -> tuple[Segment, ...]:
+        """Return the trained columns, adjacent ones with the same treatment merged."""
+        p = self.protocol
+        treatment = {
+            "weight": (True, True),
+            "bias": (p.decay_biases, p.manhattan_biases),
+            "scale": (p.decay_batch_norm, True),
+            "shift": (p.decay_batch_norm, True),
+        }
+        edges = [*(part.start for part in self.model.parameters), self.model.row_size]
+        trained = [
+            (span, treatment[part.kind] if self._trains(part.layer) else None)
+            for part, span in zip(self.model.parameters, pairwise(edges), strict=True)
+        ]
+        merged = []
+        for flags, spans in groupby(trained, key=lambda pair: pair[1]):
+            bounds = [edge for span, _ in spans for edge in span]
+            if flags is not None:
+                merged.append(Segment(slice(bounds[0], bounds[-1]), *flags))
+        return tuple(merged)
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """Return the generators that a step draws from."""
+        return self.feedback_bank.generators
+
+    def begin_epoch(self, epoch: int, rate: float) -> None:
+        """Start the random streams of `epoch` (from 1), and compute its first V.
+
+        `rate` is the learning rate at multiplier 1.
+        """
+        torch.mul(self._multipliers, rate, out=self.rates)
+        self.use_weights()
+        self.feedback_bank.begin_epoch(epoch)
+        self.redraw()
+        self.refresh_feedback()
+
+    @property
+    def has_feedback(self) -> bool:
+        """Return whether any error passes below the last layer."""
+        return self._train != "top"
+
+    def redraw(self) -> None:
+        """Draw new M and S for the schemes that redraw them."""
+        if self.has_feedback:
+            self.feedback_bank.redraw()
+
+    def refresh_feedback(self) -> None:
+        """Recompute V of every replica from its present weights."""
+        if self.has_feedback:
+            self.feedback_bank.refresh(self.working)
+
+    @torch.no_grad()
+    def use_weights(self) -> None:
+        """Copy the weights into the type of products (nothing to do in fp32)."""
+        if self.working is not self.weights:
+            self.working.copy_(self.weights)
+
+    def parameters(self, replica: int) -> dict[str, Tensor]:
+        """Return the named weights of a replica, as products take them: views, which follow every update."""
+        return self._views[replica]
+
+    def feedback(self, replica: int) -> dict[str, Tensor]:
+        """Return the named feedback weights of a replica; empty for BP, whose V is W."""
+        return self.feedback_bank.views[replica]
+
+    def collect(self, replica: int, logits: Tensor, error: Tensor) -> None:
+        """Store the gradients of a replica's trained weights, from its logits and their `error` [B, classes]."""
+        found = torch.autograd.grad(logits, self._trained[replica], grad_outputs=error)
+        flat = [part.flat(gradient) for part, gradient in zip(self._parts, found, strict=True)]
+        torch._foreach_copy_(self._targets[replica], flat)

@@ -1,0 +1,113 @@
+"""One safetensors file per run, replaced atomically: what cannot be derived again from seed and epoch.
+
+Files are per run, not per stack, so that a study can resume in any packing. Random streams restart each epoch
+and test statistics are recomputed after it, so weights and optimizer state are all there is.
+"""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.training.resume import checkpoint_path, payload_checksum
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after `epoch`: rows [P] of weights and optimizer state, and whether it has diverged."""
+
+    epoch: int
+    weights: Tensor
+    state: Tensor
+    diverged: bool
+
+
+def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
+    """Replace the run's checkpoint; a crash leaves the old one or the new one, never a part.
+
+    Raises StoreError where the directory cannot be written or the disk is full.
+    """
+    target = checkpoint_path(directory, run_id)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
+    metadata = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
+    content = save(tensors, metadata | {"crc32": str(payload_checksum(save(tensors)))})
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "
+            "free some space or choose another directory with --results DIR, then run the same command again"
+        ) from error
+
+
+class Writer:
+    """Writes the checkpoints of a stack; in the `background` by a thread, while the device trains on."""
+
+    def __init__(self, directory: Path, *, background: bool) -> None:
+        self._directory = directory
+        self._thread = ThreadPoolExecutor(1, "checkpoints") if background else None
+        self._pending: Future[None] | None = None
+
+    def start(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Start to write checkpoints by run, which nobody may change meanwhile; raises StoreError as `write`."""
+        self.wait()
+        if self._thread is None:
+            self._write_all(checkpoints)
+        else:
+            self._pending = self._thread.submit(self._write_all, checkpoints)
+
+    @property
+    def busy(self) -> bool:
+        """Return whether checkpoints are being written."""
+        return self._pending is not None and not self._pending.done()
+
+    def wait(self) -> None:
+        """Wait until everything is written; raises StoreError as `write`."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write_all(self, checkpoints: Mapping[str, Checkpoint]) -> None:
+        for run_id, found in checkpoints.items():
+            write(self._directory, run_id, found)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+
+
+def read(directory: Path, run_id: str) -> Checkpoint:
+    """Return the run's checkpoint; raises StoreError where it is missing or damaged."""
+    source = checkpoint_path(directory, run_id)
+    try:
+        with safe_open(source, framework="pt") as file:
+            metadata = file.metadata()
+            return Checkpoint(
+                epoch=int(metadata["epoch"]),
+                weights=file.get_tensor("weights"),
+                state=file.get_tensor("state"),
+                diverged=metadata["diverged"] == "1",
+            )
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise StoreError(f"the checkpoint {source} is damaged: {error}. Delete it to train anew") from error

@@ -1,0 +1,94 @@
+"""Opening a device for training, and its precision."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from asymbp_cli.errors import DeviceError
+from asymbp_cli.machine import DeviceFacts, keep_memory
+
+_GET = "https://pytorch.org/get-started"
+_QUEUES = "CUDA_DEVICE_MAX_CONNECTIONS"  # read by CUDA when it starts; by default branches beyond 8 wait in line
+_LARGE_WORKSPACE, _SMALL_WORKSPACE = 32 << 20, 9 << 20  # bytes that cuBLAS keeps: from Hopper on, and before
+
+
+def open_device(name: str) -> torch.device:
+    """Return the device, set up for training, with an index if it is a GPU of several.
+
+    On the CPU freed memory is kept; on CUDA 32 branches of a graph run side by side, and cuDNN searches its
+    fastest kernels. Raises DeviceError if this machine has no such device or this PyTorch cannot use it.
+    """
+    os.environ.setdefault(_QUEUES, "32")
+    try:
+        device = torch.device(name)
+        if device.type == "cuda":
+            device = torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
+            torch.cuda.set_device(device)
+        _try(device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise DeviceError(_explain(name, error)) from error
+    if device.type == "cpu":
+        keep_memory()
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+    return device
+
+
+def _try(device: torch.device) -> None:
+    """Compute forward and back on a device: the thread that goes back opens a GPU before cuBLAS needs it there."""
+    x = torch.ones(1, device=device, requires_grad=True)
+    (x * 2).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    x.grad.tolist()
+
+
+def set_precision(device: torch.device, precision: str) -> None:
+    """Let float32 products on CUDA be tf32, or ieee if the protocol says fp32."""
+    if device.type == "cuda":
+        name = "ieee" if precision == "fp32" else "tf32"
+        torch.backends.cuda.matmul.fp32_precision = name
+        torch.backends.cudnn.conv.fp32_precision = name  # type: ignore[attr-defined]
+
+
+def _explain(name: str, error: Exception) -> str:
+    """Return what is wrong with a device, what to do, and which other ones there are."""
+    usable = _usable()
+    reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".") or type(error).__name__
+    others = [other for other in usable if other != (f"{name}:0" if name == "cuda" else name)]
+    choice = f"--device {' or '.join(others)}"
+    cannot = f'the device "{name}" cannot be used: {reason}.'
+    if "too old" in reason:
+        return f"{cannot} Update the driver, or install a PyTorch that supports it ({_GET}), or use --device cpu"
+    if "no kernel image" in reason:
+        return f"{cannot} Install a PyTorch that supports it ({_GET}), or use {choice}"
+    if len(others) < len(usable):
+        return f"{cannot} Free it, or use another: {choice}"
+    return f'there is no device "{name}" here: {reason}. Use {choice}'
+
+
+def _usable() -> list[str]:
+    found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    return found + ["mps"] * torch.backends.mps.is_available()
+
+
+def describe(name: str) -> DeviceFacts:
+    """Open a device and return what planning needs to know of it; raises DeviceError as `open_device` does."""
+    device = open_device(name)
+    if device.type != "cuda":
+        return DeviceFacts(None, None, 0)
+    found = torch.cuda.get_device_properties(device)
+    workspace = _LARGE_WORKSPACE if found.major >= 9 else _SMALL_WORKSPACE
+    return DeviceFacts(found.name, torch.cuda.mem_get_info(device)[0], workspace)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,220 @@
+"""Trains one stack of runs and yields events. Knows no terminal, no database, no dataset by name.
+
+Nothing is read on the host inside an epoch: losses and errors are summed on the device and read at its end.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.errors import StoreError
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.specs.runs import Stack
+from asymbp_cli.training import checkpoint
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.checkpoint import Checkpoint
+from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, CudaGraphs, Graphs, SideStreams
+from asymbp_cli.training.device import open_device, set_precision
+from asymbp_cli.training.draws import batch_order
+from asymbp_cli.training.evaluation import Evaluation, Score, first_class
+from asymbp_cli.training.model import Model
+from asymbp_cli.training.step import TrainingStep
+
+_PROGRESS_SECONDS = 0.25
+
+
+def train_stack(
+    stack: Stack,
+    data: ResidentData,
+    *,
+    device: str = "cpu",
+    graphs: bool = True,
+    checkpoints: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+) -> Iterator[Event]:
+    """Train all runs of `stack` on `data` to their last epoch, yielding what happens.
+
+    Continues after `stack.start_epoch` from the files in `checkpoints`, and replaces them at epoch ends at
+    most every `checkpoint_seconds`. On CUDA steps are captured in graphs, unless `graphs` is False.
+    Raises DeviceError, CaptureError (a graph failed: only a fresh process can continue), StoreError (a checkpoint
+    is missing or cannot be written).
+    """
+    trainer = Trainer(stack, data, open_device(device), graphs=graphs)
+    if stack.start_epoch:
+        trainer.restore(_directory(checkpoints), stack.start_epoch)
+    epochs = range(stack.start_epoch + 1, trainer.protocol.epochs + 1)
+    if checkpoints is None:
+        for epoch in epochs:
+            yield from trainer.train_epoch(epoch)
+    else:
+        yield from _train_with_checkpoints(trainer, epochs, checkpoints, checkpoint_seconds)
+    yield from trainer.finish()
+
+
+def _train_with_checkpoints(trainer: "Trainer", epochs: range, directory: Path, seconds: float) -> Iterator[Event]:
+    """Train `epochs`, with a checkpoint every so many seconds; all are written at the end."""
+    runs, began, writing = tuple(run.id for run in trainer.stack.runs), time.monotonic(), list[CheckpointSaved]()
+    with checkpoint.Writer(directory, background=trainer.device.type != "cpu") as writer:
+        for epoch in epochs:
+            yield from trainer.train_epoch(epoch)
+            if epoch < epochs[-1] and time.monotonic() - began >= seconds:
+                yield CheckpointDue(trainer.stack.id)
+                writer.wait()
+                yield from writing
+                writer.start(trainer.checkpoints(epoch))
+                began, writing = time.monotonic(), [CheckpointSaved(runs, epoch)]
+            if writing and not writer.busy:
+                writer.wait()
+                yield from writing
+                writing = []
+        writer.wait()
+        yield from writing
+
+
+def _graphs(device: torch.device, generators: Sequence[torch.Generator]) -> Graphs | None:
+    return CudaGraphs(device, generators) if device.type == "cuda" else None
+
+
+class Trainer:
+    """A stack in training: its model, bank and data on one device; without `graphs` CUDA's are not used."""
+
+    def __init__(self, stack: Stack, data: ResidentData, device: torch.device, *, graphs: bool = True) -> None:
+        first = stack.runs[0]
+        self.stack, self.data, self.device = stack, data, device
+        self.protocol, self.seed = first.protocol, first.seed
+        self.model = Model.of(first.network, first.protocol, first.method)
+        self.bank = Bank(stack.runs, self.model, device)
+        side = SideStreams(device, len(stack.runs))
+        captures = _graphs(device, self.bank.generators) if graphs else None
+        self.step = TrainingStep(self.model, self.bank, data, side, captures)
+        self.evaluation = Evaluation(self.model, self.bank, data, side, captures)
+        self.dead: set[int] = set()  # replicas known on the host to have diverged
+        self.scores: dict[int, Score] = {}  # last test scores
+
+    def train_epoch(self, epoch: int) -> Iterator[Event]:
+        """Train, evaluate and report one epoch (counted from 1)."""
+        began = time.monotonic()
+        active = [replica for replica in range(len(self.stack.runs)) if replica not in self.dead]
+        self.begin_epoch(epoch, active)
+        if active:
+            yield from self._steps(epoch)
+        yield from self._mark_diverged(epoch)
+        alive = [replica for replica in active if replica not in self.dead]
+        scores = self.evaluation.scores(alive, self.statistics_batches(epoch)) if alive else {}
+        seconds = (time.monotonic() - began) / max(len(active), 1)
+        yield from self._report(epoch, scores, seconds if active else 0.0)
+
+    def begin_epoch(self, epoch: int, replicas: Sequence[int]) -> None:
+        """Prepare the steps of `epoch`, in which `replicas` train."""
+        self.use_precision()
+        if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
+            self.bank.state.zero_()
+        self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
+        self.step.begin_epoch(replicas)
+
+    def use_precision(self) -> None:
+        """Let this process compute in the protocol's precision, until another trainer sets its own."""
+        set_precision(self.device, self.protocol.precision)
+
+    def warm_up(self, index: Tensor) -> None:
+        """Train on a mini-batch until steps take their usual time: once, on CUDA until the step is captured."""
+        for _ in range(PLAIN_CALLS + 1 if self.device.type == "cuda" else 1):
+            self.step(index)
+
+    def _steps(self, epoch: int) -> Iterator[Event]:
+        batches, shown = self.batches(epoch), time.monotonic()
+        for number, index in enumerate(batches, start=1):
+            self.step(index)
+            if time.monotonic() - shown > _PROGRESS_SECONDS:
+                shown = time.monotonic()
+                yield Progress(self.stack.id, epoch, number, len(batches))
+
+    def _changes(self, epoch: int) -> bool:
+        p = self.protocol
+        before = (p.rate(epoch - 1), p.samples_per_batch(epoch - 1))
+        return before != (p.rate(epoch), p.samples_per_batch(epoch))
+
+    def batches(self, epoch: int) -> list[Tensor]:
+        """Return the sample indices of each mini-batch of `epoch`, on the device."""
+        count, size = len(self.data.train.y), self.protocol.samples_per_batch(epoch)
+        order = batch_order(self.seed, epoch, count, reshuffle=self.protocol.order == "reshuffle")
+        batches = list(torch.split(order.to(self.device), size))
+        if self.protocol.last_batch == "drop" and len(batches) > 1 and len(batches[-1]) < size:
+            batches.pop()
+        return batches
+
+    def statistics_batches(self, epoch: int) -> list[Tensor]:
+        """Return what test statistics are taken over after `epoch`: the first mini-batches of the next."""
+        if self.model.batch_norm == "none":
+            return []
+        return self.batches(epoch + 1)[: self.protocol.batch_norm_batches]
+
+    def _mark_diverged(self, epoch: int) -> Iterator[Event]:
+        for replica, alive in enumerate(self.bank.alive.tolist()):
+            if not alive and replica not in self.dead:
+                self.dead.add(replica)
+                yield RunDiverged(self.stack.runs[replica].id, epoch)
+
+    def _report(self, epoch: int, scores: Mapping[int, list[Score]], seconds: float) -> Iterator[Event]:
+        losses, wrong, seen = self.step.loss.tolist(), self.step.wrong.tolist(), self.step.seen
+        missing = [first_class(split) for split in self.evaluation.splits]
+        for replica, run in enumerate(self.stack.runs):
+            diverged, trained = replica not in scores, replica in self.step.replicas
+            test, held_out = (*scores.get(replica, missing), None)[:2]
+            assert test is not None
+            self.scores[replica] = test
+            yield EpochEnded(
+                run=run.id,
+                epoch=epoch,
+                rate=self.protocol.rate(epoch) * run.rate_multiplier,
+                train_loss=losses[replica] / seen if seen and not diverged else math.nan,
+                train_wrong=wrong[replica],
+                train_seen=seen if trained else 0,
+                test_loss=test.loss,
+                test_wrong=test.wrong,
+                test_seen=test.seen,
+                validation_wrong=held_out.wrong if held_out else None,
+                validation_seen=held_out.seen if held_out else None,
+                one_class=test.one_class,
+                diverged=diverged,
+                seconds=seconds if trained else 0.0,
+            )
+
+    def finish(self) -> Iterator[Event]:
+        """Report how each run ended."""
+        for replica, run in enumerate(self.stack.runs):
+            one_class = self.scores[replica].one_class
+            state = "diverged" if replica in self.dead else "collapsed" if one_class else "finished"
+            yield RunFinished(run.id, state, self.protocol.epochs)  # type: ignore[arg-type]
+
+    def checkpoints(self, epoch: int) -> dict[str, Checkpoint]:
+        """Return what every run continues from after `epoch`, by id; on the CPU these are the bank's own rows."""
+        weights, state = self.bank.weights.detach().cpu(), self.bank.state.cpu()
+        return {
+            run.id: Checkpoint(epoch, weights[replica], state[replica], replica in self.dead)
+            for replica, run in enumerate(self.stack.runs)
+        }
+
+    def restore(self, directory: Path, epoch: int) -> None:
+        """Continue from the checkpoints of `epoch`; raises StoreError if one is of another epoch."""
+        for replica, run in enumerate(self.stack.runs):
+            saved = checkpoint.read(directory, run.id)
+            if saved.epoch != epoch or len(saved.weights) != self.model.row_size:
+                raise StoreError(f"the checkpoint of run {run.id} is not of epoch {epoch}; run the command again")
+            with torch.no_grad():
+                self.bank.weights[replica].copy_(saved.weights)
+                self.bank.state[replica].copy_(saved.state)
+            if saved.diverged:
+                self.dead.add(replica)
+                self.bank.alive[replica] = False
+
+
+def _directory(checkpoints: Path | None) -> Path:
+    if checkpoints is None:
+        raise StoreError("a stack that continues needs the directory of its checkpoints")
+    return checkpoints

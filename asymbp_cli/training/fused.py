@@ -1,0 +1,146 @@
+"""Update, feedback weights and the test for finite numbers, as one Triton kernel over a stack's banks.
+
+`update.plain` defines what is computed. There it takes 17 passes over the banks, here 7. Each program of the
+kernel has `BLOCK` columns of one row. Another program may find that the row is not finite: so the old weights
+stay in the bank of gradients, and a second kernel takes them back. It does nothing for all other rows.
+
+A row is not finite if one of its numbers is not. (The plain operations look at sums, which overflow first.)
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import triton
+import triton.language as tl
+
+from asymbp_cli.training.bank import Bank, Segment
+
+_BLOCK = 1024
+
+
+@triton.jit
+def _sign(x, zero_sign: tl.constexpr):
+    """Return the sign of x: of 0 it is x or, if `zero_sign`, 1; not-a-number stays."""
+    found = tl.where(x > 0, 1.0, tl.where(x < 0, -1.0, x))
+    if zero_sign:
+        found = tl.where(x == 0, 1.0, found)
+    return found
+
+
+@triton.jit
+def _rounded(x, dtype: tl.constexpr):
+    """Return x, float32, in `dtype`; to bf16 rounded to the nearest, ties to even, as torch rounds."""
+    if dtype == tl.bfloat16:
+        bits = x.to(tl.int32, bitcast=True)
+        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & -0x10000
+        x = bits.to(tl.float32, bitcast=True)
+    return x.to(dtype)
+
+
+@triton.jit
+def _write(
+    weight, row, column, inside, width, weights, working, values, factors, slots, own_rows, size,
+    ROUNDED: tl.constexpr,
+):  # fmt: skip
+    """Store a row's weights, also as products take them, and V = F o sign(W) for the columns below `size`."""
+    at = row * width + column
+    tl.store(weights + at, weight, inside)
+    if ROUNDED:
+        weight = _rounded(weight, working.dtype.element_ty)
+        tl.store(working + at, weight, inside)
+        weight = weight.to(tl.float32)
+    slot = tl.load(slots + row)
+    fed = inside & (column < size) & (slot > 0)
+    factor = tl.load(factors + (slot - 2).to(tl.int64) * size + column, fed & (slot > 1), other=1.0)
+    negative = weight.to(tl.int32, bitcast=True) < 0  # also of -0.0
+    v = tl.where(negative, -factor, factor)
+    tl.store(
+        values + tl.load(own_rows + row).to(tl.int64) * size + column, _rounded(v, values.dtype.element_ty), fed
+    )
+
+
+@triton.jit
+def _advance(
+    weights, gradients, state, working, values, factors, slots, own_rows, settings, rates, alive, intact,
+    first, last, width, size, momentum, decay,
+    TRAINED: tl.constexpr, SIGNS: tl.constexpr, ZERO_SIGN: tl.constexpr, ROUNDED: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Apply the update rule of each living row to the columns from `first` to `last`; keep the old weights."""
+    row = tl.program_id(1).to(tl.int64)
+    if tl.load(alive + row) != 0:
+        column = first + tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+        inside = column < last
+        at = row * width + column
+        weight = tl.load(weights + at, inside, other=0.0)
+        if TRAINED:
+            old, g, s = weight, tl.load(gradients + at, inside, other=0.0), tl.load(state + at, inside, other=0.0)
+            setting = tl.load(settings + row)
+            if SIGNS:
+                g = tl.where(setting > 0, _sign(g, ZERO_SIGN), g)
+            s = momentum * s - g - decay * weight
+            tau = s
+            if SIGNS:
+                tau = tl.where(setting > 1, _sign(s, ZERO_SIGN), s)
+                s = tl.where(setting == 2, tau, s)
+            weight = old + tl.load(rates + row) * tau
+            tl.store(state + at, s, inside)
+            tl.store(gradients + at, old, inside)
+            broken = inside & ((weight - weight) != 0)  # infinite, or not a number
+            tl.store(intact + row + 0 * column, 0, broken)
+        _write(
+            weight, row, column, inside, width, weights, working, values, factors, slots, own_rows, size, ROUNDED
+        )
+
+
+@triton.jit
+def _restore(
+    weights, gradients, working, values, factors, slots, own_rows, alive, intact,
+    first, last, width, size, ROUNDED: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Take back the update of each row that it has broken."""
+    row = tl.program_id(1).to(tl.int64)
+    if tl.load(alive + row) != 0 and tl.load(intact + row) == 0:
+        column = first + tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+        inside = column < last
+        old = tl.load(gradients + row * width + column, inside, other=0.0)
+        _write(old, row, column, inside, width, weights, working, values, factors, slots, own_rows, size, ROUNDED)
+
+
+@torch.no_grad()
+def advance(bank: Bank) -> None:
+    """Update the weights [R, P] of a bank's living replicas, and their V; freeze those that are not finite.
+
+    V of dead replicas stays as it was.
+    """
+    v, protocol = bank.feedback_bank, bank.protocol
+    rounded, width = bank.working is not bank.weights, bank.weights.shape[1]
+    size = bank.model.feedback_size if bank.has_feedback else 0
+    alive, intact = bank.alive.view(torch.uint8), bank.intact.view(torch.uint8)
+    banks = bank.working, v.values, v.factors, v.slots, v.own_rows
+    trained = list(bank.segments)
+    for part in (*trained, *_untrained(trained, size)):
+        first, last = part.columns.start, part.columns.stop
+        grid = (triton.cdiv(last - first, _BLOCK), len(bank.weights))
+        _advance[grid](
+            bank.weights, bank.gradients, bank.state, *banks, bank.settings, bank.rates, alive, intact,
+            first, last, width, size, protocol.momentum, protocol.weight_decay if part.decays else 0.0,
+            TRAINED=part in trained, SIGNS=part.signs, ZERO_SIGN=protocol.zero_sign, ROUNDED=rounded, BLOCK=_BLOCK,
+        )  # fmt: skip
+    for part in trained:
+        first, last = part.columns.start, part.columns.stop
+        grid = (triton.cdiv(last - first, _BLOCK), len(bank.weights))
+        _restore[grid](
+            bank.weights, bank.gradients, *banks, alive, intact, first, last, width, size,
+            ROUNDED=rounded, BLOCK=_BLOCK,
+        )  # fmt: skip
+    bank.alive &= bank.intact
+
+
+def _untrained(trained: Sequence[Segment], size: int) -> Iterator[Segment]:
+    """Yield the columns below `size` that no update changes: their V may be redrawn."""
+    at = 0
+    for start, stop in [*sorted((part.columns.start, part.columns.stop) for part in trained), (size, size)]:
+        if at < min(start, size):
+            yield Segment(slice(at, min(start, size)), decays=False, signs=False)
+        at = max(at, stop)

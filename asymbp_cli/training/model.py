@@ -1,0 +1,221 @@
+"""A network's layers -> a flat row of parameters and the forward pass of one replica.
+
+Convolution weights lie in the row as (O, kh, kw, C), so that their view is channels_last without a copy; FC
+weights after an image count its features in (height, width, channel) order. Weights that carry feedback come
+first, then the first layer's, then biases, then batch normalization's scale and shift: V banks are a prefix,
+and weights, biases and normalization are contiguous.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from asymbp_cli.specs.methods import Method
+from asymbp_cli.specs.networks import FC, Conv, Network, Pool
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.training import layers
+from asymbp_cli.training.draws import generator
+
+Kind = Literal["weight", "bias", "scale", "shift"]
+#: (layer, input, scale, shift) -> normalized input
+Normalize = Callable[[int, Tensor, Tensor | None, Tensor | None], Tensor]
+_ALIGNMENT = 64  # floats: every part starts on a full vector register, so packing cannot change a rounding
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A part of the row: `size` numbers from `start`. `layer` counts from 1 over all layers, poolings too."""
+
+    layer: int
+    kind: Kind
+    shape: tuple[int, ...]  # weights as stored: (O, kh, kw, C / groups) or (O, I)
+    start: int
+
+    @property
+    def name(self) -> str:
+        """For instance `3.weight`."""
+        return f"{self.layer}.{self.kind}"
+
+    @property
+    def size(self) -> int:
+        """Count of numbers."""
+        return prod(self.shape)
+
+    @property
+    def fan_in(self) -> int:
+        """Filter width * filter height * input features, or inputs of an FC layer."""
+        return prod(self.shape[1:])
+
+    def view(self, row: Tensor) -> Tensor:
+        """Return this part of `row` [P] as the layers take it: (O, C / groups, kh, kw), (O, I) or (O,)."""
+        part = row[self.start : self.start + self.size].view(self.shape)
+        return part.permute(0, 3, 1, 2) if part.ndim == 4 else part
+
+    def flat(self, part: Tensor) -> Tensor:
+        """Return a part as the layers take it [O, ...] in the order of the row, [size]: the inverse of `view`."""
+        return (part.permute(0, 2, 3, 1) if part.ndim == 4 else part).reshape(-1)
+
+
+class Model:
+    """Layout and forward pass of `network` (resolved) with the given normalization."""
+
+    def __init__(self, network: Network, protocol: Protocol, batch_norm: Literal["none", "plain", "learnable"]):
+        self.layers = network.parsed()
+        self.shapes = network.shapes()
+        self.protocol = protocol
+        self.dtype = torch.bfloat16 if protocol.precision == "bf16" else torch.float32  # of activations
+        self.batch_norm = batch_norm
+        self.weighted = [i for i, layer in enumerate(self.layers, start=1) if not isinstance(layer, Pool)]
+        self.last = self.weighted[-1]
+        self.classes = prod(self.shapes[-1])
+        self.parameters = self._lay_out(dict(zip(self.weighted, network.weight_shapes(), strict=True)))
+        self.row_size = _aligned(self.parameters[-1].start + self.parameters[-1].size)
+        fed = [p for p in self.parameters if p.kind == "weight" and p.layer != self.weighted[0]]
+        self.fed = tuple(fed)
+        self.feedback_size = _aligned(fed[-1].start + fed[-1].size) if fed else 0
+
+    @classmethod
+    def of(cls, network: Network, protocol: Protocol, method: Method) -> "Model":
+        """Return the model that `method` trains."""
+        return cls(network, protocol, method.batch_norm)
+
+    def normalized(self, layer: int) -> bool:
+        """Tell whether BN follows `layer` directly: every weighted layer but the last, where there is BN."""
+        return self.batch_norm != "none" and layer in self.weighted and layer != self.last
+
+    def _lay_out(self, weights: dict[int, tuple[int, ...]]) -> tuple[Parameter, ...]:
+        wanted: list[tuple[int, Kind, tuple[int, ...]]] = []
+        first, *fed = self.weighted
+        wanted += [(layer, "weight", weights[layer]) for layer in (*fed, first)]
+        all_biases = self.protocol.biases == "all"
+        wanted += [
+            (layer, "bias", weights[layer][:1])
+            for layer in self.weighted
+            if all_biases or not self.normalized(layer)
+        ]
+        if self.batch_norm == "learnable":
+            kinds: tuple[Kind, ...] = ("scale", "shift")
+            wanted += [
+                (layer, kind, weights[layer][:1])
+                for kind in kinds
+                for layer in self.weighted
+                if self.normalized(layer)
+            ]
+        parameters, start = [], 0
+        for layer, kind, shape in wanted:
+            parameters.append(Parameter(layer, kind, shape, start))
+            start = _aligned(start + prod(shape))
+        return tuple(parameters)
+
+    def initial_row(self, seed: int) -> Tensor:
+        """Return the initial parameters [P]: weights as the protocol says, scale 1, everything else 0."""
+        row = torch.zeros(self.row_size)
+        for parameter in self.parameters:
+            part = row[parameter.start : parameter.start + parameter.size]
+            if parameter.kind == "scale":
+                part.fill_(1)
+            elif parameter.kind == "weight":
+                self._draw_weight(part, parameter, generator(seed, "weights", parameter.layer))
+        return row
+
+    def _draw_weight(self, part: Tensor, parameter: Parameter, source: torch.Generator) -> None:
+        fan_in, field = parameter.fan_in, prod(parameter.shape[1:-1]) if len(parameter.shape) == 4 else 1
+        fan_out = parameter.shape[0] * field
+        match self.protocol.initialization:
+            case "glorot-normal":
+                part.normal_(0, (2 / (fan_in + fan_out)) ** 0.5, generator=source)
+            case "glorot-uniform":
+                bound = (6 / (fan_in + fan_out)) ** 0.5
+                part.uniform_(-bound, bound, generator=source)
+            case "he-normal":
+                part.normal_(0, (2 / fan_in) ** 0.5, generator=source)
+            case "normal":
+                part.normal_(0, self.protocol.initial_std, generator=source)
+
+    def random_feedback(self, seed: int, sigma: float) -> Tensor:
+        """Return RndF's fixed V [F]: N(0, sigma^2), drawn layer by layer (section 2)."""
+        row = torch.zeros(self.feedback_size)
+        for parameter in self.fed:
+            source = generator(seed, "random-feedback", parameter.layer)
+            row[parameter.start : parameter.start + parameter.size].normal_(0, sigma, generator=source)
+        return row
+
+    def fan_in_row(self) -> Tensor:
+        """Return each feedback weight's fan-in [F] (1 in the gaps)."""
+        row = torch.ones(self.feedback_size)
+        for parameter in self.fed:
+            row[parameter.start : parameter.start + parameter.size] = parameter.fan_in
+        return row
+
+    def views(self, row: Tensor) -> dict[str, Tensor]:
+        """Return the named parts of a parameter row [P]."""
+        return {parameter.name: parameter.view(row) for parameter in self.parameters}
+
+    def feedback_views(self, row: Tensor) -> dict[str, Tensor]:
+        """Return the named parts of a feedback row [F]."""
+        return {parameter.name: parameter.view(row) for parameter in self.fed}
+
+    def forward(self, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor], normalize: Normalize) -> Tensor:
+        """Return the logits [B, classes] of x [B, C, H, W] (channels_last) or [B, I].
+
+        `w` holds the parameters by name, `v` the feedback weights of all layers but the first.
+        """
+        rectify = False
+        for number, layer in enumerate(self.layers, start=1):
+            # max pooling commutes with ReLU, which then has a quarter of the work
+            if rectify and not (isinstance(layer, Pool) and layer.kind == "max"):
+                x, rectify = x.relu_(), False
+            if isinstance(layer, Pool):
+                x = self._pool(x, layer)
+            else:
+                x = self._weighted(x, number, layer, w, v, normalize)
+                rectify = number != self.last
+        return x
+
+    def _weighted(
+        self,
+        x: Tensor,
+        number: int,
+        layer: Conv | FC,
+        w: Mapping[str, Tensor],
+        v: Mapping[str, Tensor],
+        normalize: Normalize,
+    ) -> Tensor:
+        weight, bias = w[f"{number}.weight"], w.get(f"{number}.bias")
+        back = v.get(f"{number}.weight", weight)
+        if isinstance(layer, FC):
+            if x.ndim == 4:
+                x = x.permute(0, 2, 3, 1).flatten(1)
+            x = layers.linear(x, weight, back, bias)
+        else:
+            x = layers.conv2d(
+                x,
+                weight,
+                back,
+                bias,
+                stride=layer.stride,
+                padding=layer.padding,
+                dilation=layer.dilation,
+                groups=layer.groups,
+            )
+        if self.normalized(number):
+            x = normalize(number, x, w.get(f"{number}.scale"), w.get(f"{number}.shift"))
+        return x
+
+    def _pool(self, x: Tensor, layer: Pool) -> Tensor:
+        """Pool; cells beyond the border never win a maximum, and count in an average only if asked for."""
+        beyond = layer.padding_end > 0  # and it just completes the last window, see Pool.padding_fits
+        if layer.kind == "max":
+            return F.max_pool2d(x, layer.size, layer.stride, ceil_mode=beyond)
+        if beyond and self.protocol.average_pool_border == "padded":
+            x, beyond = F.pad(x, (0, layer.padding_end, 0, layer.padding_end)), False
+        return F.avg_pool2d(x, layer.size, layer.stride, ceil_mode=beyond)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

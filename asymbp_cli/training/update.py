@@ -1,0 +1,64 @@
+"""The update of a stack's banks, and the feedback weights that follow from it.
+
+Updates of all replicas are a few operations per step, whatever the network: adjacent rows with the same setting
+share them. On CUDA one kernel does it all (`fused.py`); the operations here are its definition.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.optim import propose_
+
+Kernel = Callable[[Bank], None]
+
+
+@torch.no_grad()
+def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
+    """Apply the update rules at the epoch's rate times each run's multiplier, and compute the next V.
+
+    A replica whose loss (`finite` [R], bool) or new weights are not finite is frozen before this update, for good.
+    No value is read on the host. `kernel` replaces the operations of the bank's device.
+    """
+    bank.alive &= finite
+    bank.redraw()
+    kernel = kernel or _kernel_of(bank.alive.device.type)
+    kernel(bank)
+
+
+@cache
+def _kernel_of(device_type: str) -> Kernel:
+    if device_type != "cuda" or find_spec("triton") is None:
+        return plain
+    from asymbp_cli.training.fused import advance
+
+    return advance
+
+
+def plain(bank: Bank) -> None:
+    """Update the weights of living replicas, and their V, by operations on whole banks."""
+    for setting, rows in bank.updates:
+        for part in bank.segments:
+            block = (rows, part.columns)
+            propose_(
+                setting if part.signs else "sgd",
+                bank.weights[block],
+                bank.gradients[block],
+                bank.state[block],
+                rate=bank.rates[rows],
+                momentum=bank.protocol.momentum,
+                decay=bank.decay[part.decays],
+                zero_sign=bank.protocol.zero_sign,
+            )
+    for part in bank.segments:  # a sum is finite only if all of its terms are
+        bank.alive &= bank.gradients[:, part.columns].sum(1).isfinite()
+    alive = bank.alive[:, None]
+    for part in bank.segments:
+        old, new = bank.weights[:, part.columns], bank.gradients[:, part.columns]
+        torch.where(alive, new, old, out=old)
+    bank.use_weights()
+    bank.refresh_feedback()

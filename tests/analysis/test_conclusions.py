@@ -1,0 +1,467 @@
+"""The seven conclusions: what they come to on the paper's own numbers, and what overturns each."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import product
+from typing import get_args
+
+import pytest
+import small_study
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr, wilcoxon
+from test_agreement import filled
+
+from asymbp_cli.analysis.conclusions import CHECKS, Judgement, Numbers, Verdict, judge, our_numbers, paper_numbers
+from asymbp_cli.analysis.conclusions import parts as kinds
+from asymbp_cli.recipe.table import PAPER_ROWS
+from asymbp_cli.specs.methods import PAPER_METHODS
+from asymbp_cli.specs.networks import NETWORKS
+
+PAPER = paper_numbers()
+KEYS = [check.key for check in CHECKS]
+TABLE_5_SETS = ("MNIST", "CIFAR", "CIFAR100", "SVHN", "STL10", "Cal101")
+
+
+def judged(key: str, numbers: Numbers = PAPER) -> Judgement:
+    return next(judgement for judgement in judge(numbers) if judgement.key == key)
+
+
+def with_errors(changes: Mapping[str, float | str], on: tuple[str, ...] = PAPER.datasets) -> Numbers:
+    """Return the paper's numbers with other errors: a method's, plus so many points, or another method's."""
+    errors = dict(PAPER.errors)
+    for method, change in changes.items():
+        for at in on:
+            if (at, method) in errors:
+                errors[at, method] = (
+                    PAPER.errors[at, change] if isinstance(change, str) else errors[at, method] + change
+                )
+    return replace(PAPER, errors=errors)
+
+
+def without(*methods: str) -> Numbers:
+    return replace(PAPER, errors={cell: e for cell, e in PAPER.errors.items() if cell[1] not in methods})
+
+
+def test_the_papers_numbers() -> None:
+    assert PAPER.datasets == tuple(PAPER_ROWS)
+    assert {method for _, method in PAPER.errors} == set(PAPER_METHODS)
+    assert len(PAPER.errors) == 6 * 35 + 9 * 31  # paper.md counts uSF+BM twice: 36 and 32
+    assert set(PAPER.chance) == set(PAPER.train_counts) == set(PAPER_ROWS)
+    assert PAPER.chance["MNIST"] == pytest.approx(90)
+    assert PAPER.chance["Cal101"] == pytest.approx(99.0196, abs=1e-4)
+
+
+def test_dead_networks_of_the_paper_are_plain_usf_on_all_but_timit() -> None:
+    assert PAPER.one_class == {(at, "uSF") for at in PAPER_ROWS if at != "TIMIT80"}
+
+
+def test_all_seven_stand_on_the_papers_own_numbers() -> None:
+    found = judge(PAPER)
+    assert [judgement.key for judgement in found] == KEYS
+    assert len(set(KEYS)) == 7
+    assert {judgement.verdict for judgement in found} == {"supported"}
+    assert all(judgement.datasets == PAPER.datasets for judgement in found)
+
+
+@pytest.mark.parametrize(
+    ("key", "evidence"),
+    [
+        (
+            "magnitudes-of-feedback",
+            "uSF+BN+BM, brSF+BN+BM, frSF+BN+BM are alike: yes, on 14 of 15 datasets for the least alike pair; "
+            "all within 3 points on 14 of 15 datasets (not Flowers17), medians of the pairs up to 0.21 points "
+            "apart (smallest Wilcoxon p = 0.31)",
+        ),
+        (
+            "magnitudes-of-feedback",
+            "uSF+BN+BM is like SGD or better: yes, on 15 of 15 datasets; median -5.29 points, worse by 3 or "
+            "more on 0, better on 10 of 15 (Wilcoxon p = 0.0012)",
+        ),
+        (
+            "magnitudes-of-updates",
+            "BM, BM2, BM3 are alike: yes, on 4 of 6 datasets for the least alike pair; all within 3 points on 3"
+            " of 6 datasets (not CIFAR, CIFAR100, Cal101), medians of the pairs up to 0.60 points apart "
+            "(smallest Wilcoxon p = 0.69)",
+        ),
+        (
+            "magnitudes-of-updates",
+            "BM is like SGD or better: yes, on 14 of 15 datasets (not CIFAR100); median -2.05 points, worse by "
+            "3 or more on 1, better on 7 of 15 (Wilcoxon p = 0.048)",
+        ),
+        (
+            "normalization-needed",
+            "uSF answers every sample with one class: yes, on 14 of 15 datasets (not TIMIT80)",
+        ),
+        (
+            "normalization-needed",
+            "NuSF answers with more than one class: yes, on 15 of 15 datasets",
+        ),
+        (
+            "normalization-needed",
+            "NuSF is worse than SGD by 3 points or more: yes, on 10 of 15 datasets (not MNIST, Cal101, "
+            "Cal256-101, Flowers102, Scene67); median +6.24 points, worse by 3 or more on 10, better on 1 of 15"
+            " (Wilcoxon p = 0.0034)",
+        ),
+        (
+            "signs-matter",
+            "brSF errs less at 0 and 25 % opposite signs than at 50 to 100 %, by 3 points or more: yes, on 15 "
+            "of 15 datasets; the gap is 6.53 to 63.70 points (Wilcoxon p < 0.001)",
+        ),
+        (
+            "signs-matter",
+            "frSF errs less at 0 and 25 % opposite signs than at 50 to 100 %, by 3 points or more: yes, on 11 "
+            "of 15 datasets (not MNIST, Cal256-101, Flowers102, TIMIT80); the gap is -0.23 to 17.16 points "
+            "(Wilcoxon p < 0.001)",
+        ),
+        (
+            "signs-matter",
+            "remark: brSF errs more at every step to more opposite signs: no, on 0 of 15 datasets; the error "
+            "rises from 0 to 25 % on 14, 25 to 50 % on 15, 50 to 75 % on 14, 75 to 100 % on 0 of 15",
+        ),
+        (
+            "random-feedback-needs-bn",
+            "RndF+BN is better than RndF by 3 points or more: yes, on 12 of 15 datasets (not MNIST, SVHN, "
+            "TIMIT80); median -11.09 points, worse by 3 or more on 0, better on 12 of 15 (Wilcoxon p < 0.001)",
+        ),
+        (
+            "random-feedback-needs-bn",
+            "remark: RndF hardly learns: it goes less than 25% of the way from guessing to SGD: no, on 5 of 15 "
+            "datasets (only CIFAR100, PubFig83-ID, SUFR-W-ID, LFW-ID, Scene67); 2.76 to 88.19 points below a "
+            "guess, over 20 on 7 of 15",
+        ),
+        (
+            "random-feedback-needs-bn",
+            "remark: RndF+BM hardly learns: it goes less than 25% of the way from guessing to SGD: yes, on 11 of "
+            "15 datasets (not MNIST, CIFAR, SVHN, TIMIT80); 0.60 to 88.11 points below a guess, over 20 on 4 of "
+            "15",
+        ),
+        (
+            "frozen-last-layer",
+            "RndF+BN+BM Bottom hardly learns: it goes less than 25% of the way from guessing to SGD Bottom: "
+            "yes, on 15 of 15 datasets; 0.31 to 11.10 points below a guess, over 20 on 0 of 15",
+        ),
+        (
+            "frozen-last-layer",
+            "SGD Top, RndF Top, RndF+BN+BM Top, uSF+BN+BM Top are alike: yes, on 12 of 15 datasets for the "
+            "least alike pair; all within 3 points on 8 of 15 datasets (not CIFAR100, SVHN, STL10, Cal101, "
+            "Flowers17, LFW-ID, TIMIT80), medians of the pairs up to 0.53 points apart (smallest Wilcoxon p = "
+            "0.042)",
+        ),
+        (
+            "small-training-sets",
+            "the smaller the training set, the more BN+BM gains on BN: yes, on 15 datasets; Spearman's rho of "
+            "gain and training-set size is -0.72 (one-sided p = 0.0012)",
+        ),
+        (
+            "small-training-sets",
+            "remark: the smaller the training set, the more BN+BM gains on SGD: no, on 15 datasets; Spearman's "
+            "rho of gain and training-set size is -0.44 (one-sided p = 0.052)",
+        ),
+    ],
+)
+def test_evidence_in_the_papers_numbers(key: str, evidence: str) -> None:
+    assert evidence in judged(key).evidence
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("magnitudes-of-updates", "least clearly: BM, BM2, BM3 are alike, on 4 of 6 datasets"),
+        ("normalization-needed", "least clearly: NuSF is worse than SGD by 3 points or more, on 10 of 15"),
+        ("signs-matter", "Not borne out, but no part of the verdict: brSF errs more at every step"),
+        ("random-feedback-needs-bn", "Not borne out, but no part of the verdict: RndF hardly learns"),
+        ("small-training-sets", "the smaller the training set, the more BN+BM gains on SGD."),
+    ],
+)
+def test_the_reason_says_where_words_are_rounder_than_numbers(key: str, words: str) -> None:
+    assert words in judged(key).reason
+
+
+SIX = PAPER.datasets[:6]  # so many of 15 against a part overturn it; five do not
+OVERTURNED = [
+    ("magnitudes-of-feedback", {"brSF+BN+BM": 5.0}, SIX, "are alike"),
+    ("magnitudes-of-feedback", {"uSF+BN+BM": "NuSF"}, PAPER.datasets, "uSF+BN+BM is like SGD"),
+    ("magnitudes-of-feedback", {"brSF+BN+BM": "NuSF"}, PAPER.datasets, "brSF+BN+BM is like SGD"),
+    ("magnitudes-of-feedback", {"frSF+BN+BM": "NuSF"}, PAPER.datasets, "frSF+BN+BM is like SGD"),
+    ("magnitudes-of-updates", {"BM3": 3.0}, TABLE_5_SETS, "BM, BM2, BM3 are alike"),
+    ("magnitudes-of-updates", {"uSF+BN+BM2": 3.0}, TABLE_5_SETS, "uSF+BN+BM2, uSF+BN+BM3 are alike"),
+    ("magnitudes-of-updates", {"BM": "NuSF"}, PAPER.datasets, "BM is like SGD"),
+    ("magnitudes-of-updates", {"BN+BM": "NuSF"}, PAPER.datasets, "BN+BM is like SGD"),
+    ("normalization-needed", {"NuSF": -3.0}, ("Scene67", "PubFig83-ID", "SUFR-W-ID"), "NuSF is worse than SGD"),
+    ("normalization-needed", {"uSF+BN": "NuSF"}, PAPER.datasets, "uSF+BN is like SGD"),
+    ("normalization-needed", {"uSF+BM": 4.0}, PAPER.datasets, "uSF+BM is like SGD"),
+    ("signs-matter", {"brSF-75%+BN+BM": "brSF+BN+BM"}, SIX, "brSF errs less"),
+    ("signs-matter", {"frSF-50%+BN+BM": "frSF-25%+BN+BM"}, SIX, "frSF errs less"),
+    ("signs-matter", {"brSF-25%+BN+BM": "brSF-50%+BN+BM"}, SIX, "brSF errs less"),
+    ("random-feedback-needs-bn", {"RndF+BN": "RndF"}, SIX, "RndF+BN is better"),
+    ("random-feedback-needs-bn", {"RndF+BN+BM": "RndF+BM"}, SIX, "RndF+BN+BM is better"),
+    ("frozen-last-layer", {"uSF+BN+BM Bottom": "RndF Bottom"}, SIX, "uSF+BN+BM Bottom is like"),
+    ("frozen-last-layer", {"RndF Bottom": "SGD Bottom"}, SIX, "RndF Bottom hardly"),
+    ("frozen-last-layer", {"RndF+BN+BM Bottom": "SGD Bottom"}, SIX, "RndF+BN+BM Bottom hardly"),
+    ("frozen-last-layer", {"SGD Top": "SGD Bottom"}, PAPER.datasets, "are alike"),
+    ("small-training-sets", {"BN+BM": "uSF+BM"}, PAPER.datasets, "often better than SGD"),
+    ("small-training-sets", {"BN+BM": 2.0}, PAPER.datasets, "often better than BN"),
+    ("small-training-sets", {"BN+BM": -20.0}, ("SVHN", "CIFAR100"), "the more BN+BM gains on BN"),
+]
+
+
+@pytest.mark.parametrize(("key", "changes", "on", "part"), OVERTURNED)
+def test_a_plausible_change_overturns_it(
+    key: str, changes: dict[str, float | str], on: tuple[str, ...], part: str
+) -> None:
+    found = judged(key, with_errors(changes, on))
+    assert found.verdict == "not supported"
+    assert found.reason.startswith("Does not hold: ")
+    assert part in found.reason.split("Not borne out")[0]
+    assert any(part in sentence and ": no, on " in sentence for sentence in found.evidence)
+
+
+def test_every_claimed_part_is_overturned_above() -> None:
+    claimed = {(check.key, part.says) for check in CHECKS for part in check.parts if part.claimed}
+    hit = {
+        (key, says) for key, _, _, part in OVERTURNED for other, says in claimed if key == other and part in says
+    }
+    by_liveness = {says for _, says in claimed if "one class" in says}
+    assert {says for _, says in claimed - hit} == by_liveness
+
+
+def test_networks_that_live_or_die_overturn_it() -> None:
+    alive = replace(PAPER, one_class=frozenset(cell for cell in PAPER.one_class if cell[0] not in SIX))
+    assert "uSF answers every sample" in judged("normalization-needed", alive).reason
+    dead = replace(PAPER, one_class=PAPER.one_class | {(at, "NuSF") for at in SIX})
+    assert "NuSF answers with more" in judged("normalization-needed", dead).reason
+
+
+def test_nothing_that_learns_supports_no_likeness() -> None:
+    nothing = Numbers(
+        errors={(at, method): 90.0 for at in ("a", "b") for method in PAPER_METHODS},
+        one_class=frozenset((at, method) for at in ("a", "b") for method in PAPER_METHODS),
+        chance={"a": 90.0, "b": 90.0},
+    )
+    assert {judgement.verdict for judgement in judge(nothing)} == {"not supported", "not enough runs"}
+    undone = judged("magnitudes-of-feedback", nothing)
+    assert all(": no, on 0 of 2 datasets" in sentence for sentence in undone.evidence)
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "method"),
+    [
+        (check.key, part.says, name)
+        for check in CHECKS
+        for part in check.parts
+        if part.claimed
+        for name in part.needs
+    ],
+)
+def test_a_missing_method_leaves_it_open(key: str, part: str, method: str) -> None:
+    found = judged(key, without(method))
+    assert found.verdict == "not enough runs"
+    assert found.reason.startswith("Missing: ")
+    assert f"{method} on MNIST" in found.reason
+    assert f"{part}: not enough runs" in found.evidence
+
+
+def test_missing_remarks_leave_the_verdict() -> None:
+    assert judged("random-feedback-needs-bn", without("SGD")).verdict == "supported"
+    assert judged("small-training-sets", replace(PAPER, train_counts={})).verdict == "not enough runs"
+
+
+def test_datasets_of_a_remark_alone_took_no_part() -> None:
+    found = judged("random-feedback-needs-bn", without("RndF+BN", "RndF+BM"))
+    assert found.evidence[2].startswith("remark: RndF hardly learns: it goes less than 25% of the way")
+    assert (found.verdict, found.datasets) == ("not enough runs", ())
+
+
+def test_a_refuted_part_outweighs_missing_ones() -> None:
+    numbers = with_errors({"BM": 20.0})
+    numbers = replace(numbers, errors={cell: e for cell, e in numbers.errors.items() if cell[1] != "BM2"})
+    assert judged("magnitudes-of-updates", numbers).verdict == "not supported"
+
+
+def test_nothing_at_all() -> None:
+    found = judge(Numbers(errors={}, one_class=frozenset(), chance={}))
+    assert {judgement.verdict for judgement in found} == {"not enough runs"}
+    assert found[0].reason.startswith("Missing: uSF+BN+BM, brSF+BN+BM, frSF+BN+BM;")
+
+
+@pytest.mark.parametrize("beside", ["chance", "train_counts"])
+def test_facts_beside_the_errors_are_named_when_missing(beside: str) -> None:
+    key, fact = {
+        "chance": ("frozen-last-layer", "the error of a guess on MNIST"),
+        "train_counts": ("small-training-sets", "the size of the training set on MNIST"),
+    }[beside]
+    found = judged(key, replace(PAPER, **{beside: {}}))  # type: ignore[arg-type]
+    assert (found.verdict, fact in found.reason) == ("not enough runs", True)
+
+
+def test_one_dataset_is_enough_by_the_3_point_rule() -> None:
+    verdicts = {judgement.key: judgement.verdict for judgement in judge(PAPER.on("PubFig83-ID"))}
+    assert verdicts == {
+        "magnitudes-of-feedback": "supported",
+        "magnitudes-of-updates": "not enough runs",  # Table 5 does not have it
+        "normalization-needed": "supported",
+        "signs-matter": "supported",
+        "random-feedback-needs-bn": "supported",
+        "frozen-last-layer": "supported",
+        "small-training-sets": "not enough runs",
+    }
+    mnist = {judgement.key: judgement for judgement in judge(PAPER.on("MNIST"))}
+    assert [key for key in KEYS if mnist[key].verdict == "supported"] == [*KEYS[:2], "frozen-last-layer"]
+    assert mnist["normalization-needed"].reason == "Does not hold: NuSF is worse than SGD by 3 points or more."
+    assert mnist["magnitudes-of-feedback"].datasets == ("MNIST",)
+    assert mnist["magnitudes-of-feedback"].evidence[:2] == (
+        "uSF+BN+BM, brSF+BN+BM, frSF+BN+BM are alike: yes, on MNIST; at most 0.11 points apart",
+        "uSF+BN+BM is like SGD or better: yes, on MNIST; 0.83 against 0.67 %",
+    )
+    assert "complete on 1" in mnist["small-training-sets"].reason
+
+
+def test_statistics_begin_at_six_datasets() -> None:
+    for n, shown in ((5, False), (6, True)):
+        text = " ".join(s for judgement in judge(PAPER.on(*PAPER.datasets[:n])) for s in judgement.evidence)
+        assert ("Wilcoxon" in text, "Spearman" in text) == (shown, shown)
+
+
+def test_three_points_are_three_points() -> None:
+    """0.67 + 3 is not exactly 3.67 in binary; what the tables colour, the checks count."""
+    errors = {("MNIST", name): 0.67 for name in ("uSF+BN+BM", "brSF+BN+BM", "frSF+BN+BM", "SGD")}
+    for error, verdict in ((3.66, "supported"), (3.67, "not supported")):
+        changed = {("MNIST", name): error for name in ("uSF+BN+BM", "brSF+BN+BM", "frSF+BN+BM")}
+        assert judged("magnitudes-of-feedback", Numbers(errors | changed, frozenset(), {})).verdict == verdict
+        one = {("MNIST", "brSF+BN+BM"): error}
+        found = judged("magnitudes-of-feedback", Numbers(errors | one, frozenset(), {}))
+        assert (": yes, " in found.evidence[0]) == (verdict == "supported")
+
+
+def test_two_of_three_datasets_are_most_and_one_of_three_is_often() -> None:
+    part, often = kinds.worse("A", "B"), kinds.often_better("A", "B")
+    assert 2 / 3 >= part.enough > 1 / 2
+    assert 5 / 15 >= often.enough > 4 / 15
+
+
+@pytest.mark.parametrize("equal", ["sizes", "gains"])
+def test_equal_numbers_have_no_rank(equal: str) -> None:
+    """No correlation, and no warning of scipy's, which the suite would turn into an error."""
+    sets = "abcdefg"
+    gains = dict.fromkeys(sets, 0.0) if equal == "gains" else {at: float(i) for i, at in enumerate(sets)}
+    sizes = dict.fromkeys(sets, 10) if equal == "sizes" else {at: i for i, at in enumerate(sets)}
+    errors = {(at, name): 50.0 - gains[at] * (name == "BN+BM") for at in sets for name in ("SGD", "BN", "BN+BM")}
+    found = judged("small-training-sets", Numbers(errors, frozenset(), {}, sizes))
+    assert found.verdict == "not supported"
+    assert "rho of gain and training-set size is +0.00 (one-sided p = 1)" in found.evidence[2]
+    if equal == "gains":
+        assert "(Wilcoxon p = 1)" in found.evidence[0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.floats(-20, 20)), min_size=6, max_size=15))
+def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, float]]) -> None:
+    sizes, gains = (list(side) for side in zip(*pairs, strict=True))
+    assume(len(set(sizes)) > 1 and len(set(gains)) > 1)
+    expected = spearmanr(sizes, gains, alternative="less")
+    rho, p = kinds._rank_correlation(sizes, gains)
+    assert rho == pytest.approx(expected.statistic, abs=1e-7)
+    if abs(rho) < 1:  # there Student's t says 0
+        assert p == pytest.approx(expected.pvalue, abs=1e-7)
+
+
+def test_a_perfect_order_of_six_is_one_of_720() -> None:
+    assert kinds._rank_correlation([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]) == (-1, 1 / 720)
+    assert kinds._rank_correlation([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]) == (1, 1)
+
+
+def test_the_signed_rank_test_counts_every_choice_of_signs() -> None:
+    """Against scipy where that is exact too, and against the 2^n sums themselves where ranks are tied."""
+    untied = [0.3, -1.1, 2.0, 2.5, -0.1, 4.0, 1.7]
+    assert kinds._p_value(untied) == pytest.approx(wilcoxon(untied, method="exact").pvalue)
+    ranks = [2.5, 2.5, 2.5, 2.5, 5, 6]  # of 1, 1, -1, 1, -2, 3; the zero is left out
+    sums = [sum(r for r, up in zip(ranks, ups, strict=True) if up) for ups in product((0, 1), repeat=6)]
+    upper = sum(total >= 13.5 for total in sums) / len(sums)
+    assert kinds._p_value([1, 0, 1, -1, 1, -2, 3]) == pytest.approx(2 * upper)
+    assert kinds._p_value([1, 2, 3, 4, 5, 6]) == 2 / 2**6
+    assert kinds._p_value([-1, -2, -3, -4, -5, -6]) == 2 / 2**6
+    assert kinds._p_value([1, 2, 3, 4, 5]) is None
+
+
+def test_a_dataset_takes_part_only_with_all_of_its_cells() -> None:
+    errors = {cell: e for cell, e in PAPER.errors.items() if cell != ("CIFAR", "brSF+BN+BM")}
+    found = judged("magnitudes-of-feedback", replace(PAPER, errors=errors))
+    assert "13 of 14 datasets (not Flowers17)" in found.evidence[0]
+    assert "15 of 15 datasets" in found.evidence[1]
+    assert "14 of 14 datasets" in found.evidence[2]
+
+
+@settings(deadline=None)  # the first rank correlation loads scipy
+@given(st.sets(st.sampled_from(sorted(PAPER.errors)), max_size=120), st.booleans())
+def test_any_cells_are_judged_and_no_verdict_comes_from_none(cells: set[tuple[str, str]], besides: bool) -> None:
+    chance = PAPER.chance if besides else {}
+    counts = PAPER.train_counts if besides else {}
+    numbers = Numbers({cell: PAPER.errors[cell] for cell in cells}, PAPER.one_class, chance, counts)
+    for check, found in zip(CHECKS, judge(numbers), strict=True):
+        whole = {
+            at
+            for part in check.parts
+            for at in numbers.datasets
+            if part.claimed and all((at, name) in cells for name in part.needs)
+        }
+        assert found.verdict in get_args(Verdict)
+        assert len(found.evidence) == len(check.parts)
+        assert found.reason
+        assert set(found.datasets) <= whole
+        if not found.datasets:
+            assert found.verdict == "not enough runs"
+
+
+@settings(deadline=None)  # the first rank correlation loads scipy
+@given(st.sets(st.sampled_from(PAPER.datasets)), st.sets(st.sampled_from(PAPER_METHODS), min_size=20))
+def test_whole_rows_and_columns(rows: set[str], columns: set[str]) -> None:
+    errors = {cell: e for cell, e in PAPER.errors.items() if cell[0] in rows and cell[1] in columns}
+    for check, found in zip(CHECKS, judge(replace(PAPER, errors=errors)), strict=True):
+        needed = {name for part in check.parts if part.claimed for name in part.needs}
+        if found.verdict == "supported":
+            assert needed <= columns
+        if not rows or not needed & columns:
+            assert found.verdict == "not enough runs"
+
+
+def test_importing_is_quick() -> None:
+    heavy = ("scipy", "torch", "click", "rich")
+    code = f"import sys, asymbp_cli.analysis.conclusions; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_dataset_under_two_networks_is_two_datasets() -> None:
+    table, other = filled(1.0, 2.0, 3.0, 4.0, 5.0), filled(50.0, None, None, None, 60.0)
+    network = NETWORKS["timit"].resolve(10)
+    rows = tuple(row.model_copy(update={"network": network}) for row in other.grid.rows)
+    other = replace(other, grid=other.grid.model_copy(update={"rows": rows}))
+    found = our_numbers([table, other], {})
+    assert found.errors["MNIST", "SGD"] == 1.0
+    assert found.errors["MNIST (FC 512, FC 256, FC 10)", "SGD"] == 50.0
+    assert ("MNIST (FC 512, FC 256, FC 10)", "BN") not in found.errors
+
+
+def test_ours_are_the_finished_cells_and_collapsed_ones_are_dead() -> None:
+    table = filled(1.0, None, 90.0, 4.0, 5.0)
+    found = our_numbers([table], {"f": small_study.INFO})
+    assert found.errors == {
+        ("MNIST", "SGD"): 1.0,
+        ("MNIST", "uSF"): 90.0,
+        ("MNIST", "NuSF"): 4.0,
+        ("MNIST", "uSF+BN+BM"): 5.0,
+    }
+    assert found.one_class == frozenset()
+    cells = tuple(replace(c, diverged=c.wanted) if i == 2 else c for i, c in enumerate(table.cells[0]))
+    assert our_numbers([replace(table, cells=(cells,))], {}).one_class == frozenset()  # it had a good epoch before
+    one, *_ = table.cells[0][3].picks
+    seeds = tuple(replace(one, seed=seed, collapsed=seed == 2) for seed in range(3))  # the worst of three
+    cells = tuple(replace(c, picks=seeds) if i == 3 else c for i, c in enumerate(table.cells[0]))
+    assert our_numbers([replace(table, cells=(cells,))], {}).one_class == frozenset()
+    assert not cells[3].collapsed
+    picks = tuple(replace(pick, collapsed=True) for pick in table.cells[0][3].picks)
+    cells = tuple(replace(c, picks=picks) if i == 3 else c for i, c in enumerate(table.cells[0]))
+    assert our_numbers([replace(table, cells=(cells,))], {}).one_class == {("MNIST", "NuSF")}
+    assert (found.chance, found.train_counts) == ({"MNIST": 90.0}, {"MNIST": 1437})

@@ -1,0 +1,179 @@
+"""Measures, baselines, the projection of the paper's tables; the whole study planned and rendered."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from asymbp_cli import machine
+from asymbp_cli.bench import ceiling, loops, memory, projection, report, steps
+from asymbp_cli.bench.measure import Measure, interleaved, save, slower
+from asymbp_cli.errors import DeviceError, UsageError
+from asymbp_cli.specs.networks import NETWORKS
+
+
+def test_ratios_are_taken_within_each_round() -> None:
+    seconds = {"one": iter([9.0, 1.0, 2.0, 4.0]), "two": iter([9.0, 3.0, 4.0, 4.0])}
+    one, two = interleaved({name: (lambda times=times: next(times)) for name, times in seconds.items()}, rounds=3)  # type: ignore[misc]
+    assert (one.seconds, one.ratio) == (2.0, 1.0)
+    assert two == Measure("two", 4.0, 2.0, 1.0, 3.0)  # the first of each warms up
+
+
+def test_a_baseline_names_what_became_slower(tmp_path: Path) -> None:
+    file = tmp_path / "there" / "bench.json"
+    before = {"overhead": [Measure("SGD", 1, 1, 1, 1), Measure("uSF", 1, 1.02, 1.0, 1.1)]}
+    assert slower(before, "here", file) is None
+    save(before, "here", file)
+    assert slower(before, "here", file) == []
+    assert slower(before, "another machine", file) is None
+    now = {
+        "overhead": [Measure("uSF", 1, 1.53, 1.2, 1.6), Measure("new", 9, 9, 9, 9)],
+        "loops": before["overhead"],
+    }
+    assert slower(now, "here", file) == ["overhead, uSF: 1.02 before, now 1.53 (+50%)"]
+    for ratio, lowest in ((1.53, 1.01), (1.09, 1.05)):  # a round like before; before, a round like these
+        within = {"overhead": [Measure("uSF", 1, ratio, lowest, 1.6)]}
+        assert slower(within, "here", file) == []
+    file.write_text("{")
+    with pytest.raises(UsageError, match="is damaged"):
+        slower(before, "here", file)
+    with pytest.raises(UsageError, match="cannot write the baseline"):
+        save(before, "here", Path("/proc/none/bench.json"))
+
+
+def test_the_whole_paper_is_2520_runs_and_673_petaflop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both follow from the tables, Table 1's shapes and the sizes of the datasets."""
+    asked: list[str] = []
+
+    def rates(networks: set[str], *_: object) -> dict[tuple[str, str], float]:
+        asked.extend(sorted(networks))
+        return {(key, bn): 1e-12 for key in networks for bn in ("none", "plain", "learnable")}
+
+    monkeypatch.setattr(projection, "_rates", rates)
+    *tables, whole = projection.project("cpu", workers=2, replicas=1)
+    assert asked == ["cifar", "large", "mnist", "svhn", "timit"]
+    assert whole.runs == 2520
+    assert whole.petaflop == pytest.approx(673, abs=1)
+    assert [table.runs for table in tables] == [900, 825, 600, 675, 240]
+    assert whole.hours > whole.petaflop * 1e15 * 1e-12 / 2 / 3600  # evaluation comes on top
+    assert whole.hours < sum(table.hours for table in tables)  # shared runs once
+
+
+@pytest.mark.parametrize("key", steps.SIZES)
+def test_every_network_of_the_paper_steps_on_random_data(key: str) -> None:
+    made = steps.Steps(key, ["uSF"], torch.device("cpu"))
+    assert made.measure(1) > 0
+    assert made.flop > 1e6
+
+
+def test_batches_have_the_size_asked_for() -> None:
+    small, usual = (steps.Steps("mnist", ["uSF"], torch.device("cpu"), batch=batch) for batch in (25, 100))
+    assert 4 * small.flop == usual.flop
+    assert {len(batch) for batch in small.batches} == {25}
+    assert {len(batch) for batch in usual.batches} == {100}
+
+
+def test_growth_is_per_sample_over_batch_100(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps.Steps, "measure", lambda self, count: 1.0 * count)
+    found = steps.growth("cpu", replicas=1, rounds=1, steps=10)
+    assert [
+        (m.name, m.seconds) for m in found
+    ] == [  # as many steps as see 1000 samples, each of a second per step
+        ("batch 25", 40 / 25),
+        ("batch 50", 20 / 50),
+        ("batch 100", 10 / 100),
+        ("batch 200", 5 / 200),
+        ("batch 500", 2 / 500),
+    ]
+    assert [m.ratio for m in found] == pytest.approx([16, 4, 1, 1 / 4, 1 / 25])
+
+
+def test_precisions_are_compared_on_two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(self: steps.Steps, count: int) -> float:
+        return 1.0 if self.trainer.model.dtype == torch.bfloat16 else 2.0
+
+    monkeypatch.setattr(steps.Steps, "measure", measure)
+    found = steps.precisions("cpu", replicas=2, rounds=1, seconds=0.1)
+    assert [(m.name, m.ratio) for m in found] == [
+        ("mnist, fp32", 1),
+        ("mnist, bf16", 0.5),
+        ("cifar, fp32", 1),
+        ("cifar, bf16", 0.5),
+    ]
+
+
+def test_steps_last_about_as_long_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = steps.Steps("mnist", ["uSF", "SGD"], torch.device("cpu"))
+    asked: list[int] = []
+    monkeypatch.setattr(made, "measure", lambda count: asked.append(count) or 0.1)
+    steps.lasting(made.measure, made.replicas, 1.0)()
+    assert asked == [1, 5]  # of 0.2 s each, for two replicas
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux says how busy it is")
+def test_a_busy_core_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([(1000, 5000), (1150, 5200)])
+    monkeypatch.setattr(machine, "_busy_and_total", lambda: next(ticks))
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 4)
+    assert machine.busy_cores(0.0) == 3
+    monkeypatch.undo()
+    before, after = (machine._busy_and_total() for _ in range(2))
+    assert 0 < before[0] < before[1]
+    assert after >= before
+
+
+def test_the_engine_is_measured_against_the_resident_loop_on_one_device() -> None:
+    loop, engine = loops.engine_over_resident("cpu", replicas=2, rounds=1, steps=1)
+    assert (loop.name, engine.name) == ("resident loop", "engine")
+    assert (loop.ratio, engine.ratio) == (1, engine.seconds / loop.seconds)
+    assert min(loop.seconds, engine.seconds) > 0
+
+
+def test_the_resident_loop_learns_every_sample_once_an_epoch() -> None:
+    device = torch.device("cpu")
+    data = steps.random_data(NETWORKS["mnist"].resolve(10), 10, 300, device)
+    data.train.x[:, 0, 0, 0] = torch.arange(300).remainder(256).byte()  # a mark each
+    epoch = loops.resident(data)
+    for _ in range(2):
+        batches = list(epoch())
+        assert [len(y) for _, y in batches] == [100, 100, 100]
+        seen = torch.cat([x[:, 0, 0, 0] for x, _ in batches]) * 73.6 + 127.5
+        assert torch.equal(seen.round().sort()[0], data.train.x[:, 0, 0, 0].float().sort()[0])
+    made = loops.UserLoop(epoch, device, torch.channels_last)
+    before = [p.detach().clone() for p in made._model.parameters()]
+    assert before[2].is_contiguous(memory_format=torch.channels_last)
+    made.measure(4)
+    assert not any(torch.equal(old, new) for old, new in zip(before, made._model.parameters(), strict=True))
+
+
+def test_the_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceiling, "SIZES", {"mnist": (10, 6000)})
+    product, mnist = ceiling.ceiling("cpu", replicas=1, rounds=1, seconds=0.05)
+    assert (product.name, mnist.name) == (ceiling.MATMUL, "mnist")
+    assert 0.1 < 1 / product.seconds < 1e5  # GFLOP/s
+    assert math.isclose(mnist.ratio, mnist.seconds / product.seconds)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures resident memory of Linux")
+def test_memory_is_as_predicted() -> None:
+    training, testing = memory.measure([memory.Candidate("cifar", "uSF+BN", 1, "cpu")])
+    assert (training.part, testing.part) == ("training", "testing")
+    for found in (training, testing):
+        assert 0.85 < found.ratio < 1.15
+        assert found.kept > 0.7 * found.measured
+    assert training.predicted != testing.predicted
+
+
+def test_memory_is_measured_of_every_network_without_bn_and_with_it() -> None:
+    found = memory.candidates("cpu", (1, 8))
+    assert len(set(found)) == len(found) == 5 * 2 * 2
+    with pytest.raises(DeviceError, match="not on meta"):
+        memory._gauge(torch.device("meta"))
+
+
+def test_the_whole_study_is_planned_and_rendered(tmp_path: Path) -> None:
+    found = report.measure(tmp_path, epochs=2)
+    assert (found.runs, found.epochs) == (2520, 2520 * 2)
+    assert found.seconds > 0
+    assert found.peak_mib > 0

@@ -1,0 +1,110 @@
+"""What the displays say while a study runs: progress, ETA, best errors."""
+
+from dataclasses import replace
+
+import pytest
+
+from asymbp_cli.cli.progress import Board, duration
+from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
+from asymbp_cli.executors import StackFailed, StackStarted
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _run(method: str) -> Run:
+    network = NETWORKS["digits"].resolve(10)
+    return Run(
+        dataset="d",
+        network=network,
+        method=parse_method(method),
+        protocol=Protocol(epochs=4),
+        rate_multiplier=0.1,
+        seed=0,
+    )
+
+
+def _ended(run: Run, epoch: int, wrong: int) -> EpochEnded:
+    counts = {"train_wrong": 0, "train_seen": 100, "test_wrong": wrong, "test_seen": 50}
+    flags = {"validation_wrong": None, "validation_seen": None, "one_class": False, "diverged": False}
+    return EpochEnded(run.id, epoch, 1.0, 0.1, test_loss=0.1, seconds=1.0, **counts, **flags)  # type: ignore[arg-type]
+
+
+def test_progress_counts_predicted_seconds() -> None:
+    cheap, dear = _run("SGD"), _run("uSF+BN")
+    clock = Clock()
+    board = Board(
+        grids=(),
+        runs={run.id: run for run in (cheap, dear)},
+        remaining={cheap.id: 4, dear.id: 2},  # the other two epochs are in a checkpoint
+        epoch_cost={cheap.id: 1.0, dear.id: 3.0},
+        estimate_seconds=5.0,
+        clock=clock,
+    )
+    assert (board.share, board.eta_seconds) == (0, 5)
+    clock.now = 1.0
+    assert board.eta_seconds == 4  # nothing to extrapolate yet
+    board.take(StackStarted("s", (cheap.id, dear.id), 0))
+    board.take(Progress("s", 1, 3, 15))
+    assert board.now() == ["SGD, uSF+BN (2 runs): epoch 1, batch 3/15"] or board.now() == [
+        "uSF+BN, SGD (2 runs): epoch 1, batch 3/15"
+    ]
+    clock.now = 6.0
+    board.take(_ended(dear, 3, 10))
+    assert board.share == pytest.approx(0.3)
+    assert board.eta_seconds == pytest.approx(14)
+    board.take(_ended(dear, 4, 20))
+    assert board.best[dear.id].test_wrong == 10
+    board.take(RunDiverged(cheap.id, 1))
+    board.take(RunFinished(dear.id, "finished", 4))
+    assert (board.ended, board.diverged) == (1, {cheap.id})
+    assert board.now() == ["SGD (1 runs): epoch 1, batch 3/15"]
+    board.take(RunFinished(cheap.id, "diverged", 4))
+    assert board.now() == []
+    assert board.samples_per_second == pytest.approx(200 / 6)
+
+
+def test_a_second_attempt_counts_its_work_once_and_a_failed_run_leaves_it() -> None:
+    good, bad = _run("SGD"), _run("uSF+BN")
+    board = Board(
+        grids=(),
+        runs={run.id: run for run in (good, bad)},
+        remaining={good.id: 4, bad.id: 4},
+        epoch_cost={good.id: 1.0, bad.id: 3.0},
+    )
+    board.take(StackStarted("s", (good.id, bad.id), 0))
+    for epoch in (1, 2):
+        board.take(_ended(good, epoch, 10))
+    assert board.share == pytest.approx(2 / 16)
+    board.take(StackFailed("s", (good.id, bad.id), "killed", None, remedy="once more"))
+    for epoch in (1, 2, 3):
+        board.take(_ended(good, epoch, 10))
+    board.take(_ended(bad, 1, 10))
+    assert board.share == pytest.approx(6 / 16)
+    board.take(StackFailed("s", (bad.id,), "killed", None, remedy=None))
+    assert board.share == pytest.approx(6 / 7)
+    board.take(_ended(good, 4, 10))
+    assert board.share == 1
+
+
+def test_the_best_epoch_is_the_one_that_the_rule_selects() -> None:
+    run = _run("SGD")
+    board = Board(grids=(), runs={run.id: run}, remaining={run.id: 4}, epoch_cost={run.id: 1.0})
+    for epoch, (wrong, held_out) in enumerate([(5, 9), (7, 3), (6, 3)], 1):
+        board.take(replace(_ended(run, epoch, wrong), validation_wrong=held_out, validation_seen=20))
+    assert board.best[run.id].epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (12_060, "3 h 21 min")]
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,482 @@
+"""The command line as a user meets it: exit codes, messages, modes of output, resuming."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from asymbp_cli.cli import app
+from asymbp_cli.errors import DeviceError
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = ("--set", "protocol.epochs=1", "--set", "protocol.rate_multipliers=[1]", "--workers", "1")
+
+
+def run(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the tool as a process; it never shows a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "asymbp_cli", *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=300,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def invoke(*arguments: str) -> Result:
+    """Run the tool in this process."""
+    return CliRunner().invoke(app.cli, arguments, catch_exceptions=True)
+
+
+def recipe(directory: Path, **content: object) -> Path:
+    file = directory / "mine.yaml"
+    file.write_text(yaml.safe_dump({"dataset": "digits", "method": "uSF+BN+BM", "protocol": "demo"} | content))
+    return file
+
+
+def test_a_table_from_nothing_to_a_report(tmp_path: Path) -> None:
+    first = run("reproduce", "--table", "2", *TINY, directory=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "12 runs to train" in first.stderr
+    assert "[12/12]" in first.stderr
+    assert "brSF+BN+BM" in first.stdout
+    assert "Protocol: demo with epochs=1, rate_multipliers=[1.0]" in first.stdout
+    assert sorted(p.name for p in (tmp_path / "results").glob("asymbp.sqlite")) == ["asymbp.sqlite"]
+    assert not list((tmp_path / "results" / "checkpoints").glob("*"))
+
+    again = run("reproduce", "--table", "2", *TINY, directory=tmp_path)
+    assert again.returncode == 0
+    assert "to train" not in again.stderr
+    assert again.stdout == first.stdout
+
+    other = run("reproduce", "--table", "5", *TINY, directory=tmp_path)
+    assert "4 runs to train" in other.stderr  # BM2, BM3, and the same under uSF+BN; the rest is there
+
+    report = run("report", "--to", "markdown", "--output", "report.md", directory=tmp_path)
+    assert report.returncode == 0
+    text = (tmp_path / "report.md").read_text()
+    assert "## Table 2" in text
+    assert "## Table 5" in text
+    assert "asymbp reproduce --table 2" in text
+    listed = run("ls", "runs", directory=tmp_path)
+    assert len(listed.stdout.splitlines()) == 2 + 16
+    shown = run("show", listed.stdout.splitlines()[2][:8], directory=tmp_path)
+    assert "test error" in shown.stdout
+    assert "attempt" in shown.stdout
+
+
+def test_json_lines_end_with_the_table(tmp_path: Path) -> None:
+    recipe(tmp_path)
+    done = run("train", "--recipe", "mine.yaml", "--json", *TINY, directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [line["event"] for line in lines]
+    assert kinds[0] == "plan"
+    assert {"EpochEnded", "RunFinished"} <= set(kinds)
+    assert kinds[-1] == "table"
+    (cell,) = lines[-1]["cells"]
+    assert cell["column"] == "uSF+BN+BM"
+    assert cell["seen"] == 360
+    assert not done.stderr
+
+
+def test_quiet_prints_the_table_only(tmp_path: Path) -> None:
+    recipe(tmp_path)
+    done = run("train", "--recipe", "mine.yaml", "--quiet", *TINY, directory=tmp_path)
+    assert done.returncode == 0
+    assert not done.stderr
+    assert "uSF+BN+BM" in done.stdout
+
+
+def test_a_dry_run_trains_and_writes_nothing(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "2", "--dry-run", directory=tmp_path)
+    assert "to train: 60 of 60 runs" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_ctrl_c_exits_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asymbp_cli", "reproduce", "--table", "2", "--workers", "2", "--json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "EpochEnded":
+            break
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    listed = run("ls", "runs", directory=tmp_path)
+    assert listed.returncode == 0
+
+
+BAD = {
+    "scheme": ({"method": None, "feedback": "usff"}, 'feedback: "usff" is not a scheme. Did you mean "usf"?'),
+    "method": ({"method": "uSF+BM+BM"}, 'method: "uSF+BM+BM" is not a method.'),
+    "dataset": (
+        {"dataset": "mnits"},
+        'dataset: "mnits" is not a dataset, nor a folder or archive. Did you mean "mnist"?',
+    ),
+    "network": ({"network": "cifr"}, 'network: "cifr" is not a network. Did you mean "cifar"?'),
+    "key": ({"protocl": "demo"}, 'protocl: unknown key. Did you mean "protocol"?'),
+    "inner key": (
+        {"protocol": {"extends": "demo", "epoch": 3}},
+        'protocol.epoch: unknown key. Did you mean "epochs"?',
+    ),
+    "type": (
+        {"protocol": {"extends": "demo", "epochs": "three"}},
+        'protocol.epochs: must be a whole number, not "three"',
+    ),
+    "range": ({"protocol": {"extends": "demo", "momentum": 2}}, "protocol.momentum: must be less than 1, not 2"),
+    "too small": (
+        {"network": {"input": "8x8x1", "layers": ["Conv 9x9x4/1", "FC classes"]}},
+        "layer 1 (Conv 9x9x4/1) does not fit an input of 8x8x1: it is too small",
+    ),
+    "missing folder": ({"dataset": "./nowhere.tar"}, "nowhere.tar does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) -> None:
+    content, message = BAD[case]
+    file = recipe(tmp_path, **content)  # type: ignore[arg-type]
+    kept = {k: v for k, v in yaml.safe_load(file.read_text()).items() if v is not None}
+    file.write_text(yaml.safe_dump(kept))
+    done = run("train", "--recipe", "mine.yaml", directory=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], 'no such command "trian". Did you mean "train"?'),
+        (["train", "--recipe", "none.yaml"], "none.yaml: there is no such file"),
+        (["train", "--recipe", "."], ".: is a directory; name a YAML file in it"),
+        (["reproduce", "--table", "9"], '"9" is not a table'),
+        (["reproduce", "--table", "2", "--dataset", "mnist"], "--protocol must be given for mnist"),
+        (["reproduce", "--table", "2", "--protocol", "papr"], 'Did you mean "paper"?'),
+        (["reproduce", "--table", "2", "--set", "protocol.epochs=0"], "must be greater than or equal to 1, not 0"),
+        (["reproduce", "--table", "2", "--set", "epochs=3"], "only protocol.KEY=VALUE"),
+        (["reproduce", "--table", "2", "--device", "tpu"], '"tpu" is not a device; there are cpu, cuda'),
+        (["reproduce", "--table", "2", "--results", "file"], "file is a file, not a directory"),
+        (
+            ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", "."],
+            "--download",
+        ),
+        (["report"], "there are no results in results/"),
+        (["show", "abc"], "there are no results in results/"),
+        (["ls", "everything"], "everything"),
+    ],
+)
+def test_bad_commands_get_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    done = run(*arguments, directory=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_a_deleted_working_directory_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = "import os; os.rmdir(os.getcwd()); import sys; sys.argv = ['asymbp', 'ls', 'recipes']\n"
+    code += "from asymbp_cli.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=gone,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 2
+    assert done.stderr == "asymbp: the working directory has been deleted; change to another one\n"
+
+
+def test_validate_shows_all_problems_of_all_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("dataset: digits\nmethod: SDG\nprotocol: demo\nseed: x\n")
+    (tmp_path / "b.yaml").write_text("dataset: digits\ndataset: mnist\n")
+    done = run("validate", "a.yaml", "b.yaml", directory=tmp_path)
+    assert done.returncode == 2
+    assert "a.yaml:2: method" in done.stderr
+    assert "a.yaml:4: seed" in done.stderr
+    assert "b.yaml:2: dataset: is given twice" in done.stderr
+
+
+def test_table_1_is_computed() -> None:
+    text = invoke("reproduce", "--table", "1").output
+    assert "Conv 9x9x48/2" in text
+    assert "FC max(256, 3*classes) = FC 306" in text
+    assert "431,080" in text
+
+
+@pytest.mark.parametrize("what", ["datasets", "networks", "schemes", "methods", "protocols", "recipes", "tables"])
+def test_ls(what: str) -> None:
+    done = invoke("ls", what)
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) > 3
+
+
+def test_bench_measures_ratios() -> None:
+    done = invoke("bench", "--rounds", "1", "--steps", "1", "--replicas", "1", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    names = [line["name"] for line in found["overhead"]]
+    assert names[0] == "SGD"
+    assert "brSF-50%" in names
+    assert set(found) == {
+        "overhead",
+        "scaling",
+        "growth",
+        "precision",
+        "ceiling",
+        "loops",
+        "slower",
+        "busy_cores_before",
+    }
+    assert [line["name"] for line in found["loops"]] == [
+        "DataLoader loop",
+        "DataLoader loop, 1 worker",
+        "resident loop",
+        "a resident loop per core",
+        "engine",
+        "engine, bf16",
+    ]
+    assert [line["name"] for line in found["growth"]] == [f"batch {size}" for size in (25, 50, 100, 200, 500)]
+    assert all(line["seconds"] > 0 for line in found["overhead"] + found["growth"] + found["loops"])
+
+
+def test_bench_shows_its_groups_as_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from asymbp_cli.bench.measure import Measure
+    from asymbp_cli.cli import bench
+
+    made = [Measure("first", 2e-3, 1, 1, 1), Measure("second", 1e-3, 0.5, 0.4, 0.8)]
+    found = dict.fromkeys(("overhead", "scaling", "growth", "precision", "ceiling"), made)
+    bench._show(found | {"loops": [Measure("resident loop", 2e-3, 1, 1, 1), made[1]]}, "cuda", 64)
+    shown = capsys.readouterr().out
+    assert "mini-batch:\n" in shown
+    assert re.search(r"us per sample +samples/s +over batch 100 .*\n.*\nfirst +2000.0 +500 +1.00 ", shown)
+    assert "over the resident loop, MNIST network, cuda, stacks of 64:" in shown
+    assert "by the precision of its products:\n" in shown
+    assert re.search(r"second +1.00 +100,000 +2.00 +1.25 to 2.50\n", shown)
+
+
+def test_bench_compares_the_forms_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asymbp_cli.bench import forms
+
+    small = [place for place in forms.places() if place.name in ("mnist 5: FC 500", "mnist 6: FC 10")]
+    monkeypatch.setattr(forms, "places", lambda: small)
+    done = invoke("bench", "forms", "--rounds", "1", "--replicas", "2", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert [layer["layer"] for layer in found] == [place.name for place in small]
+    assert [m["name"] for m in found[0]["measures"]] == ["one after the other", "bmm"]
+    monkeypatch.setattr(forms, "_CPU_BYTES", forms._bytes(small[1], "bmm", 2))
+    text = invoke("bench", "forms", "--rounds", "1", "--replicas", "2").output
+    assert re.search(r"mnist 6: FC 10 +one after the other +[\d.]+ +1.00 +1.00 to 1.00\n +bmm ", text)
+    assert "not measured for mnist 5: FC 500: bmm (needs " in text
+    assert "not measured: the same, captured as branches (only CUDA has graphs, this is cpu)" in text
+    assert "faster in every round than one after the other:" in text
+
+
+def test_bench_memory_shows_what_was_predicted_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asymbp_cli.bench import memory
+
+    def measure(wanted: list[memory.Candidate]) -> Iterator[memory.Memory]:
+        assert {candidate.device for candidate in wanted} == {"cpu"}
+        for candidate in wanted:
+            yield memory.Memory(*candidate[:3], "training", predicted=3 << 20, measured=4 << 20, kept=6 << 20)
+
+    monkeypatch.setattr(memory, "measure", measure)
+    done = invoke("bench", "memory", "--replicas", "8", "--json")
+    assert done.exit_code == 0, done.output
+    first, second, *_ = found = json.loads(done.output)
+    assert len(found) == 20
+    assert first == {
+        **{"network": "mnist", "method": "uSF", "replicas": 1, "part": "training"},
+        **{"predicted": 3 << 20, "measured": 4 << 20, "kept": 6 << 20, "ratio": 0.75},
+    }
+    assert second["replicas"] == 8
+    shown = invoke("bench", "memory", "--replicas", "1").output
+    line = next(line for line in shown.splitlines() if line.startswith("large, uSF+BN"))
+    assert line.split()[-5:] == ["1", "3.0", "4.0", "0.75", "6.0"]
+
+
+def test_seeds_repeat_the_table_and_give_medians(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "5", *TINY, "--seeds", "2", "--seed", "3", "--json", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *_, last = map(json.loads, done.stdout.splitlines())
+    assert {planned["seed"] for planned in first["runs"]} == {3, 4}
+    cells = [cell for cell in last["cells"] if cell["column"] == "SGD"]
+    assert [cell["seed"] for cell in cells] in ([3, 4], [4, 3])
+    middle = sum(cell["error_percent"] for cell in cells) / 2
+    assert all(cell["median_percent"] == pytest.approx(middle, abs=1e-3) for cell in cells)
+
+
+def test_the_held_out_rule_is_another_set_of_runs_and_can_be_compared(tmp_path: Path) -> None:
+    table = tmp_path / "two.yaml"
+    table.write_text("title: Two\ncolumns: [SGD, BN]\n")
+    for rule in ("paper", "held-out"):
+        done = run("reproduce", "--table", "./two.yaml", *TINY, "--rule", rule, directory=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "2 runs to train" in done.stderr
+        assert ("validation error is lowest" in done.stdout) == (rule == "held-out")
+    labels = ["demo with epochs=1, rate_multipliers=[1.0]"]
+    labels.append(f"{labels[0]}, validation_fraction=0.1")
+    beside = run("compare", *labels, directory=tmp_path)
+    assert beside.returncode == 0, beside.stderr
+    assert "2 cells are finished on both sides" in beside.stdout
+    found = json.loads(run("compare", *labels, "--json", directory=tmp_path).stdout)
+    assert [line["column"] for part in found for line in part["rows"]] == ["SGD", "BN"]
+    unknown = run("compare", "demo", "results", directory=tmp_path)
+    assert unknown.returncode == 2
+    assert '"demo" is neither a directory of results nor a protocol in results/' in unknown.stderr
+
+
+def test_all_datasets_of_a_table_that_are_here(tmp_path: Path) -> None:
+    nothing = run(
+        "reproduce",
+        "--table",
+        "5",
+        "--dataset",
+        "all",
+        "--protocol",
+        "demo",
+        "--data-dir",
+        ".",
+        directory=tmp_path,
+    )
+    assert nothing.returncode == 2
+    assert "none of the paper's datasets is in ." in nothing.stderr
+    both = run(
+        *("reproduce", "--table", "5", "--dataset", "all", "--dataset", "digits", "--protocol", "demo"),
+        *("--data-dir", ".", "--dry-run"),
+        directory=tmp_path,
+    )
+    assert both.returncode == 0, both.stderr
+    assert "8 columns on digits" in both.stdout
+    assert "not here: MNIST, CIFAR, CIFAR100, SVHN, STL10, Cal101" in both.stdout
+
+
+def test_a_plan_is_json_where_that_is_asked_for(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "all", *TINY, "--dry-run", "--json", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    planned = json.loads(done.stdout)
+    assert planned["event"] == "plan"
+    assert len(planned["runs"]) == 36
+
+
+def test_what_click_refuses_is_said_as_everything_else(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "2", "--workers", "0", directory=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("asymbp: Invalid value for '--workers'")
+    assert done.stderr.rstrip().endswith("(asymbp reproduce --help)")
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["reproduce", "--table", "2", "--dataset", LONG, "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--dataset", "~nobody-of-that-name/x", "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--dataset", "./\udcff", "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--dataset", "folder:a\nb", "--protocol", "demo"],
+        ["reproduce", "--table", "2", "--protocol", f"{LONG}.yaml"],
+        ["reproduce", "--table", "2", "--protocol", "./\udcff.yaml"],
+        ["reproduce", "--table", "2", "--protocol", "~nobody-of-that-name/x.yaml"],
+        ["reproduce", "--table", "2", "--results", LONG],
+        ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", LONG],
+        ["report", "--results", LONG],
+        ["show", "\udcff"],
+        ["validate", "\udcff.yaml"],
+        ["reproduce", "--table", "2", "--set", "protocol.phases=[{share: 1e308, factor: 1}]"],
+        ["compare", LONG, LONG],
+    ],
+)
+def test_names_that_nothing_can_have_are_said(arguments: list[str], tmp_path: Path) -> None:
+    done = run(*arguments, directory=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("asymbp: ")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[31mred", "\ud800", " "])
+@pytest.mark.parametrize("key", ["title", "label"])
+def test_text_that_would_steer_the_terminal_is_refused(key: str, text: str, tmp_path: Path) -> None:
+    content = {"title": text} if key == "title" else {"method": [{"method": "SGD", "label": text}]}
+    (tmp_path / "mine.yaml").write_text(
+        json.dumps({"dataset": "digits", "method": "SGD", "protocol": "demo"} | content)
+    )
+    done = run("validate", "mine.yaml", directory=tmp_path)
+    assert done.returncode == 2
+    assert "must be text on one line" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_results_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "5", *TINY, "--results", "r\udcff", "--quiet", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = run("report", "--results", "r\udcff", directory=tmp_path)
+    assert "--results" in report.stdout
+
+
+def test_a_network_that_no_memory_holds_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: ...")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("asymbp_cli.training.engine.Bank", refuse)
+    done = invoke("train", "--recipe", str(recipe(tmp_path)))
+    assert isinstance(done.exception, DeviceError)
+    assert "13,706 weights at batch size 100 needs more memory than there is" in str(done.exception)
+    monkeypatch.setattr("asymbp_cli.training.engine.Bank", lambda *_: 1 / 0)
+    assert isinstance(invoke("train", "--recipe", "mine.yaml").exception, ZeroDivisionError)
+
+
+def test_a_value_that_is_set_wins_over_the_rules(tmp_path: Path) -> None:
+    asked = ("--rule", "held-out", "--set", "protocol.validation_fraction=0.3", "--dry-run")
+    done = run("reproduce", "--table", "5", *asked, directory=tmp_path)
+    assert "validation_fraction=0.3" in done.stdout
+    assert "0.1" not in done.stdout
+
+
+@pytest.mark.parametrize("bad", [("--dataset", "mnits"), ("--protocol", "pape"), ("--set", "x=y")])
+def test_table_1_refuses_what_the_others_refuse(bad: tuple[str, str], tmp_path: Path) -> None:
+    done = run("reproduce", "--table", "1", *bad, directory=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_a_protocol_whose_label_has_colons_can_be_compared(tmp_path: Path) -> None:
+    sizes = "protocol.batch_size=[{from_epoch: 1, size: 100}]"
+    for extra in ((), ("--set", sizes)):
+        assert run("train", "--recipe", str(recipe(tmp_path)), *TINY, *extra, directory=tmp_path).returncode == 0
+    labels = json.loads(run("report", "--to", "json", directory=tmp_path).stdout)
+    one, other = (table["protocol_label"] for table in labels["tables"])
+    assert ":" in one + other
+    done = run("compare", one, f"results:{other}", "--json", directory=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["rows"]

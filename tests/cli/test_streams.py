@@ -1,0 +1,176 @@
+"""Output that is closed, full or cannot show a letter stops no training and shows no traceback."""
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asymbp_cli.cli.streams import Tolerant, reason
+
+ROOT = Path(__file__).parent.parent.parent
+RECIPE = """
+title: "Ünï 🟦"
+dataset: digits
+method: [{method: SGD, label: "[/x]"}, {method: BM, label: "[red]A"}]
+protocol: {extends: demo, epochs: 1, rate_multipliers: [1]}
+"""
+
+
+def shell(line: str, directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which $A is the tool."""
+    (directory / "mine.yaml").write_text(RECIPE, encoding="utf-8")
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "A": f"{sys.executable} -m asymbp_cli"} | environment
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=variables,
+        timeout=300,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with results; tests may add files."""
+    directory = tmp_path_factory.mktemp("trained")
+    assert shell("$A train --recipe mine.yaml --quiet", directory).returncode == 0
+    return directory
+
+
+def stored(directory: Path) -> bool:
+    return shell("$A ls runs | grep -c finished", directory).stdout.strip() == "2"
+
+
+@pytest.mark.parametrize(
+    "closed", ["2>&-", ">&-", "2>/dev/full", "--json | head -1 >/dev/null; exit ${PIPESTATUS[0]}"]
+)
+def test_a_training_outlives_its_output(closed: str, tmp_path: Path) -> None:
+    done = shell(f"$A train --recipe mine.yaml {closed}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert stored(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="not run: there is no /dev/full here")
+def test_a_table_that_could_not_be_written_is_said(tmp_path: Path) -> None:
+    done = shell("$A train --recipe mine.yaml > /dev/full", tmp_path)
+    assert done.returncode == 1
+    assert (
+        "standard output could not be written: No space left on device. What was trained is stored" in done.stderr
+    )
+    assert stored(tmp_path)
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    done = shell("$A schema | head -1; exit ${PIPESTATUS[0]}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_letters_that_cannot_be_shown_and_markup_do_no_harm(encoding: str, trained: Path) -> None:
+    done = shell("$A train --recipe mine.yaml --quiet", trained, PYTHONIOENCODING=encoding)
+    assert done.returncode == 0
+    assert "[/x]" in done.stdout
+    assert "[red]A" in done.stdout
+    report = shell("$A report", trained, PYTHONIOENCODING=encoding)
+    assert report.returncode == 0
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "nonsense"])
+def test_a_width_that_is_none_does_not_hide_the_table(columns: str, trained: Path) -> None:
+    done = shell("$A train --recipe mine.yaml --quiet", trained, COLUMNS=columns)
+    assert "[/x]" in done.stdout
+
+
+def test_a_report_goes_where_it_is_sent(trained: Path) -> None:
+    (trained / "real.md").write_text("old")
+    (trained / "link.md").symlink_to("real.md")
+    assert shell("$A report --output link.md", trained).returncode == 0
+    assert (trained / "link.md").is_symlink()
+    assert (trained / "real.md").read_text().startswith("# How important")
+    through = shell("mkfifo pipe; cat pipe > copy.csv & $A report --to csv --output pipe; wait", trained)
+    assert through.returncode == 0
+    assert (trained / "copy.csv").read_text().startswith("table,dataset")
+    assert "error_percent" in shell("$A report --to csv --output /dev/stdout | cat", trained).stdout
+
+
+def test_standard_output_by_name_loses_nothing_of_its_file(trained: Path) -> None:
+    (trained / "log").write_text("before\n")
+    assert shell("$A report --to csv --output /dev/stdout >> log", trained).returncode == 0
+    assert (trained / "log").read_text().startswith("before\ntable,dataset")
+
+
+def test_there_are_no_figures_beside_a_pipe(trained: Path) -> None:
+    two = "--results two"  # epochs, so that there is something to draw
+    assert shell(f"$A train --recipe mine.yaml --set protocol.epochs=2 --quiet {two}", trained).returncode == 0
+    assert shell(f"$A report {two} --output file.md", trained).returncode == 0
+    assert list((trained / "file-figures").iterdir())
+    assert shell(f"mkfifo tube; cat tube > copy.md & $A report {two} --output tube; wait", trained).returncode == 0
+    assert (trained / "copy.md").read_text().startswith("# How important")
+    assert not (trained / "tube-figures").exists()
+
+
+def test_file_names_steer_no_terminal(trained: Path) -> None:
+    odd = "$'two\\nlines\\x1b[31m'"
+    assert shell(f"cp mine.yaml {odd}.yaml; sed -i /title/d {odd}.yaml", trained).returncode == 0
+    for line in (
+        f"$A train --quiet --results odd --recipe {odd}.yaml",
+        f"$A validate {odd}.yaml",
+        "$A report --results odd",
+        f"$A report --results odd --to csv --output {odd}.csv",
+    ):
+        done = shell(line, trained)
+        assert done.returncode == 0, done.stderr
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "two\nlines" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ('""', "--output needs the name of a file"),
+        (
+            "mine.yaml/x.csv",
+            "cannot write mine.yaml/x.csv: a file stands where its folder should be; choose another file",
+        ),
+        ("$(printf 'x%.0s' {1..300})", "File name too long"),
+        (".", "is a directory"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_said(output: str, said: str, trained: Path) -> None:
+    done = shell(f"$A report --to csv --output {output}", trained)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+class Full(io.StringIO):
+    """A stream without room."""
+
+    def __init__(self, number: int, descriptor: int) -> None:
+        super().__init__()
+        self._number, self._descriptor = number, descriptor
+
+    def write(self, text: str) -> int:
+        raise OSError(self._number, os.strerror(self._number))
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+def test_the_first_error_is_kept_and_a_broken_pipe_is_none(tmp_path: Path) -> None:
+    with (tmp_path / "1").open("w") as one, (tmp_path / "2").open("w") as two:
+        full, broken = Tolerant(Full(errno.ENOSPC, one.fileno())), Tolerant(Full(errno.EPIPE, two.fileno()))
+        for stream in (full, broken):
+            assert stream.write("text") == 4
+            assert stream.write("more") == 4
+            stream.flush()
+    assert reason(full) == "No space left on device"
+    assert reason(broken) is None
+    assert reason(Tolerant(io.StringIO())) is None

@@ -1,0 +1,317 @@
+"""YAML as the tool reads it: the traps closed, every problem with its line, overrides laid over."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field
+
+from asymbp_cli.errors import RecipeError
+from asymbp_cli.recipe.yamlfile import Checker, Document, dotted, dump, lay_over, meaning, parse, read
+from asymbp_cli.specs.base import Spec
+from asymbp_cli.specs.protocol import Protocol
+
+
+def problems(text: str) -> list[str]:
+    """Return what is wrong with a document, as a user sees it."""
+    with pytest.raises(RecipeError) as caught:
+        Checker(parse(text, "f.yaml")).finish()
+    return list(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("5E2", 500.0),
+        ("1.5e3", 1500.0),
+        (".5", 0.5),
+        ("2.", 2.0),
+        ("-7", -7),
+        ("+7", 7),
+        ("0", 0),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        *((word, word) for word in ("on", "off", "yes", "no", "On", "Y", "tRue", "nan", ".inf", "e3", "1e")),
+        *((word, word) for word in ("0x10", "0o17", "0b1", "1_000", "1:30", "2024-01-01", "8x8x1", "uSF+BN")),
+    ],
+)
+def test_plain_text_means_what_it_looks_like(text: str, value: object) -> None:
+    found = parse(f"key: {text}", "f.yaml").data["key"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_quotes_make_text() -> None:
+    assert parse("a: '1'\nb: \"true\"\nc: '010'\nd: ''", "f.yaml").data == {
+        "a": "1",
+        "b": "true",
+        "c": "010",
+        "d": "",
+    }
+
+
+@pytest.mark.parametrize(("text", "ten"), [("010", "10"), ("-007", "-7"), ("00", "0"), ("01_0", "1_0")])
+def test_a_leading_zero_is_no_octal_and_no_guess(text: str, ten: str) -> None:
+    assert problems(f"a:\n  b: {text}") == [
+        f'f.yaml:2: a.b: {text} could be read in two ways; write {ten} or "{text}"'
+    ]
+
+
+@pytest.mark.parametrize("digits", [19, 400, 5000])
+def test_a_number_that_64_bits_do_not_hold_is_no_whole_number(digits: int) -> None:
+    assert isinstance(meaning("9" * digits), float)
+    assert isinstance(meaning("9" * 18), int)
+
+
+def test_duplicate_keys_are_errors_with_both_lines() -> None:
+    assert problems("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 4\n") == [
+        "f.yaml:5: b.c: is given twice; the first one is in line 3",
+        "f.yaml:6: a: is given twice; the first one is in line 1",
+    ]
+
+
+def test_tags_do_nothing_silently() -> None:
+    assert problems("a: !!python/object/apply:os.system [true]") == [
+        "f.yaml:1: a: a tag (with !) means nothing here; write the value alone"
+    ]
+    assert parse("a: !!str 5", "f.yaml").data == {"a": "5"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "f.yaml: is empty; asymbp ls recipes shows examples"),
+        ("# only a comment\n", "f.yaml: is empty; asymbp ls recipes shows examples"),
+        ("- a\n- b\n", "f.yaml:1: must be a mapping of keys to values, not a list"),
+        ("text", 'f.yaml:1: must be a mapping of keys to values, not "text"'),
+        ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab; use spaces"),
+        ('a: 1\nb: "open\nc: 2\n', "f.yaml:2: is not valid YAML: a quote is not closed"),
+        ("a: 1\nb: [1, 2\nc: 3\n", "f.yaml:2: is not valid YAML: a bracket is not closed, or a comma is missing"),
+        ("a: 1\nnonsense\nb: 2\n", "f.yaml:2: is not valid YAML: no colon; write the line as key: value"),
+        ("a: b: c", "f.yaml:1: is not valid YAML: wrong indentation, or a colon too many"),
+        ("a:\n    b: 1\n  c: 2\n", "f.yaml:3: is not valid YAML: the indentation does not match the lines above"),
+        ("a: 1\n---\nb: 2\n", "f.yaml:2: is not valid YAML: but found another document"),
+        ("a: 1\nb: x\x07y\n", "f.yaml:2: is not valid YAML: a control character; delete it"),
+        ("a: *b", "f.yaml:1: is not valid YAML: found undefined alias 'b'"),
+        ("? [a]\n: 1\n", "f.yaml:1: a key must be plain text"),
+        ('"": 1', "f.yaml:1: a key must be plain text"),
+    ],
+)
+def test_what_is_no_yaml_gets_one_line(text: str, message: str) -> None:
+    (problem,) = problems(text)
+    assert problem.startswith(message)
+    assert "\n" not in problem
+
+
+def test_aliases_stand_for_what_they_name_but_cannot_explode() -> None:
+    assert parse("a: &x [1, 2]\nb: *x", "f.yaml").data["b"] == [1, 2]
+    bomb = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    assert problems("\n".join(bomb)) == ["f.yaml: has too many or too deeply nested values"]
+    assert problems("a: &x [*x]") == ["f.yaml: has too many or too deeply nested values"]
+    for depth in (100, 1500):
+        assert problems(f"a: {'[' * depth}{']' * depth}") == ["f.yaml: has too many or too deeply nested values"]
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"a: \xff\xfe\x00")
+    utf16 = tmp_path / "utf16"
+    utf16.write_text("a: 1", encoding="utf-16")
+    cases = {
+        tmp_path / "none.yaml": "there is no such file",
+        tmp_path: "is a directory; name a YAML file in it",
+        Path("/dev/zero"): "is longer than 200,000 characters; name a YAML file",
+        binary: "is not UTF-8 text; name a YAML file",
+        utf16: "is not UTF-8 text; name a YAML file",
+        binary / "inside": "cannot be read: Not a directory",
+        Path("a\0b"): "is not UTF-8 text; name a YAML file",
+    }
+    for file, message in cases.items():
+        with pytest.raises(RecipeError) as caught:
+            read(file)
+        assert caught.value.problems == (f"{file}: {message}",)
+
+
+def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RecipeError, match=r"cannot be read: Permission denied$"):
+        read(tmp_path / "f.yaml")
+
+
+def test_windows_files_are_fine(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_bytes(b"\xef\xbb\xbfa: 1\r\nb:\r\n  - x\r\n")
+    assert read(file).data == {"a": 1, "b": ["x"]}
+
+
+def test_every_key_path_knows_its_line() -> None:
+    document = parse("# comment\na: 1\nb:\n  - x\n  - y:\n      z: 1\n", "f.yaml")
+    wanted = {("a",): 2, ("b",): 3, ("b", 0): 4, ("b", 1): 5, ("b", 1, "y", "z"): 6, ("b", 1, "no"): 5, ("no",): 2}
+    for path, line in wanted.items():
+        assert document.where(path) == (line, f"f.yaml:{line}: {dotted(path)}")
+    assert dotted(("b", 1, "y")) == "b[1].y"
+
+
+class Inner(Spec):
+    size: int = Field(ge=1, default=1)
+    flag: bool = False
+    rate: float = 0.5
+
+
+class Outer(Spec):
+    inner: Inner = Inner()
+    both: int | Annotated[tuple[Inner, ...], Field(strict=False)] | str = 1
+    items: tuple[Inner, ...] = Field(strict=False, min_length=1, default=(Inner(),))
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        ("inner: 3", ["f.yaml:1: inner: must be a mapping, not 3"]),
+        ("inner:\n  size: big", ['f.yaml:2: inner.size: must be a whole number, not "big"']),
+        ("inner:\n  size: 1.5", ["f.yaml:2: inner.size: must be a whole number, not 1.5"]),
+        ("inner:\n  size: true", ["f.yaml:2: inner.size: must be a whole number, not true"]),
+        ("inner:\n  size: 0", ["f.yaml:2: inner.size: must be greater than or equal to 1, not 0"]),
+        ("inner:\n  size:", ["f.yaml:2: inner.size: must be a whole number, not nothing"]),
+        ("inner:\n  flag: yes", ['f.yaml:2: inner.flag: must be true or false, not "yes"']),
+        ("inner:\n  flag: 1", ["f.yaml:2: inner.flag: must be true or false, not 1"]),
+        ("inner:\n  rate: on", ['f.yaml:2: inner.rate: must be a number, not "on"']),
+        ("inner:\n  rate: 1e999", ["f.yaml:2: inner.rate: must be a finite number, not inf"]),
+        ("inner:\n  siez: 1", ['f.yaml:2: inner.siez: unknown key. Did you mean "size"?']),
+        ("inner:\n  q: 1", ["f.yaml:2: inner.q: unknown key; allowed are size, flag, rate"]),
+        ("both: [1]", ["f.yaml:1: both[0]: must be a mapping, not 1"]),
+        ("both: 1.5", ["f.yaml:1: both: must be a whole number or a list or text, not 1.5"]),
+        ("items: []", ["f.yaml:1: items: must not be empty"]),
+        ("items: [{size: x}]", ['f.yaml:1: items[0].size: must be a whole number, not "x"']),
+        ("items:\n- size: 1\n- siez: 2", ['f.yaml:3: items[1].siez: unknown key. Did you mean "size"?']),
+    ],
+)
+def test_what_a_model_refuses_is_said_in_plain_words(text: str, messages: list[str]) -> None:
+    document = parse(text, "f.yaml")
+    checker = Checker(document)
+    checker.attempt((), Outer.model_validate, document.data)
+    with pytest.raises(RecipeError) as caught:
+        checker.finish()
+    assert list(caught.value.problems) == messages
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
+    document = parse("epochs: 010\nmomentum: 2\nepohcs: 3\nphases: x\nmomentum: 1\n", "f.yaml")
+    checker = Checker(document)
+    checker.attempt((), Protocol.model_validate, document.data)
+    with pytest.raises(RecipeError) as caught:
+        checker.finish()
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == [f"f.yaml:{n}" for n in range(1, 6)]
+
+
+def overlaid(override: str, text: str = "title: x\nprotocol: demo\nlist: [1]\n") -> Document:
+    document = parse(text, "f.yaml")
+    lay_over(document, override, {"protocol": "extends"})
+    return document
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("title=y", "title", "y"),
+        ("title = y ", "title", "y"),
+        ("title=a=b", "title", "a=b"),
+        ("title=", "title", None),
+        ("protocol.epochs=3", "protocol", {"extends": "demo", "epochs": 3}),
+        ("protocol.base_rate=1e-3", "protocol", {"extends": "demo", "base_rate": 1e-3}),
+        ("protocol.rates=[1,0.1]", "protocol", {"extends": "demo", "rates": [1, 0.1]}),
+        ("protocol={extends: quick, epochs: 2}", "protocol", {"extends": "quick", "epochs": 2}),
+        ("new.inner.key=on", "new", {"inner": {"key": "on"}}),
+    ],
+)
+def test_an_override_is_yaml_laid_over_the_file(override: str, key: str, value: object) -> None:
+    assert overlaid(override).data[key] == value
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("title", "--set title: write it as KEY=VALUE, for instance protocol.epochs=3"),
+        ("=3", "--set =3: write it as KEY=VALUE, for instance protocol.epochs=3"),
+        ("a..b=3", "--set a..b=3: write it as KEY=VALUE, for instance protocol.epochs=3"),
+        ("title.x=3", '--set title.x: title is "x", which has no keys; set title itself'),
+        ("list.x.y=3", "--set list.x.y: list is a list, which has no keys; set list itself"),
+        ("a=[1", "--set a: is not valid YAML: a bracket is not closed, or a comma is missing"),
+        ("a={x: 1, x: 2}", "--set a: x: is given twice; the first one is in line 1"),
+        ("a=010", '--set a: 010 could be read in two ways; write 10 or "010"'),
+    ],
+)
+def test_an_override_that_leads_nowhere_says_so(override: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Checker(overlaid(override)).finish()
+    assert caught.value.problems == (message,)
+
+
+def test_problems_of_an_override_name_it() -> None:
+    cases: dict[str, tuple[tuple[str | int, ...], str]] = {
+        "protocol.epochs=x": (("protocol", "epochs"), "--set protocol.epochs"),
+        "protocol={epochs: x}": (("protocol", "epochs"), "--set protocol: protocol.epochs"),
+        "protocl.epochs=3": (("protocl",), "--set protocl.epochs"),
+        "title=y": (("protocol",), "f.yaml:2: protocol"),
+    }
+    for override, (path, where) in cases.items():
+        assert overlaid(override).where(path)[1] == where
+
+
+def test_an_override_does_not_reach_what_an_alias_shares() -> None:
+    document = overlaid("b.x=2", "a: &a {x: 1}\nb: *a\n")
+    assert document.data == {"a": {"x": 1}, "b": {"x": 2}}
+
+
+TEXTS = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20),
+    st.sampled_from(
+        [
+            "1e3",
+            "010",
+            "09",
+            "-08",
+            "on",
+            "true",
+            "null",
+            "~",
+            "",
+            "1.",
+            "- a",
+            "a: b",
+            "#x",
+            "*a",
+            "1_0",
+            "0x1",
+            "<<",
+        ]
+    ),
+)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        TEXTS,
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**17), 10**17),
+        st.floats(allow_nan=False, allow_infinity=False),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS.filter(bool), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(TEXTS.filter(bool), VALUES, min_size=1, max_size=4))
+def test_what_is_written_is_read_again(data: dict[str, Any]) -> None:
+    document = parse(dump(data), "f.yaml")
+    assert repr(document.data) == repr(data)
+    assert not document.problems

@@ -1,0 +1,67 @@
+"""Two stores, or two protocols, cell by cell."""
+
+from dataclasses import replace
+
+import pytest
+from test_agreement import filled
+
+from asymbp_cli.errors import UsageError
+from asymbp_cli.report.comparison import Side, comparison
+from asymbp_cli.specs.networks import NETWORKS
+
+
+def test_cells_of_both_sides_stand_beside_each_other() -> None:
+    first, second = Side("a", (filled(1, 2, 3, 4, None),)), Side("b", (filled(1.5, 2, 1, None, 90),))
+    (found,) = comparison(first, second)
+    assert found.header == ("dataset", "column", "a (quick)", "b (quick)", "difference, points")
+    assert found.rows == (
+        ("MNIST", "SGD", "1.00", "1.50", "+0.50"),
+        ("MNIST", "BN", "2.00", "2.00", "+0.00"),
+        ("MNIST", "uSF", "3.00", "1.00", "-2.00"),
+    )
+    assert "3 cells" in found.notes[0]
+    assert "median difference is +0.00" in found.notes[0]
+    assert "largest 2.00; 2 are at most 1 point apart" in found.notes[0]
+
+
+def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:
+    quick, paper = filled(1, 2, 3, 4, 5), filled(2, 2, 3, 4, 5, label="paper")
+    both = Side("both", (quick, paper))
+    assert [part.rows[0][-1] for part in comparison(both, Side("b", (paper, quick)))] == ["+0.00", "+0.00"]
+    (one,) = comparison(Side("a", (quick,)), Side("b", (paper,)))
+    assert one.rows[0][-1] == "+1.00"
+    other = filled(1, 2, 3, 4, 5, label="demo")
+    with pytest.raises(
+        UsageError, match=r'both has table-2 under quick, paper; name one of them \("both:PROTOCOL"\)'
+    ):
+        comparison(Side("a", (other,)), both)
+
+
+def test_nothing_in_common_is_said() -> None:
+    with pytest.raises(UsageError, match="a and b have no cell in common"):
+        comparison(Side("a", (filled(1, None, None, None, None),)), Side("b", (filled(None, 2, 3, 4, 5),)))
+    with pytest.raises(UsageError, match="no cell in common"):
+        comparison(Side("a", (filled(1, 2, 3, 4, 5),)), Side("b", ()))
+
+
+def test_the_same_results_do_not_differ() -> None:
+    """Nor where a table stands there under two sets of seeds, or a dataset under two networks."""
+    first = filled(1, 2, 3, 4, 5)
+    other = filled(10, 20, 30, 40, 50)
+    other = replace(other, grid=other.grid.model_copy(update={"seeds": (7,)}))
+    row = first.grid.rows[0]
+    small = row.model_copy(update={"network": NETWORKS["timit"].resolve(10)})
+    both = first.grid.model_copy(update={"rows": (row, small)})
+    two = replace(first, grid=both, cells=(first.cells[0], other.cells[0]), baselines=first.baselines * 2)
+    for side in (Side("x", (first, other)), Side("x", (two,))):
+        found = comparison(side, side)
+        assert {line[-1] for part in found for line in part.rows} == {"+0.00"}
+        assert sum(len(part.rows) for part in found) == 10
+
+
+def test_unfinished_cells_do_not_count() -> None:
+    first, second = filled(1, 2, 3, 4, 5), filled(9, 2, 3, 4, 5)
+    unfinished = tuple(replace(c, ended=0) if i == 0 else c for i, c in enumerate(second.cells[0]))
+    (found,) = comparison(Side("a", (first,)), Side("b", (replace(second, cells=(unfinished,)),)))
+    assert "4 cells" in found.notes[0]
+    assert "largest 0.00" in found.notes[0]

@@ -1,0 +1,124 @@
+"""The report of a store: parts in order, figures named, provenance, and the same as JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fake_engine
+import pytest
+import small_study
+from test_agreement import filled
+
+from asymbp_cli import study
+from asymbp_cli.analysis.tables import FilledGrid, fill_all
+from asymbp_cli.recipe.grid import missing_row
+from asymbp_cli.report import markdown, records
+from asymbp_cli.report.document import document, figure_directory
+from asymbp_cli.report.parts import Document, Figure, Listing
+from asymbp_cli.report.sheet import Sheet
+from asymbp_cli.results.store import Store
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Iterator[Store]:
+    """A store with one table, of whose two datasets one is not here."""
+    grid = small_study.grid("SGD", "uSF")
+    grid = grid.model_copy(update={"rows": (*grid.rows, missing_row("svhn"))})
+    with Store.open(tmp_path / "results") as store:
+        study.run([grid], small_study.INFOS, store, train=fake_engine.train, command="asymbp reproduce --table 2")
+        yield store
+
+
+@pytest.fixture
+def tables(trained: Store) -> list[FilledGrid]:
+    return fill_all(trained, trained.grids())
+
+
+def facts(found: Document) -> dict[str, list[str]]:
+    (listing,) = [part for part in found.parts if isinstance(part, Listing) and part.title == "Provenance"]
+    values: dict[str, list[str]] = {}
+    for what, value in listing.rows:
+        values.setdefault(what, []).append(value)
+    return values
+
+
+def test_provenance_says_how_to_get_the_same_again(trained: Store, tables: list[FilledGrid]) -> None:
+    said = facts(document(tables, trained))
+    assert said["command"] == ["`asymbp reproduce --table 2`"]
+    assert said["seeds"] == ["0"]
+    assert said["dataset"] == [f"digits: 1,437 to train, 360 to test, SHA-256 of pixels and labels {'f' * 16}"]
+    assert said["classes of digits"] == ["0, 1, 2, 3, 4, 5, 6, 7, 8, 9"]
+    assert "torch" in said["software"][0]
+    assert said["device"][0].startswith("cpu (")
+    epochs = sum(len(points) for points in trained.epochs(tables[0].grid.all_runs()).values())
+    assert "4 runs" in said["time"][0]
+    assert said["cost"] == [
+        f"about {epochs * 1437 * small_study.NETWORK.flop_per_sample() / 1e15:.3g} PFLOP of training"
+    ]
+
+
+def test_every_choice_of_the_protocol_stands_in_the_report(trained: Store, tables: list[FilledGrid]) -> None:
+    (listing,) = [p for p in document(tables, trained).parts if getattr(p, "title", "").startswith("Protocol ")]
+    assert isinstance(listing, Listing)
+    fields = {name: (value, source) for name, value, source in listing.rows}
+    assert set(fields) == set(type(tables[0].grid.protocol).model_fields)
+    assert fields["weight_decay"][0] == "0.0005"
+    assert "not stated in the paper" in fields["weight_decay"][1]
+    assert all(source for _, source in fields.values())
+
+
+def test_a_missing_dataset_is_a_row_without_runs_that_says_so(trained: Store, tables: list[FilledGrid]) -> None:
+    (sheet,) = [part for part in document(tables, trained).parts if isinstance(part, Sheet)]
+    by_label = dict(sheet.rows)
+    assert {cell.reason for cell in by_label["SVHN"]} == {"dataset not here"}
+    assert any("not here: SVHN" in note for note in sheet.notes)
+    assert all(cell.complete for cell in by_label["digits"])
+    assert not any("unfinished" in note for note in sheet.notes)
+
+
+def test_figures_are_linked_where_they_are_kept(trained: Store, tables: list[FilledGrid]) -> None:
+    drawn = Figure("curves-1", "Curves | of `x`.", "It | falls.", "<svg/>", b"")
+    found = document(tables, trained, [drawn])
+    assert "![It \\| falls.](report-figures/curves-1.svg)" in markdown.render(found, "report-figures")
+    assert "curves-1" not in markdown.render(found)
+    assert figure_directory(Path("a/report.md")) == Path("a/report-figures")
+
+
+def test_text_of_users_does_not_break_the_table() -> None:
+    listing = Listing("a|b", ("x", "y"), (("1|2 *3* _4_", "`asymbp --set a_b=*`"),), ("see `a|b`",))
+    text = markdown.render(Document("t", "i", (listing,)))
+    assert "## a\\|b" in text
+    assert "| 1\\|2 \\*3\\* \\_4\\_ | `asymbp --set a_b=*` |" in text
+
+
+def test_json_holds_every_cell_and_listing(trained: Store, tables: list[FilledGrid]) -> None:
+    found = json.loads(records.as_json(tables, document(tables, trained)))
+    (table,) = found["tables"]
+    assert (table["key"], table["rule"], table["seeds"]) == (tables[0].grid.key, "paper", [0])
+    assert [cell["dataset"] for cell in table["cells"]] == ["digits", "digits", "SVHN", "SVHN"]
+    assert table["cells"][0]["wrong"] is not None
+    assert table["cells"][2] | {"reason": ""} == table["cells"][2] | {"reason": "", "wrong": None, "seed": None}
+    assert table["cells"][2]["reason"] == "dataset not here"
+    assert table["protocol"]["momentum"] == 0.9
+    (provenance,) = [part["rows"] for part in found["listings"] if part["title"] == "Provenance"]
+    assert {"what": "seeds", "value": "0"} in provenance
+
+
+def test_tables_of_one_title_are_told_apart_by_protocol_or_seeds(trained: Store) -> None:
+    def told(**changes: object) -> list[str]:
+        first = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+        other = replace(first, grid=first.grid.model_copy(update=changes))
+        found = document([first, other], trained)
+        titles = [part.title for part in found.parts if isinstance(part, Sheet | Listing)]
+        assert len(titles) == len(set(titles))
+        listings = json.loads(records.as_json([first, other], found))["listings"]
+        assert [part["title"] for part in listings] == [
+            part.title for part in found.parts if isinstance(part, Listing)
+        ]
+        return [title for title in titles if title.startswith(first.grid.title)]
+
+    assert told(protocol_label="paper") == [
+        *("Title (quick)", "Title (quick): differences", "Title (paper)", "Title (paper): differences")
+    ]
+    assert told(seeds=(7,))[::2] == ["Title (quick, seeds 0)", "Title (quick, seeds 7)"]

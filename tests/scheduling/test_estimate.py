@@ -1,0 +1,44 @@
+"""How much work runs are, and how long they will take."""
+
+import pytest
+import small_study
+
+from asymbp_cli import study
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.scheduling import estimate
+from asymbp_cli.specs.runs import Run, representatives
+
+
+def epochs_to_train(*multipliers: float) -> dict[Run, int]:
+    work = study.outstanding([small_study.grid("SGD", multipliers=multipliers)], None)
+    return {run: work.remaining[run_id] for run_id, run in work.runs.items()}
+
+
+def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
+    two_runs = epochs_to_train(10.0, 1.0)
+    (kind,) = representatives(two_runs)
+    assert kind == (small_study.NETWORK, "none", "all", 100, "standard")
+    one, two, many = (
+        estimate.estimate(two_runs, small_study.INFOS, {kind: 0.3}, workers=workers) for workers in (1, 2, 8)
+    )
+    assert one == pytest.approx(2 * 4 * (1437 + 360 / 3) / 100 * 0.3)
+    assert one == pytest.approx(2 * two) == pytest.approx(2 * many)  # a run is not divided
+
+
+def test_steps_of_fewer_layers_are_measured_apart_and_the_first_run_of_a_kind_is() -> None:
+    runs = list(study.outstanding([small_study.grid("SGD", "SGD Top", "uSF")], None).runs.values())
+    kinds = representatives(runs)
+    assert [kind.train for kind in kinds] == ["all", "top"]
+    assert list(kinds.values()) == [runs[0], next(run for run in runs if run.method.train == "top")]
+
+
+def test_nothing_to_do_takes_no_time() -> None:
+    assert estimate.estimate({}, {}, {}, workers=2) == 0
+
+
+def test_held_out_samples_are_evaluated_not_trained_on() -> None:
+    grid: Grid = small_study.grid("uSF+BN", multipliers=(1.0,))
+    (run, *_) = grid.runs(grid.rows[0], grid.columns[0])
+    held = run.model_copy(update={"protocol": run.protocol.model_copy(update={"validation_fraction": 0.1})})
+    samples = estimate.samples_per_epoch(held, small_study.INFO)
+    assert samples == pytest.approx(1437 * 0.9 + (360 + 1437 * 0.1 + 1437) / 3)

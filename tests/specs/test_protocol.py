@@ -1,0 +1,205 @@
+"""The schedule, the batch sizes, and which values make two runs the same run."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from asymbp_cli.specs import runs
+from asymbp_cli.specs.methods import Feedback, Method, parse_method
+from asymbp_cli.specs.networks import NETWORKS, Network
+from asymbp_cli.specs.protocol import BatchSize, Phase, Protocol
+from asymbp_cli.specs.runs import Run, Stack
+
+
+def test_defaults_are_what_section_5_states() -> None:
+    paper = Protocol()
+    assert paper.epochs == 65
+    assert paper.schedule() == ((50, 5e-4), (10, pytest.approx(5e-5)), (5, pytest.approx(5e-6)))
+    assert paper.rate_multipliers == (100, 10, 1, 0.1, 0.01)
+    assert (paper.batch_size, paper.momentum) == (100, 0.9)
+    assert (paper.batch_norm_average, paper.batch_norm_batches) == (0.05, 20)
+    assert paper.validation_fraction == 0
+
+
+@pytest.mark.parametrize(
+    ("epochs", "counts"),
+    [
+        (65, [50, 10, 5]),
+        (20, [15, 3, 2]),
+        (10, [8, 1, 1]),
+        (5, [3, 1, 1]),
+        (4, [2, 1, 1]),
+        (3, [1, 1, 1]),
+        (2, [1, 1]),
+        (1, [1]),
+        (130, [100, 20, 10]),
+    ],
+)
+def test_phases_scale_with_the_epochs(epochs: int, counts: list[int]) -> None:
+    assert [count for count, _ in Protocol(epochs=epochs).schedule()] == counts
+
+
+PHASES = st.lists(st.builds(Phase, share=st.floats(0.01, 100), factor=st.just(1.0)), min_size=1, max_size=6)
+
+
+@given(epochs=st.integers(1, 300), phases=PHASES)
+def test_every_phase_has_an_epoch_where_there_are_enough(epochs: int, phases: list[Phase]) -> None:
+    counts = [count for count, _ in Protocol(epochs=epochs, phases=tuple(phases)).schedule()]
+    assert sum(counts) == epochs
+    assert min(counts) >= 1
+    assert len(counts) == min(epochs, len(phases))
+
+
+@given(epochs=st.integers(3, 300))
+def test_phases_keep_their_proportion(epochs: int) -> None:
+    counts = [count for count, _ in Protocol(epochs=epochs).schedule()]
+    for count, share in zip(counts, (10, 2, 1), strict=True):
+        assert abs(count - epochs * share / 13) < 2
+
+
+def test_the_rate_of_an_epoch() -> None:
+    protocol = Protocol(epochs=5, base_rate=1.0)
+    assert [protocol.rate(epoch) for epoch in range(1, 6)] == [1, 1, 1, 0.1, 0.01]
+    with pytest.raises(ValueError, match="epoch 6 is beyond 5"):
+        protocol.rate(6)
+
+
+def test_the_batch_grows_from_the_epoch_named() -> None:
+    """Section 5: uSF+BM's second procedure, 100 for three epochs, then 500."""
+    growing = Protocol(batch_size=(BatchSize(from_epoch=1, size=100), BatchSize(from_epoch=4, size=500)))
+    assert [growing.samples_per_batch(epoch) for epoch in (1, 3, 4, 65)] == [100, 100, 500, 500]
+    assert Protocol(batch_size=7).samples_per_batch(9) == 7
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("epochs", value) for value in (0, -1, 1.5, "3", True, None)),
+        *(("base_rate", value) for value in (0, -1e-3, "1e-3", True, float("nan"), float("inf"))),
+        *(("rate_multipliers", value) for value in ([], [0], ["1"], [True], 1, [1, 1.0])),
+        *(("batch_size", value) for value in (0, 1.5, "100", [], [{"from_epoch": 2, "size": 100}])),
+        ("batch_size", [{"from_epoch": 1, "size": 100}, {"from_epoch": 1, "size": 500}]),
+        ("batch_size", [{"from_epoch": 1, "size": 5}, {"from_epoch": 4, "size": 5}, {"from_epoch": 3, "size": 5}]),
+        *(("momentum", value) for value in (-0.1, 1, "0.9")),
+        *(("validation_fraction", value) for value in (-0.1, 1)),
+        *(("decay_biases", value) for value in (1, "yes", None)),
+        *(("phases", value) for value in ([], [{"share": 0, "factor": 1}], [{"share": 1}])),
+        *(("gradient", "Sum"), ("zero_sign", 2), ("initialization", "glorot"), ("resize", "pad"), ("speed", 1)),
+    ],
+)
+def test_values_that_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        Protocol.model_validate({field: value})
+
+
+def test_whole_numbers_are_numbers_and_the_same_number() -> None:
+    assert Protocol.model_validate({"base_rate": 1}) == Protocol(base_rate=1.0)
+    assert run(protocol=Protocol.model_validate({"base_rate": 1})).id == run(protocol=Protocol(base_rate=1.0)).id
+
+
+def run(**changes: Any) -> Run:
+    values = {
+        "dataset": "f" * 64,
+        "network": NETWORKS["digits"].resolve(10),
+        "method": parse_method("brSF-25%+BN+BM"),
+        "protocol": Protocol(),
+        "rate_multiplier": 1.0,
+        "seed": 0,
+    }
+    return Run.model_validate(values | changes)
+
+
+#: every field of a protocol with another value than its default; a new field must be added here
+OTHER: dict[str, Any] = {
+    "epochs": 3,
+    "phases": (Phase(share=1, factor=1),),
+    "base_rate": 1e-3,
+    "batch_size": 50,
+    "momentum": 0.5,
+    "weight_decay": 0.0,
+    "gradient": "mean",
+    "zero_sign": 1,
+    "decay_biases": False,
+    "manhattan_biases": False,
+    "decay_batch_norm": False,
+    "momentum_at_change": "reset",
+    "initialization": "normal",
+    "initial_std": 0.05,
+    "biases": "all",
+    "batch_norm_epsilon": 1e-4,
+    "batch_norm_average": 0.1,
+    "batch_norm_batches": 10,
+    "average_pool_border": "padded",
+    "order": "fixed",
+    "last_batch": "drop",
+    "precision": "bf16",
+    "preprocessing": "none",
+    "resize": "crop",
+    "validation_fraction": 0.1,
+}
+
+
+def test_every_field_but_the_list_of_multipliers_is_part_of_the_identity() -> None:
+    assert set(OTHER) | {"rate_multipliers"} == set(Protocol.model_fields)
+    others = [run(protocol=Protocol(**{field: value})) for field, value in OTHER.items()]
+    assert len({run().id, *(other.id for other in others)}) == 1 + len(OTHER)
+    assert run(protocol=Protocol(rate_multipliers=(1.0,))).id == run().id
+    assert run().id == "7001594e6027e448"  # as it was before there was a choice of precision
+
+
+def test_whatever_else_decides_the_numbers_is_part_of_the_identity() -> None:
+    methods = [
+        Method(feedback=Feedback(scheme="brsf", flip_probability=0.5), batch_norm="plain", update="bm1"),
+        Method(feedback=Feedback(scheme="frsf", flip_probability=0.25), batch_norm="plain", update="bm1"),
+        parse_method("brSF-25%+BM"),
+        parse_method("brSF-25%+BN+BM2"),
+        parse_method("brSF-25%+BN+BM Top"),
+    ]
+    others = [
+        *(run(method=method) for method in methods),
+        run(dataset="e" * 64),
+        run(network=NETWORKS["digits"].resolve(9)),
+        run(network=Network(input=(8, 8, 1), layers=("FC 10",))),
+        run(rate_multiplier=10.0),
+        run(seed=1),
+    ]
+    assert len({run().id, *(other.id for other in others)}) == 1 + len(others)
+
+
+def test_names_are_no_part_of_the_identity() -> None:
+    """Two spellings of a method or a network are the same run, whatever a table calls its column."""
+    assert run(method=parse_method("BM")).id == run(method=parse_method("BM1")).id
+    spelled = {"scheme": "brsf", "flip_probability": 0.25}
+    method = Method.model_validate({"feedback": spelled, "batch_norm": "plain", "update": "bm1"})
+    assert run(method=method).id == run().id
+    loose = Network(input=(8, 8, 1), layers=("conv  3x3x16/1 pad 1 groups 1", "fc CLASSES")).resolve(10)
+    strict = Network(input=(8, 8, 1), layers=("Conv 3x3x16/1 pad 1", "FC 10")).resolve(10)
+    assert run(network=loose).id == run(network=strict).id
+
+
+def test_what_a_run_means_can_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run().id
+    assert len(before) == 16
+    monkeypatch.setattr(runs, "SEMANTICS", runs.SEMANTICS + 1)
+    assert run().id != before
+
+
+def test_a_run_survives_json() -> None:
+    growing = Protocol(batch_size=(BatchSize(from_epoch=1, size=100), BatchSize(from_epoch=4, size=500)))
+    for original in (run(), run(protocol=growing)):
+        again = Run.model_validate_json(original.model_dump_json())
+        assert again == original
+        assert again.id == original.id
+
+
+def test_stacks_share_what_the_batches_and_the_network_depend_on() -> None:
+    together = [run(method=parse_method(name)) for name in ("uSF+BN", "brSF+BN+BM", "RndF+BN+BM3")]
+    together += [run(rate_multiplier=10.0), run(protocol=Protocol(rate_multipliers=(1.0,)))]
+    assert {other.stack_key for other in together} == {run().stack_key}
+    apart = [run(method=parse_method(name)) for name in ("uSF", "BN", "uSF+BN Top")]
+    apart += [run(seed=1), run(dataset="e" * 64), run(protocol=Protocol(batch_size=50))]
+    assert len({run().stack_key, *(other.stack_key for other in apart)}) == 1 + len(apart)
+    assert Stack((run(),)).id == Stack((run(),), start_epoch=3).id != Stack((run(seed=1),)).id

@@ -1,0 +1,388 @@
+"""What is captured is all that a step does: replaying it trains as the plain calls do.
+
+A CUDA graph is stood in for by `recorded`, which keeps the operations below autograd and runs them again on the
+same tensors: whatever else a step depends on, a number of Python's say, stays as it was at the capture.
+"""
+
+import gc
+import math
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.errors import CaptureError, ran_out_of_memory
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training import cuda_graphs, engine
+from asymbp_cli.training.cuda_graphs import Captured, CudaGraphs, SideStreams
+from asymbp_cli.training.engine import Trainer
+
+
+class _Tape(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], list[Tensor]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, [t for t in tree_leaves(out) if isinstance(t, Tensor)]))
+        return out
+
+
+def recorded(compute: Callable[[], None]) -> Callable[[], None]:
+    tape = _Tape()
+    with tape:
+        compute()
+    waiting = [True]  # unlike a capture, recording has computed; so the first replay has nothing left to do
+
+    @torch.no_grad()
+    def replay() -> None:
+        if waiting:
+            waiting.clear()
+            return
+        for func, args, kwargs, outs in tape.calls:
+            now = [t for t in tree_leaves(func(*args, **kwargs)) if isinstance(t, Tensor)]
+            for old, new in zip(outs, now, strict=True):
+                if old.data_ptr() != new.data_ptr():  # neither a view nor in place
+                    old.copy_(new)
+
+    return replay
+
+
+class Tapes:
+    """Stands in for CudaGraphs; `capture` is what it does for a capture."""
+
+    def __init__(self, capture: Callable[[Callable[[], None]], Callable[[], None]] = recorded) -> None:
+        self.capture = capture
+
+    def run(self, compute: Callable[[], None]) -> None:
+        compute()
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ("SGD", "BM3", "brSF-25%", "frSF", "RndF"),
+        ("uSF+BN", "brSF+BN+BM"),
+        ("BN", "BN+BM"),
+        ("uSF+BN Top", "uSF+BN+BM Top"),
+    ],
+)
+@pytest.mark.parametrize("precision", ["standard", "bf16"])
+def test_a_recorded_training_equals_a_plain_one(
+    methods: tuple[str, ...], precision: str, digits: ResidentData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = Protocol.model_validate({"epochs": 9, "precision": precision, "momentum_at_change": "reset"})
+    network = NETWORKS["digits"].resolve(10)
+    runs = tuple(
+        Run(dataset="x", network=network, method=parse_method(m), protocol=protocol, rate_multiplier=r, seed=0)
+        for m in methods
+        for r in (1e6, 1.0)  # one of them diverges, and the programs are recorded anew
+    )
+
+    def train() -> list[EpochEnded]:
+        trainer, found = Trainer(Stack(runs), digits, torch.device("cpu")), []
+        for epoch in range(1, protocol.epochs + 1):
+            if epoch == 6:  # when everything has been recorded
+                trainer.bank.weights[1].detach().fill_(math.nan)
+            found += [e for e in trainer.train_epoch(epoch) if isinstance(e, EpochEnded)]
+        return found
+
+    plain, calls = train(), []
+    assert [e.epoch for e in plain if e.run == runs[1].id and e.diverged] == [6, 7, 8, 9]
+
+    def noticed(compute: Callable[[], None]) -> Callable[[], None]:
+        calls.append(compute)
+        return recorded(compute)
+
+    monkeypatch.setattr(engine, "_graphs", lambda device, generators: Tapes(noticed))
+    again = train()
+    kinds = Counter(map(_name, calls))
+    assert kinds["_compute"] >= 4  # two sizes of mini-batches, before a replica died and after
+    assert kinds["_count"] >= 4
+    assert bool(kinds["_observe"]) == any("BN" in m for m in methods)
+    told = [(e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in plain]
+    assert told == [
+        (e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in again
+    ]
+
+
+def _name(recorded_function: Any) -> str:
+    """Return the name of what a program computes, which is wrapped with the indices to compute it of."""
+    compute = recorded_function.__closure__[0].cell_contents
+    return str(getattr(compute, "func", compute).__name__)
+
+
+def test_captures_are_per_size_and_forgotten() -> None:
+    seen, captures = [], []
+
+    def capture(compute: Callable[[], None]) -> Callable[[], None]:
+        captures.append(compute)
+        return compute
+
+    def compute(index: Tensor) -> None:
+        seen.append(index.tolist())
+
+    captured = Captured(Tapes(capture))
+    for number in range(6):
+        captured(compute, torch.tensor([number]))
+        captured(compute, torch.tensor([number, number]))
+    assert seen == [found for n in range(6) for found in ([n], [n, n])]
+    assert len(captures) == 2
+    assert captured.sizes == {1, 2}
+    captured.forget()
+    captured(compute, torch.tensor([7]))
+    assert (len(captures), seen[-1]) == (3, [7])
+
+
+def _four_times(captured: Captured, compute: Callable[[Tensor], None]) -> None:
+    for _ in range(4):
+        captured(compute, torch.tensor([1]))
+
+
+def test_what_cannot_be_captured_says_that_its_process_is_of_no_more_use() -> None:
+    seen: list[int] = []
+
+    def capture(_: object) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing\nsecond line")
+
+    with pytest.raises(CaptureError) as caught:
+        _four_times(Captured(Tapes(capture)), lambda index: seen.append(len(index)))
+    assert str(caught.value) == (
+        "a CUDA graph could not be captured (operation not permitted when stream is capturing); "
+        "this process can no longer use its GPU"
+    )
+    assert not ran_out_of_memory(caught.value)
+    assert len(seen) == 3  # nothing goes on in this process
+
+
+def test_memory_that_is_too_small_for_a_capture_is_not_hidden() -> None:
+    def capture(_: object) -> Callable[[], None]:
+        try:
+            raise torch.OutOfMemoryError("tried to allocate")
+        except torch.OutOfMemoryError:  # as the end of a broken capture raises
+            raise RuntimeError("the capture was invalidated")  # noqa: B904
+
+    with pytest.raises(CaptureError, match="invalidated") as caught:
+        _four_times(Captured(Tapes(capture)), lambda index: None)
+    assert ran_out_of_memory(caught.value)
+    assert not ran_out_of_memory(RuntimeError("another"))
+
+
+def test_a_stack_that_is_dropped_leaves_no_memory_behind(
+    digits: ResidentData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU the next stack needs it at once, not when Python's garbage collector comes by."""
+    monkeypatch.setattr(engine, "_graphs", lambda device, generators: Tapes())
+    protocol = Protocol(epochs=4)
+    network = NETWORKS["digits"].resolve(10)
+    method = parse_method("brSF-25%+BN")
+    run = Run(dataset="x", network=network, method=method, protocol=protocol, rate_multiplier=1.0, seed=0)
+    gc.collect()
+    gc.disable()
+    try:
+        trainer = Trainer(Stack((run,)), digits, torch.device("cpu"))
+        for epoch in range(1, 5):
+            list(trainer.train_epoch(epoch))
+        weights = weakref.ref(trainer.bank.weights)
+        del trainer
+        assert weights() is None
+    finally:
+        gc.enable()
+
+
+def test_ctrl_c_during_a_capture_is_not_lost() -> None:
+    def capture(_: object) -> Callable[[], None]:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("the capture was invalidated")
+
+    with pytest.raises(KeyboardInterrupt):
+        _four_times(Captured(Tapes(capture)), lambda index: None)
+
+
+# the order of CUDA's calls ---------------------------------------------------------------------------------------
+
+
+class _Stream:
+    """Stands in for a CUDA stream: what was queued on it, or before something that it waits for."""
+
+    def __init__(self, device: object = None, priority: int = 0) -> None:
+        self.done: list[object] = []
+        self.priority = priority
+
+    def record_event(self) -> list[object]:
+        return list(self.done)
+
+    def wait_event(self, event: list[object]) -> None:
+        self.done += event
+
+    def wait_stream(self, other: "_Stream") -> None:
+        self.done += other.done
+
+
+class _Cuda:
+    """Stands in for torch.cuda: streams, and graphs that refuse to be captured into a pool without graphs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.caller = _Stream()
+        self._current = [self.caller]
+        self.streams: list[_Stream] = []
+        self.pools: list[int] = []  # of each capture
+        self.capturing: list[_Stream] = []  # the stream of each capture
+        self.alive: dict[int, weakref.WeakSet[Any]] = {}
+        self.replays = 0
+        for name in ("current_stream", "stream", "graph_pool_handle", "graph"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "Stream", self._new_stream)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: _Graph(self))
+        cuda_graphs._streams.cache_clear()
+
+    def _new_stream(self, device: object = None, priority: int = 0) -> _Stream:
+        self.streams.append(_Stream(device, priority))
+        return self.streams[-1]
+
+    def current_stream(self, device: object = None) -> _Stream:
+        return self._current[-1]
+
+    @contextmanager
+    def stream(self, stream: _Stream) -> Iterator[None]:
+        self._current.append(stream)
+        try:
+            yield
+        finally:
+            self._current.pop()
+
+    def graph_pool_handle(self) -> int:
+        self.alive[len(self.alive)] = weakref.WeakSet()
+        return len(self.alive) - 1
+
+    @contextmanager
+    def graph(self, graph: Any, pool: int, stream: _Stream) -> Iterator[None]:
+        assert self.alive[pool] or pool not in self.pools, "its last graph is gone"
+        self.pools.append(pool)
+        self.capturing.append(stream)
+        with self.stream(stream):
+            yield
+        self.alive[pool].add(graph)
+
+
+class _Graph:
+    def __init__(self, cuda: _Cuda) -> None:
+        self._cuda = cuda
+        self.generators: list[object] = []
+
+    def register_generator_state(self, generator: object) -> None:
+        self.generators.append(generator)
+
+    def replay(self) -> None:
+        self._cuda.replays += 1
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Cuda]:
+    yield _Cuda(monkeypatch)
+    cuda_graphs._streams.cache_clear()
+
+
+DEVICE = torch.device("cuda", 0)
+
+
+def test_branches_wait_for_what_came_before_and_for_no_other_branch(cuda: _Cuda) -> None:
+    side, before, seen = SideStreams(DEVICE, 40), -1, {}
+    cuda.caller.done.append(before)
+    for replica in range(40):
+        with side.branch(replica):
+            seen[replica] = set(cuda.current_stream().done)
+            cuda.current_stream().done.append(replica)
+    side.join()
+    for replica in range(40):
+        assert seen[replica] == ({before} if replica < 32 else {before, replica - 32})
+    assert set(cuda.caller.done) == {before, *range(40)}
+
+
+def test_branches_do_not_wait_for_each_other_when_the_caller_is_on_a_side_stream(cuda: _Cuda) -> None:
+    side, seen = SideStreams(DEVICE, 3), {}
+    with cuda.stream(cuda_graphs._streams(DEVICE).side[0]):
+        for replica in range(3):
+            with side.branch(replica):
+                seen[replica] = set(cuda.current_stream().done)
+                cuda.current_stream().done.append(replica)
+        side.join()
+    assert seen == {0: set(), 1: set(), 2: set()}
+
+
+def test_all_stacks_share_the_streams_of_a_device(cuda: _Cuda) -> None:
+    for replicas in (40, 3, 1, 64):
+        SideStreams(DEVICE, replicas)
+        CudaGraphs(DEVICE, ()).run(lambda: None)
+    assert len(cuda.streams) == 33
+    assert [stream.priority for stream in cuda.streams] == [0] * 32 + [-1]
+    SideStreams(torch.device("cuda", 1), 2)
+    assert len(cuda.streams) == 66
+
+
+def test_plain_calls_run_on_the_stream_that_captures_and_in_order(cuda: _Cuda) -> None:
+    where: list[object] = []
+    captured = Captured(CudaGraphs(DEVICE, ()))
+
+    def compute(index: Tensor) -> None:
+        where.append(cuda.current_stream())
+        cuda.current_stream().done.append(len(where))
+
+    cuda.caller.done.append("data")
+    for _ in range(5):
+        captured(compute, torch.tensor([1]))
+    stream = cuda_graphs._streams(DEVICE).capture
+    assert where == [stream] * 4
+    assert cuda.capturing == [stream]
+    assert cuda.replays == 2
+    assert stream.done[0] == "data"  # type: ignore[attr-defined]
+    assert {1, 2, 3} <= set(cuda.caller.done)
+
+
+def test_a_pool_is_never_captured_into_after_its_last_graph(cuda: _Cuda) -> None:
+    graphs = CudaGraphs(DEVICE, ())
+    first, second = Captured(graphs), Captured(graphs)
+    for captured in (first, second):
+        _four_times(captured, lambda index: None)
+    assert cuda.pools == [0, 0]  # graphs of one stack share their memory
+    first.forget()
+    _four_times(first, lambda index: None)
+    assert cuda.pools == [0, 0, 0]
+    first.forget()
+    second.forget()
+    gc.collect()
+    _four_times(first, lambda index: None)
+    assert cuda.pools == [0, 0, 0, 1]
+
+
+def test_a_graph_knows_every_generator(cuda: _Cuda) -> None:
+    made: list[_Graph] = []
+    generators = [torch.Generator(), torch.Generator()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "CUDAGraph", lambda: made.append(_Graph(cuda)) or made[-1])
+        CudaGraphs(DEVICE, generators).capture(lambda: None)
+    assert made[0].generators == generators
+
+
+def test_branches_of_a_cpu_are_the_loop() -> None:
+    side, order = SideStreams(torch.device("cpu"), 3), []
+    for replica in range(3):
+        with side.branch(replica):
+            order.append(replica)
+    side.join()
+    assert order == [0, 1, 2]

@@ -1,0 +1,137 @@
+"""Devices: opened with an index, and refused with one message that says what to do. torch.cuda is stood in for."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from asymbp_cli import machine
+from asymbp_cli.errors import DeviceError
+from asymbp_cli.training import device
+from asymbp_cli.training.device import open_device
+
+
+class Gpus:
+    """Stands in for torch.cuda, with `count` GPUs; `fault` is raised when one of them is used."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, count: int, fault: Exception | None = None) -> None:
+        self.calls: list[tuple[str, object]] = []
+        self.environment: list[str | None] = []
+        self._count, self._fault, self._ones = count, fault, torch.ones
+        patch.setattr(torch.cuda, "device_count", lambda: count)
+        patch.setattr(torch.cuda, "current_device", self._note("current_device", lambda: 0))
+        patch.setattr(torch.cuda, "set_device", self._note("set_device", self._set))
+        patch.setattr(torch, "ones", self._note("ones", self._allocate))
+        patch.setattr(torch.backends.mps, "is_available", lambda: False)
+        patch.setattr(torch.backends.cudnn, "benchmark", False)
+        patch.delenv("CUDA_DEVICE_MAX_CONNECTIONS", raising=False)
+
+    def _note(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.calls.append((name, *arguments, *named.values()))  # type: ignore[arg-type]
+            self.environment.append(os.environ.get("CUDA_DEVICE_MAX_CONNECTIONS"))
+            return function(*arguments, **named)
+
+        return call
+
+    def _set(self, which: torch.device) -> None:
+        assert which.index is not None, "Expected a torch.device with a specified index"
+        if self._count == 0 and self._fault:
+            raise self._fault
+        if which.index >= self._count:
+            raise RuntimeError("CUDA error: invalid device ordinal\nCUDA kernel errors might be ...")
+
+    def _allocate(self, size: int, device: torch.device, requires_grad: bool) -> torch.Tensor:
+        if self._fault:
+            raise self._fault
+        return self._ones(size, requires_grad=requires_grad)
+
+
+@pytest.mark.parametrize(("name", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_a_gpu_has_an_index_and_is_the_current_one(name: str, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Gpus(monkeypatch, 2)
+    assert open_device(name) == torch.device("cuda", index)
+    assert ("set_device", torch.device("cuda", index)) in gpus.calls
+    assert torch.backends.cudnn.benchmark
+    assert set(gpus.environment) == {"32"}  # before CUDA is asked for anything
+
+
+def test_the_number_of_queues_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Gpus(monkeypatch, 1)
+    monkeypatch.setenv("CUDA_DEVICE_MAX_CONNECTIONS", "8")
+    open_device("cuda")
+    assert set(gpus.environment) == {"8"}
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "fault", "message"),
+    [
+        (
+            "cuda",
+            0,
+            RuntimeError("Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU"),
+            'there is no device "cuda" here: Found no NVIDIA driver on your system. Use --device cpu',
+        ),
+        (
+            "cuda:3",
+            2,
+            None,
+            'there is no device "cuda:3" here: CUDA error: invalid device ordinal. '
+            "Use --device cpu or cuda:0 or cuda:1",
+        ),
+        (
+            "cuda",
+            1,
+            RuntimeError("The NVIDIA driver on your system is too old (found version 11040). Please update"),
+            'the device "cuda" cannot be used: The NVIDIA driver on your system is too old (found version 11040). '
+            "Update the driver, or install a PyTorch that supports it (https://pytorch.org/get-started), "
+            "or use --device cpu",
+        ),
+        (
+            "cuda:0",
+            1,
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB"),
+            'the device "cuda:0" cannot be used: CUDA out of memory. Free it, or use another: --device cpu',
+        ),
+        (
+            "cuda",
+            2,
+            RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nmore"),
+            'the device "cuda" cannot be used: CUDA error: CUDA-capable device(s) is/are busy or unavailable. '
+            "Free it, or use another: --device cpu or cuda:1",
+        ),
+        (
+            "cuda:0",
+            1,
+            RuntimeError("CUDA error: no kernel image is available for execution on the device"),
+            'the device "cuda:0" cannot be used: CUDA error: no kernel image is available for execution on the '
+            "device. Install a PyTorch that supports it (https://pytorch.org/get-started), or use --device cpu",
+        ),
+    ],
+    ids=["no driver", "no such index", "old driver", "no memory", "busy", "too old a GPU"],
+)
+def test_what_cannot_be_used_is_said_in_one_line(
+    name: str, count: int, fault: Exception | None, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Gpus(monkeypatch, count, fault)
+    with pytest.raises(DeviceError) as caught:
+        open_device(name)
+    assert str(caught.value) == message
+
+
+def test_the_facts_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    Gpus(monkeypatch, 1)
+
+    class Hopper:
+        name, major = "NVIDIA H100", 9
+
+    class Ampere:
+        name, major = "NVIDIA A100", 8
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda which: (7 << 30, 8 << 30))
+    for kind, workspace in ((Hopper, 32 << 20), (Ampere, 9 << 20)):
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda which, kind=kind: kind)
+        assert device.describe("cuda") == machine.DeviceFacts(kind.name, 7 << 30, workspace)
+    assert device.describe("cpu") == machine.DeviceFacts(None, None, 0)

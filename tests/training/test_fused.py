@@ -1,0 +1,138 @@
+"""The fused kernel equals the plain operations, in Triton's interpreter: no GPU is needed."""
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import asymbp_cli
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run
+from asymbp_cli.training import draws, update
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.model import Model
+
+pytest.importorskip("triton", reason="not run: Triton is not installed")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*encountered in:RuntimeWarning"
+)  # of numpy, by which it interprets
+
+CPU = torch.device("cpu")
+# its row is longer than a block of the kernel, and neither it nor the part with feedback is a multiple of one
+NETWORK = Network(input=(4, 4, 2), layers=("Conv 3x3x8/1 pad 1", "FC 9", "FC 3"))
+STACKS = [
+    (
+        "SGD",
+        "BM",
+        "BM2",
+        "BM3",
+        "uSF",
+        "NuSF+BM",
+        "brSF",
+        "brSF-25%+BM2",
+        "frSF",
+        "frSF-50%+BM3",
+        "RndF",
+        "RndF+BM",
+    ),
+    ("uSF+BN", "brSF-25%+BN+BM3", "brSF-75%+BN"),
+    ("BN", "BN+BM2"),
+    ("SGD Top", "RndF+BM Top"),
+    ("uSF+BN+BM Bottom", "brSF+BN Bottom"),
+]
+
+
+@pytest.fixture(scope="module")
+def advance() -> Iterator[Callable[[Bank], None]]:
+    """The kernel's caller, with kernels that Triton interprets; the module itself stays as a GPU needs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITON_INTERPRET", "1")
+        spec = spec_from_file_location(
+            "fused_in_the_interpreter", Path(asymbp_cli.__file__).parent / "training" / "fused.py"
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        yield module.advance
+
+
+def banks(methods: tuple[str, ...], **protocol: Any) -> list[Bank]:
+    """Return the same bank twice."""
+    settings = Protocol.model_validate({"manhattan_biases": False, **protocol})
+    runs = [
+        Run(
+            dataset="x",
+            network=NETWORK,
+            method=parse_method(name),
+            protocol=settings,
+            rate_multiplier=rate,
+            seed=3,
+        )
+        for name in methods
+        for rate in (1.0, 0.1)
+    ]
+    model = Model.of(NETWORK, settings, runs[0].method)
+    found = [Bank(runs, model, CPU) for _ in range(2)]
+    for bank in found:
+        with torch.no_grad():
+            bank.weights += torch.randn(bank.weights.shape, generator=draws.generator("weights"))
+            bank.weights[:, ::5] = 0.0
+            bank.weights[:, 1::5] = -0.0
+        bank.begin_epoch(1, 0.01)
+    return found
+
+
+@pytest.mark.parametrize("methods", STACKS, ids="/".join)
+@pytest.mark.parametrize("protocol", [{}, {"zero_sign": 1, "weight_decay": 0.0}, {"precision": "bf16"}], ids=str)
+def test_the_kernel_equals_the_plain_operations(
+    methods: tuple[str, ...], protocol: dict[str, Any], advance: Callable[[Bank], None]
+) -> None:
+    plain, fused = banks(methods, **protocol)
+    size, source = plain.model.feedback_size, draws.generator("gradients")
+    assert plain.weights.shape[1] > 1024
+    for step in range(4):
+        gradients = torch.randn(plain.gradients.shape, generator=source)
+        gradients[:, ::7] = 0
+        finite = torch.ones(len(gradients), dtype=torch.bool)
+        if step == 1:  # a weight would stop being finite, in the kernel's last block
+            gradients[1, plain.segments[-1].columns.stop - 1] = torch.nan
+        if step == 2:  # a loss has
+            finite[2] = False
+        for bank, kernel in ((plain, update.plain), (fused, advance)):
+            bank.gradients.copy_(gradients)
+            update.update(bank, finite.clone(), kernel)
+        assert plain.alive.tolist() == fused.alive.tolist()
+        assert plain.alive.tolist()[:3] == [True, step < 1, step < 2]
+        alive, ulp = plain.alive, 2**-7 if plain.working is not plain.weights else 0.0
+        torch.testing.assert_close(fused.weights, plain.weights, rtol=3e-7, atol=1e-7)
+        torch.testing.assert_close(fused.state[alive], plain.state[alive], rtol=3e-7, atol=2e-7)
+        torch.testing.assert_close(fused.working.float(), plain.working.float(), rtol=max(3e-7, ulp), atol=1e-7)
+        assert fused.feedback_bank.values.shape[1] == size
+        for replica in alive.nonzero().flatten().tolist():  # dead ones keep the V that they had
+            for name, expected in plain.feedback(replica).items():
+                assert torch.equal(fused.feedback(replica)[name], expected)
+    assert bool(plain.alive.any())
+    changed = (fused.weights[0] != fused.weights[1]).any()
+    assert bool(changed)
+
+
+def test_numbers_that_are_no_numbers_or_infinite_are_noticed(advance: Callable[[Bank], None]) -> None:
+    for value in (torch.nan, torch.inf, -torch.inf, 3e38):  # the last overflows
+        plain, fused = banks(("SGD", "uSF"))
+        before = fused.weights.detach().clone()
+        for bank, kernel in ((plain, update.plain), (fused, advance)):
+            bank.rates.fill_(10.0)
+            bank.gradients.zero_()
+            bank.gradients[3, 0] = value
+            update.update(bank, torch.ones(4, dtype=torch.bool), kernel)
+            assert bank.alive.tolist() == [True, True, True, False]
+        assert torch.equal(fused.weights[3], before[3])
+        assert torch.equal(fused.feedback_bank.values, plain.feedback_bank.values)

@@ -1,0 +1,338 @@
+"""CUDA against the CPU. Skipped, and not counted as passed, if there is no GPU."""
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import fake_engine
+import pytest
+import small_study
+import torch
+
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.resident import ResidentData, load
+from asymbp_cli.events import CheckpointSaved, EpochEnded, RunDiverged, RunFinished
+from asymbp_cli.executors import Job, StackFailed
+from asymbp_cli.executors.processes import ProcessExecutor
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.specs.protocol import Precision, Protocol
+from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training import cuda_graphs, draws, update
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.device import open_device
+from asymbp_cli.training.engine import Trainer, train_stack
+from asymbp_cli.training.model import Model
+from asymbp_cli.training.probe import probe_device
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device"),
+]
+_TOLERANCE = 0.03  # of the test set: tf32 and other random streams, on digits after 5 epochs
+
+
+@pytest.fixture(scope="module")
+def gpu() -> torch.device:
+    return open_device("cuda")
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Let everything that waits for the GPU raise."""
+    torch.cuda.synchronize()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the mode warns that it does not see everything
+        try:
+            torch.cuda.set_sync_debug_mode("error")
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def _runs(info: DataInfo, *methods: str) -> tuple[Run, ...]:
+    network = NETWORKS["digits"].resolve(10)
+    return tuple(
+        Run(
+            dataset=info.fingerprint,
+            network=network,
+            method=parse_method(name),
+            protocol=Protocol(epochs=5),
+            rate_multiplier=1.0,
+            seed=0,
+        )
+        for name in methods
+    )
+
+
+@pytest.mark.parametrize("methods", [("SGD", "BM", "frSF"), ("uSF+BN", "uSF+BN+BM", "RndF+BN"), ("BN", "BN+BM")])
+def test_error_counts_agree(methods: tuple[str, ...], digits_info: DataInfo, digits: ResidentData) -> None:
+    stack = Stack(_runs(digits_info, *methods))
+    on_gpu = load(digits_info, device="cuda")
+    last = {}
+    for device, data in (("cpu", digits), ("cuda", on_gpu)):
+        for event in train_stack(stack, data, device=device):
+            if isinstance(event, EpochEnded):
+                last[device, event.run] = event.test_wrong / event.test_seen
+    for run in stack.runs:
+        assert last["cuda", run.id] == pytest.approx(last["cpu", run.id], abs=_TOLERANCE)
+
+
+def test_a_device_has_an_index_and_its_facts(gpu: torch.device) -> None:
+    assert gpu.index is not None
+    assert torch.cuda.current_device() == gpu.index
+    facts = probe_device(f"cuda:{gpu.index}")
+    assert facts.model == torch.cuda.get_device_name(gpu)
+    assert 0 < facts.free_bytes <= torch.cuda.get_device_properties(gpu).total_memory  # type: ignore[operator]
+    assert facts.workspace_bytes > 0
+
+
+def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DataInfo, gpu: torch.device) -> None:
+    runs = _runs(digits_info, "uSF", "NuSF", "RndF", "frSF", "frSF-25%")
+    model = Model.of(runs[0].network, runs[0].protocol, runs[0].method)
+    banks = [Bank(runs, model, device) for device in (torch.device("cpu"), gpu)]
+    for bank in banks:
+        bank.begin_epoch(1, 1.0)
+    for replica in range(len(runs)):
+        for name, expected in banks[0].feedback(replica).items():
+            torch.testing.assert_close(banks[1].feedback(replica)[name].cpu(), expected)
+
+
+@pytest.mark.parametrize(
+    "methods", [("SGD", "brSF-25%", "frSF", "RndF", "BM3"), ("uSF+BN", "brSF+BN+BM"), ("BN",)]
+)
+@pytest.mark.parametrize("zero_sign", [0, 1])
+def test_no_value_is_read_inside_an_epoch(
+    methods: tuple[str, ...], zero_sign: Literal[0, 1], digits_info: DataInfo, gpu: torch.device
+) -> None:
+    protocol = Protocol(epochs=5, zero_sign=zero_sign)
+    runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, *methods))
+    trainer = Trainer(Stack(runs), load(digits_info, device=gpu), gpu)
+    trainer.begin_epoch(1, range(len(runs)))
+    batches = trainer.batches(1)
+    for index in batches[:5]:  # plain, then captured
+        trainer.step(index)
+    with _no_waiting():
+        for index in batches[5:]:
+            trainer.step(index)
+    assert bool(trainer.bank.alive.all())
+
+
+def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: DataInfo) -> None:
+    (good,) = _runs(digits_info, "uSF")
+    data = load(digits_info, device="cuda")
+    good, bad = (good.model_copy(update={"rate_multiplier": value}) for value in (1e-3, 1e6))
+    both = list(train_stack(Stack((good, bad)), data, device="cuda"))
+    assert [event.run for event in both if isinstance(event, RunDiverged)] == [bad.id]
+    alone = list(train_stack(Stack((good,)), data, device="cuda"))
+    together, single = (
+        [e.test_wrong for e in events if isinstance(e, EpochEnded) and e.run == good.id]
+        for events in (both, alone)
+    )
+    assert together == pytest.approx(single, abs=10)  # of 360
+
+
+def test_the_same_run_twice_is_nearly_the_same(digits_info: DataInfo) -> None:
+    stack, data = Stack(_runs(digits_info, "brSF")), load(digits_info, device="cuda")
+    first, second = (
+        [replace(e, seconds=0) for e in train_stack(stack, data, device="cuda") if isinstance(e, EpochEnded)]
+        for _ in range(2)
+    )
+    assert [e.test_wrong for e in first] == pytest.approx([e.test_wrong for e in second], abs=10)
+
+
+def _last(data: ResidentData, runs: tuple[Run, ...], *, graphs: bool = True) -> list[tuple[int, int]]:
+    events = train_stack(Stack(runs), data, device="cuda", graphs=graphs)
+    return [(e.train_wrong, e.test_wrong) for e in events if isinstance(e, EpochEnded) and e.epoch == 5]
+
+
+@pytest.mark.parametrize("methods", [("SGD", "BM3", "brSF-25%", "frSF", "RndF"), ("uSF+BN", "brSF+BN+BM")])
+@pytest.mark.parametrize("precision", ["standard", "fp32", "bf16"])
+def test_captured_steps_train_as_plain_ones(
+    methods: tuple[str, ...],
+    precision: Precision,
+    digits_info: DataInfo,
+    gpu: torch.device,
+) -> None:
+    runs = tuple(
+        run.model_copy(update={"protocol": Protocol(epochs=5, precision=precision), "rate_multiplier": 0.1})
+        for run in _runs(digits_info, *methods)
+    )
+    data = load(digits_info, device=gpu)
+    for found, expected in zip(_last(data, runs), _last(data, runs, graphs=False), strict=True):
+        assert found == pytest.approx(expected, abs=0.03 * data.info.train_count)
+        assert found[1] == pytest.approx(expected[1], abs=10)  # of 360
+
+
+def test_more_replicas_than_streams(digits_info: DataInfo) -> None:
+    (first,) = _runs(digits_info, "uSF")
+    runs = tuple(first.model_copy(update={"rate_multiplier": 0.1 / (1 + i)}) for i in range(40))
+    data = load(digits_info, device="cuda")
+    many = _last(data, runs)
+    for replica in (0, 31, 32, 39):
+        (alone,) = _last(data, runs[replica : replica + 1])
+        assert many[replica][1] == pytest.approx(alone[1], abs=10)
+
+
+def test_stacks_leave_no_memory_behind(digits_info: DataInfo) -> None:
+    data, runs = load(digits_info, device="cuda"), _runs(digits_info, "brSF-25%+BN", "uSF+BN")
+
+    def reserved() -> int:
+        _last(data, runs)
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        return torch.cuda.memory_reserved()
+
+    first = reserved()  # with the libraries' workspaces
+    assert [reserved() for _ in range(3)] == [first] * 3
+
+
+def test_testing_reads_nothing_before_its_end(digits_info: DataInfo, gpu: torch.device) -> None:
+    trainer = Trainer(Stack(_runs(digits_info, "uSF+BN")), load(digits_info, device=gpu), gpu)
+    for epoch in range(1, 6):  # plain, then captured
+        list(trainer.train_epoch(epoch))
+    coming = trainer.statistics_batches(5)
+    with _no_waiting():
+        trainer.evaluation.observe(coming)
+
+
+_METHODS = ("SGD", "BM", "BM2", "BM3", "uSF", "NuSF+BM", "brSF", "brSF-25%+BM2", "frSF", "frSF-50%+BM3", "RndF")
+
+
+@pytest.mark.parametrize("methods", [_METHODS, ("uSF+BN", "brSF-25%+BN+BM3"), ("BN", "BN+BM2"), ("brSF Bottom",)])
+@pytest.mark.parametrize("precision", ["standard", "bf16"])
+@pytest.mark.parametrize("zero_sign", [0, 1])
+def test_the_fused_kernel_equals_the_plain_operations(
+    methods: tuple[str, ...], precision: str, zero_sign: int, digits_info: DataInfo, gpu: torch.device
+) -> None:
+    settings = Protocol.model_validate({"precision": precision, "zero_sign": zero_sign, "manhattan_biases": False})
+    runs = [run.model_copy(update={"protocol": settings}) for run in _runs(digits_info, *methods)]
+    model = Model.of(runs[0].network, settings, runs[0].method)
+    plain, fused = (Bank(runs, model, gpu) for _ in range(2))
+    kernel = update._kernel_of("cuda")
+    if kernel is update.plain:
+        pytest.skip("not run: Triton is not installed")
+    source = draws.generator("gradients", device=gpu)
+    for bank in (plain, fused):
+        bank.begin_epoch(1, 0.01)
+    for step in range(4):
+        gradients = torch.randn(plain.gradients.shape, generator=source, device=gpu)
+        gradients[:, ::7] = 0
+        if step == 2:
+            gradients[-1, plain.segments[-1].columns.stop - 1] = torch.nan
+        for bank, way in ((plain, update.plain), (fused, kernel)):
+            bank.gradients.copy_(gradients)
+            update.update(bank, torch.ones_like(bank.alive), way)
+        assert plain.alive.tolist() == fused.alive.tolist() == [True] * (len(runs) - 1) + [step < 2]
+        torch.testing.assert_close(fused.weights, plain.weights, rtol=1e-6, atol=1e-6)
+        ulp = 2**-7 if precision == "bf16" else 1e-6
+        torch.testing.assert_close(fused.working.float(), plain.working.float(), rtol=ulp, atol=1e-6)
+        for replica in range(len(runs) - 1):
+            for name, expected in plain.feedback(replica).items():
+                same = fused.feedback(replica)[name] == expected
+                near_zero = plain.parameters(replica)[name].abs() < 1e-5  # rounding may turn a sign
+                assert bool((same | near_zero).all())
+
+
+def test_all_stacks_share_one_set_of_streams(digits_info: DataInfo, gpu: torch.device) -> None:
+    data = load(digits_info, device=gpu)
+    _last(data, _runs(digits_info, "SGD", "uSF"))
+    before = cuda_graphs._streams(gpu)
+    _last(data, _runs(digits_info, "BN", "BN+BM"))
+    assert cuda_graphs._streams(gpu) is before
+
+
+def test_killed_after_an_epoch_and_resumed_goes_on(
+    digits_info: DataInfo, tmp_path: Path, gpu: torch.device
+) -> None:
+    stack, data = Stack(_runs(digits_info, "SGD", "brSF-25%")), load(digits_info, device=gpu)
+    whole = _last(data, stack.runs)
+    training = train_stack(stack, data, device="cuda", checkpoints=tmp_path, checkpoint_seconds=0)
+    for event in training:
+        if isinstance(event, CheckpointSaved) and event.epoch == 2:
+            break
+    training.close()
+    rest = train_stack(replace(stack, start_epoch=2), data, device="cuda", checkpoints=tmp_path)
+    found = [(e.train_wrong, e.test_wrong) for e in rest if isinstance(e, EpochEnded) and e.epoch == 5]
+    for ours, expected in zip(found, whole, strict=True):
+        assert ours[1] == pytest.approx(expected[1], abs=10)  # of 360
+
+
+def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DataInfo, tmp_path: Path) -> None:
+    job = Job(Stack(_runs(digits_info, "SGD", "uSF")), digits_info, "cuda:0", tmp_path, 0.0)
+    executor = ProcessExecutor(1, fake_engine.reads_in_captures)
+    try:
+        executor.submit(job)
+        found = list(executor.events())
+    finally:
+        executor.cancel()
+    (failure,) = [report for report in found if isinstance(report, StackFailed)]
+    assert failure.remedy == "without CUDA graphs"
+    assert "a CUDA graph could not be captured" in failure.message
+    assert {e.run for e in found if isinstance(e, RunFinished)} == {run.id for run in job.stack.runs}
+
+
+_SHORT_OF_MEMORY = """
+import torch
+from asymbp_cli.bench.steps import Steps
+from asymbp_cli.training.device import open_device
+from asymbp_cli.errors import ran_out_of_memory
+device = open_device("cuda")
+torch.cuda.set_per_process_memory_fraction({bytes} / torch.cuda.get_device_properties(device).total_memory)
+try:
+    Steps("cifar", ["uSF"] * 64, device)
+    print("it fits")
+except Exception as error:
+    print(type(error).__name__, ran_out_of_memory(error))
+"""
+
+
+@pytest.mark.parametrize("gib", [0.5, 2.5])
+def test_too_little_memory_is_recognized_in_a_step_and_in_a_capture(gib: float) -> None:
+    code = _SHORT_OF_MEMORY.format(bytes=gib * 2**30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split()[-1] in ("True", "fits"), done.stdout + done.stderr
+    if gib < 1:
+        assert done.stdout.split()[-1] == "True"
+
+
+def test_a_command_trains_on_the_gpu_and_says_on_which(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "asymbp_cli"]
+    options = ["--device", "cuda", "--results", str(tmp_path / "results"), "--set", "protocol.epochs=3"]
+    done = subprocess.run(
+        [*command, "reproduce", "--table", "2", *options], capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "60 runs to train on 1 worker, cuda:0: the first epoch will tell how long" in done.stderr
+    assert "CUDA graph" not in done.stderr  # none failed
+    report = [*command, "report", "--to", "markdown", "--results", str(tmp_path / "results")]
+    text = subprocess.run(report, capture_output=True, text=True, check=True).stdout
+    assert torch.cuda.get_device_name(0) in text
+    again = subprocess.run(
+        [*command, "reproduce", "--table", "2", *options], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_study_in_this_process_opens_no_gpu(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import small_study\n"
+        "from pathlib import Path\n"
+        "if __name__ == '__main__':\n"
+        "    small_study.train_digits(Path(sys.argv[2]), Path(sys.argv[3]), device='cuda:0')\n"
+        "    torch = sys.modules.get('torch')\n"
+        "    print(torch is not None and torch.cuda.is_initialized())\n"
+    )
+    script = tmp_path / "study.py"
+    script.write_text(code)
+    here = [str(Path(small_study.__file__).parent), str(tmp_path / "results"), os.environ["ASYMBP_CACHE"]]
+    done = subprocess.run(
+        [sys.executable, str(script), *here], capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.stdout.strip() == "False", done.stdout + done.stderr
