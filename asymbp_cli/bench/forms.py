@@ -21,7 +21,7 @@ from torch import Tensor
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.places import BATCH, Place, Problem, places, problem
 from asymbp_cli.bench.steps import lasting, wait
-from asymbp_cli.specs.networks import FC, Conv
+from asymbp_cli.specs.layers import FC, Conv
 from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, CudaGraphs, SideStreams
 from asymbp_cli.training.device import open_device, set_precision, threads
 

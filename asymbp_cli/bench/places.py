@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.bench.steps import SIZES
-from asymbp_cli.specs.networks import FC, NETWORKS, Conv, Pool, Shape
+from asymbp_cli.specs.layers import FC, Conv, Shape
+from asymbp_cli.specs.networks import NETWORKS
 
 BATCH = 100
 
@@ -25,14 +26,11 @@ class Place:
 
 def places() -> list[Place]:
     """Return the weighted layers of Table 1's networks."""
-    found = []
-    for key, (classes, _) in SIZES.items():
-        network = NETWORKS[key].resolve(classes)
-        shapes = network.shapes()
-        for number, (layer, shape) in enumerate(zip(network.parsed(), shapes, strict=False), start=1):
-            if not isinstance(layer, Pool):
-                found.append(Place(f"{key} {number}: {layer}", layer, shape, first=number == 1))
-    return found
+    return [
+        Place(f"{key} {operation.number}: {operation.layer}", operation.layer, operation.before, operation.first)
+        for key, (classes, _) in SIZES.items()
+        for operation in NETWORKS[key].resolve(classes).weighted()
+    ]
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,6 @@ def _projection(
         info = infos[run.dataset]
         per_epoch = run.network.flop_per_sample() * samples_per_epoch(run, info)
         seconds += run.protocol.epochs * per_epoch * rates[CATALOG[info.key].network, run.method.batch_norm]
-        forward = sum(run.network.forward_flop()) * info.test_count
+        forward = sum(operation.flop for operation in run.network.weighted()) * info.test_count
         flop += run.protocol.epochs * (run.network.flop_per_sample() * info.train_count + forward)
     return Projection(name, len(runs), seconds / workers / 3600, flop / 1e15)

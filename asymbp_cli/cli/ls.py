@@ -43,9 +43,9 @@ def _networks(results: Path) -> Rows:
 
 
 def _schemes(results: Path) -> Rows:
-    from asymbp_cli.specs.methods import SCHEMES
+    from asymbp_cli.specs.schemes import SCHEMES
 
-    rows = [[key, name, weights, redrawn] for key, (name, weights, redrawn) in SCHEMES.items()]
+    rows = [[key, scheme.name, scheme.formula, scheme.redrawn] for key, scheme in SCHEMES.items()]
     return ["name", "in the paper", "feedback weights V", "redrawn"], rows
 
 

@@ -1,5 +1,7 @@
 """Table 1: the networks, with shapes and counts that are computed, not copied."""
 
+from math import prod
+
 from tabulate import tabulate
 
 from asymbp_cli.specs.networks import NETWORKS
@@ -21,10 +23,10 @@ def networks_table() -> str:
     for name, network in NETWORKS.items():
         resolved = network.resolve(_CLASSES.get(name, 10))
         rows = [["input", "", "x".join(map(str, resolved.input)), ""]]
-        weights = iter(resolved.weight_shapes())
+        counts = {operation.number: _parameters(operation.weight_shape) for operation in resolved.weighted()}
         layers = zip(network.layers, resolved.layers, resolved.shapes()[1:], strict=True)
         for number, (written, text, shape) in enumerate(layers, start=1):
-            count = "" if text.startswith(("Max", "Avg")) else f"{_parameters(next(weights)):,}"
+            count = f"{counts[number]:,}" if number in counts else ""
             label = written if written == text else f"{written} = {text}"
             rows.append([str(number), label, "x".join(map(str, shape)), count])
         rows.append(["", "total", "", f"{resolved.parameter_count():,}"])
@@ -37,7 +39,4 @@ def networks_table() -> str:
 
 
 def _parameters(shape: tuple[int, ...]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product + shape[0]
+    return prod(shape) + shape[0]

@@ -7,7 +7,8 @@ from typing import Any
 from asymbp_cli.datasets.catalog import DatasetRef, find
 from asymbp_cli.errors import NetworkError
 from asymbp_cli.recipe.yamlfile import Checker
-from asymbp_cli.specs.networks import FC, NETWORKS, Layer, Network, find_network, parse_layer
+from asymbp_cli.specs.layers import FC, Layer, parse_layer
+from asymbp_cli.specs.networks import NETWORKS, Network, find_network
 
 _ANY_CLASSES = 5040  # stands for an unknown number of classes: what groups may divide divides it
 

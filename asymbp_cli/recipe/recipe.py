@@ -16,9 +16,10 @@ from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.wording import KeyPath, shown
 from asymbp_cli.recipe.yamlfile import Checker, Document, dump, lay_over, read
 from asymbp_cli.specs.base import Spec, is_label
-from asymbp_cli.specs.methods import Feedback, Method, find_scheme, method_name, parse_method
+from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
+from asymbp_cli.specs.schemes import find_scheme
 
 _SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 _METHOD_KEYS = ("feedback", "batch_norm", "update", "train")

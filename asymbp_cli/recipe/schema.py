@@ -3,9 +3,10 @@
 from typing import Any
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
-from asymbp_cli.specs.methods import PAPER_METHODS, SCHEMES, Feedback, Method
+from asymbp_cli.specs.methods import PAPER_METHODS, Feedback, Method
 from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.schemes import SCHEMES
 
 Schema = dict[str, Any]
 

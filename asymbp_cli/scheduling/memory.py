@@ -8,16 +8,15 @@ No torch.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-from asymbp_cli.specs.networks import Layer, Network, Pool, Shape
+from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
+from asymbp_cli.specs.schemes import SCHEMES
 
 _FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
 AT_ONCE = 32  # replicas that are computed side by side on CUDA: the streams of cuda_graphs.py
@@ -52,7 +51,7 @@ def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bo
 
 def row_size(run: Run) -> int:
     """Return the weights, biases, scales and shifts of one replica."""
-    norm, shapes = run.method.batch_norm, _weight_shapes(run.network)
+    norm, shapes = run.method.batch_norm, [operation.weight_shape for operation in run.network.weighted()]
     normalized = sum(shape[0] for shape in shapes[:-1]) if norm != "none" else 0
     biases = sum(shape[0] for shape in shapes) - (0 if run.protocol.biases == "all" else normalized)
     return sum(map(prod, shapes)) + biases + (2 * normalized if norm == "learnable" else 0)
@@ -60,30 +59,18 @@ def row_size(run: Run) -> int:
 
 def bank_bytes(run: Run, replicas: int) -> int:
     """Return the bytes of weights, optimizer state, gradients, feedback weights V and their random factors."""
-    _, *fed = map(prod, _weight_shapes(run.network))
-    width, (own, shared) = _width(run.protocol), _feedback_rows(run, replicas)
+    _, *fed = (prod(operation.weight_shape) for operation in run.network.weighted())
+    width, feedback = _width(run.protocol), run.method.feedback
     rounded = width if width < _FLOAT else 0  # weights as products take them
-    return replicas * row_size(run) * (3 * _FLOAT + rounded) + sum(fed) * (own * width + shared * _FLOAT)
+    scheme = SCHEMES[feedback.scheme]
+    shared = scheme.per_stack + (scheme.per_stack_to_flip if feedback.flip_probability else 0)
+    vectors = replicas * scheme.per_replica * width + shared * _FLOAT
+    return replicas * row_size(run) * (3 * _FLOAT + rounded) + sum(fed) * vectors
 
 
 def _width(protocol: Protocol) -> int:
     """Return the bytes of an activation, of a weight in a product and of a feedback weight."""
     return _HALF if protocol.precision == "bf16" else _FLOAT
-
-
-def _feedback_rows(run: Run, replicas: int) -> tuple[int, int]:
-    """Return how many vectors of V's size a stack has: of V, and of the factor that its replicas share."""
-    feedback = run.method.feedback
-    match feedback.scheme:
-        case "bp":
-            return 0, 0  # V is W
-        case "rndf":
-            return 1, 0  # one V for all
-        case "usf":
-            return replicas, 0
-        case "brsf" if feedback.flip_probability:
-            return replicas, 4  # M, the draw of S_p, that minus p, and M o S_p
-    return replicas, 1
 
 
 def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
@@ -115,11 +102,6 @@ def _at_once(replicas: int, parallel: bool) -> int:
 def _largest_batch(protocol: Protocol) -> int:
     sizes = protocol.batch_size
     return sizes if isinstance(sizes, int) else max(entry.size for entry in sizes)
-
-
-@lru_cache(maxsize=256)  # the planner asks again and again
-def _weight_shapes(network: Network) -> tuple[Shape, ...]:
-    return network.weight_shapes()
 
 
 class _Way(NamedTuple):
@@ -159,12 +141,12 @@ class _Node:
 
     before: int  # its input
     after: int  # its output
-    weights: int
-    indices: int  # of max pooling
-    padded: int  # a copy of average pooling's input, with a border
-    normalized: bool  # BN follows, with an output of its own
-    widened: int  # what normalizing with given statistics takes: its output, or input and output in float32
-    rectified: bool  # ReLU works on its output, in place
+    weights: int = 0
+    indices: int = 0  # of max pooling
+    padded: int = 0  # a copy of average pooling's input, with a border that counts
+    normalized: bool = False  # BN follows, with an output of its own
+    widened: int = 0  # what normalizing with given statistics takes: its output, or input and output in float32
+    rectified: bool = False  # ReLU works on its output, in place
 
 
 class _Walk:
@@ -193,7 +175,7 @@ class _Walk:
             self._train_top()
             return
         for node in self._nodes:
-            self._change(node.padded, node.after, node.normalized * node.after, node.indices)
+            self._change(node.padded, node.after, node.after if node.normalized else 0, node.indices)
         logits = self._nodes[-1].after
         self._change(logits, logits, -logits)  # the loss keeps their log-softmax until it gives their error
         for number in reversed(range(self._first, len(self._nodes))):
@@ -202,7 +184,7 @@ class _Walk:
     def test(self) -> None:
         """Go forward; of each layer only its output stays."""
         for number, node in enumerate(self._nodes):
-            normal = node.normalized * node.after
+            normal = node.after if node.normalized else 0
             self._change(node.padded, node.after, node.widened, normal - node.widened, node.indices)
             self._change(-node.padded, -normal, -node.indices)
             if number:  # the mini-batch stays
@@ -231,43 +213,29 @@ class _Walk:
 
 
 def _nodes(way: _Way) -> list[_Node]:
-    layers, shapes = way.network.parsed(), way.network.shapes()
-    unit, found, rectified = way.width * way.samples, [], _rectified(layers)
-    for number, (layer, (before, after)) in enumerate(zip(layers, pairwise(shapes), strict=True)):
-        pool, last = isinstance(layer, Pool), number == len(layers) - 1
-        normalized = way.batch_norm and not pool and not last
-        found.append(
-            _Node(
-                before=unit * prod(before),
-                after=unit * prod(after),
-                weights=0 if isinstance(layer, Pool) else way.width * prod(layer.weight_shape(before)),
-                indices=way.samples * _INDEX * prod(after) if _is_max(layer) else 0,
-                padded=unit * _padded(layer, before) if way.border == "padded" else 0,
-                normalized=normalized,
-                widened=normalized * way.samples * prod(after) * (2 * _FLOAT if way.width < _FLOAT else _FLOAT),
-                rectified=rectified[number],
-            )
-        )
-    return found
+    """Return the layers with what follows them, by the operations that the network computes."""
+    nodes: list[_Node] = []
+    for operation in way.network.operations(batch_norm=way.batch_norm):
+        match operation:
+            case Weighted() | Pooling():
+                nodes.append(_node(operation, way))
+            case Normalize(_, shape):
+                widened = way.samples * prod(shape) * (2 * _FLOAT if way.width < _FLOAT else _FLOAT)
+                nodes[-1] = replace(nodes[-1], normalized=True, widened=widened)
+            case Rectify():
+                nodes[-1] = replace(nodes[-1], rectified=True)
+    return nodes
 
 
-def _is_max(layer: Layer | None) -> bool:
-    return isinstance(layer, Pool) and layer.kind == "max"
-
-
-def _rectified(layers: Sequence[Layer]) -> list[bool]:
-    """Tell whose output ReLU works on: every weighted layer's but the last, or the max pooling's behind it."""
-    found, waiting = [], False
-    for layer, behind in zip(layers, [*layers[1:], None], strict=True):
-        waiting = behind is not None and (waiting or not isinstance(layer, Pool))
-        found.append(waiting and not _is_max(behind))
-        waiting = waiting and not found[-1]
-    return found
-
-
-def _padded(layer: Layer, before: Shape) -> int:
-    """Return the values of a sample's copy with a border that counts in average pooling; 0 without one."""
-    if not isinstance(layer, Pool) or layer.kind == "max" or not layer.padding_end:
-        return 0
-    height, width, features = before
-    return (height + layer.padding_end) * (width + layer.padding_end) * features
+def _node(operation: Weighted | Pooling, way: _Way) -> _Node:
+    unit = way.width * way.samples
+    node = _Node(before=unit * prod(operation.before), after=unit * prod(operation.after))
+    if isinstance(operation, Weighted):
+        return replace(node, weights=way.width * prod(operation.weight_shape))
+    if operation.layer.kind == "max":
+        return replace(node, indices=way.samples * _INDEX * prod(operation.after))
+    end = operation.layer.padding_end
+    if end and way.border == "padded":
+        height, width, features = operation.before
+        return replace(node, padded=unit * (height + end) * (width + end) * features)
+    return node

@@ -1,28 +1,27 @@
-"""Names of feedback schemes and methods <-> specs, in one place, without torch.
+"""Names of methods <-> specs, in one place, without torch.
 
 A *method* is feedback scheme + normalization + update rule + which layers train. Its name is written as in
 the headers of the paper's tables: `uSF+BN+BM`, `brSF-25%+BN+BM2`, `RndF+BN Top`, `SGD`, `BM`.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from asymbp_cli.errors import UsageError, nearest
 from asymbp_cli.specs.base import Spec
+from asymbp_cli.specs.schemes import SCHEMES, schemes_with
 
-Scheme = Literal["bp", "usf", "nusf", "brsf", "frsf", "rndf"]
 
-#: scheme -> (name as the paper writes it, feedback weights V, when redrawn); section 2 and 5 of the paper
-SCHEMES: dict[str, tuple[str, str, str]] = {
-    "bp": ("BP", "W", "-"),
-    "usf": ("uSF", "sign(W)", "-"),
-    "nusf": ("NuSF", "sign(W) / (filter width * filter height * input features)", "-"),
-    "brsf": ("brSF", "M o sign(W) [o S_p]", "M and S_p after every update of W"),
-    "frsf": ("frSF", "M o sign(W) [o S_p]", "never: M and S_p are drawn once"),
-    "rndf": ("RndF", "N(0, sigma^2), sigma = 0.05: feedback alignment", "never"),
-}
+def _known(key: str) -> str:
+    if key not in SCHEMES:
+        raise ValueError(f'"{key}" is not one of {", ".join(SCHEMES)}.{nearest(key, SCHEMES)}')
+    return key
+
+
+def _list_schemes(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(SCHEMES)
 
 
 class Feedback(Spec):
@@ -30,7 +29,7 @@ class Feedback(Spec):
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
-    scheme: Scheme = "bp"
+    scheme: Annotated[str, AfterValidator(_known), Field(json_schema_extra=_list_schemes)] = "bp"
     """bp, usf, nusf, brsf, frsf or rndf (asymbp ls schemes)."""
     flip_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability p that a feedback weight gets the sign *opposite* to its forward weight (S_p, section 2):
@@ -39,11 +38,12 @@ class Feedback(Spec):
     """Standard deviation of RndF's fixed random weights (section 2: 0.05). Only RndF has it."""
 
     @model_validator(mode="after")
-    def _only_where_used(self) -> "Feedback":
-        if self.flip_probability and self.scheme not in ("brsf", "frsf"):
-            raise ValueError(f"flip_probability belongs to brsf and frsf, not to {self.scheme}")
-        if self.sigma != 0.05 and self.scheme != "rndf":
-            raise ValueError(f"sigma belongs to rndf, not to {self.scheme}")
+    def _takes_its_parameters_only(self) -> "Feedback":
+        for name, field in type(self).model_fields.items():
+            if name == "scheme" or name in SCHEMES[self.scheme].parameters:
+                continue
+            if getattr(self, name) != field.default:
+                raise ValueError(f"{name} belongs to {' and '.join(schemes_with(name))}, not to {self.scheme}")
         return self
 
 
@@ -63,19 +63,10 @@ class Method(Spec):
 
 
 _NAME = re.compile(
-    r"(?P<head>sgd|bm[1-3]?|bn|[a-z]+(?:-(?P<percent>\d+(?:\.\d+)?)%)?)"
+    r"(?P<head>sgd|bm[1-3]?|bn|[a-z][a-z0-9_]*(?:-(?P<percent>\d+(?:\.\d+)?)%)?)"
     r"(?P<parts>(?:\+(?:bn|bm[1-3]?))*)(?:\s+(?P<train>top|bottom))?",
     re.IGNORECASE,
 )
-
-
-def find_scheme(name: object) -> str:
-    """Return the scheme of that name in any case (`brsf-p` is brsf); raises UsageError with the nearest one."""
-    if not isinstance(name, str):
-        raise UsageError("must be the name of a scheme, or a mapping with one (asymbp ls schemes)")
-    if name.lower() not in (*SCHEMES, "brsf-p", "frsf-p"):
-        raise UsageError(f'"{name}" is not a scheme.{nearest(name, SCHEMES)} (asymbp ls schemes)')
-    return name.lower().removesuffix("-p")
 
 
 def parse_method(name: str) -> Method:
@@ -97,7 +88,8 @@ def parse_method(name: str) -> Method:
     updates = [part for part in parts if part != "bn"]
     if head not in SCHEMES or len(updates) > 1 or parts.count("bn") > 1:
         raise _unknown(name)
-    if match["percent"] and (head not in ("brsf", "frsf") or float(match["percent"]) > 100):
+    flips = "flip_probability" in SCHEMES[head].parameters
+    if match["percent"] and (not flips or float(match["percent"]) > 100):
         raise _unknown(name)
     update = {"bm": "bm1"}.get(updates[0], updates[0]) if updates else "sgd"
     normalization = ("learnable" if head == "bp" else "plain") if has_bn else "none"
@@ -113,9 +105,9 @@ def parse_method(name: str) -> Method:
 
 
 def method_name(method: Method) -> str:
-    """Return the paper's name of `method` (inverse of `parse_method`), with remarks where it has none."""
+    """Return the paper's name of `method` (inverse of `parse_method`), with remarks if it has none."""
     feedback = method.feedback
-    head = SCHEMES[feedback.scheme][0]
+    head = SCHEMES[feedback.scheme].name
     if feedback.flip_probability:
         head += f"-{feedback.flip_probability * 100:g}%"
     parts = [] if feedback.scheme == "bp" else [head]
@@ -132,13 +124,13 @@ def method_name(method: Method) -> str:
 
 
 #: every distinct model of Tables 2 to 5, by the paper's name
-PAPER_METHODS: tuple[str, ...] = (
-    *("SGD", "BM", "BM2", "BM3", "BN", "BN+BM"),
-    *("uSF", "NuSF", "uSF+BM", "uSF+BN", "uSF+BN+BM", "uSF+BN+BM2", "uSF+BN+BM3"),
-    *("brSF+BN+BM", "frSF+BN+BM"),
-    *(f"{scheme}-{p}%+BN+BM" for scheme in ("brSF", "frSF") for p in (100, 75, 50, 25)),
-    *("RndF", "RndF+BN", "RndF+BM", "RndF+BN+BM"),
-    *(f"{name} {part}" for name in ("SGD", "RndF", "RndF+BN+BM", "uSF+BN+BM") for part in ("Bottom", "Top")),
+PAPER_METHODS: tuple[str, ...] = tuple(
+    ["SGD", "BM", "BM2", "BM3", "BN", "BN+BM"]
+    + ["uSF", "NuSF", "uSF+BM", "uSF+BN", "uSF+BN+BM", "uSF+BN+BM2", "uSF+BN+BM3"]
+    + ["brSF+BN+BM", "frSF+BN+BM"]
+    + [f"{scheme}-{p}%+BN+BM" for scheme in ("brSF", "frSF") for p in (100, 75, 50, 25)]
+    + ["RndF", "RndF+BN", "RndF+BM", "RndF+BN+BM"]
+    + [f"{name} {part}" for name in ["SGD", "RndF", "RndF+BN+BM", "uSF+BN+BM"] for part in ("Bottom", "Top")]
 )
 
 

@@ -1,107 +1,69 @@
-"""The paper's networks (Table 1) as data; shapes, parameter counts and FLOP. No torch.
+"""Networks as data, and the flat list of operations that they compute. No torch.
 
-Layers are written as in Table 1: `Conv 5x5x20/1` is a 5x5 filter bank with 20 output features and stride 1,
-`Max 2x2/2` a pooling, `FC 500` a fully connected layer. `pad 2` adds two units of zeros around a
-convolution's input, `pad_end 1` one unit on the right and bottom of a pooling's; `dilation` and `groups`
-follow PyTorch. A width may depend on the number of classes: `FC classes`, `FC 2*classes`,
-`FC max(256, 3*classes)`. ReLU follows every layer but the last.
+A network is written as a list of layers (`layers.py`). `Network.operations` alone knows where batch normalization
+and ReLU are. Forward pass, parameter layout, counts of weights and operations, memory and Table 1 read that list.
 """
 
-import re
-from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 from math import prod
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from asymbp_cli.errors import NetworkError, UsageError, nearest
 from asymbp_cli.specs.base import Spec
+from asymbp_cli.specs.layers import FC, MOST_DIGITS, Conv, Layer, Pool, Shape, parse_layer
 
 #: far beyond any network that this tool is for; what is larger was mistyped, and no memory would hold it
 _MOST_VALUES = 10**8  # of one sample after one layer
 _MOST_WEIGHTS = 10**9
-_MOST_DIGITS = 6
-_Size = Annotated[int, Field(ge=1, le=10**_MOST_DIGITS)]
-
-Shape = tuple[int, ...]  # (height, width, features) of images, (features,) of vectors
+_Size = Annotated[int, Field(ge=1, le=10**MOST_DIGITS)]
 
 
-@dataclass(frozen=True)
-class Conv:
-    """A 2-d convolution; `kernel` is (height, width)."""
+class Weighted(NamedTuple):
+    """A convolution or FC layer. `number` counts written layers from 1, poolings too: it keys initial draws."""
 
-    kernel: tuple[int, int]
-    features: int
-    stride: int = 1
-    padding: int = 0
-    dilation: int = 1
-    groups: int = 1
+    number: int
+    layer: Conv | FC
+    before: Shape
+    after: Shape
+    first: bool  # no error is needed below it
 
-    def output(self, shape: Shape) -> Shape:
-        """Return the (height, width, features) that an input of `shape` gives."""
-        height, width = (
-            (size + 2 * self.padding - self.dilation * (kernel - 1) - 1) // self.stride + 1
-            for size, kernel in zip(shape[:2], self.kernel, strict=True)
-        )
-        return height, width, self.features
+    @property
+    def weight_shape(self) -> Shape:
+        """Return (output features, height, width, input features per group), or (outputs, inputs)."""
+        return self.layer.weight_shape(self.before)
 
-    def weight_shape(self, shape: Shape) -> Shape:
-        """Return (output features, height, width, input features per group)."""
-        return self.features, *self.kernel, shape[2] // self.groups
-
-    def __str__(self) -> str:
-        text = f"Conv {self.kernel[0]}x{self.kernel[1]}x{self.features}/{self.stride}"
-        extras = (("pad", self.padding, 0), ("dilation", self.dilation, 1), ("groups", self.groups, 1))
-        return text + "".join(f" {name} {value}" for name, value, default in extras if value != default)
+    @property
+    def flop(self) -> int:
+        """Return the floating-point operations of the forward pass per sample; a multiply-add counts as two."""
+        positions = prod(self.after[:2]) if isinstance(self.layer, Conv) else 1
+        return 2 * positions * prod(self.weight_shape)
 
 
-@dataclass(frozen=True)
-class Pool:
-    """A max or average pooling over `size` (height, width)."""
+class Normalize(NamedTuple):
+    """Batch normalization of the output of weighted layer `number`."""
 
-    kind: str  # "max" or "avg"
-    size: tuple[int, int]
-    stride: int
-    padding_end: int = 0
-
-    def output(self, shape: Shape) -> Shape:
-        """Return the (height, width, features) that an input of `shape` gives."""
-        height, width = (
-            (size + self.padding_end - window) // self.stride + 1
-            for size, window in zip(shape[:2], self.size, strict=True)
-        )
-        return height, width, shape[2]
-
-    def padding_fits(self, shape: Shape) -> bool:
-        """Tell whether `padding_end` completes the last window in both directions, as Table 1's do."""
-        overhangs = {(size - window) % self.stride for size, window in zip(shape[:2], self.size, strict=True)}
-        return not self.padding_end or overhangs == {self.stride - self.padding_end}
-
-    def __str__(self) -> str:
-        end = f" pad_end {self.padding_end}" if self.padding_end else ""
-        return f"{self.kind.capitalize()} {self.size[0]}x{self.size[1]}/{self.stride}{end}"
+    number: int
+    shape: Shape
 
 
-@dataclass(frozen=True)
-class FC:
-    """A fully connected layer; images are flattened before it."""
+class Rectify(NamedTuple):
+    """ReLU."""
 
-    features: int
-
-    def output(self, shape: Shape) -> Shape:
-        """Return (features,)."""
-        return (self.features,)
-
-    def weight_shape(self, shape: Shape) -> Shape:
-        """Return (output features, input features)."""
-        return self.features, prod(shape)
-
-    def __str__(self) -> str:
-        return f"FC {self.features}"
+    shape: Shape
 
 
-Layer = Conv | Pool | FC
+class Pooling(NamedTuple):
+    """A max or average pooling."""
+
+    number: int
+    layer: Pool
+    before: Shape
+    after: Shape
+
+
+Operation = Weighted | Normalize | Rectify | Pooling
 
 
 class Network(Spec):
@@ -113,7 +75,7 @@ class Network(Spec):
     def resolve(self, classes: int) -> "Network":
         """Return the network for `classes` classes: widths computed, notation normalized, shapes checked.
 
-        Raises NetworkError where a layer does not parse or fit its input, or the last is not `FC classes`.
+        Raises NetworkError if a layer does not parse or fit its input, or the last is not `FC classes`.
         """
         layers = tuple(parse_layer(text, classes) for text in self.layers)
         resolved = Network(input=self.input, layers=tuple(str(layer) for layer in layers))
@@ -138,9 +100,9 @@ class Network(Spec):
         Raises NetworkError naming the first layer that does not fit what reaches it.
         """
         if len(self.input) == 2:
-            raise NetworkError(f"input {_by(self.input)} has no channels; write {_by(self.input)}x1")
+            raise NetworkError(f"input {dimensions(self.input)} has no channels; write {dimensions(self.input)}x1")
         if prod(self.input) > _MOST_VALUES:
-            raise NetworkError(f"input {_by(self.input)} has more than {_MOST_VALUES:,} values")
+            raise NetworkError(f"input {dimensions(self.input)} has more than {_MOST_VALUES:,} values")
         shapes: list[Shape] = [self.input]
         for number, layer in enumerate(self.parsed(), start=1):
             before = shapes[-1]
@@ -151,41 +113,64 @@ class Network(Spec):
                 raise NetworkError(f"{where}: groups must divide both {before[2]} and {layer.features}")
             after = layer.output(before)
             if min(after) < 1:
-                raise NetworkError(f"{where} does not fit an input of {_by(before)}: it is too small")
+                raise NetworkError(f"{where} does not fit an input of {dimensions(before)}: it is too small")
             if isinstance(layer, Pool) and not layer.padding_fits(before):
-                raise NetworkError(f"{where} on {_by(before)}: pad_end must just complete the last window")
+                raise NetworkError(f"{where} on {dimensions(before)}: pad_end must just complete the last window")
             if prod(after) > _MOST_VALUES:
-                raise NetworkError(f"{where} gives {_by(after)}, more than {_MOST_VALUES:,} values a sample")
+                raise NetworkError(
+                    f"{where} gives {dimensions(after)}, more than {_MOST_VALUES:,} values a sample"
+                )
             if not isinstance(layer, Pool) and (count := prod(layer.weight_shape(before))) > _MOST_WEIGHTS:
                 raise NetworkError(f"{where} has {count:,} weights; at most {_MOST_WEIGHTS:,} are possible")
             shapes.append(after)
         return tuple(shapes)
 
-    def weight_shapes(self) -> tuple[Shape, ...]:
-        """Return the weight shapes of the convolutions and FC layers, in order."""
-        pairs = zip(self.parsed(), self.shapes(), strict=False)
-        return tuple(layer.weight_shape(shape) for layer, shape in pairs if not isinstance(layer, Pool))
+    def operations(self, *, batch_norm: bool = False) -> tuple[Operation, ...]:
+        """Return what the network computes, in order; it must be resolved."""
+        return _compile(self, batch_norm)
+
+    def weighted(self) -> tuple[Weighted, ...]:
+        """Return the convolutions and FC layers, in order."""
+        return tuple(operation for operation in self.operations() if isinstance(operation, Weighted))
 
     def parameter_count(self, *, biases: bool = True) -> int:
-        """Return the number of weights, plus one bias per output feature where `biases`."""
-        return sum(prod(shape) + (shape[0] if biases else 0) for shape in self.weight_shapes())
+        """Return the number of weights, plus one bias per output feature if `biases`."""
+        shapes = [operation.weight_shape for operation in self.weighted()]
+        return sum(prod(shape) + (shape[0] if biases else 0) for shape in shapes)
 
     def flop_per_sample(self) -> int:
         """Return the floating-point operations of one training step per sample; a multiply-add counts as two.
 
         Forward, gradient of the weights, and gradient of the input for all layers but the first.
         """
-        forward = self.forward_flop()
-        return 3 * sum(forward) - forward[0]
+        return sum((2 if operation.first else 3) * operation.flop for operation in self.weighted())
 
-    def forward_flop(self) -> list[int]:
-        """Return the floating-point operations of each weighted layer's forward pass per sample."""
-        forward = []
-        for (before, after), layer in zip(pairwise(self.shapes()), self.parsed(), strict=True):
-            if not isinstance(layer, Pool):
-                positions = prod(after[:2]) if isinstance(layer, Conv) else 1
-                forward.append(2 * positions * prod(layer.weight_shape(before)))
-        return forward
+
+@lru_cache(maxsize=256)  # planning asks again and again
+def _compile(network: "Network", batch_norm: bool) -> tuple[Operation, ...]:
+    """Return what `network` computes.
+
+    BN follows every weighted layer but the last, and ReLU follows that. A max pooling comes before ReLU: they
+    commute, and ReLU then has a quarter of the work.
+    """
+    layers, shapes = network.parsed(), network.shapes()
+    last = max(number for number, layer in enumerate(layers) if not isinstance(layer, Pool))
+    operations: list[Operation] = []
+    rectify = False
+    for number, layer in enumerate(layers):
+        before, after = shapes[number], shapes[number + 1]
+        if rectify and not (isinstance(layer, Pool) and layer.kind == "max"):
+            operations.append(Rectify(before))
+            rectify = False
+        if isinstance(layer, Pool):
+            operations.append(Pooling(number + 1, layer, before, after))
+            continue
+        first = not any(isinstance(earlier, Weighted) for earlier in operations)
+        operations.append(Weighted(number + 1, layer, before, after, first))
+        if number != last:
+            operations += [Normalize(number + 1, after)] if batch_norm else []
+            rectify = True
+    return tuple(operations)
 
 
 _CIFAR = (
@@ -221,62 +206,6 @@ def find_network(name: str) -> Network:
     return NETWORKS[name.lower()]
 
 
-_CONV = re.compile(r"conv\s+(\d+)x(\d+)x(\S+)/(\d+)((?:\s+(?:pad|dilation|groups)\s+\d+)*)", re.IGNORECASE)
-_POOL = re.compile(r"(max|avg)\s+(\d+)x(\d+)/(\d+)(?:\s+pad_end\s+(\d+))?", re.IGNORECASE)
-_FC = re.compile(r"fc\s+(.+)", re.IGNORECASE)
-_WIDTH = re.compile(r"(?:(\d+)\s*\*\s*)?classes|(\d+)")
-_MAX = re.compile(r"max\(([^,()]+),([^,()]+)\)")
-
-
-def parse_layer(text: str, classes: int | None) -> Layer:
-    """Return the layer that `text` writes; `classes` may be None where no width depends on it.
-
-    Raises NetworkError with the notation.
-    """
-    if long := re.search(rf"\d{{{_MOST_DIGITS + 1},}}", text):
-        raise NetworkError(f"{long[0][:20]} is too large; numbers in layers have {_MOST_DIGITS} digits at most")
-    if match := _CONV.fullmatch(text.strip()):
-        height, width, features, stride, extras = match.groups()
-        words = extras.lower().split()
-        named = {key: int(value) for key, value in zip(words[::2], words[1::2], strict=True)}
-        conv = Conv(
-            kernel=(int(height), int(width)),
-            features=_width(features, classes, text),
-            stride=int(stride),
-            padding=named.get("pad", 0),
-            dilation=named.get("dilation", 1),
-            groups=named.get("groups", 1),
-        )
-        return _positive(conv, (*conv.kernel, conv.features, conv.stride, conv.dilation, conv.groups), text)
-    if match := _POOL.fullmatch(text.strip()):
-        kind, height, width, stride, end = match.groups()
-        pool = Pool(kind.lower(), (int(height), int(width)), int(stride), int(end or 0))
-        if pool.padding_end >= min(pool.size):
-            raise NetworkError(f'"{text}": pad_end must be smaller than the window')
-        return _positive(pool, (*pool.size, pool.stride), text)
-    if match := _FC.fullmatch(text.strip()):
-        layer = FC(_width(match[1], classes, text))
-        return _positive(layer, (layer.features,), text)
-    raise NetworkError(
-        f'"{text}" is not a layer; write it like Conv 5x5x20/1 pad 2, Max 2x2/2, FC 500 or FC classes'
-    )
-
-
-def _positive(layer: Layer, numbers: tuple[int, ...], text: str) -> Layer:
-    if min(numbers) < 1:
-        raise NetworkError(f'"{text}": sizes, strides and features must be at least 1')
-    return layer
-
-
-def _width(text: str, classes: int | None, layer: str) -> int:
-    text = text.strip().lower()
-    if match := _MAX.fullmatch(text):
-        return max(_width(part, classes, layer) for part in match.groups())
-    match = _WIDTH.fullmatch(text)
-    if match is None or (match[2] is None and classes is None):
-        raise NetworkError(f'"{layer}": a width is a number, classes, 2*classes or max(256, 3*classes)')
-    return int(match[2]) if match[2] else int(match[1] or 1) * (classes or 0)
-
-
-def _by(shape: Shape) -> str:
+def dimensions(shape: Shape) -> str:
+    """Return a shape as users write it: `8x8x1`."""
     return "x".join(map(str, shape))

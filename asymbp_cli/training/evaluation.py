@@ -41,7 +41,7 @@ class Evaluation:
         self.averages = {  # layer -> moving averages of mean and standard deviation, each [R, features]
             p.layer: tuple(torch.zeros(count, p.shape[0], device=device) for _ in range(2))
             for p in model.parameters
-            if p.kind == "weight" and model.normalized(p.layer)
+            if p.kind == "weight" and p.layer in model.normalized
         }
         self._use_replicas(())
         self._observing = {first: Captured(graphs) for first in (True, False)}

@@ -1,6 +1,6 @@
 """A network's layers -> a flat row of parameters and the forward pass of one replica.
 
-Convolution weights lie in the row as (O, kh, kw, C), so that their view is channels_last without a copy; FC
+Convolution weights are in the row as (O, kh, kw, C), so that their view is channels_last without a copy; FC
 weights after an image count its features in (height, width, channel) order. Weights that carry feedback come
 first, then the first layer's, then biases, then batch normalization's scale and shift: V banks are a prefix,
 and weights, biases and normalization are contiguous.
@@ -15,15 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asymbp_cli.specs.layers import FC, Pool
 from asymbp_cli.specs.methods import Method
-from asymbp_cli.specs.networks import FC, Conv, Network, Pool
+from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.training import layers
 from asymbp_cli.training.draws import generator
 
 Kind = Literal["weight", "bias", "scale", "shift"]
 #: (layer, input, scale, shift) -> normalized input
-Normalize = Callable[[int, Tensor, Tensor | None, Tensor | None], Tensor]
+NormalizeBy = Callable[[int, Tensor, Tensor | None, Tensor | None], Tensor]
 _ALIGNMENT = 64  # floats: every part starts on a full vector register, so packing cannot change a rounding
 
 
@@ -65,50 +66,37 @@ class Model:
     """Layout and forward pass of `network` (resolved) with the given normalization."""
 
     def __init__(self, network: Network, protocol: Protocol, batch_norm: Literal["none", "plain", "learnable"]):
-        self.layers = network.parsed()
-        self.shapes = network.shapes()
         self.protocol = protocol
         self.dtype = torch.bfloat16 if protocol.precision == "bf16" else torch.float32  # of activations
         self.batch_norm = batch_norm
-        self.weighted = [i for i, layer in enumerate(self.layers, start=1) if not isinstance(layer, Pool)]
-        self.last = self.weighted[-1]
-        self.classes = prod(self.shapes[-1])
-        self.parameters = self._lay_out(dict(zip(self.weighted, network.weight_shapes(), strict=True)))
+        self.operations = network.operations(batch_norm=batch_norm != "none")
+        self.weighted = network.weighted()
+        #: numbers of the weighted layers that BN follows: all but the last, if there is BN
+        self.normalized = frozenset(op.number for op in self.operations if isinstance(op, Normalize))
+        self.last = self.weighted[-1].number
+        self.classes = prod(self.weighted[-1].after)
+        self.parameters = self._lay_out()
         self.row_size = _aligned(self.parameters[-1].start + self.parameters[-1].size)
-        fed = [p for p in self.parameters if p.kind == "weight" and p.layer != self.weighted[0]]
-        self.fed = tuple(fed)
-        self.feedback_size = _aligned(fed[-1].start + fed[-1].size) if fed else 0
+        self.fed = tuple(p for p in self.parameters if p.kind == "weight" and p.layer != self.weighted[0].number)
+        self.feedback_size = _aligned(self.fed[-1].start + self.fed[-1].size) if self.fed else 0
 
     @classmethod
     def of(cls, network: Network, protocol: Protocol, method: Method) -> "Model":
         """Return the model that `method` trains."""
         return cls(network, protocol, method.batch_norm)
 
-    def normalized(self, layer: int) -> bool:
-        """Tell whether BN follows `layer` directly: every weighted layer but the last, where there is BN."""
-        return self.batch_norm != "none" and layer in self.weighted and layer != self.last
-
-    def _lay_out(self, weights: dict[int, tuple[int, ...]]) -> tuple[Parameter, ...]:
-        wanted: list[tuple[int, Kind, tuple[int, ...]]] = []
+    def _lay_out(self) -> tuple[Parameter, ...]:
         first, *fed = self.weighted
-        wanted += [(layer, "weight", weights[layer]) for layer in (*fed, first)]
+        parts: list[tuple[Weighted, Kind]] = [(op, "weight") for op in (*fed, first)]
         all_biases = self.protocol.biases == "all"
-        wanted += [
-            (layer, "bias", weights[layer][:1])
-            for layer in self.weighted
-            if all_biases or not self.normalized(layer)
-        ]
+        parts += [(op, "bias") for op in self.weighted if all_biases or op.number not in self.normalized]
         if self.batch_norm == "learnable":
             kinds: tuple[Kind, ...] = ("scale", "shift")
-            wanted += [
-                (layer, kind, weights[layer][:1])
-                for kind in kinds
-                for layer in self.weighted
-                if self.normalized(layer)
-            ]
+            parts += [(op, kind) for kind in kinds for op in self.weighted if op.number in self.normalized]
         parameters, start = [], 0
-        for layer, kind, shape in wanted:
-            parameters.append(Parameter(layer, kind, shape, start))
+        for op, kind in parts:
+            shape = op.weight_shape if kind == "weight" else op.weight_shape[:1]
+            parameters.append(Parameter(op.number, kind, shape, start))
             start = _aligned(start + prod(shape))
         return tuple(parameters)
 
@@ -160,51 +148,23 @@ class Model:
         """Return the named parts of a feedback row [F]."""
         return {parameter.name: parameter.view(row) for parameter in self.fed}
 
-    def forward(self, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor], normalize: Normalize) -> Tensor:
+    def forward(
+        self, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor], normalize: NormalizeBy
+    ) -> Tensor:
         """Return the logits [B, classes] of x [B, C, H, W] (channels_last) or [B, I].
 
         `w` holds the parameters by name, `v` the feedback weights of all layers but the first.
         """
-        rectify = False
-        for number, layer in enumerate(self.layers, start=1):
-            # max pooling commutes with ReLU, which then has a quarter of the work
-            if rectify and not (isinstance(layer, Pool) and layer.kind == "max"):
-                x, rectify = x.relu_(), False
-            if isinstance(layer, Pool):
-                x = self._pool(x, layer)
-            else:
-                x = self._weighted(x, number, layer, w, v, normalize)
-                rectify = number != self.last
-        return x
-
-    def _weighted(
-        self,
-        x: Tensor,
-        number: int,
-        layer: Conv | FC,
-        w: Mapping[str, Tensor],
-        v: Mapping[str, Tensor],
-        normalize: Normalize,
-    ) -> Tensor:
-        weight, bias = w[f"{number}.weight"], w.get(f"{number}.bias")
-        back = v.get(f"{number}.weight", weight)
-        if isinstance(layer, FC):
-            if x.ndim == 4:
-                x = x.permute(0, 2, 3, 1).flatten(1)
-            x = layers.linear(x, weight, back, bias)
-        else:
-            x = layers.conv2d(
-                x,
-                weight,
-                back,
-                bias,
-                stride=layer.stride,
-                padding=layer.padding,
-                dilation=layer.dilation,
-                groups=layer.groups,
-            )
-        if self.normalized(number):
-            x = normalize(number, x, w.get(f"{number}.scale"), w.get(f"{number}.shift"))
+        for operation in self.operations:
+            match operation:
+                case Weighted():
+                    x = _weigh(operation, x, w, v)
+                case Normalize(number):
+                    x = normalize(number, x, w.get(f"{number}.scale"), w.get(f"{number}.shift"))
+                case Rectify():
+                    x = x.relu_()
+                case Pooling():
+                    x = self._pool(x, operation.layer)
         return x
 
     def _pool(self, x: Tensor, layer: Pool) -> Tensor:
@@ -215,6 +175,18 @@ class Model:
         if beyond and self.protocol.average_pool_border == "padded":
             x, beyond = F.pad(x, (0, layer.padding_end, 0, layer.padding_end)), False
         return F.avg_pool2d(x, layer.size, layer.stride, ceil_mode=beyond)
+
+
+def _weigh(operation: Weighted, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor]) -> Tensor:
+    """Return a weighted layer's output; the error of its input will go through V, if it has one."""
+    layer, name = operation.layer, f"{operation.number}.weight"
+    weight, bias = w[name], w.get(f"{operation.number}.bias")
+    back = v.get(name, weight)
+    if isinstance(layer, FC):
+        x = x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+        return layers.linear(x, weight, back, bias)
+    geometry = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
+    return layers.conv2d(x, weight, back, bias, **geometry)
 
 
 def _aligned(size: int) -> int:

@@ -19,26 +19,6 @@ SETTINGS: tuple[Setting, ...] = get_args(Setting)
 Number = Tensor | float
 
 
-def update(
-    setting: Setting,
-    w: Tensor,
-    g: Tensor,
-    state: Tensor,
-    *,
-    rate: Number,
-    momentum: Number,
-    decay: Number,
-    zero_sign: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """Return (w(t+1), state(t)); the state is kappa in setting 3 and tau otherwise. Changes no argument.
-
-    `zero_sign` (0 or 1) is the sign of an exact 0; not stated in the paper.
-    """
-    proposal, state = g.clone(), state.clone()
-    propose_(setting, w, proposal, state, rate=rate, momentum=momentum, decay=decay, zero_sign=zero_sign)
-    return proposal, state
-
-
 def propose_(
     setting: Setting,
     w: Tensor,

@@ -22,12 +22,15 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     """Apply the update rules at the epoch's rate times each run's multiplier, and compute the next V.
 
     A replica whose loss (`finite` [R], bool) or new weights are not finite is frozen before this update, for good.
-    No value is read on the host. `kernel` replaces the operations of the bank's device.
+    No value is read on the host. `kernel` replaces the operations of the bank's device: `plain`, or one that also
+    computes V = F o sign(W).
     """
     bank.alive &= finite
     bank.redraw()
     kernel = kernel or _kernel_of(bank.alive.device.type)
     kernel(bank)
+    if bank.has_feedback:
+        bank.feedback_bank.refresh(bank.working, signed=kernel is plain)
 
 
 @cache
@@ -40,7 +43,7 @@ def _kernel_of(device_type: str) -> Kernel:
 
 
 def plain(bank: Bank) -> None:
-    """Update the weights of living replicas, and their V, by operations on whole banks."""
+    """Update the weights of living replicas by operations on whole banks."""
     for setting, rows in bank.updates:
         for part in bank.segments:
             block = (rows, part.columns)
@@ -61,4 +64,3 @@ def plain(bank: Bank) -> None:
         old, new = bank.weights[:, part.columns], bank.gradients[:, part.columns]
         torch.where(alive, new, old, out=old)
     bank.use_weights()
-    bank.refresh_feedback()

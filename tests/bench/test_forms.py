@@ -9,7 +9,7 @@ from torch import Tensor
 from asymbp_cli.bench import forms
 from asymbp_cli.bench.forms import REFERENCE, Form, compare, forms_of, forms_on
 from asymbp_cli.bench.places import Place, Problem, places, problem
-from asymbp_cli.specs.networks import FC, Conv
+from asymbp_cli.specs.layers import FC, Conv
 from asymbp_cli.training import layers
 
 CPU = torch.device("cpu")

@@ -6,15 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.specs.methods import (
-    PAPER_METHODS,
-    SCHEMES,
-    Feedback,
-    Method,
-    find_scheme,
-    method_name,
-    parse_method,
-)
+from asymbp_cli.specs.methods import PAPER_METHODS, Feedback, Method, method_name, parse_method
+from asymbp_cli.specs.schemes import SCHEMES, find_scheme
 
 
 def test_the_paper_has_35_methods_and_each_name_comes_back() -> None:
@@ -139,7 +132,7 @@ def test_a_probability_is_one() -> None:
 
 
 def test_schemes_have_names_in_any_case() -> None:
-    assert {find_scheme(paper) for paper, _, _ in SCHEMES.values()} == set(SCHEMES)
+    assert {find_scheme(scheme.name) for scheme in SCHEMES.values()} == set(SCHEMES)
     assert find_scheme("brSF-p") == "brsf"
     assert find_scheme("FRSF-P") == "frsf"
     with pytest.raises(UsageError, match=r'"usff" is not a scheme\. Did you mean "usf"\? \(asymbp ls schemes\)'):

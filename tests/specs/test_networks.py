@@ -1,9 +1,12 @@
 """Table 1: shapes and counts worked out by hand from the paper, and what notation is refused."""
 
+from itertools import pairwise
+
 import pytest
 
 from asymbp_cli.errors import NetworkError, UsageError
-from asymbp_cli.specs.networks import FC, NETWORKS, Conv, Network, Pool, find_network, parse_layer
+from asymbp_cli.specs.layers import FC, Conv, Pool, parse_layer
+from asymbp_cli.specs.networks import NETWORKS, Network, Normalize, Pooling, Weighted, find_network
 
 #: name, classes -> shapes after every layer (Table 1, section 5)
 SHAPES = {
@@ -56,7 +59,7 @@ def test_parameter_counts_of_table_1(name: str, classes: int) -> None:
     network, wanted = NETWORKS[name].resolve(classes), COUNTS[name, classes]
     assert network.parameter_count(biases=False) == sum(weights for weights, _ in wanted)
     assert network.parameter_count() == sum(weights + biases for weights, biases in wanted)
-    assert [shape[0] for shape in network.weight_shapes()] == [biases for _, biases in wanted]
+    assert [operation.weight_shape[0] for operation in network.weighted()] == [biases for _, biases in wanted]
 
 
 def test_totals() -> None:
@@ -171,3 +174,29 @@ def test_names_in_any_case_and_the_nearest() -> None:
         UsageError, match=r'"cifr" is not a network\. Did you mean "cifar"\? \(asymbp ls networks\)'
     ):
         find_network("cifr")
+
+
+def test_operations_are_a_flat_list_in_the_order_of_computation() -> None:
+    layers = ("Conv 3x3x4/1", "Max 2x2/2", "Conv 3x3x5/1 pad 1", "Avg 3x3/2", "FC 6", "FC 3")
+    network = Network(input=(8, 8, 2), layers=layers)
+    named = [f"{type(op).__name__} {getattr(op, 'number', '')}".strip() for op in network.operations()]
+    assert named == [
+        "Weighted 1", "Pooling 2", "Rectify",  # a max pooling goes first
+        "Weighted 3", "Rectify", "Pooling 4",  # an average pooling does not
+        "Weighted 5", "Rectify", "Weighted 6",
+    ]  # fmt: skip
+    with_norm = network.operations(batch_norm=True)
+    normalized = [(op.number, with_norm[i - 1]) for i, op in enumerate(with_norm) if isinstance(op, Normalize)]
+    assert [number for number, _ in normalized] == [1, 3, 5]  # all weighted layers but the last, directly
+    assert all(isinstance(before, Weighted) and before.number == number for number, before in normalized)
+    assert [op for op in with_norm if not isinstance(op, Normalize)] == list(network.operations())
+    assert [op.first for op in network.weighted()] == [True, False, False, False]
+    for before, after in pairwise([op for op in network.operations() if isinstance(op, Weighted | Pooling)]):
+        assert before.after == after.before
+
+
+def test_poolings_before_any_weighted_layer_and_in_a_row() -> None:
+    network = Network(input=(9, 9, 1), layers=("Avg 2x2/1", "Conv 1x1x3/1", "Max 2x2/1", "Max 2x2/1", "FC 2"))
+    kinds = [type(op).__name__ for op in network.operations()]
+    assert kinds == ["Pooling", "Weighted", "Pooling", "Pooling", "Rectify", "Weighted"]
+    assert network.weighted()[0].first

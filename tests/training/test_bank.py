@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from definitions import feedback_weights, update
 
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import NETWORKS
@@ -9,9 +10,7 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training import draws
 from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.feedback import feedback_weights
 from asymbp_cli.training.model import Model
-from asymbp_cli.training.optim import update
 from asymbp_cli.training.update import update as apply
 
 CPU = torch.device("cpu")

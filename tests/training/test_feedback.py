@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from definitions import feedback_weights, sign
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asymbp_cli.specs.methods import Feedback, Scheme
+from asymbp_cli.specs.methods import Feedback
 from asymbp_cli.training.draws import Uniform, batch_order, generator
-from asymbp_cli.training.feedback import feedback_weights, random_factor, sign
+from asymbp_cli.training.feedback import random_factor
 
 W = torch.tensor([[0.5, -2.0, 0.0], [-0.0, 1e-30, -1e-30]])
 SIGNS = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
@@ -30,19 +31,19 @@ def test_sign_is_never_zero() -> None:
         ("rndf", W * 3),
     ],
 )
-def test_the_table_of_section_2(scheme: Scheme, expected: torch.Tensor) -> None:
+def test_the_table_of_section_2(scheme: str, expected: torch.Tensor) -> None:
     found = feedback_weights(Feedback(scheme=scheme), W, M=M, random=W * 3, fan_in=12)
     assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("scheme", ["brsf", "frsf"])
-def test_flips_reverse_signs(scheme: Scheme) -> None:
+def test_flips_reverse_signs(scheme: str) -> None:
     flipped = feedback_weights(Feedback(scheme=scheme, flip_probability=0.5), W, M=M, flips=FLIPS)
     assert torch.equal(flipped, M * SIGNS * torch.tensor([[-1.0, 1, 1], [1, -1, -1]]))
 
 
 @pytest.mark.parametrize("scheme", ["brsf", "frsf", "rndf"])
-def test_a_missing_draw_is_an_error(scheme: Scheme) -> None:
+def test_a_missing_draw_is_an_error(scheme: str) -> None:
     with pytest.raises(ValueError, match="lacks its random draw"):
         feedback_weights(Feedback(scheme=scheme), W)
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from asymbp_cli.specs.layers import FC, Conv, Pool
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import FC, NETWORKS, Conv, Network
+from asymbp_cli.specs.networks import NETWORKS, Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.training.layers import batch_norm
 from asymbp_cli.training.model import Model
@@ -29,10 +30,12 @@ def _normalize(layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None
     return batch_norm(x, scale, shift, epsilon=1e-5)
 
 
-def _modules(model: Model, weights: dict[str, Tensor]) -> nn.Sequential:
+def _modules(network: Network, batch_norm: bool, weights: dict[str, Tensor]) -> nn.Sequential:
     """The network as a user of PyTorch would write it; an FC layer flattens (height, width, channel)."""
     modules: list[nn.Module] = []
-    for number, (layer, shape) in enumerate(zip(model.layers, model.shapes, strict=False), start=1):
+    layers = network.parsed()
+    last = max(number for number, layer in enumerate(layers, start=1) if not isinstance(layer, Pool))
+    for number, (layer, shape) in enumerate(zip(layers, network.shapes(), strict=False), start=1):
         if isinstance(layer, Conv):
             module: nn.Module = nn.Conv2d(
                 shape[2],
@@ -59,7 +62,7 @@ def _modules(model: Model, weights: dict[str, Tensor]) -> nn.Sequential:
         norm = {"weight": state.pop("scale", None), "bias": state.pop("shift", None)}
         module.double().load_state_dict(state)
         modules.append(module)
-        if model.normalized(number):
+        if batch_norm and number != last:
             features = layer.features
             learnable = norm["weight"] is not None
             make = nn.BatchNorm2d if isinstance(layer, Conv) else nn.BatchNorm1d
@@ -67,7 +70,7 @@ def _modules(model: Model, weights: dict[str, Tensor]) -> nn.Sequential:
             if learnable:
                 bn.double().load_state_dict(norm)
             modules.append(bn)
-        if number != model.last:
+        if number != last:
             modules.append(nn.ReLU())
     return nn.Sequential(*modules)
 
@@ -90,7 +93,7 @@ def test_forward_and_gradients_equal_torch_modules(name: str, method: str) -> No
     x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(1)).double()
     if x.ndim == 4:
         x = x.contiguous(memory_format=torch.channels_last)
-    modules = _modules(model, {name: w.detach() for name, w in weights.items()}).double()
+    modules = _modules(network, "BN" in method, {name: w.detach() for name, w in weights.items()}).double()
     ours = model.forward(x, weights, {}, _normalize)
     theirs = modules(x)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
@@ -99,8 +102,9 @@ def test_forward_and_gradients_equal_torch_modules(name: str, method: str) -> No
     (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(ours, y), row)
     nn.functional.cross_entropy(theirs, y).backward()
     found = model.views(gradient)
-    for number in model.weighted:
-        expected = [m for m in modules if isinstance(m, nn.Conv2d | nn.Linear)][model.weighted.index(number)]
+    weighted = [number for number, layer in enumerate(network.parsed(), start=1) if not isinstance(layer, Pool)]
+    made = [module for module in modules if isinstance(module, nn.Conv2d | nn.Linear)]
+    for number, expected in zip(weighted, made, strict=True):
         torch.testing.assert_close(found[f"{number}.weight"], expected.weight.grad, rtol=1e-8, atol=1e-11)
         if expected.bias is not None:
             torch.testing.assert_close(found[f"{number}.bias"], expected.bias.grad, rtol=1e-8, atol=1e-11)
@@ -148,7 +152,7 @@ def test_initialization(initialization: str, std: float) -> None:
 def test_average_pooling_at_the_padded_border(border: str, corner: float) -> None:
     network = Network(input=(4, 4, 1), layers=("Avg 3x3/2 pad_end 1", "FC classes")).resolve(2)
     model = Model(network, Protocol.model_validate({"average_pool_border": border}), "none")
-    pooled = model._pool(torch.ones(1, 1, 4, 4), model.layers[0])  # type: ignore[arg-type]
+    pooled = model._pool(torch.ones(1, 1, 4, 4), network.parsed()[0])  # type: ignore[arg-type]
     assert pooled.shape == (1, 1, 2, 2)
     assert pooled[0, 0, 0, 0] == 1
     assert pooled[0, 0, 1, 1].item() == pytest.approx(corner)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from definitions import update
 from torch import Tensor
 
 from asymbp_cli.training.draws import generator
-from asymbp_cli.training.optim import update
 
 
 def vector(*values: float) -> Tensor:
