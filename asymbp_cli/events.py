@@ -41,7 +41,7 @@ class EpochEnded:
 
     @property
     def criterion(self) -> float:
-        """Return the error, 0 to 1, by which epochs are selected: the held-out one where there is one."""
+        """Return the error, 0 to 1, by which epochs are selected: the held-out one, if any."""
         if self.validation_wrong is not None and self.validation_seen:
             return self.validation_wrong / self.validation_seen
         return self.test_wrong / self.test_seen

@@ -32,7 +32,7 @@ def cores() -> int:
 
 @cache
 def processor() -> str:
-    """Return the processor's model name; the architecture where the system does not tell."""
+    """Return the processor's model name; the architecture if the system does not name it."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -44,7 +44,7 @@ def processor() -> str:
 def busy_cores(seconds: float = 1.0) -> float | None:
     """Return how many cores of this machine are busy, on average over `seconds` of waiting.
 
-    None where it does not say: elsewhere than on Linux.
+    None if it does not say, as on systems other than Linux.
     """
     try:
         before = _busy_and_total()
@@ -64,7 +64,7 @@ def _busy_and_total() -> tuple[int, int]:
 
 
 def available_bytes() -> int | None:
-    """Return the memory that this Linux machine (not a container of it) has to give; None elsewhere."""
+    """Return the memory that this Linux machine (not its container) has available; None elsewhere."""
     try:
         match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     except OSError:
@@ -77,7 +77,7 @@ def free_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         gc.collect()  # a failed stack may hang in the traceback of its failure
-        with suppress(RuntimeError):  # after a failed capture its allocator may be of no more use
+        with suppress(RuntimeError):  # after a failed capture its allocator may be unusable
             torch.cuda.empty_cache()
 
 
@@ -86,15 +86,15 @@ def free_memory() -> None:
 
 
 def keep_memory() -> bool:
-    """Tell glibc's malloc to keep up to 1 GiB of freed memory; return False where there is another malloc."""
+    """Make glibc's malloc keep up to 1 GiB of freed memory; return False if there is another malloc."""
     mallopt = _glibc("mallopt")
     return bool(mallopt and mallopt(_M_MMAP_THRESHOLD, _BYTES) and mallopt(_M_TRIM_THRESHOLD, _BYTES))
 
 
 def give_back_memory() -> bool:
-    """Tell it to give back what is free, and from now on every buffer of 64 KiB and more when it is freed.
+    """Make malloc release free memory now, and every buffer of 64 KiB or more as soon as it is freed.
 
-    So the process has what is in use, and no more: for measures. Returns False where there is another malloc.
+    Then the process holds only what is in use, as measurements need it. Returns False if there is another malloc.
     """
     mallopt, trim = _glibc("mallopt"), _glibc("malloc_trim")
     if not (mallopt and trim and mallopt(_M_MMAP_THRESHOLD, _LARGE) and mallopt(_M_TRIM_THRESHOLD, _LARGE)):

@@ -1,9 +1,16 @@
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
+
+if find_spec("beartype"):  # shapes in annotations are checked at every call
+    from jaxtyping import install_import_hook
+
+    _TYPED = [f"asymbp_cli.training.{name}" for name in ("feedback", "layers", "optim")]
+    install_import_hook(_TYPED, "beartype.beartype")
 
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare

@@ -20,7 +20,7 @@ SHARES = {"cpu": 0.4, "cuda": 0.8}
 def replica_limit(
     device: str, infos: Mapping[str, DataInfo], workers: int, *, most: int | None = None
 ) -> Callable[[Run], int]:
-    """Return a function that tells how many runs like one a stack may hold, at least 1; `infos` by fingerprint.
+    """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
 
     Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
     `most` replaces what a device makes use of.

@@ -13,10 +13,10 @@ def plan_stacks(
     max_replicas: Callable[[Run], int],
     workers: int,
 ) -> list[Stack]:
-    """Return the stacks that train `runs`, those with the dearest runs first. The packing changes no result.
+    """Return the stacks that train `runs`, the most expensive runs first. The packing changes no result.
 
-    Runs of a stack share their `stack_key` and the epoch they continue from; equal schemes and update rules lie
-    side by side. A stack holds as many runs as `max_replicas` tells for each, but no more than a worker's share of
+    Runs of a stack share their `stack_key` and the epoch they continue from; equal schemes and update rules are
+    adjacent. A stack holds at most `max_replicas` of each of its runs, and at most a worker's share of
     the work that is left when it is taken, so that stacks shrink to single runs and all workers end together
     (guided self-scheduling, Polychronopoulos and Kuck 1987). `train_counts` holds training samples by dataset.
     """

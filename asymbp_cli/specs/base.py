@@ -8,7 +8,7 @@ from asymbp_cli.errors import printable
 
 
 def is_label(value: object) -> bool:
-    """Tell whether a value is text that a table can print."""
+    """Return whether a value is text that a table can print."""
     return isinstance(value, str) and bool(value.strip()) and printable(value)
 
 

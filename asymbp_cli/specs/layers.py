@@ -64,7 +64,7 @@ class Pool:
         return height, width, shape[2]
 
     def padding_fits(self, shape: Shape) -> bool:
-        """Tell whether `padding_end` completes the last window in both directions, as Table 1's do."""
+        """Return whether `padding_end` completes the last window in both directions, as Table 1's do."""
         overhangs = {(size - window) % self.stride for size, window in zip(shape[:2], self.size, strict=True)}
         return not self.padding_end or overhangs == {self.stride - self.padding_end}
 
@@ -102,7 +102,7 @@ _MAX = re.compile(r"max\(([^,()]+),([^,()]+)\)")
 
 
 def parse_layer(text: str, classes: int | None) -> Layer:
-    """Return the layer that `text` writes; `classes` may be None where no width depends on it.
+    """Return the layer that `text` writes; `classes` may be None if no width depends on it.
 
     Raises NetworkError with the notation.
     """

@@ -18,6 +18,10 @@ from asymbp_cli.specs.protocol import Protocol
 SEMANTICS = 1
 
 
+#: fields that are younger than the first stores: at these values they are no part of a run's identity
+ADDED_LATER: dict[tuple[str, str], object] = {("protocol", "precision"): "standard"}
+
+
 class Run(Spec):
     """One training, fully resolved. Device, stack, workers and names are no part of it."""
 
@@ -33,8 +37,9 @@ class Run(Spec):
         """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
         content = self.model_dump(mode="json")
         content["protocol"].pop("rate_multipliers")  # one of them is this run's
-        if self.protocol.precision == "standard":  # ids are older than the choice
-            content["protocol"].pop("precision")
+        for (part, name), value in ADDED_LATER.items():
+            if content[part][name] == value:
+                content[part].pop(name)
         content["semantics"] = SEMANTICS
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -33,7 +33,7 @@ class Checkpoint:
 def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
     """Replace the run's checkpoint; a crash leaves the old one or the new one, never a part.
 
-    Raises StoreError where the directory cannot be written or the disk is full.
+    Raises StoreError if the directory cannot be written or the disk is full.
     """
     target = checkpoint_path(directory, run_id)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -98,7 +98,7 @@ class Writer:
 
 
 def read(directory: Path, run_id: str) -> Checkpoint:
-    """Return the run's checkpoint; raises StoreError where it is missing or damaged."""
+    """Return the run's checkpoint; raises StoreError if it is missing or damaged."""
     source = checkpoint_path(directory, run_id)
     try:
         with safe_open(source, framework="pt") as file:

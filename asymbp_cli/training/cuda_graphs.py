@@ -108,7 +108,7 @@ class CudaGraphs:
 
     def capture(self, compute: Callable[[], None]) -> Replay:
         """Return a function that replays `compute`; raises RuntimeError (torch.OutOfMemoryError) if it cannot."""
-        if not self._alive:  # a pool is of no more use once its last graph is gone
+        if not self._alive:  # a pool cannot be used again once its last graph is gone
             self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
@@ -179,7 +179,7 @@ def _capture(graphs: Graphs, compute: Callable[[Tensor], None], kept: Tensor) ->
 
 
 def _interruption(error: BaseException | None) -> BaseException | None:
-    """Return what is no failure, Ctrl-C for instance, behind an error raised by the end of a capture."""
+    """Return the interruption (Ctrl-C) that an error at the end of a capture hides; None without one."""
     while error is not None and isinstance(error, Exception):
         error = error.__context__
     return error

@@ -53,7 +53,7 @@ def set_precision(device: torch.device, precision: str) -> None:
 
 
 def _explain(name: str, error: Exception) -> str:
-    """Return what is wrong with a device, what to do, and which other ones there are."""
+    """Return the message for a device that cannot be opened: what is wrong, what to do, which others there are."""
     usable = _usable()
     reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".") or type(error).__name__
     others = [other for other in usable if other != (f"{name}:0" if name == "cuda" else name)]

@@ -149,7 +149,7 @@ class Trainer:
         return batches
 
     def statistics_batches(self, epoch: int) -> list[Tensor]:
-        """Return what test statistics are taken over after `epoch`: the first mini-batches of the next."""
+        """Return the mini-batches for test statistics after `epoch`: the first ones of the next epoch."""
         if self.model.batch_norm == "none":
             return []
         return self.batches(epoch + 1)[: self.protocol.batch_norm_batches]
@@ -193,7 +193,7 @@ class Trainer:
             yield RunFinished(run.id, state, self.protocol.epochs)  # type: ignore[arg-type]
 
     def checkpoints(self, epoch: int) -> dict[str, Checkpoint]:
-        """Return what every run continues from after `epoch`, by id; on the CPU these are the bank's own rows."""
+        """Return the checkpoint of every run after `epoch`, by id; on the CPU it shares the bank's rows."""
         weights, state = self.bank.weights.detach().cpu(), self.bank.state.cpu()
         return {
             run.id: Checkpoint(epoch, weights[replica], state[replica], replica in self.dead)

@@ -30,7 +30,7 @@ class Score:
 
 
 class Evaluation:
-    """Scores the replicas of a stack on the test set, and on the validation set where there is one."""
+    """Scores the replicas of a stack on the test set, and on the validation set, if any."""
 
     def __init__(
         self, model: Model, bank: Bank, data: ResidentData, side: SideStreams, graphs: Graphs | None = None
@@ -57,7 +57,7 @@ class Evaluation:
 
     @torch.no_grad()
     def scores(self, replicas: Sequence[int], coming: Sequence[Tensor]) -> dict[int, list[Score]]:
-        """Return each replica's score on the test set and, where there is one, on the validation set.
+        """Return each replica's score on the test set and, if there is one, on the validation set.
 
         `coming` are the mini-batches for test statistics (section 3). The only host read is at the end.
         """

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from asymbp_cli.specs.methods import Feedback
@@ -38,7 +39,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class SignConcordant:
-    """V = F o sign(W), where F is 1 without a `factor`; it has negative values only if `flips`."""
+    """V = F o sign(W). F is 1 without a `factor`; it has negative values only if `flips`."""
 
     factor: Factor | None = None
     flips: bool = False
@@ -140,9 +141,13 @@ BUILDERS: dict[str, Builder] = {
 
 
 def random_factor(
-    magnitudes: Tensor, uniform: Tensor, flip_probability: float, *, out: Tensor | None = None
-) -> Tensor:
-    """Return M o S_p, in `out` if given. S_p is -1 where `uniform` in [0, 1) is below p: flips are nested in p.
+    magnitudes: Float[Tensor, "F"],
+    uniform: Float[Tensor, "F"],
+    flip_probability: float,
+    *,
+    out: Float[Tensor, "F"] | None = None,
+) -> Float[Tensor, "F"]:
+    """Return M o S_p, in `out` if given. S_p is -1 if `uniform` in [0, 1) is below p: flips are nested in p.
 
     >>> random_factor(torch.tensor([0.5, 0.25]), torch.tensor([0.1, 0.9]), 0.3)
     tensor([-0.5000,  0.2500])
@@ -150,8 +155,14 @@ def random_factor(
     return torch.copysign(magnitudes, uniform - flip_probability, out=out)
 
 
-def write_signed(factor: Tensor | None, W: Tensor, V: Tensor, *, flips: bool = False) -> None:
-    """Write F o sign(W) into V (F = 1 if None). F broadcasts against W and is negative only with `flips`.
+def write_signed(
+    factor: Float[Tensor, "F"] | None,
+    W: Float[Tensor, "*replicas F"],
+    V: Float[Tensor, "*replicas F"],
+    *,
+    flips: bool = False,
+) -> None:
+    """Write factor o sign(W) into V (1 o sign(W) if None); the factor is negative only with `flips`.
 
     The sign of 0 is 1 and that of -0.0 is -1: it is what a negative number leaves that was too small for its type.
     Allocates nothing that grows with W.

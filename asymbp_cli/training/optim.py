@@ -5,32 +5,42 @@
     setting 2 (bm2)   tau = sign(-sign(g) + m tau(t-1) - d w)
     setting 3 (bm3)   tau = sign(kappa),  kappa = -sign(g) + m kappa(t-1) - d w
 
-All functions are elementwise: a tensor may hold one layer or the parameters of a whole stack [R, P] with
-rate, momentum and decay as [R, 1] columns.
+Source: Liao, Leibo and Poggio 2016, section 3. All functions are elementwise: a tensor may hold one layer or the
+parameters of a whole stack [R, P] with rate, momentum and decay as [R, 1] columns.
 """
 
 from typing import Literal, get_args
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 Setting = Literal["sgd", "bm1", "bm2", "bm3"]
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
-Number = Tensor | float
+Number = Tensor | float | int
 
 
 def propose_(
     setting: Setting,
-    w: Tensor,
-    g: Tensor,
-    state: Tensor,
+    w: Float[Tensor, "*shape"],
+    g: Float[Tensor, "*shape"],
+    state: Float[Tensor, "*shape"],
     *,
     rate: Number,
     momentum: Number,
     decay: Number,
     zero_sign: int = 0,
 ) -> None:
-    """Overwrite `state` with its next value and `g` with w(t+1), leaving w: nothing is allocated."""
+    """Overwrite `state` with its next value and `g` with w(t+1), leaving w: nothing is allocated.
+
+    `state` is kappa in setting 3 and tau otherwise. `zero_sign` (0 or 1) is the sign of an exact 0, which the
+    paper does not state.
+
+    >>> w, g, state = torch.tensor([1.0]), torch.tensor([0.25]), torch.tensor([0.0])
+    >>> propose_("bm1", w, g, state, rate=0.5, momentum=0.9, decay=0.0)
+    >>> g.tolist(), state.tolist(), w.tolist()
+    ([0.5], [-1.0], [1.0])
+    """
     if setting != "sgd":
         _sign_(g, zero_sign)
     state.mul_(momentum).sub_(g).addcmul_(w, _column(decay, w), value=-1)

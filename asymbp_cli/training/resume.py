@@ -16,12 +16,12 @@ _LONGEST_HEADER = 1 << 20  # bytes; ours take a few hundred
 
 
 def checkpoint_path(directory: Path, run_id: str) -> Path:
-    """Return where the checkpoint of a run lies."""
+    """Return the path of a run's checkpoint."""
     return directory / f"{run_id}.safetensors"
 
 
 def saved_epoch(directory: Path, run_id: str) -> int:
-    """Return the epoch after which the run's checkpoint was written; 0 where it is absent or damaged."""
+    """Return the epoch after which the run's checkpoint was written; 0 if it is missing or damaged."""
     try:
         return _read_epoch(checkpoint_path(directory, run_id), run_id)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
