@@ -32,9 +32,12 @@ def sync() -> None:
 
 
 def save(name: str, content: object) -> None:
-    """Write results as JSON; called again and again, so that a part that is stopped leaves what it has."""
+    """Put results into measures.json, under `name`; called again and again: a part that is stopped leaves some."""
     OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / f"{name}.json").write_text(json.dumps(content, indent=1))
+    file, temporary = OUT / "measures.json", OUT / ".measures.json"
+    measures = json.loads(file.read_text()) if file.exists() else {}
+    temporary.write_text(json.dumps(measures | {name: content}, indent=1))
+    temporary.replace(file)
 
 
 def show(part: str, row: dict[str, Any]) -> None:
