@@ -43,7 +43,7 @@ class FeedbackBank:
     def __init__(self, runs: Sequence[Run], model: Model, device: torch.device) -> None:
         groups = adjacent(runs, lambda run: run.method.feedback)
         specs = list(dict.fromkeys(spec for spec, _ in groups))
-        self.factors = torch.empty(len(specs) + 1, model.feedback_size, device=device)
+        self.factors = torch.zeros(len(specs) + 1, model.feedback_size, device=device)
         self._site = Site(model, runs[0].seed, self.factors)
         forms = {spec: BUILDERS[spec.scheme](spec, self._site) for spec in specs}
         count = sum(rows.stop - rows.start for spec, rows in groups if _follows_weights(forms[spec]))
