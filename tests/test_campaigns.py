@@ -54,6 +54,7 @@ def test_the_whole_run_ends_with_a_table_and_its_store(tmp_path: Path) -> None:
         str(SCRIPTS / "run.sh"),
         "400",  # it ends long before
         PHASES="table",
+        STAGE="nothing",
         TABLE="2",
         DATASET="digits",
         PROTOCOL="quick",

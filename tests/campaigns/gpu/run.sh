@@ -4,7 +4,7 @@
 set -uo pipefail
 total=${1:-465}
 : "${OUT:=/tmp/out}" "${PHASES:=tests agree times kernels micro table}"
-: "${TABLE:=2}" "${DATASET:=mnist}" "${PROTOCOL:=paper}" "${CHECK_DEVICE:=cuda:0}" "${RESULTS:=/tmp/results}"
+: "${TABLE:=2}" "${DATASET:=mnist}" "${PROTOCOL:=paper}" "${CHECK_DEVICE:=cuda:0}" "${RESULTS:=/tmp/results}" "${STAGE:=.gpu}"
 export OUT CHECK_DEVICE
 here=tests/campaigns/gpu
 study=(--table "$TABLE" --dataset "$DATASET" --protocol "$PROTOCOL" --device "$CHECK_DEVICE")
@@ -16,11 +16,11 @@ want() { [[ " $PHASES " == *" $1 "* ]]; }
 capped() { local most=$1 have; have=$(($(left) - 20)); echo $((most < have ? most : (have > 1 ? have : 1))); }
 part() { local name=$1 most=$2; shift 2; timeout -k 5 "$(capped "$most")" python3 "$@"; echo "$name: exit $?"; }
 
-if compgen -G '.gpu/wheels/*.whl' > /dev/null; then
-  python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site .gpu/wheels/*.whl || exit 3
+if compgen -G "$STAGE/wheels/*.whl" > /dev/null; then
+  python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site "$STAGE"/wheels/*.whl || exit 3
   export PYTHONPATH="/tmp/site:$PWD${PYTHONPATH:+:$PYTHONPATH}"
 fi
-if [ -d .gpu/data ]; then export ASYMBP_DATA="$PWD/.gpu/data"; fi
+if [ -d "$STAGE/data" ]; then export ASYMBP_DATA="$PWD/$STAGE/data"; fi
 export PYTHONUNBUFFERED=1 ASYMBP_CACHE="${ASYMBP_CACHE:-/tmp/asymbp-cache}"
 
 if want table; then # decoded on the CPU meanwhile
