@@ -1,12 +1,19 @@
-"""The store's schema as numbered steps. A step is never changed once released; the next one is appended."""
+"""The store's schema as numbered steps. A step is never changed once released; the next one is appended.
 
+All missing steps are one transaction: a migration that fails, or is killed, leaves the file as it was. A copy of
+the file is kept next to it until the migration has succeeded.
+"""
+
+import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
 
 Migration = Callable[[sqlite3.Connection], None]
 
 
-def _first(connection: sqlite3.Connection) -> None:
+def _create_tables(connection: sqlite3.Connection) -> None:
     """Create the tables of version 1. Times are seconds since 1970; counts, never percentages."""
     for statement in (
         "CREATE TABLE datasets (fingerprint TEXT PRIMARY KEY, info TEXT NOT NULL)",
@@ -40,25 +47,50 @@ def _first(connection: sqlite3.Connection) -> None:
 TABLES = frozenset({"datasets", "grids", "runs", "attempts", "epochs"})
 
 #: version n is reached by MIGRATIONS[n - 1]; SQLite keeps the version in `PRAGMA user_version`
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+MIGRATIONS: tuple[Migration, ...] = (_create_tables,)
 
 
-def version(connection: sqlite3.Connection) -> int:
+def read_version(connection: sqlite3.Connection) -> int:
     """Return the schema's version; 0 for an empty database."""
-    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return found
+    number: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return number
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Apply the steps that are missing, each in its own transaction; the connection is in autocommit mode."""
-    while version(connection) < len(MIGRATIONS):
+def backup_path(path: Path) -> Path:
+    """Return the path of the copy that is kept during a migration of the database at `path`."""
+    return path.with_name(f"{path.name}.before-migration")
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply the missing steps to the database at `path`; the connection is in autocommit mode."""
+    if read_version(connection) < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            current = version(connection)  # another process may have been faster
-            if current < len(MIGRATIONS):
-                MIGRATIONS[current](connection)
-                connection.execute(f"PRAGMA user_version = {current + 1}")
+            version = read_version(connection)  # another process may have been faster
+            if 0 < version < len(MIGRATIONS):
+                _back_up(path)
+            _apply_steps(connection, version)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
+    with suppress(OSError):
+        backup_path(path).unlink(missing_ok=True)
+
+
+def _apply_steps(connection: sqlite3.Connection, version: int) -> None:
+    for step in MIGRATIONS[version:]:
+        step(connection)
+    connection.execute(f"PRAGMA user_version = {max(version, len(MIGRATIONS))}")
+
+
+def _back_up(path: Path) -> None:
+    """Copy the database as it was before the present transaction; whole or not at all."""
+    target = backup_path(path)
+    unfinished = target.with_name(f"{target.name}.part")
+    unfinished.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # so that it is a single file
+    os.replace(unfinished, target)

@@ -1,4 +1,4 @@
-"""What a training ran on: host, device, software versions, state of the checkout. No torch."""
+"""Where and with what a run was trained: host, device, software versions, state of the checkout. No torch."""
 
 import platform
 import subprocess
@@ -21,38 +21,43 @@ class Provenance:
     host: str
     device: str  # "cpu (AMD EPYC 9554)", "cuda (NVIDIA H100, standard precision: tf32)"
     software: dict[str, str]  # package -> version
-    git: str | None  # commit of the checkout, "(changed)" where files differ from it; None outside a checkout
+    git: str | None  # commit of the checkout, "(changed)" if files differ from it; None outside a checkout
 
 
 def collect(device: str, device_name: str | None = None) -> Provenance:
     """Return where and with what this process trains on `device`; `device_name` is the model of a GPU."""
-    kind = device.split(":")[0]
-    precision = "standard precision: tf32" if kind == "cuda" else ""
-    known = [device_name or (processor() if kind == "cpu" else ""), precision]
-    name = ", ".join(filter(None, known))
     return Provenance(
         host=platform.node(),
-        device=f"{device} ({name})" if name else device,
-        software=software(),
-        git=git_state(),
+        device=_describe_device(device, device_name),
+        software=read_versions(),
+        git=read_git_state(),
     )
 
 
+def _describe_device(device: str, name: str | None) -> str:
+    kind = device.split(":")[0]
+    details = [name or (processor() if kind == "cpu" else "")]
+    if kind == "cuda":
+        details.append("standard precision: tf32")
+    text = ", ".join(filter(None, details))
+    return f"{device} ({text})" if text else device
+
+
 @cache
-def software() -> dict[str, str]:
+def read_versions() -> dict[str, str]:
     """Return the versions that decide the bits, without importing the packages."""
-    found = {"asymbp": __version__, "python": platform.python_version()}
+    versions = {"asymbp": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = installed_version(package)
+            versions[package] = installed_version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @cache
-def git_state() -> str | None:
-    """Return the commit that this package is checked out from, with "(changed)" where files differ."""
+def read_git_state() -> str | None:
+    """Return the commit that this package is checked out from, with "(changed)" if files differ."""
     package = Path(__file__).resolve().parent.parent
     root = _git(package, "rev-parse", "--show-toplevel")
     if root is None or Path(root).resolve() != package.parent:
@@ -64,7 +69,7 @@ def git_state() -> str | None:
 
 def _git(directory: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "--no-optional-locks", "-C", str(directory), *arguments],
             capture_output=True,
             text=True,
@@ -73,4 +78,4 @@ def _git(directory: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

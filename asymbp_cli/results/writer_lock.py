@@ -14,7 +14,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _acquire(file: TextIO) -> None:
-        file.seek(1 << 20)  # far behind the text, which others must be able to read
+        file.seek(1 << 20)  # far after the text, which others must be able to read
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
 
@@ -29,21 +29,21 @@ else:
 def writer_lock(directory: Path) -> Iterator[None]:
     """Hold `directory`/.lock, which then names this process and its host.
 
-    Raises StoreError where another process holds it. The file stays: deleting it would let two processes lock
-    two files of that name.
+    Raises StoreError if another process holds it. The file stays: deleting it would let two processes lock two
+    files of that name.
     """
     path = directory / ".lock"
     try:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise StoreError(
-            f"cannot write in {directory}/: {error.strerror}; choose another directory with --results DIR"
+            f"cannot write in {directory}/: {error.strerror}. Choose another directory with --results DIR"
         ) from error
     with file:
         try:
             _acquire(file)
         except OSError as error:
-            raise StoreError(_held(path, error)) from error
+            raise StoreError(_explain(path, error)) from error
         file.truncate(0)
         file.write(f"{os.getpid()} {platform.node()}\n")
         file.flush()
@@ -51,12 +51,13 @@ def writer_lock(directory: Path) -> Iterator[None]:
         file.truncate(0)
 
 
-def _held(path: Path, error: OSError) -> str:
-    """Say who holds the lock, or why there can be none."""
+def _explain(path: Path, error: OSError) -> str:
+    """Return which process holds the lock, or why there can be none."""
     if not isinstance(error, BlockingIOError | PermissionError):
-        return f"cannot lock {path}: {error.strerror}; choose a directory on another filesystem with --results DIR"
+        return f"cannot lock {path}: {error.strerror}. Choose a directory on another filesystem with --results DIR"
     pid, _, host = path.read_text(encoding="utf-8").strip().partition(" ")
-    where = f" on {host}" if host and host != platform.node() else ""
+    place = f" on {host}" if host and host != platform.node() else ""
     return (
-        f"another asymbp (pid {pid or '?'}{where}) is writing to {path.parent}/; wait for it or use --results DIR"
+        f"another asymbp (pid {pid or '?'}{place}) is writing to {path.parent}/. "
+        "Wait for it, or use another directory with --results DIR"
     )

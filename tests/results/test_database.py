@@ -1,7 +1,11 @@
 """What can be wrong with the database or its directory, what is then said, and how old ones are brought up."""
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from asymbp_cli.results.store import FILE_NAME, Store
 
 
 def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"there are no results in .*none/; train something first"):
+    with pytest.raises(StoreError, match=r"there are no results in .*none/\. Train something first"):
         Store.open(tmp_path / "none", create=False)
     assert not (tmp_path / "none").exists()
 
@@ -21,7 +25,7 @@ def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_directory(tmp_path: Path) -> None:
     (tmp_path / "results").touch()
     for create in (True, False):
-        with pytest.raises(StoreError, match=r"results is a file, not a directory; .*--results DIR"):
+        with pytest.raises(StoreError, match=r"results is a file, not a directory\. .*--results DIR"):
             Store.open(tmp_path / "results", create=create)
     with pytest.raises(StoreError, match=r"cannot make the directory .*: Not a directory"):
         Store.open(tmp_path / "results" / "inner")
@@ -57,7 +61,7 @@ def test_results_on_a_read_only_medium_can_be_read(tmp_path: Path, monkeypatch: 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"something else altogether" * 100)
-    with pytest.raises(StoreError, match=r"is damaged .*move it away"):
+    with pytest.raises(StoreError, match=r"is damaged .*Move it away"):
         Store.open(tmp_path)
 
 
@@ -68,7 +72,7 @@ def test_a_database_damaged_inside(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = b"\x5a" * (len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"is damaged .*move it away"), Store.open(tmp_path) as store:
+    with pytest.raises(StoreError, match=r"is damaged .*Move it away"), Store.open(tmp_path) as store:
         store.grids()
 
 
@@ -77,35 +81,117 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     content = (tmp_path / FILE_NAME).read_bytes()
-    with pytest.raises(StoreError, match=r"written by a newer asymbp .*99.*upgrade"):
+    with pytest.raises(StoreError, match=r"written by a newer asymbp .*99.*Upgrade"):
         Store.open(tmp_path)
     assert (tmp_path / FILE_NAME).read_bytes() == content
 
 
-def test_a_step_that_fails_leaves_the_version_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def second(connection: sqlite3.Connection) -> None:
-        connection.execute("CREATE TABLE half_done (x)")
+def add_steps(monkeypatch: pytest.MonkeyPatch, *steps: migrations.Migration) -> None:
+    """Let this process know further versions of the schema."""
+    versions = (*migrations.MIGRATIONS, *steps)
+    for module in ("migrations", "database"):
+        monkeypatch.setattr(f"asymbp_cli.results.{module}.MIGRATIONS", versions)
+
+
+def fill(directory: Path) -> Path:
+    """Store a grid in `directory`; return the database."""
+    with Store.open(directory) as store, store.writing():
+        store.save_grid(small_study.grid())
+    return directory / FILE_NAME
+
+
+def read(path: Path) -> tuple[int, set[str], list[str]]:
+    """Return version, tables and the keys of the grids in a database, which is not changed."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        version = migrations.read_version(connection)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return version, tables, [key for (key,) in connection.execute("SELECT key FROM grids")]
+
+
+def half_done(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE half_done (x)")
+    connection.execute("DELETE FROM grids")
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fill(tmp_path)
+    before = read(path)
+
+    def fail(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, second))
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    with pytest.raises(sqlite3.OperationalError):
-        migrations.migrate(connection)
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert migrations.version(connection) == 1
-    assert tables == {"datasets", "grids", "runs", "attempts", "epochs"}
-    connection.close()
+    with monkeypatch.context() as newer:
+        add_steps(newer, half_done, fail)
+        with pytest.raises(StoreError, match="disk I/O error"):
+            Store.open(tmp_path)
+    assert read(path) == read(migrations.backup_path(path)) == before == (1, migrations.TABLES, ["table-2"])
+    with Store.open(tmp_path) as store:
+        assert len(store.grids()) == 1
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+import test_database
+from asymbp_cli.results import database, migrations
+from asymbp_cli.results.store import Store
+
+def die(connection):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+database.MIGRATIONS = migrations.MIGRATIONS = (*migrations.MIGRATIONS, test_database.half_done, die)
+Store.open(Path(sys.argv[1]))
+"""
+
+
+def test_a_migration_that_is_killed_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fill(tmp_path)
+    before = read(path)
+    tests = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path)], env=os.environ | {"PYTHONPATH": tests}, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert read(path) == read(migrations.backup_path(path)) == before
+    with monkeypatch.context() as newer:  # the next command of the newer version
+        add_steps(newer, half_done)
+        Store.open(tmp_path).close()
+    assert read(path) == (2, {*migrations.TABLES, "half_done"}, [])
+    assert [file.name for file in tmp_path.glob("*migration*")] == []
 
 
 def test_an_older_database_is_brought_up_to_date_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Store.open(tmp_path).close()
-    calls = []
-    steps = (*migrations.MIGRATIONS, calls.append)
-    for module in ("migrations", "database"):
-        monkeypatch.setattr(f"asymbp_cli.results.{module}.MIGRATIONS", steps)
-    for _ in range(2):
-        Store.open(tmp_path).close()
-    assert len(calls) == 1
-    monkeypatch.setattr("asymbp_cli.results.database.MIGRATIONS", steps[:1])
+    path = fill(tmp_path)
+    backups = []
+
+    def second(connection: sqlite3.Connection) -> None:
+        backups.append(read(migrations.backup_path(path)))
+
+    with monkeypatch.context() as newer:
+        add_steps(newer, second)
+        for _ in range(2):
+            Store.open(tmp_path).close()
+    assert backups == [(1, migrations.TABLES, ["table-2"])]
+    assert not migrations.backup_path(path).exists()
     with pytest.raises(StoreError, match=r"version 2 .* this one knows 1"):
         Store.open(tmp_path)
+
+
+def test_a_new_database_needs_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def second(connection: sqlite3.Connection) -> None:
+        assert list(tmp_path.glob("*migration*")) == []
+
+    add_steps(monkeypatch, second)
+    Store.open(tmp_path).close()
+    assert read(tmp_path / FILE_NAME)[0] == 2
+
+
+def test_an_older_database_that_cannot_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fill(tmp_path)
+    add_steps(monkeypatch, half_done)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with pytest.raises(StoreError, match=r"older asymbp \(version 1 .* needs 2\) and cannot be changed\. Copy"):
+        Store.open(tmp_path, create=False)
+    assert read(path)[0] == 1

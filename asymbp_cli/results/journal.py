@@ -1,0 +1,105 @@
+"""What a study notes: kept in memory, and written once a second in one transaction.
+
+Fast epochs cost nothing, a process that is killed loses that second, and the database stays whole.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.results.database import store_errors
+
+_FLUSH_SECONDS = 1.0
+
+Statement = tuple[str, tuple[Any, ...]]  # may be executed twice without harm
+
+
+class Journal:
+    """Statements on their way to the database at `path`. A thread flushes them while `recording` lasts."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._file = _identify(path)
+        self._lock = threading.RLock()  # of the connection and the statements
+        self._statements: list[Statement] = []
+        self._failure: StoreError | None = None  # of the thread that flushes
+        self._recording = False
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Accept statements; all of them are on disk at the end, however it ends."""
+        self._recording = True
+        end = threading.Event()
+        flusher = threading.Thread(target=self._flush_each_second, args=(end,), daemon=True)
+        flusher.start()
+        try:
+            yield
+        finally:
+            end.set()
+            flusher.join()
+            self._recording = False
+            self.flush()
+
+    def note(self, sql: str, *values: Any) -> None:
+        """Add a statement."""
+        if not self._recording:
+            raise RuntimeError("results are written inside `with store.writing():` only")
+        with self._lock:
+            self._statements.append((sql, values))
+
+    def raise_failure(self) -> None:
+        """Raise the StoreError that ended the thread that flushes, if one did."""
+        if self._failure:
+            raise self._failure
+
+    def flush(self) -> None:
+        """Write everything noted so far, in one transaction. Raises StoreError; then nothing is lost."""
+        with self._lock, store_errors(self._path):
+            if not self._statements:
+                return
+            if _identify(self._path) != self._file:
+                raise StoreError(
+                    f"{self._path} was deleted or replaced while asymbp was writing to it, and the results in it "
+                    "are lost. Put the file back if you can, then run the same command again"
+                )
+            self._execute_all()
+            self._statements.clear()
+
+    def _execute_all(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for sql, values in self._statements:
+                self._connection.execute(sql, values)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def query(self, sql: str, *values: Any, **named: Any) -> list[Any]:
+        """Return the rows of a query, which sees everything noted so far."""
+        with self._lock, store_errors(self._path):
+            self.flush()
+            return self._connection.execute(sql, named or values).fetchall()
+
+    def _flush_each_second(self, end: threading.Event) -> None:
+        while not end.wait(_FLUSH_SECONDS):
+            try:
+                self.flush()
+            except StoreError as error:
+                self._failure = error
+                return
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """Return the identity of a file, which another file of its name does not share; None without a file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,48 @@
+"""What the store asks its database, in SQL. Lists of ids are given as JSON, since SQLite takes no lists."""
+
+from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS
+
+_CRITERION = "coalesce(1.0 * validation_wrong / validation_seen, 1.0 * test_wrong / test_seen)"
+_OF_RUNS = "WHERE run IN (SELECT value FROM json_each(:runs))"
+
+#: (run, state) of runs that have ended
+STATES = "SELECT id, state FROM runs WHERE state IS NOT NULL"
+
+#: the rows of `EPOCH_COLUMNS` of every run in :runs
+EPOCHS = f"SELECT {', '.join(EPOCH_COLUMNS)} FROM epochs {_OF_RUNS} ORDER BY run, epoch"
+
+#: the row of `EPOCH_COLUMNS` that the rule selects, of every run in :runs: lowest criterion, earliest epoch
+SELECTED = f"""
+    SELECT {", ".join(EPOCH_COLUMNS)} FROM (
+        SELECT *, row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place
+        FROM epochs {_OF_RUNS})
+    WHERE place = 1"""
+
+#: (run, number of epochs, seconds) of every run in :runs that has epochs
+SPENT = f"SELECT run, count(*), sum(seconds) FROM epochs {_OF_RUNS} GROUP BY run"
+
+#: (run, last epoch, number of epochs) of every run in :runs that has epochs
+LAST_EPOCHS = f"SELECT run, max(epoch), count(*) FROM epochs {_OF_RUNS} GROUP BY run"
+
+#: the rows of `ATTEMPT_COLUMNS` of every run in :runs
+ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts {_OF_RUNS} ORDER BY started, run"
+
+#: (run, message) of runs whose last attempt failed
+FAILURES = """
+    SELECT run, message FROM attempts JOIN runs ON runs.id = run
+    WHERE runs.state IS NULL AND outcome = 'failed'
+        AND started = (SELECT max(started) FROM attempts AS later WHERE later.run = attempts.run)"""
+
+#: one row per run whose id starts with :prefix, for `make_summary`
+SUMMARIES = f"""
+    WITH ranked AS (
+        SELECT run, epoch, test_wrong, test_seen, count(*) OVER (PARTITION BY run) AS stored,
+            row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place
+        FROM epochs WHERE substr(run, 1, length(:prefix)) = :prefix)
+    SELECT runs.id, runs.spec, datasets.info, runs.state, runs.updated,
+        (SELECT outcome FROM attempts WHERE run = runs.id ORDER BY started DESC LIMIT 1),
+        stored, test_wrong, test_seen, ranked.epoch
+    FROM runs JOIN datasets ON datasets.fingerprint = runs.dataset
+        LEFT JOIN ranked ON ranked.run = runs.id AND ranked.place = 1
+    WHERE substr(runs.id, 1, length(:prefix)) = :prefix
+    ORDER BY runs.updated DESC, runs.id"""
