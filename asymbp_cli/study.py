@@ -1,30 +1,60 @@
 """The loop: what a command wants, minus what the store has -> stacks -> executor -> events -> store."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.prepare import data_directory, prepare
+from asymbp_cli.errors import MissingDataError
 from asymbp_cli.events import CheckpointDue, RunFinished
-from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
-from asymbp_cli.executors.inline import InlineExecutor
+from asymbp_cli.executors import Job, Report, StackFailed, StackStarted, Train
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.executors.processes import ProcessExecutor
-from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.executors.registry import choose_executor, make_executor
+from asymbp_cli.executors.retry import supervise
+from asymbp_cli.recipe.grid import Grid, check_distinct, input_shape, network_for
 from asymbp_cli.results.provenance import Provenance, collect
 from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.estimate import epoch_flop, epoch_seconds, estimate
 from asymbp_cli.scheduling.replica_limit import replica_limit
 from asymbp_cli.scheduling.stacks import plan_stacks
-from asymbp_cli.specs.runs import Run
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run, Stack, StepKind
 from asymbp_cli.training import resume
-from asymbp_cli.training.probe import facts_if_usable
+from asymbp_cli.training.probe import facts_if_usable, probe_device
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where datasets come from; None is the default of `datasets.prepare`."""
+
+    data_dir: Path | None = None
+    cache_dir: Path | None = None
+    download: bool = False
+    on_progress: Callable[[str, int, int], None] | None = None  # (what, done, total)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a study is trained. On the CPU nothing of it changes a result."""
+
+    device: str = "cpu"
+    workers: int = 1
+    executor: str | None = None  # a name in EXECUTORS; None: the one that fits device and workers
+    checkpoint_seconds: float = 60.0
+    max_replicas: Callable[[Run], int] | None = None  # of a stack; None: as many as memory and device permit
+    train: Train = train_with_engine
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is left to do of what was asked for."""
+    """The runs of a study that are still to be trained."""
 
     runs: Mapping[str, Run]  # by id
-    start_epochs: Mapping[str, int]  # of each of them: where its last checkpoint lets it continue
+    start_epochs: Mapping[str, int]  # of each of them: the epoch of its last checkpoint, or 0
     done: tuple[str, ...]  # runs that have ended before
 
     @property
@@ -34,12 +64,77 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """What a study will take. An epoch costs seconds, or operations if `seconds` is None."""
+
+    epoch_cost: Mapping[str, float]  # of each run, by id
+    seconds: float | None  # of the whole study
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a study ended, run by run."""
 
     finished: tuple[str, ...]
     failed: Mapping[str, str]  # run -> why
-    skipped: tuple[str, ...]  # had been done before
+    skipped: tuple[str, ...]  # had ended before
+
+
+def prepare_datasets(
+    refs: Sequence[DatasetRef], network: Network | None, protocol: Protocol, source: DataSource
+) -> list[DataInfo]:
+    """Return every dataset at the input size of its network, decoded if it was not.
+
+    Without a `network` every dataset has the paper's. Raises DataError as `datasets.prepare` does, UsageError if
+    two datasets have the same name.
+    """
+    infos = []
+    for ref in refs:
+        key, name = (ref, ref) if isinstance(ref, str) else ("folder", ref.folder)
+        infos.append(
+            prepare(
+                ref,
+                input_shape(network or network_for(key), key, name),
+                data_dir=source.data_dir,
+                cache_dir=source.cache_dir,
+                resize=protocol.resize,
+                download=source.download,
+                report=source.on_progress,
+            )
+        )
+    check_distinct([info.label for info in infos], "datasets")
+    return infos
+
+
+def prepare_installed(
+    keys: Sequence[str], protocol: Protocol, source: DataSource
+) -> tuple[list[DataInfo], set[str]]:
+    """Return those of the paper's datasets that are installed, decoded, and the names of the others."""
+    infos: list[DataInfo] = []
+    for key in keys:
+        if key in CATALOG:
+            with suppress(MissingDataError):
+                infos += prepare_datasets([key], None, protocol, source)
+    return infos, set(keys) - {info.key for info in infos}
+
+
+def check_any_installed(infos: Sequence[DataInfo], source: DataSource) -> None:
+    """Raise MissingDataError if `infos` is empty: none of the paper's datasets is installed."""
+    if not infos:
+        raise MissingDataError(
+            f"none of the paper's datasets is in {data_directory(source.data_dir)}. Name another directory with "
+            "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp ls datasets)"
+        )
+
+
+def check_device(device: str) -> None:
+    """Raise DeviceError if the device cannot be used."""
+    if device.startswith("cuda"):
+        probe_device(device)
+    elif device != "cpu":
+        from asymbp_cli.training.device import open_device
+
+        open_device(device)
 
 
 def outstanding(grids: Sequence[Grid], store: Store | None) -> Work:
@@ -55,7 +150,7 @@ def outstanding(grids: Sequence[Grid], store: Store | None) -> Work:
 def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
     """Return the epoch of each run's checkpoint, or 0.
 
-    A checkpoint that is ahead of the store (a database restored from a copy, say) does not count: going on
+    A checkpoint that is ahead of the store (a database restored from a copy, say) does not count: to continue
     from there would leave a gap.
     """
     saved, stored = resume.saved_epochs(store.checkpoints, runs), store.epochs_stored(runs)
@@ -65,23 +160,38 @@ def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
     }
 
 
+def forecast(work: Work, infos: Mapping[str, DataInfo], execution: Execution) -> Forecast:
+    """Return what the work will take; `infos` by fingerprint.
+
+    Steps are timed, except on CUDA, where only the first epochs show the seconds: this process opens no GPU, and
+    the search for the fastest kernels takes longer than many an epoch.
+    """
+    runs = work.runs
+    if execution.device.startswith("cuda"):
+        return Forecast({run_id: epoch_flop(run, infos[run.dataset]) for run_id, run in runs.items()}, None)
+    step_seconds: Mapping[StepKind, float] = {}
+    if runs:
+        from asymbp_cli.training.timing import measure_steps
+
+        step_seconds = measure_steps(runs.values(), infos, execution.device)
+    cost = {run_id: epoch_seconds(run, infos[run.dataset], step_seconds) for run_id, run in runs.items()}
+    epochs = {run: work.remaining[run_id] for run_id, run in runs.items()}
+    return Forecast(cost, estimate(epochs, infos, step_seconds, execution.workers))
+
+
 def run(
     grids: Sequence[Grid],
     infos: Mapping[str, DataInfo],
     store: Store,
+    execution: Execution,
     *,
-    workers: int = 1,
-    device: str = "cpu",
     on_event: Callable[[Report], None] = lambda report: None,
     command: str = "",
-    max_replicas: Callable[[Run], int] | None = None,
-    checkpoint_seconds: float = 60.0,
-    train: Train = train_with_engine,
 ) -> Outcome:
     """Train every run of `grids` that the store has not, and store what happens; `infos` by fingerprint.
 
-    Interrupted at any point, the same call goes on where it was. Raises AsymbpError as a training does,
-    StoreError where another process writes to the store.
+    Interrupted at any point, the same call continues from the last checkpoints. Raises DeviceError if the device
+    cannot be used, AsymbpError as a training does, StoreError if another process writes to the store.
     """
     with store.writing():
         for info in infos.values():
@@ -90,23 +200,21 @@ def run(
             store.save_grid(grid, command)
         work = outstanding(grids, store)
         _tidy(work, store)
-        stacks = plan_stacks(
-            work.runs.values(),
-            work.start_epochs,
-            {fingerprint: info.train_count for fingerprint, info in infos.items()},
-            max_replicas=max_replicas or replica_limit(device, infos, workers),
-            workers=workers,
-        )
-        processes = min(workers, len(stacks))
-        on_gpu = device.startswith("cuda")
-        # a failed capture leaves the process unusable, and this one opens no GPU
-        apart = processes > 1 or (on_gpu and bool(stacks))
-        executor: Executor = ProcessExecutor(processes, train) if apart else InlineExecutor(train)
-        for stack in stacks:
-            info = infos[stack.runs[0].dataset]
-            executor.submit(Job(stack, info, device, store.checkpoints, checkpoint_seconds))
-        facts = facts_if_usable(device) if on_gpu and stacks else None
-        return _follow(executor, work, store, collect(device, facts.model if facts else None), on_event)
+        stacks = _plan(work, infos, execution)
+        if not stacks:
+            return Outcome((), {}, work.done)
+        check_device(execution.device)
+        jobs = [
+            Job(
+                stack,
+                infos[stack.runs[0].dataset],
+                execution.device,
+                store.checkpoints,
+                execution.checkpoint_seconds,
+            )
+            for stack in stacks
+        ]
+        return _train(jobs, work, store, execution, on_event)
 
 
 def _tidy(work: Work, store: Store) -> None:
@@ -116,29 +224,51 @@ def _tidy(work: Work, store: Store) -> None:
     resume.discard(store.checkpoints, [*unusable, *work.done])
 
 
-def _follow(
-    executor: Executor, work: Work, store: Store, provenance: Provenance, on_event: Callable[[Report], None]
+def _plan(work: Work, infos: Mapping[str, DataInfo], execution: Execution) -> list[Stack]:
+    limit = execution.max_replicas or replica_limit(execution.device, infos, execution.workers)
+    train_counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
+    return plan_stacks(
+        work.runs.values(), work.start_epochs, train_counts, max_replicas=limit, workers=execution.workers
+    )
+
+
+def _train(
+    jobs: Sequence[Job], work: Work, store: Store, execution: Execution, on_event: Callable[[Report], None]
 ) -> Outcome:
     """Store and pass on what the executor reports, to the end."""
+    device, workers = execution.device, min(execution.workers, len(jobs))
+    executor = make_executor(execution.executor or choose_executor(device, workers), workers, execution.train)
+    provenance = _collect_provenance(device)
     finished: list[str] = []
     failed: dict[str, str] = {}
     try:
-        for report in executor.events():
-            if isinstance(report, StackStarted):
-                store.begin([work.runs[run_id] for run_id in report.runs], report.start_epoch, provenance)
-            elif isinstance(report, StackFailed):
-                store.fail(report.runs, report.message, report.traceback)
-                if not report.retrying:
-                    failed |= dict.fromkeys(report.runs, report.message)
-            elif isinstance(report, CheckpointDue):
-                store.flush()
-            else:
-                store.record(report)
-            if isinstance(report, RunFinished):
-                store.flush()  # only then is its checkpoint of no more use
-                resume.discard(store.checkpoints, [report.run])
-                finished.append(report.run)
-            on_event(report)
+        for event in supervise(executor, jobs):
+            _keep(event, work, store, provenance)
+            if isinstance(event, RunFinished):
+                finished.append(event.run)
+            elif isinstance(event, StackFailed) and not event.retrying:
+                failed.update(dict.fromkeys(event.runs, event.message))
+            on_event(event)
     finally:
         executor.cancel()
     return Outcome(tuple(finished), failed, work.done)
+
+
+def _collect_provenance(device: str) -> Provenance:
+    facts = facts_if_usable(device) if device.startswith("cuda") else None
+    return collect(device, facts.model if facts else None)
+
+
+def _keep(event: Report, work: Work, store: Store, provenance: Provenance) -> None:
+    """Store an event, and delete the checkpoint of a run that has finished."""
+    if isinstance(event, StackStarted):
+        store.begin([work.runs[run_id] for run_id in event.runs], event.start_epoch, provenance)
+    elif isinstance(event, StackFailed):
+        store.fail(event.runs, event.message, event.traceback)
+    elif isinstance(event, CheckpointDue):
+        store.flush()
+    else:
+        store.record(event)
+    if isinstance(event, RunFinished):
+        store.flush()  # only then is its checkpoint of no more use
+        resume.discard(store.checkpoints, [event.run])

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fake_engine
 
 from asymbp_cli import study
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.executors import Train
+from asymbp_cli.executors import Report, Train
 from asymbp_cli.executors.job import train as real_train
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridEntry, GridRow
 from asymbp_cli.results.store import Store
@@ -70,14 +71,17 @@ def train(
     *grids: Grid,
     infos: Mapping[str, DataInfo] = INFOS,
     train: Train = fake_engine.train,
-    **options: object,
+    on_event: Callable[[Report], None] = lambda event: None,
+    command: str = "",
+    **execution: object,
 ) -> study.Outcome:
     """Train `grids` into `directory`, with the fake engine unless another one is given."""
+    how = study.Execution(train=train, **execution)  # type: ignore[arg-type]
     with Store.open(directory) as store:
-        return study.run(grids, infos, store, train=train, **options)  # type: ignore[arg-type]
+        return study.run(grids, infos, store, how, on_event=on_event, command=command)
 
 
-def train_digits(directory: Path, cache: Path, **options: object) -> study.Outcome:
+def train_digits(directory: Path, cache: Path, **options: Any) -> study.Outcome:
     """Train a grid on the real digits with the real engine."""
     info = prepare("digits", (8, 8, 1), cache_dir=cache)
     wanted = grid("BM", "uSF+BN", epochs=REAL_EPOCHS, rows=(row(info.fingerprint),))

@@ -14,10 +14,13 @@ import small_study
 import torch
 
 from asymbp_cli import study
-from asymbp_cli.errors import DataError, StoreError
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.errors import DataError, DeviceError, MissingDataError, StoreError, UsageError
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import Report, StackFailed, StackStarted
+from asymbp_cli.executors.registry import EXECUTORS, choose_executor
 from asymbp_cli.results.store import Store
+from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.training import resume
 
 TESTS = Path(__file__).parent
@@ -205,6 +208,53 @@ def test_what_a_killed_process_left_is_tidied(tmp_path: Path) -> None:
     resume.checkpoint_path(directory, done).touch()
     small_study.train(tmp_path, GRID)
     assert checkpoints(tmp_path) == []
+
+
+# how it is trained ----------------------------------------------------------------------------------------------
+
+
+def test_the_executor_fits_the_device_unless_it_is_named(tmp_path: Path) -> None:
+    assert choose_executor("cpu", 1) == "inline"
+    assert choose_executor("cpu", 2) == choose_executor("cuda:0", 1) == "processes"
+    pids = {}
+    for name in EXECUTORS:
+        small_study.train(tmp_path / name, GRID, executor=name)
+        pids[name] = [int(path.name.removeprefix("pid-")) for path in (tmp_path / name).rglob("pid-*")]
+    assert pids["inline"] == [os.getpid()]
+    assert os.getpid() not in pids["processes"]
+    with pytest.raises(UsageError, match=r'"process" is not an executor\. Did you mean "processes"\?'):
+        small_study.train(tmp_path / "none", GRID, executor="process")
+
+
+def test_a_device_that_cannot_be_used_is_said_before_any_attempt(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match=r'"cuda:99"'):
+        small_study.train(tmp_path, GRID, device="cuda:99")
+    with Store.open(tmp_path, create=False) as store:
+        assert store.runs() == []
+
+
+def test_the_forecast_weighs_runs_by_the_epochs_they_still_have(digits_info: DataInfo) -> None:
+    row = small_study.row(digits_info.fingerprint)
+    work = study.outstanding([small_study.grid("SGD", rows=(row,))], None)
+    infos = {digits_info.fingerprint: digits_info}
+    forecast = study.forecast(work, infos, study.Execution(workers=2))
+    assert set(forecast.epoch_cost) == set(work.runs)
+    assert forecast.seconds == pytest.approx(4 * sum(forecast.epoch_cost.values()) / 2)
+    on_gpu = study.forecast(work, infos, study.Execution("cuda:0"))
+    assert on_gpu.seconds is None
+    assert all(cost > 1e6 for cost in on_gpu.epoch_cost.values())  # operations
+
+
+def test_datasets_are_prepared_for_a_study(tmp_path: Path) -> None:
+    source = study.DataSource(data_dir=tmp_path / "none")
+    installed, missing = study.prepare_installed(["digits", "mnist", "no-such"], Protocol(epochs=1), source)
+    assert [info.key for info in installed] == ["digits"]
+    assert missing == {"mnist", "no-such"}
+    study.check_any_installed(installed, source)
+    with pytest.raises(MissingDataError, match=r"none of the paper's datasets is in .*none\. Name another"):
+        study.check_any_installed([], source)
+    with pytest.raises(MissingDataError, match=r"MNIST .* is not in"):
+        study.prepare_datasets(["mnist"], None, Protocol(epochs=1), source)
 
 
 # a whole study in a process of its own --------------------------------------------------------------------------

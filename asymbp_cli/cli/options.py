@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import click
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _device(context: click.Context, parameter: click.Parameter, name: str) -> str:
-    """Return a device's name as torch writes it; whether this machine has it is found out later."""
+def _parse_device(context: click.Context, parameter: click.Parameter, name: str) -> str:
+    """Return a device's name as torch writes it; whether this machine has it is checked later."""
     kind, colon, number = name.lower().partition(":")
     if kind not in ("cpu", "cuda", "mps") or (colon and not number.isdecimal()):
         raise click.BadParameter(f'"{name}" is not a device; there are cpu, cuda, cuda:1 (the second GPU) and mps')
@@ -20,14 +19,18 @@ def _device(context: click.Context, parameter: click.Parameter, name: str) -> st
     return kind if kind == "cpu" else f"{kind}{colon}{number}"
 
 
-def _results(text: str) -> Decorator:
-    path = click.Path(path_type=Path)
-    default = Path("results")
-    return click.option("--results", "results_directory", type=path, default=default, show_default=True, help=text)
+def _results_option(text: str) -> Decorator:
+    return click.option(
+        "--results",
+        "results_directory",
+        type=click.Path(path_type=Path),
+        default=Path("results"),
+        show_default=True,
+        help=text,
+    )
 
 
-results = _results("Directory of the results to read.")
-_RESULTS_TO_WRITE = _results("Directory of the results; what was interrupted goes on from there.")
+results = _results_option("Results directory to read.")
 overrides = click.option(
     "--set",
     "overrides",
@@ -38,36 +41,39 @@ overrides = click.option(
 data_dir = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Where datasets lie. Default: $ASYMBP_DATA, else the user's cache directory.",
+    help="Directory of the datasets. Default: $ASYMBP_DATA, else the user's cache directory.",
 )
 cache_dir = click.option(
     "--cache-dir",
     type=click.Path(path_type=Path),
-    help="Where decoded datasets are kept. Default: $ASYMBP_CACHE, else the user's cache directory.",
+    help="Directory of decoded datasets. Default: $ASYMBP_CACHE, else the user's cache directory.",
 )
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
-_DATA = (
+device = click.option(
+    "--device", default="cpu", show_default=True, callback=_parse_device, help="cpu, cuda, cuda:1 or mps."
+)
+
+#: of every command that trains, in the order of its help
+_TRAINING: tuple[Decorator, ...] = (
+    overrides,
     data_dir,
     cache_dir,
-    click.option("--download", is_flag=True, help="Download a dataset that is missing, where that is possible."),
-)
-device = click.option(
-    "--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda, cuda:1 or mps."
-)
-_EXECUTION = (
+    click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),
     device,
     click.option(
         "--workers",
         type=click.IntRange(min=1),
         help="Processes that train at once on the CPU, one thread each. Default: one per core.",
     ),
-    click.option("--dry-run", is_flag=True, help="Say what would be trained, and stop."),
+    click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop."),
     click.option("--quiet", is_flag=True, help="Print the final table only."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line, the table last."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON event per line, the table last."),
+    _results_option("Results directory. An interrupted study resumes from it."),
 )
 
 
 def training(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of every command that trains."""
-    chain: list[Decorator] = [overrides, *_DATA, *_EXECUTION, _RESULTS_TO_WRITE]
-    return reduce(lambda wrapped, option: option(wrapped), reversed(chain), function)
+    for option in reversed(_TRAINING):
+        function = option(function)
+    return function

@@ -1,5 +1,6 @@
 """`asymbp reproduce`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,8 +9,12 @@ from asymbp_cli.cli import options
 
 if TYPE_CHECKING:
     from asymbp_cli.datasets.decoded import DataInfo
+    from asymbp_cli.recipe.table import TableSpec
+    from asymbp_cli.specs.protocol import Protocol
+    from asymbp_cli.study import DataSource
 
-_RULES = {  # rule -> what it overrides; the paper says nothing of the share
+#: rule -> what it overrides; the paper does not say how much is held out
+_RULES = {
     None: (),
     "paper": ("protocol.validation_fraction=0",),
     "held-out": ("protocol.validation_fraction=0.1",),
@@ -23,19 +28,19 @@ _RULES = {  # rule -> what it overrides; the paper says nothing of the share
     "names",
     multiple=True,
     metavar="NAME",
-    help="A dataset (asymbp ls datasets), a folder or archive of images, or all: those of the table that are "
-    "here. May be repeated. Default: digits.",
+    help="A dataset (asymbp ls datasets), a folder or archive of images, or `all`: every dataset of the table "
+    "that is installed. May be repeated. Default: digits.",
 )
 @click.option(
     "--protocol",
     metavar="NAME",
-    help="paper, quick, demo, or a file. Default: demo on digits; else it must be given.",
+    help="paper, quick, demo, or a file. Default: demo on digits; required for other datasets.",
 )
 @click.option(
     "--rule",
     type=click.Choice(["paper", "held-out"]),
-    help="How a cell picks rate and epoch: paper, on the test set; held-out, on a tenth of the training set "
-    "that is held out. Default: as the protocol says (paper).",
+    help="How a cell picks rate and epoch: `paper`, by the error on the test set; `held-out`, on a tenth of the "
+    "training set that is held out. Default: as the protocol says (paper).",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first seed.")
 @click.option(
@@ -44,7 +49,7 @@ _RULES = {  # rule -> what it overrides; the paper says nothing of the share
     type=click.IntRange(min=1, max=1000),
     default=1,
     show_default=True,
-    help="Repeat everything with K seeds; a cell is then their median.",
+    help="Train everything with K seeds; a cell is then their median.",
 )
 @options.training
 def command(
@@ -57,7 +62,7 @@ def command(
     overrides: tuple[str, ...],
     **chosen: Any,
 ) -> int:
-    """Reproduce a table of the paper on the datasets at hand.
+    """Reproduce a table of the paper on the datasets that are installed.
 
     \b
     Example:
@@ -65,45 +70,69 @@ def command(
       asymbp reproduce --table 2 --dataset mnist --protocol quick
       asymbp reproduce --table 1
     """
-    from asymbp_cli.cli.execute import Options, at_hand, datasets, execute
-    from asymbp_cli.cli.networks_table import networks_table
+    from asymbp_cli.cli.execute import Options, execute
     from asymbp_cli.datasets.catalog import dataset_ref
-    from asymbp_cli.errors import UsageError
-    from asymbp_cli.recipe.grid import check_distinct, grid_of_table
+    from asymbp_cli.recipe.grid import grid_of_table
     from asymbp_cli.recipe.recipe import load_protocol
     from asymbp_cli.recipe.table import load_table
+    from asymbp_cli.study import prepare_datasets
 
+    settings = Options(**chosen)
     tables = load_table(table)
     names = tuple(dict.fromkeys(names)) or ("digits",)
     refs = [dataset_ref(name) for name in names if name != "all"]
     training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
-    networks = [spec for spec in tables if spec.kind == "networks"]
-    tables = tuple(spec for spec in tables if spec.kind == "errors")
-    if networks and not (tables and (chosen["as_json"] or chosen["quiet"])):
-        click.echo(networks_table())
-    if not tables:
+    error_tables = [spec for spec in tables if spec.kind == "errors"]
+    if len(error_tables) < len(tables) and not (error_tables and (settings.as_json or settings.quiet)):
+        _print_networks()
+    if not error_tables:
         return 0
-    if protocol is None and names != ("digits",):
-        raise UsageError(
-            f"--protocol must be given for {', '.join(names)}: quick (5 epochs), paper (65 epochs), or a file"
-        )
-    settings = Options(**chosen)
-    infos = datasets(refs, None, training, settings)
-    found: list[DataInfo] = []
+    _check_protocol(protocol, names)
+    named = prepare_datasets(refs, None, training, settings.source)
+    installed: list[DataInfo] = []
     missing: set[str] = set()
     if "all" in names:
-        wanted = dict.fromkeys(key for spec in tables for key in spec.datasets)
-        found, missing = at_hand(list(wanted), training, settings, alone=not infos)
-        check_distinct([info.label for info in (*infos, *found)], "datasets")
+        installed, missing = _prepare_all(error_tables, named, training, settings.source)
     grids = [
         grid_of_table(
             spec,
             training,
             label,
-            [*infos, *(info for info in found if info.key in spec.datasets)],
+            [*named, *(info for info in installed if info.key in spec.datasets)],
             missing=[key for key in spec.datasets if key in missing],
             seeds=range(seed, seed + seeds),
         )
-        for spec in tables
+        for spec in error_tables
     ]
-    return execute(grids, [*infos, *found], settings)
+    return execute(grids, [*named, *installed], settings)
+
+
+def _print_networks() -> None:
+    from asymbp_cli.cli.networks_table import networks_table
+
+    click.echo(networks_table())
+
+
+def _check_protocol(protocol: str | None, names: tuple[str, ...]) -> None:
+    """Raise UsageError if the protocol is left open for other datasets than digits."""
+    from asymbp_cli.errors import UsageError
+
+    if protocol is None and names != ("digits",):
+        raise UsageError(
+            f"--protocol must be given for {', '.join(names)}. "
+            "Choose quick (5 epochs), paper (65 epochs), or a file"
+        )
+
+
+def _prepare_all(
+    tables: "Sequence[TableSpec]", named: "Sequence[DataInfo]", protocol: "Protocol", source: "DataSource"
+) -> "tuple[list[DataInfo], set[str]]":
+    """Return the installed datasets of `tables`, which join those that were named, and the missing ones' keys."""
+    from asymbp_cli import study
+    from asymbp_cli.recipe.grid import check_distinct
+
+    keys = dict.fromkeys(key for spec in tables for key in spec.datasets)
+    installed, missing = study.prepare_installed(list(keys), protocol, source)
+    study.check_any_installed([*named, *installed], source)
+    check_distinct([info.label for info in (*named, *installed)], "datasets")
+    return installed, missing

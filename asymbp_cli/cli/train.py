@@ -19,11 +19,12 @@ def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
       asymbp train --recipe recipes/examples/usf-digits.yaml
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
     """
-    from asymbp_cli.cli.execute import Options, datasets, execute
+    from asymbp_cli.cli.execute import Options, execute
     from asymbp_cli.recipe.grid import grid_of_recipe
     from asymbp_cli.recipe.recipe import load_recipe
+    from asymbp_cli.study import prepare_datasets
 
-    loaded = load_recipe(recipe, overrides)
     settings = Options(**chosen)
-    infos = datasets(loaded.datasets, loaded.network, loaded.protocol, settings)
+    loaded = load_recipe(recipe, overrides)
+    infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, settings.source)
     return execute([grid_of_recipe(loaded, infos)], infos, settings)

@@ -1,13 +1,20 @@
-"""Where stacks are trained: in this process, in worker processes, ...; one Protocol for all of them."""
+"""Where stacks are trained: in this process, in worker processes, ...; one Protocol for all of them.
 
+An executor runs jobs and reports; what follows a failure is decided once, in `retry.supervise`.
+"""
+
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.errors import AsymbpError, CaptureError, ran_out_of_memory
 from asymbp_cli.events import Event
 from asymbp_cli.specs.runs import Stack
+
+_LONGEST_MESSAGE = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,24 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """Why an attempt at a job failed, by the machine's or the tool's fault."""
+
+    message: str
+    traceback: str | None = None
+    out_of_memory: bool = False
+    in_capture: bool = False  # of a CUDA graph: the process cannot use the GPU any more
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """An attempt at a job is over: all its runs have finished if there is no failure."""
+
+    job: Job
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class StackStarted:
     """An attempt at a stack's runs begins after `start_epoch`."""
 
@@ -33,7 +58,7 @@ class StackStarted:
 
 @dataclass(frozen=True)
 class StackFailed:
-    """An attempt ended by the machine's or the tool's fault; `runs` are those that were not done yet."""
+    """An attempt at a stack failed; `runs` are those that had not finished."""
 
     stack: str
     runs: tuple[str, ...]
@@ -54,24 +79,36 @@ Train = Callable[[Job], Iterator[Event]]
 
 
 class Executor(Protocol):
-    """Trains the jobs that are submitted."""
+    """Trains jobs, each in a single attempt."""
+
+    #: whether a failed job ends its process, so that another attempt starts in a fresh one
+    fresh_processes: bool
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether another job can start now."""
 
     def submit(self, job: Job) -> None:
-        """Queue a job."""
+        """Start a job; only if `has_room`."""
 
-    def events(self) -> Iterator[Report]:
-        """Yield what happens until every job is done or has failed. Raises AsymbpError as a job does."""
+    def events(self) -> Iterator[Event | JobEnded]:
+        """Yield what happens until a job ends; nothing if none runs. Raises AsymbpError as a job does."""
 
     def cancel(self) -> None:
         """Stop at once and free everything; also to be called at the end."""
 
 
-def started(job: Job) -> StackStarted:
-    """Return the fact that an attempt at `job` begins."""
-    return StackStarted(job.stack.id, tuple(run.id for run in job.stack.runs), job.stack.start_epoch)
+def describe_failure(error: BaseException) -> Failure:
+    """Return what an exception, which is being handled, says about a job."""
+    return Failure(
+        str(error) if isinstance(error, AsymbpError) else _shorten(error),
+        traceback.format_exc(),
+        out_of_memory=ran_out_of_memory(error),
+        in_capture=isinstance(error, CaptureError),
+    )
 
 
-def short(error: BaseException) -> str:
+def _shorten(error: BaseException) -> str:
     """Return an exception in one line."""
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}"[:300]
+    first_line = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first_line}"[:_LONGEST_MESSAGE]

@@ -1,61 +1,57 @@
 """Trains in this process, one stack after the other."""
 
-import traceback
-from collections import deque
 from collections.abc import Generator, Iterator
 from typing import cast
 
-from asymbp_cli.errors import AsymbpError, ran_out_of_memory
-from asymbp_cli.events import Event, RunFinished
-from asymbp_cli.executors import Job, Report, StackFailed, Train, short, started
+from asymbp_cli.errors import AsymbpError
+from asymbp_cli.events import Event
+from asymbp_cli.executors import Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.executors.retry import SMALLER, Fitting, continued
 from asymbp_cli.machine import free_memory
 
 
 class InlineExecutor:
     """An `Executor` without any process of its own.
 
-    A stack that memory does not hold is halved and goes on from its last checkpoints; any other that fails is not
-    tried again.
+    A failed capture of a CUDA graph is raised, since this process cannot use the GPU any more.
     """
+
+    fresh_processes = False
 
     def __init__(self, train: Train = train_with_engine) -> None:
         self._train = train
-        self._waiting: deque[Job] = deque()
-        self._current: Iterator[Event] = iter(())
-        self._fitting = Fitting()
+        self._job: Job | None = None
+        self._training: Iterator[Event] = iter(())
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether no job has started."""
+        return self._job is None
 
     def submit(self, job: Job) -> None:
-        """Queue a job."""
-        self._waiting.append(job)
+        """Accept a job; `events` trains it."""
+        self._job = job
 
-    def events(self) -> Iterator[Report]:
-        """Yield what happens until every job is done or has failed."""
-        while self._waiting:
-            job, *later = self._fitting.pieces(self._waiting.popleft())
-            self._waiting.extendleft(reversed(later))
-            unfinished = {run.id: run for run in job.stack.runs}
-            yield started(job)
-            try:
-                self._current = self._train(job)
-                for report in self._current:
-                    if isinstance(report, RunFinished):
-                        del unfinished[report.run]
-                    yield report
-            except AsymbpError:
-                raise
-            except Exception as error:
-                smaller = ran_out_of_memory(error) and self._fitting.too_large(job)
-                remedy = SMALLER if smaller else None
-                yield StackFailed(job.stack.id, tuple(unfinished), short(error), traceback.format_exc(), remedy)
-                if remedy:
-                    self._waiting.extendleft(reversed(continued(job, unfinished)))
-            self._current = iter(())  # with what it holds in memory
-            free_memory()
+    def events(self) -> Iterator[Event | JobEnded]:
+        """Train the job that was submitted."""
+        if self._job is None:
+            return
+        failure: Failure | None = None
+        try:
+            self._training = self._train(self._job)
+            yield from self._training
+        except AsymbpError:
+            raise
+        except Exception as error:
+            failure = describe_failure(error)
+        ended = JobEnded(self._job, failure)
+        self._job = None
+        self._training = iter(())  # with what it holds in memory
+        free_memory()
+        yield ended
 
     def cancel(self) -> None:
-        """Stop where the last event left the training."""
-        self._waiting.clear()
-        if isinstance(self._current, Generator):
-            cast("Generator[Event]", self._current).close()
+        """Stop after the last event of the training."""
+        self._job = None
+        if isinstance(self._training, Generator):
+            cast("Generator[Event]", self._training).close()

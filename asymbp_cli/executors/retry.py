@@ -1,10 +1,16 @@
-"""Retrying jobs: from their last checkpoints, and in smaller stacks or without CUDA graphs if that may help."""
+"""Retries, the same for every executor: a stack that failed continues from its last checkpoints.
 
-from collections.abc import Mapping
+It does so in smaller stacks if memory ran out, without CUDA graphs if their capture failed, else once more. What
+was learned of a kind of runs holds for its later stacks.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from asymbp_cli.executors import Job
+from asymbp_cli.events import RunFinished
+from asymbp_cli.executors import Executor, Failure, Job, JobEnded, Report, StackFailed, StackStarted
 from asymbp_cli.specs.runs import Run, Stack, StepKind, step_kind
 from asymbp_cli.training.resume import saved_epochs
 
@@ -12,41 +18,97 @@ from asymbp_cli.training.resume import saved_epochs
 SMALLER, PLAINLY, AGAIN = "in smaller stacks", "without CUDA graphs", "once more"
 
 
-def continued(job: Job, runs: Mapping[str, Run]) -> list[Job]:
+def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[Report]:
+    """Train `jobs`, and yield what happens until every run has finished or failed for good.
+
+    Raises AsymbpError as a job does. Cancelling the executor is left to the caller.
+    """
+    waiting, retries = deque(jobs), Retries(executor.fresh_processes)
+    running, finished = 0, set[str]()
+    while True:
+        while waiting and executor.has_room:
+            job, *others = retries.divide(waiting.popleft())
+            waiting.extendleft(reversed(others))
+            running += 1
+            yield StackStarted(job.stack.id, tuple(run.id for run in job.stack.runs), job.stack.start_epoch)
+            executor.submit(job)
+        if not running:
+            return
+        for event in executor.events():
+            if isinstance(event, JobEnded):
+                running -= 1
+                failed, next_jobs = retries.follow(event, finished)
+                waiting.extendleft(reversed(next_jobs))
+                yield from failed
+            else:
+                if isinstance(event, RunFinished):
+                    finished.add(event.run)
+                yield event
+
+
+class Retries:
+    """What failures have shown: how many runs of a kind fit into memory, which cannot be captured, which failed.
+
+    Without `fresh_processes` a job that failed otherwise would fail again, and is not tried once more.
+    """
+
+    def __init__(self, fresh_processes: bool) -> None:
+        self._fresh_processes = fresh_processes
+        self._most: dict[StepKind, int] = {}
+        self._uncapturable: set[StepKind] = set()
+        self._retried: set[str] = set()  # runs
+
+    def divide(self, job: Job) -> list[Job]:
+        """Return the job in equal stacks that are not known to be too large, with graphs unless those failed."""
+        runs, kind = job.stack.runs, step_kind(job.stack.runs[0])
+        job = replace(job, graphs=job.graphs and kind not in self._uncapturable)
+        most = self._most.get(kind)
+        if most is None or len(runs) <= most:
+            return [job]
+        count = -(-len(runs) // most)
+        edges = [len(runs) * k // count for k in range(count + 1)]
+        return [
+            replace(job, stack=Stack(runs[start:end], job.stack.start_epoch)) for start, end in pairwise(edges)
+        ]
+
+    def follow(self, ended: JobEnded, finished: set[str]) -> tuple[list[StackFailed], list[Job]]:
+        """Return what to report of a job that has ended, and the jobs that continue it."""
+        job, failure = ended.job, ended.failure
+        runs = {run.id: run for run in job.stack.runs if run.id not in finished}
+        if failure is None or not runs:
+            return [], []
+        remedy = self.choose_remedy(job, runs, failure)
+        failed = StackFailed(job.stack.id, tuple(runs), failure.message, failure.traceback, remedy)
+        if remedy is None:
+            return [failed], []
+        if remedy != SMALLER and job.device.startswith("cuda"):
+            job = replace(job, graphs=False)
+        return [failed], resumable_jobs(job, runs)
+
+    def choose_remedy(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> str | None:
+        """Return what another attempt at `runs` of a job does differently; None if there is to be none."""
+        if failure.out_of_memory:
+            self._note_too_large(job)
+            if len(job.stack.runs) > 1:
+                return SMALLER
+        if failure.in_capture:
+            self._uncapturable.add(step_kind(job.stack.runs[0]))
+            if job.graphs:
+                return PLAINLY
+        if not self._fresh_processes or not self._retried.isdisjoint(runs):
+            return None
+        self._retried.update(runs)
+        return AGAIN
+
+    def _note_too_large(self, job: Job) -> None:
+        count, kind = len(job.stack.runs), step_kind(job.stack.runs[0])
+        self._most[kind] = min(max(1, count // 2), self._most.get(kind, count))
+
+
+def resumable_jobs(job: Job, runs: Mapping[str, Run]) -> list[Job]:
     """Return what remains of a job: one stack per epoch that its runs were last saved after."""
     saved = saved_epochs(job.checkpoints, runs)
     return [
         replace(job, stack=Stack(tuple(run for run in runs.values() if saved[run.id] == epoch), epoch))
         for epoch in sorted(set(saved.values()))
     ]
-
-
-class Fitting:
-    """What failures have shown: how many runs of a kind fit into memory together, and which cannot be captured."""
-
-    def __init__(self) -> None:
-        self._most: dict[StepKind, int] = {}
-        self._plain: set[StepKind] = set()
-
-    def too_large(self, job: Job) -> bool:
-        """Note that a job's stack did not fit; return whether a smaller one is possible."""
-        count, kind = len(job.stack.runs), step_kind(job.stack.runs[0])
-        self._most[kind] = min(max(1, count // 2), self._most.get(kind, count))
-        return count > 1
-
-    def uncapturable(self, job: Job) -> bool:
-        """Note that no graph of a job could be captured; return whether it can be trained without."""
-        self._plain.add(step_kind(job.stack.runs[0]))
-        return job.graphs
-
-    def pieces(self, job: Job) -> list[Job]:
-        """Return the job in equal stacks that are not known to be too large, with graphs unless those failed."""
-        runs, kind = job.stack.runs, step_kind(job.stack.runs[0])
-        job = replace(job, graphs=job.graphs and kind not in self._plain)
-        most = self._most.get(kind)
-        if most is None or len(runs) <= most:
-            return [job]
-        count = -(-len(runs) // most)
-        edges = [len(runs) * k // count for k in range(count + 1)]
-        parts = (runs[start:end] for start, end in pairwise(edges))
-        return [replace(job, stack=Stack(part, job.stack.start_epoch)) for part in parts]

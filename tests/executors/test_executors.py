@@ -10,10 +10,10 @@ import small_study
 
 from asymbp_cli.errors import DataError, ran_out_of_memory
 from asymbp_cli.events import EpochEnded, RunFinished
-from asymbp_cli.executors import Executor, Job, Report, StackFailed, StackStarted, Train
+from asymbp_cli.executors import Executor, Failure, Job, JobEnded, Report, StackFailed, StackStarted, Train
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
-from asymbp_cli.executors.retry import Fitting
+from asymbp_cli.executors.retry import Retries, supervise
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.runs import Stack
 
@@ -31,9 +31,7 @@ def jobs(directory: Path, *, replicas: int = 2, seconds: float = 0.0, epochs: in
 
 def reports(executor: Executor, work: list[Job]) -> list[Report]:
     try:
-        for job in work:
-            executor.submit(job)
-        return list(executor.events())
+        return list(supervise(executor, work))
     finally:
         executor.cancel()
 
@@ -140,9 +138,7 @@ def test_the_reason_of_a_death_is_named(tmp_path: Path, train: Train, message: s
 def test_cancelling_ends_the_workers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "30")
     executor = ProcessExecutor(WORKERS, fake_engine.train)
-    for job in jobs(tmp_path):
-        executor.submit(job)
-    events = executor.events()
+    events = supervise(executor, jobs(tmp_path))
     small_study.wait_for(lambda: next(events) and len(pids(tmp_path)) == WORKERS)
     before = time.monotonic()
     executor.cancel()
@@ -281,14 +277,18 @@ def test_torch_s_own_errors_are_recognized() -> None:
 
 def test_what_did_not_fit_once_is_never_tried_again(tmp_path: Path) -> None:
     (job,) = jobs(tmp_path, replicas=4)
-    fitting = Fitting()
+    retries = Retries(fresh_processes=False)
+    full = Failure("out of memory", out_of_memory=True)
     two = replace(job, stack=Stack(job.stack.runs[:2]))
-    assert fitting.too_large(two)
-    assert fitting.too_large(job)  # it ran beside the other
-    assert [len(piece.stack.runs) for piece in fitting.pieces(job)] == [1, 1, 1, 1]
+    for failed in (two, job):  # together
+        ((failure,), _) = retries.follow(JobEnded(failed, full), set())
+        assert failure.remedy == "in smaller stacks"
+    assert [len(part.stack.runs) for part in retries.divide(job)] == [1, 1, 1, 1]
     other = tuple(
         run.model_copy(update={"protocol": run.protocol.model_copy(update={"batch_size": 7})})
         for run in job.stack.runs
     )
-    assert len(fitting.pieces(replace(job, stack=Stack(other)))) == 1  # of another kind
-    assert not fitting.too_large(replace(job, stack=Stack(job.stack.runs[:1])))
+    assert len(retries.divide(replace(job, stack=Stack(other)))) == 1  # of another kind
+    alone = replace(job, stack=Stack(job.stack.runs[:1]))
+    ((failure,), next_jobs) = retries.follow(JobEnded(alone, full), set())
+    assert (failure.remedy, next_jobs) == (None, [])

@@ -26,7 +26,8 @@ def trained(tmp_path: Path) -> Iterator[Store]:
     grid = small_study.grid("SGD", "uSF")
     grid = grid.model_copy(update={"rows": (*grid.rows, missing_row("svhn"))})
     with Store.open(tmp_path / "results") as store:
-        study.run([grid], small_study.INFOS, store, train=fake_engine.train, command="asymbp reproduce --table 2")
+        execution = study.Execution(train=fake_engine.train)
+        study.run([grid], small_study.INFOS, store, execution, command="asymbp reproduce --table 2")
         yield store
 
 

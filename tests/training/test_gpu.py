@@ -20,6 +20,7 @@ from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import Job, StackFailed
 from asymbp_cli.executors.processes import ProcessExecutor
+from asymbp_cli.executors.retry import supervise
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision, Protocol
@@ -268,8 +269,7 @@ def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DataIn
     job = Job(Stack(_runs(digits_info, "SGD", "uSF")), digits_info, "cuda:0", tmp_path, 0.0)
     executor = ProcessExecutor(1, fake_engine.reads_in_captures)
     try:
-        executor.submit(job)
-        found = list(executor.events())
+        found = list(supervise(executor, [job]))
     finally:
         executor.cancel()
     (failure,) = [report for report in found if isinstance(report, StackFailed)]
@@ -309,7 +309,7 @@ def test_a_command_trains_on_the_gpu_and_says_on_which(tmp_path: Path) -> None:
         [*command, "reproduce", "--table", "2", *options], capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "60 runs to train on 1 worker, cuda:0: the first epoch will tell how long" in done.stderr
+    assert "60 runs to train on cuda:0 with 1 worker: the first epoch will show how long" in done.stderr
     assert "CUDA graph" not in done.stderr  # none failed
     report = [*command, "report", "--to", "markdown", "--results", str(tmp_path / "results")]
     text = subprocess.run(report, capture_output=True, text=True, check=True).stdout
