@@ -1,0 +1,110 @@
+"""A store that an earlier commit left unfinished: its ids, runs, checkpoints and cache still count."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from asymbp_cli import study
+from asymbp_cli.cli.app import cli
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.executors import StackStarted
+from asymbp_cli.recipe.grid import Grid, grid_of_recipe, grid_of_table
+from asymbp_cli.recipe.recipe import load_protocol, load_recipe
+from asymbp_cli.recipe.table import load_table
+from asymbp_cli.results.store import Store
+
+OLD = Path(__file__).parent / "old_store"
+EXPECTED = json.loads((OLD / "expected.json").read_text())
+INTERRUPTED = {run: epochs for run, epochs in EXPECTED["interrupted"].items() if epochs < 6}
+FINISHED = set(EXPECTED["interrupted"]) - set(INTERRUPTED)
+DATE = 1_000_000_000  # seconds since 1970; older than any new file
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Return a copy of the old directory, all its files of one date."""
+    directory = tmp_path / "old"
+    shutil.copytree(OLD, directory)
+    for path in directory.rglob("*"):
+        os.utime(path, (DATE, DATE))
+    return directory
+
+
+def plan(directory: Path) -> tuple[Grid, dict[str, DataInfo]]:
+    """Return the grid of the old recipe and its dataset, taken from the old cache."""
+    recipe = load_recipe(directory / "old.yaml", ())
+    source = study.DataSource(cache_dir=directory / "cache")
+    infos = study.prepare_datasets(recipe.datasets, recipe.network, recipe.protocol, source)
+    return grid_of_recipe(recipe, infos), {info.fingerprint: info for info in infos}
+
+
+def test_the_cache_is_used_as_it_is(old: Path) -> None:
+    plan(old)
+    arrays = list(old.rglob("[xy]_*.npy"))
+    assert len(arrays) == 4
+    assert {path.stat().st_mtime for path in arrays} == {DATE}
+    assert len(list((old / "cache/resident").glob("[!.]*"))) == 1
+
+
+def test_runs_have_the_ids_that_they_had(old: Path) -> None:
+    grid, infos = plan(old)
+    assert set(grid.all_runs()) == set(EXPECTED["epochs"])
+    protocol, label = load_protocol("demo", ())
+    tables = [spec for number in "2345" for spec in load_table(number)]
+    grids = [grid_of_table(spec, protocol, label, list(infos.values()), missing=[], seeds=[0]) for spec in tables]
+    assert sorted({run for grid in grids for run in grid.all_runs()}) == EXPECTED["demo_runs"]
+
+
+def test_what_was_finished_is_not_trained_again_and_the_rest_ends_with_the_old_numbers(old: Path) -> None:
+    grid, infos = plan(old)
+    starts: dict[str, int] = {}
+
+    def note(event: object) -> None:
+        if isinstance(event, StackStarted):
+            starts.update(dict.fromkeys(event.runs, event.start_epoch))
+
+    with Store.open(old / "results") as store:
+        assert store.grids() == [grid]
+        assert store.finished_ids() == FINISHED
+        stored = store.epochs(EXPECTED["epochs"])
+        assert {run: len(epochs) for run, epochs in stored.items() if epochs} == EXPECTED["interrupted"]
+        outcome = study.run([grid], infos, store, study.Execution(), on_event=note)
+        epochs = store.epochs(EXPECTED["epochs"])
+    assert (set(outcome.skipped), outcome.failed) == (FINISHED, {})
+    new = set(EXPECTED["epochs"]) - set(EXPECTED["interrupted"])
+    assert starts == INTERRUPTED | dict.fromkeys(new, 0)
+    for run in FINISHED:
+        assert epochs[run] == stored[run]
+    for run, expected in EXPECTED["epochs"].items():
+        compare(epochs[run], expected)
+
+
+def compare(epochs: list[EpochEnded], expected: list[list[Any]]) -> None:
+    """Compare a run with the numbers of the old commit, perhaps on another kind of processor."""
+    assert len(epochs) == len(expected)
+    for event, row in zip(epochs, expected, strict=True):
+        epoch, train_wrong, train_seen, test_wrong, test_seen, train_loss, test_loss, one_class, diverged = row
+        assert (event.epoch, event.train_seen, event.test_seen) == (epoch, train_seen, test_seen)
+        assert (event.one_class, event.diverged) == (one_class, diverged)
+        assert event.train_loss == pytest.approx(float(train_loss), abs=1e-3)
+        assert event.test_loss == pytest.approx(float(test_loss), abs=1e-3)
+        assert abs(event.test_wrong - test_wrong) <= 2
+        assert abs(event.train_wrong - train_wrong) <= 8  # as many of 1437
+
+
+def test_its_report_is_rendered(old: Path) -> None:
+    done = CliRunner().invoke(cli, ["report", "--results", str(old / "results")], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "RndF Top" in done.output
+    assert "asymbp train --recipe old.yaml" in done.output
+    shown = CliRunner().invoke(
+        cli, ["show", next(iter(INTERRUPTED)), "--results", str(old / "results")], catch_exceptions=False
+    )
+    assert shown.exit_code == 0
+    assert "interrupted" in shown.output
