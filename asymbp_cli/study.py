@@ -10,7 +10,7 @@ from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import data_directory, prepare
 from asymbp_cli.errors import MissingDataError
 from asymbp_cli.events import CheckpointDue, RunFinished
-from asymbp_cli.executors import Job, Report, StackFailed, StackStarted, Train
+from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.registry import choose_executor, make_executor
 from asymbp_cli.executors.retry import supervise
@@ -137,7 +137,7 @@ def check_device(device: str) -> None:
         open_device(device)
 
 
-def outstanding(grids: Sequence[Grid], store: Store | None) -> Work:
+def plan_work(grids: Sequence[Grid], store: Store | None) -> Work:
     """Return the runs of `grids` that the store has not, each of them once."""
     wanted = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
     if store is None:
@@ -185,7 +185,7 @@ def run(
     store: Store,
     execution: Execution,
     *,
-    on_event: Callable[[Report], None] = lambda report: None,
+    on_event: Callable[[StudyEvent], None] = lambda report: None,
     command: str = "",
 ) -> Outcome:
     """Train every run of `grids` that the store has not, and store what happens; `infos` by fingerprint.
@@ -198,7 +198,7 @@ def run(
             store.save_dataset(info)
         for grid in grids:
             store.save_grid(grid, command)
-        work = outstanding(grids, store)
+        work = plan_work(grids, store)
         _tidy(work, store)
         stacks = _plan(work, infos, execution)
         if not stacks:
@@ -233,7 +233,7 @@ def _plan(work: Work, infos: Mapping[str, DataInfo], execution: Execution) -> li
 
 
 def _train(
-    jobs: Sequence[Job], work: Work, store: Store, execution: Execution, on_event: Callable[[Report], None]
+    jobs: Sequence[Job], work: Work, store: Store, execution: Execution, on_event: Callable[[StudyEvent], None]
 ) -> Outcome:
     """Store and pass on what the executor reports, to the end."""
     device, workers = execution.device, min(execution.workers, len(jobs))
@@ -259,7 +259,7 @@ def _collect_provenance(device: str) -> Provenance:
     return collect(device, facts.model if facts else None)
 
 
-def _keep(event: Report, work: Work, store: Store, provenance: Provenance) -> None:
+def _keep(event: StudyEvent, work: Work, store: Store, provenance: Provenance) -> None:
     """Store an event, and delete the checkpoint of a run that has finished."""
     if isinstance(event, StackStarted):
         store.begin([work.runs[run_id] for run_id in event.runs], event.start_epoch, provenance)

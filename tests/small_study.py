@@ -12,7 +12,7 @@ import fake_engine
 from asymbp_cli import study
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.executors import Report, Train
+from asymbp_cli.executors import StudyEvent, Train
 from asymbp_cli.executors.job import train as real_train
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridEntry, GridRow
 from asymbp_cli.results.store import Store
@@ -71,7 +71,7 @@ def train(
     *grids: Grid,
     infos: Mapping[str, DataInfo] = INFOS,
     train: Train = fake_engine.train,
-    on_event: Callable[[Report], None] = lambda event: None,
+    on_event: Callable[[StudyEvent], None] = lambda event: None,
     command: str = "",
     **execution: object,
 ) -> study.Outcome:

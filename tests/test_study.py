@@ -17,7 +17,7 @@ from asymbp_cli import study
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.errors import DataError, DeviceError, MissingDataError, StoreError, UsageError
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
-from asymbp_cli.executors import Report, StackFailed, StackStarted
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.registry import EXECUTORS, choose_executor
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
@@ -44,7 +44,7 @@ def checkpoints(directory: Path) -> list[Path]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_run_is_trained_stored_and_reported(tmp_path: Path, workers: int) -> None:
-    reports: list[Report] = []
+    reports: list[StudyEvent] = []
     outcome = small_study.train(tmp_path, GRID, workers=workers, on_event=reports.append, checkpoint_seconds=0.0)
     assert set(outcome.finished) == set(RUNS)
     assert (outcome.failed, outcome.skipped) == ({}, ())
@@ -67,7 +67,7 @@ def test_workers_and_stacks_change_no_number(tmp_path: Path) -> None:
 
 def test_asking_twice_does_nothing_twice(tmp_path: Path) -> None:
     small_study.train(tmp_path, GRID, command="asymbp reproduce --table 2")
-    reports: list[Report] = []
+    reports: list[StudyEvent] = []
     outcome = small_study.train(tmp_path, GRID, command="asymbp reproduce --table 2", on_event=reports.append)
     assert (outcome.finished, reports) == ((), [])
     assert set(outcome.skipped) == set(RUNS)
@@ -86,7 +86,7 @@ def test_runs_that_cells_share_are_trained_once(tmp_path: Path) -> None:
 
 
 def test_events_of_epochs_count_every_epoch_once(tmp_path: Path) -> None:
-    reports: list[Report] = []
+    reports: list[StudyEvent] = []
     small_study.train(tmp_path, GRID, on_event=reports.append)
     seen = [(report.run, report.epoch) for report in reports if isinstance(report, EpochEnded)]
     assert sorted(seen) == sorted((run, epoch) for run in RUNS for epoch in range(1, 5))
@@ -104,7 +104,7 @@ def test_diverged_runs_are_results(tmp_path: Path) -> None:
 
 
 def test_what_is_outstanding_before_any_store_exists() -> None:
-    work = study.outstanding([GRID, GRID], None)
+    work = study.plan_work([GRID, GRID], None)
     assert set(work.runs) == set(RUNS)
     assert work.remaining == dict.fromkeys(RUNS, 4)
 
@@ -127,7 +127,7 @@ def test_failed_runs_are_told_kept_and_tried_again_by_the_next_command(tmp_path:
 
 
 def test_a_worker_that_is_killed_leaves_no_trace_in_the_numbers(tmp_path: Path) -> None:
-    reports: list[Report] = []
+    reports: list[StudyEvent] = []
     outcome = small_study.train(
         *(tmp_path / "killed", GRID),
         train=fake_engine.killed_once,
@@ -158,14 +158,14 @@ def test_an_interrupt_keeps_what_was_received_and_goes_on_from_the_checkpoint(
 ) -> None:
     grid = small_study.grid(epochs=6)
 
-    def interrupt(report: Report) -> None:
+    def interrupt(report: StudyEvent) -> None:
         if isinstance(report, CheckpointSaved) and report.epoch == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         small_study.train(tmp_path / "a", grid, workers=workers, checkpoint_seconds=0.0, on_event=interrupt)
     assert max(map(len, small_study.numbers(tmp_path / "a").values())) >= 3
-    starts: list[Report] = []
+    starts: list[StudyEvent] = []
     small_study.train(tmp_path / "a", grid, workers=workers, on_event=starts.append)
     assert max(report.start_epoch for report in starts if isinstance(report, StackStarted)) >= 3
     small_study.train(tmp_path / "b", grid)
@@ -186,16 +186,16 @@ def test_a_checkpoint_ahead_of_the_store_is_not_used(tmp_path: Path) -> None:
     grid = small_study.grid("SGD", multipliers=(1.0,), epochs=6)
     (run,) = grid.all_runs()
 
-    def interrupt(report: Report) -> None:
+    def interrupt(report: StudyEvent) -> None:
         if isinstance(report, CheckpointSaved) and report.epoch == 4:
             raise KeyboardInterrupt
 
     with suppress(KeyboardInterrupt):
         small_study.train(tmp_path, grid, checkpoint_seconds=0.0, on_event=interrupt)
     with Store.open(tmp_path) as store:
-        assert study.outstanding([grid], store).start_epochs == {run: 4}
+        assert study.plan_work([grid], store).start_epochs == {run: 4}
         store._connection.execute("DELETE FROM epochs WHERE epoch = 4")
-        assert study.outstanding([grid], store).start_epochs == {run: 0}
+        assert study.plan_work([grid], store).start_epochs == {run: 0}
     small_study.train(tmp_path, grid)
     assert len(small_study.numbers(tmp_path)[run]) == 6
 
@@ -235,7 +235,7 @@ def test_a_device_that_cannot_be_used_is_said_before_any_attempt(tmp_path: Path)
 
 def test_the_forecast_weighs_runs_by_the_epochs_they_still_have(digits_info: DataInfo) -> None:
     row = small_study.row(digits_info.fingerprint)
-    work = study.outstanding([small_study.grid("SGD", rows=(row,))], None)
+    work = study.plan_work([small_study.grid("SGD", rows=(row,))], None)
     infos = {digits_info.fingerprint: digits_info}
     forecast = study.forecast(work, infos, study.Execution(workers=2))
     assert set(forecast.epoch_cost) == set(work.runs)
@@ -310,7 +310,7 @@ def test_kill_9_in_the_middle_and_again_gives_the_numbers_of_an_undisturbed_stud
             stored = store.epochs_stored(uninterrupted)
         saved = resume.saved_epochs(tmp_path / "checkpoints", uninterrupted)
         assert all(saved[run] <= stored[run] for run in saved)
-    starts: list[Report] = []
+    starts: list[StudyEvent] = []
     outcome = small_study.train(tmp_path, small_study.grid(epochs=20), workers=workers, on_event=starts.append)
     assert outcome.failed == {}
     assert max(report.start_epoch for report in starts if isinstance(report, StackStarted)) > 0
@@ -349,7 +349,7 @@ def test_kill_9_and_resume_give_the_same_bits_on_digits(tmp_path: Path, digits: 
         wait_in(process, lambda: checkpoints(tmp_path) and epochs_stored(tmp_path) >= 4)
         process.kill()
     assert epochs_stored(tmp_path) < sum(map(len, expected.values()))  # it was in the middle
-    starts: list[Report] = []
+    starts: list[StudyEvent] = []
     outcome = small_study.train_digits(tmp_path, digits / "cache", on_event=starts.append)
     assert outcome.failed == {}
     assert any(report.start_epoch for report in starts if isinstance(report, StackStarted))

@@ -20,7 +20,7 @@ from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.study import outstanding
+from asymbp_cli.study import plan_work
 
 _NETWORKS = {"mnist": "mnist", "cifar10": "cifar", "cifar100": "cifar", "svhn": "svhn"}
 
@@ -51,7 +51,7 @@ def plan_and_render(directory: str) -> None:
 
     with Store.open(Path(directory), create=False) as store:
         grids = _grids()
-        if outstanding(grids, store).runs:
+        if plan_work(grids, store).runs:
             raise RuntimeError("the made-up study is not whole")
         markdown.render(document(fill_all(store, grids), store))
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB here

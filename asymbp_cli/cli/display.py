@@ -13,7 +13,7 @@ import click
 
 from asymbp_cli.cli.progress import Board, duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
-from asymbp_cli.executors import Report, StackFailed
+from asymbp_cli.executors import StackFailed, StudyEvent
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 
@@ -42,7 +42,7 @@ class Display:
     def say(self, text: str) -> None:
         """Say something."""
 
-    def take(self, event: Report) -> None:
+    def take(self, event: StudyEvent) -> None:
         """Take note of an event, and say what only now is known."""
         first = self.board.estimate_seconds is None and not self.board.work_done
         self.board.take(event)
@@ -61,7 +61,7 @@ class JsonLines(Display):
         rounded = None if seconds is None else round(seconds, 1)
         self._print(plan_event(self.board.runs, self.board.remaining, rounded))
 
-    def take(self, event: Report) -> None:
+    def take(self, event: StudyEvent) -> None:
         """Print the event; a loss that is no finite number is null."""
         super().take(event)
         named = asdict(event).items()
@@ -101,7 +101,7 @@ class PlainLines(Display):
         """Print a line."""
         click.echo(text, err=True)
 
-    def take(self, event: Report) -> None:
+    def take(self, event: StudyEvent) -> None:
         """Print a line where there is something to say."""
         super().take(event)
         board = self.board

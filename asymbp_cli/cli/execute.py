@@ -75,9 +75,9 @@ def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) 
 def _dry_run(grids: Sequence[Grid], options: Options) -> None:
     if exists(options.results_directory / FILE_NAME):
         with Store.open(options.results_directory, create=False) as store:
-            work = study.outstanding(grids, store)
+            work = study.plan_work(grids, store)
     else:
-        work = study.outstanding(grids, None)
+        work = study.plan_work(grids, None)
     if options.as_json:
         click.echo(json.dumps(plan_event(work.runs, work.remaining, seconds=None)))
         return
@@ -100,7 +100,7 @@ def _train(
     grids: Sequence[Grid], infos: Mapping[str, DataInfo], store: Store, options: Options
 ) -> Mapping[str, str]:
     """Train with a display; return why runs failed, by id."""
-    work = study.outstanding(grids, store)
+    work = study.plan_work(grids, store)
     board = _make_board(grids, infos, store, work, options.execution)
     display = display_for(board, quiet=options.quiet, as_json=options.as_json)
     if work.runs:

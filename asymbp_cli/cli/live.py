@@ -8,7 +8,7 @@ from rich.live import Live
 from asymbp_cli.cli import console
 from asymbp_cli.cli.display import Display
 from asymbp_cli.cli.progress import Board
-from asymbp_cli.executors import Report
+from asymbp_cli.executors import StudyEvent
 
 
 class LiveDisplay(Display):
@@ -35,7 +35,7 @@ class LiveDisplay(Display):
     ) -> None:
         self._live.stop()
 
-    def take(self, event: Report) -> None:
+    def take(self, event: StudyEvent) -> None:
         """Redraw, unless that was done just now."""
         super().take(event)
         now = time.monotonic()

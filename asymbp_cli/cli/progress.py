@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
-from asymbp_cli.executors import Report, StackFailed, StackStarted
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
@@ -42,7 +42,7 @@ class Board:
         self.began = self.clock()
         self.work = sum(self.epoch_cost[run] * epochs for run, epochs in self.remaining.items())
 
-    def take(self, event: Report) -> None:
+    def take(self, event: StudyEvent) -> None:
         """Count one event."""
         if isinstance(event, StackStarted):
             self.active[event.stack] = set(event.runs)

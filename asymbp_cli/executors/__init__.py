@@ -72,7 +72,7 @@ class StackFailed:
         return self.remedy is not None
 
 
-Report = Event | StackStarted | StackFailed
+StudyEvent = Event | StackStarted | StackFailed
 
 #: how a job is trained; a module-level function, so that worker processes find it
 Train = Callable[[Job], Iterator[Event]]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from asymbp_cli.events import RunFinished
-from asymbp_cli.executors import Executor, Failure, Job, JobEnded, Report, StackFailed, StackStarted
+from asymbp_cli.executors import Executor, Failure, Job, JobEnded, StackFailed, StackStarted, StudyEvent
 from asymbp_cli.specs.runs import Run, Stack, StepKind, step_kind
 from asymbp_cli.training.resume import saved_epochs
 
@@ -18,7 +18,7 @@ from asymbp_cli.training.resume import saved_epochs
 SMALLER, PLAINLY, AGAIN = "in smaller stacks", "without CUDA graphs", "once more"
 
 
-def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[Report]:
+def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[StudyEvent]:
     """Train `jobs`, and yield what happens until every run has finished or failed for good.
 
     Raises AsymbpError as a job does. Cancelling the executor is left to the caller.

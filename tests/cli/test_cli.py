@@ -377,7 +377,7 @@ def test_all_datasets_of_a_table_that_are_here(tmp_path: Path) -> None:
     )
     assert both.returncode == 0, both.stderr
     assert "8 columns on digits" in both.stdout
-    assert "not here: MNIST, CIFAR, CIFAR100, SVHN, STL10, Cal101" in both.stdout
+    assert "not available: MNIST, CIFAR, CIFAR100, SVHN, STL10, Cal101" in both.stdout
 
 
 def test_a_plan_is_json_where_that_is_asked_for(tmp_path: Path) -> None:

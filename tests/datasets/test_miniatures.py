@@ -85,7 +85,7 @@ def test_a_table_on_all_datasets_plans_the_papers_runs_and_says_what_is_missing(
     here = len(miniatures.WRITERS) - 2
     first, last = plan("2")
     assert last == f"to train: {12 * 5 * here} of {12 * 5 * here} runs"  # 11 columns, uSF+BM by two procedures
-    assert first.endswith("; not here: PubFig83-ID, LFW-ID, TIMIT80")
+    assert first.endswith("; not available: PubFig83-ID, LFW-ID, TIMIT80")
     assert plan("5")[-1] == f"to train: {8 * 5 * 6} of {8 * 5 * 6} runs"
     whole = plan("all")[-1]
     assert whole == f"to train: {(36 * 6 + 32 * (here - 6)) * 5} of {(36 * 6 + 32 * (here - 6)) * 5} runs"

@@ -10,7 +10,7 @@ import small_study
 
 from asymbp_cli.errors import DataError, ran_out_of_memory
 from asymbp_cli.events import EpochEnded, RunFinished
-from asymbp_cli.executors import Executor, Failure, Job, JobEnded, Report, StackFailed, StackStarted, Train
+from asymbp_cli.executors import Executor, Failure, Job, JobEnded, StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import Retries, supervise
@@ -29,14 +29,14 @@ def jobs(directory: Path, *, replicas: int = 2, seconds: float = 0.0, epochs: in
     return [Job(stack, small_study.INFO, "cpu", directory, seconds) for stack in stacks]
 
 
-def reports(executor: Executor, work: list[Job]) -> list[Report]:
+def reports(executor: Executor, work: list[Job]) -> list[StudyEvent]:
     try:
         return list(supervise(executor, work))
     finally:
         executor.cancel()
 
 
-def facts(found: list[Report]) -> set[Report]:
+def facts(found: list[StudyEvent]) -> set[StudyEvent]:
     """Return what the training said, whatever the order."""
     return {report for report in found if isinstance(report, EpochEnded | RunFinished)}
 
@@ -165,7 +165,7 @@ def attempts(directory: Path) -> list[tuple[int, int, bool]]:
     return [(int(count), int(epoch), graphs == "True") for count, epoch, graphs, _ in lines]
 
 
-def undisturbed(directory: Path, work: list[Job]) -> set[Report]:
+def undisturbed(directory: Path, work: list[Job]) -> set[StudyEvent]:
     return {
         e for job in work for e in facts(list(fake_engine.train(replace(job, checkpoints=directory / "other"))))
     }

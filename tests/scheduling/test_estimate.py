@@ -10,7 +10,7 @@ from asymbp_cli.specs.runs import Run, representatives
 
 
 def epochs_to_train(*multipliers: float) -> dict[Run, int]:
-    work = study.outstanding([small_study.grid("SGD", multipliers=multipliers)], None)
+    work = study.plan_work([small_study.grid("SGD", multipliers=multipliers)], None)
     return {run: work.remaining[run_id] for run_id, run in work.runs.items()}
 
 
@@ -26,7 +26,7 @@ def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
 
 
 def test_steps_of_fewer_layers_are_measured_apart_and_the_first_run_of_a_kind_is() -> None:
-    runs = list(study.outstanding([small_study.grid("SGD", "SGD Top", "uSF")], None).runs.values())
+    runs = list(study.plan_work([small_study.grid("SGD", "SGD Top", "uSF")], None).runs.values())
     kinds = representatives(runs)
     assert [kind.train for kind in kinds] == ["all", "top"]
     assert list(kinds.values()) == [runs[0], next(run for run in runs if run.method.train == "top")]
