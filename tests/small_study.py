@@ -75,7 +75,7 @@ def train(
     command: str = "",
     **execution: object,
 ) -> study.Outcome:
-    """Train `grids` into `directory`, with the fake engine unless another one is given."""
+    """Train `grids` into `directory`, with the fake engine unless `train` names another one."""
     how = study.Execution(train=train, **execution)  # type: ignore[arg-type]
     with Store.open(directory) as store:
         return study.run(grids, infos, store, how, on_event=on_event, command=command)
@@ -95,6 +95,11 @@ def numbers(directory: Path) -> dict[str, list[str]]:
     return {run: [repr(replace(event, seconds=0.0)) for event in events] for run, events in epochs.items()}
 
 
+def checkpoints(directory: Path) -> list[Path]:
+    """Return the checkpoints in a results directory, half-written ones too."""
+    return list((directory / "checkpoints").glob("*.safetensors*"))
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait until `condition()` holds; fails after `seconds`."""
     last = time.monotonic() + seconds
@@ -104,7 +109,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs (one that has ended but was not reaped does not)."""
+    """Return whether a process runs (one that has ended but was not reaped does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

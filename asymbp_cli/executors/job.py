@@ -23,7 +23,7 @@ def train(job: Job) -> Iterator[Event]:
     with threads(1) if device == "cpu" else nullcontext():
         yield from train_stack(
             job.stack,
-            _resident(job.info, device, run.protocol.preprocessing, fraction, run.seed if fraction else 0),
+            _load_once(job.info, device, run.protocol.preprocessing, fraction, run.seed if fraction else 0),
             device=device,
             graphs=job.graphs,
             checkpoints=job.checkpoints,
@@ -31,12 +31,13 @@ def train(job: Job) -> Iterator[Event]:
         )
 
 
-_kept: "dict[tuple[object, ...], ResidentData]" = {}  # one: the next stack mostly wants the same data
+_kept: "dict[tuple[object, ...], ResidentData]" = {}  # at most one: the next stack usually needs the same data
 
 
-def _resident(
+def _load_once(
     info: DataInfo, device: str, preprocessing: "Preprocessing", validation_fraction: float, seed: int
 ) -> "ResidentData":
+    """Return the data of a stack, loaded unless the last stack had the same."""
     from asymbp_cli.datasets.resident import load
 
     key = (info, device, preprocessing, validation_fraction, seed)
