@@ -3,6 +3,10 @@
 import json
 import os
 import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +112,20 @@ def test_its_report_is_rendered(old: Path) -> None:
     )
     assert shown.exit_code == 0
     assert "interrupted" in shown.output
+
+
+@pytest.mark.parametrize("command", [["report"], ["ls", "runs"], ["train", "--recipe", "old.yaml", "--quiet"]])
+def test_an_older_tool_leaves_a_newer_store_alone_and_says_so_once(command: list[str], old: Path) -> None:
+    database = old / "results" / "asymbp.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    content = database.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "asymbp_cli", *command], cwd=old, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (message,) = done.stderr.splitlines()
+    assert "asymbp.sqlite was written by a newer asymbp (version 7 of its schema, this one knows 1). " in message
+    assert "Upgrade asymbp, or use another directory with --results DIR" in message
+    assert database.read_bytes() == content
+    assert len(list((old / "results" / "checkpoints").iterdir())) == 2
