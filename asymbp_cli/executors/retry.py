@@ -35,15 +35,17 @@ def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[StudyEvent]:
         if not running:
             return
         for event in executor.events():
-            if isinstance(event, JobEnded):
-                running -= 1
-                failed, next_jobs = retries.follow(event, finished)
-                waiting.extendleft(reversed(next_jobs))
-                yield from failed
-            else:
+            if not isinstance(event, JobEnded):
                 if isinstance(event, RunFinished):
                     finished.add(event.run)
                 yield event
+                continue
+            running -= 1
+            runs = {run.id: run for run in event.job.stack.runs if run.id not in finished}
+            if event.failure and runs:
+                failed, next_jobs = retries.decide(event.job, runs, event.failure)
+                waiting.extendleft(reversed(next_jobs))
+                yield failed
 
 
 class Retries:
@@ -71,21 +73,17 @@ class Retries:
             replace(job, stack=Stack(runs[start:end], job.stack.start_epoch)) for start, end in pairwise(edges)
         ]
 
-    def follow(self, ended: JobEnded, finished: set[str]) -> tuple[list[StackFailed], list[Job]]:
-        """Return what to report of a job that has ended, and the jobs that continue it."""
-        job, failure = ended.job, ended.failure
-        runs = {run.id: run for run in job.stack.runs if run.id not in finished}
-        if failure is None or not runs:
-            return [], []
-        remedy = self.choose_remedy(job, runs, failure)
+    def decide(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> tuple[StackFailed, list[Job]]:
+        """Return what to report of a failed job, and the jobs that continue `runs`, which had not finished."""
+        remedy = self._choose_remedy(job, runs, failure)
         failed = StackFailed(job.stack.id, tuple(runs), failure.message, failure.traceback, remedy)
         if remedy is None:
-            return [failed], []
+            return failed, []
         if remedy != SMALLER and job.device.startswith("cuda"):
             job = replace(job, graphs=False)
-        return [failed], resumable_jobs(job, runs)
+        return failed, resumable_jobs(job, runs)
 
-    def choose_remedy(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> str | None:
+    def _choose_remedy(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> str | None:
         """Return what another attempt at `runs` of a job does differently; None if there is to be none."""
         if failure.out_of_memory:
             self._note_too_large(job)

@@ -8,7 +8,7 @@ import pytest
 from small_jobs import WORKERS, facts, jobs, make, reports
 
 from asymbp_cli.events import EpochEnded, RunFinished
-from asymbp_cli.executors import Failure, Job, JobEnded, StackFailed, StackStarted, StudyEvent
+from asymbp_cli.executors import Failure, Job, StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import Retries
@@ -175,14 +175,17 @@ def test_what_did_not_fit_once_is_never_tried_again(tmp_path: Path) -> None:
     full = Failure("out of memory", out_of_memory=True)
     two = replace(job, stack=Stack(job.stack.runs[:2]))
     for failed in (two, job):  # together
-        ((failure,), _) = retries.follow(JobEnded(failed, full), set())
-        assert failure.remedy == "in smaller stacks"
+        assert decide(retries, failed, full).remedy == "in smaller stacks"
     assert [len(part.stack.runs) for part in retries.divide(job)] == [1, 1, 1, 1]
     other = tuple(
         run.model_copy(update={"protocol": run.protocol.model_copy(update={"batch_size": 7})})
         for run in job.stack.runs
     )
     assert len(retries.divide(replace(job, stack=Stack(other)))) == 1  # of another kind
-    alone = replace(job, stack=Stack(job.stack.runs[:1]))
-    ((failure,), next_jobs) = retries.follow(JobEnded(alone, full), set())
-    assert (failure.remedy, next_jobs) == (None, [])
+    assert decide(retries, replace(job, stack=Stack(job.stack.runs[:1])), full).remedy is None
+
+
+def decide(retries: Retries, job: Job, failure: Failure) -> StackFailed:
+    failed, next_jobs = retries.decide(job, {run.id: run for run in job.stack.runs}, failure)
+    assert bool(next_jobs) == failed.retrying
+    return failed
