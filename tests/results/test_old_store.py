@@ -74,12 +74,14 @@ def test_what_was_finished_is_not_trained_again_and_the_rest_ends_with_the_old_n
             starts.update(dict.fromkeys(event.runs, event.start_epoch))
 
     with Store.open(old / "results") as store:
-        assert store.grids() == [grid]
+        (old_grid,) = store.grids()
+        assert set(old_grid.all_runs()) == set(grid.all_runs())
         assert store.finished_ids() == FINISHED
         stored = store.epochs(EXPECTED["epochs"])
         assert {run: len(epochs) for run, epochs in stored.items() if epochs} == EXPECTED["interrupted"]
         outcome = study.run([grid], infos, store, study.Execution(), on_event=note)
         epochs = store.epochs(EXPECTED["epochs"])
+        assert [stored_grid.key for stored_grid in store.grids()] == [grid.key]  # still the same table
     assert (set(outcome.skipped), outcome.failed) == (FINISHED, {})
     new = set(EXPECTED["epochs"]) - set(EXPECTED["interrupted"])
     assert starts == INTERRUPTED | dict.fromkeys(new, 0)

@@ -214,7 +214,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_second_writer_is_told_who_writes(holder: subprocess.Popen[str], store: Store) -> None:
-    expected = rf"another asymbp \(pid {holder.pid}\) is writing to .*/results/\. Wait for it, or use another"
+    expected = rf"another asymbp \(pid {holder.pid}\) is writing to .*/results/\. Wait for it"
     with pytest.raises(StoreError, match=expected), store.writing():
         pass
     assert store.runs() == []  # reading goes on
