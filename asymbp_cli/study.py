@@ -29,7 +29,7 @@ from asymbp_cli.training.probe import facts_if_usable, probe_device
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where datasets come from; None is the default of `datasets.prepare`."""
+    """The sources of datasets; None is the default of `datasets.prepare`."""
 
     data_dir: Path | None = None
     cache_dir: Path | None = None

@@ -44,7 +44,7 @@ class Options:
 
     @property
     def source(self) -> DataSource:
-        """Return where datasets come from."""
+        """Return the sources of datasets."""
         show = None if self.quiet or self.as_json else progress()
         return DataSource(self.data_dir, self.cache_dir, self.download, show)
 

@@ -25,7 +25,7 @@ class Provenance:
 
 
 def collect(device: str, device_name: str | None = None) -> Provenance:
-    """Return where and with what this process trains on `device`; `device_name` is the model of a GPU."""
+    """Return the provenance of trainings by this process on `device`; `device_name` is the model of a GPU."""
     return Provenance(
         host=platform.node(),
         device=_describe_device(device, device_name),
