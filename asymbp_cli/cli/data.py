@@ -202,7 +202,7 @@ def _about(row: Dataset) -> list[list[str]]:
 
 
 def _shape(ref: DatasetRef) -> tuple[int, ...]:
-    from asymbp_cli.recipe.grid import network_for
+    from asymbp_cli.recipe.networks import network_for
 
     return network_for(ref if isinstance(ref, str) else "folder").input
 

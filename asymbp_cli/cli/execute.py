@@ -21,7 +21,9 @@ from asymbp_cli.datasets.prepare import data_directory, prepare
 from asymbp_cli.errors import MissingDataError
 from asymbp_cli.machine import cores
 from asymbp_cli.paths import exists, shown
-from asymbp_cli.recipe.grid import Grid, check_distinct, input_shape, network_for
+from asymbp_cli.recipe.build import check_distinct
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.networks import input_shape, network_for
 from asymbp_cli.report.listings import agreement, conclusions
 from asymbp_cli.report.records import records
 from asymbp_cli.report.sheet import sheet

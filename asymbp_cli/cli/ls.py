@@ -36,7 +36,7 @@ def _datasets(results: Path) -> Rows:
 
 
 def _networks(results: Path) -> Rows:
-    from asymbp_cli.specs.networks import NETWORKS
+    from asymbp_cli.recipe.networks import NETWORKS
 
     header = ["name", "input", "layers"]
     return header, [[k, "x".join(map(str, n.input)), ", ".join(n.layers)] for k, n in NETWORKS.items()]
@@ -61,7 +61,7 @@ def _methods(results: Path) -> Rows:
 
 
 def _protocols(results: Path) -> Rows:
-    from asymbp_cli.recipe.recipe import load_protocol
+    from asymbp_cli.recipe.protocols import load_protocol
     from asymbp_cli.recipe.resources import recipes_directory
 
     rows = []

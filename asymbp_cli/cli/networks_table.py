@@ -4,7 +4,7 @@ from math import prod
 
 from tabulate import tabulate
 
-from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS
 
 _CLASSES = {"large": 102, "timit": 80}
 _USED_BY = {

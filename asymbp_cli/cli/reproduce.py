@@ -69,8 +69,8 @@ def command(
     from asymbp_cli.cli.networks_table import networks_table
     from asymbp_cli.datasets.catalog import dataset_ref
     from asymbp_cli.errors import UsageError
-    from asymbp_cli.recipe.grid import check_distinct, grid_of_table
-    from asymbp_cli.recipe.recipe import load_protocol
+    from asymbp_cli.recipe.build import check_distinct, make_table_grid
+    from asymbp_cli.recipe.protocols import load_protocol
     from asymbp_cli.recipe.table import load_table
 
     tables = load_table(table)
@@ -96,7 +96,7 @@ def command(
         found, missing = at_hand(list(wanted), training, settings, alone=not infos)
         check_distinct([info.label for info in (*infos, *found)], "datasets")
     grids = [
-        grid_of_table(
+        make_table_grid(
             spec,
             training,
             label,

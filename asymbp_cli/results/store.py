@@ -18,7 +18,7 @@ from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
 from asymbp_cli.paths import exists, shown
-from asymbp_cli.recipe.grid import Grid, grid_id, joined
+from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
 from asymbp_cli.results.database import connect, explained, parsed
 from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.summaries import (
@@ -133,7 +133,7 @@ class Store:
         commands, created = [command], now
         for spec, before, since in self._read("SELECT spec, command, created FROM grids WHERE id = ?", identity):
             with explained(self._path):
-                grid = joined(parsed(Grid, spec, "grids", "id", identity), grid)
+                grid = merge_grids(parsed(Grid, spec, "grids", "id", identity), grid)
             commands, created = [*before.splitlines(), command], since
         text = "\n".join(dict.fromkeys(filter(None, commands)))
         values = (identity, grid.key, grid.model_dump_json(), text, created, now)

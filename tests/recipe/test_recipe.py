@@ -9,12 +9,14 @@ import pytest
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.recipe.recipe import Recipe, load_protocol, load_recipe, resolved_yaml
+from asymbp_cli.recipe.format import recipe_schema
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.recipe import Recipe, load_recipe, resolved_yaml
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.schema import recipe_schema
-from asymbp_cli.recipe.yamlfile import dump, read
+from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 
 EXAMPLES = sorted((recipes_directory() / "examples").rglob("*.yaml"))
@@ -65,7 +67,8 @@ def test_a_plain_recipe() -> None:
     assert recipe.datasets == ("digits",)
     assert (recipe.protocol, recipe.protocol_label) == (Protocol(epochs=20), "demo")
     (entry,) = recipe.methods
-    assert (entry.label, entry.method, entry.protocol) == ("uSF", parse_method("uSF"), recipe.protocol)
+    assert entry.label == "uSF"
+    assert entry.procedure == Procedure(method=parse_method("uSF"), protocol=recipe.protocol)
 
 
 def test_examples_are_found() -> None:
@@ -81,8 +84,8 @@ def test_an_example_validates_without_its_data_and_comes_back_from_its_resolved_
     again = Path(file.name)
     again.write_text(resolved_yaml(recipe))
     assert load_recipe(again) == recipe
-    schema.validate(read(file).data)
-    schema.validate(read(again).data)
+    schema.validate(read_yaml(file).data)
+    schema.validate(read_yaml(again).data)
 
 
 def test_a_resolved_recipe_names_every_default() -> None:
@@ -93,7 +96,7 @@ def test_a_resolved_recipe_names_every_default() -> None:
     )
     Path("mine.yaml").write_text(resolved_yaml(recipe))
     assert load_recipe(Path("mine.yaml")) == recipe
-    data = read(Path("mine.yaml")).data
+    data = read_yaml(Path("mine.yaml")).data
     assert set(data["protocol"]) == {"extends", *Protocol.model_fields}
     assert data["protocol"]["extends"] == "quick"
     assert {"label", "feedback", "batch_norm", "update", "train"} <= set(data["method"][0])
@@ -115,7 +118,7 @@ def test_a_resolved_recipe_names_every_default() -> None:
 )
 def test_a_method_spelled_out_is_the_method_of_that_name(keys: str, name: str) -> None:
     (entry,) = load(f"dataset: digits\n{keys}\nprotocol: demo\n").methods
-    assert entry.method == parse_method(name)
+    assert entry.procedure.method == parse_method(name)
     assert entry.label == name
 
 
@@ -124,8 +127,8 @@ def test_a_list_of_methods_may_hold_mappings_with_their_own_protocol() -> None:
         method="[bm1, {method: uSF, protocol: {epochs: 3}}, {label: mine, feedback: rndf, protocol: {epochs: 20}}]"
     )
     assert [entry.label for entry in recipe.methods] == ["BM", "uSF with epochs=3", "mine"]
-    assert [entry.protocol.epochs for entry in recipe.methods] == [20, 3, 20]
-    assert recipe.methods[2].method == parse_method("RndF")
+    assert [entry.procedure.protocol.epochs for entry in recipe.methods] == [20, 3, 20]
+    assert recipe.methods[2].procedure.method == parse_method("RndF")
 
 
 def test_datasets_are_names_paths_and_mappings() -> None:
@@ -338,7 +341,7 @@ def test_an_override_wins_and_its_problems_name_it() -> None:
 
 def test_paper_yaml_says_everything_and_is_the_default() -> None:
     file = recipes_directory() / "protocols" / "paper.yaml"
-    assert set(read(file).data) == set(Protocol.model_fields)
+    assert set(read_yaml(file).data) == set(Protocol.model_fields)
     assert load_protocol("paper") == (Protocol(), "paper")
 
 
@@ -434,7 +437,7 @@ def test_the_schema_refuses_what_the_tool_refuses(case: str, schema: Any) -> Non
     assert not schema.is_valid(BAD[case])
     assert schema.is_valid(PLAIN)
     with pytest.raises(RecipeError):
-        load(dump(BAD[case]))
+        load(dump_yaml(BAD[case]))
 
 
 def test_the_schema_is_one_and_explains_the_protocol() -> None:

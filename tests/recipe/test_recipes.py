@@ -9,8 +9,9 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import input_shape, network_for
-from asymbp_cli.recipe.recipe import load_protocol, load_recipe
+from asymbp_cli.recipe.networks import input_shape, network_for
+from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.specs.runs import Run, Stack
@@ -75,9 +76,9 @@ def test_example_trains_an_epoch(file: Path, images: Path) -> None:
         run = Run(
             dataset=data.info.fingerprint,
             network=network.resolve(2),
-            method=entry.method,
-            protocol=entry.protocol.model_copy(update={"epochs": 1, "batch_size": 8}),
-            rate_multiplier=entry.protocol.rate_multipliers[-1],
+            method=entry.procedure.method,
+            protocol=entry.procedure.protocol.model_copy(update={"epochs": 1, "batch_size": 8}),
+            rate_multiplier=entry.procedure.protocol.rate_multipliers[-1],
             seed=0,
         )
         (ended,) = [event for event in train_stack(Stack((run,)), data) if isinstance(event, EpochEnded)]

@@ -20,8 +20,8 @@ from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import Job, StackFailed
 from asymbp_cli.executors.processes import ProcessExecutor
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import cuda_graphs, draws, update

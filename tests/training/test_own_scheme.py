@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import small_study
 import torch
+from asymbp_cli.recipe.schema import recipe_schema
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.recipe.recipe import load_recipe
-from asymbp_cli.recipe.schema import recipe_schema
 from asymbp_cli.scheduling.memory import bank_bytes
 from asymbp_cli.specs.methods import Feedback, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
