@@ -66,7 +66,7 @@ def command(
       asymbp reproduce --table 1
     """
     from asymbp_cli.cli.execute import Options, at_hand, datasets, execute
-    from asymbp_cli.cli.networks_table import networks_table
+    from asymbp_cli.cli.networks_table import render_networks
     from asymbp_cli.datasets.catalog import dataset_ref
     from asymbp_cli.errors import UsageError
     from asymbp_cli.recipe.build import check_distinct, make_table_grid
@@ -80,7 +80,7 @@ def command(
     networks = [spec for spec in tables if spec.kind == "networks"]
     tables = tuple(spec for spec in tables if spec.kind == "errors")
     if networks and not (tables and (chosen["as_json"] or chosen["quiet"])):
-        click.echo(networks_table())
+        click.echo(render_networks())
     if not tables:
         return 0
     if protocol is None and names != ("digits",):

@@ -9,7 +9,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.networks import input_shape, network_for
+from asymbp_cli.recipe.networks import find_network, input_shape, load_network, network_for
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
@@ -25,7 +25,7 @@ SMOKE = ("protocol.epochs=1", "protocol.batch_size=8", "protocol.batch_norm_batc
 
 def test_there_are_recipes() -> None:
     assert len(EXAMPLES) >= 5
-    assert len(FILES) >= len(EXAMPLES) + 3 + 6
+    assert len(FILES) >= len(EXAMPLES) + 3 + 6 + 6
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -36,6 +36,8 @@ def test_file_says_how_to_run_it_and_loads(file: Path) -> None:
         load_recipe(file)
     elif kind == "protocols":
         load_protocol(file.stem)
+    elif kind == "networks":
+        assert find_network(file.stem) == load_network(file).network
     else:
         assert kind == "tables"
         assert load_table(file.stem.removeprefix("table"))
