@@ -36,6 +36,14 @@ def _fields(model: type[BaseModel]) -> Keys:
     return dict(schema["properties"])
 
 
+def _described(keys: Keys, descriptions: Mapping[str, str]) -> Keys:
+    """Return keys with descriptions that their model does not have."""
+    return {
+        key: schema | {"description": descriptions[key]} if key in descriptions else schema
+        for key, schema in keys.items()
+    }
+
+
 def _text(description: str = "", examples: Mapping[str, Any] | tuple[str, ...] = ()) -> Schema:
     schema: Schema = {"type": "string"}
     if examples:
@@ -59,11 +67,24 @@ def _one_or_more(description: str, item: Schema) -> Schema:
 #: models that several keys share
 _DEFINITIONS: Schema = {}
 
-#: what a folder of images may say, beside its path
-FOLDER_KEYS: Keys = _fields(FolderSource)
+#: what a folder or archive of images may say
+FOLDER_KEYS: Keys = _described(
+    _fields(FolderSource),
+    {
+        "folder": "The path of a folder, .tar, .tar.gz, .tar.xz or .zip of images.",
+        "train_per_class": "Images per class to train on, if the folder is not split into train/ and test/.",
+        "test_per_class": "Images per class to test on.",
+        "test_fraction": "The share of each class to test on, instead of counts.",
+        "seed": "The seed of that split.",
+        "label": "The name of its row. Default: the folder's.",
+    },
+)
 
 NETWORK_KEYS: Keys = {
-    **_fields(WrittenNetwork),
+    **_described(
+        _fields(WrittenNetwork),
+        {"layers": "In the notation of Table 1: Conv 5x5x20/1 pad 2, Max 2x2/2, FC classes."},
+    ),
     "input": _any_of(
         "Height x width x channels of images (28x28x1), or the number of features of vectors (1845).",
         _text(examples=("28x28x1",)),
@@ -71,23 +92,27 @@ NETWORK_KEYS: Keys = {
         {"type": "array", "items": {"type": "integer"}, "minItems": 1},
     ),
 }
-NETWORK_KEYS["layers"]["description"] = "In the notation of Table 1: Conv 5x5x20/1 pad 2, Max 2x2/2, FC classes."
 
-FEEDBACK_KEYS: Keys = _fields(Feedback)
-FEEDBACK_KEYS["scheme"] |= _text(examples=(*SCHEMES, "brsf-p", "frsf-p"))
-FEEDBACK_KEYS["scheme"].pop("enum", None)  # in any case, and brsf-p for brsf
+FEEDBACK_KEYS: Keys = {
+    **_fields(Feedback),
+    "scheme": _text(
+        "A scheme, in upper or lower case (asymbp ls schemes). `brsf-p` is brsf, and `frsf-p` frsf.",
+        examples=(*SCHEMES, "brsf-p", "frsf-p"),
+    ),
+}
 
+_METHOD_FIELDS = _fields(Method)
 #: what spells a method out
 METHOD_KEYS: Keys = {
-    **_fields(Method),
+    **_METHOD_FIELDS,
     "feedback": _any_of(
         "A scheme's name, or a mapping with it and its probability or standard deviation.",
         _text(examples=SCHEMES),
         _mapping(FEEDBACK_KEYS),
     ),
+    "update": _METHOD_FIELDS["update"] | {"enum": ["sgd", "bm", "bm1", "bm2", "bm3"]},  # bm is bm1
 }
-_DEFINITIONS.pop("Feedback", None)  # no more referred to
-METHOD_KEYS["update"]["enum"] = ["sgd", "bm", "bm1", "bm2", "bm3"]
+_DEFINITIONS.pop("Feedback")  # which FEEDBACK_KEYS replace
 
 PROTOCOL_KEYS: Keys = _fields(Protocol)
 

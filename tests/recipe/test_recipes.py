@@ -1,5 +1,6 @@
-"""Every YAML file that comes with the tool loads, and its recipe trains."""
+"""Every YAML file that comes with the tool loads, and its recipe trains; so do those in the documentation."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,37 @@ def test_file_says_how_to_run_it_and_loads(file: Path) -> None:
     else:
         assert kind == "tables"
         assert load_table(file.stem.removeprefix("table"))
+
+
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (recipes_directory() / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_documentation_has_examples() -> None:
+    assert len(BLOCKS) >= 5
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0])
+def test_an_example_of_the_documentation_loads(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(block)
+    command = block.splitlines()[0]
+    if "--table" in command:
+        (table,) = load_table(str(file))
+        assert table.columns
+    elif "--recipe" in command:
+        assert load_recipe(file).methods
+    else:
+        assert load_network(file).network.resolve(10)
+
+
+def test_the_protocol_of_the_documentation_loads(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```yaml\n(.*?)```", (recipes_directory() / "protocols" / "README.md").read_text(), re.DOTALL
+    )
+    file = tmp_path / "mine.yaml"
+    file.write_text(block)
+    protocol, label = load_protocol(str(file))
+    assert (protocol.epochs, label) == (10, "quick with epochs=10, weight_decay=0.0")
 
 
 @pytest.fixture(scope="module")
