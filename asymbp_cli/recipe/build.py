@@ -118,4 +118,4 @@ def check_distinct(labels: Sequence[str], what: str) -> None:
     """Raise UsageError if two rows or columns would have the same name."""
     for label, count in Counter(labels).items():
         if count > 1:
-            raise UsageError(f'two {what} are called "{label}"; give one of them another label')
+            raise UsageError(f'two {what} are called "{label}". Give one of them another label')

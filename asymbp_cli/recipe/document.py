@@ -72,7 +72,7 @@ class Node:
         return replace(self, value={key: self.value[key] for key in keys if key in self})
 
     def items(self) -> list["Node"]:
-        """Return the members of a list; a value that is no list stands for a list of itself."""
+        """Return the members of a list; any other value counts as a list of itself."""
         if not isinstance(self.value, list):
             return [self]
         return [Node(self.document, (*self.path, i), item) for i, item in enumerate(self.value)]

@@ -27,19 +27,19 @@ def read_methods(recipe: Node, protocol: Protocol) -> list[RecipeMethod]:
     if "method" in recipe:
         if spelled_out.value:
             keys = ", ".join(spelled_out.value)
-            recipe[next(iter(spelled_out.value))].note(f"method and {keys} exclude each other; leave one side out")
+            recipe[next(iter(spelled_out.value))].note(f"method and {keys} exclude each other. Leave one side out")
         if recipe["method"].value == []:
             recipe["method"].note("must name at least one method (asymbp ls methods)")
         nodes = recipe["method"].items()
     elif spelled_out.value:
         nodes = [spelled_out]
     else:
-        recipe.note("names no method; write method: uSF+BN+BM, or feedback: usf (asymbp ls methods)")
+        recipe.note("names no method. Write method: uSF+BN+BM, or feedback: usf (asymbp ls methods)")
         return []
     methods = [method for node in nodes if (method := _read_entry(node, protocol))]
     for label, count in Counter(method.label for method in methods).items():
         if count > 1:
-            recipe["method"].note(f'two methods are called "{label}"; give one of them a label')
+            recipe["method"].note(f'two methods are called "{label}". Give one of them a label')
     return methods
 
 
@@ -52,7 +52,7 @@ def _read_entry(node: Node, protocol: Protocol) -> RecipeMethod | None:
         return None
     spelled_out = node.select(METHOD_KEYS)
     if "method" in node and spelled_out.value:
-        node.note(f"has both method and {', '.join(spelled_out.value)}; leave one out")
+        node.note(f"has both method and {', '.join(spelled_out.value)}. Leave one out")
         return None
     method = _read_name(node["method"]) if "method" in node else _read_spelled_out(spelled_out)
     own = _read_changes(node.get("protocol", {}), protocol)
@@ -76,7 +76,7 @@ def _read_changes(node: Node, protocol: Protocol) -> Protocol | None:
         return None
     for key in SHARED_FIELDS:
         if key in node:
-            node[key].note("must be the same for all methods; set it in the recipe's protocol")
+            node[key].note("must be the same for all methods. Set it in the recipe's protocol")
     return node.attempt(Protocol.model_validate, protocol.model_dump() | dict(node.value))
 
 
@@ -106,5 +106,5 @@ def _read_feedback(node: Node) -> Feedback | None:
     if content["scheme"] is None:
         content["scheme"] = "brsf"  # which takes all but sigma, so that the other values are still checked
     elif str(scheme).lower().endswith("-p") and "flip_probability" not in content:
-        node.note(f"{scheme} needs its probability; write {{scheme: brsf, flip_probability: 0.25}}")
+        node.note(f"{scheme} needs its probability. Write {{scheme: brsf, flip_probability: 0.25}}")
     return node.attempt(Feedback.model_validate, content)

@@ -17,7 +17,7 @@ from asymbp_cli.specs.layers import FC, Layer, Shape, parse_layer
 from asymbp_cli.specs.networks import Network
 
 T = TypeVar("T", bound="WrittenNetwork")
-_ANY_CLASSES = 5040  # stands for an unknown number of classes: what groups may divide divides it
+_ANY_CLASSES = 5040  # for an unknown number of classes: highly composite, so that groups divide it
 _IMAGE_CHANNELS = (1, 3)
 
 
@@ -131,9 +131,9 @@ def check_network(node: Node, network: Network | None, datasets: Sequence[Datase
     if len(network.input) == 1 and any(shape != network.input for shape in inputs):
         holdings = " and ".join(sorted({_describe_samples(shape) for shape in inputs}))
         takes = _describe_samples(network.input)
-        node.note(f"takes {takes}, but the datasets hold {holdings}; use input: 8x8x1 for images")
+        node.note(f"takes {takes}, but the datasets hold {holdings}. Use input: 8x8x1 for images")
     elif len(network.input) == 3 and any(len(shape) == 1 for shape in inputs):
-        node["input"].note("takes images, but a dataset holds vectors; use input: 1845 for timit")
+        node["input"].note("takes images, but a dataset holds vectors. Use input: 1845 for timit")
     elif len(network.input) == 3 and network.input[2] not in _IMAGE_CHANNELS:
         node["input"].note(f"images have 1 or 3 channels, not {network.input[2]}")
 

@@ -12,7 +12,7 @@ from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import override_value, read_yaml
 from asymbp_cli.specs.protocol import Protocol
 
-#: key of a recipe -> the key that text alone stands for: `protocol: demo` is {extends: demo}
+#: key of a recipe -> the key that plain text sets: `protocol: demo` is {extends: demo}
 SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 _FOLDER = recipes_directory() / "protocols"
 
@@ -39,7 +39,7 @@ def read_protocol(node: Node, folder: Path) -> tuple[Protocol | None, str]:
     The label names the tool's protocol that it extends in the end, and what differs from that.
     """
     if node.value is None:
-        node.note("is missing; write protocol: paper, quick or demo, or {extends: demo, epochs: 3}")
+        node.note("is missing. Write protocol: paper, quick or demo, or {extends: demo, epochs: 3}")
         return None, ""
     if isinstance(node.value, str):
         changes, base_node = {"extends": node.value}, node

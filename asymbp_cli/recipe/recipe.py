@@ -40,7 +40,7 @@ class Recipe(Spec):
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Return the recipe in `path` with `overrides` (`protocol.epochs=3`) applied.
 
-    Raises RecipeError with all problems, each as `file:line: key.path: what; what is allowed; what to type`.
+    Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`.
     """
     document = read_yaml(path, overrides, SHORTHANDS)
     recipe = document.root
@@ -90,7 +90,7 @@ def resolved_yaml(recipe: Recipe) -> str:
 def _read_datasets(node: Node, folder: Path) -> list[DatasetRef]:
     """Return the datasets that a recipe in `folder` names; problems are noted."""
     if node.value is None:
-        node.note("is missing; write for instance dataset: digits (asymbp ls datasets)")
+        node.note("is missing. Write for instance dataset: digits (asymbp ls datasets)")
         return []
     if node.value == []:
         node.note("must name at least one dataset (asymbp ls datasets)")
@@ -98,7 +98,7 @@ def _read_datasets(node: Node, folder: Path) -> list[DatasetRef]:
     for item in node.items():
         ref = _read_folder(item, folder) if item.is_mapping else item.attempt(_find_dataset, item.value, folder)
         if ref in refs:
-            item.note("is named twice; leave one out")
+            item.note("is named twice. Leave one out")
         if ref:
             refs.append(ref)
     return refs

@@ -98,7 +98,7 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     if names_a_file(key_or_path):
         file = Path(key_or_path)
         if file.stem in files:
-            raise UsageError(f"{file}: {file.stem} is a table of the paper; give the file another name")
+            raise UsageError(f"{file}: {file.stem} is a table of the paper. Give the file another name")
         return (_load(file, printable_path(file.stem)),)
     raise UsageError(
         f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
@@ -135,7 +135,7 @@ def _check(root: Node, table: TableSpec) -> None:
         if name.value is not None and name.value not in {*PAPER_ROWS.values(), *CATALOG}:
             name.attempt(find, name.value)
     if table.kind == "errors" and not root["columns"].value:
-        root["columns"].note("is missing; write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
+        root["columns"].note("is missing. Write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
 
 
 def _read_columns(node: Node) -> list[TableColumn]:
@@ -146,7 +146,7 @@ def _read_columns(node: Node) -> list[TableColumn]:
     for item in node.items():
         column = _read_column(item)
         if column and column.header in [other.header for other in columns]:
-            item.note(f'a column "{column.header}" is above already; give it another header')
+            item.note(f'a column "{column.header}" is above already. Give it another header')
         if column:
             columns.append(column)
     return columns
@@ -162,7 +162,7 @@ def _read_column(node: Node) -> TableColumn | None:
         node.note(f"needs a header: text on one line, not {quote(header)}")
         return None
     if "runs" in node and ("method" in node or "protocol" in node):
-        node.note("has both runs and method or protocol; put these into runs")
+        node.note("has both runs and method or protocol. Put these into runs")
     if "runs" in node:
         variants = _read_variants(node["runs"])
     else:

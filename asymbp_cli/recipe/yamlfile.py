@@ -18,7 +18,7 @@ from asymbp_cli.recipe.wording import KeyPath, key_path, quote
 
 _LONGEST = 200_000  # characters
 _MOST_NODES, _DEEPEST = 10_000, 50  # aliases can multiply a small file into a huge one
-_UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory; name a YAML file in it"}
+_UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory. Name a YAML file in it"}
 _TOO_MUCH = "has too many or too deeply nested values"
 _PLAIN = "plain"
 _TEXT = "tag:yaml.org,2002:str"
@@ -28,9 +28,9 @@ _AMBIGUOUS = re.compile(r"([-+]?)0+([0-9][0-9_]*)")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
 #: what PyYAML says -> what it means to somebody who does not know its grammar
 _SYNTAX = {
-    r"'\t'": "a tab; use spaces",
+    r"'\t'": "a tab. Use spaces",
     "mapping values are not allowed": 'wrong indentation, or a colon too many: put text that holds ": " in quotes',
-    "could not find expected ':'": "no colon; write the line as key: value",
+    "could not find expected ':'": "no colon. Write the line as key: value",
     "expected <block end>": "the indentation does not match the lines above",
     "expected ','": "a bracket is not closed, or a comma is missing",
     "expected the node content": "a bracket is not closed, or a value is missing",
@@ -41,7 +41,7 @@ _SYNTAX = {
 def read_yaml(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
     """Return the document in `file` with `overrides` (`key.path=value`) laid over it.
 
-    `shorthands` maps a key to the one that its plain text stands for: with {"protocol": "extends"},
+    `shorthands` maps a key to the one below it that plain text sets: with {"protocol": "extends"},
     `--set protocol.epochs=3` turns `protocol: demo` into {extends: demo, epochs: 3}. Raises RecipeError.
     """
     document = parse_yaml(_content(file), str(file))
@@ -56,11 +56,11 @@ def _content(file: Path) -> str:
             text = opened.read(_LONGEST + 1)
         if len(text) <= _LONGEST:
             return text
-        problem = f"is longer than {_LONGEST:,} characters; name a YAML file"
+        problem = f"is longer than {_LONGEST:,} characters. Name a YAML file"
     except OSError as error:
         problem = _UNREADABLE.get(error.errno or 0, f"cannot be read: {error.strerror}")
     except ValueError:  # UnicodeDecodeError, or a null character in the name
-        problem = "is not UTF-8 text; name a YAML file"
+        problem = "is not UTF-8 text. Name a YAML file"
     raise RecipeError([f"{file}: {problem}"])
 
 
@@ -104,7 +104,7 @@ def _mapping_at(
         if not isinstance(mapping[part], dict):
             reached = ".".join(parts[:depth])
             value = quote(mapping[part])
-            raise RecipeError([f"--set {key}: {reached} is {value}, which has no keys; set {reached} itself"])
+            raise RecipeError([f"--set {key}: {reached} is {value}, which has no keys. Set {reached} itself"])
         mapping = mapping[part]
     return mapping
 
@@ -139,16 +139,13 @@ class _Builder:
         try:
             return yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            what = error.problem or error.context or "invalid"
-            left_open = any(word in (error.context or "") for word in ("flow", "quoted", "simple key"))
-            mark = error.context_mark if left_open and error.context_mark else error.problem_mark
-            line = mark.line + 1 if mark else 1
-            plain = next((meaning for words, meaning in _SYNTAX.items() if words in what), what)
+            line, problem = _explain_syntax(error)
         except yaml.reader.ReaderError as error:
-            line, plain = text[: error.position].count("\n") + 1, "a control character; delete it"
+            line = text[: error.position].count("\n") + 1
+            problem = "a control character. Delete it"
         except RecursionError:
             raise RecipeError([f"{self._name}: {_TOO_MUCH}"]) from None
-        raise RecipeError([f"{self._at(line)}: is not valid YAML: {plain}"])
+        raise RecipeError([f"{self._at(line)}: is not valid YAML: {problem}"])
 
     def _at(self, line: int) -> str:
         return f"{self._name}:{line}" if self._with_lines else self._name
@@ -164,7 +161,7 @@ class _Builder:
             raise RecipeError([f"{self._name}: {_TOO_MUCH}"])
         self.lines.setdefault(path, node.start_mark.line + 1)
         if node.tag not in ("", _PLAIN, _TEXT):
-            self._problem(node, path, "a tag (with !) means nothing here; write the value alone")
+            self._problem(node, path, "a tag (with !) means nothing here. Write the value alone")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -188,8 +185,17 @@ class _Builder:
     def _plain(self, node: yaml.Node, path: KeyPath) -> Any:
         text = str(node.value)
         if match := _AMBIGUOUS.fullmatch(text):
-            self._problem(node, path, f'{text} could be read in two ways; write {match[1]}{match[2]} or "{text}"')
+            self._problem(node, path, f'{text} could be read in two ways. Write {match[1]}{match[2]} or "{text}"')
         return yaml_value(match[1] + match[2] if match else text)
+
+
+def _explain_syntax(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """Return the line to look at, and what is wrong there."""
+    what = error.problem or error.context or "invalid"
+    is_left_open = any(word in (error.context or "") for word in ("flow", "quoted", "simple key"))
+    mark = error.context_mark if is_left_open and error.context_mark else error.problem_mark
+    line = mark.line + 1 if mark else 1
+    return line, next((meaning for words, meaning in _SYNTAX.items() if words in what), what)
 
 
 class _Dumper(yaml.SafeDumper):

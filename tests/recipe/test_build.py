@@ -1,4 +1,4 @@
-"""Building grids from recipes and tables: rows, columns, and what is said of them."""
+"""Building grids from recipes and tables: rows, columns, and their notes."""
 
 import pytest
 import small_study
@@ -26,7 +26,7 @@ def test_a_row_resolves_the_network_for_its_classes() -> None:
     assert make_row(info, mine).network.layers == ("FC 2",)
 
 
-def test_the_paper_stands_beside_its_own_network_only() -> None:
+def test_the_paper_is_compared_with_its_own_network_only() -> None:
     info = DataInfo(
         key="mnist", label="MNIST", paper_name="MNIST", exact=True, classes=tuple("0123456789"), shape=(28, 28, 1),
         train_count=60_000, test_count=10_000, fingerprint="0", directory="/nowhere",

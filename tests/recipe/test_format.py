@@ -151,7 +151,7 @@ def key_list() -> str:
     """Return the list of keys of `recipes/README.md`."""
     parts = [
         _table("A recipe", RECIPE_KEYS),
-        _table("A member of `method`, besides these", _without(METHOD_ENTRY_KEYS, METHOD_KEYS)),
+        _table("Also in a mapping of `method`", _without(METHOD_ENTRY_KEYS, METHOD_KEYS)),
         _table("`feedback`, as a mapping", FEEDBACK_KEYS),
         _table("`network`, as a mapping", NETWORK_KEYS),
         _table("`dataset`, as a mapping", FOLDER_KEYS),

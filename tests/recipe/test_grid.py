@@ -46,7 +46,7 @@ def test_a_missing_dataset_has_a_row_without_runs_until_it_is_here() -> None:
     mnist = small_study.INFO.model_copy(update={"key": "mnist", "label": "MNIST", "paper_name": "MNIST"})
     rows = [small_study.INFO, mnist]
     grid = make_table_grid(table, Protocol(), "paper", rows[:1], missing=["svhn", "mnist"])
-    assert [row.label for row in grid.rows] == ["MNIST", "SVHN", "digits"]  # the paper's order, others behind
+    assert [row.label for row in grid.rows] == ["MNIST", "SVHN", "digits"]  # the paper's order, then others
     assert grid.runs(grid.rows[1], grid.columns[0]) == ()
     here = make_table_grid(table, Protocol(), "paper", rows)
     for both in (merge_grids(grid, here), merge_grids(here, grid)):

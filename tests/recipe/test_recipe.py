@@ -168,7 +168,7 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
             "dataset: dgits",
             '1: dataset: "dgits" is not a dataset, nor a folder or archive. Did you mean "digits"?',
         ),
-        ("dataset: [digits, Digits]", "1: dataset[1]: is named twice; leave one out"),
+        ("dataset: [digits, Digits]", "1: dataset[1]: is named twice. Leave one out"),
         ("dataset: []", "1: dataset: must name at least one dataset (asymbp ls datasets)"),
         ("dataset: ''", '1: dataset: "" is not a dataset, nor a folder or archive.'),
         ("dataset: 3", "1: dataset: must be a name, a path or a mapping with folder, not 3"),
@@ -181,7 +181,7 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
             "1: dataset: test_fraction excludes train_per_class",
         ),
         ("network: cifr", '1: network: "cifr" is not a network. Did you mean "cifar"? (asymbp ls networks)'),
-        ("network: timit", "1: network: takes vectors of 1845, but the datasets hold images; use input: 8x8x1"),
+        ("network: timit", "1: network: takes vectors of 1845, but the datasets hold images. Use input: 8x8x1"),
         ("network: {input: 8*8, layers: [FC classes]}", '1: network.input: "8*8": write it like 28x28x1'),
         (
             "network: {input: 8x8, layers: [FC classes]}",
@@ -207,9 +207,9 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
         ),
         ("method: uSFF", '1: method: "uSFF" is not a method. Did you mean "uSF"? (asymbp ls methods)'),
         ("method: []", "1: method: must name at least one method (asymbp ls methods)"),
-        ("method: [SGD, BP]", '1: method: two methods are called "SGD"; give one of them a label'),
+        ("method: [SGD, BP]", '1: method: two methods are called "SGD". Give one of them a label'),
         ("method: [{label: x}, {lable: x}]", '1: method[1].lable: unknown key. Did you mean "label"?'),
-        ("method: {method: uSF, feedback: usf}", "1: method: has both method and feedback; leave one out"),
+        ("method: {method: uSF, feedback: usf}", "1: method: has both method and feedback. Leave one out"),
         (
             "method: {method: uSF, protocol: {resize: crop}}",
             "1: method.protocol.resize: must be the same for all methods",
@@ -224,7 +224,7 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
         ),
         (
             "feedback: usf\nupdate: bm",
-            "1: feedback: method and feedback, update exclude each other; leave one side out",
+            "1: feedback: method and feedback, update exclude each other. Leave one side out",
         ),
         (
             "method:\nfeedback: usff",
@@ -240,7 +240,7 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
         ),
         (
             "method:\nfeedback: brSF-p",
-            "2: feedback: brSF-p needs its probability; write {scheme: brsf, flip_probability: 0.25}",
+            "2: feedback: brSF-p needs its probability. Write {scheme: brsf, flip_probability: 0.25}",
         ),
         (
             "method:\nfeedback: {scheme: usf, flip_probability: 0.5}",
@@ -276,12 +276,12 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
         ("seed: true", "1: seed: must be a whole number from 0 on, or a list of different ones, not true"),
         ("title: 3", "1: title: must be text on one line, not 3"),
         ("netwrok: digits", '1: netwrok: unknown key. Did you mean "network"?'),
-        ("dataset:", "1: dataset: is missing; write for instance dataset: digits (asymbp ls datasets)"),
-        ("protocol:", "1: protocol: is missing; write protocol: paper, quick or demo"),
+        ("dataset:", "1: dataset: is missing. Write for instance dataset: digits (asymbp ls datasets)"),
+        ("protocol:", "1: protocol: is missing. Write protocol: paper, quick or demo"),
     ],
 )
 def test_what_is_wrong_is_said_with_line_and_key(text: str, message: str) -> None:
-    """Each of these lines stands before those of a plain recipe that it does not replace."""
+    """Each of these lines is put before those lines of a plain recipe that it does not replace."""
     keys = [line.split(":")[0] for line in text.splitlines()]
     if "method:" in text.splitlines():
         text = text.replace("method:\n", "# no name\n", 1)
@@ -293,7 +293,7 @@ def test_what_is_wrong_is_said_with_line_and_key(text: str, message: str) -> Non
 
 def test_nothing_at_all_is_three_problems() -> None:
     found = problems("title: x\n")
-    assert [problem.partition(":1: ")[2].split(";")[0] for problem in found] == [
+    assert [problem.partition(":1: ")[2].split(".")[0] for problem in found] == [
         "protocol: is missing", "dataset: is missing", "names no method"
     ]  # fmt: skip
 
@@ -320,7 +320,7 @@ def test_an_override_wins_and_its_problems_name_it() -> None:
     ]
     assert problems(text, "protocl.epochs=3") == ['--set protocl.epochs: unknown key. Did you mean "protocol"?']
     assert problems(text, "method.label=x") == [
-        '--set method.label: method is "uSF", which has no keys; set method itself'
+        '--set method.label: method is "uSF", which has no keys. Set method itself'
     ]
     assert plain("feedback.flip_probability=0.5", method=None, feedback="brsf").methods[0].label == "brSF-50%"
 

@@ -61,7 +61,7 @@ def test_quotes_make_text() -> None:
 @pytest.mark.parametrize(("text", "ten"), [("010", "10"), ("-007", "-7"), ("00", "0"), ("01_0", "1_0")])
 def test_a_leading_zero_is_no_octal_and_no_guess(text: str, ten: str) -> None:
     assert problems(f"a:\n  b: {text}") == [
-        f'f.yaml:2: a.b: {text} could be read in two ways; write {ten} or "{text}"'
+        f'f.yaml:2: a.b: {text} could be read in two ways. Write {ten} or "{text}"'
     ]
 
 
@@ -80,7 +80,7 @@ def test_duplicate_keys_are_errors_with_both_lines() -> None:
 
 def test_tags_do_nothing_silently() -> None:
     assert problems("a: !!python/object/apply:os.system [true]") == [
-        "f.yaml:1: a: a tag (with !) means nothing here; write the value alone"
+        "f.yaml:1: a: a tag (with !) means nothing here. Write the value alone"
     ]
     assert parse_yaml("a: !!str 5", "f.yaml").data == {"a": "5"}
 
@@ -92,14 +92,14 @@ def test_tags_do_nothing_silently() -> None:
         ("# only a comment\n", "f.yaml: is empty; asymbp ls recipes shows examples"),
         ("- a\n- b\n", "f.yaml:1: must be a mapping of keys to values, not a list"),
         ("text", 'f.yaml:1: must be a mapping of keys to values, not "text"'),
-        ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab; use spaces"),
+        ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab. Use spaces"),
         ('a: 1\nb: "open\nc: 2\n', "f.yaml:2: is not valid YAML: a quote is not closed"),
         ("a: 1\nb: [1, 2\nc: 3\n", "f.yaml:2: is not valid YAML: a bracket is not closed, or a comma is missing"),
-        ("a: 1\nnonsense\nb: 2\n", "f.yaml:2: is not valid YAML: no colon; write the line as key: value"),
+        ("a: 1\nnonsense\nb: 2\n", "f.yaml:2: is not valid YAML: no colon. Write the line as key: value"),
         ("a: b: c", "f.yaml:1: is not valid YAML: wrong indentation, or a colon too many"),
         ("a:\n    b: 1\n  c: 2\n", "f.yaml:3: is not valid YAML: the indentation does not match the lines above"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2: is not valid YAML: but found another document"),
-        ("a: 1\nb: x\x07y\n", "f.yaml:2: is not valid YAML: a control character; delete it"),
+        ("a: 1\nb: x\x07y\n", "f.yaml:2: is not valid YAML: a control character. Delete it"),
         ("a: *b", "f.yaml:1: is not valid YAML: found undefined alias 'b'"),
         ("? [a]\n: 1\n", "f.yaml:1: a key must be plain text"),
         ('"": 1', "f.yaml:1: a key must be plain text"),
@@ -127,12 +127,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     utf16.write_text("a: 1", encoding="utf-16")
     cases = {
         tmp_path / "none.yaml": "there is no such file",
-        tmp_path: "is a directory; name a YAML file in it",
-        Path("/dev/zero"): "is longer than 200,000 characters; name a YAML file",
-        binary: "is not UTF-8 text; name a YAML file",
-        utf16: "is not UTF-8 text; name a YAML file",
+        tmp_path: "is a directory. Name a YAML file in it",
+        Path("/dev/zero"): "is longer than 200,000 characters. Name a YAML file",
+        binary: "is not UTF-8 text. Name a YAML file",
+        utf16: "is not UTF-8 text. Name a YAML file",
         binary / "inside": "cannot be read: Not a directory",
-        Path("a\0b"): "is not UTF-8 text; name a YAML file",
+        Path("a\0b"): "is not UTF-8 text. Name a YAML file",
     }
     for file, message in cases.items():
         with pytest.raises(RecipeError) as caught:
@@ -243,11 +243,11 @@ def test_an_override_is_yaml_laid_over_the_file(override: str, key: str, value: 
         ("title", "--set title: write it as KEY=VALUE, for instance protocol.epochs=3"),
         ("=3", "--set =3: write it as KEY=VALUE, for instance protocol.epochs=3"),
         ("a..b=3", "--set a..b=3: write it as KEY=VALUE, for instance protocol.epochs=3"),
-        ("title.x=3", '--set title.x: title is "x", which has no keys; set title itself'),
-        ("list.x.y=3", "--set list.x.y: list is a list, which has no keys; set list itself"),
+        ("title.x=3", '--set title.x: title is "x", which has no keys. Set title itself'),
+        ("list.x.y=3", "--set list.x.y: list is a list, which has no keys. Set list itself"),
         ("a=[1", "--set a: is not valid YAML: a bracket is not closed, or a comma is missing"),
         ("a={x: 1, x: 2}", "--set a: x: is given twice; the first one is in line 1"),
-        ("a=010", '--set a: 010 could be read in two ways; write 10 or "010"'),
+        ("a=010", '--set a: 010 could be read in two ways. Write 10 or "010"'),
     ],
 )
 def test_an_override_that_leads_nowhere_says_so(override: str, message: str) -> None:

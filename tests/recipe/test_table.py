@@ -110,7 +110,7 @@ def test_published_numbers() -> None:
     assert {row for row, _ in load_published()} == set(PAPER_ROWS)
 
 
-def test_a_number_that_stands_in_two_tables_is_the_same() -> None:
+def test_a_number_in_two_tables_is_the_same() -> None:
     seen: dict[tuple[str, str], float] = {}
     for table in ERRORS:
         names = {column.header: method_name(column.variants[0].method) for column in table.columns}
@@ -142,7 +142,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("columns: [SGD]", "mine.yaml:1: title: is missing"),
-        ("title: x", "mine.yaml:1: columns: is missing; write columns: [SGD, uSF+BN+BM]"),
+        ("title: x", "mine.yaml:1: columns: is missing. Write columns: [SGD, uSF+BN+BM]"),
         ("title: x\ncolumns: SGD", 'mine.yaml:2: columns: must be a list of columns, not "SGD"'),
         (
             "title: x\ncolumns:\n- SGD\n- uSFF",
@@ -190,8 +190,8 @@ def test_what_is_no_table(key: str) -> None:
 
 
 def test_a_file_cannot_pose_as_a_table_of_the_paper(tmp_path: Path) -> None:
-    """Its results would be stored as the paper's table, and the paper's numbers stand beside them."""
-    with pytest.raises(UsageError, match="2 is a table of the paper; give the file another name"):
+    """Its results would be stored as the paper's table, with the paper's numbers next to them."""
+    with pytest.raises(UsageError, match=r"2 is a table of the paper\. Give the file another name"):
         own(tmp_path, "title: x\ncolumns: [SGD]\n", "2.yaml")
     with pytest.raises(RecipeError, match="there is no such file"):
         load_table(str(tmp_path / "none.yaml"))
