@@ -15,6 +15,9 @@ Schema = dict[str, Any]
 #: key -> the schema of its values, with a description
 Keys = dict[str, Schema]
 
+#: key of a recipe -> the key below it that plain text sets: `protocol: demo` is {extends: demo}
+SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
+
 
 def recipe_schema() -> Schema:
     """Return the JSON Schema (draft 2020-12) of recipes."""

@@ -11,7 +11,7 @@ from asymbp_cli.recipe.wording import quote
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
-from asymbp_cli.specs.schemes import find_scheme
+from asymbp_cli.specs.schemes import SCHEMES, find_scheme
 
 
 class RecipeMethod(Spec):
@@ -104,7 +104,13 @@ def _read_feedback(node: Node) -> Feedback | None:
     scheme = content.get("scheme", "bp")
     content["scheme"] = (node["scheme"] if node.is_mapping else node).attempt(find_scheme, scheme)
     if content["scheme"] is None:
-        content["scheme"] = "brsf"  # which takes all but sigma, so that the other values are still checked
+        content["scheme"] = _any_scheme_for(content)  # so that the other values are checked too
     elif str(scheme).lower().endswith("-p") and "flip_probability" not in content:
         node.note(f"{scheme} needs its probability. Write {{scheme: brsf, flip_probability: 0.25}}")
     return node.attempt(Feedback.model_validate, content)
+
+
+def _any_scheme_for(content: Mapping[str, Any]) -> str:
+    """Return a scheme that takes the parameters in `content`; any if none takes them all."""
+    parameters = content.keys() - {"scheme"}
+    return next((key for key, scheme in SCHEMES.items() if parameters <= set(scheme.parameters)), "bp")

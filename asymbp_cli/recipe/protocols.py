@@ -6,14 +6,13 @@ from typing import Any
 
 from asymbp_cli.errors import UsageError, nearest, printable
 from asymbp_cli.recipe.document import Document, Node
+from asymbp_cli.recipe.format import SHORTHANDS
 from asymbp_cli.recipe.procedure import label_changes
 from asymbp_cli.recipe.resources import find_path, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import override_value, read_yaml
 from asymbp_cli.specs.protocol import Protocol
 
-#: key of a recipe -> the key that plain text sets: `protocol: demo` is {extends: demo}
-SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 _FOLDER = recipes_directory() / "protocols"
 
 

@@ -11,11 +11,11 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.paths import exists
 from asymbp_cli.paths import shown as printable_path
 from asymbp_cli.recipe.document import Node
-from asymbp_cli.recipe.format import RECIPE_KEYS
+from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
 from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.procedure import changed_values
-from asymbp_cli.recipe.protocols import SHORTHANDS, read_protocol
+from asymbp_cli.recipe.protocols import read_protocol
 from asymbp_cli.recipe.resources import find_path
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml

@@ -291,6 +291,22 @@ def test_what_is_wrong_is_said_with_line_and_key(text: str, message: str) -> Non
     assert all("pydantic" not in problem and "\n" not in problem for problem in found)
 
 
+@pytest.mark.parametrize(
+    ("values", "messages"),
+    [
+        ("sigma: 0.1", []),
+        ("flip_probability: 0.1", []),
+        ("sigma: -1", ["must be greater than 0"]),
+        ("flip_probability: 2, sigma: 0.1, x: 1", ["must be less than or equal to 1, not 2", "unknown key"]),
+    ],
+)
+def test_the_values_of_an_unknown_scheme_are_checked_too(values: str, messages: list[str]) -> None:
+    unknown, *others = problems(f"dataset: digits\nprotocol: demo\nfeedback: {{scheme: usff, {values}}}\n")
+    assert '"usff" is not a scheme' in unknown
+    assert len(others) == len(messages)
+    assert all(message in problem for message, problem in zip(messages, others, strict=True))
+
+
 def test_nothing_at_all_is_three_problems() -> None:
     found = problems("title: x\n")
     assert [problem.partition(":1: ")[2].split(".")[0] for problem in found] == [
