@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import small_study
 import torch
-from asymbp_cli.recipe.schema import recipe_schema
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
@@ -95,12 +94,12 @@ def test_its_name_is_known_everywhere(tmp_path: Path) -> None:
     assert find_scheme("NoisyBP") == "noisybp"
     for name in ("noisyBP", "noisyBP+BN+BM2", "noisyBP Top"):
         assert method_name(parse_method(name)) == name
-    assert "noisybp" in str(recipe_schema())
+    assert "noisybp" in str(Feedback.model_json_schema())
     assert bank_bytes(run("noisyBP"), 3) > bank_bytes(run("SGD"), 3)
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("dataset: digits\nprotocol: demo\nfeedback: {scheme: noisybp, sigma: 0.2}\n")
     (entry,) = load_recipe(recipe).methods
-    assert entry.method.feedback == Feedback(scheme="noisybp", sigma=0.2)
+    assert entry.procedure.method.feedback == Feedback(scheme="noisybp", sigma=0.2)
     with pytest.raises(ValueError, match="flip_probability belongs to brsf and frsf, not to noisybp"):
         Feedback(scheme="noisybp", flip_probability=0.5)
 
