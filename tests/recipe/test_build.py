@@ -68,7 +68,7 @@ def test_a_recipe_makes_a_grid_of_its_methods_and_seeds() -> None:
     assert grid.protocol_label == recipe.protocol_label
 
 
-def test_both_procedures_of_usf_bm_are_told_whatever_batch_size_is_set() -> None:
+def test_both_procedures_of_usf_bm_are_described_whatever_batch_size_is_set() -> None:
     (table,) = load_table("2")
     grid = make_table_grid(table, Protocol(batch_size=50), "paper with batch_size=50", [small_study.INFO])
     notes = {column.header: column.note for column in grid.columns if column.note}

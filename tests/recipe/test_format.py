@@ -96,9 +96,9 @@ CASES = {path: (recipe, place) for path, recipe, place in described()}
 def test_every_key_of_the_format_is_read(path: str) -> None:
     """A value that means nothing is a problem of its key, and is not called an unknown key."""
     recipe, place = CASES[path]
-    found = [problem for problem in problems(recipe) if re.search(rf":\d+: {re.escape(place)}[.:\[]", problem)]
-    assert found
-    assert not [problem for problem in found if "unknown key" in problem]
+    own = [problem for problem in problems(recipe) if re.search(rf":\d+: {re.escape(place)}[.:\[]", problem)]
+    assert own
+    assert not [problem for problem in own if "unknown key" in problem]
 
 
 def test_the_format_has_the_keys_of_its_models() -> None:

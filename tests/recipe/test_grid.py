@@ -34,10 +34,10 @@ def test_a_grid_survives_json() -> None:
     assert Grid.model_validate_json(grid.model_dump_json()) == grid
 
 
-def test_what_is_told_of_a_column_is_no_part_of_a_grids_identity() -> None:
+def test_what_a_column_says_is_no_part_of_a_grids_identity() -> None:
     grid = small_study.grid("SGD", "uSF")
-    told = [column.model_copy(update={"paper_name": "uSF", "note": "x"}) for column in grid.columns]
-    assert grid_id(grid.model_copy(update={"columns": tuple(told)})) == grid_id(grid)
+    columns = [column.model_copy(update={"paper_name": "uSF", "note": "x"}) for column in grid.columns]
+    assert grid_id(grid.model_copy(update={"columns": tuple(columns)})) == grid_id(grid)
     assert grid_id(grid) != grid_id(small_study.grid("SGD", "NuSF"))
 
 

@@ -286,9 +286,9 @@ def test_what_is_wrong_is_said_with_line_and_key(text: str, message: str) -> Non
     if "method:" in text.splitlines():
         text = text.replace("method:\n", "# no name\n", 1)
     rest = [f"{key}: {value}" for key, value in PLAIN.items() if key not in keys]
-    found = problems("\n".join([text, *rest]))
-    assert any(message in problem for problem in found), found
-    assert all("pydantic" not in problem and "\n" not in problem for problem in found)
+    messages = problems("\n".join([text, *rest]))
+    assert any(message in problem for problem in messages), messages
+    assert all("pydantic" not in problem and "\n" not in problem for problem in messages)
 
 
 @pytest.mark.parametrize(
@@ -308,8 +308,8 @@ def test_the_values_of_an_unknown_scheme_are_checked_too(values: str, messages: 
 
 
 def test_nothing_at_all_is_three_problems() -> None:
-    found = problems("title: x\n")
-    assert [problem.partition(":1: ")[2].split(".")[0] for problem in found] == [
+    messages = problems("title: x\n")
+    assert [problem.partition(":1: ")[2].split(".")[0] for problem in messages] == [
         "protocol: is missing", "dataset: is missing", "names no method"
     ]  # fmt: skip
 

@@ -94,16 +94,16 @@ def test_36_models_on_six_datasets_and_32_on_nine_make_504() -> None:
         for dataset in table.datasets:
             models.setdefault(dataset, set()).update(runs | {(table.baseline_method, Protocol())})
     assert sorted(map(len, models.values())) == [32] * 9 + [36] * 6
-    assert sorted(key for key, found in models.items() if len(found) == 36) == sorted(TABLE_5_SETS)
+    assert sorted(key for key, pairs in models.items() if len(pairs) == 36) == sorted(TABLE_5_SETS)
     assert sum(map(len, models.values())) == 504
-    names = {method_name(method) for found in models.values() for method, _ in found}
+    names = {method_name(method) for pairs in models.values() for method, _ in pairs}
     assert names == set(PAPER_METHODS)
 
 
 def test_published_numbers() -> None:
     numbers = [load_reference(table.reference) for table in ERRORS if table.reference]
-    assert [len(found) for found in numbers] == [15 * 11, 15 * 11, 15 * 8, 15 * 8, 6 * 8]
-    assert all(0 < value < 100 for found in numbers for value in found.values())
+    assert [len(errors) for errors in numbers] == [15 * 11, 15 * 11, 15 * 8, 15 * 8, 6 * 8]
+    assert all(0 < value < 100 for errors in numbers for value in errors.values())
     assert load_published()["MNIST", "uSF"] == 88.65
     assert load_published()["CIFAR", "brSF-100%+BN+BM"] == 71.18
     assert load_published()["MNIST", "SGD Top"] == 3.85

@@ -44,9 +44,9 @@ def problems(text: str) -> list[str]:
     ],
 )
 def test_plain_text_means_what_it_looks_like(text: str, value: object) -> None:
-    found = parse_yaml(f"key: {text}", "f.yaml").data["key"]
-    assert found == value
-    assert type(found) is type(value)
+    parsed = parse_yaml(f"key: {text}", "f.yaml").data["key"]
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
 def test_quotes_make_text() -> None:
@@ -157,8 +157,8 @@ def test_windows_files_are_fine(tmp_path: Path) -> None:
 
 def test_every_key_path_knows_its_line() -> None:
     document = parse_yaml("# comment\na: 1\nb:\n  - x\n  - y:\n      z: 1\n", "f.yaml")
-    wanted = {("a",): 2, ("b",): 3, ("b", 0): 4, ("b", 1): 5, ("b", 1, "y", "z"): 6, ("b", 1, "no"): 5, ("no",): 2}
-    for path, line in wanted.items():
+    lines = {("a",): 2, ("b",): 3, ("b", 0): 4, ("b", 1): 5, ("b", 1, "y", "z"): 6, ("b", 1, "no"): 5, ("no",): 2}
+    for path, line in lines.items():
         assert document.where(path) == (line, f"f.yaml:{line}: {key_path(path)}")
     assert key_path(("b", 1, "y")) == "b[1].y"
 
