@@ -8,9 +8,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, field_validator
 
 from asymbp_cli.datasets.catalog import DatasetRef, find
-from asymbp_cli.errors import NetworkError, RecipeError, UsageError, nearest
+from asymbp_cli.errors import NetworkError, RecipeError, UsageError, nearest, printable
 from asymbp_cli.recipe.document import Node
-from asymbp_cli.recipe.resources import find_path, names_a_file, recipes_directory
+from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directory
+from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label
 from asymbp_cli.specs.layers import FC, Layer, Shape, parse_layer
@@ -113,8 +114,10 @@ def read_network(node: Node, folder: Path) -> Network | None:
 
 
 def _find_or_load(name: str, folder: Path) -> Network:
+    if not printable(name):
+        raise UsageError(f"must be the name of a network, not {quote(name)} (asymbp ls networks)")
     if name.lower() not in NETWORKS and names_a_file(name):
-        return load_network(Path(find_path(name, folder))).network
+        return load_network(find_file(name, folder)).network
     return find_network(name)
 
 

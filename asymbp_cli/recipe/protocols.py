@@ -8,7 +8,7 @@ from asymbp_cli.errors import UsageError, nearest, printable
 from asymbp_cli.recipe.document import Document, Node
 from asymbp_cli.recipe.format import SHORTHANDS
 from asymbp_cli.recipe.procedure import label_changes
-from asymbp_cli.recipe.resources import find_path, names_a_file, recipes_directory
+from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import override_value, read_yaml
 from asymbp_cli.specs.protocol import Protocol
@@ -83,7 +83,7 @@ def _find_file(name: Any, folder: Path) -> Path:
     if name.lower() in known:
         return known[name.lower()]
     if names_a_file(name):
-        return Path(find_path(name, folder))
+        return find_file(name, folder)
     raise UsageError(
         f'"{name}" is not a protocol; there are {", ".join(known)}, or the path of a file.{nearest(name, known)} '
         "(asymbp ls protocols)"

@@ -17,6 +17,11 @@ def names_a_file(text: str) -> bool:
     return "/" in text or text.endswith((".yaml", ".yml"))
 
 
+def find_file(name: str, folder: Path) -> Path:
+    """Return the file at a path, seen as `find_path` says, with `~` expanded."""
+    return expanded(find_path(name, folder))
+
+
 def find_path(path: str, folder: Path) -> str:
     """Return `path`, seen from `folder` (a recipe's) if it leads nowhere from the working directory."""
     is_in_folder = not exists(expanded(path)) and exists(folder / path)

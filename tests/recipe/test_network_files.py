@@ -124,6 +124,32 @@ def test_a_path_that_leads_nowhere_says_so(tmp_path: Path, monkeypatch: pytest.M
     assert caught.value.problems == ("none.yaml: there is no such file",)
 
 
+def test_the_name_of_a_network_is_printed_only_if_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text('dataset: digits\nnetwork: "a/\\a.yaml"\nmethod: SGD\nprotocol: demo\n')
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(Path("mine.yaml"))
+    assert caught.value.problems == (
+        "mine.yaml:2: network: must be the name of a network, not 'a/\\x07.yaml' (asymbp ls networks)",
+    )
+
+
+def test_files_of_networks_and_protocols_may_be_in_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    Path("home").mkdir()
+    Path("home/tiny.yaml").write_text(TINY)
+    Path("home/slow.yaml").write_text("epochs: 7\n")
+    Path("mine.yaml").write_text("dataset: digits\nnetwork: ~/tiny.yaml\nmethod: SGD\nprotocol: ~/slow.yaml\n")
+    recipe = load_recipe(Path("mine.yaml"))
+    assert recipe.network == load_network(Path("home/tiny.yaml")).network
+    assert recipe.protocol.epochs == 7
+
+
 def test_a_network_of_vectors_takes_no_images() -> None:
     with pytest.raises(NetworkError, match="takes vectors of 1845, but folder holds images"):
         input_shape(NETWORKS["timit"], "folder", "folder")
