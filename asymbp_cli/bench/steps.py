@@ -8,8 +8,9 @@ import torch
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.resident import ResidentData, Split
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS, Network
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.device import open_device, threads

@@ -170,12 +170,13 @@ def showing(name: str, data_dir: Path | None, images: Path | None, quiet: bool) 
     """
     from asymbp_cli.datasets.prepare import data_directory
     from asymbp_cli.datasets.survey import contact_sheet
+    from asymbp_cli.specs.networks import dimensions
 
     ref = dataset_ref(name)
     found = _survey(ref, data_directory(data_dir), quiet)
     located = found.located
     lines = _about(CATALOG[ref]) if isinstance(ref, str) else []
-    sizes = " / ".join("x".join(map(str, shape)) for shape in found.shapes)
+    sizes = " / ".join(map(dimensions, found.shapes))
     lines += [
         ["label", located.label],
         ["note", located.note or "-"],
@@ -202,7 +203,7 @@ def _about(row: Dataset) -> list[list[str]]:
 
 
 def _shape(ref: DatasetRef) -> tuple[int, ...]:
-    from asymbp_cli.recipe.grid import network_for
+    from asymbp_cli.recipe.networks import network_for
 
     return network_for(ref if isinstance(ref, str) else "folder").input
 

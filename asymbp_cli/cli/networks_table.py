@@ -4,39 +4,44 @@ from math import prod
 
 from tabulate import tabulate
 
-from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORK_FILES, NetworkFile
+from asymbp_cli.specs.networks import Network, dimensions
 
-_CLASSES = {"large": 102, "timit": 80}
-_USED_BY = {
-    "large": "all other image sets (counts for 102 classes)",
-    "mnist": "MNIST",
-    "cifar": "CIFAR-10 and CIFAR-100 (counts for 10 classes)",
-    "svhn": "SVHN",
-    "timit": "TIMIT-80",
-    "digits": "digits (not in the paper)",
-}
+_HEADER = ("layer", "", "output", "weights and biases")
+_ALIGNMENT = ("right", "left", "right", "right")
 
 
-def networks_table() -> str:
+def render_networks() -> str:
     """Return every network layer by layer: notation of Table 1, output shape, weights and biases."""
     parts = ["Table 1. The networks; ReLU after every layer but the last."]
-    for name, network in NETWORKS.items():
-        resolved = network.resolve(_CLASSES.get(name, 10))
-        rows = [["input", "", "x".join(map(str, resolved.input)), ""]]
-        counts = {operation.number: _parameters(operation.weight_shape) for operation in resolved.weighted()}
-        layers = zip(network.layers, resolved.layers, resolved.shapes()[1:], strict=True)
-        for number, (written, text, shape) in enumerate(layers, start=1):
-            count = f"{counts[number]:,}" if number in counts else ""
-            label = written if written == text else f"{written} = {text}"
-            rows.append([str(number), label, "x".join(map(str, shape)), count])
-        rows.append(["", "total", "", f"{resolved.parameter_count():,}"])
-        title = f"{name}: {_USED_BY[name]}; {resolved.flop_per_sample() / 1e6:,.1f} MFLOP per sample and step"
-        header = ["layer", "", "output", "weights and biases"]
-        align = ("right", "left", "right", "right")
-        table = tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align)
-        parts.append(f"{title}\n{table}")
+    parts += [_render_network(name, file) for name, file in NETWORK_FILES.items()]
     return "\n\n".join(parts)
 
 
-def _parameters(shape: tuple[int, ...]) -> int:
+def _render_network(name: str, file: NetworkFile) -> str:
+    resolved = file.network.resolve(file.classes)
+    rows = [
+        ("input", "", dimensions(resolved.input), ""),
+        *_layer_rows(file.network, resolved),
+        ("", "total", "", f"{resolved.parameter_count():,}"),
+    ]
+    use = f"{file.used_by}; " if file.used_by else ""
+    title = f"{name}: {use}{resolved.flop_per_sample() / 1e6:,.1f} MFLOP per sample and step"
+    table = tabulate(rows, _HEADER, tablefmt="simple", disable_numparse=True, colalign=_ALIGNMENT)
+    return f"{title}\n{table}"
+
+
+def _layer_rows(written: Network, resolved: Network) -> list[tuple[str, str, str, str]]:
+    """Return number, notation, output shape and parameters of every layer."""
+    counts = {operation.number: _count_parameters(operation.weight_shape) for operation in resolved.weighted()}
+    layers = zip(written.layers, resolved.layers, resolved.shapes()[1:], strict=True)
+    rows = []
+    for number, (notation, text, shape) in enumerate(layers, start=1):
+        label = notation if notation == text else f"{notation} = {text}"
+        count = f"{counts[number]:,}" if number in counts else ""
+        rows.append((str(number), label, dimensions(shape), count))
+    return rows
+
+
+def _count_parameters(shape: tuple[int, ...]) -> int:
     return prod(shape) + shape[0]

@@ -8,7 +8,7 @@ import pytest
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource, dataset_ref, find
 from asymbp_cli.datasets.readers import cifar, stl10
 from asymbp_cli.errors import UsageError
-from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import network_for
+from asymbp_cli.recipe.networks import network_for
 from asymbp_cli.recipe.table import PAPER_ROWS
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol

@@ -19,7 +19,7 @@ from asymbp_cli.datasets.entry import Draw
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar, members, stl10
 from asymbp_cli.errors import DataError, MissingDataError
-from asymbp_cli.recipe.grid import network_for
+from asymbp_cli.recipe.networks import network_for
 
 Install = Callable[[str], Path]
 

@@ -7,7 +7,7 @@ from functools import cache
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.recipe.grid import GridRow
-from asymbp_cli.recipe.table import published
+from asymbp_cli.recipe.table import load_published
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def paper_numbers() -> Numbers:
     The paper does not say which networks were dead; a cell counts as one where the printed error is exactly that
     of always answering one class.
     """
-    errors = published()
+    errors = load_published()
     return Numbers(
         errors=errors,
         one_class=frozenset(cell for cell, e in errors.items() if e == _PAPER_SETS[cell[0]].one_class_error),
