@@ -2,8 +2,8 @@
 
 from asymbp_cli.analysis.tables import Cell, Colour, Pick
 from asymbp_cli.recipe.table import load_reference
-from asymbp_cli.report.parts import Document, Figure, Listing
-from asymbp_cli.report.sheet import Sheet
+from asymbp_cli.report.document import Document, Figure, Listing
+from asymbp_cli.report.result_table import ResultTable
 
 HOSTILE = "<script>alert('1')</script> \"quoted\" <img src=x onerror=alert(2)> & {{ 7 * 7 }} שלום \u202eevil"
 HEADER = ("SGD", "uSF", "<b>BN</b>", "brSF-25%+BN+BM")
@@ -31,7 +31,7 @@ def seeds(*wrong: int) -> Cell:
 
 
 MISSING = Cell(wanted=5, ended=2, paper=0.55, reason="not run yet")
-WITH_PAPER = Sheet(
+WITH_PAPER = ResultTable(
     title="Table 2 (Exp. A). Signs",
     header=HEADER,
     rows=(
@@ -56,14 +56,12 @@ WITH_PAPER = Sheet(
         ("digits", (cell(139), cell(222), cell(1000, colour="worse"), cell(56))),
     ),
     notes=("Test error in percent.", "`=` collapsed; `*` diverged."),
-    has_paper=True,
 )
-HOSTILE_SHEET = Sheet(
+HOSTILE_TABLE = ResultTable(
     title=HOSTILE,
     header=("SGD", HOSTILE),
-    rows=((HOSTILE, (seeds(94, 100, 121), Cell(reason="dataset not here"))),),
+    rows=((HOSTILE, (seeds(94, 100, 121), Cell(reason="dataset not available"))),),
     notes=(HOSTILE,),
-    has_paper=False,
 )
 LISTING = Listing(
     title="Provenance",
@@ -85,17 +83,17 @@ FIGURE = Figure("curves", "Errors of `uSF` by epoch. More words.", 'Two "falling
 DOCUMENT = Document(
     title="How important is <symmetry>?",
     introduction="Ours above the paper's; type `asymbp report`.",
-    parts=(WITH_PAPER, HOSTILE_SHEET, FIGURE, FIGURE, LISTING),
+    blocks=(WITH_PAPER, HOSTILE_TABLE, FIGURE, FIGURE, LISTING),
 )
 
 
-def wide_sheet(rows: int = 15, columns: int = 11) -> Sheet:
-    """Return a sheet of the paper's size and more."""
+def wide_table(rows: int = 15, columns: int = 11) -> ResultTable:
+    """Return a table of the paper's size and more."""
     lines = tuple(
         (f"Dataset {i}", tuple(cell(8000 + 100 * i + j, paper=88.88, diverged=1) for j in range(columns)))
         for i in range(rows)
     )
-    return Sheet("A wide table", tuple(f"brSF-{i}%+BN+BM" for i in range(columns)), lines, (), True)
+    return ResultTable("A wide table", tuple(f"brSF-{i}%+BN+BM" for i in range(columns)), lines, ())
 
 
 def many_columns() -> Listing:

@@ -1,7 +1,7 @@
 """How close filled tables come to the paper's: differences in points, shares of cells, ranks of columns.
 
-Only finished cells count that the paper has a number for. A dataset that is not the paper's own (a lossy copy,
-a split of our own) is counted apart.
+A cell counts if it is complete and the paper has a number for it. A dataset that is not the paper's own (a lossy
+copy, our own split) is counted separately.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,30 +18,30 @@ _FEWEST_COLUMNS = 4  # with fewer, an order says little
 
 
 class Conditions(NamedTuple):
-    """What tables must share for their cells to stand together."""
+    """What two tables must share if their cells are to be compared."""
 
     protocol: str  # its label
     seeds: tuple[int, ...]
 
-    def said_among(self, others: Iterable["Conditions"]) -> str:
-        """Return the protocol, with the seeds where others differ in them only."""
-        several = {other.seeds for other in others if other.protocol == self.protocol} - {self.seeds}
-        return f"{self.protocol}, seeds {', '.join(map(str, self.seeds))}" if several else self.protocol
+    @classmethod
+    def of(cls, grid: Grid) -> "Conditions":
+        """Return protocol and seeds of a grid."""
+        return cls(grid.protocol_label, grid.seeds)
 
-
-def conditions(grid: Grid) -> Conditions:
-    """Return protocol and seeds of a table."""
-    return Conditions(grid.protocol_label, grid.seeds)
+    def describe_among(self, others: Iterable["Conditions"]) -> str:
+        """Return the protocol, followed by the seeds if `others` have the same protocol with other seeds."""
+        other_seeds = {other.seeds for other in others if other.protocol == self.protocol} - {self.seeds}
+        return f"{self.protocol}, seeds {', '.join(map(str, self.seeds))}" if other_seeds else self.protocol
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One of our cells beside the paper's."""
+class CellPair:
+    """One of our cells, which holds the paper's number as well."""
 
-    key: tuple[str, str, "Conditions"]  # dataset, column of the paper: what makes two tables' cells the same cell
+    key: tuple[str, str, Conditions]  # dataset and the paper's column: two tables with one key share this cell
     row: GridRow
     cell: Cell
-    has_colours: bool  # both compare with a baseline
+    has_colours: bool  # both sides have a baseline to compare with
 
     @property
     def points(self) -> float:
@@ -61,41 +61,42 @@ class Agreement:
     coloured: int
 
     @classmethod
-    def of(cls, found: Sequence[Compared]) -> "Agreement":
-        """Count `found`."""
-        coloured = [one for one in found if one.has_colours]
+    def of(cls, pairs: Sequence[CellPair]) -> "Agreement":
+        """Count `pairs`."""
+        distances = [abs(round(pair.points, 6)) for pair in pairs]
+        coloured = [pair for pair in pairs if pair.has_colours]
         return cls(
-            cells=len(found),
-            within=tuple(sum(abs(round(one.points, 6)) <= limit for one in found) for limit in WITHIN_POINTS),
-            same_colour=sum(one.cell.colour == one.cell.paper_colour for one in coloured),
+            cells=len(pairs),
+            within=tuple(sum(distance <= limit for distance in distances) for limit in WITHIN_POINTS),
+            same_colour=sum(pair.cell.colour == pair.cell.paper_colour for pair in coloured),
             coloured=len(coloured),
         )
 
 
-def compared(filled: FilledGrid) -> list[Compared]:
-    """Return the finished cells of a table that the paper has a number for."""
-    grid, found = filled.grid, []
+def pair_cells(filled: FilledGrid) -> list[CellPair]:
+    """Return the complete cells of a table that the paper has a number for."""
+    grid, pairs = filled.grid, []
     for row, cells, baseline in zip(grid.rows, filled.cells, filled.baselines, strict=True):
         has_colours = baseline is not None and baseline.complete and baseline.paper is not None
         for column, cell in zip(grid.columns, cells, strict=True):
             if cell.complete and cell.picks and cell.paper is not None and row.dataset:
-                key = row.dataset, column.paper_name or "", conditions(grid)
-                itself = grid.baseline is not None and column.paper_name == grid.baseline.paper_name
-                found.append(Compared(key, row, cell, has_colours and not itself))
-    return found
+                key = row.dataset, column.paper_name or "", Conditions.of(grid)
+                is_baseline = grid.baseline is not None and column.paper_name == grid.baseline.paper_name
+                pairs.append(CellPair(key, row, cell, has_colours and not is_baseline))
+    return pairs
 
 
-def distinct(found: Iterable[Compared]) -> list[Compared]:
-    """Return each cell once that stands in several tables, with its colours where some table has them."""
-    by_key: dict[tuple[str, str, Conditions], Compared] = {}
-    for one in found:
-        if one.key not in by_key or one.has_colours:
-            by_key[one.key] = one
+def deduplicate(pairs: Iterable[CellPair]) -> list[CellPair]:
+    """Return every cell once, even if several tables share it, with its colours if any of them has colours."""
+    by_key: dict[tuple[str, str, Conditions], CellPair] = {}
+    for pair in pairs:
+        if pair.key not in by_key or pair.has_colours:
+            by_key[pair.key] = pair
     return list(by_key.values())
 
 
 def rank_correlation(ours: Sequence[float], papers: Sequence[float]) -> float | None:
-    """Return Spearman's rank correlation, None with fewer than four pairs or where one side is constant."""
+    """Return Spearman's rank correlation; None with fewer than four pairs, or if one side is constant."""
     if len(ours) < _FEWEST_COLUMNS or len(set(ours)) == 1 or len(set(papers)) == 1:
         return None
     return max(-1.0, min(1.0, correlation(_ranks(ours), _ranks(papers))))  # rounding may pass 1
@@ -106,11 +107,11 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return [sum(other < value for other in values) + values.count(value) / 2 for value in values]
 
 
-def row_correlations(filled: FilledGrid) -> dict[str, float | None]:
+def correlate_rows(filled: FilledGrid) -> dict[str, float | None]:
     """Return the rank correlation of each row's columns with the paper's, by the row's label."""
     rows: dict[str, tuple[list[float], list[float]]] = {}
-    for one in compared(filled):
-        ours, papers = rows.setdefault(one.row.label, ([], []))
-        ours.append(one.cell.error_percent or 0.0)
-        papers.append(one.cell.paper or 0.0)
+    for pair in pair_cells(filled):
+        ours, papers = rows.setdefault(pair.row.label, ([], []))
+        ours.append(pair.cell.error_percent or 0.0)
+        papers.append(pair.cell.paper or 0.0)
     return {label: rank_correlation(ours, papers) for label, (ours, papers) in rows.items()}

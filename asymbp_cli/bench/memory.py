@@ -1,7 +1,6 @@
-"""The memory that stacks were predicted to take (`asymbp_cli.scheduling.memory`), and what they take.
+"""Predicted (`asymbp_cli.scheduling.memory`) versus measured memory of a stack.
 
-Each in a process of its own, on random data that are there before, as is what torch and its libraries set up with
-a small network.
+Each stack has a process of its own. What data, torch and its libraries take is not counted: they are there before.
 """
 
 import gc
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
+from asymbp_cli.bench.steps import SIZES, Steps, make_random_data, make_runs
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import DeviceError
 from asymbp_cli.machine import give_back_memory, keep_memory
@@ -56,54 +55,56 @@ class Memory:
         return self.predicted / self.measured
 
 
-def candidates(device: str, counts: Sequence[int]) -> list[Candidate]:
-    """Return stacks of so many replicas of each network of Table 1, without BN and with it."""
-    return [Candidate(*found, device) for found in product(SIZES, _METHODS, counts)]
+def list_candidates(device: str, counts: Sequence[int]) -> list[Candidate]:
+    """Return stacks of each network of Table 1, with each number of replicas, without BN and with it."""
+    return [Candidate(key, method, count, device) for key, method, count in product(SIZES, _METHODS, counts)]
 
 
-def measure(wanted: Sequence[Candidate]) -> Iterator[Memory]:
+def measure_memory(candidates: Sequence[Candidate]) -> Iterator[Memory]:
     """Yield the memory of training and testing each candidate.
 
-    Raises DeviceError where memory cannot be measured, or is too small.
+    Raises DeviceError if memory cannot be measured, or is too small.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        for found in pool.map(_measure, wanted):
-            yield from found
+        for memories in pool.map(_measure, candidates):
+            yield from memories
 
 
 class _Gauge(NamedTuple):
-    """`restart` returns the bytes that there are, and `peak` the most there have been since."""
+    """`restart` returns the bytes in use, and `peak` the highest number of bytes since then."""
 
     restart: Callable[[], int]
     peak: Callable[[], int]
 
 
-def _measure(wanted: Candidate) -> list[Memory]:
-    device = open_device(wanted.device)
+def _measure(candidate: Candidate) -> list[Memory]:
+    key, method, replicas, device_name = candidate
+    device = open_device(device_name)
     with threads(1):
-        _peaks("digits", "uSF+BN", 2, _data("digits", device), _gauge(device))  # torch and its libraries set up
-        data = _data(wanted.network, device)
-        if device.type == "cuda":  # the libraries have tried their kernels, and taken their workspaces
-            _peaks(*wanted[:3], data, _gauge(device))
-        in_use = _peaks(*wanted[:3], data, _gauge(device))
-        kept = _peaks(*wanted[:3], data, _gauge(device, kept=True))
-    key, method, replicas, _ = wanted
-    parts = zip(("training", "testing"), _predicted(wanted, device), in_use, kept, strict=True)
+        _peaks("digits", "uSF+BN", 2, _data("digits", device), _gauge(device))  # sets up torch and its libraries
+        data = _data(key, device)
+        if device.type == "cuda":  # lets the libraries try their kernels and take their workspaces
+            _peaks(key, method, replicas, data, _gauge(device))
+        in_use = _peaks(key, method, replicas, data, _gauge(device))
+        kept = _peaks(key, method, replicas, data, _gauge(device, kept=True))
+    parts = zip(("training", "testing"), _predict(candidate, device), in_use, kept, strict=True)
     return [Memory(key, method, replicas, *part) for part in parts]
 
 
 def _data(key: str, device: torch.device) -> ResidentData:
     classes, _ = SIZES.get(key, (10, 0))
-    return random_data(NETWORKS[key].resolve(classes), classes, _SAMPLES, device)
+    return make_random_data(NETWORKS[key].resolve(classes), classes, _SAMPLES, device)
 
 
-def _predicted(wanted: Candidate, device: torch.device) -> tuple[int, int]:
-    network = NETWORKS[wanted.network].resolve(SIZES[wanted.network][0])
-    (run,) = runs_of(network, [wanted.method])
-    banks = bank_bytes(run, wanted.replicas)
+def _predict(candidate: Candidate, device: torch.device) -> tuple[int, int]:
+    """Return the bytes predicted for training and for testing."""
+    network = NETWORKS[candidate.network].resolve(SIZES[candidate.network][0])
+    (run,) = make_runs(network, [candidate.method])
     parallel = device.type == "cuda"
-    step, test = (count(run, wanted.replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
+    banks = bank_bytes(run, candidate.replicas)
+    step = step_bytes(run, candidate.replicas, parallel=parallel)
+    test = evaluation_bytes(run, candidate.replicas, parallel=parallel)
     return banks + step, banks + (step + test if parallel else test)
 
 
@@ -119,29 +120,29 @@ def _peaks(key: str, method: str, replicas: int, data: ResidentData, gauge: _Gau
 
 
 def _gauge(device: torch.device, *, kept: bool = False) -> _Gauge:
-    """Return the gauge of memory in use, or of what the allocator has as well."""
+    """Return the gauge of memory in use; if `kept`, with the freed buffers that the allocator keeps."""
     if device.type == "cuda":
         return _cuda_gauge(device)
     status = Path("/proc/self/status")
     if device.type != "cpu" or not status.exists() or not give_back_memory():
-        raise DeviceError(f"memory can be measured on CUDA, and on the CPU of Linux with glibc; not on {device}")
+        raise DeviceError(f"memory cannot be measured on {device}. Use CUDA, or the CPU of Linux with glibc")
     if kept:
         keep_memory()
 
     def read(field: str) -> int:
-        found = re.search(rf"{field}:\s+(\d+) kB", status.read_text())
-        return int(found[1]) << 10 if found else 0
+        match = re.search(rf"{field}:\s+(\d+) kB", status.read_text())
+        return int(match[1]) << 10 if match else 0
 
     def restart() -> int:
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of resident memory starts anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak of resident memory
         return read("VmRSS")
 
     return _Gauge(restart, lambda: read("VmHWM"))
 
 
 def _cuda_gauge(device: torch.device) -> _Gauge:
-    """Return the gauge of what the allocator has: a graph's memory is not in use, but kept for its replays."""
+    """Return the gauge of all that the allocator holds: a graph's memory is not in use between its replays."""
 
     def restart() -> int:
         gc.collect()

@@ -1,23 +1,23 @@
-"""What the paper's tables would take on this machine, from measured steps."""
+"""The projected time of the paper's tables on this machine, from measured steps."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
+from asymbp_cli.bench.steps import SIZES, Steps, make_random_data, make_runs
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import PAPER_ROWS, load_table
-from asymbp_cli.report.parts import lead
+from asymbp_cli.report.text import short_title
 from asymbp_cli.scheduling.estimate import samples_per_epoch
 from asymbp_cli.scheduling.replica_limit import replica_limit
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.device import open_device, threads
 
-_ICUB = (6000, 2001)  # training images by its page, test images as the paper's rates imply
+_ICUB = (6000, 2001)  # training images according to its page, test images as the paper's rates imply
 _METHODS = {"none": "uSF", "plain": "uSF+BN", "learnable": "BN"}  # one for each normalization
 _STEPS = 3
 
@@ -27,9 +27,9 @@ Rates = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True)
 class Projection:
-    """A table of the paper: its runs, and what they would take, those that other tables share included.
+    """A table of the paper: its runs and their cost, including runs that other tables share.
 
-    `petaflop`: training and testing after every epoch.
+    `petaflop` counts training, and testing after every epoch.
     """
 
     table: str
@@ -39,34 +39,39 @@ class Projection:
 
 
 def project(device_name: str, *, workers: int, replicas: int) -> list[Projection]:
-    """Return what each table, and last the whole paper, would take by the `paper` protocol on all 15 datasets.
+    """Return the time of each table, and last of the whole paper, by the `paper` protocol on all 15 datasets.
 
-    Steps of each network and normalization are measured, and their median counts; runs that train only some layers
-    count as the others.
-    On the CPU `workers` runs are trained at once, one thread each.
+    Steps of each network and normalization are measured, and their median counts. Runs that train only some layers
+    count as the others. The CPU trains `workers` runs at once, with one thread each.
     """
     infos = {info.fingerprint: info for info in map(_info, PAPER_ROWS.values())}
-    tables = [table for table in load_table("all") if table.kind == "errors"]
-    found: dict[str, dict[str, Run]] = {}
-    for table in tables:
-        rows = [info for info in infos.values() if info.key in table.datasets]
-        found[lead(table.title)] = make_table_grid(table, Protocol(), "paper", rows).all_runs()
-    found["the whole paper"] = {run_id: run for runs in found.values() for run_id, run in runs.items()}
+    runs_by_table = _runs_by_table(infos.values())
     networks = {CATALOG[key].network for key in PAPER_ROWS.values()}
     rates = _rates(networks, device_name, replicas)
     at_once = workers if device_name == "cpu" else 1
-    return [_projection(name, runs.values(), infos, rates, at_once) for name, runs in found.items()]
+    return [_projection(name, runs.values(), infos, rates, at_once) for name, runs in runs_by_table.items()]
+
+
+def _runs_by_table(infos: Collection[DataInfo]) -> dict[str, dict[str, Run]]:
+    """Return the runs of each table, and last of the whole paper."""
+    runs: dict[str, dict[str, Run]] = {}
+    for table in load_table("all"):
+        if table.kind == "errors":
+            rows = [info for info in infos if info.key in table.datasets]
+            runs[short_title(table.title)] = make_table_grid(table, Protocol(), "paper", rows).all_runs()
+    whole = {run_id: run for table_runs in runs.values() for run_id, run in table_runs.items()}
+    return runs | {"the whole paper": whole}
 
 
 def _info(key: str) -> DataInfo:
-    row = CATALOG[key]
-    train, test = (row.train_count, row.test_count) if row.train_count and row.test_count else _ICUB
+    entry = CATALOG[key]
+    train, test = (entry.train_count, entry.test_count) if entry.train_count and entry.test_count else _ICUB
     return DataInfo(
         key=key,
-        label=row.label,
-        paper_name=row.paper_name,
+        label=entry.label,
+        paper_name=entry.paper_name,
         exact=True,
-        classes=tuple(map(str, range(row.classes))),
+        classes=tuple(map(str, range(entry.classes))),
         shape=(),
         train_count=train,
         test_count=test,
@@ -76,23 +81,24 @@ def _info(key: str) -> DataInfo:
 
 
 def _rates(networks: Iterable[str], device_name: str, replicas: int) -> Rates:
-    device, found = open_device(device_name), {}
+    device = open_device(device_name)
+    rates = {}
     with threads(1):
         for key in sorted(networks):
             for normalization, method in _METHODS.items():
-                data = random_data(NETWORKS[key].resolve(SIZES[key][0]), *SIZES[key], device)
-                count = _together(key, method, device_name, data.info, replicas)
+                data = make_random_data(NETWORKS[key].resolve(SIZES[key][0]), *SIZES[key], device)
+                count = _replica_count(key, method, device_name, data.info, replicas)
                 steps = Steps(key, [method] * count, device, data)
-                found[key, normalization] = median(steps.measure(1) for _ in range(_STEPS)) / steps.flop
+                rates[key, normalization] = median(steps.measure(1) for _ in range(_STEPS)) / steps.flop
                 del steps  # the next needs its memory
-    return found
+    return rates
 
 
-def _together(key: str, method: str, device_name: str, info: DataInfo, replicas: int) -> int:
-    """Return how many replicas step at once: on the CPU one, elsewhere up to `replicas` as memory has room."""
+def _replica_count(key: str, method: str, device_name: str, info: DataInfo, replicas: int) -> int:
+    """Return the number of replicas that step at once: one on the CPU, otherwise up to `replicas` if they fit."""
     if device_name == "cpu":
         return 1
-    (run,) = runs_of(NETWORKS[key].resolve(SIZES[key][0]), [method])
+    (run,) = make_runs(NETWORKS[key].resolve(SIZES[key][0]), [method])
     return replica_limit(device_name, {run.dataset: info}, 1, most=replicas)(run)
 
 
@@ -101,9 +107,10 @@ def _projection(
 ) -> Projection:
     runs, seconds, flop = list(runs), 0.0, 0.0
     for run in runs:
-        info = infos[run.dataset]
-        per_epoch = run.network.flop_per_sample() * samples_per_epoch(run, info)
-        seconds += run.protocol.epochs * per_epoch * rates[CATALOG[info.key].network, run.method.batch_norm]
+        info, epochs = infos[run.dataset], run.protocol.epochs
+        per_sample = run.network.flop_per_sample()
+        rate = rates[CATALOG[info.key].network, run.method.batch_norm]
+        seconds += epochs * per_sample * samples_per_epoch(run, info) * rate
         forward = sum(operation.flop for operation in run.network.weighted()) * info.test_count
-        flop += run.protocol.epochs * (run.network.flop_per_sample() * info.train_count + forward)
+        flop += epochs * (per_sample * info.train_count + forward)
     return Projection(name, len(runs), seconds / workers / 3600, flop / 1e15)

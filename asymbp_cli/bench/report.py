@@ -1,4 +1,4 @@
-"""How long the whole study takes to plan and to render, from a store with made-up numbers. No torch."""
+"""The time to plan and render the whole study, from a store with made-up numbers. No torch."""
 
 import json
 import random
@@ -17,7 +17,7 @@ from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import PAPER_ROWS, load_table
 from asymbp_cli.report import markdown
-from asymbp_cli.report.document import document
+from asymbp_cli.report.assemble import assemble_document
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
@@ -28,7 +28,7 @@ _NETWORKS = {"mnist": "mnist", "cifar10": "cifar", "cifar100": "cifar", "svhn": 
 
 @dataclass(frozen=True)
 class ReportMeasure:
-    """What planning and rendering took, in a process of its own, its start included."""
+    """The cost of planning and rendering in a process of its own, including its start."""
 
     runs: int
     epochs: int
@@ -36,7 +36,7 @@ class ReportMeasure:
     peak_mib: float
 
 
-def measure(directory: Path, *, epochs: int = 65) -> ReportMeasure:
+def measure_report(directory: Path, *, epochs: int = 65) -> ReportMeasure:
     """Fill a store in `directory` with the whole study and measure a process that plans and renders it."""
     runs = _fill(directory, epochs)
     code = f"from asymbp_cli.bench.report import plan_and_render; plan_and_render({str(directory)!r})"
@@ -47,14 +47,14 @@ def measure(directory: Path, *, epochs: int = 65) -> ReportMeasure:
 
 
 def plan_and_render(directory: str) -> None:
-    """Plan all tables on all datasets, ask the store what is missing, render it; print the peak of memory."""
+    """Plan all tables on all datasets, look up missing runs, render the report; print the peak of memory."""
     import resource
 
     with Store.open(Path(directory), create=False) as store:
         grids = _grids()
         if plan_work(grids, store).runs:
-            raise RuntimeError("the made-up study is not whole")
-        markdown.render(document(fill_all(store, grids), store))
+            raise RuntimeError("the made-up study is not complete")
+        markdown.render(assemble_document(fill_all(store, grids), store))
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB here
     print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale}))
 

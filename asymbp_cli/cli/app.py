@@ -8,7 +8,7 @@ import sys
 import click
 
 from asymbp_cli import __version__
-from asymbp_cli.cli.streams import protect, reason
+from asymbp_cli.cli.streams import explain_loss, protect_streams
 from asymbp_cli.errors import AsymbpError, nearest
 from asymbp_cli.paths import shown
 
@@ -16,7 +16,7 @@ from asymbp_cli.paths import shown
 COMMANDS = {
     "train": ("train", "Train a recipe: all its rates, then one table."),
     "reproduce": ("reproduce", "Reproduce a table of the paper."),
-    "report": ("report", "Render what has been trained."),
+    "report": ("report", "Render the results as a report."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),
     "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
@@ -28,13 +28,13 @@ COMMANDS = {
 
 
 _INTERRUPTED = (
-    "interrupted; finished runs are stored, unfinished ones go on from their last checkpoint (one a minute at "
-    "most) when the same command is typed again"
+    "interrupted. Finished runs are stored. Rerun the same command to resume the others from their last "
+    "checkpoint (at most a minute old)"
 )
 
 
 class LazyGroup(click.Group):
-    """Imports a command's module when the command is used, and suggests names for unknown ones."""
+    """Imports a command's module when the command is used, and suggests names for unknown commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of use."""
@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a command, naming the nearest one where there is none."""
+        """Resolve a command, or fail with the name of the nearest one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             hint = nearest(args[0], COMMANDS)
             ctx.fail(f'no such command "{args[0]}".{hint} The commands are {", ".join(COMMANDS)}.')
@@ -77,33 +77,32 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 some runs failed, 2 invalid input, 130 interrupted."""
-    output, _ = protect()
+    output, _ = protect_streams()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     code = _run()
     output.flush()
-    if lost := reason(output):
-        _say(f"standard output could not be written: {lost}. What was trained is stored; asymbp report shows it")
+    if loss := explain_loss(output):
+        _print(f"standard output could not be written: {loss}. Results are stored. Run asymbp report to see them")
         code = code or 1
     sys.exit(code)
 
 
 def _run() -> int:
-    """Run the command and return its exit code, what went wrong being said."""
+    """Run the command, print its error if it has one, and return its exit code."""
     try:
         os.getcwd()
     except FileNotFoundError:
-        return _fail("the working directory has been deleted; change to another one", 2)
+        return _fail("the working directory was deleted. Change to another one", 2)
     try:
         code = cli.main(prog_name="asymbp", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt) as error:
-        if isinstance(
-            error.__cause__, EOFError
-        ):  # click takes it for the end of standard input, which is never read
+        # click takes any EOFError for the end of standard input, which is never read
+        if isinstance(error.__cause__, EOFError):
             raise error.__cause__ from None
         return _fail(_interrupted(), 130)
     except click.UsageError as error:
-        return _explain(error)
+        return _fail_usage(error)
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except AsymbpError as error:
@@ -111,11 +110,12 @@ def _run() -> int:
 
 
 def _interrupted() -> str:
+    """Return the message of Ctrl-C; only trainings have something to resume."""
     return _INTERRUPTED if sys.argv[1:2] in (["train"], ["reproduce"]) else "interrupted"
 
 
-def _explain(error: click.UsageError) -> int:
-    """Say what is wrong with a command line in one message, with the help to type next."""
+def _fail_usage(error: click.UsageError) -> int:
+    """Print the error of a command line in one message, with the help to read next."""
     command = error.ctx.command_path.split()[1:] if error.ctx else []
     message = error.format_message().rstrip()
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
@@ -125,10 +125,10 @@ def _explain(error: click.UsageError) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    _say(message)
+    _print(message)
     return code
 
 
-def _say(message: str) -> None:
-    """Print a message; what it quotes cannot steer the terminal."""
+def _print(message: str) -> None:
+    """Print a message; control characters in it do not reach the terminal."""
     click.echo("asymbp: " + "\n".join(map(shown, message.split("\n"))), err=True)

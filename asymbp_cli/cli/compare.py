@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.results
 def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, results_directory: Path) -> None:
-    """Compare two results cell by cell. A and B are directories of results, protocols of those in --results, or
-    both, as DIR:PROTOCOL.
+    """Compare two results cell by cell. A and B are results directories, protocols of those in --results, or both,
+    as DIR:PROTOCOL.
 
     \b
     Example:
@@ -28,47 +28,60 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
       asymbp compare quick "quick with validation_fraction=0.1"
       asymbp compare results:quick other-results:paper --table 2
     """
-    from asymbp_cli.report.comparison import comparison
+    from asymbp_cli.report.comparison import compare_sides
 
-    sides = [_side(name, keys, results_directory) for name in (first, second)]
-    listings = comparison(*sides)
+    sides = [_load_side(name, keys, results_directory) for name in (first, second)]
+    listings = compare_sides(*sides)
     if as_json:
-        from asymbp_cli.report.records import as_records
+        from asymbp_cli.report.records import make_listing_record
 
-        click.echo(json.dumps([as_records(part) for part in listings]))
+        click.echo(json.dumps([make_listing_record(listing) for listing in listings]))
         return
     from asymbp_cli.cli import console
 
-    out = console.make(stderr=False)
+    out = console.make_console(stderr=False)
     for listing in listings:
-        console.show_listing(out, listing)
+        console.print_listing(out, listing)
 
 
-def _side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":
+def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":
     """Return the tables that `name` means."""
-    from asymbp_cli.analysis.tables import chosen, fill_all
+    from asymbp_cli.analysis.tables import fill_all, filter_grids
     from asymbp_cli.errors import UsageError
-    from asymbp_cli.paths import exists
     from asymbp_cli.report.comparison import Side
-    from asymbp_cli.results.store import FILE_NAME, Store
+    from asymbp_cli.results.store import Store
 
-    path, label = str(results_directory), name
-    if exists(Path(name) / FILE_NAME):
-        path, label = name, ""
-    else:  # a protocol's label may have colons of its own
-        cuts = [i for i, character in enumerate(name) if character == ":" and exists(Path(name[:i]) / FILE_NAME)]
-        if cuts:
-            path, label = name[: cuts[0]], name[cuts[0] + 1 :]
-    if not exists(Path(path) / FILE_NAME):
+    directory, protocol = _split_name(name, str(results_directory))
+    if not _has_results(directory):
         raise UsageError(
-            f'"{name}" is no directory of results, and there is no {path}/ with a protocol of that name'
+            f'"{name}" is not a results directory, and {directory}/ has no results with a protocol of that name. '
+            "Run asymbp train or reproduce first, or name another directory with --results"
         )
-    with Store.open(Path(path), create=False) as store:
-        grids = chosen(store.grids(), keys)
-        found = [grid for grid in grids if not label or grid.protocol_label == label]
-        if not found:
-            labels = ", ".join(f'"{text}"' for text in dict.fromkeys(grid.protocol_label for grid in grids))
+    with Store.open(Path(directory), create=False) as store:
+        grids = filter_grids(store.grids(), keys)
+        selected = [grid for grid in grids if not protocol or grid.protocol_label == protocol]
+        if not selected:
+            labels = dict.fromkeys(f'"{grid.protocol_label}"' for grid in grids)
             raise UsageError(
-                f'"{name}" is neither a directory of results nor a protocol in {path}/; there are {labels}'
+                f'"{name}" is neither a directory of results nor a protocol in {directory}/. '
+                f"Name one of {', '.join(labels)}"
             )
-        return Side(name, tuple(fill_all(store, found)))
+        return Side(name, tuple(fill_all(store, selected)))
+
+
+def _split_name(name: str, results_directory: str) -> tuple[str, str]:
+    """Return directory and protocol of DIR, PROTOCOL or DIR:PROTOCOL; an empty protocol means all."""
+    if _has_results(name):
+        return name, ""
+    colons = [i for i, character in enumerate(name) if character == ":"]  # a protocol's label may have some too
+    for i in colons:
+        if _has_results(name[:i]):
+            return name[:i], name[i + 1 :]
+    return results_directory, name
+
+
+def _has_results(directory: str) -> bool:
+    from asymbp_cli.paths import exists
+    from asymbp_cli.results.store import FILE_NAME
+
+    return exists(Path(directory) / FILE_NAME)

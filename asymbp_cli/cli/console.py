@@ -1,8 +1,9 @@
-"""Everything rich: the final table in the terminal, and the live display of a running study."""
+"""Everything that needs rich: the final table in the terminal, and the live display of a running study."""
 
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from itertools import product
 
 from rich.console import Console, Group, RenderableType
@@ -11,160 +12,165 @@ from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.analysis.tables import Cell
-from asymbp_cli.cli.progress import Board, duration
-from asymbp_cli.report.parts import Listing
-from asymbp_cli.report.sheet import Sheet, is_best, number, spread
+from asymbp_cli.cli.progress import StudyProgress, format_duration
+from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best
+from asymbp_cli.report.document import Listing
+from asymbp_cli.report.result_table import ResultTable
 
 _MOST_ROWS = 20  # of the live display
-_NARROWEST = 20  # columns of a terminal in which a table can be shown
+_MOST_STACKS = 8  # of the live display
+_NARROWEST = 20  # columns of a terminal that can show a table
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
-_SIGNS = {"worse": "▲", "better": "▼", None: ""}  # for pipes, NO_COLOR and those who see no colours
+_SIGNS = {"worse": "▲", "better": "▼", None: ""}  # for pipes, NO_COLOR and readers who see no colours
 
 
-def make(*, stderr: bool) -> Console:
-    """Return a console that prints text as it is.
-
-    It is as wide as COLUMNS says, if that is a width for a table; else as the terminal, or 160 without one.
-    """
-    stream = sys.stderr if stderr else sys.stdout
-    said = os.environ.get("COLUMNS", "")
-    if said.isdecimal() and int(said) >= _NARROWEST:
-        width = int(said)
-    elif stream.isatty():
-        width = max(shutil.get_terminal_size().columns, _NARROWEST) if not said else 80
-    else:
-        width = 160
+def make_console(*, stderr: bool) -> Console:
+    """Return a console that prints text as it is."""
+    width = _width(is_terminal=(sys.stderr if stderr else sys.stdout).isatty())
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
-def show(console: Console, sheet: Sheet) -> None:
-    """Print a sheet in the paper's layout, or with methods as rows where that would not fit."""
-    table = _paper_layout(sheet)
-    if console.measure(table).minimum > console.width or _natural_width(sheet) > console.width:
-        table = _transposed(sheet)
-    console.print(Text(sheet.title, style="bold"), soft_wrap=not console.is_terminal)
-    console.print(table)
-    for note in sheet.notes:
-        console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
-    if any(cell.colour or cell.paper_colour for _, cells in sheet.rows for cell in cells):
-        console.print(Text("  ▲ marks yellow, ▼ blue, for those who see no colours.", style="dim"))
+def _width(*, is_terminal: bool) -> int:
+    """Return COLUMNS, if it is wide enough for a table; otherwise the terminal's width, or 160 without one."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) >= _NARROWEST:
+        return int(columns)
+    if not is_terminal:
+        return 160
+    return 80 if columns else max(shutil.get_terminal_size().columns, _NARROWEST)
 
 
-def show_listing(console: Console, listing: Listing) -> None:
+def print_result_table(console: Console, table: ResultTable) -> None:
+    """Print a table of results in the paper's layout, or with methods as rows if that would not fit."""
+    layout = _paper_layout(table)
+    if console.measure(layout).minimum > console.width or _natural_width(table) > console.width:
+        layout = _transposed(table)
+    legend = ["▲ marks yellow, ▼ blue, for those who see no colours."] if table.colours - {None} else []
+    _print(console, table.title, layout, [*table.notes, *legend])
+
+
+def print_listing(console: Console, listing: Listing) -> None:
     """Print a listing."""
     table = Table()
-    for header in listing.header:
-        table.add_column(Text(header))
+    numeric = listing.numeric or (False,) * len(listing.header)
+    for header, is_number in zip(listing.header, numeric, strict=True):
+        table.add_column(Text(header), justify="right" if is_number else "left")
     for row in listing.rows:
         table.add_row(*map(Text, row))
-    console.print(Text(listing.title, style="bold"), soft_wrap=not console.is_terminal)
+    _print(console, listing.title, table, listing.notes)
+
+
+def _print(console: Console, title: str, table: Table, notes: Sequence[str]) -> None:
+    console.print(Text(title, style="bold"), soft_wrap=not console.is_terminal)
     console.print(table)
-    for note in listing.notes:
+    for note in notes:
         console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
 
 
-def _natural_width(sheet: Sheet) -> int:
-    label = max(len(label) for label, _ in sheet.rows)
-    return label + 3 + sum(max(len(header), 6) + 3 for header in sheet.header)
+def _natural_width(table: ResultTable) -> int:
+    label = max(len(label) for label, _ in table.rows)
+    return label + 3 + sum(max(len(header), 6) + 3 for header in table.header)
 
 
-def _paper_layout(sheet: Sheet) -> Table:
-    table = Table(show_lines=sheet.has_paper)
-    table.add_column("")
-    for header in sheet.header:
-        table.add_column(header, justify="right", no_wrap=True)
-    for label, cells in sheet.rows:
-        both = any(cell.paper is not None for cell in cells)
-        name = Text(label + ("\npaper" if both else ""))
-        table.add_row(name, *(_cell(cell, is_best(cell, cells), both) for cell in cells))
-    return table
+def _paper_layout(table: ResultTable) -> Table:
+    """Return the table with datasets as rows, as in the paper."""
+    layout = Table(show_lines=table.has_paper)
+    layout.add_column("")
+    for header in table.header:
+        layout.add_column(header, justify="right", no_wrap=True)
+    for label, cells in table.rows:
+        two_lines = has_paper(cells)
+        name = Text(f"{label}\npaper" if two_lines else label)
+        layout.add_row(name, *(_cell(cell, is_best(cell, cells), two_lines) for cell in cells))
+    return layout
 
 
-def _transposed(sheet: Sheet) -> Table:
-    table = Table()
-    table.add_column("")
-    for label, cells in sheet.rows:
-        table.add_column(label, justify="right")
-        if any(cell.paper is not None for cell in cells):
-            table.add_column("paper", justify="right")
-    for i, header in enumerate(sheet.header):
+def _transposed(table: ResultTable) -> Table:
+    """Return the table with methods as rows."""
+    layout = Table()
+    layout.add_column("")
+    for label, cells in table.rows:
+        layout.add_column(label, justify="right")
+        if has_paper(cells):
+            layout.add_column("paper", justify="right")
+    for i, header in enumerate(table.header):
         line: list[Text] = []
-        for _, cells in sheet.rows:
-            line.append(_own(cells[i], is_best(cells[i], cells)))
-            if any(cell.paper is not None for cell in cells):
-                line.append(_paper(cells[i]))
-        table.add_row(Text(header), *line)
-    return table
+        for _, cells in table.rows:
+            line.append(_ours(cells[i], is_best(cells[i], cells)))
+            if has_paper(cells):
+                line.append(_papers(cells[i]))
+        layout.add_row(Text(header), *line)
+    return layout
 
 
-def _cell(cell: Cell, best: bool, both: bool) -> Text:
-    text = _own(cell, best)
-    return text.append("\n").append_text(_paper(cell)) if both else text
+def _cell(cell: Cell, best: bool, two_lines: bool) -> Text:
+    text = _ours(cell, best)
+    return text.append("\n").append_text(_papers(cell)) if two_lines else text
 
 
-def _own(cell: Cell, best: bool) -> Text:
+def _ours(cell: Cell, best: bool) -> Text:
     if cell.error_percent is None:
         return Text("-", style="dim")
     style = _STYLES[cell.colour] + (" bold" if best else "")
-    text = Text(_SIGNS[cell.colour] + number(cell), style=style)
-    return text.append(f"\n{spread(cell)}", style="dim") if spread(cell) else text
+    text = Text(_SIGNS[cell.colour] + format_error(cell), style=style)
+    error_range = format_range(cell)
+    return text.append(f"\n{error_range}", style="dim") if error_range else text
 
 
-def _paper(cell: Cell) -> Text:
+def _papers(cell: Cell) -> Text:
     text = "-" if cell.paper is None else f"{_SIGNS[cell.paper_colour]}{cell.paper:.2f}"
     return Text(text, style=f"dim {_STYLES[cell.paper_colour]}".strip())
 
 
-def live(board: Board) -> RenderableType:
+def render_progress(progress: StudyProgress) -> RenderableType:
     """Return the live display: progress, running stacks, best error so far per column."""
     bar = Table.grid()
-    bar.add_row(ProgressBar(total=1.0, completed=board.share, width=72))
-    parts: list[RenderableType] = [_headline(board), bar]
-    parts += [Text(f"now: {line}", style="dim", no_wrap=True, overflow="ellipsis") for line in board.now()[:8]]
-    if board.latest:
-        parts.append(Text(f"last: {board.label(board.latest[0])}, epoch {board.latest[1]}", style="dim"))
-    parts += [Text("best test error so far, percent", style="dim"), _best_so_far(board)]
+    bar.add_row(ProgressBar(total=1.0, completed=progress.share, width=72))
+    parts: list[RenderableType] = [Text(_headline(progress), style="bold"), bar]
+    for line in progress.describe_stacks()[:_MOST_STACKS]:
+        parts.append(Text(f"now: {line}", style="dim", no_wrap=True, overflow="ellipsis"))
+    if progress.latest:
+        run_id, epoch = progress.latest
+        parts.append(Text(f"last: {progress.describe_run(run_id)}, epoch {epoch}", style="dim"))
+    parts += [Text("best test error so far, percent", style="dim"), _best_errors(progress)]
     return Group(*parts)
 
 
-def headline(board: Board) -> str:
-    """Return one line: runs, share of the work, throughput, time to go."""
+def _headline(progress: StudyProgress) -> str:
+    """Return one line: runs, share of the work, throughput, remaining time."""
     return (
-        f"{board.ended}/{len(board.remaining)} runs, {100 * board.share:.0f} % of the work, "
-        f"{board.samples_per_second:,.0f} samples/s, {duration(board.seconds)} gone, "
-        f"{board.to_go}"
+        f"{progress.ended}/{len(progress.remaining)} runs, {100 * progress.share:.0f} % of the work, "
+        f"{progress.samples_per_second:,.0f} samples/s, {format_duration(progress.seconds)} gone, "
+        f"{progress.remaining_time}"
     )
 
 
-def _headline(board: Board) -> Text:
-    return Text(headline(board), style="bold")
-
-
-def _best_so_far(board: Board) -> Table:
-    """Return methods as rows and datasets as columns; what several tables share stands there once."""
+def _best_errors(progress: StudyProgress) -> Table:
+    """Return methods as rows and datasets as columns; what several tables share is listed once."""
     table = Table(box=None)
     table.add_column("")
-    labels = list(dict.fromkeys(row.label for grid in board.grids for row in grid.rows))
+    labels = list(dict.fromkeys(row.label for grid in progress.grids for row in grid.rows))
     for label in labels:
         table.add_column(label, justify="right")
-    headers = list(dict.fromkeys(c.header for grid in board.grids for c in grid.columns))
+    headers = list(dict.fromkeys(column.header for grid in progress.grids for column in grid.columns))
     for header in headers[:_MOST_ROWS]:
-        table.add_row(header, *(_best_of(board, header, label) for label in labels))
+        table.add_row(header, *(_best_error(progress, header, label) for label in labels))
     if len(headers) > _MOST_ROWS:
         table.add_row(f"and {len(headers) - _MOST_ROWS} more")
     return table
 
 
-def _best_of(board: Board, header: str, label: str) -> str:
+def _best_error(progress: StudyProgress, header: str, label: str) -> str:
     runs = {
         run.id
-        for grid in board.grids
+        for grid in progress.grids
         for row, column in product(grid.rows, grid.columns)
         if row.label == label and column.header == header
         for run in grid.runs(row, column)
     }
-    seen = [board.best[run] for run in runs if run in board.best]
-    if not seen:
+    points = [progress.best[run] for run in runs if run in progress.best]
+    if not points:
         return "-"
-    best = min(100 * point.test_wrong / point.test_seen for point in seen)
-    return f"{best:.2f}" + "*" * any(run in board.diverged for run in runs)
+    best = min(100 * point.test_wrong / point.test_seen for point in points)
+    mark = "*" if runs & progress.diverged else ""
+    return f"{best:.2f}{mark}"

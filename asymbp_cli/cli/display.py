@@ -1,8 +1,7 @@
-"""How a running study shows itself: live, as plain lines, as JSON, or not at all."""
+"""Displays of a running study: plain lines, JSON lines, or nothing. The live one is in live.py."""
 
 import json
 import math
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,21 +10,20 @@ from typing import Any
 
 import click
 
-from asymbp_cli.cli.progress import Board, duration
+from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StudyEvent
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 
 SAFE_TO_STOP = "Ctrl-C loses at most a minute or the current epoch; rerun the command to resume"
-_NOT_IN_JSON = (math.inf, -math.inf)
 
 
 class Display:
-    """Shows nothing; the base of the others. Use as a context around the study."""
+    """Shows nothing; the base class of the others. Use it as a context around the study."""
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    def __init__(self, progress: StudyProgress) -> None:
+        self.progress = progress
 
     def __enter__(self) -> "Display":
         return self
@@ -36,20 +34,20 @@ class Display:
         return None
 
     def announce(self, text: str) -> None:
-        """Say what will be done, before the start."""
+        """Announce the work, before the start."""
         self.say(text)
 
     def say(self, text: str) -> None:
-        """Say something."""
+        """Show a line of text."""
 
-    def take(self, event: StudyEvent) -> None:
-        """Take note of an event, and say what only now is known."""
-        first = self.board.estimate_seconds is None and not self.board.work_done
-        self.board.take(event)
+    def handle(self, event: StudyEvent) -> None:
+        """Count an event. Report a retry, and the remaining time once the first epoch tells it."""
+        is_first = self.progress.estimate_seconds is None and not self.progress.work_done
+        self.progress.handle(event)
         if isinstance(event, StackFailed) and event.remedy:
             self.say(f"{event.message}: {len(event.runs)} runs continue {event.remedy}")
-        if first and self.board.work_done and (seconds := self.board.eta_seconds) is not None:
-            self.say(f"about {duration(seconds)} to go, by the first epoch. {SAFE_TO_STOP}")
+        if is_first and self.progress.work_done and (seconds := self.progress.eta_seconds) is not None:
+            self.say(f"about {format_duration(seconds)} to go, by the first epoch. {SAFE_TO_STOP}")
 
 
 class JsonLines(Display):
@@ -57,23 +55,28 @@ class JsonLines(Display):
 
     def announce(self, text: str) -> None:
         """Print the plan."""
-        seconds = self.board.estimate_seconds
+        seconds = self.progress.estimate_seconds
         rounded = None if seconds is None else round(seconds, 1)
-        self._print(plan_event(self.board.runs, self.board.remaining, rounded))
+        self._print(make_plan_event(self.progress.runs, self.progress.remaining, rounded))
 
-    def take(self, event: StudyEvent) -> None:
+    def handle(self, event: StudyEvent) -> None:
         """Print the event; a loss that is no finite number is null."""
-        super().take(event)
-        named = asdict(event).items()
-        content = {name: None if value in _NOT_IN_JSON or value != value else value for name, value in named}
+        super().handle(event)
+        content = {name: None if _is_not_finite(value) else value for name, value in asdict(event).items()}
         self._print({"event": type(event).__name__, **content})
 
     def _print(self, content: dict[str, Any]) -> None:
         click.echo(json.dumps(content))
 
 
-def plan_event(runs: Mapping[str, Run], remaining: Mapping[str, int], seconds: float | None) -> dict[str, Any]:
-    """Return what is to be trained as the first line of --json; `seconds` is the estimate, if one was made."""
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def make_plan_event(
+    runs: Mapping[str, Run], remaining: Mapping[str, int], seconds: float | None
+) -> dict[str, Any]:
+    """Return the planned runs as the first line of --json; `seconds` is the estimate, if there is one."""
     listed = [
         {
             "run": run_id,
@@ -89,45 +92,34 @@ def plan_event(runs: Mapping[str, Run], remaining: Mapping[str, int], seconds: f
 
 
 class PlainLines(Display):
-    """A line per finished run, and one every half minute: for logs and pipes."""
+    """One line per finished run, and one every half minute: for logs and pipes."""
 
     _EVERY_SECONDS = 30.0
 
-    def __init__(self, board: Board) -> None:
-        super().__init__(board)
-        self._said = time.monotonic()
+    def __init__(self, progress: StudyProgress) -> None:
+        super().__init__(progress)
+        self._last_line = time.monotonic()
 
     def say(self, text: str) -> None:
         """Print a line."""
         click.echo(text, err=True)
 
-    def take(self, event: StudyEvent) -> None:
-        """Print a line where there is something to say."""
-        super().take(event)
-        board = self.board
+    def handle(self, event: StudyEvent) -> None:
+        """Print a line if the event is worth one."""
+        super().handle(event)
+        progress = self.progress
         if isinstance(event, RunDiverged):
-            self.say(f"{board.label(event.run)}: diverged in epoch {event.epoch}")
+            self.say(f"{progress.describe_run(event.run)}: diverged in epoch {event.epoch}")
         elif isinstance(event, RunFinished):
-            self._said = time.monotonic()
-            best = board.best.get(event.run)
+            self._last_line = time.monotonic()
+            best = progress.best.get(event.run)
             error = f"best {100 * best.test_wrong / best.test_seen:.2f} % (epoch {best.epoch})" if best else ""
-            count = f"[{board.ended}/{len(board.remaining)}]"
-            self.say(f"{count} {board.label(event.run)}: {event.state}, {error}; {board.to_go}")
-        elif isinstance(event, EpochEnded) and time.monotonic() - self._said > self._EVERY_SECONDS:
-            self._said = time.monotonic()
-            wanted = board.runs[event.run].protocol.epochs
-            now = f"{board.label(event.run)} at epoch {event.epoch}/{wanted}"
-            self.say(f"{100 * board.share:.0f} % of the work, {now}; {board.to_go}")
-
-
-def display_for(board: Board, *, quiet: bool, as_json: bool) -> Display:
-    """Return the display that fits the options and the terminal."""
-    if as_json:
-        return JsonLines(board)
-    if quiet:
-        return Display(board)
-    if not sys.stderr.isatty():
-        return PlainLines(board)
-    from asymbp_cli.cli.live import LiveDisplay
-
-    return LiveDisplay(board)
+            count = f"[{progress.ended}/{len(progress.remaining)}]"
+            self.say(
+                f"{count} {progress.describe_run(event.run)}: {event.state}, {error}; {progress.remaining_time}"
+            )
+        elif isinstance(event, EpochEnded) and time.monotonic() - self._last_line > self._EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            epochs = progress.runs[event.run].protocol.epochs
+            now = f"{progress.describe_run(event.run)} at epoch {event.epoch}/{epochs}"
+            self.say(f"{100 * progress.share:.0f} % of the work, {now}; {progress.remaining_time}")

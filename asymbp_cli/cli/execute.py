@@ -12,16 +12,17 @@ import click
 
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
+from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import progress
-from asymbp_cli.cli.display import SAFE_TO_STOP, Display, display_for, plan_event
-from asymbp_cli.cli.progress import Board, duration
+from asymbp_cli.cli.display import SAFE_TO_STOP, Display, make_plan_event
+from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.machine import cores
 from asymbp_cli.paths import exists, shown
 from asymbp_cli.recipe.grid import Grid
-from asymbp_cli.report.listings import agreement, conclusions
-from asymbp_cli.report.records import records
-from asymbp_cli.report.sheet import sheet
+from asymbp_cli.report.listings import list_agreement, list_conclusions
+from asymbp_cli.report.records import make_records
+from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.results.store import FILE_NAME, Store
 from asymbp_cli.study import DataSource, Execution
 
@@ -79,7 +80,7 @@ def _dry_run(grids: Sequence[Grid], options: Options) -> None:
     else:
         work = study.plan_work(grids, None)
     if options.as_json:
-        click.echo(json.dumps(plan_event(work.runs, work.remaining, seconds=None)))
+        click.echo(json.dumps(make_plan_event(work.runs, work.remaining, seconds=None)))
         return
     for grid in grids:
         click.echo(_describe_plan(grid))
@@ -101,21 +102,21 @@ def _train(
 ) -> Mapping[str, str]:
     """Train with a display; return why runs failed, by id."""
     work = study.plan_work(grids, store)
-    board = _make_board(grids, infos, store, work, options.execution)
-    display = display_for(board, quiet=options.quiet, as_json=options.as_json)
+    progress = _make_progress(grids, infos, store, work, options.execution)
+    display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
-        _announce(board, options.execution, display)
+        _announce(progress, options.execution, display)
     command = shown(shlex.join(["asymbp", *sys.argv[1:]]))
     with display:
-        outcome = study.run(grids, infos, store, options.execution, on_event=display.take, command=command)
+        outcome = study.run(grids, infos, store, options.execution, on_event=display.handle, command=command)
     return outcome.failed
 
 
-def _make_board(
+def _make_progress(
     grids: Sequence[Grid], infos: Mapping[str, DataInfo], store: Store, work: study.Work, execution: Execution
-) -> Board:
+) -> StudyProgress:
     forecast = study.forecast(work, infos, execution)
-    board = Board(
+    progress = StudyProgress(
         grids=grids,
         runs=work.runs,
         remaining=work.remaining,
@@ -125,16 +126,16 @@ def _make_board(
     )
     for points in store.epochs([*work.done, *work.runs]).values():
         for point in points:
-            board.remember(point)
-    return board
+            progress.keep_best(point)
+    return progress
 
 
-def _announce(board: Board, execution: Execution, display: Display) -> None:
-    seconds = board.estimate_seconds
-    forecast = "the first epoch will show how long" if seconds is None else f"about {duration(seconds)}"
+def _announce(progress: StudyProgress, execution: Execution, display: Display) -> None:
+    seconds = progress.estimate_seconds
+    forecast = "the first epoch will show how long" if seconds is None else f"about {format_duration(seconds)}"
     workers = "1 worker" if execution.workers == 1 else f"{execution.workers} workers"
-    done = f" ({board.done_before} already done)" if board.done_before else ""
-    text = f"{len(board.remaining)} runs to train on {execution.device} with {workers}{done}: {forecast}"
+    done = f" ({progress.done_before} already done)" if progress.done_before else ""
+    text = f"{len(progress.remaining)} runs to train on {execution.device} with {workers}{done}: {forecast}"
     if seconds is not None and seconds > _LONG_SECONDS:
         text += f". {SAFE_TO_STOP}"
     display.announce(text)
@@ -143,15 +144,15 @@ def _announce(board: Board, execution: Execution, display: Display) -> None:
 def present(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo], *, quiet: bool, as_json: bool) -> None:
     """Print the tables on standard output."""
     if as_json:
-        cells: list[dict[str, Any]] = [record for filled in tables for record in records(filled)]
+        cells: list[dict[str, Any]] = [record for filled in tables for record in make_records(filled)]
         click.echo(json.dumps({"event": "table", "cells": cells}))
         return
     from asymbp_cli.cli import console
 
-    out = console.make(stderr=False)
+    out = console.make_console(stderr=False)
     for filled in tables:
-        console.show(out, sheet(filled))
+        console.print_result_table(out, make_result_table(filled))
     if quiet:
         return
-    for listing in (*agreement(tables), *conclusions(tables, infos)[:1]):
-        console.show_listing(out, listing)
+    for listing in (*list_agreement(tables), *list_conclusions(tables, infos)[:1]):
+        console.print_listing(out, listing)

@@ -7,7 +7,7 @@ from rich.live import Live
 
 from asymbp_cli.cli import console
 from asymbp_cli.cli.display import Display
-from asymbp_cli.cli.progress import Board
+from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.executors import StudyEvent
 
 
@@ -16,9 +16,9 @@ class LiveDisplay(Display):
 
     _EVERY_SECONDS = 0.25
 
-    def __init__(self, board: Board) -> None:
-        super().__init__(board)
-        self._console = console.make(stderr=True)
+    def __init__(self, progress: StudyProgress) -> None:
+        super().__init__(progress)
+        self._console = console.make_console(stderr=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._drawn = 0.0
 
@@ -35,10 +35,10 @@ class LiveDisplay(Display):
     ) -> None:
         self._live.stop()
 
-    def take(self, event: StudyEvent) -> None:
-        """Redraw, unless that was done just now."""
-        super().take(event)
+    def handle(self, event: StudyEvent) -> None:
+        """Redraw, unless the last redraw was just now."""
+        super().handle(event)
         now = time.monotonic()
         if now - self._drawn >= self._EVERY_SECONDS:
             self._drawn = now
-            self._live.update(console.live(self.board), refresh=True)
+            self._live.update(console.render_progress(self.progress), refresh=True)

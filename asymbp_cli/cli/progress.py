@@ -1,4 +1,4 @@
-"""What is known of a study while it runs: progress, ETA, best error so far. Fed by events, knows no terminal."""
+"""The state of a running study: progress, remaining time, best errors so far. Fed by events, knows no terminal."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +12,18 @@ from asymbp_cli.specs.runs import Run
 
 
 @dataclass
-class Board:
+class StudyProgress:
     """Sums over the events of one command.
 
-    `remaining` maps each run to train to the epochs it still has; `estimate_seconds` is the forecast made
-    before the start, used until enough work is done to extrapolate. Without one the first epochs are extrapolated.
+    `remaining` maps each run to train to the number of its remaining epochs. `estimate_seconds` is the forecast
+    made before the start. It is used until enough work is done to extrapolate; without it the first epochs are
+    extrapolated.
     """
 
     grids: Sequence[Grid]
     runs: Mapping[str, Run]
     remaining: Mapping[str, int]
-    epoch_cost: Mapping[str, float]  # of each run, predicted: the unit in which progress counts
+    epoch_cost: Mapping[str, float]  # of each run, predicted: the unit of progress
     estimate_seconds: float | None = None
     clock: Callable[[], float] = time.monotonic
     began: float = 0.0
@@ -31,45 +32,57 @@ class Board:
     ended: int = 0
     diverged: set[str] = field(default_factory=set)
     best: dict[str, EpochEnded] = field(default_factory=dict)
-    epoch: dict[str, int] = field(default_factory=dict)  # latest of each run
-    counted: dict[str, int] = field(default_factory=dict)  # epochs of each run that were trained here
+    epoch: dict[str, int] = field(default_factory=dict)  # latest one of each run
+    trained: dict[str, int] = field(default_factory=dict)  # epochs of each run that this command trained
     active: dict[str, set[str]] = field(default_factory=dict)  # stack -> its unfinished runs
-    progress: dict[str, Progress] = field(default_factory=dict)  # of active stacks
-    latest: tuple[str, int] | None = None  # run and epoch reported last
+    steps: dict[str, Progress] = field(default_factory=dict)  # position of active stacks in their epoch
+    latest: tuple[str, int] | None = None  # run and epoch of the last event
     done_before: int = 0  # runs that needed no training
 
     def __post_init__(self) -> None:
         self.began = self.clock()
         self.work = sum(self.epoch_cost[run] * epochs for run, epochs in self.remaining.items())
 
-    def take(self, event: StudyEvent) -> None:
+    def handle(self, event: StudyEvent) -> None:
         """Count one event."""
-        if isinstance(event, StackStarted):
-            self.active[event.stack] = set(event.runs)
-        elif isinstance(event, StackFailed):
-            self.active.pop(event.stack, None)
-            for run in () if event.retrying else event.runs:
-                self.work -= self.epoch_cost[run] * (self.remaining[run] - self.counted.get(run, 0))
-        elif isinstance(event, Progress):
-            self.progress[event.stack] = event
-        elif isinstance(event, EpochEnded):
-            self.samples += event.train_seen
-            if event.epoch > self.epoch.get(event.run, 0):  # not one that a second attempt repeats
-                self.work_done += self.epoch_cost[event.run]
-                self.counted[event.run] = self.counted.get(event.run, 0) + 1
-                self.epoch[event.run] = event.epoch
-            self.latest = (event.run, event.epoch)
-            self.remember(event)
-        elif isinstance(event, RunDiverged):
-            self.diverged.add(event.run)
-        elif isinstance(event, RunFinished):
-            self.ended += 1
-            for runs in self.active.values():
-                runs.discard(event.run)
-            self.active = {stack: runs for stack, runs in self.active.items() if runs}
+        match event:
+            case StackStarted():
+                self.active[event.stack] = set(event.runs)
+            case StackFailed():
+                self._drop_stack(event)
+            case Progress():
+                self.steps[event.stack] = event
+            case EpochEnded():
+                self._count_epoch(event)
+            case RunDiverged():
+                self.diverged.add(event.run)
+            case RunFinished():
+                self._finish_run(event.run)
 
-    def remember(self, point: EpochEnded) -> None:
-        """Keep the epoch of each run that the rule selects; also for what was stored before."""
+    def _drop_stack(self, event: StackFailed) -> None:
+        self.active.pop(event.stack, None)
+        if event.retrying:
+            return
+        for run in event.runs:
+            self.work -= self.epoch_cost[run] * (self.remaining[run] - self.trained.get(run, 0))
+
+    def _count_epoch(self, event: EpochEnded) -> None:
+        self.samples += event.train_seen
+        if event.epoch > self.epoch.get(event.run, 0):  # not one that a second attempt repeats
+            self.work_done += self.epoch_cost[event.run]
+            self.trained[event.run] = self.trained.get(event.run, 0) + 1
+            self.epoch[event.run] = event.epoch
+        self.latest = (event.run, event.epoch)
+        self.keep_best(event)
+
+    def _finish_run(self, run_id: str) -> None:
+        self.ended += 1
+        for runs in self.active.values():
+            runs.discard(run_id)
+        self.active = {stack: runs for stack, runs in self.active.items() if runs}
+
+    def keep_best(self, point: EpochEnded) -> None:
+        """Keep the epoch of each run that the rule selects; stored epochs of earlier commands count as well."""
         best = self.best.get(point.run)
         if best is None or point.criterion < best.criterion:
             self.best[point.run] = point
@@ -86,47 +99,48 @@ class Board:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Return the seconds that remain, or None: extrapolated once a twentieth is done, forecast before."""
+        """Return the remaining seconds, if known: the forecast, or extrapolated once a twentieth is done."""
         if self.share >= 0.05 or (self.estimate_seconds is None and self.work_done):
             return self.seconds * (1 - self.share) / self.share
         return None if self.estimate_seconds is None else max(self.estimate_seconds - self.seconds, 0.0)
 
     @property
-    def to_go(self) -> str:
+    def remaining_time(self) -> str:
         """Return `12 min to go`."""
         seconds = self.eta_seconds
-        return "time to go not known yet" if seconds is None else f"{duration(seconds)} to go"
+        return "time to go not known yet" if seconds is None else f"{format_duration(seconds)} to go"
 
     @property
     def samples_per_second(self) -> float:
         """Return training samples per second, all replicas together."""
         return self.samples / self.seconds if self.seconds > 0 else 0.0
 
-    def now(self) -> list[str]:
-        """Return a line for each stack in training: `uSF, SGD (5 runs): epoch 3, batch 120/600`."""
+    def describe_stacks(self) -> list[str]:
+        """Return a line per stack in training: `uSF, SGD (5 runs): epoch 3, batch 120/600`."""
         lines = []
         for stack, runs in self.active.items():
             names = dict.fromkeys(method_name(self.runs[run].method) for run in sorted(runs))
             line = f"{', '.join(names)} ({len(runs)} runs)"
-            if (p := self.progress.get(stack)) is not None:
-                line += f": epoch {p.epoch}, batch {p.step}/{p.steps}"
+            if (position := self.steps.get(stack)) is not None:
+                line += f": epoch {position.epoch}, batch {position.step}/{position.steps}"
             lines.append(line)
         return lines
 
-    def label(self, run_id: str) -> str:
-        """Return `uSF+BN x0.1 on MNIST`."""
+    def describe_run(self, run_id: str) -> str:
+        """Return `uSF+BN x0.1 on MNIST`, with seed or batch size if runs differ in them."""
         run = self.runs[run_id]
-        several = len({other.seed for other in self.runs.values()}) > 1
-        remark = f", seed {run.seed}" if several else ""
+        labels = (row.label for grid in self.grids for row in grid.rows if row.dataset == run.dataset)
+        text = f"{method_name(run.method)} x{run.rate_multiplier:g} on {next(labels, '')}"
+        if len({other.seed for other in self.runs.values()}) > 1:
+            text += f", seed {run.seed}"
         if not isinstance(run.protocol.batch_size, int):
             sizes = (f"{entry.size} from epoch {entry.from_epoch}" for entry in run.protocol.batch_size)
-            remark += f", batch {', '.join(sizes)}"
-        name = next((row.label for grid in self.grids for row in grid.rows if row.dataset == run.dataset), "")
-        return f"{method_name(run.method)} x{run.rate_multiplier:g} on {name}{remark}"
+            text += f", batch {', '.join(sizes)}"
+        return text
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time in words: `40 s`, `12 min`, `3 h 20 min`."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in words: `40 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,55 +1,77 @@
 """`asymbp show`."""
 
-import datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import yaml
-from tabulate import tabulate
 
 from asymbp_cli.cli import options
+
+if TYPE_CHECKING:
+    from asymbp_cli.events import EpochEnded
+    from asymbp_cli.report.document import Listing
+    from asymbp_cli.results.summaries import Attempt, RunSummary
 
 
 @click.command("show")
 @click.argument("run")
 @options.results
 def command(run: str, results_directory: Path) -> None:
-    """Show one run: what it is, how it went, what it ran on. RUN is the beginning of its id (asymbp ls runs).
+    """Show one run: its recipe, epochs and provenance. RUN is the beginning of its id (asymbp ls runs).
 
     \b
     Example:
       asymbp show 3f2a
     """
+    from asymbp_cli.cli import console
     from asymbp_cli.results.store import Store
 
     with Store.open(results_directory, create=False) as store:
         detail = store.run(run)
-    summary = detail.summary
-    click.echo(f"run {summary.id}: {summary.method} x{summary.rate_multiplier:g} on {summary.dataset}")
+    click.echo("\n".join(_describe_run(detail.summary)))
+    click.echo("\n" + yaml.safe_dump(detail.run.model_dump(mode="json"), sort_keys=False))
+    for attempt in detail.attempts:
+        click.echo("\n".join(_describe_attempt(attempt)))
+    click.echo()
+    console.print_listing(console.make_console(stderr=False), _list_epochs(detail.epochs))
+
+
+def _describe_run(summary: "RunSummary") -> Iterator[str]:
+    yield f"run {summary.id}: {summary.method} x{summary.rate_multiplier:g} on {summary.dataset}"
     best = summary.best
     error = f", best test error {summary.best_percent:.2f} % in epoch {best[2]}" if best else ""
-    click.echo(f"state: {summary.progress}{error}\n")
-    click.echo(yaml.safe_dump(detail.run.model_dump(mode="json"), sort_keys=False))
-    for attempt in detail.attempts:
-        began = f"{datetime.datetime.fromtimestamp(attempt.started):%Y-%m-%d %H:%M:%S}"
-        click.echo(
-            f"attempt {began} from epoch {attempt.start_epoch}: {attempt.outcome or 'running'}, "
-            f"{attempt.device} on {attempt.host}, {', '.join(f'{k} {v}' for k, v in attempt.software.items())}"
-            + (f", checkout {attempt.git}" if attempt.git else "")
+    yield f"state: {summary.progress}{error}"
+
+
+def _describe_attempt(attempt: "Attempt") -> Iterator[str]:
+    started = f"{datetime.fromtimestamp(attempt.started):%Y-%m-%d %H:%M:%S}"
+    software = ", ".join(f"{name} {version}" for name, version in attempt.software.items())
+    checkout = f", checkout {attempt.git}" if attempt.git else ""
+    yield (
+        f"attempt {started} from epoch {attempt.start_epoch}: {attempt.outcome or 'running'}, "
+        f"{attempt.device} on {attempt.host}, {software}{checkout}"
+    )
+    if attempt.message:
+        yield f"  {attempt.message}"
+
+
+def _list_epochs(epochs: "Sequence[EpochEnded]") -> "Listing":
+    from asymbp_cli.report.document import Listing
+
+    header = ("epoch", "rate", "train loss", "train error %", "test loss", "test error %", "seconds")
+    rows = (
+        (
+            f"{epoch.epoch}",
+            f"{epoch.rate:.3g}",
+            f"{epoch.train_loss:.4f}",
+            f"{100 * epoch.train_wrong / epoch.train_seen:.2f}" if epoch.train_seen else "-",
+            f"{epoch.test_loss:.4f}",
+            f"{100 * epoch.test_wrong / epoch.test_seen:.2f}",
+            f"{epoch.seconds:.1f}",
         )
-        if attempt.message:
-            click.echo(f"  {attempt.message}")
-    rows = [
-        [
-            e.epoch,
-            f"{e.rate:.3g}",
-            f"{e.train_loss:.4f}",
-            f"{100 * e.train_wrong / e.train_seen:.2f}" if e.train_seen else "-",
-            f"{e.test_loss:.4f}",
-            f"{100 * e.test_wrong / e.test_seen:.2f}",
-            f"{e.seconds:.1f}",
-        ]
-        for e in detail.epochs
-    ]
-    header = ["epoch", "rate", "train loss", "train error %", "test loss", "test error %", "seconds"]
-    click.echo("\n" + tabulate(rows, header, tablefmt="simple", disable_numparse=True, stralign="right"))
+        for epoch in epochs
+    )
+    return Listing("Epochs", header, tuple(rows))

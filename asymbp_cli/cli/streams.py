@@ -1,4 +1,4 @@
-"""Standard output and error that do not break what the tool is doing: a training outlives its terminal."""
+"""Standard output and error that never stop the work: a training outlives its terminal."""
 
 import errno
 import os
@@ -6,10 +6,10 @@ import sys
 from typing import Any, TextIO, cast
 
 
-class Tolerant:
-    """A text stream that swallows what cannot be written any more, and keeps the first error.
+class TolerantStream:
+    """A text stream that drops text after its first error, and keeps this error.
 
-    Letters that the terminal's encoding lacks are written as `?`.
+    Letters missing in the terminal's encoding are written as `?`.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -19,7 +19,7 @@ class Tolerant:
             stream.reconfigure(errors="replace")
 
     def write(self, text: str) -> int:
-        """Write, as long as that works."""
+        """Write, unless writing failed before."""
         if self.error is None:
             try:
                 return self._stream.write(text)
@@ -28,7 +28,7 @@ class Tolerant:
         return len(text)
 
     def flush(self) -> None:
-        """Flush, as long as that works."""
+        """Flush, unless writing failed before."""
         if self.error is None:
             try:
                 self._stream.flush()
@@ -36,8 +36,9 @@ class Tolerant:
                 self._lose(error)
 
     def _lose(self, error: OSError) -> None:
+        """Keep the error, and send text that is still buffered nowhere."""
         self.error = error
-        nowhere = os.open(os.devnull, os.O_WRONLY)  # what is still buffered goes there at the end
+        nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
 
@@ -45,19 +46,20 @@ class Tolerant:
         return getattr(self._stream, name)
 
 
-def protect() -> tuple[Tolerant, Tolerant]:
+def protect_streams() -> tuple[TolerantStream, TolerantStream]:
     """Make standard output and error tolerant, closed ones included; return them."""
-    found = []
+    streams = []
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # for good
-        tolerant = Tolerant(stream)
+        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # never closed
+        tolerant = TolerantStream(stream)
         setattr(sys, name, cast(TextIO, tolerant))
-        found.append(tolerant)
-    return found[0], found[1]
+        streams.append(tolerant)
+    output, errors = streams
+    return output, errors
 
 
-def reason(stream: Tolerant) -> str | None:
-    """Return why output was lost; None where none was, or where its reader had enough (a broken pipe)."""
+def explain_loss(stream: TolerantStream) -> str | None:
+    """Return why output was lost; None if none was, or if its reader had enough (a broken pipe)."""
     if stream.error is None or stream.error.errno == errno.EPIPE:
         return None
     return stream.error.strerror or str(stream.error)

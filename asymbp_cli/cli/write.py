@@ -1,4 +1,4 @@
-"""Writing what a command produced."""
+"""Writing the output of a command."""
 
 import os
 from contextlib import suppress
@@ -11,7 +11,7 @@ from asymbp_cli.paths import exists, is_file, shown
 
 
 def write_text(text: str, output: Path | None) -> None:
-    """Write to a file, whole or not at all, or to standard output; raises UsageError where that fails."""
+    """Write to a file, whole or not at all, or to standard output; raises UsageError if that fails."""
     if output is None:
         click.echo(text, nl=False)
         return
@@ -20,17 +20,17 @@ def write_text(text: str, output: Path | None) -> None:
 
 
 def is_replaceable(output: Path) -> bool:
-    """Tell whether a file can be put there; a pipe or a device, as /dev/stdout, can only be written to."""
-    of_the_system = any(output.absolute().is_relative_to(place) for place in ("/dev", "/proc"))
-    return not of_the_system and (is_file(output) or not exists(output))
+    """Return whether a file can be put there; pipes and devices such as /dev/stdout can only be written to."""
+    is_system_file = any(output.absolute().is_relative_to(root) for root in ("/dev", "/proc"))
+    return not is_system_file and (is_file(output) or not exists(output))
 
 
 def write_bytes(content: bytes, output: Path) -> None:
     """Write a file, whole or not at all; a device or pipe is written to, not replaced. Raises UsageError."""
     try:
         if not is_replaceable(output):
-            with output.open("ab") as opened:  # /dev/stdout may be a file that holds something already
-                opened.write(content)
+            with output.open("ab") as file:  # /dev/stdout may be a file with content
+                file.write(content)
             return
         target = output.resolve()  # of a symbolic link
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -38,8 +38,8 @@ def write_bytes(content: bytes, output: Path) -> None:
     except (OSError, ValueError, RuntimeError) as error:  # a null character; links in a circle
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, FileExistsError | NotADirectoryError):
-            reason = "a file stands where its folder should be"
-        raise UsageError(f"cannot write {output}: {reason}; choose another file with --output") from error
+            reason = "a file has the name of its folder"
+        raise UsageError(f"cannot write {output}: {reason}. Choose another file with --output") from error
 
 
 def _replace(target: Path, content: bytes) -> None:

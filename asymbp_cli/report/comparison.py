@@ -1,58 +1,67 @@
 """Two tables cell by cell: two stores, or two protocols of one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from asymbp_cli.analysis.agreement import conditions
+from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.tables import Cell, FilledGrid
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.grid import grid_id
-from asymbp_cli.report.parts import Listing
-from asymbp_cli.report.sheet import number
+from asymbp_cli.report.cells import format_error
+from asymbp_cli.report.document import Listing
 
 
 @dataclass(frozen=True)
 class Side:
-    """What is compared: its name as the user wrote it, and its tables."""
+    """One side of a comparison: its name as the user wrote it, and its tables."""
 
     name: str
     tables: tuple[FilledGrid, ...]
 
 
-def comparison(first: Side, second: Side) -> list[Listing]:
+def compare_sides(first: Side, second: Side) -> list[Listing]:
     """Return a listing for each table that both sides have, of every cell that both have.
 
-    Tables belong together by key, protocol and seeds, by key and protocol, or by key, as far as each side has
-    only one such. Raises UsageError where none do, or where it is not clear which.
+    Tables are paired by key, protocol and seeds, by key and protocol, or by key: the first of these by which each
+    side has only one. Raises UsageError if there is no pair, or if a pair is ambiguous.
     """
-    pairs = [(one, other) for one in first.tables if (other := _counterpart(one, first, second))]
-    found = [_listing(first.name, one, second.name, other) for one, other in pairs]
-    if not any(listing.rows for listing in found):
+    listings = []
+    for table in first.tables:
+        if counterpart := _counterpart(table, first, second):
+            listings.append(_listing(first.name, table, second.name, counterpart))
+    listings = [listing for listing in listings if listing.rows]
+    if not listings:
         raise UsageError(
-            f"{first.name} and {second.name} have no cell in common; asymbp report --to csv shows what each has"
+            f"{first.name} and {second.name} have no cell in common. "
+            "Run asymbp report --to csv to see what each of them has"
         )
-    return [listing for listing in found if listing.rows]
+    return listings
 
 
-def _counterpart(one: FilledGrid, first: Side, second: Side) -> FilledGrid | None:
-    identity, key = grid_id(one.grid), one.grid.key
+def _counterpart(table: FilledGrid, first: Side, second: Side) -> FilledGrid | None:
+    """Return the table of the second side to compare `table` with, or None if it has none of that key."""
+    identity, key = grid_id(table.grid), table.grid.key
     for other in second.tables:
         if grid_id(other.grid) == identity:
             return other
-    for like in (_key_and_conditions, _key_and_protocol, _key):
-        mine = [filled for filled in first.tables if like(filled) == like(one)]
-        others = [filled for filled in second.tables if like(filled) == like(one)]
-        if len(mine) == len(others) == 1:
+    for property_of in (_key_and_conditions, _key_and_protocol, _key):
+        ours = _alike(table, first, property_of)
+        others = _alike(table, second, property_of)
+        if len(ours) == len(others) == 1:
             return others[0]
-    if not any(_key(filled) == key for filled in second.tables):
+    candidates = [Conditions.of(filled.grid) for filled in second.tables if filled.grid.key == key]
+    if not candidates:
         return None
-    known = [conditions(filled.grid) for filled in second.tables if filled.grid.key == key]
-    labels = ", ".join(dict.fromkeys(found.said_among(known) for found in known))
+    labels = ", ".join(dict.fromkeys(candidate.describe_among(candidates) for candidate in candidates))
     raise UsageError(
-        f'{second.name} has {key} under {labels}; name one of them ("{second.name}:PROTOCOL"), or the table with '
+        f'{second.name} has {key} under {labels}. Name one of them ("{second.name}:PROTOCOL"), or the table with '
         "--table"
     )
+
+
+def _alike(table: FilledGrid, side: Side, property_of: Callable[[FilledGrid], object]) -> list[FilledGrid]:
+    return [filled for filled in side.tables if property_of(filled) == property_of(table)]
 
 
 def _key(filled: FilledGrid) -> object:
@@ -64,22 +73,23 @@ def _key_and_protocol(filled: FilledGrid) -> object:
 
 
 def _key_and_conditions(filled: FilledGrid) -> object:
-    return filled.grid.key, conditions(filled.grid)
+    return filled.grid.key, Conditions.of(filled.grid)
 
 
-def _listing(first: str, one: FilledGrid, second: str, other: FilledGrid) -> Listing:
-    theirs = dict(_cells(other))
+def _listing(first_name: str, first: FilledGrid, second_name: str, second: FilledGrid) -> Listing:
+    second_cells = {key: cell for key, _, cell in _cells(second)}
     rows, differences = [], []
-    for at, cell in _cells(one):
-        beside = theirs.get(at)
-        if beside is None or cell.error_percent is None or beside.error_percent is None:
+    for key, names, cell in _cells(first):
+        other = second_cells.get(key)
+        if other is None or cell.error_percent is None or other.error_percent is None:
             continue
-        difference = beside.error_percent - cell.error_percent
-        rows.append((*at[2:], number(cell), number(beside), f"{difference:+.2f}"))
-        if cell.complete and beside.complete:
+        difference = other.error_percent - cell.error_percent
+        rows.append((*names, format_error(cell), format_error(other), f"{difference:+.2f}"))
+        if cell.complete and other.complete:
             differences.append(difference)
-    header = ("dataset", "column", _heading(first, one), _heading(second, other), "difference, points")
-    return Listing(f"{one.grid.title}: compared", header, tuple(rows), _notes(differences))
+    headings = _heading(first_name, first), _heading(second_name, second)
+    header = ("dataset", "column", *headings, "difference, points")
+    return Listing(f"{first.grid.title}: compared", header, tuple(rows), (_note(differences),))
 
 
 def _heading(name: str, filled: FilledGrid) -> str:
@@ -87,22 +97,22 @@ def _heading(name: str, filled: FilledGrid) -> str:
     return name if name.endswith(label) else f"{name} ({label})"
 
 
-def _cells(filled: FilledGrid) -> list[tuple[tuple[str, object, str, str], Cell]]:
-    """Return the cells by (dataset's fingerprint, network, dataset's label, header)."""
-    return [
-        ((row.dataset, row.network, row.label, column.header), cell)
-        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
-        for column, cell in zip(filled.grid.columns, cells, strict=True)
-        if row.dataset
-    ]
+def _cells(filled: FilledGrid) -> Iterator[tuple[tuple[object, ...], tuple[str, str], Cell]]:
+    """Yield the cells: what makes them the same cell in another table, their names, and themselves."""
+    for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
+        if row.dataset is None:
+            continue
+        for column, cell in zip(filled.grid.columns, cells, strict=True):
+            names = row.label, column.header
+            yield (row.dataset, row.network, *names), names, cell
 
 
-def _notes(differences: Sequence[float]) -> tuple[str, ...]:
+def _note(differences: Sequence[float]) -> str:
     if not differences:
-        return ("No cell is finished on both sides.",)
+        return "No cell is complete on both sides."
     sizes = [abs(difference) for difference in differences]
     return (
-        f"{len(sizes)} cells are finished on both sides: the median difference is {median(differences):+.2f} "
+        f"{len(sizes)} cells are complete on both sides: the median difference is {median(differences):+.2f} "
         f"points, the median of its size {median(sizes):.2f}, the largest {max(sizes):.2f}; "
-        f"{sum(round(size, 6) <= 1 for size in sizes)} are at most 1 point apart.",
+        f"{sum(round(size, 6) <= 1 for size in sizes)} are at most 1 point apart."
     )

@@ -1,14 +1,21 @@
-"""Documents as one HTML page that needs no network: styles, script and figures are in it."""
+"""Documents as one HTML page that needs no network: it contains styles, script and figures."""
 
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 from asymbp_cli.analysis.tables import Cell
-from asymbp_cli.report.parts import Document, Figure, Listing, code_spans, lead
-from asymbp_cli.report.sheet import Sheet, colours, digits_and_marks, is_best, most_marks, number, spread
+from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, split_marks
+from asymbp_cli.report.document import Block, Document, Figure
+from asymbp_cli.report.source import Rendered, Source
+from asymbp_cli.report.text import short_title, split_code_spans
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+
+
+def render_report(source: Source) -> Rendered:
+    """Return the report, with its figures in it."""
+    return Rendered(render(source.assemble(source.draw_figures())))
 
 
 def render(document: Document) -> str:
@@ -17,30 +24,29 @@ def render(document: Document) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(
-        code_spans=code_spans,
-        colours=colours,
-        details=details,
-        digits_and_marks=digits_and_marks,
-        heading=heading,
+        describe_cell=describe_cell,
+        format_error=format_error,
+        format_range=format_range,
+        has_paper=has_paper,
+        heading_of=heading_of,
         inline_svg=inline_svg,
         is_best=is_best,
-        most_marks=most_marks,
-        number=number,
-        spread=spread,
+        split_code_spans=split_code_spans,
+        split_marks=split_marks,
     )
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    parts = [(f"part-{i}", type(part).__name__, part) for i, part in enumerate(document.parts, start=1)]
-    page = template.render(document=document, parts=parts)
+    blocks = [(f"part-{i}", type(block).__name__, block) for i, block in enumerate(document.blocks, start=1)]
+    page = template.render(document=document, blocks=blocks)
     return page.encode("utf-8", "replace").decode("utf-8")  # file names need not be Unicode; a page must be
 
 
-def heading(part: Sheet | Listing | Figure) -> str:
-    """Return a part's name in the contents: its title, or what a figure's caption begins with."""
-    return lead(part.caption) if isinstance(part, Figure) else part.title
+def heading_of(block: Block) -> str:
+    """Return a block's name in the contents: its title, or the beginning of a figure's caption."""
+    return short_title(block.caption) if isinstance(block, Figure) else block.title
 
 
-def details(cell: Cell) -> str:
-    """Return where a cell's number comes from, or why there is none: counts, rate, epoch, run."""
+def describe_cell(cell: Cell) -> str:
+    """Return the origin of a cell's number (counts, rate, epoch, run), or why it has none."""
     runs = f"{cell.ended} of {cell.wanted} runs done" + (f", {cell.diverged} diverged" if cell.diverged else "")
     pick = cell.pick
     if pick is None:
@@ -56,8 +62,8 @@ def details(cell: Cell) -> str:
 def inline_svg(figure: Figure, prefix: str) -> str:
     """Return a figure's drawing as markup inside a page.
 
-    Prolog, doctype, metadata and XML namespaces go (HTML knows the elements without them); `prefix` before its
-    ids keeps those of two figures apart.
+    It has no prolog, doctype, metadata or XML namespaces, which HTML does not need. The `prefix` of its ids
+    distinguishes them from those of other figures.
     """
     root = ElementTree.fromstring(figure.svg)
     for element in root.iter():

@@ -1,28 +1,41 @@
-"""What tables say beside their numbers: differences to the paper, agreement with it, verdicts on its claims."""
+"""What tables say besides their numbers: differences to the paper, agreement with it, verdicts on its claims."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 from asymbp_cli.analysis.agreement import (
     WITHIN_POINTS,
     Agreement,
-    Compared,
-    compared,
-    conditions,
-    distinct,
-    row_correlations,
+    CellPair,
+    Conditions,
+    correlate_rows,
+    deduplicate,
+    pair_cells,
 )
-from asymbp_cli.analysis.conclusions import Judgement, judge, our_numbers, paper_numbers
+from asymbp_cli.analysis.conclusions import Judgement, collect_our_numbers, judge, load_paper_numbers
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DataInfo
-from asymbp_cli.report.parts import Listing
+from asymbp_cli.report.document import Listing
 
 _MOST_LABELS = 3
+_AGREEMENT_NOTES = (
+    "Same colour: yellow, blue or none by the 3-point rule, over the complete columns other than the baseline.",
+    "Rank correlation (Spearman): the order of a dataset's columns, ours against the paper's.",
+)
+_CONCLUSIONS_NOTE = (
+    "The paper tests none of its conclusions, so the yardstick is ours: its own 3 points, dataset by dataset. "
+    "A part of a claim holds if it does on two thirds of the datasets, a claim if all its parts do; one part "
+    "that fails refutes it, whatever else is missing. Methods are alike if none is worse than another by 3 "
+    "points or more on over a third of the datasets: these may differ, but not lean to one side. How much BM "
+    "gains on small training sets is the one part that a p value decides."
+)
+
+Line = tuple[str, ...]
 
 
-def differences(filled: FilledGrid) -> list[Listing]:
-    """Return the difference to the paper in points, cell by cell, where there is any."""
-    if not compared(filled):
+def list_differences(filled: FilledGrid) -> list[Listing]:
+    """Return the difference to the paper in points, cell by cell, if there is any."""
+    if not pair_cells(filled):
         return []
     rows = [
         (row.label, *(_points(cell.error_percent if cell.complete else None, cell.paper) for cell in cells))
@@ -37,95 +50,104 @@ def _points(ours: float | None, papers: float | None) -> str:
     return "-" if ours is None or papers is None else f"{ours - papers:+.2f}"
 
 
-def agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
-    """Return how close finished cells come to the paper's: per table, and in total each cell once."""
-    lines = []
-    groups = list(dict.fromkeys(conditions(filled.grid) for filled in tables))
-    for filled in tables:
-        said = conditions(filled.grid).said_among(groups)
-        correlations = row_correlations(filled)
-        for kind, found in _kinds(compared(filled)):
-            ranks = _ranks({one.row.label: correlations[one.row.label] for one in found})
-            lines.append((filled.grid.key, said, kind, *_counts(Agreement.of(found)), ranks))
+def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
+    """Return how close complete cells come to the paper's: per table, and in total with each cell once."""
+    groups = _groups(tables)
+    lines = [line for filled in tables for line in _table_lines(filled, groups)]
     if not lines:
         return []
-    several = len({line[:2] for line in lines}) > len({line[1] for line in lines})
-    everything = [one for filled in tables for one in compared(filled)] if several else []
-    for group in groups:
-        own = [one for one in everything if one.key[2] == group]
-        for kind, found in _kinds(distinct(own)):
-            lines.append(
-                ("all, each cell once", group.said_among(groups), kind, *_counts(Agreement.of(found)), "")
-            )
+    protocols = {protocol for _, protocol, *_ in lines}
+    tables_and_protocols = {(table, protocol) for table, protocol, *_ in lines}
+    if len(tables_and_protocols) > len(protocols):  # some protocol has several tables
+        lines += [line for group in groups for line in _total_lines(tables, group, groups)]
     within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
     header = ("table", "protocol", "data", "cells", *within, "same colour", "rank correlation")
-    notes = (
-        "Same colour: yellow, blue or none by the 3-point rule, over the finished columns beside the baseline.",
-        "Rank correlation (Spearman): the order of a dataset's columns, ours against the paper's.",
-    )
-    return [Listing("Agreement with the paper", header, tuple(lines), notes)]
+    return [Listing("Agreement with the paper", header, tuple(lines), _AGREEMENT_NOTES)]
 
 
-def _kinds(found: Sequence[Compared]) -> Iterable[tuple[str, list[Compared]]]:
+def _groups(tables: Sequence[FilledGrid]) -> list[Conditions]:
+    """Return the conditions of the tables, each once."""
+    return list(dict.fromkeys(Conditions.of(filled.grid) for filled in tables))
+
+
+def _table_lines(filled: FilledGrid, groups: Sequence[Conditions]) -> Iterator[Line]:
+    protocol = Conditions.of(filled.grid).describe_among(groups)
+    correlations = correlate_rows(filled)
+    for kind, pairs in _kinds(pair_cells(filled)):
+        ranks = _format_correlations({pair.row.label: correlations[pair.row.label] for pair in pairs})
+        yield filled.grid.key, protocol, kind, *_counts(Agreement.of(pairs)), ranks
+
+
+def _total_lines(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[Line]:
+    pairs = [pair for filled in tables if Conditions.of(filled.grid) == group for pair in pair_cells(filled)]
+    for kind, own in _kinds(deduplicate(pairs)):
+        counts = _counts(Agreement.of(own))
+        yield "all, each cell once", group.describe_among(groups), kind, *counts, ""
+
+
+def _kinds(pairs: Sequence[CellPair]) -> Iterator[tuple[str, list[CellPair]]]:
+    """Yield the cells on the paper's own data and those on other data, unless there are none."""
     for kind, exact in (("the paper's", True), ("a copy or other split", False)):
-        if some := [one for one in found if one.row.exact == exact]:
-            yield kind, some
+        if own := [pair for pair in pairs if pair.row.exact == exact]:
+            yield kind, own
 
 
-def _counts(counted: Agreement) -> tuple[str, ...]:
-    within = (f"{count} ({100 * count / counted.cells:.0f} %)" for count in counted.within)
-    same = f"{counted.same_colour} of {counted.coloured}" if counted.coloured else "-"
-    return (str(counted.cells), *within, same)
+def _counts(agreement: Agreement) -> Line:
+    within = (f"{count} ({100 * count / agreement.cells:.0f} %)" for count in agreement.within)
+    same = f"{agreement.same_colour} of {agreement.coloured}" if agreement.coloured else "-"
+    return (str(agreement.cells), *within, same)
 
 
-def _ranks(correlations: Mapping[str, float | None]) -> str:
-    """Return the rank correlation of each dataset, or their median where there are many."""
+def _format_correlations(correlations: Mapping[str, float | None]) -> str:
+    """Return the rank correlation of each dataset, or their median if there are many."""
     known = {label: value for label, value in correlations.items() if value is not None}
     if len(known) > _MOST_LABELS:
         return f"median {median(known.values()):.2f} over {len(known)} datasets"
     return ", ".join(f"{label} {value:.2f}" for label, value in known.items()) or "-"
 
 
-def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> list[Listing]:
-    """Return the verdicts on the paper's conclusions, on its own numbers and on ours, and what they rest on.
+def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> list[Listing]:
+    """Return the verdicts on the paper's conclusions, on its own numbers and on ours, and their evidence.
 
-    Ours are judged for each protocol by itself, and beside them the paper's numbers of the same datasets; nothing
-    is returned where nothing of ours can be judged. `infos` are the datasets by fingerprint.
+    Ours are judged per protocol, and next to them the paper's numbers of the same datasets. If none of ours can be
+    judged, there is no listing. `infos` holds the datasets by fingerprint.
     """
-    judged = {"the paper": judge(paper_numbers())}
-    groups = list(dict.fromkeys(conditions(filled.grid) for filled in tables))
-    for group in groups:
-        own = our_numbers([filled for filled in tables if conditions(filled.grid) == group], infos)
-        ours = judge(own)
-        if all(one.verdict == "not enough runs" for one in ours):
-            continue
-        if shared := [name for name in paper_numbers().datasets if name in own.datasets]:
-            judged[f"the paper on {', '.join(shared)}"] = judge(paper_numbers().on(*shared))
-        judged[f"ours ({group.said_among(groups)})"] = ours
-    if len(judged) == 1:
+    judgements = {"the paper": judge(load_paper_numbers())} | dict(_judge_ours(tables, infos))
+    if len(judgements) == 1:
         return []
-    lines = list(zip(*judged.values(), strict=True))
-    verdicts = [(found[0].claim, *map(_verdict, found)) for found in lines]
-    rests = [
-        (one.key, who, text)
-        for found in lines
-        for who, one in zip(judged, found, strict=True)
-        for text in (one.reason, *one.evidence)
-        if one.datasets
-    ]
-    notes = (
-        "The paper tests none of its conclusions, so the yardstick is ours: its own 3 points, dataset by dataset. "
-        "A part of a claim holds if it does on two thirds of the datasets, a claim if all its parts do; one part "
-        "that fails refutes it, whatever else is missing. Methods are alike if none is worse than another by 3 "
-        "points or more on over a third of the datasets: these may differ, but not lean to one side. How much BM "
-        "gains on small training sets is the one part that a p value decides.",
-    )
+    claims = list(zip(*judgements.values(), strict=True))
+    verdicts = tuple((claim[0].claim, *map(_format_verdict, claim)) for claim in claims)
+    evidence = (line for claim in claims for line in _evidence_lines(judgements, claim))
     return [
-        Listing("The paper's conclusions", ("claim", *judged), tuple(verdicts), notes),
-        Listing("What the verdicts rest on", ("claim", "numbers of", "evidence"), tuple(rests)),
+        Listing("The paper's conclusions", ("claim", *judgements), verdicts, (_CONCLUSIONS_NOTE,)),
+        Listing("What the verdicts rest on", ("claim", "numbers of", "evidence"), tuple(evidence)),
     ]
 
 
-def _verdict(one: Judgement) -> str:
-    count = f" ({len(one.datasets)} dataset{'s' if len(one.datasets) > 1 else ''})" if one.datasets else ""
-    return one.verdict + count
+def _judge_ours(
+    tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]
+) -> Iterator[tuple[str, tuple[Judgement, ...]]]:
+    """Yield the judgements on our numbers of each protocol, after those on the paper's of the same datasets."""
+    groups = _groups(tables)
+    for group in groups:
+        own = collect_our_numbers([filled for filled in tables if Conditions.of(filled.grid) == group], infos)
+        ours = judge(own)
+        if all(judgement.verdict == "not enough runs" for judgement in ours):
+            continue
+        if shared := [name for name in load_paper_numbers().datasets if name in own.datasets]:
+            yield f"the paper on {', '.join(shared)}", judge(load_paper_numbers().restrict_to(*shared))
+        yield f"ours ({group.describe_among(groups)})", ours
+
+
+def _evidence_lines(sources: Iterable[str], claim: Sequence[Judgement]) -> Iterator[Line]:
+    for source, judgement in zip(sources, claim, strict=True):
+        if judgement.datasets:
+            for text in (judgement.reason, *judgement.evidence):
+                yield judgement.key, source, text
+
+
+def _format_verdict(judgement: Judgement) -> str:
+    count = len(judgement.datasets)
+    if count == 0:
+        return judgement.verdict
+    return f"{judgement.verdict} ({count} dataset{'s' if count > 1 else ''})"

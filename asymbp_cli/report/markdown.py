@@ -5,67 +5,87 @@ import re
 from tabulate import tabulate
 
 from asymbp_cli.analysis.tables import Cell
-from asymbp_cli.report.parts import Document, Figure, Listing, code_spans
-from asymbp_cli.report.sheet import Sheet, is_best, number, spread
+from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best
+from asymbp_cli.report.document import Document, Figure, Listing
+from asymbp_cli.report.result_table import ResultTable
+from asymbp_cli.report.source import Rendered, Source
+from asymbp_cli.report.text import split_code_spans
 
 _SIGNS = {"worse": " 🟨", "better": " 🟦", None: ""}
 
 
-def render(document: Document, figures: str | None = None) -> str:
-    """Return the document as markdown; its figures lie in the folder `figures`, or are left out without one."""
-    parts = [f"# {document.title}", document.introduction]
-    for part in document.parts:
-        if isinstance(part, Sheet):
-            parts.append(_sheet(part))
-        elif isinstance(part, Listing):
-            parts.append(_listing(part))
-        elif figures is not None:
-            parts.append(_figure(part, figures))
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+def render_report(source: Source) -> Rendered:
+    """Return the report, with its figures in the source's folder, or without figures if it has none."""
+    folder = source.figure_folder
+    if folder is None:
+        return Rendered(render(source.assemble()))
+    figures = source.draw_figures()
+    files = {}
+    for figure in figures:
+        files[f"{folder}/{figure.name}.svg"] = figure.svg.encode()
+        files[f"{folder}/{figure.name}.png"] = figure.png
+    return Rendered(render(source.assemble(figures), folder), files)
 
 
-def _sheet(sheet: Sheet) -> str:
-    """Return the table with the paper's row below ours where the paper has one, and the notes as a list."""
+def render(document: Document, figure_folder: str | None = None) -> str:
+    """Return the document as markdown; without a folder for its figures it has none."""
+    texts = [f"# {document.title}", document.introduction]
+    for block in document.blocks:
+        match block:
+            case ResultTable():
+                texts.append(_result_table(block))
+            case Listing():
+                texts.append(_listing(block))
+            case Figure() if figure_folder is not None:
+                texts.append(_figure(block, figure_folder))
+    return "\n\n".join(text.strip() for text in texts) + "\n"
+
+
+def _result_table(table: ResultTable) -> str:
+    """Return the table, with the paper's row below ours if the paper has one, and the notes as a list."""
     lines: list[list[str]] = []
-    for label, cells in sheet.rows:
-        lines.append([_text(label), *(_own(cell, is_best(cell, cells)) for cell in cells)])
-        if any(cell.paper is not None for cell in cells):
-            lines.append([f"{_text(label)} (paper)", *(_paper(cell) for cell in cells)])
-    align = ["left", *("right" for _ in sheet.header)]
-    return _part(sheet.title, ["", *map(_text, sheet.header)], lines, sheet.notes, align)
+    for label, cells in table.rows:
+        lines.append([_escape(label), *(_ours(cell, is_best(cell, cells)) for cell in cells)])
+        if has_paper(cells):
+            lines.append([f"{_escape(label)} (paper)", *(_papers(cell) for cell in cells)])
+    align = ["left", *("right" for _ in table.header)]
+    return _section(table.title, ["", *map(_escape, table.header)], lines, table.notes, align)
 
 
 def _listing(listing: Listing) -> str:
-    lines = [[_text(value) for value in row] for row in listing.rows]
-    return _part(listing.title, [_text(name) for name in listing.header], lines, listing.notes, None)
+    lines = [[_escape(value) for value in row] for row in listing.rows]
+    return _section(listing.title, [_escape(name) for name in listing.header], lines, listing.notes, None)
 
 
-def _part(
+def _section(
     title: str, header: list[str], lines: list[list[str]], notes: tuple[str, ...], align: list[str] | None
 ) -> str:
     table = tabulate(lines, header, tablefmt="pipe", disable_numparse=True, colalign=align if lines else None)
-    return f"## {_text(title)}\n\n{table}\n\n" + "\n".join(f"- {_text(note)}" for note in notes)
+    return f"## {_escape(title)}\n\n{table}\n\n" + "\n".join(f"- {_escape(note)}" for note in notes)
 
 
 def _figure(figure: Figure, folder: str) -> str:
-    return f"![{_text(figure.alt)}]({folder}/{figure.name}.svg)\n\n{_text(figure.caption)}"
+    return f"![{_escape(figure.alt)}]({folder}/{figure.name}.svg)\n\n{_escape(figure.caption)}"
 
 
-def _own(cell: Cell, best: bool) -> str:
+def _ours(cell: Cell, best: bool) -> str:
     if cell.error_percent is None:
         return "-"
-    text = number(cell).replace("*", "\\*").replace("~", "\\~")
-    text = f"**{text}**" if best else text
-    return text + (f" ({spread(cell)})" if spread(cell) else "") + _SIGNS[cell.colour]
+    text = format_error(cell).replace("*", "\\*").replace("~", "\\~")
+    if best:
+        text = f"**{text}**"
+    if error_range := format_range(cell):
+        text += f" ({error_range})"
+    return text + _SIGNS[cell.colour]
 
 
-def _paper(cell: Cell) -> str:
+def _papers(cell: Cell) -> str:
     return "-" if cell.paper is None else f"*{cell.paper:.2f}*{_SIGNS[cell.paper_colour]}"
 
 
-def _text(text: str) -> str:
-    """Return text that markdown leaves as it is, but for `code`."""
+def _escape(text: str) -> str:
+    """Return text that markdown shows as it is, except for `code`."""
     return "".join(
-        f"`{piece}`".replace("|", "\\|") if code else re.sub(r"([\\|*_<\[\]`&~])", r"\\\1", piece)
-        for piece, code in code_spans(text)
+        f"`{piece}`".replace("|", "\\|") if is_code else re.sub(r"([\\|*_<\[\]`&~])", r"\\\1", piece)
+        for piece, is_code in split_code_spans(text)
     )

@@ -3,31 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from test_tables import _epoch, _grid
+from sample_tables import filled
 
-from asymbp_cli.analysis.agreement import Agreement, compared, distinct, rank_correlation, row_correlations
-from asymbp_cli.analysis.tables import FilledGrid, fill
-from asymbp_cli.recipe.grid import Grid
-
-METHODS = ("SGD", "BN", "uSF", "NuSF", "uSF+BN+BM")
-PAPER = dict(zip((("MNIST", name) for name in METHODS), (1.0, 2.0, 3.0, 4.0, 90.0), strict=True))
-
-
-def filled(*percents: float | None, exact: bool = True, label: str = "quick") -> FilledGrid:
-    """Return the grid of METHODS with these errors; a cell of None is not done."""
-    grid: Grid = _grid(*METHODS).model_copy(update={"protocol_label": label})
-    grid = grid.model_copy(update={"rows": (grid.rows[0].model_copy(update={"exact": exact}),)})
-    epochs, states = {}, {}
-    for column, percent in zip(grid.columns, percents, strict=True):
-        for run in grid.runs(grid.rows[0], column):
-            if percent is not None:
-                epochs[run.id] = [_epoch(run.id, 1, round(percent * 10))]
-                states[run.id] = "finished"
-    return fill(grid, epochs, states, PAPER)
+from asymbp_cli.analysis.agreement import Agreement, correlate_rows, deduplicate, pair_cells, rank_correlation
 
 
 def test_cells_count_by_distance_and_colour() -> None:
-    found = compared(filled(1.0, 3.0, 5.1, 7.0, 89.0))
+    found = pair_cells(filled(1.0, 3.0, 5.1, 7.0, 89.0))
     assert [round(one.points, 6) for one in found] == [0, 1, 2.1, 3, -1]
     counted = Agreement.of(found)
     assert (counted.cells, counted.within) == (5, (3, 3, 5))
@@ -38,21 +20,21 @@ def test_cells_count_by_distance_and_colour() -> None:
 
 
 def test_unfinished_cells_do_not_count_nor_colours_without_a_baseline() -> None:
-    found = compared(filled(1.0, None, 3.0, None, None))
+    found = pair_cells(filled(1.0, None, 3.0, None, None))
     assert [one.cell.paper for one in found] == [1.0, 3.0]
-    without = Agreement.of(compared(filled(None, 2.0, 3.0, None, None)))
+    without = Agreement.of(pair_cells(filled(None, 2.0, 3.0, None, None)))
     assert (without.cells, without.coloured) == (2, 0)
-    assert compared(filled(None, None, None, None, None)) == []
+    assert pair_cells(filled(None, None, None, None, None)) == []
 
 
 def test_a_cell_of_two_tables_counts_once_and_each_protocol_apart() -> None:
-    twice = [*compared(filled(1, 2, 3, 4, 90)), *compared(filled(1, 2, 3, 4, 90))]
-    assert len(distinct(twice)) == 5
-    assert len(distinct([*twice, *compared(filled(1, 2, 3, 4, 90, label="paper"))])) == 10
+    twice = [*pair_cells(filled(1, 2, 3, 4, 90)), *pair_cells(filled(1, 2, 3, 4, 90))]
+    assert len(deduplicate(twice)) == 5
+    assert len(deduplicate([*twice, *pair_cells(filled(1, 2, 3, 4, 90, label="paper"))])) == 10
 
 
 def test_a_copy_keeps_its_mark() -> None:
-    assert {one.row.exact for one in compared(filled(1, 2, 3, 4, 90, exact=False))} == {False}
+    assert {one.row.exact for one in pair_cells(filled(1, 2, 3, 4, 90, exact=False))} == {False}
 
 
 @pytest.mark.parametrize(
@@ -78,20 +60,20 @@ def test_rank_correlation_against_scipy() -> None:
 
 
 def test_each_row_has_its_correlation() -> None:
-    assert row_correlations(filled(1, 2, 3, 4, 90)) == {"MNIST": pytest.approx(1.0)}
-    assert row_correlations(filled(1, 2, 3, None, None)) == {"MNIST": None}
+    assert correlate_rows(filled(1, 2, 3, 4, 90)) == {"MNIST": pytest.approx(1.0)}
+    assert correlate_rows(filled(1, 2, 3, None, None)) == {"MNIST": None}
 
 
 def test_tables_of_other_seeds_are_other_cells() -> None:
     first = filled(1, 2, 3, 4, 5)
     other = replace(first, grid=first.grid.model_copy(update={"seeds": (7,)}))
-    assert len(distinct([*compared(first), *compared(other)])) == 2 * len(compared(first))
-    assert len(distinct([*compared(first), *compared(first)])) == len(compared(first))
+    assert len(deduplicate([*pair_cells(first), *pair_cells(other)])) == 2 * len(pair_cells(first))
+    assert len(deduplicate([*pair_cells(first), *pair_cells(first)])) == len(pair_cells(first))
 
 
 def test_a_cell_keeps_the_colours_that_one_of_its_tables_gives_it() -> None:
     table = filled(1, 2, 3, 4, 5)
     without = replace(table, baselines=(None,))
     for order in ((table, without), (without, table)):
-        found = distinct([one for filled_ in order for one in compared(filled_)])
-        assert sum(one.has_colours for one in found) == sum(one.has_colours for one in compared(table)) > 0
+        found = deduplicate([one for filled_ in order for one in pair_cells(filled_)])
+        assert sum(one.has_colours for one in found) == sum(one.has_colours for one in pair_cells(table)) > 0

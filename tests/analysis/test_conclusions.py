@@ -11,16 +11,24 @@ import pytest
 import small_study
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sample_tables import filled
 from scipy.stats import spearmanr, wilcoxon
-from test_agreement import filled
 
-from asymbp_cli.analysis.conclusions import CHECKS, Judgement, Numbers, Verdict, judge, our_numbers, paper_numbers
+from asymbp_cli.analysis.conclusions import (
+    CHECKS,
+    Judgement,
+    Numbers,
+    Verdict,
+    collect_our_numbers,
+    judge,
+    load_paper_numbers,
+)
 from asymbp_cli.analysis.conclusions import parts as kinds
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import PAPER_ROWS
 from asymbp_cli.specs.methods import PAPER_METHODS
 
-PAPER = paper_numbers()
+PAPER = load_paper_numbers()
 KEYS = [check.key for check in CHECKS]
 TABLE_5_SETS = ("MNIST", "CIFAR", "CIFAR100", "SVHN", "STL10", "Cal101")
 
@@ -220,7 +228,7 @@ def test_a_plausible_change_overturns_it(
 
 
 def test_every_claimed_part_is_overturned_above() -> None:
-    claimed = {(check.key, part.says) for check in CHECKS for part in check.parts if part.claimed}
+    claimed = {(check.key, part.text) for check in CHECKS for part in check.parts if part.claimed}
     hit = {
         (key, says) for key, _, _, part in OVERTURNED for other, says in claimed if key == other and part in says
     }
@@ -249,11 +257,11 @@ def test_nothing_that_learns_supports_no_likeness() -> None:
 @pytest.mark.parametrize(
     ("key", "part", "method"),
     [
-        (check.key, part.says, name)
+        (check.key, part.text, name)
         for check in CHECKS
         for part in check.parts
         if part.claimed
-        for name in part.needs
+        for name in part.methods
     ],
 )
 def test_a_missing_method_leaves_it_open(key: str, part: str, method: str) -> None:
@@ -298,7 +306,7 @@ def test_facts_beside_the_errors_are_named_when_missing(beside: str) -> None:
 
 
 def test_one_dataset_is_enough_by_the_3_point_rule() -> None:
-    verdicts = {judgement.key: judgement.verdict for judgement in judge(PAPER.on("PubFig83-ID"))}
+    verdicts = {judgement.key: judgement.verdict for judgement in judge(PAPER.restrict_to("PubFig83-ID"))}
     assert verdicts == {
         "magnitudes-of-feedback": "supported",
         "magnitudes-of-updates": "not enough runs",  # Table 5 does not have it
@@ -308,7 +316,7 @@ def test_one_dataset_is_enough_by_the_3_point_rule() -> None:
         "frozen-last-layer": "supported",
         "small-training-sets": "not enough runs",
     }
-    mnist = {judgement.key: judgement for judgement in judge(PAPER.on("MNIST"))}
+    mnist = {judgement.key: judgement for judgement in judge(PAPER.restrict_to("MNIST"))}
     assert [key for key in KEYS if mnist[key].verdict == "supported"] == [*KEYS[:2], "frozen-last-layer"]
     assert mnist["normalization-needed"].reason == "Does not hold: NuSF is worse than SGD by 3 points or more."
     assert mnist["magnitudes-of-feedback"].datasets == ("MNIST",)
@@ -321,7 +329,9 @@ def test_one_dataset_is_enough_by_the_3_point_rule() -> None:
 
 def test_statistics_begin_at_six_datasets() -> None:
     for n, shown in ((5, False), (6, True)):
-        text = " ".join(s for judgement in judge(PAPER.on(*PAPER.datasets[:n])) for s in judgement.evidence)
+        text = " ".join(
+            s for judgement in judge(PAPER.restrict_to(*PAPER.datasets[:n])) for s in judgement.evidence
+        )
         assert ("Wilcoxon" in text, "Spearman" in text) == (shown, shown)
 
 
@@ -338,8 +348,8 @@ def test_three_points_are_three_points() -> None:
 
 def test_two_of_three_datasets_are_most_and_one_of_three_is_often() -> None:
     part, often = kinds.worse("A", "B"), kinds.often_better("A", "B")
-    assert 2 / 3 >= part.enough > 1 / 2
-    assert 5 / 15 >= often.enough > 4 / 15
+    assert 2 / 3 >= part.required_share > 1 / 2
+    assert 5 / 15 >= often.required_share > 4 / 15
 
 
 @pytest.mark.parametrize("equal", ["sizes", "gains"])
@@ -404,7 +414,7 @@ def test_any_cells_are_judged_and_no_verdict_comes_from_none(cells: set[tuple[st
             at
             for part in check.parts
             for at in numbers.datasets
-            if part.claimed and all((at, name) in cells for name in part.needs)
+            if part.claimed and all((at, name) in cells for name in part.methods)
         }
         assert found.verdict in get_args(Verdict)
         assert len(found.evidence) == len(check.parts)
@@ -419,7 +429,7 @@ def test_any_cells_are_judged_and_no_verdict_comes_from_none(cells: set[tuple[st
 def test_whole_rows_and_columns(rows: set[str], columns: set[str]) -> None:
     errors = {cell: e for cell, e in PAPER.errors.items() if cell[0] in rows and cell[1] in columns}
     for check, found in zip(CHECKS, judge(replace(PAPER, errors=errors)), strict=True):
-        needed = {name for part in check.parts if part.claimed for name in part.needs}
+        needed = {name for part in check.parts if part.claimed for name in part.methods}
         if found.verdict == "supported":
             assert needed <= columns
         if not rows or not needed & columns:
@@ -438,7 +448,7 @@ def test_a_dataset_under_two_networks_is_two_datasets() -> None:
     network = NETWORKS["timit"].resolve(10)
     rows = tuple(row.model_copy(update={"network": network}) for row in other.grid.rows)
     other = replace(other, grid=other.grid.model_copy(update={"rows": rows}))
-    found = our_numbers([table, other], {})
+    found = collect_our_numbers([table, other], {})
     assert found.errors["MNIST", "SGD"] == 1.0
     assert found.errors["MNIST (FC 512, FC 256, FC 10)", "SGD"] == 50.0
     assert ("MNIST (FC 512, FC 256, FC 10)", "BN") not in found.errors
@@ -446,7 +456,7 @@ def test_a_dataset_under_two_networks_is_two_datasets() -> None:
 
 def test_ours_are_the_finished_cells_and_collapsed_ones_are_dead() -> None:
     table = filled(1.0, None, 90.0, 4.0, 5.0)
-    found = our_numbers([table], {"f": small_study.INFO})
+    found = collect_our_numbers([table], {"f": small_study.INFO})
     assert found.errors == {
         ("MNIST", "SGD"): 1.0,
         ("MNIST", "uSF"): 90.0,
@@ -455,13 +465,15 @@ def test_ours_are_the_finished_cells_and_collapsed_ones_are_dead() -> None:
     }
     assert found.one_class == frozenset()
     cells = tuple(replace(c, diverged=c.wanted) if i == 2 else c for i, c in enumerate(table.cells[0]))
-    assert our_numbers([replace(table, cells=(cells,))], {}).one_class == frozenset()  # it had a good epoch before
+    assert (
+        collect_our_numbers([replace(table, cells=(cells,))], {}).one_class == frozenset()
+    )  # it had a good epoch before
     one, *_ = table.cells[0][3].picks
     seeds = tuple(replace(one, seed=seed, collapsed=seed == 2) for seed in range(3))  # the worst of three
     cells = tuple(replace(c, picks=seeds) if i == 3 else c for i, c in enumerate(table.cells[0]))
-    assert our_numbers([replace(table, cells=(cells,))], {}).one_class == frozenset()
+    assert collect_our_numbers([replace(table, cells=(cells,))], {}).one_class == frozenset()
     assert not cells[3].collapsed
     picks = tuple(replace(pick, collapsed=True) for pick in table.cells[0][3].picks)
     cells = tuple(replace(c, picks=picks) if i == 3 else c for i, c in enumerate(table.cells[0]))
-    assert our_numbers([replace(table, cells=(cells,))], {}).one_class == {("MNIST", "NuSF")}
+    assert collect_our_numbers([replace(table, cells=(cells,))], {}).one_class == {("MNIST", "NuSF")}
     assert (found.chance, found.train_counts) == ({"MNIST": 90.0}, {"MNIST": 1437})

@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from asymbp_cli import machine
-from asymbp_cli.bench import ceiling, loops, memory, projection, report, steps
-from asymbp_cli.bench.measure import Measure, interleaved, save, slower
+from asymbp_cli.bench import ceiling, loops, memory, projection, ratios, report, steps
+from asymbp_cli.bench.measure import Measure, find_slower, measure_interleaved, save_baseline
 from asymbp_cli.errors import DeviceError, UsageError
 from asymbp_cli.recipe.networks import NETWORKS
 
 
 def test_ratios_are_taken_within_each_round() -> None:
     seconds = {"one": iter([9.0, 1.0, 2.0, 4.0]), "two": iter([9.0, 3.0, 4.0, 4.0])}
-    one, two = interleaved({name: (lambda times=times: next(times)) for name, times in seconds.items()}, rounds=3)  # type: ignore[misc]
+    one, two = measure_interleaved(
+        {name: (lambda times=times: next(times)) for name, times in seconds.items()}, rounds=3
+    )  # type: ignore[misc]
     assert (one.seconds, one.ratio) == (2.0, 1.0)
     assert two == Measure("two", 4.0, 2.0, 1.0, 3.0)  # the first of each warms up
 
@@ -23,23 +25,23 @@ def test_ratios_are_taken_within_each_round() -> None:
 def test_a_baseline_names_what_became_slower(tmp_path: Path) -> None:
     file = tmp_path / "there" / "bench.json"
     before = {"overhead": [Measure("SGD", 1, 1, 1, 1), Measure("uSF", 1, 1.02, 1.0, 1.1)]}
-    assert slower(before, "here", file) is None
-    save(before, "here", file)
-    assert slower(before, "here", file) == []
-    assert slower(before, "another machine", file) is None
+    assert find_slower(before, "here", file) is None
+    save_baseline(before, "here", file)
+    assert find_slower(before, "here", file) == []
+    assert find_slower(before, "another machine", file) is None
     now = {
         "overhead": [Measure("uSF", 1, 1.53, 1.2, 1.6), Measure("new", 9, 9, 9, 9)],
         "loops": before["overhead"],
     }
-    assert slower(now, "here", file) == ["overhead, uSF: 1.02 before, now 1.53 (+50%)"]
+    assert find_slower(now, "here", file) == ["overhead, uSF: 1.02 before, now 1.53 (+50%)"]
     for ratio, lowest in ((1.53, 1.01), (1.09, 1.05)):  # a round like before; before, a round like these
         within = {"overhead": [Measure("uSF", 1, ratio, lowest, 1.6)]}
-        assert slower(within, "here", file) == []
+        assert find_slower(within, "here", file) == []
     file.write_text("{")
     with pytest.raises(UsageError, match="is damaged"):
-        slower(before, "here", file)
+        find_slower(before, "here", file)
     with pytest.raises(UsageError, match="cannot write the baseline"):
-        save(before, "here", Path("/proc/none/bench.json"))
+        save_baseline(before, "here", Path("/proc/none/bench.json"))
 
 
 def test_the_whole_paper_is_2520_runs_and_673_petaflop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +78,7 @@ def test_batches_have_the_size_asked_for() -> None:
 
 def test_growth_is_per_sample_over_batch_100(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps.Steps, "measure", lambda self, count: 1.0 * count)
-    found = steps.growth("cpu", replicas=1, rounds=1, steps=10)
+    found = ratios.measure_batch_sizes("cpu", replicas=1, rounds=1, steps=10)
     assert [
         (m.name, m.seconds) for m in found
     ] == [  # as many steps as see 1000 samples, each of a second per step
@@ -94,7 +96,7 @@ def test_precisions_are_compared_on_two_networks(monkeypatch: pytest.MonkeyPatch
         return 1.0 if self.trainer.model.dtype == torch.bfloat16 else 2.0
 
     monkeypatch.setattr(steps.Steps, "measure", measure)
-    found = steps.precisions("cpu", replicas=2, rounds=1, seconds=0.1)
+    found = ratios.measure_precisions("cpu", replicas=2, rounds=1, seconds=0.1)
     assert [(m.name, m.ratio) for m in found] == [
         ("mnist, fp32", 1),
         ("mnist, bf16", 0.5),
@@ -107,7 +109,7 @@ def test_steps_last_about_as_long_as_asked_for(monkeypatch: pytest.MonkeyPatch) 
     made = steps.Steps("mnist", ["uSF", "SGD"], torch.device("cpu"))
     asked: list[int] = []
     monkeypatch.setattr(made, "measure", lambda count: asked.append(count) or 0.1)
-    steps.lasting(made.measure, made.replicas, 1.0)()
+    steps.repeat_for(1.0, made.measure, made.replicas)()
     assert asked == [1, 5]  # of 0.2 s each, for two replicas
 
 
@@ -124,7 +126,7 @@ def test_a_busy_core_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_engine_is_measured_against_the_resident_loop_on_one_device() -> None:
-    loop, engine = loops.engine_over_resident("cpu", replicas=2, rounds=1, steps=1)
+    loop, engine = loops.measure_resident_loop("cpu", replicas=2, rounds=1, steps=1)
     assert (loop.name, engine.name) == ("resident loop", "engine")
     assert (loop.ratio, engine.ratio) == (1, engine.seconds / loop.seconds)
     assert min(loop.seconds, engine.seconds) > 0
@@ -132,9 +134,9 @@ def test_the_engine_is_measured_against_the_resident_loop_on_one_device() -> Non
 
 def test_the_resident_loop_learns_every_sample_once_an_epoch() -> None:
     device = torch.device("cpu")
-    data = steps.random_data(NETWORKS["mnist"].resolve(10), 10, 300, device)
+    data = steps.make_random_data(NETWORKS["mnist"].resolve(10), 10, 300, device)
     data.train.x[:, 0, 0, 0] = torch.arange(300).remainder(256).byte()  # a mark each
-    epoch = loops.resident(data)
+    epoch = loops.iterate_resident(data)
     for _ in range(2):
         batches = list(epoch())
         assert [len(y) for _, y in batches] == [100, 100, 100]
@@ -149,7 +151,7 @@ def test_the_resident_loop_learns_every_sample_once_an_epoch() -> None:
 
 def test_the_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ceiling, "SIZES", {"mnist": (10, 6000)})
-    product, mnist = ceiling.ceiling("cpu", replicas=1, rounds=1, seconds=0.05)
+    product, mnist = ceiling.measure_ceiling("cpu", replicas=1, rounds=1, seconds=0.05)
     assert (product.name, mnist.name) == (ceiling.MATMUL, "mnist")
     assert 0.1 < 1 / product.seconds < 1e5  # GFLOP/s
     assert math.isclose(mnist.ratio, mnist.seconds / product.seconds)
@@ -157,7 +159,7 @@ def test_the_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures resident memory of Linux")
 def test_memory_is_as_predicted() -> None:
-    training, testing = memory.measure([memory.Candidate("cifar", "uSF+BN", 1, "cpu")])
+    training, testing = memory.measure_memory([memory.Candidate("cifar", "uSF+BN", 1, "cpu")])
     assert (training.part, testing.part) == ("training", "testing")
     for found in (training, testing):
         assert 0.85 < found.ratio < 1.15
@@ -166,14 +168,14 @@ def test_memory_is_as_predicted() -> None:
 
 
 def test_memory_is_measured_of_every_network_without_bn_and_with_it() -> None:
-    found = memory.candidates("cpu", (1, 8))
+    found = memory.list_candidates("cpu", (1, 8))
     assert len(set(found)) == len(found) == 5 * 2 * 2
-    with pytest.raises(DeviceError, match="not on meta"):
+    with pytest.raises(DeviceError, match="cannot be measured on meta"):
         memory._gauge(torch.device("meta"))
 
 
 def test_the_whole_study_is_planned_and_rendered(tmp_path: Path) -> None:
-    found = report.measure(tmp_path, epochs=2)
+    found = report.measure_report(tmp_path, epochs=2)
     assert (found.runs, found.epochs) == (2520, 2520 * 2)
     assert found.seconds > 0
     assert found.peak_mib > 0

@@ -4,15 +4,18 @@ import io
 from dataclasses import replace
 
 from rich.console import Console
-from test_agreement import filled
+from sample_tables import filled
 
 from asymbp_cli.cli import console
-from asymbp_cli.report.sheet import sheet
+from asymbp_cli.report.document import Listing
+from asymbp_cli.report.result_table import make_result_table
 
 
 def shown(*percents: float | None) -> str:
     out = io.StringIO()
-    console.show(Console(file=out, width=120, no_color=True, markup=False), sheet(filled(*percents)))
+    console.print_result_table(
+        Console(file=out, width=120, no_color=True, markup=False), make_result_table(filled(*percents))
+    )
     return out.getvalue()
 
 
@@ -28,5 +31,13 @@ def test_without_colours_there_is_no_legend() -> None:
     table = filled(1.0, None, None, None, None)
     plain = tuple(replace(cell, paper_colour=None) for cell in table.cells[0])
     out = io.StringIO()
-    console.show(Console(file=out, width=120), sheet(replace(table, cells=(plain,))))
+    console.print_result_table(Console(file=out, width=120), make_result_table(replace(table, cells=(plain,))))
     assert "marks yellow" not in out.getvalue()
+
+
+def test_numbers_of_a_listing_are_aligned_at_the_right() -> None:
+    out = io.StringIO()
+    listing = Listing("Epochs", ("rate", "what"), (("0.05", "a"), ("5e-05", "text")))
+    console.print_listing(Console(file=out, width=120), listing)
+    assert "│  0.05 │ a    │" in out.getvalue()
+    assert "│ 5e-05 │ text │" in out.getvalue()

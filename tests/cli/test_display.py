@@ -1,12 +1,15 @@
 """What the displays say once it is known: the time of a study, and that a part of it is tried again."""
 
 import json
+import sys
 
 import pytest
 import small_study
 
-from asymbp_cli.cli.display import JsonLines, PlainLines
-from asymbp_cli.cli.progress import Board
+from asymbp_cli.cli.choose_display import choose_display
+from asymbp_cli.cli.display import Display, JsonLines, PlainLines
+from asymbp_cli.cli.live import LiveDisplay
+from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted
 
@@ -18,9 +21,9 @@ class Clock:
         return self.now
 
 
-def board(clock: Clock, estimate_seconds: float | None = None) -> Board:
+def progress(clock: Clock, estimate_seconds: float | None = None) -> StudyProgress:
     runs = small_study.grid("SGD", epochs=4).all_runs()
-    return Board(
+    return StudyProgress(
         grids=(),
         runs=runs,
         remaining=dict.fromkeys(runs, 4),
@@ -38,16 +41,16 @@ def ended(run: str, epoch: int) -> EpochEnded:
 
 def test_without_an_estimate_the_first_epoch_tells_how_long(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    known = board(clock)
+    known = progress(clock)
     display = PlainLines(known)
     first, second = known.runs
-    display.take(StackStarted("s", (first, second), 0))
+    display.handle(StackStarted("s", (first, second), 0))
     assert known.eta_seconds is None
-    assert known.to_go == "time to go not known yet"
+    assert known.remaining_time == "time to go not known yet"
     clock.now = 100.0
-    display.take(ended(first, 1))
+    display.handle(ended(first, 1))
     assert known.eta_seconds == pytest.approx(700)
-    display.take(ended(second, 1))
+    display.handle(ended(second, 1))
     assert known.eta_seconds == pytest.approx(300)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1  # once
@@ -56,10 +59,10 @@ def test_without_an_estimate_the_first_epoch_tells_how_long(capsys: pytest.Captu
 
 def test_an_estimate_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    known = board(clock, 50.0)
-    assert known.to_go == "50 s to go"
+    known = progress(clock, 50.0)
+    assert known.remaining_time == "50 s to go"
     clock.now = 5.0
-    PlainLines(known).take(ended(next(iter(known.runs)), 1))
+    PlainLines(known).handle(ended(next(iter(known.runs)), 1))
     assert not capsys.readouterr().err
 
 
@@ -72,21 +75,37 @@ def test_an_estimate_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_what_is_tried_again_is_said(remedy: str | None, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    known = board(Clock())
-    PlainLines(known).take(StackFailed("s", tuple(known.runs), "a graph failed", None, remedy))
+    known = progress(Clock())
+    PlainLines(known).handle(StackFailed("s", tuple(known.runs), "a graph failed", None, remedy))
     assert capsys.readouterr().err == said
 
 
 def test_json_has_the_facts_and_no_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    known = board(clock)
+    known = progress(clock)
     display = JsonLines(known)
     display.announce("2 runs to train")
     clock.now = 1.0
-    display.take(ended(next(iter(known.runs)), 1))
-    display.take(StackFailed("s", tuple(known.runs), "a graph failed", None, "without CUDA graphs"))
+    display.handle(ended(next(iter(known.runs)), 1))
+    display.handle(StackFailed("s", tuple(known.runs), "a graph failed", None, "without CUDA graphs"))
     plan, epoch, failure = map(json.loads, capsys.readouterr().out.splitlines())
     assert (plan["event"], plan["seconds"]) == ("plan", None)
     assert epoch["event"] == "EpochEnded"
     assert failure["remedy"] == "without CUDA graphs"
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("quiet", "as_json", "terminal", "kind"),
+    [
+        (False, False, True, LiveDisplay),
+        (False, False, False, PlainLines),
+        (True, False, True, Display),
+        (True, True, True, JsonLines),
+    ],
+)
+def test_the_display_fits_options_and_terminal(
+    quiet: bool, as_json: bool, terminal: bool, kind: type[Display], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    assert type(choose_display(progress(Clock()), quiet=quiet, as_json=as_json)) is kind

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.cli.streams import Tolerant, reason
+from asymbp_cli.cli.streams import TolerantStream, explain_loss
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPE = """
@@ -62,9 +62,7 @@ def test_a_training_outlives_its_output(closed: str, tmp_path: Path) -> None:
 def test_a_table_that_could_not_be_written_is_said(tmp_path: Path) -> None:
     done = shell("$A train --recipe mine.yaml > /dev/full", tmp_path)
     assert done.returncode == 1
-    assert (
-        "standard output could not be written: No space left on device. What was trained is stored" in done.stderr
-    )
+    assert "standard output could not be written: No space left on device. Results are stored" in done.stderr
     assert stored(tmp_path)
 
 
@@ -138,7 +136,7 @@ def test_file_names_steer_no_terminal(trained: Path) -> None:
         ('""', "--output needs the name of a file"),
         (
             "mine.yaml/x.csv",
-            "cannot write mine.yaml/x.csv: a file stands where its folder should be; choose another file",
+            "cannot write mine.yaml/x.csv: a file has the name of its folder. Choose another file",
         ),
         ("$(printf 'x%.0s' {1..300})", "File name too long"),
         (".", "is a directory"),
@@ -166,11 +164,14 @@ class Full(io.StringIO):
 
 def test_the_first_error_is_kept_and_a_broken_pipe_is_none(tmp_path: Path) -> None:
     with (tmp_path / "1").open("w") as one, (tmp_path / "2").open("w") as two:
-        full, broken = Tolerant(Full(errno.ENOSPC, one.fileno())), Tolerant(Full(errno.EPIPE, two.fileno()))
+        full, broken = (
+            TolerantStream(Full(errno.ENOSPC, one.fileno())),
+            TolerantStream(Full(errno.EPIPE, two.fileno())),
+        )
         for stream in (full, broken):
             assert stream.write("text") == 4
             assert stream.write("more") == 4
             stream.flush()
-    assert reason(full) == "No space left on device"
-    assert reason(broken) is None
-    assert reason(Tolerant(io.StringIO())) is None
+    assert explain_loss(full) == "No space left on device"
+    assert explain_loss(broken) is None
+    assert explain_loss(TolerantStream(io.StringIO())) is None

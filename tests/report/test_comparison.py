@@ -3,16 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from test_agreement import filled
+from sample_tables import filled
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.report.comparison import Side, comparison
+from asymbp_cli.report.comparison import Side, compare_sides
 
 
 def test_cells_of_both_sides_stand_beside_each_other() -> None:
     first, second = Side("a", (filled(1, 2, 3, 4, None),)), Side("b", (filled(1.5, 2, 1, None, 90),))
-    (found,) = comparison(first, second)
+    (found,) = compare_sides(first, second)
     assert found.header == ("dataset", "column", "a (quick)", "b (quick)", "difference, points")
     assert found.rows == (
         ("MNIST", "SGD", "1.00", "1.50", "+0.50"),
@@ -27,21 +27,21 @@ def test_cells_of_both_sides_stand_beside_each_other() -> None:
 def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:
     quick, paper = filled(1, 2, 3, 4, 5), filled(2, 2, 3, 4, 5, label="paper")
     both = Side("both", (quick, paper))
-    assert [part.rows[0][-1] for part in comparison(both, Side("b", (paper, quick)))] == ["+0.00", "+0.00"]
-    (one,) = comparison(Side("a", (quick,)), Side("b", (paper,)))
+    assert [part.rows[0][-1] for part in compare_sides(both, Side("b", (paper, quick)))] == ["+0.00", "+0.00"]
+    (one,) = compare_sides(Side("a", (quick,)), Side("b", (paper,)))
     assert one.rows[0][-1] == "+1.00"
     other = filled(1, 2, 3, 4, 5, label="demo")
     with pytest.raises(
-        UsageError, match=r'both has table-2 under quick, paper; name one of them \("both:PROTOCOL"\)'
+        UsageError, match=r'both has table-2 under quick, paper. Name one of them \("both:PROTOCOL"\)'
     ):
-        comparison(Side("a", (other,)), both)
+        compare_sides(Side("a", (other,)), both)
 
 
 def test_nothing_in_common_is_said() -> None:
     with pytest.raises(UsageError, match="a and b have no cell in common"):
-        comparison(Side("a", (filled(1, None, None, None, None),)), Side("b", (filled(None, 2, 3, 4, 5),)))
+        compare_sides(Side("a", (filled(1, None, None, None, None),)), Side("b", (filled(None, 2, 3, 4, 5),)))
     with pytest.raises(UsageError, match="no cell in common"):
-        comparison(Side("a", (filled(1, 2, 3, 4, 5),)), Side("b", ()))
+        compare_sides(Side("a", (filled(1, 2, 3, 4, 5),)), Side("b", ()))
 
 
 def test_the_same_results_do_not_differ() -> None:
@@ -54,7 +54,7 @@ def test_the_same_results_do_not_differ() -> None:
     both = first.grid.model_copy(update={"rows": (row, small)})
     two = replace(first, grid=both, cells=(first.cells[0], other.cells[0]), baselines=first.baselines * 2)
     for side in (Side("x", (first, other)), Side("x", (two,))):
-        found = comparison(side, side)
+        found = compare_sides(side, side)
         assert {line[-1] for part in found for line in part.rows} == {"+0.00"}
         assert sum(len(part.rows) for part in found) == 10
 
@@ -62,6 +62,6 @@ def test_the_same_results_do_not_differ() -> None:
 def test_unfinished_cells_do_not_count() -> None:
     first, second = filled(1, 2, 3, 4, 5), filled(9, 2, 3, 4, 5)
     unfinished = tuple(replace(c, ended=0) if i == 0 else c for i, c in enumerate(second.cells[0]))
-    (found,) = comparison(Side("a", (first,)), Side("b", (replace(second, cells=(unfinished,)),)))
+    (found,) = compare_sides(Side("a", (first,)), Side("b", (replace(second, cells=(unfinished,)),)))
     assert "4 cells" in found.notes[0]
     assert "largest 0.00" in found.notes[0]

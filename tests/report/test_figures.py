@@ -6,15 +6,15 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from test_agreement import filled
-from test_tables import _epoch, _grid
+from sample_tables import filled, make_epoch, make_grid
 
-from asymbp_cli.analysis.tables import FilledGrid, fill
+from asymbp_cli.analysis.tables import FilledGrid, fill_grid
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.procedure import Procedure
-from asymbp_cli.report.figures import canvas, figures
-from asymbp_cli.report.parts import Figure, lead
+from asymbp_cli.report.document import Figure
+from asymbp_cli.report.figures import canvas, draw_figures
+from asymbp_cli.report.text import short_title
 from asymbp_cli.specs.methods import parse_method
 
 FLIPS = ("brSF+BN+BM", "brSF-25%+BN+BM", "brSF-50%+BN+BM", "frSF+BN+BM", "frSF-50%+BN+BM")
@@ -23,15 +23,16 @@ Epochs = dict[str, list[EpochEnded]]
 
 def trained(*methods: str, epochs: int = 3, headers: Sequence[str] = ()) -> tuple[FilledGrid, Epochs]:
     """Return a grid of two rates a column whose errors fall by epoch; run k of all starts at 10 (k + 1) %."""
-    grid = _grid(*methods)
+    grid = make_grid(*methods)
     if headers:
         named = [c.model_copy(update={"header": h}) for c, h in zip(grid.columns, headers, strict=True)]
         grid = grid.model_copy(update={"columns": tuple(named), "baseline": named[0]})
     runs = list(grid.all_runs())
     found = {
-        run: [_epoch(run, e, 100 * (k + 1) - 10 * e) for e in range(1, epochs + 1)] for k, run in enumerate(runs)
+        run: [make_epoch(run, e, 100 * (k + 1) - 10 * e) for e in range(1, epochs + 1)]
+        for k, run in enumerate(runs)
     }
-    return fill(grid, found, dict.fromkeys(runs, "finished"), {}), found
+    return fill_grid(grid, found, dict.fromkeys(runs, "finished"), {}), found
 
 
 def names(drawn: Sequence[Figure]) -> list[str]:
@@ -42,15 +43,15 @@ def names(drawn: Sequence[Figure]) -> list[str]:
 def plotted(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[list[float], list[float]]]]:
     """Return, by figure, the points of every line drawn in it, once figures are drawn."""
     kept: dict[str, list[tuple[list[float], list[float]]]] = {}
-    real = canvas.finished
+    real = canvas.save_figure
 
     def spy(drawing, name, caption, alt):  # type: ignore[no-untyped-def]
         lines = [line for axes in drawing.axes for line in axes.get_lines()]
         kept[name] = [(list(map(float, line.get_xdata())), list(map(float, line.get_ydata()))) for line in lines]
         return real(drawing, name, caption, alt)
 
-    for module in ("panels", "points"):
-        monkeypatch.setattr(f"asymbp_cli.report.figures.{module}.finished", spy)
+    for module in ("panels", "opposite_signs", "scatter"):
+        monkeypatch.setattr(f"asymbp_cli.report.figures.{module}.save_figure", spy)
     return kept
 
 
@@ -59,7 +60,7 @@ Plotted = dict[str, list[tuple[list[float], list[float]]]]
 
 def test_learning_curves_show_the_selected_run_and_its_epoch(plotted: Plotted) -> None:
     table, epochs = trained("SGD", "uSF")
-    figures([table], epochs)
+    draw_figures([table], epochs)
     lines = plotted["table-2-1-1-learning-curves"]
     assert ([1.0, 2.0, 3.0], [9.0, 8.0, 7.0]) in lines  # SGD's better run: also the grey reference in both panels
     assert ([1.0, 2.0, 3.0], [29.0, 28.0, 27.0]) in lines
@@ -70,16 +71,16 @@ def test_learning_curves_show_the_selected_run_and_its_epoch(plotted: Plotted) -
 def test_a_figure_names_its_table() -> None:
     table, epochs = trained("SGD", "uSF")
     table = replace(table, grid=table.grid.model_copy(update={"title": "Table 4 (Exp. C1). Fixed feedback"}))
-    drawn = figures([table], epochs)
+    drawn = draw_figures([table], epochs)
     assert all(", Table 4 (Exp. C1), protocol " in figure.caption for figure in drawn)
-    assert lead(drawn[0].caption).endswith(f"Table 4 (Exp. C1), protocol {table.grid.protocol_label}")
+    assert short_title(drawn[0].caption).endswith(f"Table 4 (Exp. C1), protocol {table.grid.protocol_label}")
 
 
 def test_rates_show_the_lowest_error_of_each_run_and_mark_the_dead(plotted: Plotted) -> None:
     table, epochs = trained("SGD", "uSF")
     slow = table.grid.runs(table.grid.rows[0], table.grid.columns[1])[1].id
     epochs[slow] = [replace(point, one_class=True) for point in epochs[slow]]
-    figures([table], epochs)
+    draw_figures([table], epochs)
     lines = plotted["table-2-1-1-rates"]
     assert ([0.1, 1.0], [17.0, 7.0]) in lines
     assert ([0.1, 1.0], [37.0, 27.0]) in lines
@@ -89,7 +90,7 @@ def test_rates_show_the_lowest_error_of_each_run_and_mark_the_dead(plotted: Plot
 def test_opposite_signs_are_recognized_by_method_and_stand_beside_the_paper(plotted: Plotted) -> None:
     table, epochs = trained(*FLIPS, headers=("a", "b", "c", "d", "e"))
     cells = tuple(replace(cell, paper=float(k)) for k, cell in enumerate(table.cells[0], 1))
-    drawn = figures([replace(table, cells=(cells,))], epochs)
+    drawn = draw_figures([replace(table, cells=(cells,))], epochs)
     lines = plotted["table-2-1-1-opposite-signs"]
     assert lines == [
         ([0.0, 25.0, 50.0], [7.0, 27.0, 47.0]),
@@ -104,32 +105,32 @@ def test_opposite_signs_are_recognized_by_method_and_stand_beside_the_paper(plot
 
 def test_other_methods_have_no_curve_of_opposite_signs() -> None:
     table, epochs = trained("SGD", "brSF", "brSF-25%", "brSF+BN+BM")  # without BN and BM; one point
-    assert not any("opposite" in name for name in names(figures([table], epochs)))
+    assert not any("opposite" in name for name in names(draw_figures([table], epochs)))
 
 
 def test_ours_against_the_papers(plotted: Plotted) -> None:
     table = filled(1.0, 2.0, None, 8.0, 90.0)
-    (drawn,) = [figure for figure in figures([table], {}) if figure.name == "ours-against-the-papers"]
+    (drawn,) = [figure for figure in draw_figures([table], {}) if figure.name == "ours-against-the-papers"]
     assert ([1.0, 2.0, 4.0, 90.0], [1.0, 2.0, 8.0, 90.0]) in plotted["ours-against-the-papers"]
     assert drawn.alt.startswith(
-        "3 of 4 cells lie within 3 points of the paper's; furthest away: NuSF on MNIST 8.00"
+        "3 of 4 cells are within 3 points of the paper's; furthest away: NuSF on MNIST 8.00"
     )
 
 
 def test_nothing_is_drawn_from_nothing() -> None:
-    assert figures([], {}) == ()
-    assert figures([filled(None, None, None, None, None)], {}) == ()
-    grid = _grid("SGD", rate_multipliers=[1.0])
+    assert draw_figures([], {}) == ()
+    assert draw_figures([filled(None, None, None, None, None)], {}) == ()
+    grid = make_grid("SGD", rate_multipliers=[1.0])
     (run,) = grid.all_runs()
-    once = {run: [_epoch(run, 1, 5)]}
-    assert figures([fill(grid, once, {}, {})], once) == ()  # one epoch at one rate is no curve
+    once = {run: [make_epoch(run, 1, 5)]}
+    assert draw_figures([fill_grid(grid, once, {}, {})], once) == ()  # one epoch at one rate is no curve
 
 
 @pytest.mark.parametrize("wrong", [0, 1000])
 def test_errors_without_a_logarithm_are_drawn_too(wrong: int) -> None:
     table, epochs = trained("SGD", "uSF")
     same = {run: [replace(point, test_wrong=wrong) for point in points] for run, points in epochs.items()}
-    drawn = figures([fill(table.grid, same, {}, {("MNIST", "SGD"): 0.5})], same)
+    drawn = draw_figures([fill_grid(table.grid, same, {}, {("MNIST", "SGD"): 0.5})], same)
     assert len(drawn) >= 2
 
 
@@ -138,7 +139,7 @@ def test_labels_are_text_whatever_they_hold() -> None:
     table, epochs = trained("SGD", "uSF", "NuSF", "BN", headers=odd)
     row = table.grid.rows[0].model_copy(update={"label": "<s>$M$"})
     grid = table.grid.model_copy(update={"rows": (row,), "key": "recipe-../<x>"})
-    drawn = figures([fill(grid, epochs, {}, {})], epochs)
+    drawn = draw_figures([fill_grid(grid, epochs, {}, {})], epochs)
     assert names(drawn) == ["recipe-x-1-1-learning-curves", "recipe-x-1-1-rates"]
     texts = "".join(ElementTree.fromstring(drawn[0].svg).itertext())
     for header in odd:
@@ -147,7 +148,7 @@ def test_labels_are_text_whatever_they_hold() -> None:
 
 def test_files_are_the_same_each_time_and_ids_do_not_clash() -> None:
     table, epochs = trained("SGD", "uSF", *FLIPS)
-    first, second = figures([table, table], epochs), figures([table, table], epochs)
+    first, second = draw_figures([table, table], epochs), draw_figures([table, table], epochs)
     assert [(one.svg, one.png) for one in first] == [(one.svg, one.png) for one in second]
     assert len(set(names(first))) == len(first) == 6
     ids = [found for figure in first for found in re.findall(r'\bid="([^"]+)"', figure.svg)]
@@ -159,9 +160,9 @@ def test_files_are_the_same_each_time_and_ids_do_not_clash() -> None:
 
 
 def test_a_method_keeps_its_look_in_every_figure() -> None:
-    assert canvas.look("uSF+BN") == canvas.look("uSF+BN")
-    looks = {tuple(canvas.look(name).items()) for name in ("SGD", "BM", "BN", "BN+BM", "uSF", "NuSF", "uSF+BM")}
-    assert len(looks) == 7
+    assert canvas.style_of("uSF+BN") == canvas.style_of("uSF+BN")
+    names = ("SGD", "BM", "BN", "BN+BM", "uSF", "NuSF", "uSF+BM")
+    assert len({tuple(canvas.style_of(name).items()) for name in names}) == 7
 
 
 def test_a_column_under_another_protocol_is_no_point_of_the_curve() -> None:
@@ -171,6 +172,8 @@ def test_a_column_under_another_protocol_is_no_point_of_the_curve() -> None:
     )
     odd = make_column("odd", [other], table.grid.protocol)
     grid = table.grid.model_copy(update={"columns": (*table.grid.columns, odd)})
-    more = epochs | {run.id: [_epoch(run.id, 1, 5)] for run in grid.runs(grid.rows[0], odd)}
-    (signs,) = [figure for figure in figures([fill(grid, more, {}, {})], more) if "opposite" in figure.name]
+    more = epochs | {run.id: [make_epoch(run.id, 1, 5)] for run in grid.runs(grid.rows[0], odd)}
+    (signs,) = [
+        figure for figure in draw_figures([fill_grid(grid, more, {}, {})], more) if "opposite" in figure.name
+    ]
     assert "75 %" not in signs.alt

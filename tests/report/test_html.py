@@ -10,9 +10,10 @@ import pytest
 import sample_document as sample
 
 from asymbp_cli.analysis.tables import Cell
+from asymbp_cli.report.cells import format_error
+from asymbp_cli.report.document import Document
 from asymbp_cli.report.html import render
-from asymbp_cli.report.parts import Document
-from asymbp_cli.report.sheet import Sheet, number
+from asymbp_cli.report.result_table import ResultTable
 
 _VOID = {"meta", "wbr"}
 
@@ -65,12 +66,12 @@ def _text(element: Element) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-def _cells(tree: Element, sheet: Sheet) -> Iterator[tuple[Cell, Element]]:
-    """Yield every cell of `sheet` with its place in the page."""
-    tables = [t for t in tree.iter("table") if t.get("class") == "sheet"]
-    table = next(t for t in tables if sheet.title in "".join(t.find("caption").itertext()))  # type: ignore[union-attr]
-    lines = table.findall("tbody/tr")
-    for (label, cells), line in zip(sheet.rows, lines, strict=True):
+def _cells(tree: Element, table: ResultTable) -> Iterator[tuple[Cell, Element]]:
+    """Yield every cell of `table` with its place in the page."""
+    elements = [t for t in tree.iter("table") if t.get("class") == "results"]
+    element = next(t for t in elements if table.title in "".join(t.find("caption").itertext()))  # type: ignore[union-attr]
+    lines = element.findall("tbody/tr")
+    for (label, cells), line in zip(table.rows, lines, strict=True):
         assert label in "".join(line.find("th").itertext())  # type: ignore[union-attr]
         yield from zip(cells, line.findall("td"), strict=True)
 
@@ -83,12 +84,12 @@ def _half(place: Element, name: str) -> Element | None:
     return next((div for div in place.findall("div") if name in _classes(div)), None)
 
 
-@pytest.mark.parametrize("sheet", [sample.WITH_PAPER, sample.HOSTILE_SHEET])
-def test_every_cell_shows_its_number_and_below_it_the_papers(tree: Element, sheet: Sheet) -> None:
-    for cell, place in _cells(tree, sheet):
+@pytest.mark.parametrize("table", [sample.WITH_PAPER, sample.HOSTILE_TABLE])
+def test_every_cell_shows_its_number_and_below_it_the_papers(tree: Element, table: ResultTable) -> None:
+    for cell, place in _cells(tree, table):
         own, paper = _half(place, "own"), _half(place, "paper")
         assert own is not None
-        assert number(cell) in _text(own)
+        assert format_error(cell) in _text(own)
         if cell.paper is not None:
             assert paper is not None
             assert f"{cell.paper:.2f}" in [_text(i) for i in paper.iter("i")]
@@ -97,8 +98,8 @@ def test_every_cell_shows_its_number_and_below_it_the_papers(tree: Element, shee
 
 
 def test_several_seeds_show_their_spread(tree: Element) -> None:
-    (cell, place), _ = _cells(tree, sample.HOSTILE_SHEET)
-    assert (number(cell), _text(next(place.iter("small")))[-9:]) == ("1.00", "0.94-1.21")
+    (cell, place), _ = _cells(tree, sample.HOSTILE_TABLE)
+    assert (format_error(cell), _text(next(place.iter("small")))[-9:]) == ("1.00", "0.94-1.21")
     assert "median of 3 seeds" in place.get("title", "")
 
 
@@ -130,8 +131,8 @@ def test_marks_have_words_for_screen_readers(tree: Element) -> None:
 def test_a_missing_cell_says_why_in_its_tooltip_and_to_screen_readers(tree: Element) -> None:
     missing = [
         (cell, place)
-        for sheet in (sample.WITH_PAPER, sample.HOSTILE_SHEET)
-        for cell, place in _cells(tree, sheet)
+        for table in (sample.WITH_PAPER, sample.HOSTILE_TABLE)
+        for cell, place in _cells(tree, table)
         if not cell.picks
     ]
     assert len(missing) == 2

@@ -41,7 +41,7 @@ def _browse(directory: Path, page: str, script: str) -> dict[str, object]:
 
 def test_a_click_on_a_header_sorts_and_keeps_rows_whole(tmp_path: Path) -> None:
     script = """(() => {
-      const table = document.querySelector("table.sheet"), rows = () => [...table.tBodies[0].rows];
+      const table = document.querySelector("table.results"), rows = () => [...table.tBodies[0].rows];
       const label = row => row.querySelector("bdi").textContent, whole = rows().map(row => row.textContent).sort();
       const click = i => { const th = table.tHead.rows[0].cells[i];
         th.querySelector("button").click(); return [th.getAttribute("aria-sort"), ...rows().map(label)]; };
@@ -49,7 +49,7 @@ def test_a_click_on_a_header_sorts_and_keeps_rows_whole(tmp_path: Path) -> None:
       return { numbers: [click(1), click(1), click(1)], gaps: [click(4), click(4)], labels: [click(0), click(0)],
         sorted: table.tHead.querySelectorAll("[aria-sort=descending]").length,
         kept: JSON.stringify(whole) === JSON.stringify(rows().map(row => row.textContent).sort()),
-        single: document.querySelectorAll("table.sheet")[1].querySelectorAll("button").length,
+        single: document.querySelectorAll("table.results")[1].querySelectorAll("button").length,
         toggled: (scheme.click(), getComputedStyle(document.body).backgroundColor !== wasDark) };
     })()"""
     found = _browse(tmp_path, render(sample.DOCUMENT), script)
@@ -66,8 +66,8 @@ def test_a_click_on_a_header_sorts_and_keeps_rows_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [900, 400])
 def test_wide_tables_scroll_by_themselves_and_the_page_does_not(tmp_path: Path, width: int) -> None:
-    parts = (*sample.DOCUMENT.parts, sample.wide_sheet(columns=30), sample.many_columns())
-    framed = render(replace(sample.DOCUMENT, parts=parts))
+    parts = (*sample.DOCUMENT.blocks, sample.wide_table(columns=30), sample.many_columns())
+    framed = render(replace(sample.DOCUMENT, blocks=parts))
     script = """(() => {
       document.body.replaceChildren(probe);  // not the page, but a window of a given width with the page in it
       const frame = document.createElement("iframe");

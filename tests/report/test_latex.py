@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import sample_document as sample
 
-from asymbp_cli.report.latex import escape, prose, render
-from asymbp_cli.report.parts import Document, Listing
+from asymbp_cli.report.document import Document, Listing
+from asymbp_cli.report.latex import render
+from asymbp_cli.report.latex_text import escape, format_prose
 
 _UNICODE = "éèêëñçåøæœßłŁőžıïĂ – — ‘’“” × ± ≤ ≥ ≈ → ∘ · ° µ μ σ ² − … ½ ﬁ Ａ שלום 漢字 🟨 \u202e \x00 \udce9"
 
@@ -67,7 +68,7 @@ def test_everything_is_ascii_and_nothing_ordinary_is_lost() -> None:
 
 
 def test_code_spans_are_set_in_typewriter_and_may_break_in_paths() -> None:
-    assert prose("see `a_b/c` & `d`") == r"see \texttt{a\_\allowbreak{}b/\allowbreak{}c} \& \texttt{d}"
+    assert format_prose("see `a_b/c` & `d`") == r"see \texttt{a\_\allowbreak{}b/\allowbreak{}c} \& \texttt{d}"
 
 
 def test_every_table_has_a_caption_and_its_own_label(text: str) -> None:
@@ -105,7 +106,7 @@ def test_the_same_table_twice_has_two_labels() -> None:
 
 def test_headers_stand_upright_where_there_are_many(text: str) -> None:
     assert "rotatebox{" not in text.partition(r"\begin{document}")[2]
-    assert render(Document("", "", (sample.wide_sheet(),))).count(r"\rotatebox{90}{brSF-{}") == 11
+    assert render(Document("", "", (sample.wide_table(),))).count(r"\rotatebox{90}{brSF-{}") == 11
 
 
 def test_long_labels_wrap(text: str) -> None:
@@ -155,9 +156,9 @@ def test_compiles(tmp_path: Path) -> None:
         pytest.skip("not run: no pdflatex here")
     letters = tuple(string.printable + _UNICODE)
     alphabet = Listing("All letters", ("letter", "code"), tuple((one, f"`{one}x`") for one in letters))
-    hostile = replace(sample.HOSTILE_SHEET, rows=tuple((one, sample.WITH_PAPER.rows[0][1][:2]) for one in "[*]&-"))
-    wide = (sample.wide_sheet(), sample.wide_sheet(columns=22), sample.many_columns())
-    document = replace(sample.DOCUMENT, parts=(*sample.DOCUMENT.parts, alphabet, hostile, *wide))
+    hostile = replace(sample.HOSTILE_TABLE, rows=tuple((one, sample.WITH_PAPER.rows[0][1][:2]) for one in "[*]&-"))
+    wide = (sample.wide_table(), sample.wide_table(columns=22), sample.many_columns())
+    document = replace(sample.DOCUMENT, blocks=(*sample.DOCUMENT.blocks, alphabet, hostile, *wide))
     (tmp_path / "report.tex").write_text(render(document), encoding="ascii")
     command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)

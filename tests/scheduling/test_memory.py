@@ -10,7 +10,7 @@ import torch
 from torch.profiler import profile
 
 from asymbp_cli import study
-from asymbp_cli.bench.steps import random_data
+from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling import memory
 from asymbp_cli.scheduling import replica_limit as packing
@@ -101,7 +101,7 @@ def in_use(call: Callable[[], object]) -> int:
 )
 def test_activations_are_what_torch_allocates(method: str, protocol: dict[str, object]) -> None:
     found = run(method, MIXED, **protocol)
-    data = random_data(found.network, 10, 300, torch.device("cpu"))
+    data = make_random_data(found.network, 10, 300, torch.device("cpu"))
     trainer = Trainer(Stack((found,)), data, torch.device("cpu"))
     trainer.begin_epoch(1, [0])
     index = trainer.batches(1)[0]

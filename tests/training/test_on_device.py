@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from asymbp_cli.bench.steps import random_data
+from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.specs.methods import PAPER_METHODS, Method, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
@@ -58,7 +58,7 @@ def _trainer(methods: list[Method], **protocol: Any) -> Trainer:
         Run(dataset="x", network=NETWORK, method=method, protocol=settings, rate_multiplier=1.0, seed=0)
         for method in methods
     )
-    return Trainer(Stack(runs), random_data(NETWORK, 3, 20, META), META)
+    return Trainer(Stack(runs), make_random_data(NETWORK, 3, 20, META), META)
 
 
 def _check(trainer: Trainer) -> set[str]:

@@ -1,4 +1,4 @@
-"""The seven conclusions, each a tuple of parts, and the verdict on them."""
+"""The paper's seven conclusions, each a tuple of parts, and the verdict on each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,19 +25,19 @@ Verdict = Literal["supported", "not supported", "not enough runs"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a conclusion comes to on a set of numbers."""
+    """The verdict on a conclusion, given a set of numbers."""
 
     key: str
     claim: str
     verdict: Verdict
-    datasets: tuple[str, ...]  # had every number of at least one part
+    datasets: tuple[str, ...]  # those with every number of at least one part
     evidence: tuple[str, ...]  # a sentence for each part
-    reason: str  # what fails or is missing, what holds least clearly, and which words of the authors go too far
+    reason: str  # what fails or is missing, or holds least clearly; which words of the authors go too far
 
 
 @dataclass(frozen=True)
 class Check:
-    """A conclusion of the paper: it stands if all its claimed parts do."""
+    """A conclusion of the paper: it is supported if all its claimed parts hold."""
 
     key: str
     claim: str
@@ -81,7 +81,7 @@ CHECKS = (
     ),
     Check(
         "signs-matter",
-        "Signs of feedback weights matter: with up to a quarter of them opposite the error lies far below that "
+        "Signs of feedback weights matter: with up to a quarter of them opposite the error is far below that "
         "with half or more (Table 3).",
         (
             signs_matter("brSF"),
@@ -127,60 +127,87 @@ CHECKS = (
 def judge(numbers: Numbers) -> tuple[Judgement, ...]:
     """Return the verdict on each conclusion.
 
-    A part that fails refutes the whole, whatever is missing elsewhere; one that has too few numbers leaves it
-    open; remarks do not count.
+    A part that fails refutes the whole, whatever else is missing. A part with too few numbers leaves it open.
+    Remarks do not count.
     """
     return tuple(_judge(check, numbers) for check in CHECKS)
 
 
+@dataclass(frozen=True)
+class _Evaluation:
+    """The parts of one conclusion on a set of numbers."""
+
+    complete: dict[Part, list[str]]  # the datasets that have everything that a part needs
+    findings: dict[Part, Finding]  # of the parts with enough datasets
+
+    @property
+    def failed(self) -> list[Part]:
+        """The parts that do not hold."""
+        return [part for part, finding in self.findings.items() if not part.holds(finding)]
+
+    @property
+    def missing(self) -> list[Part]:
+        """The parts with too few datasets."""
+        return [part for part in self.complete if part not in self.findings]
+
+
 def _judge(check: Check, numbers: Numbers) -> Judgement:
-    asked = {part: [at for at in numbers.datasets if not part.lacks(numbers, at)] for part in check.parts}
-    findings = {part: part.find(numbers, on) for part, on in asked.items() if on and len(on) >= part.least}
-    missing = [part for part in check.parts if part not in findings]
-    failed = [part for part, finding in findings.items() if finding.share < part.enough]
-    taking_part = {at for part in findings for at in asked[part] if part.claimed}
-    verdict: Verdict = "supported"
-    if any(part.claimed for part in failed):
-        verdict = "not supported"
-        reason = f"Does not hold: {_list(failed, claimed=True)}."
-    elif any(part.claimed for part in missing):
-        verdict = "not enough runs"
-        wanted = dict.fromkeys(_wanted(part, numbers, asked[part]) for part in missing if part.claimed)
-        reason = f"Missing: {'; '.join(wanted)}."
-    else:
-        claimed = {part: finding for part, finding in findings.items() if part.claimed}
-        part, finding = min(claimed.items(), key=lambda item: item[1].share - item[0].enough)
-        least = "" if finding.share == 1 else f", least clearly: {part.says}, on {finding.where}"
-        reason = f"Every part holds{least}."
-    if remarks := _list(failed, claimed=False):
+    evaluation = _evaluate(check, numbers)
+    used = {at for part in evaluation.findings for at in evaluation.complete[part] if part.claimed}
+    verdict, reason = _verdict(evaluation, numbers)
+    if remarks := _list(evaluation.failed, claimed=False):
         reason += f" Not borne out, but no part of the verdict: {remarks}."
     return Judgement(
         key=check.key,
         claim=check.claim,
         verdict=verdict,
-        datasets=tuple(at for at in numbers.datasets if at in taking_part),
-        evidence=tuple(_sentence(part, findings.get(part)) for part in check.parts),
+        datasets=tuple(at for at in numbers.datasets if at in used),
+        evidence=tuple(_sentence(part, evaluation.findings.get(part)) for part in check.parts),
         reason=reason,
     )
+
+
+def _evaluate(check: Check, numbers: Numbers) -> _Evaluation:
+    complete = {part: [at for at in numbers.datasets if not part.missing(numbers, at)] for part in check.parts}
+    findings = {
+        part: part.evaluate(numbers, datasets)
+        for part, datasets in complete.items()
+        if datasets and len(datasets) >= part.min_datasets
+    }
+    return _Evaluation(complete, findings)
+
+
+def _verdict(evaluation: _Evaluation, numbers: Numbers) -> tuple[Verdict, str]:
+    """Return the verdict and its reason."""
+    if any(part.claimed for part in evaluation.failed):
+        return "not supported", f"Does not hold: {_list(evaluation.failed, claimed=True)}."
+    missing = [part for part in evaluation.missing if part.claimed]
+    if missing:
+        needed = dict.fromkeys(_needed(part, numbers, evaluation.complete[part]) for part in missing)
+        return "not enough runs", f"Missing: {'; '.join(needed)}."
+    claimed = {part: finding for part, finding in evaluation.findings.items() if part.claimed}
+    part, finding = min(claimed.items(), key=lambda item: item[1].share - item[0].required_share)
+    least = "" if finding.share == 1 else f", least clearly: {part.text}, on {finding.where}"
+    return "supported", f"Every part holds{least}."
 
 
 def _sentence(part: Part, finding: Finding | None) -> str:
     remark = "" if part.claimed else "remark: "
     if finding is None:
-        return f"{remark}{part.says}: not enough runs"
-    answer = "yes" if finding.share >= part.enough else "no"
-    return f"{remark}{part.says}: {answer}, on {finding.where}" + (f"; {finding.detail}" if finding.detail else "")
+        return f"{remark}{part.text}: not enough runs"
+    answer = "yes" if part.holds(finding) else "no"
+    return f"{remark}{part.text}: {answer}, on {finding.where}" + (f"; {finding.detail}" if finding.detail else "")
 
 
 def _list(parts: list[Part], *, claimed: bool) -> str:
-    return "; ".join(part.says for part in parts if part.claimed == claimed)
+    return "; ".join(part.text for part in parts if part.claimed == claimed)
 
 
-def _wanted(part: Part, numbers: Numbers, complete: list[str]) -> str:
-    """Return what a part would need: datasets, or what the dataset that has most of it still lacks."""
+def _needed(part: Part, numbers: Numbers, complete: list[str]) -> str:
+    """Return what a part needs: more datasets, or what the dataset that has most of it does not have."""
     if complete:
-        return f"{', '.join(part.needs)} on {part.least} datasets (complete on {len(complete)})"
+        return f"{', '.join(part.methods)} on {part.min_datasets} datasets (complete on {len(complete)})"
     if not numbers.datasets:
-        return ", ".join(part.needs)
-    nearest = min(numbers.datasets, key=lambda at: len(part.lacks(numbers, at)))
-    return f"{', '.join(part.lacks(numbers, nearest))} on {nearest}"
+        return ", ".join(part.methods)
+    nearest = min(numbers.datasets, key=lambda at: len(part.missing(numbers, at)))
+    return f"{', '.join(part.missing(numbers, nearest))} on {nearest}"

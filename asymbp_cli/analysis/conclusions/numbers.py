@@ -1,4 +1,4 @@
-"""What the conclusions are judged on: errors, and what must be known of the datasets beside them."""
+"""The numbers that conclusions are judged on: errors, and facts about the datasets."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ from asymbp_cli.recipe.table import load_published
 
 @dataclass(frozen=True)
 class Numbers:
-    """Errors in percent by (dataset, method name), and what the checks must know beside them.
+    """Errors in percent by (dataset, method name), and the facts that the checks need besides.
 
-    A dataset goes by its row name in the paper, or by our label where the paper does not have it; a method by
-    its `methods.method_name`.
+    A dataset is named by its row in the paper, or by our label if the paper does not have it. A method is named by
+    `methods.method_name`.
     """
 
     errors: Mapping[tuple[str, str], float]
-    one_class: frozenset[tuple[str, str]]  # these answer every test sample with one class: the network is dead
+    one_class: frozenset[tuple[str, str]]  # dead: they answer every test sample with one class
     chance: Mapping[str, float]  # error in percent of a random guess, 100 * (1 - 1 / classes)
-    train_counts: Mapping[str, int] = field(default_factory=dict)  # training samples; one check asks for them
+    train_counts: Mapping[str, int] = field(default_factory=dict)  # training samples; one check needs them
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -29,11 +29,11 @@ class Numbers:
         return tuple(dict.fromkeys(dataset for dataset, _ in self.errors))
 
     def differences(self, method: str, than: str, datasets: Sequence[str]) -> list[float]:
-        """Return by how many points `method` errs more than `than` on each dataset."""
+        """Return the error of `method` minus that of `than`, in points, on each dataset."""
         return [round(self.errors[at, method] - self.errors[at, than], 6) for at in datasets]
 
-    def on(self, *datasets: str) -> "Numbers":
-        """Return the numbers of these datasets alone: the paper's, say, beside ours of the same datasets."""
+    def restrict_to(self, *datasets: str) -> "Numbers":
+        """Return the numbers of these datasets alone."""
         errors = {cell: error for cell, error in self.errors.items() if cell[0] in datasets}
         return Numbers(errors, self.one_class, self.chance, self.train_counts)
 
@@ -78,11 +78,11 @@ _PAPER_SETS = {
 
 
 @cache
-def paper_numbers() -> Numbers:
+def load_paper_numbers() -> Numbers:
     """Return the errors of Tables 2 to 5.
 
-    The paper does not say which networks were dead; a cell counts as one where the printed error is exactly that
-    of always answering one class.
+    The paper does not say which networks were dead. We count a cell as dead if its printed error is exactly the
+    error of always answering one class.
     """
     errors = load_published()
     return Numbers(
@@ -93,19 +93,24 @@ def paper_numbers() -> Numbers:
     )
 
 
-def our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> Numbers:
-    """Return the errors of all finished cells of `tables`, which share protocol and seeds.
+def _chance(classes: int) -> float:
+    """Return the error in percent of a random guess."""
+    return 100 * (1 - 1 / classes)
 
-    `infos`: datasets by fingerprint. A dataset under several networks, or two of one label, are kept apart. A
-    network is dead where its cell collapsed.
+
+def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> Numbers:
+    """Return the errors of all complete cells of `tables`, which share protocol and seeds.
+
+    `infos` holds the datasets by fingerprint. A dataset under several networks counts as several, and so do two
+    datasets of one label. A network is dead if its cell collapsed.
     """
     errors: dict[tuple[str, str], float] = {}
     dead: set[tuple[str, str]] = set()
     used: dict[str, DataInfo] = {}
-    names: dict[tuple[object, object], str] = {}  # dataset and network -> how it goes here
+    names: dict[tuple[object, object], str] = {}  # dataset and network -> the name that they have here
     for filled in tables:
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
-            name = names.setdefault((row.dataset, row.network), _name(row, names.values()))
+            name = names.setdefault((row.dataset, row.network), _unique_name(row, names.values()))
             if row.dataset and row.dataset in infos:
                 used[name] = infos[row.dataset]
             for column, cell in zip(filled.grid.columns, cells, strict=True):
@@ -116,13 +121,13 @@ def our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> 
     return Numbers(
         errors=errors,
         one_class=frozenset(dead),
-        chance={label: 100 * (1 - 1 / len(info.classes)) for label, info in used.items()},
-        train_counts={label: info.train_count for label, info in used.items()},
+        chance={name: _chance(len(info.classes)) for name, info in used.items()},
+        train_counts={name: info.train_count for name, info in used.items()},
     )
 
 
-def _name(row: GridRow, taken: Iterable[str]) -> str:
-    """Return the row's label; where another dataset or network has it, with what tells them apart."""
+def _unique_name(row: GridRow, taken: Iterable[str]) -> str:
+    """Return the row's label, with its network and dataset as far as another row has the same label."""
     taken = set(taken)
-    longer = f"{row.label} ({', '.join(row.network.layers) if row.network else 'not here'})"
+    longer = f"{row.label} ({', '.join(row.network.layers) if row.network else 'not available'})"
     return next(name for name in (row.label, longer, f"{longer} {row.dataset}") if name not in taken)

@@ -1,35 +1,32 @@
-"""Figures of a report, drawn with matplotlib where their data are there: nothing is drawn from nothing."""
+"""Figures of a report, drawn with matplotlib. Without data for a figure, there is no figure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.events import EpochEnded
-from asymbp_cli.report.figures.panels import learning_curves, rates
-from asymbp_cli.report.figures.points import flips, ours_against_papers
-from asymbp_cli.report.parts import Figure
+from asymbp_cli.analysis.tables import Epochs, FilledGrid
+from asymbp_cli.report.document import Figure
+from asymbp_cli.report.figures.learning_curves import draw_learning_curves
+from asymbp_cli.report.figures.opposite_signs import draw_opposite_signs
+from asymbp_cli.report.figures.rates import draw_rates
+from asymbp_cli.report.figures.scatter import draw_scatter
 
-Epochs = Mapping[str, Sequence[EpochEnded]]
 
-
-def figures(tables: Sequence[FilledGrid], epochs: Epochs) -> tuple[Figure, ...]:
+def draw_figures(tables: Sequence[FilledGrid], epochs: Epochs) -> tuple[Figure, ...]:
     """Return every figure that the tables and the stored epochs (by run id) allow.
 
-    Per table and dataset: learning curves, error against learning rate, and error against the share of opposite
-    signs where columns differ in it (Exp. B); over all tables: ours against the paper's.
+    Over all tables: ours against the paper's. Per table and dataset: error against the share of opposite signs
+    (Exp. B), learning curves, and error against learning rate.
     """
-    drawn = [*ours_against_papers(tables), *_per_row(tables, epochs)]
-    names: dict[str, int] = {}
-    for figure in drawn:
-        names[figure.name] = names.get(figure.name, 0) + 1
-    if max(names.values(), default=1) > 1:
-        raise ValueError(f"two figures have one name: {names}")
-    return tuple(drawn)
+    figures = (*draw_scatter(tables), *_draw_rows(tables, epochs))
+    names = [figure.name for figure in figures]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two figures have the same name: {sorted(names)}")
+    return figures
 
 
-def _per_row(tables: Sequence[FilledGrid], epochs: Epochs) -> Iterator[Figure]:
+def _draw_rows(tables: Sequence[FilledGrid], epochs: Epochs) -> Iterator[Figure]:
     for number, filled in enumerate(tables):
         for i in range(len(filled.grid.rows)):
             stem = f"{filled.grid.key}-{number + 1}-{i + 1}"
-            yield from flips(filled, i, stem)
-            yield from learning_curves(filled, i, epochs, stem)
-            yield from rates(filled, i, epochs, stem)
+            yield from draw_opposite_signs(filled, i, stem)
+            yield from draw_learning_curves(filled, i, epochs, stem)
+            yield from draw_rates(filled, i, epochs, stem)

@@ -1,4 +1,4 @@
-"""Drawing without global state: style, colours that stay with a method, files with the same bytes each time."""
+"""Drawing without global state: one style, the same colour for a method everywhere, the same bytes each time."""
 
 import io
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from asymbp_cli.report.parts import Figure
+from asymbp_cli.report.document import Figure
 from asymbp_cli.specs.methods import PAPER_METHODS
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _STYLE: Any = {
 
 @contextmanager
 def canvas(rows: int, columns: int, row_inches: float) -> Iterator[tuple["Drawing", list["Axes"]]]:
-    """Yield a drawing and its axes, which share their scales; matplotlib's settings hold inside only."""
+    """Yield a drawing and its axes, which share their scales; matplotlib's settings apply only inside."""
     import matplotlib
     from matplotlib.figure import Figure as Drawing
 
@@ -63,36 +63,39 @@ def canvas(rows: int, columns: int, row_inches: float) -> Iterator[tuple["Drawin
         yield drawing, list(axes.flat)
 
 
-def finished(drawing: "Drawing", name: str, caption: str, alt: str) -> Figure:
+def save_figure(drawing: "Drawing", name: str, caption: str, alt: str) -> Figure:
     """Return the drawing as SVG and PNG. Equal data give equal bytes; ids differ between figures."""
     import matplotlib
 
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     text, pixels = io.StringIO(), io.BytesIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": safe}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the PNG's font lacks a letter of a label; the SVG has it
+        warnings.filterwarnings("ignore", "Glyph")  # the PNG's font may lack a letter; the SVG has it
         drawing.savefig(text, format="svg", transparent=True, metadata={"Date": None})
         drawing.savefig(pixels, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{safe}-", text.getvalue())
     return Figure(safe, caption, alt, svg, pixels.getvalue())
 
 
-def look(method: str) -> dict[str, Any]:
-    """Return colour and dashes of a method: the same in every figure."""
-    place = PAPER_METHODS.index(method) if method in PAPER_METHODS else sum(map(ord, method))
-    return {"color": COLOURS[place % 6], "linestyle": _DASHES[place // 6 % 4]}
+def style_of(method: str) -> dict[str, Any]:
+    """Return colour and dashes of a method, the same in every figure."""
+    number = PAPER_METHODS.index(method) if method in PAPER_METHODS else sum(map(ord, method))
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": _DASHES[number // len(COLOURS) % len(_DASHES)],
+    }
 
 
-def percent_axis(axes: "Axes", values: list[float]) -> None:
-    """Scale the error axis: logarithmic where the errors span more than a factor of five, from 0 otherwise."""
+def scale_error_axis(axes: "Axes", values: list[float]) -> None:
+    """Scale the error axis: logarithmic if the errors span more than a factor of five, otherwise from 0."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    shown = [value for value in values if value > 0]
-    if shown and len(shown) == len(values) and max(shown) > 5 * min(shown):
+    all_positive = bool(values) and min(values) > 0
+    if all_positive and max(values) > 5 * min(values):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_ylim(min(shown) / 1.2, max(shown) * 1.25)
+        axes.set_ylim(min(values) / 1.2, max(values) * 1.25)
     else:
         axes.set_ylim(0, max(values, default=1) * 1.08 or 1)

@@ -11,7 +11,7 @@ import torch
 from common import DEVICE, GPU, Budget, save, show
 from torch import Tensor
 
-from asymbp_cli.bench.steps import random_data, runs_of
+from asymbp_cli.bench.steps import make_random_data, make_runs
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision
@@ -37,7 +37,7 @@ def _train(
 ) -> _Trained:
     runs = tuple(
         run.model_copy(update={"rate_multiplier": 0.1})
-        for run in runs_of(NETWORKS["mnist"].resolve(10), methods, precision=precision)
+        for run in make_runs(NETWORKS["mnist"].resolve(10), methods, precision=precision)
     )
     trainer = Trainer(Stack(runs), data, data.mean.device, graphs=graphs)
     bank, first = trainer.bank, None
@@ -66,7 +66,7 @@ def agree(seconds: float) -> bool:
     """Compare all of it, and return whether it agrees."""
     budget, device, cpu = Budget(seconds), open_device(DEVICE), torch.device("cpu")
     network, rows = NETWORKS["mnist"].resolve(10), []
-    data, here = random_data(network, 10, 2000, device), random_data(network, 10, 2000, cpu)
+    data, here = make_random_data(network, 10, 2000, device), make_random_data(network, 10, 2000, cpu)
     precisions: tuple[Precision, ...] = ("fp32", "standard", "bf16") if GPU else ("fp32",)
     for precision in precisions:
         for methods in STACKS:

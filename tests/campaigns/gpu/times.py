@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from common import DEVICE, GPU, Budget, save, show, sync
 
-from asymbp_cli.bench.loops import UserLoop, resident
-from asymbp_cli.bench.steps import SIZES, Steps, random_data
+from asymbp_cli.bench.loops import UserLoop, iterate_resident
+from asymbp_cli.bench.steps import SIZES, Steps, make_random_data
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision
 from asymbp_cli.training.device import open_device, set_precision
@@ -75,8 +75,8 @@ def _time(case: _Case, device: torch.device, seconds: float = 0.12) -> dict[str,
 def _loop(compiled: bool, device: torch.device) -> dict[str, Any]:
     """Time a loop of plain PyTorch that trains one network on resident data."""
     set_precision(device, "standard")
-    data = random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
-    loop = UserLoop(resident(data), device, torch.channels_last, compiled=compiled)
+    data = make_random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], device)
+    loop = UserLoop(iterate_resident(data), device, torch.channels_last, compiled=compiled)
     loop.measure(20 if GPU else 1)
     ms = 1e3 * sorted(loop.measure(100 if GPU else 2) for _ in range(3))[1]
     return {"network": "mnist", "loop": "torch.compile" if compiled else "eager", "ms": ms}

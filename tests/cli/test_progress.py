@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from asymbp_cli.cli.progress import Board, duration
+from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
@@ -41,7 +41,7 @@ def _ended(run: Run, epoch: int, wrong: int) -> EpochEnded:
 def test_progress_counts_predicted_seconds() -> None:
     cheap, dear = _run("SGD"), _run("uSF+BN")
     clock = Clock()
-    board = Board(
+    progress = StudyProgress(
         grids=(),
         runs={run.id: run for run in (cheap, dear)},
         remaining={cheap.id: 4, dear.id: 2},  # the other two epochs are in a checkpoint
@@ -49,62 +49,63 @@ def test_progress_counts_predicted_seconds() -> None:
         estimate_seconds=5.0,
         clock=clock,
     )
-    assert (board.share, board.eta_seconds) == (0, 5)
+    assert (progress.share, progress.eta_seconds) == (0, 5)
     clock.now = 1.0
-    assert board.eta_seconds == 4  # nothing to extrapolate yet
-    board.take(StackStarted("s", (cheap.id, dear.id), 0))
-    board.take(Progress("s", 1, 3, 15))
-    assert board.now() == ["SGD, uSF+BN (2 runs): epoch 1, batch 3/15"] or board.now() == [
-        "uSF+BN, SGD (2 runs): epoch 1, batch 3/15"
-    ]
+    assert progress.eta_seconds == 4  # nothing to extrapolate yet
+    progress.handle(StackStarted("s", (cheap.id, dear.id), 0))
+    progress.handle(Progress("s", 1, 3, 15))
+    (line,) = progress.describe_stacks()
+    names, _, rest = line.partition(" (")
+    assert set(names.split(", ")) == {"SGD", "uSF+BN"}
+    assert rest == "2 runs): epoch 1, batch 3/15"
     clock.now = 6.0
-    board.take(_ended(dear, 3, 10))
-    assert board.share == pytest.approx(0.3)
-    assert board.eta_seconds == pytest.approx(14)
-    board.take(_ended(dear, 4, 20))
-    assert board.best[dear.id].test_wrong == 10
-    board.take(RunDiverged(cheap.id, 1))
-    board.take(RunFinished(dear.id, "finished", 4))
-    assert (board.ended, board.diverged) == (1, {cheap.id})
-    assert board.now() == ["SGD (1 runs): epoch 1, batch 3/15"]
-    board.take(RunFinished(cheap.id, "diverged", 4))
-    assert board.now() == []
-    assert board.samples_per_second == pytest.approx(200 / 6)
+    progress.handle(_ended(dear, 3, 10))
+    assert progress.share == pytest.approx(0.3)
+    assert progress.eta_seconds == pytest.approx(14)
+    progress.handle(_ended(dear, 4, 20))
+    assert progress.best[dear.id].test_wrong == 10
+    progress.handle(RunDiverged(cheap.id, 1))
+    progress.handle(RunFinished(dear.id, "finished", 4))
+    assert (progress.ended, progress.diverged) == (1, {cheap.id})
+    assert progress.describe_stacks() == ["SGD (1 runs): epoch 1, batch 3/15"]
+    progress.handle(RunFinished(cheap.id, "diverged", 4))
+    assert progress.describe_stacks() == []
+    assert progress.samples_per_second == pytest.approx(200 / 6)
 
 
 def test_a_second_attempt_counts_its_work_once_and_a_failed_run_leaves_it() -> None:
     good, bad = _run("SGD"), _run("uSF+BN")
-    board = Board(
+    progress = StudyProgress(
         grids=(),
         runs={run.id: run for run in (good, bad)},
         remaining={good.id: 4, bad.id: 4},
         epoch_cost={good.id: 1.0, bad.id: 3.0},
     )
-    board.take(StackStarted("s", (good.id, bad.id), 0))
+    progress.handle(StackStarted("s", (good.id, bad.id), 0))
     for epoch in (1, 2):
-        board.take(_ended(good, epoch, 10))
-    assert board.share == pytest.approx(2 / 16)
-    board.take(StackFailed("s", (good.id, bad.id), "killed", None, remedy="once more"))
+        progress.handle(_ended(good, epoch, 10))
+    assert progress.share == pytest.approx(2 / 16)
+    progress.handle(StackFailed("s", (good.id, bad.id), "killed", None, remedy="once more"))
     for epoch in (1, 2, 3):
-        board.take(_ended(good, epoch, 10))
-    board.take(_ended(bad, 1, 10))
-    assert board.share == pytest.approx(6 / 16)
-    board.take(StackFailed("s", (bad.id,), "killed", None, remedy=None))
-    assert board.share == pytest.approx(6 / 7)
-    board.take(_ended(good, 4, 10))
-    assert board.share == 1
+        progress.handle(_ended(good, epoch, 10))
+    progress.handle(_ended(bad, 1, 10))
+    assert progress.share == pytest.approx(6 / 16)
+    progress.handle(StackFailed("s", (bad.id,), "killed", None, remedy=None))
+    assert progress.share == pytest.approx(6 / 7)
+    progress.handle(_ended(good, 4, 10))
+    assert progress.share == 1
 
 
 def test_the_best_epoch_is_the_one_that_the_rule_selects() -> None:
     run = _run("SGD")
-    board = Board(grids=(), runs={run.id: run}, remaining={run.id: 4}, epoch_cost={run.id: 1.0})
+    progress = StudyProgress(grids=(), runs={run.id: run}, remaining={run.id: 4}, epoch_cost={run.id: 1.0})
     for epoch, (wrong, held_out) in enumerate([(5, 9), (7, 3), (6, 3)], 1):
-        board.take(replace(_ended(run, epoch, wrong), validation_wrong=held_out, validation_seen=20))
-    assert board.best[run.id].epoch == 2
+        progress.handle(replace(_ended(run, epoch, wrong), validation_wrong=held_out, validation_seen=20))
+    assert progress.best[run.id].epoch == 2
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (12_060, "3 h 21 min")]
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

@@ -8,15 +8,16 @@ from pathlib import Path
 import fake_engine
 import pytest
 import small_study
-from test_agreement import filled
+from sample_tables import filled
 
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.recipe.build import make_missing_row
-from asymbp_cli.report import markdown, records
-from asymbp_cli.report.document import document, figure_directory
-from asymbp_cli.report.parts import Document, Figure, Listing
-from asymbp_cli.report.sheet import Sheet
+from asymbp_cli.report import json_records, markdown
+from asymbp_cli.report.assemble import assemble_document
+from asymbp_cli.report.document import Document, Figure, Listing
+from asymbp_cli.report.result_table import ResultTable
+from asymbp_cli.report.source import name_figure_folder
 from asymbp_cli.results.store import Store
 
 
@@ -37,7 +38,7 @@ def tables(trained: Store) -> list[FilledGrid]:
 
 
 def facts(found: Document) -> dict[str, list[str]]:
-    (listing,) = [part for part in found.parts if isinstance(part, Listing) and part.title == "Provenance"]
+    (listing,) = [part for part in found.blocks if isinstance(part, Listing) and part.title == "Provenance"]
     values: dict[str, list[str]] = {}
     for what, value in listing.rows:
         values.setdefault(what, []).append(value)
@@ -45,7 +46,7 @@ def facts(found: Document) -> dict[str, list[str]]:
 
 
 def test_provenance_says_how_to_get_the_same_again(trained: Store, tables: list[FilledGrid]) -> None:
-    said = facts(document(tables, trained))
+    said = facts(assemble_document(tables, trained))
     assert said["command"] == ["`asymbp reproduce --table 2`"]
     assert said["seeds"] == ["0"]
     assert said["dataset"] == [f"digits: 1,437 to train, 360 to test, SHA-256 of pixels and labels {'f' * 16}"]
@@ -60,7 +61,9 @@ def test_provenance_says_how_to_get_the_same_again(trained: Store, tables: list[
 
 
 def test_every_choice_of_the_protocol_stands_in_the_report(trained: Store, tables: list[FilledGrid]) -> None:
-    (listing,) = [p for p in document(tables, trained).parts if getattr(p, "title", "").startswith("Protocol ")]
+    (listing,) = [
+        p for p in assemble_document(tables, trained).blocks if getattr(p, "title", "").startswith("Protocol ")
+    ]
     assert isinstance(listing, Listing)
     fields = {name: (value, source) for name, value, source in listing.rows}
     assert set(fields) == set(type(tables[0].grid.protocol).model_fields)
@@ -70,20 +73,21 @@ def test_every_choice_of_the_protocol_stands_in_the_report(trained: Store, table
 
 
 def test_a_missing_dataset_is_a_row_without_runs_that_says_so(trained: Store, tables: list[FilledGrid]) -> None:
-    (sheet,) = [part for part in document(tables, trained).parts if isinstance(part, Sheet)]
-    by_label = dict(sheet.rows)
-    assert {cell.reason for cell in by_label["SVHN"]} == {"dataset not here"}
-    assert any("not here: SVHN" in note for note in sheet.notes)
+    blocks = assemble_document(tables, trained).blocks
+    (table,) = [block for block in blocks if isinstance(block, ResultTable)]
+    by_label = dict(table.rows)
+    assert {cell.reason for cell in by_label["SVHN"]} == {"dataset not available"}
+    assert any("not available: SVHN" in note for note in table.notes)
     assert all(cell.complete for cell in by_label["digits"])
-    assert not any("unfinished" in note for note in sheet.notes)
+    assert not any("unfinished" in note for note in table.notes)
 
 
 def test_figures_are_linked_where_they_are_kept(trained: Store, tables: list[FilledGrid]) -> None:
     drawn = Figure("curves-1", "Curves | of `x`.", "It | falls.", "<svg/>", b"")
-    found = document(tables, trained, [drawn])
+    found = assemble_document(tables, trained, [drawn])
     assert "![It \\| falls.](report-figures/curves-1.svg)" in markdown.render(found, "report-figures")
     assert "curves-1" not in markdown.render(found)
-    assert figure_directory(Path("a/report.md")) == Path("a/report-figures")
+    assert name_figure_folder(Path("a/report.md")) == "report-figures"
 
 
 def test_text_of_users_does_not_break_the_table() -> None:
@@ -94,13 +98,13 @@ def test_text_of_users_does_not_break_the_table() -> None:
 
 
 def test_json_holds_every_cell_and_listing(trained: Store, tables: list[FilledGrid]) -> None:
-    found = json.loads(records.as_json(tables, document(tables, trained)))
+    found = json.loads(json_records.render(tables, assemble_document(tables, trained)))
     (table,) = found["tables"]
     assert (table["key"], table["rule"], table["seeds"]) == (tables[0].grid.key, "paper", [0])
     assert [cell["dataset"] for cell in table["cells"]] == ["digits", "digits", "SVHN", "SVHN"]
     assert table["cells"][0]["wrong"] is not None
     assert table["cells"][2] | {"reason": ""} == table["cells"][2] | {"reason": "", "wrong": None, "seed": None}
-    assert table["cells"][2]["reason"] == "dataset not here"
+    assert table["cells"][2]["reason"] == "dataset not available"
     assert table["protocol"]["momentum"] == 0.9
     (provenance,) = [part["rows"] for part in found["listings"] if part["title"] == "Provenance"]
     assert {"what": "seeds", "value": "0"} in provenance
@@ -110,16 +114,19 @@ def test_tables_of_one_title_are_told_apart_by_protocol_or_seeds(trained: Store)
     def told(**changes: object) -> list[str]:
         first = filled(1.0, 2.0, 3.0, 4.0, 5.0)
         other = replace(first, grid=first.grid.model_copy(update=changes))
-        found = document([first, other], trained)
-        titles = [part.title for part in found.parts if isinstance(part, Sheet | Listing)]
+        found = assemble_document([first, other], trained)
+        titles = [part.title for part in found.blocks if isinstance(part, ResultTable | Listing)]
         assert len(titles) == len(set(titles))
-        listings = json.loads(records.as_json([first, other], found))["listings"]
+        listings = json.loads(json_records.render([first, other], found))["listings"]
         assert [part["title"] for part in listings] == [
-            part.title for part in found.parts if isinstance(part, Listing)
+            part.title for part in found.blocks if isinstance(part, Listing)
         ]
         return [title for title in titles if title.startswith(first.grid.title)]
 
     assert told(protocol_label="paper") == [
-        *("Title (quick)", "Title (quick): differences", "Title (paper)", "Title (paper): differences")
+        "Title (quick)",
+        "Title (quick): differences",
+        "Title (paper)",
+        "Title (paper): differences",
     ]
     assert told(seeds=(7,))[::2] == ["Title (quick, seeds 0)", "Title (quick, seeds 7)"]

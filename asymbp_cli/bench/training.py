@@ -1,0 +1,35 @@
+"""How fast a training is here, as groups of ratios: `asymbp bench training`."""
+
+from collections.abc import Sequence
+
+from asymbp_cli.bench.ceiling import measure_ceiling
+from asymbp_cli.bench.loops import measure_loops, measure_resident_loop
+from asymbp_cli.bench.measure import Measure
+from asymbp_cli.bench.ratios import (
+    measure_batch_sizes,
+    measure_methods,
+    measure_precisions,
+    measure_stack_sizes,
+)
+
+_STACK_SIZES = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
+
+
+def measure_training(
+    device: str, *, workers: int, replicas: int, rounds: int, steps: int
+) -> dict[str, Sequence[Measure]]:
+    """Return all measures of training steps, by group."""
+    seconds = steps / 30
+    sizes = _STACK_SIZES[device.partition(":")[0]]
+    groups: dict[str, Sequence[Measure]] = {
+        "overhead": measure_methods(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
+        "scaling": measure_stack_sizes(device, sizes, rounds=rounds, seconds=seconds),
+        "growth": measure_batch_sizes(device, replicas=replicas, rounds=rounds, steps=steps),
+        "precision": measure_precisions(device, replicas=replicas, rounds=rounds, seconds=seconds),
+        "ceiling": measure_ceiling(device, replicas=replicas, rounds=rounds, seconds=seconds),
+    }
+    if device == "cpu":
+        groups["loops"] = measure_loops(workers=workers, replicas=replicas, rounds=rounds, steps=steps)
+    else:
+        groups["loops"] = measure_resident_loop(device, replicas=replicas, rounds=rounds, steps=steps)
+    return groups

@@ -1,0 +1,116 @@
+"""The tables that `asymbp bench` prints."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tabulate import tabulate
+
+from asymbp_cli.bench.measure import FormComparison, Measure
+
+
+def format_training(groups: Mapping[str, Sequence[Measure]], device: str, replicas: int, workers: int) -> str:
+    """Return all groups of `measure_training`, each as a table under its title."""
+    one_thread = ", one thread" if device == "cpu" else ""
+    where = f"{workers} cores" if device == "cpu" else f"{device}, stacks of {replicas}"
+    loops = groups["loops"]
+    sections = (
+        (
+            f"Step of a replica over SGD's, MNIST network, stacks of {replicas}{one_thread}:",
+            _format_steps(groups["overhead"], "over SGD"),
+        ),
+        (
+            "Step of a replica, MNIST network, uSF, by the size of the stack:",
+            _format_steps(groups["scaling"], "over 1 replica"),
+        ),
+        (
+            "A replica's sample, MNIST network, uSF, by the size of the mini-batch:",
+            _format_batch_sizes(groups["growth"]),
+        ),
+        (
+            "Step of a replica by the precision of its products:",
+            _format_precisions(groups["precision"]),
+        ),
+        (
+            "Rate of a training step over that of matrix products of the same round, uSF:",
+            _format_ceiling(groups["ceiling"]),
+        ),
+        (
+            f"Training throughput over the {loops[0].name}, MNIST network, {where}:",
+            _format_throughput(loops),
+        ),
+    )
+    return "\n".join(f"\n{title}\n{table}" for title, table in sections)
+
+
+def _format_steps(measures: Sequence[Measure], ratio_name: str) -> str:
+    rows = [[*_step(m), f"{m.ratio:.2f}", _range(m)] for m in measures]
+    return format_grid(rows, ["", "ms per step", "samples/s", ratio_name, "range"])
+
+
+def _format_throughput(measures: Sequence[Measure]) -> str:
+    rows = [[*_step(m), f"{1 / m.ratio:.2f}", _inverse_range(m)] for m in measures]
+    return format_grid(rows, ["", "ms per step", "samples/s", "times its samples/s", "range"])
+
+
+def _step(m: Measure) -> list[str]:
+    return [m.name, f"{1e3 * m.seconds:.2f}", f"{100 / m.seconds:,.0f}"]
+
+
+def _format_batch_sizes(measures: Sequence[Measure]) -> str:
+    rows = [
+        [m.name, f"{1e6 * m.seconds:.1f}", f"{1 / m.seconds:,.0f}", f"{m.ratio:.2f}", _range(m)] for m in measures
+    ]
+    return format_grid(rows, ["", "us per sample", "samples/s", "over batch 100", "range"])
+
+
+def _format_precisions(measures: Sequence[Measure]) -> str:
+    rows = [[m.name, f"{1e3 * m.seconds:.2f}", f"{m.ratio:.2f}", _range(m)] for m in measures]
+    return format_grid(rows, ["network", "ms per step", "over the default", "range"])
+
+
+def _format_ceiling(measures: Sequence[Measure]) -> str:
+    rows = [[m.name, f"{1 / m.seconds:,.0f}", f"{1 / m.ratio:.2f}", _inverse_range(m)] for m in measures]
+    return format_grid(rows, ["network", "GFLOP/s", "share", "range"])
+
+
+def format_forms(comparisons: Sequence[FormComparison], reference: str) -> str:
+    """Return the forms of each layer as a table, and below it the fast ones and the skipped ones."""
+    rows = []
+    for comparison in comparisons:
+        for i, m in enumerate(comparison.measures):
+            name = comparison.layer if i == 0 else ""
+            rows.append([name, m.name, f"{1e3 * m.seconds:.3f}", f"{m.ratio:.2f}", _range(m)])
+    header = ["layer", "form", "ms per replica", f"over {reference}", "range"]
+    remarks = [*_list_faster(comparisons, reference), *_list_skipped(comparisons)]
+    return format_grid(rows, header, text_columns=2) + "\n\n" + "\n".join(remarks)
+
+
+def _list_faster(comparisons: Sequence[FormComparison], reference: str) -> Iterator[str]:
+    faster = [(layer.layer, m) for layer in comparisons for m in layer.measures if m.highest < 1]
+    yield f"faster in every round than {reference}:" + ("" if faster else " nothing")
+    for layer, m in faster:
+        yield f"  {layer}, {m.name}: {m.ratio:.2f}"
+
+
+def _list_skipped(comparisons: Sequence[FormComparison]) -> Iterator[str]:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for comparison in comparisons:
+        for form, reason in comparison.skipped.items():
+            reasons.setdefault((form, reason), []).append(comparison.layer)
+    for (form, reason), layers in reasons.items():
+        where = "" if len(layers) == len(comparisons) else f" for {'; '.join(layers)}"
+        yield f"not measured{where}: {form} ({reason})"
+
+
+def _range(m: Measure) -> str:
+    return f"{m.lowest:.2f} to {m.highest:.2f}"
+
+
+def _inverse_range(m: Measure) -> str:
+    """Return the range of how many times faster than the reference it is."""
+    return f"{1 / m.highest:.2f} to {1 / m.lowest:.2f}"
+
+
+def format_grid(rows: list[list[str]], header: list[str], *, text_columns: int = 1) -> str:
+    """Return rows under a header; the first `text_columns` columns hold text, the others numbers."""
+    sides = ["left"] * text_columns + ["right"] * (len(header) - text_columns)
+    return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=sides)

@@ -1,0 +1,19 @@
+"""The choice among displays; it knows all of them, so that none of them has to know another."""
+
+import sys
+
+from asymbp_cli.cli.display import Display, JsonLines, PlainLines
+from asymbp_cli.cli.progress import StudyProgress
+
+
+def choose_display(progress: StudyProgress, *, quiet: bool, as_json: bool) -> Display:
+    """Return the display that fits the options and the terminal."""
+    if as_json:
+        return JsonLines(progress)
+    if quiet:
+        return Display(progress)
+    if not sys.stderr.isatty():
+        return PlainLines(progress)
+    from asymbp_cli.cli.live import LiveDisplay  # rich, which only a terminal needs
+
+    return LiveDisplay(progress)

@@ -1,0 +1,49 @@
+"""How a cell is written, alike in every format."""
+
+from collections.abc import Iterable, Sequence
+
+from asymbp_cli.analysis.tables import Cell
+
+
+def format_error(cell: Cell) -> str:
+    """Return the cell's error with its marks: `=` one class for everything, `*` diverged runs, `~` unfinished."""
+    if cell.error_percent is None:
+        return "-"
+    return f"{cell.error_percent:.2f}{_marks(cell)}"
+
+
+def _marks(cell: Cell) -> str:
+    marks = ""
+    if cell.collapsed:
+        marks += "="
+    if cell.diverged:
+        marks += "*"
+    if not cell.complete:
+        marks += "~"
+    return marks
+
+
+def split_marks(cell: Cell) -> tuple[str, str]:
+    """Return a cell's number and its marks, which hang outside a column so that digits stay aligned."""
+    text = format_error(cell)
+    digits = text.rstrip("=*~")
+    return digits, text.removeprefix(digits)
+
+
+def format_range(cell: Cell) -> str:
+    """Return the lowest and the highest error over seeds, `0.94-1.21`; nothing for a single seed."""
+    if cell.range_percent is None:
+        return ""
+    lowest, highest = cell.range_percent
+    return f"{lowest:.2f}-{highest:.2f}"
+
+
+def is_best(cell: Cell, cells: Sequence[Cell]) -> bool:
+    """Return whether no other cell of the row has a lower error."""
+    errors = [other.error_percent for other in cells if other.error_percent is not None]
+    return bool(errors) and cell.error_percent == min(errors)
+
+
+def has_paper(cells: Iterable[Cell]) -> bool:
+    """Return whether the paper has a number for any of the cells."""
+    return any(cell.paper is not None for cell in cells)

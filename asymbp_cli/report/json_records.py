@@ -1,0 +1,41 @@
+"""Tables and listings as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from asymbp_cli import __version__
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.report.document import Document, Listing
+from asymbp_cli.report.footnotes import write_footnotes
+from asymbp_cli.report.records import make_listing_record, make_records
+from asymbp_cli.report.source import Rendered, Source
+
+
+def render_report(source: Source) -> Rendered:
+    """Return all tables and listings."""
+    return Rendered(render(source.tables, source.assemble()))
+
+
+def render(tables: Sequence[FilledGrid], document: Document) -> str:
+    """Return all tables with their cells, and the document's listings, as one JSON object."""
+    content = {
+        "asymbp": __version__,
+        "tables": [_table(filled) for filled in tables],
+        "listings": [make_listing_record(block) for block in document.blocks if isinstance(block, Listing)],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _table(filled: FilledGrid) -> dict[str, Any]:
+    grid = filled.grid
+    return {
+        "key": grid.key,
+        "title": grid.title,
+        "protocol": grid.protocol.model_dump(mode="json"),
+        "protocol_label": grid.protocol_label,
+        "rule": "held-out" if grid.validation_fraction else "paper",
+        "seeds": list(grid.seeds),
+        "notes": list(write_footnotes(filled)),
+        "cells": make_records(filled),
+    }

@@ -1,0 +1,74 @@
+"""How to get the results of a report again: commands, datasets, software, devices, time spent."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from asymbp_cli import __version__
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.report.document import Listing
+from asymbp_cli.results.store import Store
+from asymbp_cli.specs.runs import Run
+
+Fact = tuple[str, str]  # what, value
+
+
+def list_provenance(tables: Sequence[FilledGrid], store: Store) -> Listing:
+    """Return the facts that one needs to get the same numbers again."""
+    grids = [filled.grid for filled in tables]
+    runs = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
+    facts = (
+        ("rendered by", f"asymbp {__version__}"),
+        *_commands(grids, store),
+        ("seeds", ", ".join(map(str, sorted({seed for grid in grids for seed in grid.seeds})))),
+        *_datasets(grids, store.datasets()),
+        *_attempts(runs, store),
+        *_spent(grids, runs, store),
+    )
+    return Listing("Provenance", ("what", "value"), facts)
+
+
+def _commands(grids: Sequence[Grid], store: Store) -> Iterator[Fact]:
+    for command in dict.fromkeys(command for grid in grids for command in store.commands(grid)):
+        yield "command", f"`{command}`"
+
+
+def _datasets(grids: Sequence[Grid], datasets: Mapping[str, DataInfo]) -> Iterator[Fact]:
+    fingerprints = dict.fromkeys(row.dataset for grid in grids for row in grid.rows if row.dataset)
+    for fingerprint in fingerprints:
+        if info := datasets.get(fingerprint):
+            counts = f"{info.train_count:,} to train, {info.test_count:,} to test"
+            yield "dataset", f"{info.label}: {counts}, SHA-256 of pixels and labels {fingerprint[:16]}"
+            yield f"classes of {info.label}", ", ".join(info.classes)
+
+
+def _attempts(runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
+    attempts = store.attempts(runs)
+    versions = (", ".join(f"{name} {version}" for name, version in a.software.items()) for a in attempts)
+    yield from _each("software", versions)
+    yield from _each("device", (f"{a.device} on {a.host}" for a in attempts))
+    yield from _each("checkout", (a.git for a in attempts if a.git))
+
+
+def _each(what: str, values: Iterable[str]) -> Iterator[Fact]:
+    """Yield a fact for every different value."""
+    for value in dict.fromkeys(values):
+        yield what, value
+
+
+def _spent(grids: Sequence[Grid], runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
+    datasets, spent = store.datasets(), store.spent(runs)
+    hours = sum(run.seconds for run in spent.values()) / 3600
+    yield "time", f"{hours:.2f} hours of training, added up over {len(spent)} runs"
+    flop_per_epoch = {  # by dataset and network
+        (row.dataset, row.network): row.network.flop_per_sample() * datasets[row.dataset].train_count
+        for grid in grids
+        for row in grid.rows
+        if row.network and row.dataset in datasets
+    }
+    flop = sum(
+        flop_per_epoch[run.dataset, run.network] * spent[run_id].epochs
+        for run_id, run in runs.items()
+        if run_id in spent
+    )
+    yield "cost", f"about {flop / 1e15:.3g} PFLOP of training"

@@ -1,0 +1,140 @@
+"""`asymbp bench`: every experiment as a user calls it."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from asymbp_cli.bench import compare_forms, memory, projection
+from asymbp_cli.bench.layer_cases import list_layers
+from asymbp_cli.bench.measure import Measure
+from asymbp_cli.cli import app
+from asymbp_cli.cli.bench_tables import format_training
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app.cli, arguments)
+
+
+@pytest.mark.parametrize("arguments", [("paper", "--replicas", "3"), ("--replicas", "3", "paper")])
+def test_the_name_of_an_experiment_may_follow_options(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def project(device: str, *, workers: int, replicas: int) -> list[projection.Projection]:
+        return [projection.Projection("Table 2", replicas, 1.0, 2.0)]
+
+    monkeypatch.setattr(projection, "project", project)
+    done = invoke("bench", *arguments, "--json")
+    assert json.loads(done.output) == [{"table": "Table 2", "runs": 3, "hours": 1.0, "petaflop": 2.0}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (("--help",), "bench [OPTIONS] COMMAND"),
+        (("--rounds", "3", "--help"), "bench training [OPTIONS]"),
+        (("--cache-dir", "memory", "--help"), "bench training [OPTIONS]"),
+        (("--replicas", "8", "memory", "--help"), "bench memory [OPTIONS]"),
+    ],
+)
+def test_training_is_measured_unless_another_experiment_is_named(arguments: tuple[str, ...], usage: str) -> None:
+    assert usage in invoke("bench", *arguments).output
+
+
+def test_an_unknown_experiment_is_refused() -> None:
+    done = invoke("bench", "trainig")
+    assert done.exit_code == 2
+    assert "trainig" in done.output
+
+
+@pytest.mark.parametrize("name", ["training", "memory", "paper", "report", "forms"])
+def test_every_experiment_explains_itself(name: str) -> None:
+    text = invoke("bench", name, "--help").output
+    assert f"asymbp bench {name}" in text.split("Example:")[1]
+
+
+def test_bench_measures_ratios() -> None:
+    done = invoke("bench", "--rounds", "1", "--steps", "1", "--replicas", "1", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    names = [line["name"] for line in found["overhead"]]
+    assert names[0] == "SGD"
+    assert "brSF-50%" in names
+    assert set(found) == {
+        "overhead",
+        "scaling",
+        "growth",
+        "precision",
+        "ceiling",
+        "loops",
+        "slower",
+        "busy_cores_before",
+    }
+    assert [line["name"] for line in found["loops"]] == [
+        "DataLoader loop",
+        "DataLoader loop, 1 worker",
+        "resident loop",
+        "a resident loop per core",
+        "engine",
+        "engine, bf16",
+    ]
+    assert [line["name"] for line in found["growth"]] == [f"batch {size}" for size in (25, 50, 100, 200, 500)]
+    assert all(line["seconds"] > 0 for line in found["overhead"] + found["growth"] + found["loops"])
+
+
+def test_bench_shows_its_groups_as_tables() -> None:
+    second = Measure("second", 1e-3, 0.5, 0.4, 0.8)
+    measures = (Measure("first", 2e-3, 1, 1, 1), second)
+    groups = dict.fromkeys(("overhead", "scaling", "growth", "precision", "ceiling"), measures)
+    loops = (Measure("resident loop", 2e-3, 1, 1, 1), second)
+    shown = format_training(groups | {"loops": loops}, "cuda", 64, workers=2)
+    assert "mini-batch:\n" in shown
+    assert re.search(r"us per sample +samples/s +over batch 100 .*\n.*\nfirst +2000.0 +500 +1.00 ", shown)
+    assert "over the resident loop, MNIST network, cuda, stacks of 64:" in shown
+    assert "by the precision of its products:\n" in shown
+    assert re.search(r"second +1.00 +100,000 +2.00 +1.25 to 2.50$", shown)
+
+
+def test_bench_compares_the_forms_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = [layer for layer in list_layers() if layer.name in ("mnist 5: FC 500", "mnist 6: FC 10")]
+    monkeypatch.setattr(compare_forms, "list_layers", lambda: small)
+    done = invoke("bench", "forms", "--rounds", "1", "--replicas", "2", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert [layer["layer"] for layer in found] == [layer.name for layer in small]
+    assert [m["name"] for m in found[0]["measures"]] == ["one after the other", "bmm"]
+    monkeypatch.setattr(compare_forms, "_CPU_BYTES", compare_forms._bytes(small[1], "bmm", 2))
+    text = invoke("bench", "forms", "--rounds", "1", "--replicas", "2").output
+    assert re.search(r"mnist 6: FC 10 +one after the other +[\d.]+ +1.00 +1.00 to 1.00\n +bmm ", text)
+    assert "not measured for mnist 5: FC 500: bmm (needs " in text
+    assert "not measured: the same, captured as branches (only CUDA has graphs, this is cpu)" in text
+    assert "faster in every round than one after the other:" in text
+
+
+def test_bench_memory_shows_what_was_predicted_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(candidates: list[memory.Candidate]) -> Iterator[memory.Memory]:
+        assert {candidate.device for candidate in candidates} == {"cpu"}
+        for candidate in candidates:
+            yield memory.Memory(*candidate[:3], "training", predicted=3 << 20, measured=4 << 20, kept=6 << 20)
+
+    monkeypatch.setattr(memory, "measure_memory", measure)
+    done = invoke("bench", "memory", "--replicas", "8", "--json")
+    assert done.exit_code == 0, done.output
+    first, second, *_ = found = json.loads(done.output)
+    assert len(found) == 20
+    assert first == {
+        "network": "mnist",
+        "method": "uSF",
+        "replicas": 1,
+        "part": "training",
+        "predicted": 3 << 20,
+        "measured": 4 << 20,
+        "kept": 6 << 20,
+        "ratio": 0.75,
+    }
+    assert second["replicas"] == 8
+    shown = invoke("bench", "memory", "--replicas", "1").output
+    line = next(line for line in shown.splitlines() if line.startswith("large, uSF+BN"))
+    assert line.split()[-5:] == ["1", "3.0", "4.0", "0.75", "6.0"]
