@@ -12,9 +12,11 @@ from pathlib import Path
 import click
 import pytest
 
+from asymbp_cli import __version__
 from asymbp_cli.cli.app import COMMANDS, cli
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.table import load_table
+from asymbp_cli.specs.schemes import SCHEMES
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
@@ -96,6 +98,17 @@ def test_every_command_parses(file: Path) -> None:
 
 def test_the_readme_has_commands_to_parse() -> None:
     assert len(_commands(README.read_text())) > 10
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len(README.read_text().splitlines()) <= 200
+
+
+def test_the_readme_names_every_scheme_and_this_version() -> None:
+    text = README.read_text()
+    table = text.partition("## Feedback schemes")[2].partition("## ")[0]
+    assert [name for name in SCHEMES if f"`{name}`" not in table.partition("`flip_probability` is")[0]] == []
+    assert f"version = {{{__version__}}}" in text
 
 
 def test_every_yaml_in_the_readme_is_a_recipe_or_a_table(tmp_path: Path) -> None:
