@@ -88,12 +88,13 @@ def _commands(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_command_parses(file: Path) -> None:
-    for _, *arguments in _commands(file.read_text()):
-        context: click.Context = click.Context(cli, info_name="asymbp")
-        while isinstance(context.command, click.Group):
-            context = _context(context, arguments.pop(0))
-        context.command.parse_args(context, arguments)
+def test_every_command_parses(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    monkeypatch.setattr(click.Command, "invoke", lambda self, context: parsed.append(context.command_path))
+    commands = _commands(file.read_text())
+    for _, *arguments in commands:
+        cli.main(arguments, "asymbp", standalone_mode=False)
+    assert len(parsed) > len(commands) or not commands  # groups too
 
 
 def test_the_readme_has_commands_to_parse() -> None:
