@@ -1,4 +1,4 @@
-"""The documents keep their promises: live help, commands that parse, files that load.
+"""The documents keep their promises: live help, commands that parse, files that load, links that lead somewhere.
 
 `python tests/cli/test_docs.py` writes the command reference anew.
 """
@@ -21,6 +21,7 @@ from asymbp_cli.specs.schemes import SCHEMES
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
 REFERENCE = ROOT / "asymbp_cli/cli/README.md"
+MAP = ROOT / "asymbp_cli/README.md"
 DOCUMENTS = sorted(
     [
         README,
@@ -99,6 +100,45 @@ def test_every_command_parses(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_readme_has_commands_to_parse() -> None:
     assert len(_commands(README.read_text())) > 10
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(file: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text()) if "://" not in link]
+    assert [link for link in links if not _leads_somewhere(file.parent, *link.partition("#")[::2])] == []
+
+
+def _leads_somewhere(folder: Path, name: str, anchor: str) -> bool:
+    target = folder / name
+    if not target.exists() or not anchor:
+        return target.exists()
+    headings = re.findall(r"^#+ (.*)", target.read_text(), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_map_of_the_package_is_complete() -> None:
+    text = MAP.read_text()
+    (tree,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    rooms = {file.name for file in MAP.parent.iterdir() if file.is_dir() or file.suffix == ".py"}
+    named = set(re.findall(r"^\S+|(?<=  )[a-z]+\.py", tree, re.MULTILINE))
+    assert {name.rstrip("/") for name in named} == {name for name in rooms if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("file", "fewest"), [(MAP, 30), (ROOT / "tests/README.md", 8)], ids=["package", "tests"])
+def test_every_path_exists(file: Path, fewest: int) -> None:
+    paths = re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:\.py|\.yaml|/))`", file.read_text())
+    assert len(paths) > fewest
+    assert [path for path in paths if not ((file.parent / path).exists() or (ROOT / path).exists())] == []
+
+
+def test_the_readme_links_to_every_page() -> None:
+    pages = [
+        str(file.relative_to(ROOT))
+        for file in DOCUMENTS
+        if file != README and "tests" not in file.relative_to(ROOT).parts
+    ]
+    assert len(pages) > 2
+    assert [page for page in pages if f"({page})" not in README.read_text()] == []
 
 
 def test_the_readme_is_one_page() -> None:
