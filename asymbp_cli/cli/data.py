@@ -14,7 +14,7 @@ from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, dataset_ref, find
 from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.errors import AsymbpError, DataError, UsageError
-from asymbp_cli.paths import shown
+from asymbp_cli.text import printable_path
 
 
 @click.group("data")
@@ -64,7 +64,9 @@ def listing(data_dir: Path | None, as_json: bool) -> None:
         return
     lines = [["-" if value is None else str(value) for value in row.values()] for row in rows]
     click.echo(tabulate(lines, list(rows[0]), tablefmt="simple", disable_numparse=True))
-    click.echo(f"\nin {shown(root)}; asymbp data fetch NAME gets what can be fetched and explains the others")
+    click.echo(
+        f"\nin {printable_path(root)}; asymbp data fetch NAME gets what can be fetched and explains the others"
+    )
 
 
 @command.command("where")
@@ -79,8 +81,8 @@ def where(data_dir: Path | None, cache_dir: Path | None) -> None:
     """
     from asymbp_cli.datasets.prepare import cache_directory, data_directory
 
-    click.echo(f"data   {shown(data_directory(data_dir))}  (--data-dir, or $ASYMBP_DATA)")
-    click.echo(f"cache  {shown(cache_directory(cache_dir))}  (--cache-dir, or $ASYMBP_CACHE)")
+    click.echo(f"data   {printable_path(data_directory(data_dir))}  (--data-dir, or $ASYMBP_DATA)")
+    click.echo(f"cache  {printable_path(cache_directory(cache_dir))}  (--cache-dir, or $ASYMBP_CACHE)")
 
 
 @command.command("fetch")

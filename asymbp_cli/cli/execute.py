@@ -17,13 +17,14 @@ from asymbp_cli.cli.display import SAFE_TO_STOP, Display, display_for, plan_even
 from asymbp_cli.cli.progress import Board, duration
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.machine import cores
-from asymbp_cli.paths import exists, shown
+from asymbp_cli.paths import exists
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import agreement, conclusions
 from asymbp_cli.report.records import records
 from asymbp_cli.report.sheet import sheet
 from asymbp_cli.results.store import FILE_NAME, Store
 from asymbp_cli.study import DataSource, Execution
+from asymbp_cli.text import printable_path
 
 _LONG_SECONDS = 600.0
 
@@ -105,7 +106,7 @@ def _train(
     display = display_for(board, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(board, options.execution, display)
-    command = shown(shlex.join(["asymbp", *sys.argv[1:]]))
+    command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display:
         outcome = study.run(grids, infos, store, options.execution, on_event=display.take, command=command)
     return outcome.failed

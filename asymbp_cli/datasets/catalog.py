@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 from asymbp_cli.datasets.entry import Dataset
 from asymbp_cli.datasets.published_arrays import ARRAYS
 from asymbp_cli.datasets.published_files import FILES
-from asymbp_cli.errors import UsageError, nearest, printable
-from asymbp_cli.paths import exists, shown
+from asymbp_cli.errors import UsageError
+from asymbp_cli.paths import exists
 from asymbp_cli.specs.base import Label, Spec
+from asymbp_cli.text import nearest, printable, printable_path
 
 CATALOG: dict[str, Dataset] = {row.key: row for row in (*ARRAYS, *FILES)}
 
@@ -58,7 +59,9 @@ def dataset_ref(text: str) -> DatasetRef:
     printed.
     """
     if not printable(text):
-        raise UsageError(f'"{shown(text)}" has control characters, or is not UTF-8; rename the folder or archive')
+        raise UsageError(
+            f'"{printable_path(text)}" has control characters, or is not UTF-8; rename the folder or archive'
+        )
     if text.startswith("folder:"):
         if text == "folder:":
             raise UsageError("folder: needs a path behind it, as in folder:photos/flowers.tar")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from asymbp_cli.datasets.checksums import algorithm, digest
 from asymbp_cli.datasets.entry import Archive
-from asymbp_cli.datasets.lock import alone
 from asymbp_cli.errors import DataError
+from asymbp_cli.locks import hold_lock
 
 #: (what is done, bytes so far, of how many)
 Report = Callable[[str, int, int], None]
@@ -32,7 +32,7 @@ def fetch(archive: Archive, root: Path, report: Report | None = None) -> Path:
     target = root / archive.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target.parent / ".fetch.lock"):
+        with hold_lock(target.parent / ".fetch.lock"):
             if target.is_dir():
                 raise DataError(f"{target} is a folder; move it away, the file of that name belongs there")
             if not target.exists():

@@ -18,7 +18,6 @@ from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, datas
 from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.entry import Dataset
-from asymbp_cli.datasets.lock import alone
 from asymbp_cli.datasets.readers import (
     Located,
     Opened,
@@ -37,6 +36,7 @@ from asymbp_cli.datasets.readers import (
 )
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError, MissingDataError
+from asymbp_cli.locks import hold_lock
 
 #: (what is done, done so far, of how many)
 Report = Callable[[str, int, int], None]
@@ -192,7 +192,7 @@ def _decode_alone(
     part = target.with_name(f".{target.name}.part")
     with _writing(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target.with_name(f".{target.name}.lock")):
+        with hold_lock(target.with_name(f".{target.name}.lock")):
             if found := _cached(target):
                 return found
             for left_over in (target, part):  # a damaged cache, and what a killed process left

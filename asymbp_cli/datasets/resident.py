@@ -1,7 +1,8 @@
 """A dataset on the device: images as bytes, or vectors, that stay, normalized batch by batch."""
 
-import os
+import io
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from torch import Tensor
 from asymbp_cli.datasets.decoded import DataInfo
 from asymbp_cli.datasets.splits import validation_indices
 from asymbp_cli.errors import DataError
+from asymbp_cli.files import replace
 
 Preprocessing = Literal["mean-image", "mean-pixel", "none"]
 
@@ -107,8 +109,7 @@ def _statistics(
     if found := _kept(kept, shapes):
         return found
     mean, deviation = statistics(x, preprocessing, rows)
-    temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
-    _try_to_keep(temporary, kept, mean, deviation)
+    _try_to_keep(kept, mean, deviation)
     return mean, deviation
 
 
@@ -123,12 +124,11 @@ def _kept(file: Path, shapes: tuple[tuple[int, ...], ...]) -> tuple[NDArray[Any]
     return (mean, deviation) if fits else None
 
 
-def _try_to_keep(temporary: Path, kept: Path, mean: NDArray[Any], deviation: NDArray[Any]) -> None:
-    try:
-        np.savez(temporary, mean=mean, deviation=deviation)
-        os.replace(temporary, kept)
-    except OSError:  # only a saving of time
-        temporary.unlink(missing_ok=True)
+def _try_to_keep(kept: Path, mean: NDArray[Any], deviation: NDArray[Any]) -> None:
+    content = io.BytesIO()
+    np.savez(content, mean=mean, deviation=deviation)
+    with suppress(OSError):  # the file only saves time
+        replace(kept, content.getvalue())
 
 
 def statistics(

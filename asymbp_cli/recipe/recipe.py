@@ -8,18 +8,18 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, dataset_ref
-from asymbp_cli.errors import UsageError, nearest, printable
-from asymbp_cli.paths import exists, expanded
-from asymbp_cli.paths import shown as text_shown
+from asymbp_cli.errors import UsageError
+from asymbp_cli.paths import exists, expand_home
 from asymbp_cli.recipe.network import check_inputs, read_network
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.wording import KeyPath, shown
+from asymbp_cli.recipe.wording import KeyPath
 from asymbp_cli.recipe.yamlfile import Checker, Document, dump, lay_over, read
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.specs.schemes import find_scheme
+from asymbp_cli.text import nearest, printable, printable_path, yaml_value
 
 _SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 _METHOD_KEYS = ("feedback", "batch_norm", "update", "train")
@@ -65,10 +65,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     seeds = _seeds(checker, data.get("seed", 0))
     title = data.get("title")
     if title is not None and not is_label(title):
-        checker.add(("title",), f"must be text on one line, not {shown(title)}")
+        checker.add(("title",), f"must be text on one line, not {yaml_value(title)}")
     checker.finish()
     return Recipe(
-        name=text_shown(path.stem),
+        name=printable_path(path.stem),
         title=title,
         datasets=tuple(datasets),
         network=network,
@@ -99,7 +99,7 @@ def load_protocol(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Pro
 def _protocol_file(name: Any, folder: Path) -> Path:
     """Return the file of a protocol that comes with the tool, or of the user's own, seen from `folder`."""
     if not isinstance(name, str) or not printable(name):
-        raise UsageError(f"must be the name of a protocol, not {shown(name)} (asymbp ls protocols)")
+        raise UsageError(f"must be the name of a protocol, not {yaml_value(name)} (asymbp ls protocols)")
     known = {file.stem: file for file in sorted(_PROTOCOLS.glob("*.yaml"))}
     if name.lower() in known:
         return known[name.lower()]
@@ -113,7 +113,7 @@ def _protocol_file(name: Any, folder: Path) -> Path:
 
 def _beside(path: str, folder: Path) -> str:
     """Return `path`, or where it leads from `folder` if it leads nowhere from here."""
-    is_beside = not exists(expanded(path)) and exists(folder / path)
+    is_beside = not exists(expand_home(path)) and exists(folder / path)
     return str(folder / path) if is_beside else path
 
 
@@ -143,7 +143,7 @@ def _protocol(checker: Checker, written: Any, folder: Path) -> tuple[Protocol | 
         checker.add(path, "is missing; write protocol: paper, quick or demo, or {extends: demo, epochs: 3}")
         return None, ""
     if not isinstance(written, str | Mapping):
-        checker.add(path, f"must be a name or a mapping, not {shown(written)}")
+        checker.add(path, f"must be a name or a mapping, not {yaml_value(written)}")
         return None, ""
     changes = {"extends": written} if isinstance(written, str) else dict(written)
     where = path if isinstance(written, str) else (*path, "extends")
@@ -195,7 +195,7 @@ def _datasets(checker: Checker, written: Any, folder: Path) -> list[DatasetRef]:
 
 def _named_dataset(name: Any, folder: Path) -> DatasetRef:
     if not isinstance(name, str):
-        raise UsageError(f"must be a name, a path or a mapping with folder, not {shown(name)}")
+        raise UsageError(f"must be a name, a path or a mapping with folder, not {yaml_value(name)}")
     try:
         ref = dataset_ref(name)
     except UsageError:
@@ -244,7 +244,7 @@ def _entry(checker: Checker, path: KeyPath, item: Any, protocol: Protocol) -> Me
         return None
     label = item.get("label", method_name(method) + _remark(protocol, own))
     if not is_label(label):
-        checker.add((*path, "label"), f"must be text on one line, not {shown(label)}")
+        checker.add((*path, "label"), f"must be text on one line, not {yaml_value(label)}")
         return None
     return MethodEntry(label=label, method=method, protocol=own)
 
@@ -252,7 +252,7 @@ def _entry(checker: Checker, path: KeyPath, item: Any, protocol: Protocol) -> Me
 def _method(checker: Checker, path: KeyPath, item: Mapping[str, Any]) -> Method | None:
     if "method" in item:
         if not isinstance(item["method"], str):
-            checker.add((*path, "method"), f"must be a name, not {shown(item['method'])} (asymbp ls methods)")
+            checker.add((*path, "method"), f"must be a name, not {yaml_value(item['method'])} (asymbp ls methods)")
             return None
         return checker.attempt((*path, "method"), parse_method, item["method"])
     content = {key: item[key] for key in _METHOD_KEYS if key in item}
@@ -281,7 +281,7 @@ def _seeds(checker: Checker, written: Any) -> list[int]:
     good = all(isinstance(item, int) and not isinstance(item, bool) and item >= 0 for item in items)
     if not items or not good or len(set(items)) < len(items):
         checker.add(
-            ("seed",), f"must be a whole number from 0 on, or a list of different ones, not {shown(written)}"
+            ("seed",), f"must be a whole number from 0 on, or a list of different ones, not {yaml_value(written)}"
         )
         return [0]
     return items

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from asymbp_cli.datasets.catalog import CATALOG, find
-from asymbp_cli.errors import RecipeError, UsageError, nearest
-from asymbp_cli.paths import shown as text_shown
+from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.wording import KeyPath, shown
+from asymbp_cli.recipe.wording import KeyPath
 from asymbp_cli.recipe.yamlfile import Checker, read
 from asymbp_cli.specs.base import Label, Spec, is_label
 from asymbp_cli.specs.methods import Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
+from asymbp_cli.text import nearest, printable_path, yaml_value
 
 #: row of the paper's tables -> our name of the dataset
 PAPER_ROWS = {
@@ -74,7 +74,7 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
         file = Path(key_or_path)
         if file.stem in files:
             raise UsageError(f"{file}: {file.stem} is a table of the paper; give the file another name")
-        return (_load(file, text_shown(file.stem)),)
+        return (_load(file, printable_path(file.stem)),)
     raise UsageError(
         f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
         f"{nearest(key_or_path, files)} (asymbp ls tables)"
@@ -101,7 +101,7 @@ def _load(file: Path, key: str) -> TableSpec:
         content.pop("reference", None)
     written = content.pop("columns", [])
     if not isinstance(written, list):
-        checker.add(("columns",), f"must be a list of columns, not {shown(written)}")
+        checker.add(("columns",), f"must be a list of columns, not {yaml_value(written)}")
         written = []
     columns = [_column(checker, ("columns", i), item) for i, item in enumerate(written)]
     headers = [column and column.header for column in columns]
@@ -131,13 +131,15 @@ def _column(checker: Checker, path: KeyPath, item: Any) -> TableColumn | None:
         return None
     header = item.get("header", item.get("method"))
     if not is_label(header):
-        checker.add(path, f"needs a header: text on one line, not {shown(header)}")
+        checker.add(path, f"needs a header: text on one line, not {yaml_value(header)}")
         return None
     if "runs" in item and ("method" in item or "protocol" in item):
         checker.add(path, "has both runs and method or protocol; put these into runs")
     sources = item.get("runs", [{k: item[k] for k in ("method", "protocol") if k in item}])
     if not isinstance(sources, list) or not sources:
-        found_text = "must not be empty" if sources == [] else f"must be a list of methods, not {shown(sources)}"
+        found_text = (
+            "must not be empty" if sources == [] else f"must be a list of methods, not {yaml_value(sources)}"
+        )
         checker.add((*path, "runs"), found_text)
         return None
     inner = [(*path, "runs", i) if "runs" in item else path for i in range(len(sources))]
@@ -151,11 +153,11 @@ def _run(checker: Checker, path: KeyPath, item: Any) -> ColumnRun | None:
         return None
     name, overlay = item.get("method"), item.get("protocol", {})
     if not isinstance(name, str):
-        checker.add((*path, "method"), f"must be the name of a method, not {shown(name)} (asymbp ls methods)")
+        checker.add((*path, "method"), f"must be the name of a method, not {yaml_value(name)} (asymbp ls methods)")
         return None
     method = checker.attempt((*path, "method"), parse_method, name)
     if not isinstance(overlay, Mapping):
-        checker.add((*path, "protocol"), f"must be a mapping of protocol fields, not {shown(overlay)}")
+        checker.add((*path, "protocol"), f"must be a mapping of protocol fields, not {yaml_value(overlay)}")
         return None
     allowed = [name for name in Protocol.model_fields if name not in ("rate_multipliers", *SHARED_FIELDS)]
     if not checker.keys((*path, "protocol"), overlay, allowed):

@@ -7,25 +7,21 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from asymbp_cli.errors import nearest, printable
+from asymbp_cli.text import nearest, yaml_value
 
 KeyPath = tuple[str | int, ...]
 #: pydantic's error type -> what should have been there
 _WANTED = {
-    **dict.fromkeys(("int_type", "int_from_float"), "a whole number"),
-    **{"float_type": "a number", "finite_number": "a finite number", "bool_type": "true or false"},
-    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
-    **{"string_type": "text", "model_type": "a mapping"},
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_type": "text",
+    "model_type": "a mapping",
 }
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message quotes it."""
-    if value is None or value is True or value is False:
-        return {None: "nothing", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        return f'"{value}"' if printable(value) else ascii(value)
-    return "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else str(value)
 
 
 def unknown_key(key: str, allowed: Sequence[str]) -> str:
@@ -50,7 +46,7 @@ def explained(error: ValidationError, model: Any, data: Any) -> dict[KeyPath, st
             found[path] = " or ".join(dict.fromkeys(_message(detail, model, path) for detail in content))
         elif not inside:
             wanted = " or ".join(dict.fromkeys(_WANTED[detail["type"]] for detail in details))
-            found[path] = f"must be {wanted}, not {shown(details[0]['input'])}"
+            found[path] = f"must be {wanted}, not {yaml_value(details[0]['input'])}"
     return found
 
 
@@ -73,13 +69,13 @@ def _message(detail: ErrorDetails, model: Any, path: KeyPath) -> str:
         return "is missing"
     if kind == "literal_error":
         names = [name.strip("'") for name in re.split(r", | or ", str(context["expected"]))]
-        return f"{shown(value)} is not one of {', '.join(names)}.{nearest(str(value), names)}"
+        return f"{yaml_value(value)} is not one of {', '.join(names)}.{nearest(str(value), names)}"
     if kind == "value_error":
         return str(context["error"])
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     text = str(detail["msg"]).removeprefix("Input should ")
-    return f"must {text}, not {shown(value)}" if text.startswith("be ") else text
+    return f"must {text}, not {yaml_value(value)}" if text.startswith("be ") else text
 
 
 def _fields_at(model: Any, path: KeyPath) -> list[str]:

@@ -15,7 +15,8 @@ import yaml
 from pydantic import ValidationError
 
 from asymbp_cli.errors import AsymbpError, RecipeError
-from asymbp_cli.recipe.wording import KeyPath, explained, shown, unknown_key
+from asymbp_cli.recipe.wording import KeyPath, explained, unknown_key
+from asymbp_cli.text import yaml_value
 
 T = TypeVar("T")
 _LONGEST = 200_000  # characters
@@ -95,7 +96,7 @@ class Checker:
     def keys(self, path: KeyPath, data: Any, allowed: Sequence[str]) -> bool:
         """Note keys that are not allowed; return whether `data` is a mapping with allowed keys only."""
         if not isinstance(data, Mapping):
-            self.add(path, f"must be a mapping with {', '.join(allowed)}, not {shown(data)}")
+            self.add(path, f"must be a mapping with {', '.join(allowed)}, not {yaml_value(data)}")
             return False
         unknown = [key for key in data if key not in allowed]
         for key in unknown:
@@ -142,7 +143,7 @@ def parse(text: str, name: str) -> Document:
         raise RecipeError([f"{name}: is empty; asymbp ls recipes shows examples"])
     data = builder.build(root, ())
     if not isinstance(data, dict):
-        raise RecipeError([f"{name}:1: must be a mapping of keys to values, not {shown(data)}"])
+        raise RecipeError([f"{name}:1: must be a mapping of keys to values, not {yaml_value(data)}"])
     return Document(name, data, builder.lines, problems=builder.problems)
 
 
@@ -163,7 +164,7 @@ def lay_over(document: Document, override: str, shorthands: Mapping[str, str]) -
         elif isinstance(place[part], str) and part in shorthands:
             place[part] = {shorthands[part]: place[part]}
         if not isinstance(place[part], dict):
-            reached, found = ".".join(parts[:depth]), shown(place[part])
+            reached, found = ".".join(parts[:depth]), yaml_value(place[part])
             raise RecipeError([f"--set {key}: {reached} is {found}, which has no keys; set {reached} itself"])
         place = place[part]
     place[parts[-1]] = value

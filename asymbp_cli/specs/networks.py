@@ -10,9 +10,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from asymbp_cli.errors import NetworkError, UsageError, nearest
+from asymbp_cli.errors import NetworkError, UsageError
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.layers import FC, MOST_DIGITS, Conv, Layer, Pool, Shape, parse_layer
+from asymbp_cli.text import nearest
 
 #: far beyond any network that this tool is for; what is larger was mistyped, and no memory would hold it
 _MOST_VALUES = 10**8  # of one sample after one layer

@@ -10,7 +10,8 @@ from asymbp_cli.datasets.readers.picture import EXTENSIONS
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
-from asymbp_cli.paths import expanded, shown
+from asymbp_cli.paths import expand_home
+from asymbp_cli.text import printable_path
 
 _DEFAULT_TEST_FRACTION = 0.25
 _LAYOUT = "it needs train/CLASS/* and test/CLASS/*, or one folder per class"
@@ -21,7 +22,7 @@ Files = dict[str, tuple[str, ...]]  # name in the tree -> its parts below the wr
 
 def locate(source: FolderSource) -> Located:
     """Return the images of a folder or archive; raises DataError where it does not exist or cannot be read."""
-    path = expanded(source.folder)
+    path = expand_home(source.folder)
     tree = Tree(path)
     identity = [tree.source(), source.model_dump(mode="json", exclude={"label", "folder"})]
     return Located("folder", source.label or _label(path), None, False, identity, lambda: open_tree(tree, source))
@@ -29,7 +30,7 @@ def locate(source: FolderSource) -> Located:
 
 def _label(path: Path) -> str:
     """Return the file name without the endings of archives: `v1.2` stays, `flowers17.tar.gz` loses two."""
-    name = shown(path.resolve().name)
+    name = printable_path(path.resolve().name)
     for ending in (".gz", ".xz", ".bz2", ".tgz", ".txz", ".tar", ".zip"):
         name = name.removesuffix(ending)
     return name
