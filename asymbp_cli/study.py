@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import data_directory, prepare
 from asymbp_cli.errors import MissingDataError
 from asymbp_cli.events import CheckpointDue, RunFinished
@@ -82,7 +82,7 @@ class Outcome:
 
 def prepare_datasets(
     refs: Sequence[DatasetRef], network: Network | None, protocol: Protocol, source: DataSource
-) -> list[DataInfo]:
+) -> list[DecodedDataset]:
     """Return every dataset at the input size of its network, decoded if it was not.
 
     Without a `network` every dataset has the paper's. Raises DataError as `datasets.prepare` does, UsageError if
@@ -108,9 +108,9 @@ def prepare_datasets(
 
 def prepare_installed(
     keys: Sequence[str], protocol: Protocol, source: DataSource
-) -> tuple[list[DataInfo], set[str]]:
+) -> tuple[list[DecodedDataset], set[str]]:
     """Return those of the paper's datasets that are installed, decoded, and the names of the others."""
-    infos: list[DataInfo] = []
+    infos: list[DecodedDataset] = []
     for key in keys:
         if key in CATALOG:
             with suppress(MissingDataError):
@@ -118,7 +118,7 @@ def prepare_installed(
     return infos, set(keys) - {info.key for info in infos}
 
 
-def check_any_installed(infos: Sequence[DataInfo], source: DataSource) -> None:
+def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> None:
     """Raise MissingDataError if `infos` is empty: none of the paper's datasets is installed."""
     if not infos:
         raise MissingDataError(
@@ -160,7 +160,7 @@ def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
     }
 
 
-def forecast(work: Work, infos: Mapping[str, DataInfo], execution: Execution) -> Forecast:
+def forecast(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> Forecast:
     """Return what the work will take; `infos` by fingerprint.
 
     Steps are timed, except on CUDA, where only the first epochs show the seconds: this process opens no GPU, and
@@ -181,7 +181,7 @@ def forecast(work: Work, infos: Mapping[str, DataInfo], execution: Execution) ->
 
 def run(
     grids: Sequence[Grid],
-    infos: Mapping[str, DataInfo],
+    infos: Mapping[str, DecodedDataset],
     store: Store,
     execution: Execution,
     *,
@@ -224,7 +224,7 @@ def _tidy(work: Work, store: Store) -> None:
     resume.discard(store.checkpoints, [*unusable, *work.done])
 
 
-def _plan(work: Work, infos: Mapping[str, DataInfo], execution: Execution) -> list[Stack]:
+def _plan(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> list[Stack]:
     limit = execution.max_replicas or replica_limit(execution.device, infos, execution.workers)
     train_counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
     return plan_stacks(

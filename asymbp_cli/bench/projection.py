@@ -6,7 +6,7 @@ from statistics import median
 
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.grid import grid_of_table
 from asymbp_cli.recipe.table import PAPER_ROWS, load_table
 from asymbp_cli.report.parts import lead
@@ -58,10 +58,10 @@ def project(device_name: str, *, workers: int, replicas: int) -> list[Projection
     return [_projection(name, runs.values(), infos, rates, at_once) for name, runs in found.items()]
 
 
-def _info(key: str) -> DataInfo:
+def _info(key: str) -> DecodedDataset:
     row = CATALOG[key]
     train, test = (row.train_count, row.test_count) if row.train_count and row.test_count else _ICUB
-    return DataInfo(
+    return DecodedDataset(
         key=key,
         label=row.label,
         paper_name=row.paper_name,
@@ -88,7 +88,7 @@ def _rates(networks: Iterable[str], device_name: str, replicas: int) -> Rates:
     return found
 
 
-def _together(key: str, method: str, device_name: str, info: DataInfo, replicas: int) -> int:
+def _together(key: str, method: str, device_name: str, info: DecodedDataset, replicas: int) -> int:
     """Return how many replicas step at once: on the CPU one, elsewhere up to `replicas` as memory has room."""
     if device_name == "cpu":
         return 1
@@ -97,7 +97,7 @@ def _together(key: str, method: str, device_name: str, info: DataInfo, replicas:
 
 
 def _projection(
-    name: str, runs: Iterable[Run], infos: Mapping[str, DataInfo], rates: Rates, workers: int
+    name: str, runs: Iterable[Run], infos: Mapping[str, DecodedDataset], rates: Rates, workers: int
 ) -> Projection:
     runs, seconds, flop = list(runs), 0.0, 0.0
     for run in runs:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asymbp_cli.analysis.tables import fill_all
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.recipe.grid import Grid, GridRow, grid_of_table
 from asymbp_cli.recipe.table import PAPER_ROWS, load_table
@@ -123,8 +123,8 @@ def _epochs(run_id: str, epochs: int, source: random.Random) -> Sequence[EpochEn
     ]
 
 
-def _info(row: GridRow) -> DataInfo:
-    return DataInfo(
+def _info(row: GridRow) -> DecodedDataset:
+    return DecodedDataset(
         key=row.key,
         label=row.label,
         paper_name=row.paper_name,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from asymbp_cli.bench.measure import Measure, interleaved
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, Split
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import NETWORKS, Network
@@ -34,7 +34,7 @@ def random_data(network: Network, classes: int, samples: int, device: torch.devi
         x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
     y = torch.randint(0, classes, (samples,), generator=source)
     split = Split(x.to(device), y.to(device))
-    info = DataInfo(
+    info = DecodedDataset(
         key="random",
         label="random",
         paper_name=None,

@@ -12,7 +12,7 @@ from asymbp_cli.cli import options
 from asymbp_cli.cli.counter import progress
 from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, dataset_ref, find
-from asymbp_cli.datasets.entry import Dataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import AsymbpError, DataError, UsageError
 from asymbp_cli.text import printable_path
 
@@ -193,7 +193,7 @@ def showing(name: str, data_dir: Path | None, images: Path | None, quiet: bool) 
         click.echo(f"wrote {images}", err=True)
 
 
-def _about(row: Dataset) -> list[list[str]]:
+def _about(row: CatalogEntry) -> list[list[str]]:
     return [
         ["what", row.title],
         ["in the paper", row.paper_name or "-"],

@@ -15,7 +15,7 @@ from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.counter import progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display, display_for, plan_event
 from asymbp_cli.cli.progress import Board, duration
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
 from asymbp_cli.paths import exists
 from asymbp_cli.recipe.grid import Grid
@@ -55,7 +55,7 @@ class Options:
         return Execution(self.device, 1 if self.device != "cpu" else self.workers or cores())
 
 
-def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) -> int:
+def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Options) -> int:
     """Train what is missing of `grids`, print their tables, and return the exit code: 1 if runs failed."""
     if options.dry_run:
         _dry_run(grids, options)
@@ -98,7 +98,7 @@ def _describe_plan(grid: Grid) -> str:
 
 
 def _train(
-    grids: Sequence[Grid], infos: Mapping[str, DataInfo], store: Store, options: Options
+    grids: Sequence[Grid], infos: Mapping[str, DecodedDataset], store: Store, options: Options
 ) -> Mapping[str, str]:
     """Train with a display; return why runs failed, by id."""
     work = study.plan_work(grids, store)
@@ -113,7 +113,11 @@ def _train(
 
 
 def _make_board(
-    grids: Sequence[Grid], infos: Mapping[str, DataInfo], store: Store, work: study.Work, execution: Execution
+    grids: Sequence[Grid],
+    infos: Mapping[str, DecodedDataset],
+    store: Store,
+    work: study.Work,
+    execution: Execution,
 ) -> Board:
     forecast = study.forecast(work, infos, execution)
     board = Board(
@@ -141,7 +145,9 @@ def _announce(board: Board, execution: Execution, display: Display) -> None:
     display.announce(text)
 
 
-def present(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo], *, quiet: bool, as_json: bool) -> None:
+def present(
+    tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset], *, quiet: bool, as_json: bool
+) -> None:
     """Print the tables on standard output."""
     if as_json:
         cells: list[dict[str, Any]] = [record for filled in tables for record in records(filled)]

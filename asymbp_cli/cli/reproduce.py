@@ -8,7 +8,7 @@ import click
 from asymbp_cli.cli import options
 
 if TYPE_CHECKING:
-    from asymbp_cli.datasets.decoded import DataInfo
+    from asymbp_cli.datasets.decoded import DecodedDataset
     from asymbp_cli.recipe.table import TableSpec
     from asymbp_cli.specs.protocol import Protocol
     from asymbp_cli.study import DataSource
@@ -89,7 +89,7 @@ def command(
         return 0
     _check_protocol(protocol, names)
     named = prepare_datasets(refs, None, training, settings.source)
-    installed: list[DataInfo] = []
+    installed: list[DecodedDataset] = []
     missing: set[str] = set()
     if "all" in names:
         installed, missing = _prepare_all(error_tables, named, training, settings.source)
@@ -125,8 +125,8 @@ def _check_protocol(protocol: str | None, names: tuple[str, ...]) -> None:
 
 
 def _prepare_all(
-    tables: "Sequence[TableSpec]", named: "Sequence[DataInfo]", protocol: "Protocol", source: "DataSource"
-) -> "tuple[list[DataInfo], set[str]]":
+    tables: "Sequence[TableSpec]", named: "Sequence[DecodedDataset]", protocol: "Protocol", source: "DataSource"
+) -> "tuple[list[DecodedDataset], set[str]]":
     """Return the installed datasets of `tables`, which join those that were named, and the missing ones' keys."""
     from asymbp_cli import study
     from asymbp_cli.recipe.grid import check_distinct

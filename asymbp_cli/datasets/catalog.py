@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from asymbp_cli.datasets.entry import Dataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.published_arrays import ARRAYS
 from asymbp_cli.datasets.published_files import FILES
 from asymbp_cli.errors import UsageError
@@ -14,7 +14,7 @@ from asymbp_cli.paths import exists
 from asymbp_cli.specs.base import Label, Spec
 from asymbp_cli.text import nearest, printable, printable_path
 
-CATALOG: dict[str, Dataset] = {row.key: row for row in (*ARRAYS, *FILES)}
+CATALOG: dict[str, CatalogEntry] = {row.key: row for row in (*ARRAYS, *FILES)}
 
 
 class FolderSource(Spec):
@@ -42,7 +42,7 @@ class FolderSource(Spec):
 DatasetRef = str | FolderSource
 
 
-def _by_name() -> dict[str, Dataset]:
+def _by_name() -> dict[str, CatalogEntry]:
     """Return the catalog by our names and the paper's, in lower case."""
     named = {dataset.paper_name.lower(): dataset for dataset in CATALOG.values() if dataset.paper_name}
     return named | CATALOG
@@ -72,7 +72,7 @@ def dataset_ref(text: str) -> DatasetRef:
     return find(text).key
 
 
-def find(name: str) -> Dataset:
+def find(name: str) -> CatalogEntry:
     """Return the dataset of that name (ours or the paper's); raises UsageError with the nearest one."""
     by_name = _by_name()
     if name.lower() not in by_name:

@@ -5,7 +5,7 @@ from pathlib import Path
 from asymbp_cli.specs.base import Spec
 
 
-class DataInfo(Spec):
+class DecodedDataset(Spec):
     """A dataset in its resident form in `directory`.
 
     Images uint8 [N, H, W, C] or vectors float32 [N, D], and labels int64 [N].

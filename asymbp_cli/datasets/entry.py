@@ -35,7 +35,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class CatalogEntry:
     """A dataset known by name."""
 
     key: str

@@ -16,11 +16,11 @@ from platformdirs import user_cache_path
 from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, dataset_ref, find
 from asymbp_cli.datasets.checksums import signature
-from asymbp_cli.datasets.decoded import DataInfo
-from asymbp_cli.datasets.entry import Dataset
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.readers import (
-    Located,
-    Opened,
+    FoundDataset,
+    OpenDataset,
     SplitName,
     cifar,
     digits,
@@ -41,7 +41,7 @@ from asymbp_cli.locks import hold_lock
 #: (what is done, done so far, of how many)
 Report = Callable[[str, int, int], None]
 _DECODER = 1  # raised whenever the same files would give other pixels
-_READERS: dict[str, Callable[[Path], Located | None]] = {
+_READERS: dict[str, Callable[[Path], FoundDataset | None]] = {
     "digits": lambda root: digits.locate(),
     "mnist": mnist.locate,
     "cifar10": cifar.locate_cifar10,
@@ -84,7 +84,7 @@ def prepare(
     resize: str = "squash",
     download: bool = False,
     report: Report | None = None,
-) -> DataInfo:
+) -> DecodedDataset:
     """Return the resident form of `ref` at `shape`, decoding it if it is not there.
 
     `shape`: (height, width, channels) of images, which are resized, or (features,) of vectors.
@@ -106,12 +106,14 @@ def prepare(
     return info.model_copy(update=named)
 
 
-def locate(row: Dataset, root: Path) -> Located | None:
+def locate(row: CatalogEntry, root: Path) -> FoundDataset | None:
     """Return a dataset of the catalog that lies in `root`, else None. Raises DataError where it cannot be read."""
     return _READERS[row.key](root)
 
 
-def locate_any(ref: DatasetRef, root: Path, *, download: bool = False, report: Report | None = None) -> Located:
+def locate_any(
+    ref: DatasetRef, root: Path, *, download: bool = False, report: Report | None = None
+) -> FoundDataset:
     """Return the dataset that `ref` names, fetched if `download` says so; raises as `prepare` does."""
     named = dataset_ref(ref) if isinstance(ref, str) else ref
     if isinstance(named, FolderSource):
@@ -126,13 +128,13 @@ def locate_any(ref: DatasetRef, root: Path, *, download: bool = False, report: R
     return located
 
 
-def fetch_all(row: Dataset, root: Path, report: Report | None = None) -> None:
+def fetch_all(row: CatalogEntry, root: Path, report: Report | None = None) -> None:
     """Download every archive of a dataset into `root`; raises DataError where that fails."""
     for archive in row.archives:
         fetch.fetch(archive, root, report)
 
 
-def missing(dataset: Dataset, root: Path) -> str:
+def missing(dataset: CatalogEntry, root: Path) -> str:
     """Return what to say of a dataset that is not in `root`: what to put there, where it comes from."""
     way = (
         f"or fetch it: add --download, or type asymbp data fetch {dataset.key}"
@@ -145,12 +147,12 @@ def missing(dataset: Dataset, root: Path) -> str:
     )
 
 
-def _cached(target: Path) -> DataInfo | None:
+def _cached(target: Path) -> DecodedDataset | None:
     """Return the info of an intact cache, else None."""
     try:
         content = json.loads((target / "info.json").read_text(encoding="utf-8"))
         kept = content.pop("files")
-        info = DataInfo.model_validate_json(json.dumps(content | {"directory": str(target)}))
+        info = DecodedDataset.model_validate_json(json.dumps(content | {"directory": str(target)}))
         return info if kept == _files(target) or _as_decoded(info) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):  # pydantic's is a ValueError
         return None
@@ -161,7 +163,7 @@ def _files(directory: Path) -> dict[str, list[int]]:
     return {name: list(signature(directory / name)[1:]) for name in _ARRAYS}
 
 
-def _as_decoded(info: DataInfo) -> bool:
+def _as_decoded(info: DecodedDataset) -> bool:
     """Tell whether arrays that were touched still hold what was decoded, and remember that they do."""
     pixels: dict[SplitName, NDArray[Any]] = {}
     labels: dict[SplitName, NDArray[np.int64]] = {}
@@ -175,7 +177,7 @@ def _as_decoded(info: DataInfo) -> bool:
     return True
 
 
-def _write_info(info: DataInfo, directory: Path) -> None:
+def _write_info(info: DecodedDataset, directory: Path) -> None:
     content = json.dumps(info.model_dump(mode="json") | {"files": _files(directory)})
     temporary = directory / f".info-{os.getpid()}"
     try:
@@ -186,8 +188,8 @@ def _write_info(info: DataInfo, directory: Path) -> None:
 
 
 def _decode_alone(
-    located: Located, shape: tuple[int, ...], resize: str, target: Path, report: Report | None
-) -> DataInfo:
+    located: FoundDataset, shape: tuple[int, ...], resize: str, target: Path, report: Report | None
+) -> DecodedDataset:
     """Decode into `target`, or wait for the process that does so already."""
     part = target.with_name(f".{target.name}.part")
     with _writing(target.parent):
@@ -219,8 +221,8 @@ def _writing(directory: Path) -> Iterator[None]:
 
 
 def _decode(
-    located: Located, shape: tuple[int, ...], resize: str, directory: Path, report: Report | None
-) -> DataInfo:
+    located: FoundDataset, shape: tuple[int, ...], resize: str, directory: Path, report: Report | None
+) -> DecodedDataset:
     """Write arrays and info.json into `directory`; images go straight to their place, one at a time."""
     opened = located.open()
     check_counts(located, opened)
@@ -233,7 +235,7 @@ def _decode(
             report(f"decoding {located.label}", done, total)
     for split, y in labels.items():
         np.save(directory / f"y_{split}.npy", y)
-    info = DataInfo(
+    info = DecodedDataset(
         key=located.key,
         label=located.label,
         paper_name=located.paper_name,
@@ -254,7 +256,7 @@ def _decode(
     return info
 
 
-def check_counts(located: Located, opened: Opened) -> None:
+def check_counts(located: FoundDataset, opened: OpenDataset) -> None:
     """Refuse a copy of a known dataset that lacks images: its error rates would bear a wrong name."""
     row = CATALOG.get(located.key)
     found = len(opened.train_labels), len(opened.test_labels)

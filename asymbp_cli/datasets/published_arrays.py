@@ -4,7 +4,7 @@ Sizes and checksums here and in `published_files` are those that their homes, to
 give.
 """
 
-from asymbp_cli.datasets.entry import Archive, Dataset
+from asymbp_cli.datasets.entry import Archive, CatalogEntry
 
 _MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 
@@ -18,7 +18,7 @@ def _at(home: str, name: str, checksum: str = "", size: int | None = None) -> Ar
     return Archive(name, (home + name,), checksum, size)
 
 
-DIGITS = Dataset(
+DIGITS = CatalogEntry(
     key="digits",
     label="digits",
     title="Optical handwritten digits, 8x8 (Alpaydin and Kaynak 1998, UCI; embedded in scikit-learn)",
@@ -35,7 +35,7 @@ DIGITS = Dataset(
     note="not a dataset of the paper; a fixed stratified split of ours",
 )
 
-MNIST = Dataset(
+MNIST = CatalogEntry(
     key="mnist",
     label="MNIST",
     title="MNIST handwritten digits (LeCun, Cortes)",
@@ -77,7 +77,7 @@ MNIST = Dataset(
     megabytes=12,
 )
 
-CIFAR10 = Dataset(
+CIFAR10 = CatalogEntry(
     key="cifar10",
     label="CIFAR-10",
     title="CIFAR-10 (Krizhevsky)",
@@ -102,7 +102,7 @@ CIFAR10 = Dataset(
     megabytes=170,
 )
 
-CIFAR100 = Dataset(
+CIFAR100 = CatalogEntry(
     key="cifar100",
     label="CIFAR-100",
     title="CIFAR-100, fine labels (Krizhevsky)",
@@ -126,7 +126,7 @@ CIFAR100 = Dataset(
     megabytes=169,
 )
 
-SVHN = Dataset(
+SVHN = CatalogEntry(
     key="svhn",
     label="SVHN",
     title="Street View House Numbers, cropped digits (Netzer et al.)",
@@ -157,7 +157,7 @@ SVHN = Dataset(
     note="without the extra images",
 )
 
-STL10 = Dataset(
+STL10 = CatalogEntry(
     key="stl10",
     label="STL-10",
     title="STL-10, labelled images (Coates, Ng, Lee)",

@@ -1,6 +1,6 @@
 """Datasets published as a file per image or utterance. No torch, no numpy."""
 
-from asymbp_cli.datasets.entry import Archive, Dataset, Draw
+from asymbp_cli.datasets.entry import Archive, CatalogEntry, Draw
 
 _CALTECH = "https://data.caltech.edu/records/"
 _FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/"
@@ -11,7 +11,7 @@ def _at(home: str, name: str, checksum: str = "", size: int | None = None, *, fo
     return Archive(folder + name, (home + name,), checksum, size)
 
 
-CALTECH101 = Dataset(
+CALTECH101 = CatalogEntry(
     key="caltech101",
     label="Caltech-101",
     title="Caltech-101 with its background class (Fei-Fei, Fergus, Perona)",
@@ -38,7 +38,7 @@ CALTECH101 = Dataset(
     "which images train is drawn by a seed of ours",
 )
 
-CALTECH256 = Dataset(
+CALTECH256 = CatalogEntry(
     key="caltech256",
     label="Caltech-256 (102 classes)",
     title="Caltech-256, 102 classes drawn (Griffin, Holub, Perona)",
@@ -64,7 +64,7 @@ CALTECH256 = Dataset(
     note="102 of the 256 classes (without the clutter) and their images drawn by a seed of ours",
 )
 
-ICUB = Dataset(
+ICUB = CatalogEntry(
     key="icub",
     label="iCubWorld",
     title="iCubWorld 1.0 (2013), categorization (Fanello et al.)",
@@ -85,7 +85,7 @@ ICUB = Dataset(
     "test images",
 )
 
-FLOWERS17 = Dataset(
+FLOWERS17 = CatalogEntry(
     key="flowers17",
     label="Flowers-17",
     title="Oxford Flowers-17, split 1 (Nilsback, Zisserman)",
@@ -107,7 +107,7 @@ FLOWERS17 = Dataset(
     draw=Draw(classes=17, train=40, test=20, of=17, images=1360),
 )
 
-FLOWERS102 = Dataset(
+FLOWERS102 = CatalogEntry(
     key="flowers102",
     label="Flowers-102",
     title="Oxford Flowers-102 (Nilsback, Zisserman)",
@@ -135,7 +135,7 @@ FLOWERS102 = Dataset(
     note="its validation images are not used",
 )
 
-PUBFIG83 = Dataset(
+PUBFIG83 = CatalogEntry(
     key="pubfig83",
     label="PubFig83-ID",
     title="PubFig83, identification of 80 people (Pinto et al.)",
@@ -154,7 +154,7 @@ PUBFIG83 = Dataset(
     note="80 of the 83 people and their images drawn by a seed of ours",
 )
 
-SUFRW = Dataset(
+SUFRW = CatalogEntry(
     key="sufrw",
     label="SUFR-W-ID",
     title="SUFR-W, identification of 80 people (Leibo, Liao, Poggio)",
@@ -174,7 +174,7 @@ SUFRW = Dataset(
     note="80 of the 400 people and their images drawn by a seed of ours",
 )
 
-LFW = Dataset(
+LFW = CatalogEntry(
     key="lfw",
     label="LFW-ID",
     title="Labeled Faces in the Wild, identification of 80 people (Huang et al.)",
@@ -194,7 +194,7 @@ LFW = Dataset(
     note="80 of the 96 people with at least 15 images, and their images, drawn by a seed of ours",
 )
 
-INDOOR67 = Dataset(
+INDOOR67 = CatalogEntry(
     key="indoor67",
     label="Indoor-67",
     title="MIT Indoor-67 scenes (Quattoni, Torralba)",
@@ -220,7 +220,7 @@ INDOOR67 = Dataset(
     megabytes=2600,
 )
 
-TIMIT = Dataset(
+TIMIT = CatalogEntry(
     key="timit",
     label="TIMIT-80",
     title="TIMIT, 80 thirds of phones (Garofolo et al.)",

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.splits import validation_indices
 from asymbp_cli.errors import DataError
 from asymbp_cli.files import replace
@@ -40,7 +40,7 @@ class Split:
 class ResidentData:
     """All splits on one device, and the training set's statistics, which broadcast against [H, W, C] or [D]."""
 
-    info: DataInfo
+    info: DecodedDataset
     train: Split
     test: Split
     validation: Split | None
@@ -54,7 +54,7 @@ class ResidentData:
 
 
 def load(
-    info: DataInfo,
+    info: DecodedDataset,
     *,
     device: torch.device | str = "cpu",
     preprocessing: Preprocessing = "mean-image",
@@ -98,7 +98,7 @@ _NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
 def _statistics(
-    info: DataInfo, x: NDArray[Any], preprocessing: Preprocessing, held_out: str, rows: NDArray[Any] | None
+    info: DecodedDataset, x: NDArray[Any], preprocessing: Preprocessing, held_out: str, rows: NDArray[Any] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (mean, deviation) of the training images, kept beside the arrays once computed."""
     if preprocessing == "none":

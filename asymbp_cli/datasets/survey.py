@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from asymbp_cli.datasets.entry import Dataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.prepare import check_counts, locate
-from asymbp_cli.datasets.readers import Located, SplitName, every
+from asymbp_cli.datasets.readers import FoundDataset, SplitName, every
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
@@ -28,14 +28,14 @@ _GAP = 2  # px
 class Survey:
     """What a dataset holds: every sample has been read."""
 
-    located: Located
+    located: FoundDataset
     classes: tuple[str, ...]
     counts: dict[SplitName, tuple[int, ...]]  # samples per class
     shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # smallest, median and largest, by area
     examples: tuple[NDArray[Any], ...]  # some training samples, class after class
 
 
-def state(row: Dataset, root: Path) -> State:
+def state(row: CatalogEntry, root: Path) -> State:
     """Return whether a dataset of the catalog lies in `root`, and if not, how it can come there."""
     try:
         located = locate(row, root)
@@ -46,12 +46,12 @@ def state(row: Dataset, root: Path) -> State:
     return "a copy" if located.stand_in else "ready"
 
 
-def fetched(row: Dataset, root: Path) -> int:
+def fetched(row: CatalogEntry, root: Path) -> int:
     """Return how many of a dataset's archives lie in `root`."""
     return sum(is_file(root / archive.name) for archive in row.archives)
 
 
-def survey(located: Located, shape: tuple[int, ...], report: Report | None = None) -> Survey:
+def survey(located: FoundDataset, shape: tuple[int, ...], report: Report | None = None) -> Survey:
     """Read every sample of a dataset. Raises DataError naming what is wrong.
 
     `shape`, (height, width, channels) or (features,), tells how many channels are wanted; nothing is resized.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from asymbp_cli.datasets.catalog import find
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import NetworkError, UsageError
 from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import PAPER_ROWS, ColumnRun, TableSpec, column_protocol
@@ -133,7 +133,7 @@ def network_for(key: str) -> Network:
     return NETWORKS["large"] if key == "folder" else find_network(find(key).network)
 
 
-def row(info: DataInfo, network: Network | None) -> GridRow:
+def row(info: DecodedDataset, network: Network | None) -> GridRow:
     """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes."""
     chosen = (network or network_for(info.key)).resolve(len(info.classes))
     notes = [info.note] if info.note else []
@@ -190,7 +190,7 @@ def _in_words(value: object) -> str:
     return ", ".join(map(_in_words, value)) if isinstance(value, tuple) else f"{value}"
 
 
-def grid_of_recipe(recipe: Recipe, infos: Sequence[DataInfo]) -> Grid:
+def grid_of_recipe(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
     """Return the grid of a recipe: its methods as columns, its datasets as rows."""
     columns = [
         column(entry.label, [GridEntry(method=entry.method, protocol=entry.protocol)], recipe.protocol)
@@ -213,7 +213,7 @@ def grid_of_table(
     table: TableSpec,
     protocol: Protocol,
     label: str,
-    infos: Sequence[DataInfo],
+    infos: Sequence[DecodedDataset],
     *,
     missing: Sequence[str] = (),
     seeds: Sequence[int] = (0,),

@@ -14,7 +14,7 @@ from asymbp_cli.analysis.agreement import (
 )
 from asymbp_cli.analysis.conclusions import Judgement, judge, our_numbers, paper_numbers
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.report.parts import Listing
 
 _MOST_LABELS = 3
@@ -86,7 +86,7 @@ def _ranks(correlations: Mapping[str, float | None]) -> str:
     return ", ".join(f"{label} {value:.2f}" for label, value in known.items()) or "-"
 
 
-def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> list[Listing]:
+def conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> list[Listing]:
     """Return the verdicts on the paper's conclusions, on its own numbers and on ours, and what they rest on.
 
     Ours are judged for each protocol by itself, and beside them the paper's numbers of the same datasets; nothing

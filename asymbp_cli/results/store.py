@@ -9,7 +9,7 @@ from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
 from asymbp_cli.locks import hold_writer_lock
@@ -90,7 +90,7 @@ class Store:
             finally:
                 self._close_attempts()
 
-    def save_dataset(self, info: DataInfo) -> None:
+    def save_dataset(self, info: DecodedDataset) -> None:
         """Store a dataset; its runs refer to it by fingerprint."""
         self._journal.note(
             "INSERT INTO datasets VALUES (?, ?) ON CONFLICT (fingerprint) DO UPDATE SET info = excluded.info",
@@ -197,11 +197,11 @@ class Store:
         rows = self._journal.query("SELECT command FROM grids WHERE id = ?", grid_id(grid))
         return tuple(line for (text,) in rows for line in text.splitlines())
 
-    def datasets(self) -> dict[str, DataInfo]:
+    def datasets(self) -> dict[str, DecodedDataset]:
         """Return the datasets of the runs, by fingerprint."""
         rows = self._journal.query("SELECT fingerprint, info FROM datasets")
         with store_errors(self._path):
-            return {key: parse_column(DataInfo, info, "datasets", "fingerprint", key) for key, info in rows}
+            return {key: parse_column(DecodedDataset, info, "datasets", "fingerprint", key) for key, info in rows}
 
     def states(self) -> dict[str, str]:
         """Return how each run ended, by id, of the runs that have ended."""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 
 Grow = Callable[..., Path]
@@ -33,10 +33,10 @@ def grow(tmp_path: Path) -> Grow:
 
 
 @pytest.fixture
-def decoded(tmp_path: Path) -> Callable[..., DataInfo]:
+def decoded(tmp_path: Path) -> Callable[..., DecodedDataset]:
     """Return a function that decodes a folder or archive into a cache of this test, at 4x6x3."""
 
-    def run(path: Path, shape: tuple[int, int, int] = (4, 6, 3), **options: Any) -> DataInfo:
+    def run(path: Path, shape: tuple[int, int, int] = (4, 6, 3), **options: Any) -> DecodedDataset:
         return prepare(FolderSource(folder=str(path), **options), shape, cache_dir=tmp_path / "cache")
 
     return run

@@ -100,9 +100,9 @@ def test_a_dataset_is_shown_with_its_draw_and_a_contact_sheet(root: Path) -> Non
 
 def test_vectors_have_no_picture(root: Path) -> None:
     from asymbp_cli.datasets import survey
-    from asymbp_cli.datasets.readers import Located
+    from asymbp_cli.datasets.readers import FoundDataset
 
-    nothing = Located("timit", "TIMIT-80", None, False, "", lambda: None)  # type: ignore[arg-type, return-value]
+    nothing = FoundDataset("timit", "TIMIT-80", None, False, "", lambda: None)  # type: ignore[arg-type, return-value]
     found = survey.Survey(nothing, ("a",), {}, ((1845,),) * 3, ())
     with pytest.raises(survey.DataError, match="TIMIT-80 holds vectors of 1845 features"):
         survey.contact_sheet(found, (1845,))

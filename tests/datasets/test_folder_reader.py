@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers.picture import decode, fit
 from asymbp_cli.errors import AsymbpError, DataError
 
 Grow = Callable[..., Path]
-Decoded = Callable[..., DataInfo]
+Decoded = Callable[..., DecodedDataset]
 OFFICIAL = {"train/cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 2}
 
 
@@ -463,7 +463,7 @@ def test_a_folder_whose_name_cannot_be_shown_has_a_label(grow: Grow, monkeypatch
     monkeypatch.chdir(odd)
     info = prepare(FolderSource(folder="."), (4, 6, 3), cache_dir=odd.parent / "cache")
     assert info.label == "p\\udcffets\\n"
-    assert DataInfo.model_validate_json(info.model_dump_json()) == info
+    assert DecodedDataset.model_validate_json(info.model_dump_json()) == info
 
 
 def test_an_image_of_very_many_pixels_warns_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.events import EpochEnded
@@ -23,7 +23,7 @@ from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.engine import train_stack
 
 
-def ready(key: str, root: Path) -> DataInfo:
+def ready(key: str, root: Path) -> DecodedDataset:
     return prepare(key, network_for(key).input, data_dir=root, cache_dir=root / "cache")
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from asymbp_cli.datasets import prepare as module
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import cache_directory, data_directory, prepare
 from asymbp_cli.errors import DataError, UsageError
 
 Grow = Callable[..., Path]
-Decoded = Callable[..., DataInfo]
+Decoded = Callable[..., DecodedDataset]
 PETS = {"train/cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 2}
 
 
@@ -127,7 +127,7 @@ def test_a_moved_cache_still_serves(grow: Grow, decodings: list[Path], tmp_path:
 
 def test_threads_decode_once(grow: Grow, decoded: Decoded, decodings: list[Path]) -> None:
     tree = grow("pets", {"cat": 50, "dog": 50})
-    found: list[DataInfo] = []
+    found: list[DecodedDataset] = []
     threads = [threading.Thread(target=lambda: found.append(decoded(tree))) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -148,7 +148,7 @@ def test_processes_share_a_cache(grow: Grow, decoded: Decoded, tmp_path: Path) -
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = {process.communicate()[0] for process in processes}
     assert [process.returncode for process in processes] == [0, 0]
-    assert {DataInfo.model_validate_json(answer) for answer in answers} == {decoded(tree)}
+    assert {DecodedDataset.model_validate_json(answer) for answer in answers} == {decoded(tree)}
 
 
 def test_an_intact_cache_is_never_replaced(

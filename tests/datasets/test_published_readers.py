@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from asymbp_cli.datasets import prepare as preparing
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar as reader
 from asymbp_cli.errors import DataError
@@ -79,7 +79,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def mnist(root: Path) -> DataInfo:
+def mnist(root: Path) -> DecodedDataset:
     return prepare("mnist", (28, 28, 1), data_dir=root, cache_dir=root / "cache")
 
 
@@ -172,7 +172,7 @@ def expect(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], archive: by
     shrink(monkeypatch, "cifar10", 10, 2, **{"cifar-10-python.tar.gz": digest(archive)})
 
 
-def cifar(root: Path) -> DataInfo:
+def cifar(root: Path) -> DecodedDataset:
     return prepare("cifar10", (32, 32, 3), data_dir=root, cache_dir=root / "cache")
 
 

@@ -14,7 +14,7 @@ from scipy.io import savemat
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import digest
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import Draw
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar, members, stl10
@@ -37,7 +37,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return write
 
 
-def ready(key: str, root: Path) -> DataInfo:
+def ready(key: str, root: Path) -> DecodedDataset:
     return prepare(key, network_for(key).input, data_dir=root, cache_dir=root / "cache")
 
 

@@ -14,7 +14,7 @@ from miniature_timit import PHONES, SPEAKERS, riff, segments, speech, sphere, wr
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.readers import Opened, timit
+from asymbp_cli.datasets.readers import OpenDataset, timit
 from asymbp_cli.datasets.readers.timit_features import filterbank, samples, windows, with_deltas
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.errors import DataError
@@ -29,13 +29,13 @@ SMALL = timit.Construction(units=6, train=20, test=10, utterances=(4, 4))
 NOISE = speech(6000, 1)
 
 
-def opened(root: Path, construction: timit.Construction = SMALL) -> Opened:
+def opened(root: Path, construction: timit.Construction = SMALL) -> OpenDataset:
     located = timit.locate(root, construction)
     assert located is not None
     return located.open()
 
 
-def content(found: Opened) -> dict[tuple[str, int], bytes]:
+def content(found: OpenDataset) -> dict[tuple[str, int], bytes]:
     return {(split, position): vector.tobytes() for split, position, vector in found.images(1845)}
 
 

@@ -8,7 +8,7 @@ import small_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import NetworkError, UsageError
 from asymbp_cli.recipe import grid as plan
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridEntry
@@ -58,7 +58,7 @@ def test_a_grid_survives_json() -> None:
 
 
 def test_a_row_resolves_the_network_for_its_classes() -> None:
-    info = DataInfo(
+    info = DecodedDataset(
         key="folder", label="pets", paper_name=None, exact=False, classes=("cat", "dog"), shape=(119, 119, 3),
         train_count=10, test_count=4, fingerprint="0", directory="/nowhere",
     )  # fmt: skip
@@ -68,7 +68,7 @@ def test_a_row_resolves_the_network_for_its_classes() -> None:
 
 
 def test_the_paper_stands_beside_its_own_network_only() -> None:
-    info = DataInfo(
+    info = DecodedDataset(
         key="mnist", label="MNIST", paper_name="MNIST", exact=True, classes=tuple("0123456789"), shape=(28, 28, 1),
         train_count=60_000, test_count=10_000, fingerprint="0", directory="/nowhere",
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.grid import GridRow
 from asymbp_cli.recipe.table import published
 
@@ -93,7 +93,7 @@ def paper_numbers() -> Numbers:
     )
 
 
-def our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> Numbers:
+def our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> Numbers:
     """Return the errors of all finished cells of `tables`, which share protocol and seeds.
 
     `infos`: datasets by fingerprint. A dataset under several networks, or two of one label, are kept apart. A
@@ -101,7 +101,7 @@ def our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> 
     """
     errors: dict[tuple[str, str], float] = {}
     dead: set[tuple[str, str]] = set()
-    used: dict[str, DataInfo] = {}
+    used: dict[str, DecodedDataset] = {}
     names: dict[tuple[object, object], str] = {}  # dataset and network -> how it goes here
     for filled in tables:
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets.checksums import check
-from asymbp_cli.datasets.entry import Dataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import exists
 
@@ -19,7 +19,7 @@ Image = tuple[SplitName, int, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenDataset:
     """A dataset ready to decode. `images(channels)` yields every image of both splits once, in any order."""
 
     classes: tuple[str, ...]
@@ -30,7 +30,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Located:
+class FoundDataset:
     """A dataset that was found: how to name it, what identifies its files, how to open it."""
 
     key: str
@@ -38,12 +38,12 @@ class Located:
     paper_name: str | None
     exact: bool
     source: Any  # json: changes whenever the files or the split do
-    open: Callable[[], Opened]
+    open: Callable[[], OpenDataset]
     note: str = ""
     stand_in: bool = False  # for the published files, which a download replaces it by
 
 
-def every(opened: Opened, label: str, channels: int) -> Iterator[Image]:
+def every(opened: OpenDataset, label: str, channels: int) -> Iterator[Image]:
     """Yield all images of a dataset; raises DataError unless each place gets exactly one."""
     left: dict[SplitName, set[int]] = {
         "train": set(range(len(opened.train_labels))),
@@ -58,9 +58,11 @@ def every(opened: Opened, label: str, channels: int) -> Iterator[Image]:
         raise DataError(f"{label}: {missing} images that were listed could not be read; did the files change?")
 
 
-def located(row: Dataset, source: Any, opening: Callable[[], Opened], *, exact: bool = True) -> Located:
+def located(
+    row: CatalogEntry, source: Any, opening: Callable[[], OpenDataset], *, exact: bool = True
+) -> FoundDataset:
     """Return a dataset of the catalog under its names; `exact` where images and split are the paper's own."""
-    return Located(row.key, row.label, row.paper_name, exact, source, opening, row.note)
+    return FoundDataset(row.key, row.label, row.paper_name, exact, source, opening, row.note)
 
 
 def first(root: Path, *names: str) -> Path | None:
@@ -75,7 +77,7 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
-def check_archive(row: Dataset, file: Path) -> None:
+def check_archive(row: CatalogEntry, file: Path) -> None:
     """Raise DataError where a file named as one of the row's archives has another checksum than that."""
     for archive in row.archives:
         if file.name == Path(archive.name).name and archive.checksum:
@@ -86,7 +88,7 @@ def arrays(
     train: tuple[NDArray[np.uint8], NDArray[np.int64]],
     test: tuple[NDArray[np.uint8], NDArray[np.int64]],
     classes: tuple[str, ...],
-) -> Opened:
+) -> OpenDataset:
     """Return a dataset that is in memory already."""
 
     def images(channels: int) -> Iterator[Image]:
@@ -95,4 +97,4 @@ def arrays(
         for i, image in enumerate(test[0]):
             yield "test", i, image
 
-    return Opened(classes, train[1], test[1], images)
+    return OpenDataset(classes, train[1], test[1], images)

@@ -11,7 +11,7 @@ import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.datasets.checksums import check, signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, folder, located
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, arrays, check_archive, folder, located
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
@@ -60,7 +60,7 @@ _COPY = "cifar10-jpeg.tar.xz"
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def locate_cifar10(root: Path) -> Located | None:
+def locate_cifar10(root: Path) -> FoundDataset | None:
     """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
     copy = root / _COPY
     if found := _locate("cifar10", CIFAR10, root):
@@ -68,16 +68,18 @@ def locate_cifar10(root: Path) -> Located | None:
     if is_file(copy):
         images = folder.locate(FolderSource(folder=str(copy)))
         note = "a lossy JPEG copy of CIFAR-10, so its errors are not those of the original"
-        return Located("cifar10", "CIFAR-10 (JPEG copy)", "CIFAR", False, images.source, images.open, note, True)
+        return FoundDataset(
+            "cifar10", "CIFAR-10 (JPEG copy)", "CIFAR", False, images.source, images.open, note, True
+        )
     return None
 
 
-def locate_cifar100(root: Path) -> Located | None:
+def locate_cifar100(root: Path) -> FoundDataset | None:
     """Return CIFAR-100 with its 100 fine labels from `root`: unpacked or the archive; else None."""
     return _locate("cifar100", CIFAR100, root)
 
 
-def _locate(key: str, files: Batches, root: Path) -> Located | None:
+def _locate(key: str, files: Batches, root: Path) -> FoundDataset | None:
     row = CATALOG[key]
     directory, archive = root / files.folder, root / row.archives[0].name
     if all(is_file(directory / name) for name in files.md5):
@@ -88,14 +90,14 @@ def _locate(key: str, files: Batches, root: Path) -> Located | None:
     return None
 
 
-def _open_directory(files: Batches, directory: Path) -> Opened:
+def _open_directory(files: Batches, directory: Path) -> OpenDataset:
     for name, published in files.md5.items():
         check(directory / name, published)
     parts = {name: _load((directory / name).read_bytes(), directory / name) for name in files.md5}
     return _join(files, parts, directory)
 
 
-def _open_archive(key: str, files: Batches, archive: Path) -> Opened:
+def _open_archive(key: str, files: Batches, archive: Path) -> OpenDataset:
     check_archive(CATALOG[key], archive)
     parts = {}
     tree = Tree(archive)
@@ -105,7 +107,7 @@ def _open_archive(key: str, files: Batches, archive: Path) -> Opened:
     return _join(files, parts, archive)
 
 
-def _join(files: Batches, parts: dict[str, Any], where: Path) -> Opened:
+def _join(files: Batches, parts: dict[str, Any], where: Path) -> OpenDataset:
     if lacking := [name for name in files.md5 if name not in parts]:
         raise DataError(f"{where} holds no {lacking[0]}; delete it and use --download")
     train = [_images(parts[name], files, name) for name in files.train]

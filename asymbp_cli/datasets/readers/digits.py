@@ -3,17 +3,17 @@
 import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.readers import Located, Opened, arrays
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, arrays
 from asymbp_cli.datasets.splits import digits_split
 
 
-def locate() -> Located:
+def locate() -> FoundDataset:
     """Return the digits, which are always there."""
     row = CATALOG["digits"]
-    return Located("digits", "digits", None, False, "digits, stratified 1437/360, seed 0", _open, row.note)
+    return FoundDataset("digits", "digits", None, False, "digits, stratified 1437/360, seed 0", _open, row.note)
 
 
-def _open() -> Opened:
+def _open() -> OpenDataset:
     from sklearn.datasets import load_digits
 
     found = load_digits()

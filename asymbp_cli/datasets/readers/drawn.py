@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.entry import Dataset
-from asymbp_cli.datasets.readers import Located, Opened, check_archive, first, located
+from asymbp_cli.datasets.entry import CatalogEntry
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, check_archive, first, located
 from asymbp_cli.datasets.readers.members import drawn, opened
 from asymbp_cli.datasets.readers.picture import EXTENSIONS
 from asymbp_cli.datasets.readers.tree import Tree
@@ -30,10 +30,10 @@ _PLACES = {
 _INSIDE = {"caltech-101.zip": "101_ObjectCategories.tar.gz"}  # an archive in the archive
 
 
-def reader(key: str) -> Callable[[Path], Located | None]:
+def reader(key: str) -> Callable[[Path], FoundDataset | None]:
     """Return the function that finds the dataset `key` in a data directory."""
 
-    def locate(root: Path) -> Located | None:
+    def locate(root: Path) -> FoundDataset | None:
         places = [place for name in _PLACES[key] for place in (f"{key}/{name}", name)]
         path = first(root, *places)
         return located_tree(CATALOG[key], path) if path else None
@@ -41,18 +41,18 @@ def reader(key: str) -> Callable[[Path], Located | None]:
     return locate
 
 
-def located_tree(row: Dataset, path: Path) -> Located:
+def located_tree(row: CatalogEntry, path: Path) -> FoundDataset:
     """Return the draw of a dataset from a folder or archive of class folders."""
     tree = Tree(path, inside=_INSIDE.get(path.name, ""))
     return located(row, [tree.source(), repr(row.draw)], lambda: _open(row, tree), exact=False)
 
 
-def _open(row: Dataset, tree: Tree) -> Opened:
+def _open(row: CatalogEntry, tree: Tree) -> OpenDataset:
     check_archive(row, tree.path)
     return opened(tree, drawn(row, by_class(row, tree), tree.path))
 
 
-def by_class(row: Dataset, tree: Tree) -> dict[str, list[str]]:
+def by_class(row: CatalogEntry, tree: Tree) -> dict[str, list[str]]:
     """Return the names of the images of each class.
 
     Raises DataError where images stand in several places, or one beside them is named otherwise.

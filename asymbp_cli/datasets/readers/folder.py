@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import category
 
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.readers import Located, Opened
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset
 from asymbp_cli.datasets.readers.members import Members, opened
 from asymbp_cli.datasets.readers.picture import EXTENSIONS
 from asymbp_cli.datasets.readers.tree import Tree
@@ -20,12 +20,14 @@ _SPLITS = {"train", "test", "val", "valid", "validation"}
 Files = dict[str, tuple[str, ...]]  # name in the tree -> its parts below the wrapping folders
 
 
-def locate(source: FolderSource) -> Located:
+def locate(source: FolderSource) -> FoundDataset:
     """Return the images of a folder or archive; raises DataError where it does not exist or cannot be read."""
     path = expand_home(source.folder)
     tree = Tree(path)
     identity = [tree.source(), source.model_dump(mode="json", exclude={"label", "folder"})]
-    return Located("folder", source.label or _label(path), None, False, identity, lambda: open_tree(tree, source))
+    return FoundDataset(
+        "folder", source.label or _label(path), None, False, identity, lambda: open_tree(tree, source)
+    )
 
 
 def _label(path: Path) -> str:
@@ -36,7 +38,7 @@ def _label(path: Path) -> str:
     return name
 
 
-def open_tree(tree: Tree, source: FolderSource) -> Opened:
+def open_tree(tree: Tree, source: FolderSource) -> OpenDataset:
     """Return what lies in the tree; raises DataError where that is not two or more classes with images."""
     names = tree.names()
     files = {name: parts for name in names if (parts := _visible(name)) and _is_image(name)}

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
-from asymbp_cli.datasets.readers import Located, Opened, first, folder, located
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, first, folder, located
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 
 
-def locate(root: Path) -> Located | None:
+def locate(root: Path) -> FoundDataset | None:
     """Return iCubWorld from `root`, a folder or the zip; else None."""
     path = first(root, "iCubWorld", "icub", "iCubWorld.zip")
     if path is None:
@@ -17,7 +17,7 @@ def locate(root: Path) -> Located | None:
     return located(CATALOG["icub"], [tree.source()], lambda: _open(tree), exact=False)
 
 
-def _open(tree: Tree) -> Opened:
+def _open(tree: Tree) -> OpenDataset:
     row = CATALOG["icub"]
     tops = {part for name in tree.names() for part in name.split("/")[:2]}
     if tops & {"human", "robot"}:

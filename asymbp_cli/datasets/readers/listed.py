@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature
-from asymbp_cli.datasets.readers import Located, Opened, SplitName, check_archive, first, located
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, SplitName, check_archive, first, located
 from asymbp_cli.datasets.readers.drawn import located_tree
 from asymbp_cli.datasets.readers.matlab import load
 from asymbp_cli.datasets.readers.members import Members, drawn, opened
@@ -22,7 +22,7 @@ _PER_FLOWER = 80
 _SUFRW_INFO = "SUFR_in_the_wild_info.txt"
 
 
-def locate_flowers17(root: Path) -> Located | None:
+def locate_flowers17(root: Path) -> FoundDataset | None:
     """Return Flowers-17 with its split 1 (40 to train, 20 to test per class; 20 more go unused).
 
     Else the copy `flowers17.tar`, one folder per class, split by us: as many images, but which ones is drawn.
@@ -37,10 +37,12 @@ def locate_flowers17(root: Path) -> Located | None:
         return None
     found = located_tree(row, copy)
     note = "the images of the paper; datasplits.mat is not here, so which of them train is drawn by a seed of ours"
-    return Located(row.key, "Flowers-17 (own split)", row.paper_name, False, found.source, found.open, note, True)
+    return FoundDataset(
+        row.key, "Flowers-17 (own split)", row.paper_name, False, found.source, found.open, note, True
+    )
 
 
-def _open_flowers17(tree: Tree, splits: Path) -> Opened:
+def _open_flowers17(tree: Tree, splits: Path) -> OpenDataset:
     row = CATALOG["flowers17"]
     for file in (tree.path, splits):
         check_archive(row, file)
@@ -54,7 +56,7 @@ def _open_flowers17(tree: Tree, splits: Path) -> Opened:
     return opened(tree, members, classes=_FLOWERS[: len(set(label.values()))])
 
 
-def locate_flowers102(root: Path) -> Located | None:
+def locate_flowers102(root: Path) -> FoundDataset | None:
     """Return Flowers-102 as torchvision keeps it: 1,020 images to train, 6,149 to test."""
     row, home = CATALOG["flowers102"], root / "flowers-102"
     images, labels, splits = first(home, "102flowers.tgz", "jpg"), home / "imagelabels.mat", home / "setid.mat"
@@ -65,7 +67,7 @@ def locate_flowers102(root: Path) -> Located | None:
     return located(row, source, lambda: _open_flowers102(tree, labels, splits))
 
 
-def _open_flowers102(tree: Tree, labels: Path, splits: Path) -> Opened:
+def _open_flowers102(tree: Tree, labels: Path, splits: Path) -> OpenDataset:
     row = CATALOG["flowers102"]
     for file in (tree.path, labels, splits):
         check_archive(row, file)
@@ -89,7 +91,7 @@ def _numbered(tree: Tree, form: str, numbers: set[int]) -> dict[int, str]:
     return {number: names[form.format(number)] for number in numbers}
 
 
-def locate_indoor67(root: Path) -> Located | None:
+def locate_indoor67(root: Path) -> FoundDataset | None:
     """Return Indoor-67 with its official lists of 5,360 images to train and 1,340 to test."""
     row, home = CATALOG["indoor67"], root / "indoor67"
     images = first(home, "indoorCVPR_09.tar", "Images", "indoorCVPR_09")
@@ -101,7 +103,7 @@ def locate_indoor67(root: Path) -> Located | None:
     return located(row, source, lambda: _open_indoor67(tree, lists))
 
 
-def _open_indoor67(tree: Tree, lists: Mapping[SplitName, Path]) -> Opened:
+def _open_indoor67(tree: Tree, lists: Mapping[SplitName, Path]) -> OpenDataset:
     check_archive(CATALOG["indoor67"], tree.path)
     found = {name: "/".join(PurePosixPath(name).parts[-2:]) for name in tree.names() if not name.endswith("/")}
     names = _unique(tree, found)
@@ -117,7 +119,7 @@ def _open_indoor67(tree: Tree, lists: Mapping[SplitName, Path]) -> Opened:
     return opened(tree, members)
 
 
-def locate_sufrw(root: Path) -> Located | None:
+def locate_sufrw(root: Path) -> FoundDataset | None:
     """Return the draw of 80 people from SUFR-W, whose list of names gives line k to the image k.jpg."""
     row = CATALOG["sufrw"]
     path = first(root, "SUFR-W", "sufrw", "SUFR", "SUFR-W.tgz", "SUFR-W.tar.gz", "SUFR-W.zip")
@@ -128,7 +130,7 @@ def locate_sufrw(root: Path) -> Located | None:
     return located(row, source, lambda: _open_sufrw(tree), exact=False)
 
 
-def _open_sufrw(tree: Tree) -> Opened:
+def _open_sufrw(tree: Tree) -> OpenDataset:
     row, names = CATALOG["sufrw"], tree.names()
     lists = [name for name in names if PurePosixPath(name).name == _SUFRW_INFO]
     if len(lists) != 1:

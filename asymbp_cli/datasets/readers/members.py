@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from asymbp_cli.datasets.entry import Dataset
-from asymbp_cli.datasets.readers import Image, Opened, SplitName
+from asymbp_cli.datasets.entry import CatalogEntry
+from asymbp_cli.datasets.readers import Image, OpenDataset, SplitName
 from asymbp_cli.datasets.readers.picture import decode
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
@@ -14,7 +14,7 @@ from asymbp_cli.errors import DataError
 Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the tree), in the split's order
 
 
-def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "") -> Opened:
+def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "") -> OpenDataset:
     """Return the tree's images; classes are numbered in their order, else in that of their names."""
     names = tuple(classes) or tuple(sorted({label for label, _ in members["train"]}))
     for split, pairs in members.items():
@@ -36,7 +36,7 @@ def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: s
         for name, content in tree.read(set(place)):
             yield *place[name], decode(content, channels, f"{tree.path}:{name}")
 
-    return Opened(names, labels["train"], labels["test"], images, note)
+    return OpenDataset(names, labels["train"], labels["test"], images, note)
 
 
 def _check_once(tree: Tree, members: Members) -> None:
@@ -49,7 +49,7 @@ def _check_once(tree: Tree, members: Members) -> None:
             seen[name] = split
 
 
-def drawn(row: Dataset, by_class: Mapping[str, Sequence[str]], where: object) -> Members:
+def drawn(row: CatalogEntry, by_class: Mapping[str, Sequence[str]], where: object) -> Members:
     """Return the classes and images that the row's draw takes, each by a named stream of seed 0.
 
     Classes: the first of `permutation(eligible, 0, key, "classes")`, of the eligible ones sorted by name. Images

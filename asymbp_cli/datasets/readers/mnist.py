@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import check, signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, arrays
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
 
-def locate(root: Path) -> Located | None:
+def locate(root: Path) -> FoundDataset | None:
     """Return MNIST if all four files lie under `root`, else None."""
     directory = root / "MNIST" / "raw"
     files = [_either(directory, name) for name in _checksums() if not name.endswith(".gz")]
     if any(file is None for file in files):
         return None
     source = [signature(file) for file in files if file]
-    return Located("mnist", "MNIST", "MNIST", True, source, lambda: _open(directory))
+    return FoundDataset("mnist", "MNIST", "MNIST", True, source, lambda: _open(directory))
 
 
 def _checksums() -> dict[str, str]:
@@ -38,7 +38,7 @@ def _either(directory: Path, name: str) -> Path | None:
     return next((file for file in (directory / name, directory / f"{name}.gz") if is_file(file)), None)
 
 
-def _open(directory: Path) -> Opened:
+def _open(directory: Path) -> OpenDataset:
     train, test = (
         (
             _read(directory, f"{prefix}-images-idx3-ubyte"),

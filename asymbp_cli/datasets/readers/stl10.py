@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import check, signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, located
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, arrays, check_archive, located
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
@@ -23,7 +23,7 @@ MD5 = {  # torchvision 0.27, datasets/stl10.py
 _CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
-def locate(root: Path) -> Located | None:
+def locate(root: Path) -> FoundDataset | None:
     """Return STL-10 from `root`: unpacked or the archive; else None."""
     row = CATALOG["stl10"]
     directory, archive = root / _FOLDER, root / row.archives[0].name
@@ -35,13 +35,13 @@ def locate(root: Path) -> Located | None:
     return None
 
 
-def _open_directory(directory: Path) -> Opened:
+def _open_directory(directory: Path) -> OpenDataset:
     for name, published in MD5.items():
         check(directory / name, published, "delete it and fetch it again: asymbp data fetch stl10")
     return _join({name: (directory / name).read_bytes() for name in MD5}, directory)
 
 
-def _open_archive(archive: Path) -> Opened:
+def _open_archive(archive: Path) -> OpenDataset:
     check_archive(CATALOG["stl10"], archive)
     found = {}
     with tarfile.open(archive, "r|*") as tar:
@@ -55,7 +55,7 @@ def _open_archive(archive: Path) -> Opened:
     return _join(found, archive)
 
 
-def _join(content: dict[str, bytes], where: Path) -> Opened:
+def _join(content: dict[str, bytes], where: Path) -> OpenDataset:
     if missing := sorted(MD5.keys() - content.keys()):
         raise DataError(f"{where} holds no {missing[0]}; delete it and fetch it again: asymbp data fetch stl10")
     for name, data in content.items():

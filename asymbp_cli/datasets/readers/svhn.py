@@ -7,13 +7,13 @@ import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, located
+from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, arrays, check_archive, located
 from asymbp_cli.datasets.readers.matlab import load
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
 
-def locate(root: Path) -> Located | None:
+def locate(root: Path) -> FoundDataset | None:
     """Return SVHN if both files lie in `root`, else None."""
     row = CATALOG["svhn"]
     files = [root / archive.name for archive in row.archives]
@@ -22,7 +22,7 @@ def locate(root: Path) -> Located | None:
     return located(row, [signature(file) for file in files], lambda: _open(files))
 
 
-def _open(files: list[Path]) -> Opened:
+def _open(files: list[Path]) -> OpenDataset:
     train, test = map(_read, files)
     return arrays(train, test, tuple(str(digit) for digit in range(10)))
 

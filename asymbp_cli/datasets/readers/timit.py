@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.readers import Image, Located, Opened, SplitName, first, located
+from asymbp_cli.datasets.readers import FoundDataset, Image, OpenDataset, SplitName, first, located
 from asymbp_cli.datasets.readers.timit_features import SHIFT, WINDOW, samples, windows
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
@@ -115,7 +115,7 @@ class Utterance:
     units: NDArray[np.int64]
 
 
-def locate(root: Path, construction: Construction = Construction()) -> Located | None:
+def locate(root: Path, construction: Construction = Construction()) -> FoundDataset | None:
     """Return TIMIT from `root`, a folder or archive with TRAIN/ and TEST/ in any case; else None."""
     path = first(root, "TIMIT", "timit", "TIMIT.zip", "timit.zip", "TIMIT.tar.gz", "timit.tgz", "TIMIT.tar")
     if path is None:
@@ -125,7 +125,7 @@ def locate(root: Path, construction: Construction = Construction()) -> Located |
     return located(CATALOG["timit"], source, lambda: _open(tree, construction), exact=False)
 
 
-def _open(tree: Tree, construction: Construction) -> Opened:
+def _open(tree: Tree, construction: Construction) -> OpenDataset:
     utterances = sorted(_utterances(tree), key=lambda utterance: (utterance.split, utterance.name))
     found = sum(u.split == "train" for u in utterances), sum(u.split == "test" for u in utterances)
     if found != construction.utterances:
@@ -154,7 +154,7 @@ def _open(tree: Tree, construction: Construction) -> Opened:
             for split, position, frame in wanted[name]:
                 yield split, position, vectors(frame)
 
-    return Opened(units, labels["train"], labels["test"], images)
+    return OpenDataset(units, labels["train"], labels["test"], images)
 
 
 def _utterances(tree: Tree) -> Iterator[Utterance]:
