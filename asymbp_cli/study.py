@@ -7,14 +7,16 @@ from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.datasets.prepare import data_directory, prepare
+from asymbp_cli.datasets.locate import data_directory
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import MissingDataError
-from asymbp_cli.events import CheckpointDue, RunFinished
+from asymbp_cli.events import CheckpointDue, OnProgress, RunFinished
 from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.registry import choose_executor, make_executor
 from asymbp_cli.executors.retry import supervise
-from asymbp_cli.recipe.grid import Grid, check_distinct, input_shape, network_for
+from asymbp_cli.recipe.grid import Grid, check_distinct
+from asymbp_cli.recipe.network import input_shape, network_for
 from asymbp_cli.results.provenance import Provenance, collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import epoch_flop, epoch_seconds, estimate
@@ -34,7 +36,7 @@ class DataSource:
     data_dir: Path | None = None
     cache_dir: Path | None = None
     download: bool = False
-    on_progress: Callable[[str, int, int], None] | None = None  # (what, done, total)
+    on_progress: OnProgress | None = None
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,16 @@ def prepare_datasets(
     """
     infos = []
     for ref in refs:
-        key, name = (ref, ref) if isinstance(ref, str) else ("folder", ref.folder)
+        key = ref if isinstance(ref, str) else "folder"
         infos.append(
             prepare(
                 ref,
-                input_shape(network or network_for(key), key, name),
+                input_shape(network or network_for(key), ref),
                 data_dir=source.data_dir,
                 cache_dir=source.cache_dir,
                 resize=protocol.resize,
                 download=source.download,
-                report=source.on_progress,
+                on_progress=source.on_progress,
             )
         )
     check_distinct([info.label for info in infos], "datasets")

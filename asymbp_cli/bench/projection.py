@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
-from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.grid import grid_of_table
-from asymbp_cli.recipe.table import PAPER_ROWS, load_table
+from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report.parts import lead
 from asymbp_cli.scheduling.estimate import samples_per_epoch
 from asymbp_cli.scheduling.replica_limit import replica_limit
@@ -17,7 +17,6 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.device import open_device, threads
 
-_ICUB = (6000, 2001)  # training images by its page, test images as the paper's rates imply
 _METHODS = {"none": "uSF", "plain": "uSF+BN", "learnable": "BN"}  # one for each normalization
 _STEPS = 3
 
@@ -59,14 +58,15 @@ def project(device_name: str, *, workers: int, replicas: int) -> list[Projection
 
 
 def _info(key: str) -> DecodedDataset:
-    row = CATALOG[key]
-    train, test = (row.train_count, row.test_count) if row.train_count and row.test_count else _ICUB
+    entry = CATALOG[key]
+    assert entry.paper_counts is not None
+    train, test = entry.paper_counts
     return DecodedDataset(
         key=key,
-        label=row.label,
-        paper_name=row.paper_name,
+        label=entry.label,
+        paper_name=entry.paper_name,
         exact=True,
-        classes=tuple(map(str, range(row.classes))),
+        classes=tuple(map(str, range(entry.classes))),
         shape=(),
         train_count=train,
         test_count=test,

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asymbp_cli.analysis.tables import fill_all
+from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.recipe.grid import Grid, GridRow, grid_of_table
-from asymbp_cli.recipe.table import PAPER_ROWS, load_table
+from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report import markdown
 from asymbp_cli.report.document import document
 from asymbp_cli.results.provenance import collect

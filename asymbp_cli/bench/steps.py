@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from asymbp_cli.bench.measure import Measure, interleaved
+from asymbp_cli.datasets.catalog import typical_classes
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, Split
 from asymbp_cli.specs.methods import parse_method
@@ -17,8 +18,10 @@ from asymbp_cli.training.engine import Trainer
 
 #: methods whose step is compared with SGD's; none has BN, which is compared by itself
 SCHEMES = ("uSF", "NuSF", "brSF", "brSF-50%", "frSF", "frSF-50%", "RndF", "BM")
-#: network of Table 1 -> (classes, samples that are enough for some batches)
-SIZES = {"mnist": (10, 6000), "cifar": (10, 2000), "svhn": (10, 1000), "large": (102, 400), "timit": (80, 2000)}
+#: network of Table 1 -> samples that are enough for some batches
+_SAMPLES = {"mnist": 6000, "cifar": 2000, "svhn": 1000, "large": 400, "timit": 2000}
+#: network of Table 1 -> (classes, samples)
+SIZES = {network: (typical_classes(network), samples) for network, samples in _SAMPLES.items()}
 
 #: samples of a mini-batch; the first is the reference, the paper's
 _BATCHES = (100, 25, 50, 200, 500)

@@ -95,7 +95,7 @@ def _training(
 ) -> None:
     from asymbp_cli.bench import ceiling, loops, measure
     from asymbp_cli.bench import steps as engine
-    from asymbp_cli.datasets.prepare import cache_directory
+    from asymbp_cli.datasets.cache import cache_directory
 
     busy = _start(device, quiet=as_json)
     found: dict[str, Sequence[measure.Measure]] = {

@@ -12,7 +12,7 @@ import click
 
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
-from asymbp_cli.cli.counter import progress
+from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display, display_for, plan_event
 from asymbp_cli.cli.progress import Board, duration
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -46,7 +46,7 @@ class Options:
     @property
     def source(self) -> DataSource:
         """Return the sources of datasets."""
-        show = None if self.quiet or self.as_json else progress()
+        show = None if self.quiet or self.as_json else show_progress()
         return DataSource(self.data_dir, self.cache_dir, self.download, show)
 
     @property

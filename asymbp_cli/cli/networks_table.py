@@ -4,24 +4,17 @@ from math import prod
 
 from tabulate import tabulate
 
+from asymbp_cli.datasets.catalog import CATALOG, typical_classes
 from asymbp_cli.specs.networks import NETWORKS
 
-_CLASSES = {"large": 102, "timit": 80}
-_USED_BY = {
-    "large": "all other image sets (counts for 102 classes)",
-    "mnist": "MNIST",
-    "cifar": "CIFAR-10 and CIFAR-100 (counts for 10 classes)",
-    "svhn": "SVHN",
-    "timit": "TIMIT-80",
-    "digits": "digits (not in the paper)",
-}
+_MOST_NAMED = 2  # datasets of a network
 
 
 def networks_table() -> str:
     """Return every network layer by layer: notation of Table 1, output shape, weights and biases."""
     parts = ["Table 1. The networks; ReLU after every layer but the last."]
     for name, network in NETWORKS.items():
-        resolved = network.resolve(_CLASSES.get(name, 10))
+        resolved = network.resolve(typical_classes(name))
         rows = [["input", "", "x".join(map(str, resolved.input)), ""]]
         counts = {operation.number: _parameters(operation.weight_shape) for operation in resolved.weighted()}
         layers = zip(network.layers, resolved.layers, resolved.shapes()[1:], strict=True)
@@ -30,12 +23,25 @@ def networks_table() -> str:
             label = written if written == text else f"{written} = {text}"
             rows.append([str(number), label, "x".join(map(str, shape)), count])
         rows.append(["", "total", "", f"{resolved.parameter_count():,}"])
-        title = f"{name}: {_USED_BY[name]}; {resolved.flop_per_sample() / 1e6:,.1f} MFLOP per sample and step"
+        title = f"{name}: {_used_by(name)}; {resolved.flop_per_sample() / 1e6:,.1f} MFLOP per sample and step"
         header = ["layer", "", "output", "weights and biases"]
         align = ("right", "left", "right", "right")
         table = tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=align)
         parts.append(f"{title}\n{table}")
     return "\n\n".join(parts)
+
+
+def _used_by(network: str) -> str:
+    """Return the datasets that the paper, or this tool, trains a network on."""
+    entries = [entry for entry in CATALOG.values() if entry.network == network]
+    names = " and ".join(entry.label for entry in entries)
+    if len(entries) > _MOST_NAMED:
+        names = "all other image sets"
+    if not any(entry.paper for entry in entries):
+        return f"{names} (not in the paper)"
+    if len({entry.classes for entry in entries}) > 1:
+        return f"{names} (counts for {typical_classes(network)} classes)"
+    return names
 
 
 def _parameters(shape: tuple[int, ...]) -> int:

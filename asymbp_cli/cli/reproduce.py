@@ -71,7 +71,7 @@ def command(
       asymbp reproduce --table 1
     """
     from asymbp_cli.cli.execute import Options, execute
-    from asymbp_cli.datasets.catalog import dataset_ref
+    from asymbp_cli.datasets.catalog import parse_dataset
     from asymbp_cli.recipe.grid import grid_of_table
     from asymbp_cli.recipe.recipe import load_protocol
     from asymbp_cli.recipe.table import load_table
@@ -80,7 +80,7 @@ def command(
     settings = Options(**chosen)
     tables = load_table(table)
     names = tuple(dict.fromkeys(names)) or ("digits",)
-    refs = [dataset_ref(name) for name in names if name != "all"]
+    refs = [parse_dataset(name) for name in names if name != "all"]
     training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
     error_tables = [spec for spec in tables if spec.kind == "errors"]
     if len(error_tables) < len(tables) and not (error_tables and (settings.as_json or settings.quiet)):

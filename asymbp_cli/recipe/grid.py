@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from asymbp_cli.datasets.catalog import find
+from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.errors import NetworkError, UsageError
+from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.network import network_for
 from asymbp_cli.recipe.recipe import Recipe
-from asymbp_cli.recipe.table import PAPER_ROWS, ColumnRun, TableSpec, column_protocol
+from asymbp_cli.recipe.table import ColumnRun, TableSpec, column_protocol
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.methods import Method, method_name
-from asymbp_cli.specs.networks import NETWORKS, Network, find_network
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import BatchSize, Protocol
 from asymbp_cli.specs.runs import Run
 
@@ -109,28 +110,6 @@ def missing_row(key: str) -> GridRow:
     """Return the row of a dataset of the paper that is not here."""
     name = next(name for name, known in PAPER_ROWS.items() if known == key)
     return GridRow(label=name, key=key, paper_name=name, exact=True, dataset=None, network=None)
-
-
-def input_shape(network: Network, key: str, where: str) -> tuple[int, ...]:
-    """Return the (height, width, channels) that images must be resized to for `network`, or (features,).
-
-    Raises NetworkError where the network takes vectors and the dataset `key` holds images, or the reverse.
-    """
-    own = network_for(key).input
-    if len(network.input) != len(own) or (len(own) == 1 and network.input != own):
-        takes, holds = (f"vectors of {s[0]}" if len(s) == 1 else "images" for s in (network.input, own))
-        raise NetworkError(f"the network takes {takes}, but {where} holds {holds}")
-    if len(own) == 1:
-        return own
-    channels = network.input[2]
-    if channels not in (1, 3):
-        raise NetworkError(f"the network takes {channels} channels; images have 1 or 3")
-    return network.input
-
-
-def network_for(key: str) -> Network:
-    """Return the paper's network for a dataset; the large one for a folder of images."""
-    return NETWORKS["large"] if key == "folder" else find_network(find(key).network)
 
 
 def row(info: DecodedDataset, network: Network | None) -> GridRow:

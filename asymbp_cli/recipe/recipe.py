@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, dataset_ref
+from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.paths import exists, expand_home
 from asymbp_cli.recipe.network import check_inputs, read_network
@@ -197,7 +197,7 @@ def _named_dataset(name: Any, folder: Path) -> DatasetRef:
     if not isinstance(name, str):
         raise UsageError(f"must be a name, a path or a mapping with folder, not {yaml_value(name)}")
     try:
-        ref = dataset_ref(name)
+        ref = parse_dataset(name)
     except UsageError:
         if not name or not exists(folder / name):
             raise

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from asymbp_cli.datasets.catalog import CATALOG, find
+from asymbp_cli.datasets.catalog import CATALOG, find_entry
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.wording import KeyPath
@@ -17,15 +17,6 @@ from asymbp_cli.specs.base import Label, Spec, is_label
 from asymbp_cli.specs.methods import Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.text import nearest, printable_path, yaml_value
-
-#: row of the paper's tables -> our name of the dataset
-PAPER_ROWS = {
-    **{"MNIST": "mnist", "CIFAR": "cifar10", "CIFAR100": "cifar100", "SVHN": "svhn", "STL10": "stl10"},
-    **{"Cal101": "caltech101", "Cal256-101": "caltech256", "iCub": "icub"},
-    **{"Flowers17": "flowers17", "Flowers102": "flowers102"},
-    **{"PubFig83-ID": "pubfig83", "SUFR-W-ID": "sufrw", "LFW-ID": "lfw"},
-    **{"Scene67": "indoor67", "TIMIT80": "timit"},
-}
 
 
 class ColumnRun(Spec):
@@ -114,8 +105,8 @@ def _load(file: Path, key: str) -> TableSpec:
     if table:
         checker.attempt(("baseline",), parse_method, table.baseline)
         for i, name in enumerate(table.datasets):
-            if name not in {*PAPER_ROWS.values(), *CATALOG}:
-                checker.attempt(("datasets", i), find, name)
+            if name not in CATALOG:
+                checker.attempt(("datasets", i), find_entry, name)
         if table.kind == "errors" and not written:
             checker.add(("columns",), "is missing; write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
     checker.finish()

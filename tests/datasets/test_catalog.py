@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.catalog import CATALOG, FolderSource, dataset_ref, find
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource, find_entry, parse_dataset
 from asymbp_cli.datasets.readers import cifar, stl10
 from asymbp_cli.errors import UsageError
 from asymbp_cli.specs.networks import NETWORKS
@@ -16,12 +16,12 @@ from asymbp_cli.specs.networks import NETWORKS
     [("digits", "digits"), ("MNIST", "mnist"), ("Mnist", "mnist"), ("cifar10", "cifar10"), ("CIFAR", "cifar10")],
 )
 def test_names_of_ours_and_of_the_paper(name: str, key: str) -> None:
-    assert find(name).key == key
+    assert find_entry(name).key == key
 
 
 def test_an_unknown_name_gets_the_nearest_and_what_to_type() -> None:
     with pytest.raises(UsageError, match=re.escape('"mnsit" is not a dataset')) as caught:
-        find("mnsit")
+        find_entry("mnsit")
     assert 'Did you mean "mnist"?' in str(caught.value)
     assert "asymbp ls datasets" in str(caught.value)
 
@@ -67,13 +67,13 @@ def test_paths_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").mkdir()
     (tmp_path / "photos").mkdir()
-    assert dataset_ref("mnist") == "mnist"  # a directory of that name does not hide the dataset
-    assert dataset_ref("CIFAR") == "cifar10"
-    assert dataset_ref("./mnist") == FolderSource(folder="./mnist")
-    assert dataset_ref("folder:mnist") == FolderSource(folder="mnist")
-    assert dataset_ref("photos") == FolderSource(folder="photos")
-    assert dataset_ref("not/there") == FolderSource(folder="not/there")
-    assert dataset_ref("not-there.tar.gz") == FolderSource(folder="not-there.tar.gz")
+    assert parse_dataset("mnist") == "mnist"  # a directory of that name does not hide the dataset
+    assert parse_dataset("CIFAR") == "cifar10"
+    assert parse_dataset("./mnist") == FolderSource(folder="./mnist")
+    assert parse_dataset("folder:mnist") == FolderSource(folder="mnist")
+    assert parse_dataset("photos") == FolderSource(folder="photos")
+    assert parse_dataset("not/there") == FolderSource(folder="not/there")
+    assert parse_dataset("not-there.tar.gz") == FolderSource(folder="not-there.tar.gz")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_paths_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_neither_a_name_nor_a_path(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        dataset_ref(text)
+        parse_dataset(text)
 
 
 def test_a_folder_takes_counts_or_a_fraction() -> None:

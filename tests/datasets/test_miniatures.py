@@ -10,13 +10,12 @@ import torch
 from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import network_for
-from asymbp_cli.recipe.table import PAPER_ROWS
+from asymbp_cli.recipe.network import network_for
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack

@@ -14,10 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets import prepare as module
+from asymbp_cli.datasets.cache import cache_directory
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.datasets.prepare import cache_directory, data_directory, prepare
+from asymbp_cli.datasets.locate import data_directory
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import DataError, UsageError
 
 Grow = Callable[..., Path]
@@ -31,9 +34,9 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     decode = module._decode
 
-    def note(located, shape, resize, directory, report):
+    def note(dataset, shape, resize, directory, on_progress):
         seen.append(directory)
-        return decode(located, shape, resize, directory, report)
+        return decode(dataset, shape, resize, directory, on_progress)
 
     monkeypatch.setattr(module, "_decode", note)
     return seen
@@ -157,8 +160,8 @@ def test_an_intact_cache_is_never_replaced(
     tree = grow("pets", PETS)
     info = decoded(tree)
     before = info.path.stat().st_ino
-    cached, calls = module._cached, iter([lambda target: None])
-    monkeypatch.setattr(module, "_cached", lambda target: next(calls, cached)(target))
+    read_info, calls = module.read_info, iter([lambda target: None])
+    monkeypatch.setattr(module, "read_info", lambda target: next(calls, read_info)(target))
     assert decoded(tree) == info  # it looked before the other process had finished
     assert info.path.stat().st_ino == before
     assert len(decodings) == 1
@@ -184,7 +187,7 @@ def test_an_interruption_leaves_nothing(grow: Grow, tmp_path: Path) -> None:
 
     source = FolderSource(folder=str(grow("pets", PETS)))
     with pytest.raises(KeyboardInterrupt):
-        prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", report=interrupt)
+        prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", on_progress=interrupt)
     assert [file.suffix for file in (tmp_path / "cache" / "resident").iterdir()] == [".lock"]
 
 
@@ -215,7 +218,7 @@ def test_a_cache_directory_that_is_a_file(grow: Grow, tmp_path: Path) -> None:
 def test_progress_is_reported(grow: Grow, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     source = FolderSource(folder=str(grow("pets", PETS)))
-    prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", report=lambda *report: seen.append(report))
+    prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", on_progress=lambda *progress: seen.append(progress))
     assert seen == [("decoding pets", 8, 8)]
 
 
@@ -250,7 +253,7 @@ def test_names_go_to_the_catalog(tmp_path: Path) -> None:
 
 def test_download_fetches_every_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(module.fetch, "fetch", lambda archive, root, report: asked.append(archive.name))
+    monkeypatch.setattr(fetch, "fetch", lambda archive, root, on_progress: asked.append(archive.name))
     with pytest.raises(DataError, match="is not in"):
         prepare("mnist", (28, 28, 1), data_dir=tmp_path, cache_dir=tmp_path, download=True)
     assert len(asked) == 4
@@ -300,7 +303,7 @@ def test_a_cache_that_was_only_touched_is_checked_once(
     before = decoded(tree)
     os.utime(before.path / "x_train.npy", ns=(0, 0))
     assert decoded(tree) == before
-    monkeypatch.setattr("asymbp_cli.datasets.prepare._fingerprint", lambda *_: pytest.fail("checked again"))
+    monkeypatch.setattr("asymbp_cli.datasets.cache.fingerprint", lambda *_: pytest.fail("checked again"))
     assert decoded(tree) == before
     assert len(decodings) == 1
 

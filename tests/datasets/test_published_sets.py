@@ -19,7 +19,7 @@ from asymbp_cli.datasets.entry import Draw
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar, members, stl10
 from asymbp_cli.errors import DataError, MissingDataError
-from asymbp_cli.recipe.grid import network_for
+from asymbp_cli.recipe.network import network_for
 
 Install = Callable[[str], Path]
 
@@ -132,7 +132,7 @@ def test_the_copy_of_flowers_17_is_split_by_us_and_says_so(
     info = ready("flowers17", root)
     assert (info.label, info.paper_name, info.exact) == ("Flowers-17 (own split)", "Flowers17", False)
     assert (info.train_count, info.test_count) == (9, 3)
-    assert "drawn by a seed of ours" in info.note
+    assert "drawn with our own fixed seed" in info.note
 
 
 # what is wrong is named ----------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_an_extra_class_and_a_stray_image_are_named(install: Install) -> None:
     shutil.rmtree(home / "Not Famous")
     (home / "Zac Efron" / "me.jpg").write_bytes(miniatures.jpeg(5))
     with pytest.raises(
-        DataError, match=r"Zac Efron/me\.jpg is not named as the images of PubFig83-ID are; remove it"
+        DataError, match=r"Zac Efron/me\.jpg is not named as the images of PubFig83-ID are. Remove it"
     ):
         ready("pubfig83", root)
 
@@ -234,7 +234,7 @@ def test_the_other_icub_world_is_told_from_the_right_one(install: Install) -> No
         ready("icub", root)
     shutil.rmtree(root / "iCubWorld")
     shutil.move(root / "there" / "test", root / "iCubWorld")
-    with pytest.raises(DataError, match=r"has no train/ and test/; put there"):
+    with pytest.raises(DataError, match=r"has no train/ and test/ folders. Expected: iCubWorld/"):
         ready("icub", root)
 
 
@@ -300,7 +300,7 @@ def test_a_list_that_lost_a_line_does_not_shift_the_labels(install: Install) -> 
     with pytest.raises(DataError, match=r"holds 19 images, but SUFR_in_the_wild_info\.txt 18 lines"):
         ready("sufrw", root)
     file.write_text("".join(lines).replace("2 # Bo", "1 # Bo", 1))
-    with pytest.raises(DataError, match=r"info\.txt:2: 1 is Bo O'Neil, but Ann Lee before"):
+    with pytest.raises(DataError, match=r"info\.txt:2: 1 is Bo O'Neil, but was Ann Lee"):
         ready("sufrw", root)
 
 
@@ -311,7 +311,7 @@ def test_a_list_that_lost_a_line_does_not_shift_the_labels(install: Install) -> 
         ("bar/bar_1.jpg\n" * 2, None, r"bar/bar_1\.jpg is listed twice|none to train"),
         (None, "bar/bar_1.jpg\n", r"bar_1\.jpg is listed to train and to test"),
         ("\ufeffbar/bar_1.jpg\n", "bar/bar_2.jpg\n", r"must have 3 classes, not 1"),
-        ("<html>\n", None, r"lacks <html>, which TrainImages\.txt lists; .* type asymbp data fetch indoor67"),
+        ("<html>\n", None, r"lacks <html>, which TrainImages\.txt lists. .* type asymbp data fetch indoor67"),
     ],
 )
 def test_lists_that_are_wrong(train: str | None, test: str | None, said: str, install: Install) -> None:
@@ -337,14 +337,14 @@ def test_the_draws_are_these() -> None:
     row = CATALOG["caltech256"]
     files = {f"{k:03d}.name": [f"{k:03d}_{i:04d}.jpg" for i in range(1, 116)] for k in range(256)}
     files["255.name"] += [f"255_{i:04d}.jpg" for i in range(200, 200 + 29_780 - sum(map(len, files.values())))]
-    found = members.drawn(row, files, "there")
+    found = members.draw_members(row, files, "there")
     names = [label for label, _ in found["train"]]
     assert len(set(names)) == 102
     assert names == sorted(names)
     assert list(dict.fromkeys(names))[:5] == PINNED_CLASSES
     assert [name for _, name in found["train"]][:3] == PINNED_IMAGES
     assert [name for _, name in found["test"]][:3] == PINNED_TEST
-    again = members.drawn(row, {label: files[label][::-1] for label in reversed(files)}, "elsewhere")
+    again = members.draw_members(row, {label: files[label][::-1] for label in reversed(files)}, "elsewhere")
     assert again == found  # whatever the order in which files lie
 
 
@@ -359,7 +359,7 @@ def test_a_short_class_of_caltech_101_gives_the_rest_to_the_test_set() -> None:
     for k, count in enumerate((31, 35, 39, 40)):
         files[f"{k:03d}"] = files[f"{k:03d}"][:count]
     files["101"] += [f"more-{i}.jpg" for i in range(9144 - sum(map(len, files.values())))]
-    found = members.drawn(row, files, "there")
+    found = members.draw_members(row, files, "there")
     tested = [label for label, _ in found["test"]]
     assert [tested.count(f"{k:03d}") for k in range(5)] == [1, 5, 9, 10, 10]
     assert len(found["train"]) == 3060

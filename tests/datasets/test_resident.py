@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets import resident
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.datasets.resident import load, statistics
+from asymbp_cli.datasets.resident import compute_statistics, load
 from asymbp_cli.errors import DataError
 
 Grow = Callable[..., Path]
@@ -36,7 +36,7 @@ def test_statistics_equal_a_float64_oracle(
     x = np.random.default_rng(0).integers(0, 256, (10, 5, 4, 3), dtype=np.uint8)
     x[..., 1] //= 3  # channels that differ
     monkeypatch.setattr(resident, "_CHUNK_VALUES", rows * x[0].size)
-    for ours, expected in zip(statistics(x, preprocessing), oracle(x, preprocessing), strict=True):
+    for ours, expected in zip(compute_statistics(x, preprocessing), oracle(x, preprocessing), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-13)
         assert ours.dtype == np.float64
         np.broadcast_shapes(ours.shape, x.shape[1:])
@@ -44,8 +44,8 @@ def test_statistics_equal_a_float64_oracle(
 
 def test_equal_images_divide_by_one() -> None:
     x = np.full((4, 2, 2, 1), 7, np.uint8)
-    assert statistics(x, "mean-image")[1].tolist() == [1.0]
-    assert statistics(x, "mean-pixel")[1].tolist() == [1.0]
+    assert compute_statistics(x, "mean-image")[1].tolist() == [1.0]
+    assert compute_statistics(x, "mean-pixel")[1].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel", "none"])
@@ -115,7 +115,7 @@ def kept(info: DecodedDataset) -> Path:
 def test_statistics_are_computed_once(pets: DecodedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load(pets)
     assert kept(pets).exists()
-    monkeypatch.setattr(resident, "statistics", None)  # calling it would fail
+    monkeypatch.setattr(resident, "compute_statistics", None)  # calling it would fail
     after = load(pets)
     assert torch.equal(before.mean, after.mean)
     assert torch.equal(before.inverse_std, after.inverse_std)
@@ -158,7 +158,7 @@ def test_a_cache_that_became_read_only_costs_only_time(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(np, "savez", refuse)
+    monkeypatch.setattr(resident, "replace", refuse)
     assert load(pets).mean.shape == (4, 6, 3)
     assert not list(pets.path.glob("*statistics*"))
 
@@ -170,7 +170,7 @@ def test_arrays_that_have_gone(pets: DecodedDataset, length: int | None) -> None
     file.unlink()
     if length is not None:
         file.write_bytes(content[:length])
-    with pytest.raises(DataError, match=r"the decoded images in .* are damaged .*; delete that folder"):
+    with pytest.raises(DataError, match=r"the decoded images in .* are damaged .*. Delete that folder"):
         load(pets)
 
 

@@ -8,10 +8,12 @@ import small_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import NetworkError, UsageError
 from asymbp_cli.recipe import grid as plan
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridEntry
+from asymbp_cli.recipe.network import input_shape
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import load_table
@@ -79,12 +81,18 @@ def test_the_paper_stands_beside_its_own_network_only() -> None:
 
 
 def test_a_network_of_vectors_takes_no_images() -> None:
-    with pytest.raises(NetworkError, match="takes vectors of 1845, but folder holds images"):
-        plan.input_shape(NETWORKS["timit"], "folder", "folder")
-    with pytest.raises(NetworkError, match="takes images, but timit holds vectors of 1845"):
-        plan.input_shape(NETWORKS["large"], "timit", "timit")
-    assert plan.input_shape(NETWORKS["timit"], "timit", "timit") == (1845,)
-    assert plan.input_shape(NETWORKS["cifar"], "cifar10", "cifar10") == (32, 32, 3)
+    with pytest.raises(NetworkError, match="the network takes vectors of 1845, but photos holds images"):
+        input_shape(NETWORKS["timit"], FolderSource(folder="photos"))
+    with pytest.raises(
+        NetworkError, match=r"the network takes images, but timit holds vectors of 1845\. Use input: 1845"
+    ):
+        input_shape(NETWORKS["large"], "timit")
+    with pytest.raises(NetworkError, match="the network takes vectors of 7, but timit holds vectors of 1845"):
+        input_shape(Network(input=(7,), layers=("FC classes",)), "timit")
+    with pytest.raises(NetworkError, match="images have 1 or 3 channels, not 5"):
+        input_shape(Network(input=(8, 8, 5), layers=("FC classes",)), "mnist")
+    assert input_shape(NETWORKS["timit"], "timit") == (1845,)
+    assert input_shape(NETWORKS["cifar"], "cifar10") == (32, 32, 3)
 
 
 @pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])

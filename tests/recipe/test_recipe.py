@@ -192,7 +192,10 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
             "1: dataset: test_fraction excludes train_per_class",
         ),
         ("network: cifr", '1: network: "cifr" is not a network. Did you mean "cifar"? (asymbp ls networks)'),
-        ("network: timit", "1: network: takes vectors of 1845, but the datasets hold images; use input: 8x8x1"),
+        (
+            "network: timit",
+            "1: network: the network takes vectors of 1845, but digits holds images. Use an input like 8x8x1",
+        ),
         ("network: {input: 8*8, layers: [FC classes]}", '1: network.input: "8*8": write it like 28x28x1'),
         (
             "network: {input: 8x8, layers: [FC classes]}",

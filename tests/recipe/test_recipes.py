@@ -9,7 +9,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import input_shape, network_for
+from asymbp_cli.recipe.network import input_shape, network_for
 from asymbp_cli.recipe.recipe import load_protocol, load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import load_table
@@ -70,7 +70,7 @@ def test_example_trains_an_epoch(file: Path, images: Path) -> None:
     recipe = load_recipe(file, SMOKE)
     first = recipe.datasets[0]
     network = recipe.network or network_for(first if isinstance(first, str) else "folder")
-    data = _data(input_shape(network, "folder", "images"), images)
+    data = _data(input_shape(network, FolderSource(folder="images")), images)
     for entry in recipe.methods:
         run = Run(
             dataset=data.info.fingerprint,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.table import PAPER_ROWS, TableSpec, column_protocol, load_table, published, reference
+from asymbp_cli.recipe.table import TableSpec, column_protocol, load_table, published, reference
 from asymbp_cli.specs.methods import PAPER_METHODS, Method, method_name, parse_method
 from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol

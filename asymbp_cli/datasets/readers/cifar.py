@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
-from asymbp_cli.datasets.checksums import check, signature
-from asymbp_cli.datasets.readers import FoundDataset, OpenDataset, arrays, check_archive, folder, located
+from asymbp_cli.datasets.checksums import signature, verify
+from asymbp_cli.datasets.readers import folder
+from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays, verify_archive
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
@@ -19,7 +20,7 @@ from asymbp_cli.paths import is_file
 
 @dataclass(frozen=True)
 class Batches:
-    """The pickled files of one CIFAR, by name with their MD5: torchvision 0.27, datasets/cifar.py."""
+    """The pickled files of one CIFAR, by name with their MD5 (from torchvision 0.27, datasets/cifar.py)."""
 
     folder: str
     train: Mapping[str, str]
@@ -62,9 +63,9 @@ _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hor
 
 def locate_cifar10(root: Path) -> FoundDataset | None:
     """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
+    if published := _locate("cifar10", CIFAR10, root):
+        return published
     copy = root / _COPY
-    if found := _locate("cifar10", CIFAR10, root):
-        return found
     if is_file(copy):
         images = folder.locate(FolderSource(folder=str(copy)))
         note = "a lossy JPEG copy of CIFAR-10, so its errors are not those of the original"
@@ -80,25 +81,25 @@ def locate_cifar100(root: Path) -> FoundDataset | None:
 
 
 def _locate(key: str, files: Batches, root: Path) -> FoundDataset | None:
-    row = CATALOG[key]
-    directory, archive = root / files.folder, root / row.archives[0].name
+    entry = CATALOG[key]
+    directory, archive = root / files.folder, root / entry.archives[0].name
     if all(is_file(directory / name) for name in files.md5):
         source = [signature(directory / name) for name in files.md5]
-        return located(row, source, lambda: _open_directory(files, directory))
+        return FoundDataset.of(entry, source, lambda: _open_directory(files, directory))
     if is_file(archive):
-        return located(row, [signature(archive)], lambda: _open_archive(key, files, archive))
+        return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(key, files, archive))
     return None
 
 
 def _open_directory(files: Batches, directory: Path) -> OpenDataset:
     for name, published in files.md5.items():
-        check(directory / name, published)
+        verify(directory / name, published)
     parts = {name: _load((directory / name).read_bytes(), directory / name) for name in files.md5}
     return _join(files, parts, directory)
 
 
 def _open_archive(key: str, files: Batches, archive: Path) -> OpenDataset:
-    check_archive(CATALOG[key], archive)
+    verify_archive(CATALOG[key], archive)
     parts = {}
     tree = Tree(archive)
     wanted = {name for name in tree.names() if Path(name).name in files.md5}
@@ -108,17 +109,17 @@ def _open_archive(key: str, files: Batches, archive: Path) -> OpenDataset:
 
 
 def _join(files: Batches, parts: dict[str, Any], where: Path) -> OpenDataset:
-    if lacking := [name for name in files.md5 if name not in parts]:
-        raise DataError(f"{where} holds no {lacking[0]}; delete it and use --download")
+    if missing := [name for name in files.md5 if name not in parts]:
+        raise DataError(f"{where} holds no {missing[0]}. Delete it and use --download.")
     train = [_images(parts[name], files, name) for name in files.train]
     pixels, labels = (np.concatenate([part[i] for part in train]) for i in range(2))
     (test,) = (_images(parts[name], files, name) for name in files.test)
     names = [parts[name][files.names] for name in files.meta]
-    return arrays((pixels, labels), test, tuple(name.decode() for name in names[0]) if names else _CLASSES)
+    return open_arrays((pixels, labels), test, tuple(name.decode() for name in names[0]) if names else _CLASSES)
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits only what the published batches hold: numpy arrays of bytes."""
+    """Admits only the contents of the published batches: numpy arrays of bytes."""
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {"_reconstruct", "ndarray", "dtype"}
@@ -134,17 +135,17 @@ def _load(content: bytes, where: object) -> Any:
         raise _damaged(where, error) from error
 
 
-def _images(found: Any, files: Batches, where: str) -> tuple[Any, Any]:
+def _images(batch: Any, files: Batches, where: str) -> tuple[Any, Any]:
     """Return (uint8 images [N, 32, 32, 3], int64 labels [N]) of a batch."""
     try:
-        pixels = np.asarray(found[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        labels = np.asarray(found[files.labels], np.int64)
+        pixels = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = np.asarray(batch[files.labels], np.int64)
     except Exception as error:
         raise _damaged(where, error) from error
     if len(pixels) != len(labels):
-        raise DataError(f"{where}: {len(pixels)} images, but {len(labels)} labels; delete it and use --download")
+        raise DataError(f"{where}: {len(pixels)} images, but {len(labels)} labels. Delete it and use --download.")
     return pixels, labels
 
 
 def _damaged(where: object, error: Exception) -> DataError:
-    return DataError(f"{where} is damaged: {error}; delete it and use --download")
+    return DataError(f"{where} is damaged: {error}. Delete it and use --download.")
