@@ -1,3 +1,4 @@
+import csv
 import re
 import subprocess
 import sys
@@ -5,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.catalog import CATALOG, FolderSource, find_entry, parse_dataset
-from asymbp_cli.datasets.readers import cifar, stl10
+from asymbp_cli.datasets.catalog import (
+    CATALOG,
+    PAPER_ROWS,
+    TYPICAL_DATASETS,
+    FolderSource,
+    find_entry,
+    parse_dataset,
+)
+from asymbp_cli.datasets.entry import CatalogEntry
+from asymbp_cli.datasets.readers import READERS, cifar, stl10
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.specs.networks import NETWORKS
 
 
@@ -26,16 +36,42 @@ def test_an_unknown_name_gets_the_nearest_and_what_to_type() -> None:
     assert "asymbp ls datasets" in str(caught.value)
 
 
-@pytest.mark.parametrize("row", CATALOG.values(), ids=CATALOG)
-def test_rows_are_complete(row) -> None:
-    assert CATALOG[row.key] is row
-    assert row.network in NETWORKS
-    assert all([row.title, row.label, row.source, row.licence, row.citation, row.accepts])
-    assert row.key == "digits" or bool(row.archives) != bool(row.by_hand)
-    for archive in row.archives:
+@pytest.mark.parametrize("entry", CATALOG.values(), ids=CATALOG)
+def test_entries_are_complete(entry: CatalogEntry) -> None:
+    assert CATALOG[entry.key] is entry
+    assert entry.network in NETWORKS
+    assert all([entry.title, entry.label, entry.source, entry.licence, entry.citation, entry.accepts])
+    assert entry.key == "digits" or bool(entry.archives) != bool(entry.by_hand)
+    for archive in entry.archives:
         assert re.fullmatch("|[0-9a-f]{32}|[0-9a-f]{40}", archive.checksum)
         assert archive.size is None or archive.size > 0
         assert all(url.endswith(Path(archive.name).name) for url in archive.urls)
+
+
+def test_every_dataset_has_a_reader() -> None:
+    assert list(READERS) == list(CATALOG)
+
+
+def test_the_papers_datasets_are_in_the_order_of_its_tables() -> None:
+    with open(recipes_directory() / "reference" / "table2.csv", newline="") as file:
+        assert list(PAPER_ROWS) == [row["dataset"] for row in csv.DictReader(file)]
+    assert [CATALOG[key].paper_name for key in PAPER_ROWS.values()] == list(PAPER_ROWS)
+
+
+def test_the_paper_implies_counts_if_none_are_published() -> None:
+    assert CATALOG["icub"].paper_counts == (6000, 2001)
+    assert CATALOG["icub"].train_count is None  # any copy is read
+    assert CATALOG["digits"].paper_counts == (1437, 360)
+    assert all(entry.paper is None or entry.paper_counts for entry in CATALOG.values())
+
+
+@pytest.mark.parametrize(("network", "key"), TYPICAL_DATASETS.items())
+def test_a_network_is_described_with_one_of_its_datasets(network: str, key: str) -> None:
+    assert CATALOG[key].network == network
+
+
+def test_every_network_of_the_catalog_has_a_typical_dataset() -> None:
+    assert {entry.network for entry in CATALOG.values()} == set(TYPICAL_DATASETS)
 
 
 def test_checksums_are_those_of_torchvision() -> None:
