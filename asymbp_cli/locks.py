@@ -70,7 +70,7 @@ def _explain(path: Path, error: OSError) -> str:
             f"cannot lock {path}: {error.strerror}. Choose a directory on another filesystem with --results DIR."
         )
     pid, _, host = path.read_text(encoding="utf-8").strip().partition(" ")
-    where = f" on {host}" if host and host != platform.node() else ""
+    place = f" on {host}" if host and host != platform.node() else ""
     return (
-        f"another asymbp (pid {pid or '?'}{where}) is writing to {path.parent}/. Wait for it or use --results DIR."
+        f"another asymbp (pid {pid or '?'}{place}) is writing to {path.parent}/. Wait for it or use --results DIR."
     )

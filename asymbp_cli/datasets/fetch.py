@@ -57,6 +57,10 @@ def _download(archive: Archive, target: Path, on_progress: OnProgress | None) ->
     )
 
 
+class _DownloadError(Exception):
+    """An attempt failed; the message says why."""
+
+
 def _download_from(url: str, archive: Archive, part: Path, on_progress: OnProgress | None) -> str | None:
     """Download into `part`, resuming at its end; return what went wrong, or None."""
     problem: str | None = None
@@ -64,7 +68,10 @@ def _download_from(url: str, archive: Archive, part: Path, on_progress: OnProgre
         part.unlink(missing_ok=True)
     for _ in range(_ATTEMPTS):
         try:
-            problem = _receive(url, archive, part, on_progress)
+            _receive(url, archive, part, on_progress)
+            return None
+        except _DownloadError as error:
+            problem = str(error)
         except urllib.error.HTTPError as error:
             error.close()
             problem = f"HTTP {error.code} {error.reason}"
@@ -72,65 +79,93 @@ def _download_from(url: str, archive: Archive, part: Path, on_progress: OnProgre
                 part.unlink(missing_ok=True)
             elif error.code < 500:
                 break  # asking again gets the same answer
-        if problem is None:
-            break
     return problem
 
 
-def _receive(url: str, archive: Archive, part: Path, on_progress: OnProgress | None) -> str | None:
-    """Append the missing rest to `part` and check it; return what went wrong. Raises OSError on writing."""
-    have = part.stat().st_size if part.exists() else 0
-    if archive.size and have >= archive.size:
-        have = 0
+def _receive(url: str, archive: Archive, part: Path, on_progress: OnProgress | None) -> None:
+    """Append the missing rest to `part` and check it.
+
+    Raises _DownloadError or HTTPError if the server is at fault, and OSError if the file cannot be written.
+    """
+    kept = part.stat().st_size if part.exists() else 0
+    if archive.size and kept >= archive.size:
+        kept = 0
+    with _request(url, kept) as answer:
+        start = _first_byte(answer, archive, part, kept)
+        size = archive.size
+        if size is None and answer.length is not None:
+            size = start + answer.length
+        received = _append(answer, archive, part, start, size, on_progress)
+    _check(archive, part, received, size)
+
+
+def _request(url: str, kept: int) -> http.client.HTTPResponse:
     headers = {"User-Agent": "asymbp"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
+    if kept:
+        headers["Range"] = f"bytes={kept}-"
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(
+            urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS
+        )
     except urllib.error.HTTPError:
         raise
     except _NETWORK as error:
-        return _reason(error)
+        raise _DownloadError(_reason(error)) from error
+    return answer
+
+
+def _first_byte(answer: http.client.HTTPResponse, archive: Archive, part: Path, kept: int) -> int:
+    """Return the position in the file that an answer begins at: after the bytes that were kept, or 0."""
     if not archive.checksum and "html" in answer.headers.get("Content-Type", ""):
-        answer.close()
-        return "sent a web page"
-    resumed = have and answer.status == http.HTTPStatus.PARTIAL_CONTENT
-    if resumed and not answer.headers.get("Content-Range", f"bytes {have}-").startswith(f"bytes {have}-"):
-        answer.close()
+        raise _DownloadError("sent a web page")
+    if not kept or answer.status != http.HTTPStatus.PARTIAL_CONTENT:
+        return 0
+    if not answer.headers.get("Content-Range", f"bytes {kept}-").startswith(f"bytes {kept}-"):
         part.unlink()
-        return "sent another part than requested"
-    have = have if resumed else 0
-    size = archive.size or (have + answer.length if answer.length is not None else None)
-    with answer, part.open("ab" if resumed else "wb") as file:
-        while have <= (size or _LARGEST):
+        raise _DownloadError("sent another part than requested")
+    return kept
+
+
+def _append(
+    answer: http.client.HTTPResponse,
+    archive: Archive,
+    part: Path,
+    start: int,
+    size: int | None,
+    on_progress: OnProgress | None,
+) -> int:
+    """Write an answer to `part` from `start` on; return the bytes that the file holds then."""
+    received = start
+    with part.open("ab" if start else "wb") as file:
+        while received <= (size or _LARGEST):
             try:
                 chunk = answer.read(_CHUNK)
             except _NETWORK as error:
-                return _reason(error)
+                raise _DownloadError(_reason(error)) from error
             if not chunk:
                 break
             file.write(chunk)
-            have += len(chunk)
+            received += len(chunk)
             if on_progress:
-                on_progress(f"downloading {archive.name}", min(have, size or have), size or 0)
+                on_progress(f"downloading {archive.name}", min(received, size or received), size or 0)
         file.flush()
         os.fsync(file.fileno())
-    return _check(archive, part, have, size)
+    return received
 
 
-def _check(archive: Archive, part: Path, have: int, size: int | None) -> str | None:
-    """Return what is wrong with a finished download, or None; keep a wrong one only if it can be resumed."""
-    if not have:
-        return "sent nothing"
-    if size and have < size:
-        return f"broke off at {have} of {size} bytes"
+def _check(archive: Archive, part: Path, received: int, size: int | None) -> None:
+    """Raise _DownloadError if a finished download is wrong; keep a wrong one only if it can be resumed."""
+    if not received:
+        raise _DownloadError("sent nothing")
+    if size and received < size:
+        raise _DownloadError(f"broke off at {received} of {size} bytes")
     checksum = digest(part, archive.checksum) if archive.checksum else ""
-    if checksum == archive.checksum and have <= (size or _LARGEST):
-        return None
+    if checksum == archive.checksum and received <= (size or _LARGEST):
+        return
     part.unlink()
-    if have > (size or _LARGEST):
-        return f"sent more than {size or _LARGEST} bytes"
-    return f"{algorithm(checksum)} {checksum}, not {archive.checksum}"
+    if received > (size or _LARGEST):
+        raise _DownloadError(f"sent more than {size or _LARGEST} bytes")
+    raise _DownloadError(f"{algorithm(checksum)} {checksum}, not {archive.checksum}")
 
 
 def _reason(error: Exception) -> str:

@@ -102,15 +102,15 @@ def _open_archive(key: str, files: Batches, archive: Path) -> OpenDataset:
     verify_archive(CATALOG[key], archive)
     parts = {}
     tree = Tree(archive)
-    wanted = {name for name in tree.names() if Path(name).name in files.md5}
-    for name, content in tree.read(wanted):
+    members = {name for name in tree.names() if Path(name).name in files.md5}
+    for name, content in tree.read(members):
         parts[Path(name).name] = _load(content, f"{archive}:{name}")
     return _join(files, parts, archive)
 
 
-def _join(files: Batches, parts: dict[str, Any], where: Path) -> OpenDataset:
+def _join(files: Batches, parts: dict[str, Any], origin: Path) -> OpenDataset:
     if missing := [name for name in files.md5 if name not in parts]:
-        raise DataError(f"{where} holds no {missing[0]}. Delete it and use --download.")
+        raise DataError(f"{origin} holds no {missing[0]}. Delete it and use --download.")
     train = [_images(parts[name], files, name) for name in files.train]
     pixels, labels = (np.concatenate([part[i] for part in train]) for i in range(2))
     (test,) = (_images(parts[name], files, name) for name in files.test)
@@ -128,24 +128,24 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} does not belong in a CIFAR batch")
 
 
-def _load(content: bytes, where: object) -> Any:
+def _load(content: bytes, origin: object) -> Any:
     try:
         return _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a damaged pickle can raise anything
-        raise _damaged(where, error) from error
+        raise _damaged(origin, error) from error
 
 
-def _images(batch: Any, files: Batches, where: str) -> tuple[Any, Any]:
+def _images(batch: Any, files: Batches, origin: str) -> tuple[Any, Any]:
     """Return (uint8 images [N, 32, 32, 3], int64 labels [N]) of a batch."""
     try:
         pixels = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         labels = np.asarray(batch[files.labels], np.int64)
     except Exception as error:
-        raise _damaged(where, error) from error
+        raise _damaged(origin, error) from error
     if len(pixels) != len(labels):
-        raise DataError(f"{where}: {len(pixels)} images, but {len(labels)} labels. Delete it and use --download.")
+        raise DataError(f"{origin}: {len(pixels)} images, but {len(labels)} labels. Delete it and use --download.")
     return pixels, labels
 
 
-def _damaged(where: object, error: Exception) -> DataError:
-    return DataError(f"{where} is damaged: {error}. Delete it and use --download.")
+def _damaged(origin: object, error: Exception) -> DataError:
+    return DataError(f"{origin} is damaged: {error}. Delete it and use --download.")

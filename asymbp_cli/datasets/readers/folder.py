@@ -142,8 +142,8 @@ def _counts(path: Path, label: str, have: int, source: FolderSource) -> tuple[in
     train = have - (test or 0) if train is None else train
     test = have - train if test is None else test
     if min(train, test) < 1 or train + test > have:
-        wanted = f"{max(train, 1)} to train and {max(test, 1)} to test"
-        raise DataError(f'{path}: class "{label}" has {have} images, too few for {wanted}')
+        needed = f"{max(train, 1)} to train and {max(test, 1)} to test"
+        raise DataError(f'{path}: class "{label}" has {have} images, too few for {needed}')
     return train, test
 
 

@@ -129,13 +129,13 @@ def _open_indoor67(tree: Tree, lists: Mapping[SplitName, Path]) -> OpenDataset:
     names = _invert(tree, keys)
     members: Members = {}
     for split, file in lists.items():
-        wanted = [line.strip() for line in _lines(file) if line.strip()]
-        if missing := [name for name in wanted if name not in names]:
+        listed = [line.strip() for line in _lines(file) if line.strip()]
+        if missing := [name for name in listed if name not in names]:
             raise DataError(
                 f"{tree.path} lacks {_some(missing)}, which {file.name} lists. Copy it again. "
                 f"If the list is wrong, delete {file} and type asymbp data fetch indoor67"
             )
-        members[split] = [(name.partition("/")[0], names[name]) for name in wanted]
+        members[split] = [(name.partition("/")[0], names[name]) for name in listed]
     return open_members(tree, members)
 
 

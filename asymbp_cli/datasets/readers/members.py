@@ -44,12 +44,12 @@ def _check_once(tree: Tree, members: Members) -> None:
     for split, pairs in members.items():
         for _, name in pairs:
             if name in seen:
-                where = "twice" if seen[name] == split else "to train and to test"
-                raise DataError(f"{tree.path}: {name} is listed {where}. Copy it again.")
+                how = "twice" if seen[name] == split else "to train and to test"
+                raise DataError(f"{tree.path}: {name} is listed {how}. Copy it again.")
             seen[name] = split
 
 
-def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], where: object) -> Members:
+def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], origin: object) -> Members:
     """Return the classes and images that the entry's draw takes, each from a named stream of seed 0.
 
     Classes: the first of `permutation(eligible, 0, key, "classes")`, of the eligible ones sorted by name. Images
@@ -60,12 +60,12 @@ def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], whe
     assert draw is not None
     if len(by_class) != draw.of:
         raise DataError(
-            f"{where} holds {len(by_class)} classes, not the {draw.of} of {entry.label}{_odd(by_class)}."
+            f"{origin} holds {len(by_class)} classes, not the {draw.of} of {entry.label}{_odd(by_class)}."
         )
     total = sum(map(len, by_class.values()))
     if draw.images is not None and total != draw.images:
         raise DataError(
-            f"{where} holds {total:,} images, not the {draw.images:,} of {entry.label}. Check that the "
+            f"{origin} holds {total:,} images, not the {draw.images:,} of {entry.label}. Check that the "
             "copy is complete and nothing was added."
         )
     eligible = sorted(label for label, names in by_class.items() if draw.is_eligible(len(names)))
@@ -73,7 +73,7 @@ def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], whe
         least = draw.train + (draw.fewest_test or draw.test)
         short = min(by_class, key=lambda label: (len(by_class[label]), label))
         raise DataError(
-            f"{where}: only {len(eligible)} classes have at least {least} images, {draw.classes} are needed; "
+            f"{origin}: only {len(eligible)} classes have at least {least} images, {draw.classes} are needed; "
             f"{short} has {len(by_class[short])}"
         )
     order = permutation(len(eligible), 0, entry.key, "classes")[: draw.classes]

@@ -20,17 +20,17 @@ EXTENSIONS = frozenset(
 _LARGE = Image.DecompressionBombWarning  # twice as many pixels are refused
 
 
-def decode(content: bytes, channels: int, where: str) -> NDArray[np.uint8]:
+def decode(content: bytes, channels: int, origin: str) -> NDArray[np.uint8]:
     """Return an image file's pixels as uint8 [H, W] (one channel) or [H, W, 3].
 
-    Raises DataError with `where` if it is damaged, cut short, not an image, or not of 8 or 16 bits.
+    Raises DataError with `origin` if it is damaged, cut short, not an image, or not of 8 or 16 bits.
     """
     try:
         with warnings.catch_warnings(action="ignore", category=_LARGE), Image.open(io.BytesIO(content)) as image:
             return np.asarray(_eight_bits(image).convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # a damaged file can raise anything
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
-        raise DataError(f"{where} cannot be decoded: {reason}. Replace or remove it.") from error
+        raise DataError(f"{origin} cannot be decoded: {reason}. Replace or remove it.") from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

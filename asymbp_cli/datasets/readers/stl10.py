@@ -55,13 +55,13 @@ def _open_archive(archive: Path) -> OpenDataset:
     return _join(contents, archive)
 
 
-def _join(content: dict[str, bytes], where: Path) -> OpenDataset:
+def _join(content: dict[str, bytes], origin: Path) -> OpenDataset:
     if missing := sorted(MD5.keys() - content.keys()):
-        raise DataError(f"{where} holds no {missing[0]}. Delete it and fetch it again: asymbp data fetch stl10")
+        raise DataError(f"{origin} holds no {missing[0]}. Delete it and fetch it again: asymbp data fetch stl10")
     for name, data in content.items():
         if name.endswith("X.bin") and len(data) % (3 * _SIDE**2):
             raise DataError(
-                f"{where}: {name} does not hold a whole number of images. Fetch it again: asymbp data fetch stl10"
+                f"{origin}: {name} does not hold a whole number of images. Fetch it again: asymbp data fetch stl10"
             )
     splits = [(_pixels(content[f"{name}_X.bin"]), _labels(content[f"{name}_y.bin"])) for name in ("train", "test")]
     return open_arrays(splits[0], splits[1], _CLASSES)

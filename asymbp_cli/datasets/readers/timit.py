@@ -74,7 +74,7 @@ def _open(tree: Tree, construction: Construction) -> OpenDataset:
     frames = {split: _frames(utterances, split) for split in ("train", "test")}
     units = _draw_units(tree, frames, construction)
     labels: dict[str, NDArray[np.int64]] = {}
-    wanted: dict[str, list[tuple[SplitName, int, int]]] = {}  # audio file -> split, position, frame
+    by_audio: dict[str, list[tuple[SplitName, int, int]]] = {}  # audio file -> split, position, frame
     splits: tuple[SplitName, ...] = ("train", "test")
     for split in splits:
         count = getattr(construction, split)
@@ -84,12 +84,12 @@ def _open(tree: Tree, construction: Construction) -> OpenDataset:
             order = permutation(len(places), 0, "timit", split, unit)[:count]
             for i, place in enumerate(np.sort(places[order])):
                 _, utterance, frame = frames[split][place].tolist()
-                wanted.setdefault(utterances[utterance].audio, []).append((split, k * count + i, frame))
+                by_audio.setdefault(utterances[utterance].audio, []).append((split, k * count + i, frame))
 
     def images(features: int) -> Iterator[Image]:
-        for name, content in tree.read(set(wanted)):
+        for name, content in tree.read(set(by_audio)):
             vectors = make_windows(read_samples(content, f"{tree.path}:{name}"))
-            for split, position, frame in wanted[name]:
+            for split, position, frame in by_audio[name]:
                 yield split, position, vectors(frame)
 
     return OpenDataset(units, labels["train"], labels["test"], images)
@@ -129,7 +129,7 @@ def _utterances(tree: Tree) -> Iterator[Utterance]:
         yield Utterance("train" if key[0] == "TRAIN" else "test", key[1], name, units)
 
 
-def _units(content: bytes, count: int, where: str) -> NDArray[np.int64]:
+def _units(content: bytes, count: int, origin: str) -> NDArray[np.int64]:
     """Return the unit of each of `count` frames, an index of `UNITS`; -1 if no segment holds its centre."""
     units = np.full(count, -1, np.int64)
     centres = np.arange(count) * SHIFT + WINDOW // 2
@@ -137,16 +137,16 @@ def _units(content: bytes, count: int, where: str) -> NDArray[np.int64]:
     for number, line in enumerate(content.decode("ascii", "replace").splitlines(), start=1):
         match = re.fullmatch(r"\s*(\d{1,9})\s+(\d{1,9})\s+(\S+)\s*", line)
         if match is None or match[3] not in LABELS or not before <= int(match[1]) < int(match[2]):
-            raise DataError(f'{where}:{number}: "{line[:60]}" is not START END PHONE of TIMIT. Copy it again.')
+            raise DataError(f'{origin}:{number}: "{line[:60]}" is not START END PHONE of TIMIT. Copy it again.')
         start, end = int(match[1]), int(match[2])
         before = start
         inside = (centres >= start) & (centres < end)
         thirds = 3 * (centres[inside] - start) // (end - start)
         units[inside] = 3 * LABELS.index(match[3]) + thirds
         if end > count * SHIFT + WINDOW + _BEYOND:
-            raise DataError(f"{where}:{number} ends at {end}, long after its audio. Copy it again.")
+            raise DataError(f"{origin}:{number} ends at {end}, long after its audio. Copy it again.")
     if not before:
-        raise DataError(f"{where} names fewer than two phones. Copy it again.")
+        raise DataError(f"{origin} names fewer than two phones. Copy it again.")
     return units
 
 

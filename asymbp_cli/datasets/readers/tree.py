@@ -116,34 +116,34 @@ class Tree:
             ):
                 yield tar
 
-    def read(self, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield (name, content) of the wanted files, in their order in the archive."""
+    def read(self, selected: set[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield (name, content) of the selected files, in their order in the archive."""
         with self._guard():
             if self._kind == "folder":
-                yield from self._read_folder(wanted)
+                yield from self._read_folder(selected)
             elif self._kind == "zip":
-                yield from self._read_zip(wanted)
+                yield from self._read_zip(selected)
             else:
-                yield from self._read_tar(wanted)
+                yield from self._read_tar(selected)
 
-    def _read_folder(self, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
-        for name in sorted(wanted):
+    def _read_folder(self, selected: set[str]) -> Iterator[tuple[str, bytes]]:
+        for name in sorted(selected):
             file = self.path / name
             if not file.is_file():
                 raise DataError(f"{file} is a pipe or device, not an image. Remove it.")
             self._check_size(name, file.stat().st_size)
             yield name, file.read_bytes()
 
-    def _read_zip(self, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+    def _read_zip(self, selected: set[str]) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(self.path) as archive:
-            for name in sorted(wanted):
+            for name in sorted(selected):
                 self._check_size(name, archive.getinfo(name).file_size)
                 yield name, archive.read(name)
 
-    def _read_tar(self, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+    def _read_tar(self, selected: set[str]) -> Iterator[tuple[str, bytes]]:
         with self._tar() as tar:
             for member in tar:
-                file = tar.extractfile(member) if _clean(member.name) in wanted else None
+                file = tar.extractfile(member) if _clean(member.name) in selected else None
                 if file:
                     self._check_size(member.name, member.size)
                     yield _clean(member.name), file.read()
