@@ -23,7 +23,6 @@ from asymbp_cli.events import OnProgress
 from asymbp_cli.locks import hold_lock
 
 _DECODER = 1  # raised whenever the same files would give other pixels
-PROGRESS_SAMPLES = 500  # between reports
 
 
 def prepare(
@@ -131,11 +130,9 @@ def _decode_pixels(
     pixels = {
         split: _reserve(directory / f"x_{split}.npy", (len(y), *shape)) for split, y in opened.labels.items()
     }
-    total = sum(map(len, opened.labels.values()))
-    for done, (split, position, image) in enumerate(iterate_images(opened, dataset.label, shape[-1]), start=1):
+    images = iterate_images(opened, dataset.label, shape[-1], "decoding", on_progress)
+    for split, position, image in images:
         pixels[split][position] = image if len(shape) == 1 else fit(image, shape, resize)
-        if on_progress and (done % PROGRESS_SAMPLES == 0 or done == total):
-            on_progress(f"decoding {dataset.label}", done, total)
     return pixels
 
 

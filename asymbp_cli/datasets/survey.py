@@ -11,7 +11,6 @@ from PIL import Image
 
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import locate, open_dataset
-from asymbp_cli.datasets.prepare import PROGRESS_SAMPLES
 from asymbp_cli.datasets.readers.base import FoundDataset, SplitName, iterate_images
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError
@@ -52,17 +51,14 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
     """
     opened = open_dataset(dataset)
     labels = opened.labels
-    total = sum(map(len, labels.values()))
     shapes: list[tuple[int, ...]] = []
     per_class = max(1, _SHEET // len(opened.classes))
     examples: dict[int, list[NDArray[Any]]] = {i: [] for i in range(len(opened.classes))}
-    for done, (split, position, image) in enumerate(iterate_images(opened, dataset.label, shape[-1]), start=1):
+    for split, position, image in iterate_images(opened, dataset.label, shape[-1], "reading", on_progress):
         shapes.append(image.shape)
         of_class = examples[int(labels[split][position])]
         if split == "train" and len(of_class) < per_class:
             of_class.append(image)
-        if on_progress and (done % PROGRESS_SAMPLES == 0 or done == total):
-            on_progress(f"reading {dataset.label}", done, total)
     shapes.sort(key=lambda size: (np.prod(size), size))
     number = len(opened.classes)
     return Survey(

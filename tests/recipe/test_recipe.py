@@ -172,6 +172,19 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
     )[0]  # fmt: skip
 
 
+def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
+    assert problems("dataset: [timit, digits, photos/a]\nmethod: SGD\nprotocol: quick\nnetwork: timit") == [
+        "mine.yaml:4: network: the network takes vectors of 1845, but digits holds images. "
+        "Use an input like 8x8x1.",
+        "mine.yaml:4: network: the network takes vectors of 1845, but photos/a holds images. "
+        "Use an input like 8x8x1.",
+    ]
+    layers = "{input: 8x8x1, layers: [FC classes]}"
+    assert problems(f"dataset: timit\nmethod: SGD\nprotocol: quick\nnetwork: {layers}") == [
+        "mine.yaml:4: network.input: the network takes images, but timit holds vectors of 1845. Use input: 1845."
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from asymbp_cli.datasets.checksums import verify
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import DataError
+from asymbp_cli.events import OnProgress
 from asymbp_cli.paths import exists
+
+_CHANGED = "Its files may have changed meanwhile; run the command again."
+_PROGRESS_IMAGES = 500  # between reports
 
 SplitName = Literal["train", "test"]
 #: split, position in it, image as uint8 [H, W] or [H, W, C], or a float32 vector [D]
@@ -47,7 +51,7 @@ class FoundDataset:
     source: Any  # json: changes whenever the files or the split do
     open: Callable[[], OpenDataset]
     note: str = ""
-    stand_in: bool = False  # for the published files, which a download replaces it by
+    stand_in: bool = False  # a download replaces it by the published files
 
     @classmethod
     def of(
@@ -57,16 +61,24 @@ class FoundDataset:
         return cls(entry.key, entry.label, entry.paper_name, exact, source, opening, entry.note)
 
 
-def iterate_images(dataset: OpenDataset, label: str, channels: int) -> Iterator[Image]:
-    """Yield all images of a dataset; raises DataError unless each position gets exactly one."""
+def iterate_images(
+    dataset: OpenDataset, label: str, channels: int, activity: str, on_progress: OnProgress | None
+) -> Iterator[Image]:
+    """Yield all images of a dataset; raises DataError unless each position gets exactly one.
+
+    `activity` and `label` are what `on_progress` is told: "decoding MNIST".
+    """
     left = {split: set(range(len(labels))) for split, labels in dataset.labels.items()}
-    for split, position, image in dataset.images(channels):
+    total = sum(map(len, left.values()))
+    for done, (split, position, image) in enumerate(dataset.images(channels), start=1):
         if position not in left[split]:
-            raise DataError(f"{label}: {split} image {position} was read twice; did the files change?")
+            raise DataError(f"{label}: {split} image {position} was read twice. {_CHANGED}")
         left[split].remove(position)
         yield split, position, image
+        if on_progress and (done % _PROGRESS_IMAGES == 0 or done == total):
+            on_progress(f"{activity} {label}", done, total)
     if missing := sum(map(len, left.values())):
-        raise DataError(f"{label}: {missing} images that were listed could not be read; did the files change?")
+        raise DataError(f"{label}: {missing} images that were listed could not be read. {_CHANGED}")
 
 
 def find_first(root: Path, *names: str) -> Path | None:

@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100 as torchvision keeps them, and a JPEG copy of CIFAR-10."""
 
+import dataclasses
 import io
 import pickle
 from collections.abc import Mapping
@@ -68,9 +69,11 @@ def locate_cifar10(root: Path) -> FoundDataset | None:
     copy = root / _COPY
     if is_file(copy):
         images = folder.locate(FolderSource(folder=str(copy)))
-        note = "a lossy JPEG copy of CIFAR-10, so its errors are not those of the original"
-        return FoundDataset(
-            "cifar10", "CIFAR-10 (JPEG copy)", "CIFAR", False, images.source, images.open, note, True
+        return dataclasses.replace(
+            FoundDataset.of(CATALOG["cifar10"], images.source, images.open, exact=False),
+            label="CIFAR-10 (JPEG copy)",
+            note="a lossy JPEG copy of CIFAR-10, so its errors are not those of the original",
+            stand_in=True,
         )
     return None
 

@@ -11,8 +11,7 @@ from asymbp_cli.datasets.splits import split_digits
 
 def locate(root: Path) -> FoundDataset:
     """Return the digits, which scikit-learn holds; `root` is not read."""
-    entry = CATALOG["digits"]
-    return FoundDataset("digits", "digits", None, False, "digits, stratified 1437/360, seed 0", _open, entry.note)
+    return FoundDataset.of(CATALOG["digits"], "digits, stratified 1437/360, seed 0", _open, exact=False)
 
 
 def _open() -> OpenDataset:

@@ -26,7 +26,12 @@ def locate(source: FolderSource) -> FoundDataset:
     tree = Tree(path)
     identity = [tree.source(), source.model_dump(mode="json", exclude={"label", "folder"})]
     return FoundDataset(
-        "folder", source.label or _label(path), None, False, identity, lambda: open_tree(tree, source)
+        key="folder",
+        label=source.label or _label(path),
+        paper_name=None,
+        exact=False,
+        source=identity,
+        open=lambda: open_tree(tree, source),
     )
 
 

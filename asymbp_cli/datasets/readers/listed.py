@@ -1,5 +1,6 @@
 """Datasets of images whose classes and splits are given in lists: Flowers, Indoor-67, SUFR-W."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -51,10 +52,11 @@ def locate_flowers17(root: Path) -> FoundDataset | None:
     copy = find_first(root, "flowers17.tar", "flowers17")
     if copy is None:
         return None
-    drawn = locate_in(entry, copy)
-    note = "the images of the paper; datasplits.mat is missing, so the split is drawn with our own fixed seed"
-    return FoundDataset(
-        entry.key, "Flowers-17 (own split)", entry.paper_name, False, drawn.source, drawn.open, note, True
+    return dataclasses.replace(
+        locate_in(entry, copy),
+        label="Flowers-17 (own split)",
+        note="the images of the paper; datasplits.mat is missing, so the split is drawn with our own fixed seed",
+        stand_in=True,
     )
 
 
