@@ -30,7 +30,7 @@ def find_dataset(
 ) -> FoundDataset:
     """Return the dataset that `ref` names; `download` fetches a missing one, or replaces a stand-in.
 
-    Raises MissingDataError with where to get the dataset, DataError if it cannot be read or downloaded, and
+    Raises MissingDataError with the dataset's source, DataError if it cannot be read or downloaded, and
     UsageError if no dataset has the name.
     """
     source = parse_dataset(ref) if isinstance(ref, str) else ref
@@ -53,16 +53,14 @@ def fetch_all(entry: CatalogEntry, root: Path, on_progress: OnProgress | None = 
 
 
 def explain_missing(entry: CatalogEntry, root: Path) -> str:
-    """Return the message that a dataset is not in `root`: what to put there, and where it comes from."""
-    way = (
-        f"or download it: add --download, or type asymbp data fetch {entry.key}."
-        if entry.archives
-        else f"then type asymbp data check {entry.key}. It is not downloaded for you: {entry.by_hand}."
-    )
-    return (
+    """Return the message that a dataset is not in `root`: what to put there, and its source."""
+    message = (
         f"{entry.title} is not in {root}. Put there {entry.accepts} (from {entry.source}), or name another "
-        f"directory with --data-dir; {way}"
+        "directory with --data-dir. "
     )
+    if entry.archives:
+        return f"{message}To download it, add --download or type asymbp data fetch {entry.key}"
+    return f"{message}Then type asymbp data check {entry.key}. It is not downloaded for you: {entry.by_hand}."
 
 
 def open_dataset(dataset: FoundDataset) -> OpenDataset:
