@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import miniatures
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 
 Grow = Callable[..., Path]
+Install = Callable[[str], Path]
 
 
 @pytest.fixture
@@ -40,3 +42,16 @@ def decoded(tmp_path: Path) -> Callable[..., DecodedDataset]:
         return prepare(FolderSource(folder=str(path), **options), shape, cache_dir=tmp_path / "cache")
 
     return run
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return a function that writes a dataset's miniature and returns its data directory."""
+
+    def write(key: str) -> Path:
+        root = tmp_path / key
+        root.mkdir()
+        miniatures.install(key, root, monkeypatch)
+        return root
+
+    return write
