@@ -1,4 +1,4 @@
-"""Folders of images in the layouts that the folder reader understands."""
+"""Folders of images, packed and unpacked."""
 
 import tarfile
 import zipfile
@@ -8,12 +8,12 @@ OFFICIAL = {"train/cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 2}
 
 
 def pack(tree: Path, ending: str, top: str = "") -> Path:
-    """Return the tree as an archive beside it."""
+    """Return the tree as an archive next to it."""
     archive = tree.with_name(tree.name + ending)
     if ending == ".zip":
         with zipfile.ZipFile(archive, "w") as file:
-            for found in sorted(tree.rglob("*")):
-                file.write(found, Path(top) / found.relative_to(tree))
+            for path in sorted(tree.rglob("*")):
+                file.write(path, Path(top) / path.relative_to(tree))
     else:
         with tarfile.open(archive, f"w:{ending.removeprefix('.tar').removeprefix('.')}") as file:
             file.add(tree, top or ".")

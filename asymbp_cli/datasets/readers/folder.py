@@ -1,7 +1,6 @@
 """Images of the user's own: `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` split by a seed."""
 
 from pathlib import Path, PurePosixPath
-from unicodedata import category
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
@@ -11,7 +10,7 @@ from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import expand_home
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import printable, printable_path
 
 _DEFAULT_TEST_FRACTION = 0.25
 _LAYOUT = "Expected: train/CLASS/* and test/CLASS/*, or one folder per class"
@@ -53,7 +52,7 @@ def open_tree(tree: Tree, source: FolderSource) -> OpenDataset:
         if ".." in PurePosixPath(name).parts:
             raise DataError(f"{tree.path}: {name} leads out of it. Pack it again.")
     for name in files:
-        if any(category(character) in ("Cc", "Cs") for character in name):
+        if not printable(name):
             raise DataError(
                 f"{tree.path}: {name!a} cannot be shown (control characters, or not UTF-8). Rename it."
             )
