@@ -15,8 +15,9 @@ from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Tra
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.registry import choose_executor, make_executor
 from asymbp_cli.executors.retry import supervise
-from asymbp_cli.recipe.grid import Grid, check_distinct
-from asymbp_cli.recipe.network import input_shape, network_for
+from asymbp_cli.recipe.build import check_distinct
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.networks import input_shape, network_for
 from asymbp_cli.results.provenance import Provenance, collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import epoch_flop, epoch_seconds, estimate

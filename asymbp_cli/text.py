@@ -1,9 +1,8 @@
-"""Text that users read: the nearest known word, and values that are fit to be printed."""
+"""Text that users read: the nearest known word, and text that is fit to be printed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 from unicodedata import category
 
 
@@ -23,16 +22,3 @@ def printable_path(path: Path | str) -> str:
     """Return a path, or other text, escaped if it has control characters or is not UTF-8."""
     text = str(path)
     return text if printable(text) else ascii(text)[1:-1]
-
-
-def yaml_value(value: Any) -> str:
-    """Return a value of a YAML file as messages quote it."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"' if printable(value) else ascii(value)
-    if isinstance(value, Mapping):
-        return "a mapping"
-    return "a list" if isinstance(value, list) else str(value)

@@ -1,7 +1,7 @@
 """A report of made-up numbers with everything in it that a renderer must cope with."""
 
 from asymbp_cli.analysis.tables import Cell, Colour, Pick
-from asymbp_cli.recipe.table import reference
+from asymbp_cli.recipe.table import load_reference
 from asymbp_cli.report.parts import Document, Figure, Listing
 from asymbp_cli.report.sheet import Sheet
 
@@ -100,6 +100,6 @@ def wide_sheet(rows: int = 15, columns: int = 11) -> Sheet:
 
 def many_columns() -> Listing:
     """Return a listing with as many columns of numbers as the differences of Table 2."""
-    names = list(dict.fromkeys(column for _, column in reference("table2.csv")))
+    names = list(dict.fromkeys(column for _, column in load_reference("table2.csv")))
     rows = tuple((f"Dataset {i}", *("+10.43" for _ in names)) for i in range(15))
     return Listing("Differences", ("ours minus the paper's, points", *names), rows)

@@ -14,10 +14,11 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.executors import StudyEvent, Train
 from asymbp_cli.executors.job import train as real_train
-from asymbp_cli.recipe.grid import Grid, GridColumn, GridEntry, GridRow
+from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 
 INFO = DecodedDataset(
@@ -39,7 +40,7 @@ NETWORK = NETWORKS["digits"].resolve(10)
 
 def column(name: str, protocol: Protocol) -> GridColumn:
     """Return the column of a method under its own name."""
-    return GridColumn(header=name, entries=(GridEntry(method=parse_method(name), protocol=protocol),))
+    return GridColumn(header=name, entries=(Procedure(method=parse_method(name), protocol=protocol),))
 
 
 def row(fingerprint: str = INFO.fingerprint, label: str = "digits") -> GridRow:

@@ -1,6 +1,6 @@
 import pytest
 
-from asymbp_cli.text import nearest, printable, printable_path, yaml_value
+from asymbp_cli.text import nearest, printable, printable_path
 
 
 def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
@@ -12,25 +12,7 @@ def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
 def test_what_is_not_printable_is_escaped(text: str) -> None:
     assert not printable(text)
     assert printable(printable_path(text))
-    assert printable(yaml_value(text))
 
 
 def test_printable_text_stays_as_it_is() -> None:
     assert printable_path("Füße/猫.png") == "Füße/猫.png"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "nothing"),
-        (True, "true"),
-        (False, "false"),
-        (3, "3"),
-        (0.5, "0.5"),
-        ("x", '"x"'),
-        ({"a": 1}, "a mapping"),
-        ([1], "a list"),
-    ],
-)
-def test_values_are_quoted_as_yaml_writes_them(value: object, text: str) -> None:
-    assert yaml_value(value) == text

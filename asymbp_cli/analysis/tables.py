@@ -8,7 +8,7 @@ from typing import Literal
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
-from asymbp_cli.recipe.table import published
+from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import nearest
@@ -115,7 +115,7 @@ def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
     """Return the grids filled with what the store holds, the paper's numbers beside."""
     grids = list(grids)
     states, epochs = store.states(), store.selected({run for grid in grids for run in grid.all_runs()})
-    return [fill(grid, epochs, states, published()) for grid in grids]
+    return [fill(grid, epochs, states, load_published()) for grid in grids]
 
 
 def fill(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, str], float]) -> FilledGrid:

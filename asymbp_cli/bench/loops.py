@@ -17,7 +17,7 @@ from torchvision import datasets, transforms
 from asymbp_cli.bench.measure import Measure, interleaved
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, timed, wait
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision
 from asymbp_cli.training.device import open_device, threads
 

@@ -20,8 +20,8 @@ from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import DeviceError
 from asymbp_cli.machine import give_back_memory, keep_memory
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.training.device import open_device, threads
 
 _METHODS = ("uSF", "uSF+BN")

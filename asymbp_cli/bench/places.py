@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.bench.steps import SIZES
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.layers import FC, Conv, Shape
-from asymbp_cli.specs.networks import NETWORKS
 
 BATCH = 100
 

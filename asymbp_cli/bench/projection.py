@@ -7,12 +7,12 @@ from statistics import median
 from asymbp_cli.bench.steps import SIZES, Steps, random_data, runs_of
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.recipe.grid import grid_of_table
+from asymbp_cli.recipe.build import make_table_grid
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report.parts import lead
 from asymbp_cli.scheduling.estimate import samples_per_epoch
 from asymbp_cli.scheduling.replica_limit import replica_limit
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.device import open_device, threads
@@ -49,7 +49,7 @@ def project(device_name: str, *, workers: int, replicas: int) -> list[Projection
     found: dict[str, dict[str, Run]] = {}
     for table in tables:
         rows = [info for info in infos.values() if info.key in table.datasets]
-        found[lead(table.title)] = grid_of_table(table, Protocol(), "paper", rows).all_runs()
+        found[lead(table.title)] = make_table_grid(table, Protocol(), "paper", rows).all_runs()
     found["the whole paper"] = {run_id: run for runs in found.values() for run_id, run in runs.items()}
     networks = {CATALOG[key].network for key in PAPER_ROWS.values()}
     rates = _rates(networks, device_name, replicas)

@@ -13,13 +13,14 @@ from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded, RunFinished
-from asymbp_cli.recipe.grid import Grid, GridRow, grid_of_table
+from asymbp_cli.recipe.build import make_table_grid
+from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report import markdown
 from asymbp_cli.report.document import document
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.study import plan_work
 
@@ -77,7 +78,7 @@ def _grids() -> list[Grid]:
     tables = [table for table in load_table("all") if table.kind == "errors"]
     rows = _rows()
     return [
-        grid_of_table(table, Protocol(), "paper", []).model_copy(
+        make_table_grid(table, Protocol(), "paper", []).model_copy(
             update={"rows": tuple(row for row in rows if row.key in table.datasets)}
         )
         for table in tables

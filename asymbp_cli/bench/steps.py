@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import torch
 
 from asymbp_cli.bench.measure import Measure, interleaved
-from asymbp_cli.datasets.catalog import typical_classes
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, Split
+from asymbp_cli.recipe.networks import NETWORK_FILES, NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS, Network
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.device import open_device, threads
@@ -21,7 +21,7 @@ SCHEMES = ("uSF", "NuSF", "brSF", "brSF-50%", "frSF", "frSF-50%", "RndF", "BM")
 #: network of Table 1 -> samples that are enough for some batches
 _SAMPLES = {"mnist": 6000, "cifar": 2000, "svhn": 1000, "large": 400, "timit": 2000}
 #: network of Table 1 -> (classes, samples)
-SIZES = {network: (typical_classes(network), samples) for network, samples in _SAMPLES.items()}
+SIZES = {network: (NETWORK_FILES[network].classes, samples) for network, samples in _SAMPLES.items()}
 
 #: samples of a mini-batch; the first is the reference, the paper's
 _BATCHES = (100, 25, 50, 200, 500)

@@ -185,11 +185,12 @@ def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> 
     """
     from asymbp_cli.datasets.locate import data_directory
     from asymbp_cli.datasets.survey import make_contact_sheet
+    from asymbp_cli.specs.networks import dimensions
 
     ref = parse_dataset(name)
     surveyed = _survey(ref, data_directory(data_dir), quiet)
     lines = _describe(CATALOG[ref]) if isinstance(ref, str) else []
-    sizes = " / ".join("x".join(map(str, shape)) for shape in surveyed.shapes)
+    sizes = " / ".join(map(dimensions, surveyed.shapes))
     lines += [
         ["label", surveyed.dataset.label],
         ["note", surveyed.dataset.note or "-"],
@@ -216,7 +217,7 @@ def _describe(entry: CatalogEntry) -> list[list[str]]:
 
 
 def _shape(ref: DatasetRef) -> tuple[int, ...]:
-    from asymbp_cli.recipe.network import network_for
+    from asymbp_cli.recipe.networks import network_for
 
     return network_for(ref if isinstance(ref, str) else "folder").input
 

@@ -10,58 +10,64 @@ from tabulate import tabulate
 
 from asymbp_cli.cli import options
 
-Rows = tuple[list[str], list[list[str]]]
+Row = list[str]
+Table = tuple[Row, list[Row]]  # header, rows
 _NARROWEST = 12
 
 
-def _datasets(results: Path) -> Rows:
+def _list_datasets(results: Path) -> Table:
     from asymbp_cli.datasets.catalog import CATALOG
 
     header = ["name", "in the paper", "classes", "train", "test", "network", "what"]
     rows = [
         [
-            d.key,
-            d.paper_name or "-",
-            str(d.classes),
-            *("-" if count is None else str(count) for count in (d.train_count, d.test_count)),
-            d.network,
-            d.title,
+            dataset.key,
+            dataset.paper_name or "-",
+            str(dataset.classes),
+            _count(dataset.train_count),
+            _count(dataset.test_count),
+            dataset.network,
+            dataset.title,
         ]
-        for d in CATALOG.values()
+        for dataset in CATALOG.values()
     ]
-    return header, [
-        *rows,
-        ["PATH", "-", "any", "any", "any", "large", "a folder, .tar(.gz, .xz) or .zip of images"],
-    ]
+    rows.append(["PATH", "-", "any", "any", "any", "large", "a folder, .tar(.gz, .xz) or .zip of images"])
+    return header, rows
 
 
-def _networks(results: Path) -> Rows:
-    from asymbp_cli.specs.networks import NETWORKS
-
-    header = ["name", "input", "layers"]
-    return header, [[k, "x".join(map(str, n.input)), ", ".join(n.layers)] for k, n in NETWORKS.items()]
+def _count(number: int | None) -> str:
+    return "-" if number is None else str(number)
 
 
-def _schemes(results: Path) -> Rows:
+def _list_networks(results: Path) -> Table:
+    from asymbp_cli.recipe.networks import NETWORKS
+    from asymbp_cli.specs.networks import dimensions
+
+    rows = [[name, dimensions(network.input), ", ".join(network.layers)] for name, network in NETWORKS.items()]
+    return ["name", "input", "layers"], rows
+
+
+def _list_schemes(results: Path) -> Table:
     from asymbp_cli.specs.schemes import SCHEMES
 
     rows = [[key, scheme.name, scheme.formula, scheme.redrawn] for key, scheme in SCHEMES.items()]
     return ["name", "in the paper", "feedback weights V", "redrawn"], rows
 
 
-def _methods(results: Path) -> Rows:
+def _list_methods(results: Path) -> Table:
     from asymbp_cli.specs.methods import PAPER_METHODS, parse_method
 
-    methods = [(name, parse_method(name)) for name in PAPER_METHODS]
-    rows = [
-        [n, m.feedback.scheme, f"{m.feedback.flip_probability:g}", m.batch_norm, m.update, m.train]
-        for n, m in methods
-    ]
+    rows = []
+    for name in PAPER_METHODS:
+        method = parse_method(name)
+        feedback = method.feedback
+        flips = f"{feedback.flip_probability:g}"
+        rows.append([name, feedback.scheme, flips, method.batch_norm, method.update, method.train])
     return ["name", "feedback", "flip_probability", "batch_norm", "update", "train"], rows
 
 
-def _protocols(results: Path) -> Rows:
-    from asymbp_cli.recipe.recipe import load_protocol
+def _list_protocols(results: Path) -> Table:
+    from asymbp_cli.recipe.protocols import load_protocol
     from asymbp_cli.recipe.resources import recipes_directory
 
     rows = []
@@ -73,32 +79,35 @@ def _protocols(results: Path) -> Rows:
     return ["name", "epochs", "epochs at rate", "rate multipliers"], rows
 
 
-def _recipes(results: Path) -> Rows:
+def _list_recipes(results: Path) -> Table:
     from asymbp_cli.recipe.recipe import load_recipe
     from asymbp_cli.recipe.resources import recipes_directory
 
     rows = []
     for file in sorted((recipes_directory() / "examples").glob("*.yaml")):
         recipe = load_recipe(file)
-        sets = [ref if isinstance(ref, str) else ref.folder for ref in recipe.datasets]
-        shown = ", ".join(entry.label for entry in recipe.methods)
-        rows.append([_short(file), ", ".join(sets), shown, recipe.protocol_label])
+        datasets = ", ".join(ref if isinstance(ref, str) else ref.folder for ref in recipe.datasets)
+        methods = ", ".join(method.label for method in recipe.methods)
+        rows.append([_shorten(file), datasets, methods, recipe.protocol_label])
     return ["file", "dataset", "methods", "protocol"], rows
 
 
-def _short(file: Path) -> str:
-    """Return the path as one would type it here."""
+def _shorten(file: Path) -> str:
+    """Return the path as one would type it in the working directory."""
     return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)
 
 
-def _tables(results: Path) -> Rows:
+def _list_tables(results: Path) -> Table:
     from asymbp_cli.recipe.table import load_table
 
-    rows = [[t.key, t.title, ", ".join(column.header for column in t.columns)] for t in load_table("all")]
+    rows = [
+        [table.key, table.title, ", ".join(column.header for column in table.columns)]
+        for table in load_table("all")
+    ]
     return ["table", "title", "columns"], rows
 
 
-def _runs(results: Path) -> Rows:
+def _list_runs(results: Path) -> Table:
     import datetime
 
     from asymbp_cli.results.store import Store
@@ -120,15 +129,15 @@ def _runs(results: Path) -> Rows:
     return ["run", "method", "dataset", "rate x", "seed", "state", "best error %", "updated"], rows
 
 
-_LISTS: dict[str, Callable[[Path], Rows]] = {
-    "datasets": _datasets,
-    "networks": _networks,
-    "schemes": _schemes,
-    "methods": _methods,
-    "protocols": _protocols,
-    "recipes": _recipes,
-    "tables": _tables,
-    "runs": _runs,
+_LISTS: dict[str, Callable[[Path], Table]] = {
+    "datasets": _list_datasets,
+    "networks": _list_networks,
+    "schemes": _list_schemes,
+    "methods": _list_methods,
+    "protocols": _list_protocols,
+    "recipes": _list_recipes,
+    "tables": _list_tables,
+    "runs": _list_runs,
 }
 
 
@@ -136,7 +145,7 @@ _LISTS: dict[str, Callable[[Path], Rows]] = {
 @click.argument("what", type=click.Choice(list(_LISTS)))
 @options.results
 def command(what: str, results_directory: Path) -> None:
-    """List what can be named in recipes and commands, or the runs of a results directory.
+    """List the names that recipes and commands take, or the runs of a results directory.
 
     \b
     Example:
@@ -149,8 +158,8 @@ def command(what: str, results_directory: Path) -> None:
     )
 
 
-def _widths(header: list[str], rows: list[list[str]]) -> list[int] | None:
-    """Return column widths that fit the terminal by wrapping the widest ones; None without a terminal."""
+def _widths(header: Row, rows: list[Row]) -> list[int] | None:
+    """Return column widths that fit the terminal, by wrapping the widest; None without a terminal."""
     if not sys.stdout.isatty() or not rows:
         return None
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]

@@ -72,8 +72,8 @@ def command(
     """
     from asymbp_cli.cli.execute import Options, execute
     from asymbp_cli.datasets.catalog import parse_dataset
-    from asymbp_cli.recipe.grid import grid_of_table
-    from asymbp_cli.recipe.recipe import load_protocol
+    from asymbp_cli.recipe.build import make_table_grid
+    from asymbp_cli.recipe.protocols import load_protocol
     from asymbp_cli.recipe.table import load_table
     from asymbp_cli.study import prepare_datasets
 
@@ -94,7 +94,7 @@ def command(
     if "all" in names:
         installed, missing = _prepare_all(error_tables, named, training, settings.source)
     grids = [
-        grid_of_table(
+        make_table_grid(
             spec,
             training,
             label,
@@ -108,9 +108,9 @@ def command(
 
 
 def _print_networks() -> None:
-    from asymbp_cli.cli.networks_table import networks_table
+    from asymbp_cli.cli.networks_table import render_networks
 
-    click.echo(networks_table())
+    click.echo(render_networks())
 
 
 def _check_protocol(protocol: str | None, names: tuple[str, ...]) -> None:
@@ -129,7 +129,7 @@ def _prepare_all(
 ) -> "tuple[list[DecodedDataset], set[str]]":
     """Return the installed datasets of `tables`, which join those that were named, and the missing ones' keys."""
     from asymbp_cli import study
-    from asymbp_cli.recipe.grid import check_distinct
+    from asymbp_cli.recipe.build import check_distinct
 
     keys = dict.fromkeys(key for spec in tables for key in spec.datasets)
     installed, missing = study.prepare_installed(list(keys), protocol, source)

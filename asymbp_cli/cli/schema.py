@@ -13,6 +13,6 @@ def command() -> None:
     Example:
       asymbp schema > recipe.schema.json
     """
-    from asymbp_cli.recipe.schema import recipe_schema
+    from asymbp_cli.recipe.format import recipe_schema
 
     click.echo(json.dumps(recipe_schema(), indent=2))

@@ -20,11 +20,11 @@ def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
     """
     from asymbp_cli.cli.execute import Options, execute
-    from asymbp_cli.recipe.grid import grid_of_recipe
+    from asymbp_cli.recipe.build import make_recipe_grid
     from asymbp_cli.recipe.recipe import load_recipe
     from asymbp_cli.study import prepare_datasets
 
     settings = Options(**chosen)
     loaded = load_recipe(recipe, overrides)
     infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, settings.source)
-    return execute([grid_of_recipe(loaded, infos)], infos, settings)
+    return execute([make_recipe_grid(loaded, infos)], infos, settings)

@@ -14,7 +14,7 @@ from asymbp_cli.text import printable_path
 @options.overrides
 @click.option("--resolved", is_flag=True, help="Print each recipe with all its defaults filled in.")
 def command(files: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool) -> None:
-    """Check recipe files without training; all problems of all files at once.
+    """Check recipe files without training. Prints all problems of all files at once.
 
     \b
     Example:

@@ -47,15 +47,6 @@ CATALOG: dict[str, CatalogEntry] = {
 }
 #: row of the paper's tables -> our name of the dataset
 PAPER_ROWS = {entry.paper.name: key for key, entry in CATALOG.items() if entry.paper}
-#: network -> the dataset whose number of classes counts when the network itself is described or timed
-TYPICAL_DATASETS = {
-    "digits": "digits",
-    "mnist": "mnist",
-    "cifar": "cifar10",
-    "svhn": "svhn",
-    "large": "flowers102",
-    "timit": "timit",
-}
 
 
 class FolderSource(Spec):
@@ -120,8 +111,3 @@ def _entries_by_name() -> dict[str, CatalogEntry]:
     """Return the catalog by our names and the paper's, in lower case."""
     by_paper_name = {entry.paper_name.lower(): entry for entry in CATALOG.values() if entry.paper_name}
     return by_paper_name | CATALOG
-
-
-def typical_classes(network: str) -> int:
-    """Return the number of classes that a network of Table 1 is described and timed with."""
-    return CATALOG[TYPICAL_DATASETS[network]].classes

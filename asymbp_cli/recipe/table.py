@@ -1,7 +1,7 @@
 """The paper's tables as data: `recipes/tables/*.yaml`, their published numbers, and tables of a user's own."""
 
 import csv
-from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,27 +10,35 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import CATALOG, find_entry
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.wording import KeyPath
-from asymbp_cli.recipe.yamlfile import Checker, read
+from asymbp_cli.recipe.document import Node
+from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.resources import names_a_file, recipes_directory
+from asymbp_cli.recipe.wording import quote
+from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label, Spec, is_label
 from asymbp_cli.specs.methods import Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
-from asymbp_cli.text import nearest, printable_path, yaml_value
+from asymbp_cli.text import nearest, printable_path
 
 
-class ColumnRun(Spec):
+class Variant(Spec):
     """A method, and the protocol fields in which it differs from the table's protocol."""
 
     method: Method
-    overlay: dict[str, Any] = Field(default_factory=dict)
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+    def under(self, protocol: Protocol) -> Procedure:
+        """Return the procedure that this is under a table's protocol."""
+        if self.changes:
+            protocol = Protocol.model_validate(protocol.model_dump() | self.changes)
+        return Procedure(method=self.method, protocol=protocol)
 
 
 class TableColumn(Spec):
-    """A column; its cell is the best over all its runs."""
+    """A column; its cell is the best over all its variants."""
 
     header: str
-    runs: Annotated[tuple[ColumnRun, ...], Field(strict=False, min_length=1)]
+    variants: Annotated[tuple[Variant, ...], Field(strict=False, min_length=1)]
 
 
 class TableSpec(Spec):
@@ -50,6 +58,13 @@ class TableSpec(Spec):
         return parse_method(self.baseline)
 
 
+#: what a table's file may say; `runs` of a column are its variants
+TABLE_KEYS = tuple(name for name in TableSpec.model_fields if name != "key")
+COLUMN_KEYS = ("header", "method", "protocol", "runs")
+VARIANT_KEYS = ("header", "method", "protocol")
+_FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
+
+
 def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     """Return the tables of that key: `2`; `4` gives 4-c1 and 4-c2, `all` every one; or the one in a file.
 
@@ -57,14 +72,14 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     """
     directory = recipes_directory() / "tables"
     files = {file.stem.removeprefix("table"): file for file in sorted(directory.glob("table*.yaml"))}
-    wanted = key_or_path.lower().removeprefix("table").removeprefix("-")
-    chosen = [key for key in files if wanted in ("all", key) or key.startswith(f"{wanted}-")]
-    if chosen:
-        return tuple(_tools_own(files[key], key) for key in chosen)
-    if "/" in key_or_path or key_or_path.endswith((".yaml", ".yml")):
+    name = key_or_path.lower().removeprefix("table").removeprefix("-")
+    keys = [key for key in files if name in ("all", key) or key.startswith(f"{name}-")]
+    if keys:
+        return tuple(_load_papers(files[key], key) for key in keys)
+    if names_a_file(key_or_path):
         file = Path(key_or_path)
         if file.stem in files:
-            raise UsageError(f"{file}: {file.stem} is a table of the paper; give the file another name")
+            raise UsageError(f"{file}: {file.stem} is a table of the paper. Give the file another name")
         return (_load(file, printable_path(file.stem)),)
     raise UsageError(
         f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
@@ -72,93 +87,101 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     )
 
 
-def column_protocol(protocol: Protocol, overlay: Mapping[str, Any]) -> Protocol:
-    """Return `protocol` with a column's own fields laid over it."""
-    return Protocol.model_validate(protocol.model_dump() | dict(overlay)) if overlay else protocol
-
-
 @cache
-def _tools_own(file: Path, key: str) -> TableSpec:
+def _load_papers(file: Path, key: str) -> TableSpec:
     return _load(file, key)
 
 
 def _load(file: Path, key: str) -> TableSpec:
-    document = read(file)
-    checker = Checker(document)
-    content = dict(document.data)
-    own = file.parent == recipes_directory() / "tables"
-    checker.keys((), content, [name for name in TableSpec.model_fields if name != "key"])
-    if not own:  # a user's columns find the paper's numbers by method
+    document = read_yaml(file)
+    root = document.root
+    root.has_only(TABLE_KEYS)
+    content = {name: value for name, value in document.data.items() if name in TABLE_KEYS}
+    if file.parent != recipes_directory() / "tables":  # columns of users find the paper's numbers by method
         content.pop("reference", None)
-    written = content.pop("columns", [])
-    if not isinstance(written, list):
-        checker.add(("columns",), f"must be a list of columns, not {yaml_value(written)}")
-        written = []
-    columns = [_column(checker, ("columns", i), item) for i, item in enumerate(written)]
-    headers = [column and column.header for column in columns]
-    for i, header in enumerate(headers):
-        if header and header in headers[:i]:
-            checker.add(("columns", i), f'a column "{header}" stands above already; give it another header')
-    known = {name: value for name, value in content.items() if name in TableSpec.model_fields}
-    fields = known | {"key": key, "columns": [column for column in columns if column]}
-    table = checker.attempt((), TableSpec.model_validate, fields)
+    columns = _read_columns(root.get("columns", []))
+    table = root.attempt(TableSpec.model_validate, content | {"key": key, "columns": columns})
     if table:
-        checker.attempt(("baseline",), parse_method, table.baseline)
-        for i, name in enumerate(table.datasets):
-            if name not in CATALOG:
-                checker.attempt(("datasets", i), find_entry, name)
-        if table.kind == "errors" and not written:
-            checker.add(("columns",), "is missing; write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
-    checker.finish()
+        _check(root, table)
+    document.raise_problems()
     if table is None:
         raise RecipeError([f"{file}: is not a table"])
     return table
 
 
-def _column(checker: Checker, path: KeyPath, item: Any) -> TableColumn | None:
-    if isinstance(item, str):
-        item = {"header": item, "method": item}
-    if not checker.keys(path, item, ("header", "method", "protocol", "runs")):
+def _check(root: Node, table: TableSpec) -> None:
+    """Note what is wrong with a table as a whole."""
+    root["baseline"].attempt(parse_method, table.baseline)
+    for name in root["datasets"].items():
+        if name.value is not None and name.value not in CATALOG:
+            name.attempt(find_entry, name.value)
+    if table.kind == "errors" and not root["columns"].value:
+        root["columns"].note("is missing. Write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
+
+
+def _read_columns(node: Node) -> list[TableColumn]:
+    if not isinstance(node.value, list):
+        node.note(f"must be a list of columns, not {quote(node.value)}")
+        return []
+    columns: list[TableColumn] = []
+    for item in node.items():
+        column = _read_column(item)
+        if column and column.header in [other.header for other in columns]:
+            item.note(f'a column "{column.header}" is above already. Give it another header')
+        if column:
+            columns.append(column)
+    return columns
+
+
+def _read_column(node: Node) -> TableColumn | None:
+    if isinstance(node.value, str):
+        node = replace(node, value={"header": node.value, "method": node.value})
+    if not node.has_only(COLUMN_KEYS):
         return None
-    header = item.get("header", item.get("method"))
+    header = node["header"].value if "header" in node else node["method"].value
     if not is_label(header):
-        checker.add(path, f"needs a header: text on one line, not {yaml_value(header)}")
+        node.note(f"needs a header: text on one line, not {quote(header)}")
         return None
-    if "runs" in item and ("method" in item or "protocol" in item):
-        checker.add(path, "has both runs and method or protocol; put these into runs")
-    sources = item.get("runs", [{k: item[k] for k in ("method", "protocol") if k in item}])
-    if not isinstance(sources, list) or not sources:
-        found_text = (
-            "must not be empty" if sources == [] else f"must be a list of methods, not {yaml_value(sources)}"
-        )
-        checker.add((*path, "runs"), found_text)
+    if "runs" in node and ("method" in node or "protocol" in node):
+        node.note("has both runs and method or protocol. Put these into runs")
+    if "runs" in node:
+        variants = _read_variants(node["runs"])
+    else:
+        variants = [_read_variant(node.select(("method", "protocol")))]
+    if not variants or None in variants:
         return None
-    inner = [(*path, "runs", i) if "runs" in item else path for i in range(len(sources))]
-    runs = [_run(checker, where, source) for where, source in zip(inner, sources, strict=True)]
-    found = [run for run in runs if run]
-    return TableColumn(header=header, runs=tuple(found)) if len(found) == len(runs) else None
+    return TableColumn(header=header, variants=tuple(variant for variant in variants if variant))
 
 
-def _run(checker: Checker, path: KeyPath, item: Any) -> ColumnRun | None:
-    if not checker.keys(path, item, ("header", "method", "protocol")):
+def _read_variants(node: Node) -> list[Variant | None]:
+    """Return the variants in a list; empty, with a problem noted, if it is none."""
+    if not isinstance(node.value, list):
+        node.note(f"must be a list of methods, not {quote(node.value)}")
+        return []
+    if not node.value:
+        node.note("must not be empty")
+    return [_read_variant(item) for item in node.items()]
+
+
+def _read_variant(node: Node) -> Variant | None:
+    if not node.has_only(VARIANT_KEYS):
         return None
-    name, overlay = item.get("method"), item.get("protocol", {})
-    if not isinstance(name, str):
-        checker.add((*path, "method"), f"must be the name of a method, not {yaml_value(name)} (asymbp ls methods)")
+    name, changes = node["method"], node.get("protocol", {})
+    if not isinstance(name.value, str):
+        name.note(f"must be the name of a method, not {quote(name.value)} (asymbp ls methods)")
         return None
-    method = checker.attempt((*path, "method"), parse_method, name)
-    if not isinstance(overlay, Mapping):
-        checker.add((*path, "protocol"), f"must be a mapping of protocol fields, not {yaml_value(overlay)}")
+    method = name.attempt(parse_method, name.value)
+    if not changes.is_mapping:
+        changes.note(f"must be a mapping of protocol fields, not {quote(changes.value)}")
         return None
-    allowed = [name for name in Protocol.model_fields if name not in ("rate_multipliers", *SHARED_FIELDS)]
-    if not checker.keys((*path, "protocol"), overlay, allowed):
+    if not changes.has_only(name for name in Protocol.model_fields if name not in _FIXED_FIELDS):
         return None
-    valid = checker.attempt((*path, "protocol"), Protocol.model_validate, Protocol().model_dump() | dict(overlay))
-    return ColumnRun(method=method, overlay=dict(overlay)) if method and valid else None
+    protocol = changes.attempt(Protocol.model_validate, Protocol().model_dump() | dict(changes.value))
+    return Variant(method=method, changes=dict(changes.value)) if method and protocol else None
 
 
 @cache
-def reference(file_name: str) -> dict[tuple[str, str], float]:
+def load_reference(file_name: str) -> dict[tuple[str, str], float]:
     """Return the published errors in percent of `recipes/reference/<file_name>`, by (row, header)."""
     with open(recipes_directory() / "reference" / file_name, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -171,11 +194,11 @@ def reference(file_name: str) -> dict[tuple[str, str], float]:
 
 
 @cache
-def published() -> dict[tuple[str, str], float]:
+def load_published() -> dict[tuple[str, str], float]:
     """Return every error in percent that the paper prints, by (row name in the paper, name of the method)."""
-    found: dict[tuple[str, str], float] = {}
+    errors: dict[tuple[str, str], float] = {}
     for table in load_table("all"):
-        numbers = reference(table.reference) if table.reference else {}
-        by_header = {column.header: method_name(column.runs[0].method) for column in table.columns}
-        found |= {(row, by_header[header]): value for (row, header), value in numbers.items()}
-    return found
+        numbers = load_reference(table.reference) if table.reference else {}
+        methods = {column.header: method_name(column.variants[0].method) for column in table.columns}
+        errors |= {(row, methods[header]): value for (row, header), value in numbers.items()}
+    return errors

@@ -1,4 +1,4 @@
-"""How problems of values are worded: what pydantic found, as a message that says what should have been there."""
+"""The words for problems with values: what pydantic reports, as a message that says what is expected."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from asymbp_cli.text import nearest, yaml_value
+from asymbp_cli.text import nearest, printable
 
 KeyPath = tuple[str | int, ...]
-#: pydantic's error type -> what should have been there
-_WANTED = {
+#: pydantic's error type -> what is expected
+_EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
@@ -24,33 +24,63 @@ _WANTED = {
 }
 
 
-def unknown_key(key: str, allowed: Sequence[str]) -> str:
-    """Return what to say of a key that means nothing."""
+def key_path(path: KeyPath) -> str:
+    """Return `method[1].feedback` for ("method", 1, "feedback")."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def quote(value: Any) -> str:
+    """Return a value as a message quotes it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"' if printable(value) else ascii(value)
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else str(value)
+
+
+def describe_unknown_key(key: str, allowed: Sequence[str]) -> str:
+    """Return the message for a key that means nothing."""
     hint = nearest(key, allowed)
     return f"unknown key.{hint}" if hint else f"unknown key; allowed are {', '.join(allowed)}"
 
 
-def explained(error: ValidationError, model: Any, data: Any) -> dict[KeyPath, str]:
-    """Return one message per key path, leaving out what only says which member of a union was not meant.
+def explain_errors(error: ValidationError, model: Any, data: Any) -> dict[KeyPath, str]:
+    """Return one message per key path, without those that only say which member of a union was not meant.
 
     A value that is wrong inside, or of the right type with the wrong content, was meant as that member.
     """
     by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
-        by_path.setdefault(_data_path(detail, data), []).append(detail)
-    found = {}
+        by_path.setdefault(_path_in_data(detail, data), []).append(detail)
+    messages = {}
     for path, details in by_path.items():
-        inside = any(other[: len(path)] == path for other in by_path if other != path)
-        content = [d for d in details if d["type"] not in _WANTED and not (inside and d["type"] == "too_short")]
-        if content:
-            found[path] = " or ".join(dict.fromkeys(_message(detail, model, path) for detail in content))
-        elif not inside:
-            wanted = " or ".join(dict.fromkeys(_WANTED[detail["type"]] for detail in details))
-            found[path] = f"must be {wanted}, not {yaml_value(details[0]['input'])}"
-    return found
+        is_wrong_inside = any(other[: len(path)] == path for other in by_path if other != path)
+        if message := _explain(details, model, path, is_wrong_inside=is_wrong_inside):
+            messages[path] = message
+    return messages
 
 
-def _data_path(detail: ErrorDetails, data: Any) -> KeyPath:
+def _explain(details: list[ErrorDetails], model: Any, path: KeyPath, *, is_wrong_inside: bool) -> str:
+    """Return the message for all errors of one key path; empty if those further inside say enough."""
+    of_content = [
+        detail
+        for detail in details
+        if detail["type"] not in _EXPECTED and not (is_wrong_inside and detail["type"] == "too_short")
+    ]
+    if of_content:
+        return " or ".join(dict.fromkeys(_message(detail, model, path) for detail in of_content))
+    if is_wrong_inside:
+        return ""
+    expected = " or ".join(dict.fromkeys(_EXPECTED[detail["type"]] for detail in details))
+    return f"must be {expected}, not {quote(details[0]['input'])}"
+
+
+def _path_in_data(detail: ErrorDetails, data: Any) -> KeyPath:
     """Return an error's location without the names of union members that pydantic adds."""
     path: list[str | int] = []
     for part in detail["loc"]:
@@ -64,30 +94,30 @@ def _data_path(detail: ErrorDetails, data: Any) -> KeyPath:
 def _message(detail: ErrorDetails, model: Any, path: KeyPath) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return unknown_key(str(path[-1]) if path else "", _fields_at(model, path[:-1]))
+        return describe_unknown_key(str(path[-1]) if path else "", _fields_at(model, path[:-1]))
     if kind == "missing":
         return "is missing"
     if kind == "literal_error":
         names = [name.strip("'") for name in re.split(r", | or ", str(context["expected"]))]
-        return f"{yaml_value(value)} is not one of {', '.join(names)}.{nearest(str(value), names)}"
+        return f"{quote(value)} is not one of {', '.join(names)}.{nearest(str(value), names)}"
     if kind == "value_error":
         return str(context["error"])
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     text = str(detail["msg"]).removeprefix("Input should ")
-    return f"must {text}, not {yaml_value(value)}" if text.startswith("be ") else text
+    return f"must {text}, not {quote(value)}" if text.startswith("be ") else text
 
 
 def _fields_at(model: Any, path: KeyPath) -> list[str]:
     """Return the keys of the models that `path` leads to inside `model`."""
-    models = _models(model)
+    models = _models_in(model)
     for key in (part for part in path if isinstance(part, str)):
-        fields = [found.model_fields[key] for found in models if key in found.model_fields]
-        models = [inner for found in fields for inner in _models(found.annotation)]
-    return [name for found in models for name in found.model_fields]
+        fields = [model.model_fields[key] for model in models if key in model.model_fields]
+        models = [inner for field in fields for inner in _models_in(field.annotation)]
+    return [name for model in models for name in model.model_fields]
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for inner in get_args(annotation) for model in _models(inner)]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]

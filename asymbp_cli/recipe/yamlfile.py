@@ -1,39 +1,36 @@
-"""YAML files as data with line numbers, and their validation: every problem of a file in one go.
+"""YAML files as data with line numbers, and data as YAML.
 
-YAML 1.1 reads `on` as true, `1e-3` as text and `010` as eight, and lets a duplicate key win silently; here only
+YAML 1.1 reads `on` as true, `1e-3` as text and `010` as eight, and lets a duplicate key win silently. Here only
 true and false are booleans, 1e-3 is a number, and 010, duplicate keys and tags are errors.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from errno import EISDIR, ENOENT
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
-from asymbp_cli.errors import AsymbpError, RecipeError
-from asymbp_cli.recipe.wording import KeyPath, explained, unknown_key
-from asymbp_cli.text import yaml_value
+from asymbp_cli.errors import RecipeError
+from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.wording import KeyPath, key_path, quote
 
-T = TypeVar("T")
 _LONGEST = 200_000  # characters
 _MOST_NODES, _DEEPEST = 10_000, 50  # aliases can multiply a small file into a huge one
-_UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory; name a YAML file in it"}
+_UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory. Name a YAML file in it"}
 _TOO_MUCH = "has too many or too deeply nested values"
-_LAST = 1 << 30  # the line of what stands in no file, for sorting
-_PLAIN, _TEXT = "plain", "tag:yaml.org,2002:str"
+_PLAIN = "plain"
+_TEXT = "tag:yaml.org,2002:str"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 _AMBIGUOUS = re.compile(r"([-+]?)0+([0-9][0-9_]*)")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
-#: what PyYAML finds -> what it means to somebody who does not know its grammar
+#: what PyYAML says -> what it means to somebody who does not know its grammar
 _SYNTAX = {
-    r"'\t'": "a tab; use spaces",
+    r"'\t'": "a tab. Use spaces",
     "mapping values are not allowed": 'wrong indentation, or a colon too many: put text that holds ": " in quotes',
-    "could not find expected ':'": "no colon; write the line as key: value",
+    "could not find expected ':'": "no colon. Write the line as key: value",
     "expected <block end>": "the indentation does not match the lines above",
     "expected ','": "a bracket is not closed, or a comma is missing",
     "expected the node content": "a bracket is not closed, or a value is missing",
@@ -41,83 +38,15 @@ _SYNTAX = {
 }
 
 
-@dataclass
-class Document:
-    """What a file says: `data`, the line of every key path, what came from --set, and problems so far."""
-
-    name: str
-    data: dict[str, Any]
-    lines: dict[KeyPath, int] = field(default_factory=dict)
-    overridden: dict[KeyPath, str] = field(default_factory=dict)
-    problems: list[tuple[int, str]] = field(default_factory=list)
-
-    def where(self, path: KeyPath) -> tuple[int, str]:
-        """Return the line of a key path, and `file:line: key.path` (or `--set key.path`) for messages."""
-        for known in (path[:end] for end in range(len(path), -1, -1)):
-            if option := self.overridden.get(known):
-                return _LAST, f"--set {option}" if known == path else f"--set {option}: {dotted(path)}"
-            if line := self.lines.get(known):
-                return line, f"{self.name}:{line}: {dotted(path)}".removesuffix(": ")
-        return _LAST, f"{self.name}: {dotted(path)}".removesuffix(": ")
-
-
-def dotted(path: KeyPath) -> str:
-    """Return `method[1].feedback` for ("method", 1, "feedback")."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
-
-
-@dataclass
-class Checker:
-    """Collects the problems of a document while its parts are read."""
-
-    document: Document
-
-    def add(self, path: KeyPath, text: str) -> None:
-        """Note a problem at a key path."""
-        line, where = self.document.where(path)
-        self.document.problems.append((line, f"{where}: {text}"))
-
-    def attempt(self, path: KeyPath, function: Callable[..., T], *arguments: Any) -> T | None:
-        """Return what `function` returns; note what it raises as a problem at `path`, and return None."""
-        try:
-            return function(*arguments)
-        except ValidationError as error:
-            model = function.__self__ if hasattr(function, "__self__") else None
-            for inner, message in explained(error, model, arguments[0] if arguments else None).items():
-                self.add((*path, *inner), message)
-        except RecipeError as error:  # of another file
-            line, _ = self.document.where(path)
-            self.document.problems += [(line, problem) for problem in error.problems]
-        except (AsymbpError, ValueError) as error:
-            self.add(path, str(error))
-        return None
-
-    def keys(self, path: KeyPath, data: Any, allowed: Sequence[str]) -> bool:
-        """Note keys that are not allowed; return whether `data` is a mapping with allowed keys only."""
-        if not isinstance(data, Mapping):
-            self.add(path, f"must be a mapping with {', '.join(allowed)}, not {yaml_value(data)}")
-            return False
-        unknown = [key for key in data if key not in allowed]
-        for key in unknown:
-            self.add((*path, key), unknown_key(str(key), allowed))
-        return not unknown
-
-    def finish(self) -> None:
-        """Raise RecipeError where there were problems, in the order of the file."""
-        if problems := sorted(self.document.problems, key=lambda problem: problem[0]):
-            raise RecipeError(dict.fromkeys(text for _, text in problems))
-
-
-def read(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
+def read_yaml(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
     """Return the document in `file` with `overrides` (`key.path=value`) laid over it.
 
-    `shorthands` maps a key to the one that its plain text stands for: with {"protocol": "extends"},
+    `shorthands` maps a key to the one below it that plain text sets: with {"protocol": "extends"},
     `--set protocol.epochs=3` turns `protocol: demo` into {extends: demo, epochs: 3}. Raises RecipeError.
     """
-    document = parse(_content(file), str(file))
+    document = parse_yaml(_content(file), str(file))
     for override in overrides:
-        lay_over(document, override, shorthands or {})
+        override_value(document, override, shorthands or {})
     return document
 
 
@@ -127,72 +56,81 @@ def _content(file: Path) -> str:
             text = opened.read(_LONGEST + 1)
         if len(text) <= _LONGEST:
             return text
-        problem = f"is longer than {_LONGEST:,} characters; name a YAML file"
+        problem = f"is longer than {_LONGEST:,} characters. Name a YAML file"
     except OSError as error:
         problem = _UNREADABLE.get(error.errno or 0, f"cannot be read: {error.strerror}")
     except ValueError:  # UnicodeDecodeError, or a null character in the name
-        problem = "is not UTF-8 text; name a YAML file"
+        problem = "is not UTF-8 text. Name a YAML file"
     raise RecipeError([f"{file}: {problem}"])
 
 
-def parse(text: str, name: str) -> Document:
-    """Return the document that `text` is, with its problems; raises RecipeError where it is none."""
+def parse_yaml(text: str, name: str) -> Document:
+    """Return the document that `text` holds, with its problems; raises RecipeError if it is no mapping."""
     builder = _Builder(name)
     root = builder.compose(text)
     if root is None:
         raise RecipeError([f"{name}: is empty; asymbp ls recipes shows examples"])
     data = builder.build(root, ())
     if not isinstance(data, dict):
-        raise RecipeError([f"{name}:1: must be a mapping of keys to values, not {yaml_value(data)}"])
+        raise RecipeError([f"{name}:1: must be a mapping of keys to values, not {quote(data)}"])
     return Document(name, data, builder.lines, problems=builder.problems)
 
 
-def lay_over(document: Document, override: str, shorthands: Mapping[str, str]) -> None:
-    """Set one value of a document from `key.path=value`; raises RecipeError where the path leads nowhere."""
-    key, _, text = (part.strip() for part in override.partition("="))
-    if "=" not in override or not all(parts := key.split(".")):
-        raise RecipeError([f"--set {override}: write it as KEY=VALUE, for instance protocol.epochs=3"])
+def override_value(document: Document, option: str, shorthands: Mapping[str, str]) -> None:
+    """Set one value of a document from `key.path=value`; raises RecipeError if the path leads nowhere."""
+    key, _, text = (part.strip() for part in option.partition("="))
+    if "=" not in option or not all(parts := key.split(".")):
+        raise RecipeError([f"--set {option}: write it as KEY=VALUE, for instance protocol.epochs=3"])
     builder = _Builder(f"--set {key}", with_lines=False)
     root = builder.compose(text)
     value = None if root is None else builder.build(root, ())
     document.problems += builder.problems
-    place = document.data
-    for depth, part in enumerate(parts[:-1], start=1):
-        if place.get(part) is None:
-            place[part] = {}
-            document.overridden.setdefault(tuple(parts[:depth]), key)
-        elif isinstance(place[part], str) and part in shorthands:
-            place[part] = {shorthands[part]: place[part]}
-        if not isinstance(place[part], dict):
-            reached, found = ".".join(parts[:depth]), yaml_value(place[part])
-            raise RecipeError([f"--set {key}: {reached} is {found}, which has no keys; set {reached} itself"])
-        place = place[part]
-    place[parts[-1]] = value
+    _mapping_at(document, parts[:-1], key, shorthands)[parts[-1]] = value
     document.lines = {path: n for path, n in document.lines.items() if path[: len(parts)] != tuple(parts)}
     document.overridden[tuple(parts)] = key
 
 
-def meaning(text: str) -> Any:
+def _mapping_at(
+    document: Document, parts: Sequence[str], key: str, shorthands: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the mapping that an override sets a value in; creates those that are missing on the way."""
+    mapping = document.data
+    for depth, part in enumerate(parts, start=1):
+        if mapping.get(part) is None:
+            mapping[part] = {}
+            document.overridden.setdefault(tuple(parts[:depth]), key)
+        elif isinstance(mapping[part], str) and part in shorthands:
+            mapping[part] = {shorthands[part]: mapping[part]}
+        if not isinstance(mapping[part], dict):
+            reached = ".".join(parts[:depth])
+            value = quote(mapping[part])
+            raise RecipeError([f"--set {key}: {reached} is {value}, which has no keys. Set {reached} itself"])
+        mapping = mapping[part]
+    return mapping
+
+
+def yaml_value(text: str) -> Any:
     """Return what plain, unquoted `text` means: null, true, false, a number, or the text itself."""
     if text.lower() in _CONSTANTS and text in (text.lower(), text.capitalize(), text.upper()):
         return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):
-        return int(text) if len(text.lstrip("+-")) < 19 else float(text)  # what no 64 bits hold is no whole number
+        return int(text) if len(text.lstrip("+-")) < 19 else float(text)  # a float: 64 bits do not hold it
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
 class _Loader(yaml.SafeLoader):
-    """Tells plain text from quoted text and leaves its meaning to `meaning`."""
+    """Tells plain text from quoted text; `yaml_value` decides what it means."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         return (_PLAIN if implicit[0] else _TEXT) if kind is yaml.ScalarNode else ""
 
 
 class _Builder:
-    """Turns YAML nodes into data."""
+    """Turns YAML nodes into data, with their lines and problems."""
 
     def __init__(self, name: str, *, with_lines: bool = True) -> None:
-        self._name, self._with_lines = name, with_lines
+        self._name = name
+        self._with_lines = with_lines
         self.lines: dict[KeyPath, int] = {}
         self.problems: list[tuple[int, str]] = []
         self._nodes = 0
@@ -201,23 +139,20 @@ class _Builder:
         try:
             return yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            what = error.problem or error.context or "invalid"
-            left_open = any(word in (error.context or "") for word in ("flow", "quoted", "simple key"))
-            mark = error.context_mark if left_open and error.context_mark else error.problem_mark
-            line = mark.line + 1 if mark else 1
-            plain = next((text for found, text in _SYNTAX.items() if found in what), what)
+            line, problem = _explain_syntax(error)
         except yaml.reader.ReaderError as error:
-            line, plain = text[: error.position].count("\n") + 1, "a control character; delete it"
+            line = text[: error.position].count("\n") + 1
+            problem = "a control character. Delete it"
         except RecursionError:
             raise RecipeError([f"{self._name}: {_TOO_MUCH}"]) from None
-        raise RecipeError([f"{self._at(line)}: is not valid YAML: {plain}"])
+        raise RecipeError([f"{self._at(line)}: is not valid YAML: {problem}"])
 
     def _at(self, line: int) -> str:
         return f"{self._name}:{line}" if self._with_lines else self._name
 
     def _problem(self, node: yaml.Node, path: KeyPath, text: str) -> None:
         line = node.start_mark.line + 1
-        place = f"{self._at(line)}: {dotted(path)}".removesuffix(": ")
+        place = f"{self._at(line)}: {key_path(path)}".removesuffix(": ")
         self.problems.append((line, f"{place}: {text}"))
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -226,7 +161,7 @@ class _Builder:
             raise RecipeError([f"{self._name}: {_TOO_MUCH}"])
         self.lines.setdefault(path, node.start_mark.line + 1)
         if node.tag not in ("", _PLAIN, _TEXT):
-            self._problem(node, path, "a tag (with !) means nothing here; write the value alone")
+            self._problem(node, path, "a tag (with !) means nothing here. Write the value alone")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -234,37 +169,46 @@ class _Builder:
         return self._plain(node, path) if node.tag == _PLAIN else str(node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode) or not key:
                 self._problem(key_node, path, "a key must be plain text")
-            elif key in found:
+            elif key in mapping:
                 first = self.lines[(*path, key)]
                 self._problem(key_node, (*path, key), f"is given twice; the first one is in line {first}")
             else:
                 self.lines[(*path, key)] = key_node.start_mark.line + 1
-                found[key] = self.build(value_node, (*path, key))
-        return found
+                mapping[key] = self.build(value_node, (*path, key))
+        return mapping
 
     def _plain(self, node: yaml.Node, path: KeyPath) -> Any:
         text = str(node.value)
         if match := _AMBIGUOUS.fullmatch(text):
-            self._problem(node, path, f'{text} could be read in two ways; write {match[1]}{match[2]} or "{text}"')
-        return meaning(match[1] + match[2] if match else text)
+            self._problem(node, path, f'{text} could be read in two ways. Write {match[1]}{match[2]} or "{text}"')
+        return yaml_value(match[1] + match[2] if match else text)
+
+
+def _explain_syntax(error: yaml.MarkedYAMLError) -> tuple[int, str]:
+    """Return the line to look at, and what is wrong there."""
+    what = error.problem or error.context or "invalid"
+    is_left_open = any(word in (error.context or "") for word in ("flow", "quoted", "simple key"))
+    mark = error.context_mark if is_left_open and error.context_mark else error.problem_mark
+    line = mark.line + 1 if mark else 1
+    return line, next((meaning for words, meaning in _SYNTAX.items() if words in what), what)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what would not be read as the same text."""
+    """Quotes text that would be read as something else without quotes."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        plain = meaning(data) == data and not _AMBIGUOUS.fullmatch(data)
+        plain = yaml_value(data) == data and not _AMBIGUOUS.fullmatch(data)
         return self.represent_scalar(_TEXT, data, style=None if plain else '"')
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
-def dump(data: Mapping[str, Any]) -> str:
-    """Return data as YAML that `parse` reads as the same data."""
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """Return data as YAML that `parse_yaml` reads as the same data."""
     return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True))

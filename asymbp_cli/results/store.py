@@ -14,7 +14,7 @@ from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
 from asymbp_cli.locks import hold_writer_lock
 from asymbp_cli.paths import exists
-from asymbp_cli.recipe.grid import Grid, grid_id, joined
+from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
 from asymbp_cli.results import queries
 from asymbp_cli.results.database import connect, parse_column, store_errors
 from asymbp_cli.results.journal import Journal
@@ -109,7 +109,7 @@ class Store:
         stored = self._journal.query("SELECT spec, command, created FROM grids WHERE id = ?", identity)
         for spec, earlier, since in stored:
             with store_errors(self._path):
-                grid = joined(parse_column(Grid, spec, "grids", "id", identity), grid)
+                grid = merge_grids(parse_column(Grid, spec, "grids", "id", identity), grid)
             commands, created = [*earlier.splitlines(), command], since
         self._journal.note(
             "INSERT OR REPLACE INTO grids VALUES (?, ?, ?, ?, ?, ?)",

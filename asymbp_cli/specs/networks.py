@@ -10,10 +10,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from asymbp_cli.errors import NetworkError, UsageError
+from asymbp_cli.errors import NetworkError
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.layers import FC, MOST_DIGITS, Conv, Layer, Pool, Shape, parse_layer
-from asymbp_cli.text import nearest
 
 #: far beyond any network that this tool is for; what is larger was mistyped, and no memory would hold it
 _MOST_VALUES = 10**8  # of one sample after one layer
@@ -172,39 +171,6 @@ def _compile(network: "Network", batch_norm: bool) -> tuple[Operation, ...]:
             operations += [Normalize(number + 1, after)] if batch_norm else []
             rectify = True
     return tuple(operations)
-
-
-_CIFAR = (
-    *("Conv 5x5x32/1 pad 2", "Max 3x3/2 pad_end 1", "Conv 5x5x64/1 pad 2", "Avg 3x3/2 pad_end 1"),
-    *("Conv 5x5x64/1 pad 2", "Avg 3x3/2 pad_end 1", "FC 128", "FC classes"),
-)
-_LARGE = (
-    *("Conv 9x9x48/2", "Max 2x2/2", "Conv 5x5x128/1", "Max 2x2/2"),
-    *("FC max(256, 3*classes)", "FC 2*classes", "FC classes"),
-)
-_MNIST = ("Conv 5x5x20/1", "Max 2x2/2", "Conv 5x5x50/1", "Max 2x2/2", "FC 500", "FC classes")
-_SVHN = ("Conv 5x5x20/1", "Max 2x2/2", "Conv 7x7x512/1", "Max 2x2/2", "FC 40", "FC classes")
-_DIGITS = (
-    *("Conv 3x3x16/1 pad 1", "Max 2x2/2", "Conv 3x3x32/1 pad 1", "Max 2x2/2"),
-    *("FC 64", "FC classes"),
-)
-
-#: name -> network; all but `digits` are columns of Table 1
-NETWORKS: dict[str, Network] = {
-    "large": Network(input=(119, 119, 3), layers=_LARGE),
-    "mnist": Network(input=(28, 28, 1), layers=_MNIST),
-    "cifar": Network(input=(32, 32, 3), layers=_CIFAR),
-    "svhn": Network(input=(32, 32, 3), layers=_SVHN),
-    "timit": Network(input=(1845,), layers=("FC 512", "FC 256", "FC classes")),
-    "digits": Network(input=(8, 8, 1), layers=_DIGITS),
-}
-
-
-def find_network(name: str) -> Network:
-    """Return the network of that name; raises UsageError with the nearest one."""
-    if name.lower() not in NETWORKS:
-        raise UsageError(f'"{name}" is not a network.{nearest(name, NETWORKS)} (asymbp ls networks)')
-    return NETWORKS[name.lower()]
 
 
 def dimensions(shape: Shape) -> str:

@@ -17,8 +17,8 @@ from test_agreement import filled
 from asymbp_cli.analysis.conclusions import CHECKS, Judgement, Numbers, Verdict, judge, our_numbers, paper_numbers
 from asymbp_cli.analysis.conclusions import parts as kinds
 from asymbp_cli.datasets.catalog import PAPER_ROWS
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import PAPER_METHODS
-from asymbp_cli.specs.networks import NETWORKS
 
 PAPER = paper_numbers()
 KEYS = [check.key for check in CHECKS]

@@ -6,21 +6,23 @@ import pytest
 
 from asymbp_cli.analysis.tables import Pick, colour, fill
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import Grid, GridEntry, GridRow, column
-from asymbp_cli.recipe.table import published, reference
+from asymbp_cli.recipe.build import make_column
+from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.table import load_published, load_reference
 from asymbp_cli.report.markdown import render
 from asymbp_cli.report.parts import Document
 from asymbp_cli.report.records import as_csv, records
 from asymbp_cli.report.sheet import sheet
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 
 
 def _grid(*methods: str, **protocol: object) -> Grid:
     settings = Protocol.model_validate({"rate_multipliers": [1.0, 0.1], **protocol})
     columns = [
-        column(name, [GridEntry(method=parse_method(name), protocol=settings)], settings) for name in methods
+        make_column(name, [Procedure(method=parse_method(name), protocol=settings)], settings) for name in methods
     ]
     row = GridRow(
         label="MNIST",
@@ -130,7 +132,7 @@ def test_colours_follow_the_three_point_rule(
 
 
 def test_colours_of_the_papers_own_table_tell_its_story() -> None:
-    numbers = reference("table2.csv")
+    numbers = load_reference("table2.csv")
     rows = list(dict.fromkeys(row for row, _ in numbers))
     usf = [colour(numbers[row, "uSF"], numbers[row, "SGD"]) for row in rows]
     assert len(rows) == 15
@@ -140,23 +142,24 @@ def test_colours_of_the_papers_own_table_tell_its_story() -> None:
 
 
 def test_published_numbers_go_by_method() -> None:
-    assert published()["MNIST", "brSF-25%+BN+BM"] == 1.01
-    assert published()["MNIST", "RndF+BN+BM Top"] == 3.81
-    assert published()["MNIST", "BM"] == 0.99
-    assert len(published()) == 36 * 6 + 32 * 9 - 15  # uSF+BM counts as two of the paper's models
+    assert load_published()["MNIST", "brSF-25%+BN+BM"] == 1.01
+    assert load_published()["MNIST", "RndF+BN+BM Top"] == 3.81
+    assert load_published()["MNIST", "BM"] == 0.99
+    assert len(load_published()) == 36 * 6 + 32 * 9 - 15  # uSF+BM counts as two of the paper's models
 
 
 def test_a_name_does_not_make_another_method_the_baseline_or_comparable() -> None:
     settings = Protocol(rate_multipliers=(1.0,))
     plain, other = (
-        GridEntry(method=parse_method("SGD"), protocol=settings),
+        Procedure(method=parse_method("SGD"), protocol=settings),
         settings.model_copy(update={"epochs": 3}),
     )
-    assert column("mine", [plain], settings).paper_name == "SGD"
-    assert column("SGD", [GridEntry(method=parse_method("uSF"), protocol=settings)], settings).paper_name == "uSF"
-    changed = column("SGD", [GridEntry(method=parse_method("SGD"), protocol=other)], settings)
+    assert make_column("mine", [plain], settings).paper_name == "SGD"
+    usf = Procedure(method=parse_method("uSF"), protocol=settings)
+    assert make_column("SGD", [usf], settings).paper_name == "uSF"
+    changed = make_column("SGD", [Procedure(method=parse_method("SGD"), protocol=other)], settings)
     assert (changed.paper_name, changed.note) == (None, "epochs 3")
-    two = column("both", [plain, GridEntry(method=parse_method("SGD"), protocol=other)], settings)
+    two = make_column("both", [plain, Procedure(method=parse_method("SGD"), protocol=other)], settings)
     assert (two.paper_name, two.note) == ("SGD", "the better of 2 procedures: as the protocol says; or epochs 3")
 
 
@@ -168,7 +171,7 @@ def test_reports_hold_counts_marks_and_the_papers_numbers() -> None:
         for run in grid.runs(grid.rows[0], found):
             epochs[run.id] = [_epoch(run.id, 1, next(wrong), one_class=found.header == "uSF")]
             states[run.id] = "diverged" if run.rate_multiplier == 1 else "finished"
-    filled = fill(grid, epochs, states, published())
+    filled = fill(grid, epochs, states, load_published())
     text = render(Document("", "", (sheet(filled),)))
     assert "| MNIST" in text
     assert "2.00\\*" in text

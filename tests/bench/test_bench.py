@@ -10,7 +10,7 @@ from asymbp_cli import machine
 from asymbp_cli.bench import ceiling, loops, memory, projection, report, steps
 from asymbp_cli.bench.measure import Measure, interleaved, save, slower
 from asymbp_cli.errors import DeviceError, UsageError
-from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS
 
 
 def test_ratios_are_taken_within_each_round() -> None:

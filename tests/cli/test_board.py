@@ -7,8 +7,8 @@ import pytest
 from asymbp_cli.cli.progress import Board, duration
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 

@@ -26,7 +26,7 @@ from asymbp_cli.datasets.checksums import digest
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import Draw
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.recipe.network import network_for
+from asymbp_cli.recipe.networks import network_for
 
 STEP, LOWEST, BELOW, REDDER = 18, 30, 8, 6  # grey levels
 

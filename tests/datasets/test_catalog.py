@@ -9,7 +9,6 @@ import pytest
 from asymbp_cli.datasets.catalog import (
     CATALOG,
     PAPER_ROWS,
-    TYPICAL_DATASETS,
     FolderSource,
     find_entry,
     parse_dataset,
@@ -17,8 +16,8 @@ from asymbp_cli.datasets.catalog import (
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.readers import READERS, cifar, stl10
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.specs.networks import NETWORKS
 
 
 @pytest.mark.parametrize(
@@ -63,15 +62,6 @@ def test_the_paper_implies_counts_if_none_are_published() -> None:
     assert CATALOG["icub"].train_count is None  # any copy is read
     assert CATALOG["digits"].paper_counts == (1437, 360)
     assert all(entry.paper is None or entry.paper_counts for entry in CATALOG.values())
-
-
-@pytest.mark.parametrize(("network", "key"), TYPICAL_DATASETS.items())
-def test_a_network_is_described_with_one_of_its_datasets(network: str, key: str) -> None:
-    assert CATALOG[key].network == network
-
-
-def test_every_network_of_the_catalog_has_a_typical_dataset() -> None:
-    assert {entry.network for entry in CATALOG.values()} == set(TYPICAL_DATASETS)
 
 
 def test_checksums_are_those_of_torchvision() -> None:

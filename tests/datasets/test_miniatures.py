@@ -14,7 +14,7 @@ from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.network import network_for
+from asymbp_cli.recipe.networks import network_for
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack

@@ -20,7 +20,7 @@ from asymbp_cli.datasets.readers.timit_features import add_deltas, compute_filte
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.network import network_for
+from asymbp_cli.recipe.networks import network_for
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack

@@ -1,5 +1,6 @@
-"""Every YAML file that comes with the tool loads, and its recipe trains."""
+"""Every YAML file that comes with the tool loads, and its recipe trains; so do those in the documentation."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.network import input_shape, network_for
-from asymbp_cli.recipe.recipe import load_protocol, load_recipe
+from asymbp_cli.recipe.networks import find_network, input_shape, load_network, network_for
+from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.specs.runs import Run, Stack
@@ -24,7 +26,7 @@ SMOKE = ("protocol.epochs=1", "protocol.batch_size=8", "protocol.batch_norm_batc
 
 def test_there_are_recipes() -> None:
     assert len(EXAMPLES) >= 5
-    assert len(FILES) >= len(EXAMPLES) + 3 + 6
+    assert len(FILES) >= len(EXAMPLES) + 3 + 6 + 6
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -35,9 +37,42 @@ def test_file_says_how_to_run_it_and_loads(file: Path) -> None:
         load_recipe(file)
     elif kind == "protocols":
         load_protocol(file.stem)
+    elif kind == "networks":
+        assert find_network(file.stem) == load_network(file).network
     else:
         assert kind == "tables"
         assert load_table(file.stem.removeprefix("table"))
+
+
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (recipes_directory() / "README.md").read_text(), re.DOTALL)
+
+
+def test_the_documentation_has_examples() -> None:
+    assert len(BLOCKS) >= 5
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0])
+def test_an_example_of_the_documentation_loads(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(block)
+    command = block.splitlines()[0]
+    if "--table" in command:
+        (table,) = load_table(str(file))
+        assert table.columns
+    elif "--recipe" in command:
+        assert load_recipe(file).methods
+    else:
+        assert load_network(file).network.resolve(10)
+
+
+def test_the_protocol_of_the_documentation_loads(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```yaml\n(.*?)```", (recipes_directory() / "protocols" / "README.md").read_text(), re.DOTALL
+    )
+    file = tmp_path / "mine.yaml"
+    file.write_text(block)
+    protocol, label = load_protocol(str(file))
+    assert (protocol.epochs, label) == (10, "quick with epochs=10, weight_decay=0.0")
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +110,9 @@ def test_example_trains_an_epoch(file: Path, images: Path) -> None:
         run = Run(
             dataset=data.info.fingerprint,
             network=network.resolve(2),
-            method=entry.method,
-            protocol=entry.protocol.model_copy(update={"epochs": 1, "batch_size": 8}),
-            rate_multiplier=entry.protocol.rate_multipliers[-1],
+            method=entry.procedure.method,
+            protocol=entry.procedure.protocol.model_copy(update={"epochs": 1, "batch_size": 8}),
+            rate_multiplier=entry.procedure.protocol.rate_multipliers[-1],
             seed=0,
         )
         (ended,) = [event for event in train_stack(Stack((run,)), data) if isinstance(event, EpochEnded)]

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from asymbp_cli.errors import RecipeError
-from asymbp_cli.recipe.yamlfile import Checker, Document, dotted, dump, lay_over, meaning, parse, read
+from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.wording import key_path
+from asymbp_cli.recipe.yamlfile import dump_yaml, override_value, parse_yaml, read_yaml, yaml_value
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.protocol import Protocol
 
@@ -17,7 +19,7 @@ from asymbp_cli.specs.protocol import Protocol
 def problems(text: str) -> list[str]:
     """Return what is wrong with a document, as a user sees it."""
     with pytest.raises(RecipeError) as caught:
-        Checker(parse(text, "f.yaml")).finish()
+        parse_yaml(text, "f.yaml").raise_problems()
     return list(caught.value.problems)
 
 
@@ -42,13 +44,13 @@ def problems(text: str) -> list[str]:
     ],
 )
 def test_plain_text_means_what_it_looks_like(text: str, value: object) -> None:
-    found = parse(f"key: {text}", "f.yaml").data["key"]
-    assert found == value
-    assert type(found) is type(value)
+    parsed = parse_yaml(f"key: {text}", "f.yaml").data["key"]
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
 def test_quotes_make_text() -> None:
-    assert parse("a: '1'\nb: \"true\"\nc: '010'\nd: ''", "f.yaml").data == {
+    assert parse_yaml("a: '1'\nb: \"true\"\nc: '010'\nd: ''", "f.yaml").data == {
         "a": "1",
         "b": "true",
         "c": "010",
@@ -59,14 +61,14 @@ def test_quotes_make_text() -> None:
 @pytest.mark.parametrize(("text", "ten"), [("010", "10"), ("-007", "-7"), ("00", "0"), ("01_0", "1_0")])
 def test_a_leading_zero_is_no_octal_and_no_guess(text: str, ten: str) -> None:
     assert problems(f"a:\n  b: {text}") == [
-        f'f.yaml:2: a.b: {text} could be read in two ways; write {ten} or "{text}"'
+        f'f.yaml:2: a.b: {text} could be read in two ways. Write {ten} or "{text}"'
     ]
 
 
 @pytest.mark.parametrize("digits", [19, 400, 5000])
 def test_a_number_that_64_bits_do_not_hold_is_no_whole_number(digits: int) -> None:
-    assert isinstance(meaning("9" * digits), float)
-    assert isinstance(meaning("9" * 18), int)
+    assert isinstance(yaml_value("9" * digits), float)
+    assert isinstance(yaml_value("9" * 18), int)
 
 
 def test_duplicate_keys_are_errors_with_both_lines() -> None:
@@ -78,9 +80,9 @@ def test_duplicate_keys_are_errors_with_both_lines() -> None:
 
 def test_tags_do_nothing_silently() -> None:
     assert problems("a: !!python/object/apply:os.system [true]") == [
-        "f.yaml:1: a: a tag (with !) means nothing here; write the value alone"
+        "f.yaml:1: a: a tag (with !) means nothing here. Write the value alone"
     ]
-    assert parse("a: !!str 5", "f.yaml").data == {"a": "5"}
+    assert parse_yaml("a: !!str 5", "f.yaml").data == {"a": "5"}
 
 
 @pytest.mark.parametrize(
@@ -90,14 +92,14 @@ def test_tags_do_nothing_silently() -> None:
         ("# only a comment\n", "f.yaml: is empty; asymbp ls recipes shows examples"),
         ("- a\n- b\n", "f.yaml:1: must be a mapping of keys to values, not a list"),
         ("text", 'f.yaml:1: must be a mapping of keys to values, not "text"'),
-        ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab; use spaces"),
+        ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab. Use spaces"),
         ('a: 1\nb: "open\nc: 2\n', "f.yaml:2: is not valid YAML: a quote is not closed"),
         ("a: 1\nb: [1, 2\nc: 3\n", "f.yaml:2: is not valid YAML: a bracket is not closed, or a comma is missing"),
-        ("a: 1\nnonsense\nb: 2\n", "f.yaml:2: is not valid YAML: no colon; write the line as key: value"),
+        ("a: 1\nnonsense\nb: 2\n", "f.yaml:2: is not valid YAML: no colon. Write the line as key: value"),
         ("a: b: c", "f.yaml:1: is not valid YAML: wrong indentation, or a colon too many"),
         ("a:\n    b: 1\n  c: 2\n", "f.yaml:3: is not valid YAML: the indentation does not match the lines above"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2: is not valid YAML: but found another document"),
-        ("a: 1\nb: x\x07y\n", "f.yaml:2: is not valid YAML: a control character; delete it"),
+        ("a: 1\nb: x\x07y\n", "f.yaml:2: is not valid YAML: a control character. Delete it"),
         ("a: *b", "f.yaml:1: is not valid YAML: found undefined alias 'b'"),
         ("? [a]\n: 1\n", "f.yaml:1: a key must be plain text"),
         ('"": 1', "f.yaml:1: a key must be plain text"),
@@ -110,7 +112,7 @@ def test_what_is_no_yaml_gets_one_line(text: str, message: str) -> None:
 
 
 def test_aliases_stand_for_what_they_name_but_cannot_explode() -> None:
-    assert parse("a: &x [1, 2]\nb: *x", "f.yaml").data["b"] == [1, 2]
+    assert parse_yaml("a: &x [1, 2]\nb: *x", "f.yaml").data["b"] == [1, 2]
     bomb = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
     assert problems("\n".join(bomb)) == ["f.yaml: has too many or too deeply nested values"]
     assert problems("a: &x [*x]") == ["f.yaml: has too many or too deeply nested values"]
@@ -125,16 +127,16 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     utf16.write_text("a: 1", encoding="utf-16")
     cases = {
         tmp_path / "none.yaml": "there is no such file",
-        tmp_path: "is a directory; name a YAML file in it",
-        Path("/dev/zero"): "is longer than 200,000 characters; name a YAML file",
-        binary: "is not UTF-8 text; name a YAML file",
-        utf16: "is not UTF-8 text; name a YAML file",
+        tmp_path: "is a directory. Name a YAML file in it",
+        Path("/dev/zero"): "is longer than 200,000 characters. Name a YAML file",
+        binary: "is not UTF-8 text. Name a YAML file",
+        utf16: "is not UTF-8 text. Name a YAML file",
         binary / "inside": "cannot be read: Not a directory",
-        Path("a\0b"): "is not UTF-8 text; name a YAML file",
+        Path("a\0b"): "is not UTF-8 text. Name a YAML file",
     }
     for file, message in cases.items():
         with pytest.raises(RecipeError) as caught:
-            read(file)
+            read_yaml(file)
         assert caught.value.problems == (f"{file}: {message}",)
 
 
@@ -144,21 +146,21 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(RecipeError, match=r"cannot be read: Permission denied$"):
-        read(tmp_path / "f.yaml")
+        read_yaml(tmp_path / "f.yaml")
 
 
 def test_windows_files_are_fine(tmp_path: Path) -> None:
     file = tmp_path / "f.yaml"
     file.write_bytes(b"\xef\xbb\xbfa: 1\r\nb:\r\n  - x\r\n")
-    assert read(file).data == {"a": 1, "b": ["x"]}
+    assert read_yaml(file).data == {"a": 1, "b": ["x"]}
 
 
 def test_every_key_path_knows_its_line() -> None:
-    document = parse("# comment\na: 1\nb:\n  - x\n  - y:\n      z: 1\n", "f.yaml")
-    wanted = {("a",): 2, ("b",): 3, ("b", 0): 4, ("b", 1): 5, ("b", 1, "y", "z"): 6, ("b", 1, "no"): 5, ("no",): 2}
-    for path, line in wanted.items():
-        assert document.where(path) == (line, f"f.yaml:{line}: {dotted(path)}")
-    assert dotted(("b", 1, "y")) == "b[1].y"
+    document = parse_yaml("# comment\na: 1\nb:\n  - x\n  - y:\n      z: 1\n", "f.yaml")
+    lines = {("a",): 2, ("b",): 3, ("b", 0): 4, ("b", 1): 5, ("b", 1, "y", "z"): 6, ("b", 1, "no"): 5, ("no",): 2}
+    for path, line in lines.items():
+        assert document.where(path) == (line, f"f.yaml:{line}: {key_path(path)}")
+    assert key_path(("b", 1, "y")) == "b[1].y"
 
 
 class Inner(Spec):
@@ -196,26 +198,24 @@ class Outer(Spec):
     ],
 )
 def test_what_a_model_refuses_is_said_in_plain_words(text: str, messages: list[str]) -> None:
-    document = parse(text, "f.yaml")
-    checker = Checker(document)
-    checker.attempt((), Outer.model_validate, document.data)
+    document = parse_yaml(text, "f.yaml")
+    document.root.attempt(Outer.model_validate, document.data)
     with pytest.raises(RecipeError) as caught:
-        checker.finish()
+        document.raise_problems()
     assert list(caught.value.problems) == messages
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
-    document = parse("epochs: 010\nmomentum: 2\nepohcs: 3\nphases: x\nmomentum: 1\n", "f.yaml")
-    checker = Checker(document)
-    checker.attempt((), Protocol.model_validate, document.data)
+    document = parse_yaml("epochs: 010\nmomentum: 2\nepohcs: 3\nphases: x\nmomentum: 1\n", "f.yaml")
+    document.root.attempt(Protocol.model_validate, document.data)
     with pytest.raises(RecipeError) as caught:
-        checker.finish()
+        document.raise_problems()
     assert [problem.split(": ")[0] for problem in caught.value.problems] == [f"f.yaml:{n}" for n in range(1, 6)]
 
 
 def overlaid(override: str, text: str = "title: x\nprotocol: demo\nlist: [1]\n") -> Document:
-    document = parse(text, "f.yaml")
-    lay_over(document, override, {"protocol": "extends"})
+    document = parse_yaml(text, "f.yaml")
+    override_value(document, override, {"protocol": "extends"})
     return document
 
 
@@ -243,16 +243,16 @@ def test_an_override_is_yaml_laid_over_the_file(override: str, key: str, value: 
         ("title", "--set title: write it as KEY=VALUE, for instance protocol.epochs=3"),
         ("=3", "--set =3: write it as KEY=VALUE, for instance protocol.epochs=3"),
         ("a..b=3", "--set a..b=3: write it as KEY=VALUE, for instance protocol.epochs=3"),
-        ("title.x=3", '--set title.x: title is "x", which has no keys; set title itself'),
-        ("list.x.y=3", "--set list.x.y: list is a list, which has no keys; set list itself"),
+        ("title.x=3", '--set title.x: title is "x", which has no keys. Set title itself'),
+        ("list.x.y=3", "--set list.x.y: list is a list, which has no keys. Set list itself"),
         ("a=[1", "--set a: is not valid YAML: a bracket is not closed, or a comma is missing"),
         ("a={x: 1, x: 2}", "--set a: x: is given twice; the first one is in line 1"),
-        ("a=010", '--set a: 010 could be read in two ways; write 10 or "010"'),
+        ("a=010", '--set a: 010 could be read in two ways. Write 10 or "010"'),
     ],
 )
 def test_an_override_that_leads_nowhere_says_so(override: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        Checker(overlaid(override)).finish()
+        overlaid(override).raise_problems()
     assert caught.value.problems == (message,)
 
 
@@ -312,6 +312,6 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(TEXTS.filter(bool), VALUES, min_size=1, max_size=4))
 def test_what_is_written_is_read_again(data: dict[str, Any]) -> None:
-    document = parse(dump(data), "f.yaml")
+    document = parse_yaml(dump_yaml(data), "f.yaml")
     assert repr(document.data) == repr(data)
     assert not document.problems

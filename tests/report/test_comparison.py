@@ -6,8 +6,8 @@ import pytest
 from test_agreement import filled
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.report.comparison import Side, comparison
-from asymbp_cli.specs.networks import NETWORKS
 
 
 def test_cells_of_both_sides_stand_beside_each_other() -> None:

@@ -12,7 +12,7 @@ from test_agreement import filled
 
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
-from asymbp_cli.recipe.grid import missing_row
+from asymbp_cli.recipe.build import make_missing_row
 from asymbp_cli.report import markdown, records
 from asymbp_cli.report.document import document, figure_directory
 from asymbp_cli.report.parts import Document, Figure, Listing
@@ -24,7 +24,7 @@ from asymbp_cli.results.store import Store
 def trained(tmp_path: Path) -> Iterator[Store]:
     """A store with one table, of whose two datasets one is not here."""
     grid = small_study.grid("SGD", "uSF")
-    grid = grid.model_copy(update={"rows": (*grid.rows, missing_row("svhn"))})
+    grid = grid.model_copy(update={"rows": (*grid.rows, make_missing_row("svhn"))})
     with Store.open(tmp_path / "results") as store:
         execution = study.Execution(train=fake_engine.train)
         study.run([grid], small_study.INFOS, store, execution, command="asymbp reproduce --table 2")

@@ -11,7 +11,8 @@ from test_tables import _epoch, _grid
 
 from asymbp_cli.analysis.tables import FilledGrid, fill
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import GridEntry, column
+from asymbp_cli.recipe.build import make_column
+from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.report.figures import canvas, figures
 from asymbp_cli.report.parts import Figure, lead
 from asymbp_cli.specs.methods import parse_method
@@ -165,10 +166,10 @@ def test_a_method_keeps_its_look_in_every_figure() -> None:
 
 def test_a_column_under_another_protocol_is_no_point_of_the_curve() -> None:
     table, epochs = trained(*FLIPS[:3])
-    other = GridEntry(
+    other = Procedure(
         method=parse_method("brSF-75%+BN+BM"), protocol=table.grid.protocol.model_copy(update={"epochs": 1})
     )
-    odd = column("odd", [other], table.grid.protocol)
+    odd = make_column("odd", [other], table.grid.protocol)
     grid = table.grid.model_copy(update={"columns": (*table.grid.columns, odd)})
     more = epochs | {run.id: [_epoch(run.id, 1, 5)] for run in grid.runs(grid.rows[0], odd)}
     (signs,) = [figure for figure in figures([fill(grid, more, {}, {})], more) if "opposite" in figure.name]

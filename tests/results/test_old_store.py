@@ -18,8 +18,10 @@ from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackStarted
-from asymbp_cli.recipe.grid import Grid, grid_of_recipe, grid_of_table
-from asymbp_cli.recipe.recipe import load_protocol, load_recipe
+from asymbp_cli.recipe.build import make_recipe_grid, make_table_grid
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.results.store import Store
 
@@ -45,7 +47,7 @@ def plan(directory: Path) -> tuple[Grid, dict[str, DecodedDataset]]:
     recipe = load_recipe(directory / "old.yaml", ())
     source = study.DataSource(cache_dir=directory / "cache")
     infos = study.prepare_datasets(recipe.datasets, recipe.network, recipe.protocol, source)
-    return grid_of_recipe(recipe, infos), {info.fingerprint: info for info in infos}
+    return make_recipe_grid(recipe, infos), {info.fingerprint: info for info in infos}
 
 
 def test_the_cache_is_used_as_it_is(old: Path) -> None:
@@ -61,7 +63,9 @@ def test_runs_have_the_ids_that_they_had(old: Path) -> None:
     assert set(grid.all_runs()) == set(EXPECTED["epochs"])
     protocol, label = load_protocol("demo", ())
     tables = [spec for number in "2345" for spec in load_table(number)]
-    grids = [grid_of_table(spec, protocol, label, list(infos.values()), missing=[], seeds=[0]) for spec in tables]
+    grids = [
+        make_table_grid(spec, protocol, label, list(infos.values()), missing=[], seeds=[0]) for spec in tables
+    ]
     assert sorted({run for grid in grids for run in grid.all_runs()}) == EXPECTED["demo_runs"]
 
 

@@ -11,11 +11,12 @@ from torch.profiler import profile
 
 from asymbp_cli import study
 from asymbp_cli.bench.steps import random_data
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling import memory
 from asymbp_cli.scheduling import replica_limit as packing
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS, Network
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import cuda_graphs, evaluation

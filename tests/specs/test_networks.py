@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 
 from asymbp_cli.errors import NetworkError, UsageError
+from asymbp_cli.recipe.networks import NETWORKS, find_network
 from asymbp_cli.specs.layers import FC, Conv, Pool, parse_layer
-from asymbp_cli.specs.networks import NETWORKS, Network, Normalize, Pooling, Weighted, find_network
+from asymbp_cli.specs.networks import Network, Normalize, Pooling, Weighted
 
 #: name, classes -> shapes after every layer (Table 1, section 5)
 SHAPES = {

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs import runs
 from asymbp_cli.specs.methods import Feedback, Method, parse_method
-from asymbp_cli.specs.networks import NETWORKS, Network
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import BatchSize, Phase, Protocol
 from asymbp_cli.specs.runs import Run, Stack
 

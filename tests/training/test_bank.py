@@ -4,8 +4,8 @@ import pytest
 import torch
 from definitions import feedback_weights, update
 
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training import draws

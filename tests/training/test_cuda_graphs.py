@@ -21,8 +21,8 @@ from torch.utils._pytree import tree_leaves
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import CaptureError, ran_out_of_memory
 from asymbp_cli.events import EpochEnded
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import cuda_graphs, engine

@@ -21,8 +21,8 @@ from asymbp_cli.events import CheckpointSaved, EpochEnded, RunDiverged, RunFinis
 from asymbp_cli.executors import Job, StackFailed
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import cuda_graphs, draws, update

@@ -14,8 +14,8 @@ from torch.autograd import Function
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.engine import Trainer

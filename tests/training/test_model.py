@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.layers import FC, Conv, Pool
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import NETWORKS, Network
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.training.layers import batch_norm
 from asymbp_cli.training.model import Model

@@ -11,7 +11,6 @@ from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.recipe.recipe import load_recipe
-from asymbp_cli.recipe.schema import recipe_schema
 from asymbp_cli.scheduling.memory import bank_bytes
 from asymbp_cli.specs.methods import Feedback, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
@@ -95,12 +94,12 @@ def test_its_name_is_known_everywhere(tmp_path: Path) -> None:
     assert find_scheme("NoisyBP") == "noisybp"
     for name in ("noisyBP", "noisyBP+BN+BM2", "noisyBP Top"):
         assert method_name(parse_method(name)) == name
-    assert "noisybp" in str(recipe_schema())
+    assert "noisybp" in str(Feedback.model_json_schema())
     assert bank_bytes(run("noisyBP"), 3) > bank_bytes(run("SGD"), 3)
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("dataset: digits\nprotocol: demo\nfeedback: {scheme: noisybp, sigma: 0.2}\n")
     (entry,) = load_recipe(recipe).methods
-    assert entry.method.feedback == Feedback(scheme="noisybp", sigma=0.2)
+    assert entry.procedure.method.feedback == Feedback(scheme="noisybp", sigma=0.2)
     with pytest.raises(ValueError, match="flip_probability belongs to brsf and frsf, not to noisybp"):
         Feedback(scheme="noisybp", flip_probability=0.5)
 

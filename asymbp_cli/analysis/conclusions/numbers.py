@@ -9,7 +9,7 @@ from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.recipe.grid import GridRow
-from asymbp_cli.recipe.table import published
+from asymbp_cli.recipe.table import load_published
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def paper_numbers() -> Numbers:
     The paper does not say which networks were dead; a cell counts as dead if the printed error is exactly that
     of always answering one class.
     """
-    errors = published()
+    errors = load_published()
     entries = {name: CATALOG[key] for name, key in PAPER_ROWS.items()}
     return Numbers(
         errors=errors,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from asymbp_cli.bench.steps import random_data, runs_of
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision
 from asymbp_cli.specs.runs import Stack
 from asymbp_cli.training import update

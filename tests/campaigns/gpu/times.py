@@ -13,7 +13,7 @@ from common import DEVICE, GPU, Budget, save, show, sync
 
 from asymbp_cli.bench.loops import UserLoop, resident
 from asymbp_cli.bench.steps import SIZES, Steps, random_data
-from asymbp_cli.specs.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.protocol import Precision
 from asymbp_cli.training.device import open_device, set_precision
 

@@ -7,10 +7,10 @@ import pytest
 
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import RecipeError, UsageError
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.table import TableSpec, column_protocol, load_table, published, reference
+from asymbp_cli.recipe.table import TableSpec, load_published, load_reference, load_table
 from asymbp_cli.specs.methods import PAPER_METHODS, Method, method_name, parse_method
-from asymbp_cli.specs.networks import NETWORKS
 from asymbp_cli.specs.protocol import Protocol
 
 ERRORS = [table for table in load_table("all") if table.kind == "errors"]
@@ -58,25 +58,26 @@ def test_the_papers_rows_have_the_catalogs_names() -> None:
 def test_a_header_names_its_method(table: TableSpec) -> None:
     """Three things stand between header and method: BM1 is BM, and Table 3's p columns are with BN and BM."""
     for column in table.columns:
-        (method,) = {run.method for run in column.runs}
+        (method,) = {variant.method for variant in column.variants}
         name = column.header.replace("BM1", "BM")
         assert method == parse_method(f"{name}+BN+BM" if name.endswith("%") else name)
 
 
 def test_the_p_columns_are_opposite_signs() -> None:
     (table,) = load_table("3")
-    flips = {column.header: column.runs[0].method.feedback.flip_probability for column in table.columns}
+    flips = {column.header: column.variants[0].method.feedback.flip_probability for column in table.columns}
     for scheme in ("brSF", "frSF"):
         assert [flips[f"{scheme}-{p}%"] for p in (100, 75, 50, 25)] == [1.0, 0.75, 0.5, 0.25]
         assert flips[f"{scheme}+BN+BM"] == 0
 
 
 def test_usf_bm_was_run_with_two_procedures_and_nothing_else_was() -> None:
-    double = [(table.key, column.header) for table in ERRORS for column in table.columns if len(column.runs) > 1]
+    columns = [(table.key, column) for table in ERRORS for column in table.columns]
+    double = [(key, column.header) for key, column in columns if len(column.variants) > 1]
     assert double == [("2", "uSF+BM")]
     (table,) = load_table("2")
     (column,) = (column for column in table.columns if column.header == "uSF+BM")
-    first, second = (column_protocol(Protocol(), run.overlay) for run in column.runs)
+    first, second = (variant.under(Protocol()).protocol for variant in column.variants)
     assert first == Protocol()
     assert [second.samples_per_batch(epoch) for epoch in (1, 2, 3, 4, 65)] == [100, 100, 100, 500, 500]
     assert second.model_copy(update={"batch_size": 100}) == Protocol()
@@ -86,32 +87,34 @@ def test_36_models_on_six_datasets_and_32_on_nine_make_504() -> None:
     models: dict[str, set[tuple[Method, Protocol]]] = {}
     for table in ERRORS:
         runs = {
-            (r.method, column_protocol(Protocol(), r.overlay)) for column in table.columns for r in column.runs
+            (variant.method, variant.under(Protocol()).protocol)
+            for column in table.columns
+            for variant in column.variants
         }
         for dataset in table.datasets:
             models.setdefault(dataset, set()).update(runs | {(table.baseline_method, Protocol())})
     assert sorted(map(len, models.values())) == [32] * 9 + [36] * 6
-    assert sorted(key for key, found in models.items() if len(found) == 36) == sorted(TABLE_5_SETS)
+    assert sorted(key for key, pairs in models.items() if len(pairs) == 36) == sorted(TABLE_5_SETS)
     assert sum(map(len, models.values())) == 504
-    names = {method_name(method) for found in models.values() for method, _ in found}
+    names = {method_name(method) for pairs in models.values() for method, _ in pairs}
     assert names == set(PAPER_METHODS)
 
 
 def test_published_numbers() -> None:
-    numbers = [reference(table.reference) for table in ERRORS if table.reference]
-    assert [len(found) for found in numbers] == [15 * 11, 15 * 11, 15 * 8, 15 * 8, 6 * 8]
-    assert all(0 < value < 100 for found in numbers for value in found.values())
-    assert published()["MNIST", "uSF"] == 88.65
-    assert published()["CIFAR", "brSF-100%+BN+BM"] == 71.18
-    assert published()["MNIST", "SGD Top"] == 3.85
-    assert {row for row, _ in published()} == set(PAPER_ROWS)
+    numbers = [load_reference(table.reference) for table in ERRORS if table.reference]
+    assert [len(errors) for errors in numbers] == [15 * 11, 15 * 11, 15 * 8, 15 * 8, 6 * 8]
+    assert all(0 < value < 100 for errors in numbers for value in errors.values())
+    assert load_published()["MNIST", "uSF"] == 88.65
+    assert load_published()["CIFAR", "brSF-100%+BN+BM"] == 71.18
+    assert load_published()["MNIST", "SGD Top"] == 3.85
+    assert {row for row, _ in load_published()} == set(PAPER_ROWS)
 
 
-def test_a_number_that_stands_in_two_tables_is_the_same() -> None:
+def test_a_number_in_two_tables_is_the_same() -> None:
     seen: dict[tuple[str, str], float] = {}
     for table in ERRORS:
-        names = {column.header: method_name(column.runs[0].method) for column in table.columns}
-        for (row, header), value in reference(table.reference or "").items():
+        names = {column.header: method_name(column.variants[0].method) for column in table.columns}
+        for (row, header), value in load_reference(table.reference or "").items():
             assert seen.setdefault((row, names[header]), value) == value
     assert len(seen) == 9 * 31 + 6 * 35  # uSF+BM is one number
 
@@ -129,8 +132,8 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     )
     assert (table.key, table.title, table.baseline) == ("mine", "Mine", "SGD")
     assert [column.header for column in table.columns] == ["BN", "slow"]
-    (run,) = table.columns[1].runs
-    assert column_protocol(Protocol(epochs=3), run.overlay) == Protocol(epochs=3, momentum=0.5)
+    (variant,) = table.columns[1].variants
+    assert variant.under(Protocol(epochs=3)).protocol == Protocol(epochs=3, momentum=0.5)
     changed = own(tmp_path, "title: Mine\ncolumns: [BM]\n")
     assert [column.header for column in changed.columns] == ["BM"]
 
@@ -139,7 +142,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("columns: [SGD]", "mine.yaml:1: title: is missing"),
-        ("title: x", "mine.yaml:1: columns: is missing; write columns: [SGD, uSF+BN+BM]"),
+        ("title: x", "mine.yaml:1: columns: is missing. Write columns: [SGD, uSF+BN+BM]"),
         ("title: x\ncolumns: SGD", 'mine.yaml:2: columns: must be a list of columns, not "SGD"'),
         (
             "title: x\ncolumns:\n- SGD\n- uSFF",
@@ -147,7 +150,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         ),
         (
             "title: x\ncolumns:\n- uSFF\n- SGD\n- SGD",
-            'mine.yaml:5: columns[2]: a column "SGD" stands above already',
+            'mine.yaml:5: columns[2]: a column "SGD" is above already',
         ),
         ("title: x\ncolumns: [{header: a}]", "columns[0].method: must be the name of a method, not nothing"),
         ("title: x\ncolumns: [{heder: a}]", 'columns[0].heder: unknown key. Did you mean "header"?'),
@@ -187,8 +190,8 @@ def test_what_is_no_table(key: str) -> None:
 
 
 def test_a_file_cannot_pose_as_a_table_of_the_paper(tmp_path: Path) -> None:
-    """Its results would be stored as the paper's table, and the paper's numbers stand beside them."""
-    with pytest.raises(UsageError, match="2 is a table of the paper; give the file another name"):
+    """Its results would be stored as the paper's table, with the paper's numbers next to them."""
+    with pytest.raises(UsageError, match=r"2 is a table of the paper\. Give the file another name"):
         own(tmp_path, "title: x\ncolumns: [SGD]\n", "2.yaml")
     with pytest.raises(RecipeError, match="there is no such file"):
         load_table(str(tmp_path / "none.yaml"))

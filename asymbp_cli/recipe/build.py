@@ -1,0 +1,122 @@
+"""Building grids: from recipes and tables, under a protocol, for datasets that are installed."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from asymbp_cli.datasets.catalog import PAPER_ROWS
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, sort_rows
+from asymbp_cli.recipe.networks import network_for
+from asymbp_cli.recipe.procedure import Procedure, describe_changes
+from asymbp_cli.recipe.recipe import Recipe
+from asymbp_cli.recipe.table import TableSpec
+from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+
+
+def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
+    """Return the grid of a recipe: its methods as columns, its datasets as rows."""
+    columns = [make_column(method.label, [method.procedure], recipe.protocol) for method in recipe.methods]
+    return Grid(
+        key=f"recipe-{recipe.name}",
+        title=recipe.title or recipe.name,
+        columns=tuple(columns),
+        rows=tuple(make_row(info, recipe.network) for info in infos),
+        baseline=next((column for column in columns if column.paper_name == "SGD"), None),
+        protocol_label=recipe.protocol_label,
+        seeds=recipe.seeds,
+        base=recipe.protocol,
+    )
+
+
+def make_table_grid(
+    table: TableSpec,
+    protocol: Protocol,
+    label: str,
+    infos: Sequence[DecodedDataset],
+    *,
+    missing: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+) -> Grid:
+    """Return the grid of one of the paper's tables, or of a user's, under `protocol`.
+
+    `missing` are datasets of the paper that get a row without runs.
+    """
+    columns = [
+        make_column(column.header, [variant.under(protocol) for variant in column.variants], protocol)
+        for column in table.columns
+    ]
+    baseline = Procedure(method=table.baseline_method, protocol=protocol)
+    return Grid(
+        key=f"table-{table.key}",
+        title=table.title,
+        columns=tuple(columns),
+        rows=sort_rows([*(make_row(info, None) for info in infos), *map(make_missing_row, missing)]),
+        baseline=make_column(table.baseline, [baseline], protocol),
+        protocol_label=label,
+        seeds=tuple(seeds),
+        base=protocol,
+    )
+
+
+def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
+    """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes."""
+    own = network_for(info.key).resolve(len(info.classes))
+    resolved = network.resolve(len(info.classes)) if network else own
+    notes = []
+    if info.note:
+        notes.append(info.note)
+    if info.paper_name and not info.exact:
+        notes.append(f"not the paper's data; the paper's {info.paper_name} row is shown for comparison only")
+    if resolved != own:
+        notes.append(f"network {', '.join(resolved.layers)}")
+    return GridRow(
+        label=info.label,
+        key=info.key,
+        paper_name=info.paper_name if resolved == own else None,
+        exact=info.exact,
+        dataset=info.fingerprint,
+        network=resolved,
+        note="; ".join(notes),
+    )
+
+
+def make_missing_row(key: str) -> GridRow:
+    """Return the row of a dataset of the paper that is not installed."""
+    name = next(name for name, known in PAPER_ROWS.items() if known == key)
+    return GridRow(label=name, key=key, paper_name=name, exact=True, dataset=None, network=None)
+
+
+def make_column(header: str, procedures: Sequence[Procedure], protocol: Protocol) -> GridColumn:
+    """Return a column of a grid under `protocol`.
+
+    It is compared with the paper if all its procedures are of one method, and one follows that protocol unchanged.
+    """
+    methods = list(dict.fromkeys(method_name(procedure.method) for procedure in procedures))
+    is_unchanged = any(procedure.protocol == protocol for procedure in procedures)
+    return GridColumn(
+        header=header,
+        entries=tuple(procedures),
+        paper_name=methods[0] if is_unchanged and len(methods) == 1 else None,
+        note=_describe_procedures(procedures, protocol, with_names=len(methods) > 1),
+    )
+
+
+def _describe_procedures(procedures: Sequence[Procedure], protocol: Protocol, *, with_names: bool) -> str:
+    """Return the note of a column: how its procedures differ from the grid's protocol."""
+    if len(procedures) == 1:
+        return describe_changes(protocol, procedures[0].protocol)
+    ways = []
+    for procedure in procedures:
+        way = describe_changes(protocol, procedure.protocol) or "as the protocol says"
+        ways.append(f"{method_name(procedure.method)}, {way}" if with_names else way)
+    return f"the better of {len(procedures)} procedures: {'; or '.join(ways)}"
+
+
+def check_distinct(labels: Sequence[str], what: str) -> None:
+    """Raise UsageError if two rows or columns would have the same name."""
+    for label, count in Counter(labels).items():
+        if count > 1:
+            raise UsageError(f'two {what} are called "{label}". Give one of them another label')

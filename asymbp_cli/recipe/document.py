@@ -1,0 +1,109 @@
+"""What a YAML file says, value by value, and everything that is wrong with it in one go."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from asymbp_cli.errors import AsymbpError, RecipeError
+from asymbp_cli.recipe.wording import KeyPath, describe_unknown_key, explain_errors, key_path, quote
+
+T = TypeVar("T")
+#: the line of what is in no file, for sorting
+LAST_LINE = 1 << 30
+
+
+@dataclass
+class Document:
+    """A file's `data`, the line of every key path, what came from --set, and the problems noted so far."""
+
+    name: str
+    data: dict[str, Any]
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    overridden: dict[KeyPath, str] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def root(self) -> "Node":
+        """The whole document as a node."""
+        return Node(self, (), self.data)
+
+    def where(self, path: KeyPath) -> tuple[int, str]:
+        """Return the line of a key path, and `file:line: key.path` (or `--set key.path`) for messages."""
+        for known in (path[:end] for end in range(len(path), -1, -1)):
+            if option := self.overridden.get(known):
+                return LAST_LINE, f"--set {option}" if known == path else f"--set {option}: {key_path(path)}"
+            if line := self.lines.get(known):
+                return line, f"{self.name}:{line}: {key_path(path)}".removesuffix(": ")
+        return LAST_LINE, f"{self.name}: {key_path(path)}".removesuffix(": ")
+
+    def raise_problems(self) -> None:
+        """Raise RecipeError if there are problems, in the order of the file."""
+        if problems := sorted(self.problems, key=lambda problem: problem[0]):
+            raise RecipeError(dict.fromkeys(text for _, text in problems))
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of a document and its place. Readers of a format note problems there, and continue."""
+
+    document: Document
+    path: KeyPath
+    value: Any
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether the value is a mapping."""
+        return isinstance(self.value, Mapping)
+
+    def __contains__(self, key: str) -> bool:
+        return self.is_mapping and key in self.value
+
+    def __getitem__(self, key: str) -> "Node":
+        return self.get(key)
+
+    def get(self, key: str, default: Any = None) -> "Node":
+        """Return what is below a key, or `default` at that place if nothing is."""
+        return Node(self.document, (*self.path, key), self.value[key] if key in self else default)
+
+    def select(self, keys: Iterable[str]) -> "Node":
+        """Return the mapping with those of `keys` that it has, at the same place."""
+        return replace(self, value={key: self.value[key] for key in keys if key in self})
+
+    def items(self) -> list["Node"]:
+        """Return the members of a list; any other value counts as a list of itself."""
+        if not isinstance(self.value, list):
+            return [self]
+        return [Node(self.document, (*self.path, i), item) for i, item in enumerate(self.value)]
+
+    def note(self, problem: str) -> None:
+        """Note a problem at this place."""
+        line, where = self.document.where(self.path)
+        self.document.problems.append((line, f"{where}: {problem}"))
+
+    def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """Return what `function` returns; note what it raises as a problem at this place, and return None."""
+        try:
+            return function(*arguments)
+        except ValidationError as error:
+            model = getattr(function, "__self__", None)
+            for path, message in explain_errors(error, model, arguments[0] if arguments else None).items():
+                replace(self, path=(*self.path, *path)).note(message)
+        except RecipeError as error:  # of another file
+            line, _ = self.document.where(self.path)
+            self.document.problems += [(line, problem) for problem in error.problems]
+        except (AsymbpError, ValueError) as error:
+            self.note(str(error))
+        return None
+
+    def has_only(self, allowed: Iterable[str]) -> bool:
+        """Note keys that are not allowed; return whether the value is a mapping with allowed keys only."""
+        names = list(allowed)
+        if not self.is_mapping:
+            self.note(f"must be a mapping with {', '.join(names)}, not {quote(self.value)}")
+            return False
+        unknown = [key for key in self.value if key not in names]
+        for key in unknown:
+            self[key].note(describe_unknown_key(str(key), names))
+        return not unknown

@@ -1,0 +1,43 @@
+"""A method under a protocol, and in words how one protocol differs from another."""
+
+import json
+from typing import Any
+
+from asymbp_cli.specs.base import Spec
+from asymbp_cli.specs.methods import Method
+from asymbp_cli.specs.protocol import BatchSize, Protocol
+
+
+class Procedure(Spec):
+    """A method under a protocol: one source of runs for a column."""
+
+    method: Method
+    protocol: Protocol
+
+
+def changed_values(base: Protocol, protocol: Protocol) -> dict[str, Any]:
+    """Return the fields of `protocol`, as YAML would hold them, that differ from `base`."""
+    before = base.model_dump(mode="json")
+    after = protocol.model_dump(mode="json")
+    return {key: value for key, value in after.items() if value != before[key]}
+
+
+def label_changes(base: Protocol, protocol: Protocol) -> str:
+    """Return what a label adds to the name of `base`: ` with epochs=3`; empty if nothing differs."""
+    changes = ", ".join(f"{key}={json.dumps(value)}" for key, value in changed_values(base, protocol).items())
+    return f" with {changes}".replace('"', "") if changes else ""
+
+
+def describe_changes(base: Protocol, protocol: Protocol) -> str:
+    """Return the fields of `protocol` that differ from `base`, in words: `weight_decay 0, batch_size 50`."""
+    return ", ".join(
+        f"{name} {_describe_value(value)}"
+        for name in Protocol.model_fields
+        if (value := getattr(protocol, name)) != getattr(base, name)
+    )
+
+
+def _describe_value(value: object) -> str:
+    if isinstance(value, BatchSize):
+        return f"{value.size} from epoch {value.from_epoch}"
+    return ", ".join(map(_describe_value, value)) if isinstance(value, tuple) else f"{value}"

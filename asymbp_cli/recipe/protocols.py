@@ -1,0 +1,91 @@
+"""Protocols as users write them: a name, a file, or a mapping that extends one of these."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.document import Document, Node
+from asymbp_cli.recipe.format import SHORTHANDS
+from asymbp_cli.recipe.procedure import label_changes
+from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directory
+from asymbp_cli.recipe.wording import quote
+from asymbp_cli.recipe.yamlfile import override_value, read_yaml
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.text import nearest, printable
+
+_FOLDER = recipes_directory() / "protocols"
+
+
+def load_protocol(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Protocol, str]:
+    """Return a protocol and its label: `paper`, or `paper with epochs=3`; overrides begin with `protocol.`.
+
+    Raises RecipeError or UsageError.
+    """
+    _find_file(name_or_path, Path())
+    document = Document("", {"protocol": {"extends": name_or_path}})
+    for override in overrides:
+        if not override.startswith("protocol."):
+            raise UsageError(f"--set {override}: here only protocol.KEY=VALUE can be set")
+        override_value(document, override, SHORTHANDS)
+    protocol, label = read_protocol(document.root["protocol"], Path())
+    document.raise_problems()
+    return protocol or Protocol(), label
+
+
+def read_protocol(node: Node, folder: Path) -> tuple[Protocol | None, str]:
+    """Return the protocol that a recipe in `folder` writes, and its label; problems are noted.
+
+    The label names the tool's protocol that it extends in the end, and what differs from that.
+    """
+    if node.value is None:
+        node.note("is missing. Write protocol: paper, quick or demo, or {extends: demo, epochs: 3}")
+        return None, ""
+    if isinstance(node.value, str):
+        changes, base_node = {"extends": node.value}, node
+    elif node.is_mapping:
+        changes, base_node = dict(node.value), node["extends"]
+    else:
+        node.note(f"must be a name or a mapping, not {quote(node.value)}")
+        return None, ""
+    base = base_node.attempt(_load_file, changes.pop("extends", "paper"), folder)
+    start, root = base or (Protocol(), "paper")
+    protocol = node.attempt(Protocol.model_validate, start.model_dump() | changes)
+    if protocol is None:
+        return None, ""
+    return protocol, root + label_changes(_load_file(root, folder)[0], protocol)
+
+
+def _load_file(name: Any, folder: Path, seen: tuple[Path, ...] = ()) -> tuple[Protocol, str]:
+    """Return a protocol, and the name of the tool's protocol that it is, or extends in the end."""
+    file = _find_file(name, folder).resolve()
+    if file in seen:
+        raise UsageError(f"protocols extend each other in a circle: {' -> '.join(map(str, (*seen, file)))}")
+    document = read_yaml(_find_file(name, folder))
+    content = dict(document.data)
+    is_the_tools = file.parent == _FOLDER.resolve()
+    if "extends" not in content and not is_the_tools:
+        content["extends"] = "paper"
+    start: tuple[Protocol, str] | None = (Protocol(), "paper")
+    if "extends" in content:
+        base = content.pop("extends")
+        start = document.root["extends"].attempt(_load_file, base, file.parent, (*seen, file))
+    protocol, root = start or (Protocol(), "")
+    changed = document.root.attempt(Protocol.model_validate, protocol.model_dump() | content)
+    document.raise_problems()
+    return changed or protocol, file.stem if is_the_tools else root
+
+
+def _find_file(name: Any, folder: Path) -> Path:
+    """Return the file of a protocol that comes with the tool, or of the user's own, seen from `folder`."""
+    if not isinstance(name, str) or not printable(name):
+        raise UsageError(f"must be the name of a protocol, not {quote(name)} (asymbp ls protocols)")
+    known = {file.stem: file for file in sorted(_FOLDER.glob("*.yaml"))}
+    if name.lower() in known:
+        return known[name.lower()]
+    if names_a_file(name):
+        return find_file(name, folder)
+    raise UsageError(
+        f'"{name}" is not a protocol; there are {", ".join(known)}, or the path of a file.{nearest(name, known)} '
+        "(asymbp ls protocols)"
+    )

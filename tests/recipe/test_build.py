@@ -1,0 +1,107 @@
+"""Building grids from recipes and tables: rows, columns, and their notes."""
+
+import pytest
+import small_study
+
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.build import check_distinct, make_column, make_recipe_grid, make_row, make_table_grid
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.recipe import load_recipe
+from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.recipe.table import load_table
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+
+
+def test_a_row_resolves_the_network_for_its_classes() -> None:
+    info = DecodedDataset(
+        key="folder", label="pets", paper_name=None, exact=False, classes=("cat", "dog"), shape=(119, 119, 3),
+        train_count=10, test_count=4, fingerprint="0", directory="/nowhere",
+    )  # fmt: skip
+    assert make_row(info, None).network.layers[-3:] == ("FC 256", "FC 4", "FC 2")
+    mine = Network(input=(119, 119, 3), layers=("FC classes",))
+    assert make_row(info, mine).network.layers == ("FC 2",)
+
+
+def test_the_paper_is_compared_with_its_own_network_only() -> None:
+    info = DecodedDataset(
+        key="mnist", label="MNIST", paper_name="MNIST", exact=True, classes=tuple("0123456789"), shape=(28, 28, 1),
+        train_count=60_000, test_count=10_000, fingerprint="0", directory="/nowhere",
+    )  # fmt: skip
+    assert make_row(info, None).paper_name == make_row(info, NETWORKS["mnist"]).paper_name == "MNIST"
+    other = make_row(info, Network(input=(28, 28, 1), layers=("FC classes",)))
+    assert other.paper_name is None
+    assert "FC 10" in other.note
+
+
+@pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])
+def test_the_tables_ask_for_as_many_trainings_as_the_paper_made(keys: tuple[str, ...], models: int) -> None:
+    """36 models on six datasets and 32 on nine, five rates each: 2,520 trainings."""
+    tables = [table for key in keys for table in load_table(key)]
+    grids = [make_table_grid(table, Protocol(), "paper", [small_study.INFO]) for table in tables]
+    runs = {run_id for grid in grids for run_id in grid.all_runs()}
+    assert len(runs) == models * 5
+
+
+def test_the_baseline_of_a_table_is_trained_even_where_it_is_no_column() -> None:
+    (table,) = load_table("4-c2")
+    grid = make_table_grid(table, Protocol(), "paper", [small_study.INFO])
+    assert grid.baseline is not None
+    assert (grid.key, grid.baseline.header) == ("table-4-c2", "SGD")
+    assert grid.baseline not in grid.columns
+    baseline = grid.runs(grid.rows[0], grid.baseline)
+    assert {run.method for run in baseline} == {parse_method("SGD")}
+    assert {run.id for run in baseline} < set(grid.all_runs())
+
+
+def test_a_recipe_makes_a_grid_of_its_methods_and_seeds() -> None:
+    recipe = load_recipe(recipes_directory() / "examples" / "grid.yaml")
+    grid = make_recipe_grid(recipe, [small_study.INFO])
+    assert grid.key == "recipe-grid"
+    assert [column.header for column in grid.columns] == [entry.label for entry in recipe.methods]
+    assert grid.baseline == grid.columns[0]
+    runs = len(recipe.methods) * len(recipe.seeds) * len(recipe.protocol.rate_multipliers)
+    assert len(grid.all_runs()) == runs
+    assert grid.protocol_label == recipe.protocol_label
+
+
+def test_both_procedures_of_usf_bm_are_described_whatever_batch_size_is_set() -> None:
+    (table,) = load_table("2")
+    grid = make_table_grid(table, Protocol(batch_size=50), "paper with batch_size=50", [small_study.INFO])
+    notes = {column.header: column.note for column in grid.columns if column.note}
+    ways = "as the protocol says; or batch_size 100 from epoch 1, 500 from epoch 4"
+    assert notes == {"uSF+BM": f"the better of 2 procedures: {ways}"}
+    assert all(column.paper_name == column.header for column in grid.columns)
+
+
+def test_the_name_of_a_recipe_cannot_hide_a_table() -> None:
+    recipe = load_recipe(recipes_directory() / "examples" / "grid.yaml").model_copy(update={"name": "table-2"})
+    grid = make_recipe_grid(recipe, [small_study.INFO])
+    assert grid.key == "recipe-table-2"
+
+
+def test_two_rows_of_one_name_are_refused() -> None:
+    check_distinct(["MNIST", "digits"], "datasets")
+    with pytest.raises(UsageError, match='two datasets are called "MNIST"'):
+        check_distinct(["MNIST", "digits", "MNIST"], "datasets")
+
+
+def test_a_cell_of_two_methods_stands_for_neither() -> None:
+    protocol = Protocol()
+    usf, sgd = (Procedure(method=parse_method(name), protocol=protocol) for name in ("uSF", "SGD"))
+    mixed = make_column("mine", [usf, sgd], protocol)
+    assert mixed.paper_name is None
+    assert mixed.note == "the better of 2 procedures: uSF, as the protocol says; or SGD, as the protocol says"
+    changed = Procedure(method=usf.method, protocol=protocol.model_copy(update={"weight_decay": 0.0}))
+    twice = make_column("twice", [usf, changed], protocol)
+    assert (twice.paper_name, twice.note) == (
+        "uSF",
+        "the better of 2 procedures: as the protocol says; or weight_decay 0.0",
+    )
+    assert (make_column("uSF", [usf], protocol).paper_name, make_column("uSF", [usf], protocol).note) == (
+        "uSF",
+        "",
+    )

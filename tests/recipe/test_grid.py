@@ -1,0 +1,74 @@
+"""Grids: the runs of their cells, their identity, and how two become one."""
+
+from collections import Counter
+
+import small_study
+
+from asymbp_cli.recipe.build import make_column, make_table_grid
+from asymbp_cli.recipe.grid import Grid, GridColumn, grid_id, merge_grids
+from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.table import load_table
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.protocol import BatchSize, Protocol
+
+
+def test_a_cell_takes_the_runs_of_all_its_entries() -> None:
+    plain = Protocol()
+    growing = Protocol(batch_size=(BatchSize(from_epoch=1, size=100), BatchSize(from_epoch=4, size=500)))
+    entries = tuple(Procedure(method=parse_method("uSF+BM"), protocol=p) for p in (plain, growing))
+    both = GridColumn(header="uSF+BM", entries=entries)
+    grid = small_study.grid().model_copy(update={"columns": (both,), "seeds": (0, 1)})
+    runs = grid.runs(grid.rows[0], both)
+    assert len(runs) == len({run.id for run in runs}) == 2 * 2 * 5
+    assert Counter(run.seed for run in runs) == {0: 10, 1: 10}
+    assert {run.network for run in runs} == {small_study.NETWORK}
+
+
+def test_a_baseline_that_is_no_column_is_among_the_runs_and_one_that_is_counts_once() -> None:
+    assert len(small_study.grid("SGD", "uSF").all_runs()) == 4
+    assert len(small_study.grid("uSF").all_runs()) == 4
+
+
+def test_a_grid_survives_json() -> None:
+    grid = small_study.grid()
+    assert Grid.model_validate_json(grid.model_dump_json()) == grid
+
+
+def test_what_a_column_says_is_no_part_of_a_grids_identity() -> None:
+    grid = small_study.grid("SGD", "uSF")
+    columns = [column.model_copy(update={"paper_name": "uSF", "note": "x"}) for column in grid.columns]
+    assert grid_id(grid.model_copy(update={"columns": tuple(columns)})) == grid_id(grid)
+    assert grid_id(grid) != grid_id(small_study.grid("SGD", "NuSF"))
+
+
+def test_a_missing_dataset_has_a_row_without_runs_until_it_is_here() -> None:
+    (table,) = load_table("2")
+    mnist = small_study.INFO.model_copy(update={"key": "mnist", "label": "MNIST", "paper_name": "MNIST"})
+    rows = [small_study.INFO, mnist]
+    grid = make_table_grid(table, Protocol(), "paper", rows[:1], missing=["svhn", "mnist"])
+    assert [row.label for row in grid.rows] == ["MNIST", "SVHN", "digits"]  # the paper's order, then others
+    assert grid.runs(grid.rows[1], grid.columns[0]) == ()
+    here = make_table_grid(table, Protocol(), "paper", rows)
+    for both in (merge_grids(grid, here), merge_grids(here, grid)):
+        assert [(row.label, row.dataset is None) for row in both.rows] == [
+            ("MNIST", False),
+            ("SVHN", True),
+            ("digits", False),
+        ]
+
+
+def test_a_grid_knows_its_protocol_where_every_column_differs_from_it() -> None:
+    changed = Protocol(weight_decay=0.0)
+    entry = Procedure(method=parse_method("SGD"), protocol=changed)
+    grid = Grid(
+        key="k",
+        title="t",
+        columns=(make_column("SGD", [entry], Protocol()),),
+        rows=(),
+        protocol_label="paper",
+        base=Protocol(),
+    )
+    assert grid.protocol == Protocol()
+    old = grid.model_copy(update={"base": None})
+    assert old.protocol == changed  # kept before grids knew
+    assert grid_id(old) == grid_id(grid)
