@@ -4,7 +4,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
@@ -18,8 +19,8 @@ from asymbp_cli.specs.protocol import Protocol
 SEMANTICS = 1
 
 
-#: fields that are younger than the first stores: at these values they are no part of a run's identity
-ADDED_LATER: dict[tuple[str, str], object] = {("protocol", "precision"): "standard"}
+#: fields that are younger than the first stores, by their path: at these values they are no part of an identity
+ADDED_LATER: dict[tuple[str, ...], object] = {("protocol", "precision"): "standard"}
 
 
 class Run(Spec):
@@ -37,9 +38,10 @@ class Run(Spec):
         """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
         content = self.model_dump(mode="json")
         content["protocol"].pop("rate_multipliers")  # one of them is this run's
-        for (part, name), value in ADDED_LATER.items():
-            if content[part][name] == value:
-                content[part].pop(name)
+        for (*path, name), value in ADDED_LATER.items():
+            part = reduce(getitem, path, content)
+            if part[name] == value:
+                part.pop(name)
         content["semantics"] = SEMANTICS
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -204,3 +204,15 @@ def test_stacks_share_what_the_batches_and_the_network_depend_on() -> None:
     apart += [run(seed=1), run(dataset="e" * 64), run(protocol=Protocol(batch_size=50))]
     assert len({run().stack_key, *(other.stack_key for other in apart)}) == 1 + len(apart)
     assert Stack((run(),)).id == Stack((run(),), start_epoch=3).id != Stack((run(seed=1),)).id
+
+
+def test_a_younger_field_is_part_of_an_identity_only_at_other_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ids() -> list[str]:
+        methods = [Method(feedback=Feedback(scheme="rndf", sigma=sigma)) for sigma in (0.05, 0.1)]
+        return [run(method=method).id for method in methods]
+
+    default, other = ids()
+    monkeypatch.setitem(runs.ADDED_LATER, ("method", "feedback", "sigma"), 0.05)  # as if it were younger
+    younger_default, younger_other = ids()
+    assert younger_other == other
+    assert len({default, other, younger_default}) == 3
