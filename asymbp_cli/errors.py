@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
-from unicodedata import category
 
 #: how the allocator of the CPU, CUDA and MPS, cuBLAS and cuDNN say it
 _OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
@@ -49,18 +47,6 @@ class DeviceError(AsymbpError):
 
 class CaptureError(DeviceError):
     """A CUDA graph could not be captured: its process cannot use the GPU any more, a fresh one can."""
-
-
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return `' Did you mean "x"?'` for the choice closest to `word`, or `''` where none is close."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    found = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f' Did you mean "{by_lower[found[0]]}"?' if found else ""
-
-
-def printable(text: str) -> bool:
-    """Tell whether text is on one line, without control characters or halves of them."""
-    return not any(category(character) in ("Cc", "Cs") for character in text)
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -1,9 +1,12 @@
 """Frozen facts that the engine emits. They travel from worker processes to the store and the terminal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 RunState = Literal["finished", "collapsed", "diverged"]
+#: told (what is done, units done so far, units in all) of a download or of decoding; 0 in all: not known
+OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

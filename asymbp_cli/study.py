@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
-from asymbp_cli.datasets.decoded import DataInfo
-from asymbp_cli.datasets.prepare import data_directory, prepare
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.locate import data_directory
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import MissingDataError
-from asymbp_cli.events import CheckpointDue, RunFinished
+from asymbp_cli.events import CheckpointDue, OnProgress, RunFinished
 from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.registry import choose_executor, make_executor
@@ -36,7 +37,7 @@ class DataSource:
     data_dir: Path | None = None
     cache_dir: Path | None = None
     download: bool = False
-    on_progress: Callable[[str, int, int], None] | None = None  # (what, done, total)
+    on_progress: OnProgress | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Outcome:
 
 def prepare_datasets(
     refs: Sequence[DatasetRef], network: Network | None, protocol: Protocol, source: DataSource
-) -> list[DataInfo]:
+) -> list[DecodedDataset]:
     """Return every dataset at the input size of its network, decoded if it was not.
 
     Without a `network` every dataset has the paper's. Raises DataError as `datasets.prepare` does, UsageError if
@@ -92,16 +93,16 @@ def prepare_datasets(
     """
     infos = []
     for ref in refs:
-        key, name = (ref, ref) if isinstance(ref, str) else ("folder", ref.folder)
+        key = ref if isinstance(ref, str) else "folder"
         infos.append(
             prepare(
                 ref,
-                input_shape(network or network_for(key), key, name),
+                input_shape(network or network_for(key), ref),
                 data_dir=source.data_dir,
                 cache_dir=source.cache_dir,
                 resize=protocol.resize,
                 download=source.download,
-                report=source.on_progress,
+                on_progress=source.on_progress,
             )
         )
     check_distinct([info.label for info in infos], "datasets")
@@ -110,9 +111,9 @@ def prepare_datasets(
 
 def prepare_installed(
     keys: Sequence[str], protocol: Protocol, source: DataSource
-) -> tuple[list[DataInfo], set[str]]:
+) -> tuple[list[DecodedDataset], set[str]]:
     """Return those of the paper's datasets that are installed, decoded, and the names of the others."""
-    infos: list[DataInfo] = []
+    infos: list[DecodedDataset] = []
     for key in keys:
         if key in CATALOG:
             with suppress(MissingDataError):
@@ -120,7 +121,7 @@ def prepare_installed(
     return infos, set(keys) - {info.key for info in infos}
 
 
-def check_any_installed(infos: Sequence[DataInfo], source: DataSource) -> None:
+def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> None:
     """Raise MissingDataError if `infos` is empty: none of the paper's datasets is installed."""
     if not infos:
         raise MissingDataError(
@@ -162,7 +163,7 @@ def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
     }
 
 
-def forecast(work: Work, infos: Mapping[str, DataInfo], execution: Execution) -> Forecast:
+def forecast(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> Forecast:
     """Return what the work will take; `infos` by fingerprint.
 
     Steps are timed, except on CUDA, where only the first epochs show the seconds: this process opens no GPU, and
@@ -183,7 +184,7 @@ def forecast(work: Work, infos: Mapping[str, DataInfo], execution: Execution) ->
 
 def run(
     grids: Sequence[Grid],
-    infos: Mapping[str, DataInfo],
+    infos: Mapping[str, DecodedDataset],
     store: Store,
     execution: Execution,
     *,
@@ -226,7 +227,7 @@ def _tidy(work: Work, store: Store) -> None:
     resume.discard(store.checkpoints, [*unusable, *work.done])
 
 
-def _plan(work: Work, infos: Mapping[str, DataInfo], execution: Execution) -> list[Stack]:
+def _plan(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> list[Stack]:
     limit = execution.max_replicas or replica_limit(execution.device, infos, execution.workers)
     train_counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
     return plan_stacks(

@@ -12,7 +12,7 @@ if find_spec("beartype"):  # shapes in annotations are checked at every call
     _TYPED = [f"asymbp_cli.training.{name}" for name in ("feedback", "layers", "optim")]
     install_import_hook(_TYPED, "beartype.beartype")
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
 
@@ -26,12 +26,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def digits_info(_own_cache: None) -> DataInfo:
+def digits_info(_own_cache: None) -> DecodedDataset:
     return prepare("digits", (8, 8, 1))
 
 
 @pytest.fixture(scope="session")
-def digits(digits_info: DataInfo) -> ResidentData:
+def digits(digits_info: DecodedDataset) -> ResidentData:
     return load(digits_info)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import fake_engine
 
 from asymbp_cli import study
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.executors import StudyEvent, Train
 from asymbp_cli.executors.job import train as real_train
@@ -21,7 +21,7 @@ from asymbp_cli.results.store import Store
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 
-INFO = DataInfo(
+INFO = DecodedDataset(
     key="digits",
     label="digits",
     paper_name=None,
@@ -70,7 +70,7 @@ def grid(
 def train(
     directory: Path,
     *grids: Grid,
-    infos: Mapping[str, DataInfo] = INFOS,
+    infos: Mapping[str, DecodedDataset] = INFOS,
     train: Train = fake_engine.train,
     on_event: Callable[[StudyEvent], None] = lambda event: None,
     command: str = "",

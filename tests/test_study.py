@@ -9,7 +9,7 @@ import pytest
 import small_study
 
 from asymbp_cli import study
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import DataError, DeviceError, MissingDataError, StoreError, UsageError
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
@@ -208,7 +208,7 @@ def test_a_device_that_cannot_be_used_is_said_before_any_attempt(tmp_path: Path)
         assert store.runs() == []
 
 
-def test_the_forecast_weighs_runs_by_the_epochs_they_still_have(digits_info: DataInfo) -> None:
+def test_the_forecast_weighs_runs_by_the_epochs_they_still_have(digits_info: DecodedDataset) -> None:
     row = small_study.row(digits_info.fingerprint)
     work = study.plan_work([small_study.grid("SGD", rows=(row,))], None)
     infos = {digits_info.fingerprint: digits_info}

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
-from asymbp_cli.errors import UsageError, nearest
+from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
+from asymbp_cli.text import nearest
 
 Colour = Literal["worse", "better"]
 POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more

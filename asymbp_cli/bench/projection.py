@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from asymbp_cli.bench.steps import SIZES, Steps, make_random_data, make_runs
-from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.recipe.table import PAPER_ROWS, load_table
+from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report.text import short_title
 from asymbp_cli.scheduling.estimate import samples_per_epoch
 from asymbp_cli.scheduling.replica_limit import replica_limit
@@ -17,7 +17,6 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.device import open_device, threads
 
-_ICUB = (6000, 2001)  # training images according to its page, test images as the paper's rates imply
 _METHODS = {"none": "uSF", "plain": "uSF+BN", "learnable": "BN"}  # one for each normalization
 _STEPS = 3
 
@@ -52,7 +51,7 @@ def project(device_name: str, *, workers: int, replicas: int) -> list[Projection
     return [_projection(name, runs.values(), infos, rates, at_once) for name, runs in runs_by_table.items()]
 
 
-def _runs_by_table(infos: Collection[DataInfo]) -> dict[str, dict[str, Run]]:
+def _runs_by_table(infos: Collection[DecodedDataset]) -> dict[str, dict[str, Run]]:
     """Return the runs of each table, and last of the whole paper."""
     runs: dict[str, dict[str, Run]] = {}
     for table in load_table("all"):
@@ -63,10 +62,11 @@ def _runs_by_table(infos: Collection[DataInfo]) -> dict[str, dict[str, Run]]:
     return runs | {"the whole paper": whole}
 
 
-def _info(key: str) -> DataInfo:
+def _info(key: str) -> DecodedDataset:
     entry = CATALOG[key]
-    train, test = (entry.train_count, entry.test_count) if entry.train_count and entry.test_count else _ICUB
-    return DataInfo(
+    assert entry.paper_counts is not None
+    train, test = entry.paper_counts
+    return DecodedDataset(
         key=key,
         label=entry.label,
         paper_name=entry.paper_name,
@@ -94,7 +94,7 @@ def _rates(networks: Iterable[str], device_name: str, replicas: int) -> Rates:
     return rates
 
 
-def _replica_count(key: str, method: str, device_name: str, info: DataInfo, replicas: int) -> int:
+def _replica_count(key: str, method: str, device_name: str, info: DecodedDataset, replicas: int) -> int:
     """Return the number of replicas that step at once: one on the CPU, otherwise up to `replicas` if they fit."""
     if device_name == "cpu":
         return 1
@@ -103,7 +103,7 @@ def _replica_count(key: str, method: str, device_name: str, info: DataInfo, repl
 
 
 def _projection(
-    name: str, runs: Iterable[Run], infos: Mapping[str, DataInfo], rates: Rates, workers: int
+    name: str, runs: Iterable[Run], infos: Mapping[str, DecodedDataset], rates: Rates, workers: int
 ) -> Projection:
     runs, seconds, flop = list(runs), 0.0, 0.0
     for run in runs:

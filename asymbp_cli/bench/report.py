@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asymbp_cli.analysis.tables import fill_all
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.catalog import PAPER_ROWS
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.recipe.table import PAPER_ROWS, load_table
+from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report import markdown
 from asymbp_cli.report.assemble import assemble_document
 from asymbp_cli.results.provenance import collect
@@ -124,8 +125,8 @@ def _epochs(run_id: str, epochs: int, source: random.Random) -> Sequence[EpochEn
     ]
 
 
-def _info(row: GridRow) -> DataInfo:
-    return DataInfo(
+def _info(row: GridRow) -> DecodedDataset:
+    return DecodedDataset(
         key=row.key,
         label=row.label,
         paper_name=row.paper_name,

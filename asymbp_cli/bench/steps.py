@@ -5,17 +5,19 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, Split
-from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORK_FILES, NETWORKS
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.engine import Trainer
 
-#: network of Table 1 -> (classes, samples that are enough for some batches)
-SIZES = {"mnist": (10, 6000), "cifar": (10, 2000), "svhn": (10, 1000), "large": (102, 400), "timit": (80, 2000)}
+#: network of Table 1 -> samples that are enough for some batches
+_SAMPLES = {"mnist": 6000, "cifar": 2000, "svhn": 1000, "large": 400, "timit": 2000}
+#: network of Table 1 -> (classes, samples)
+SIZES = {network: (NETWORK_FILES[network].classes, samples) for network, samples in _SAMPLES.items()}
 
 
 def make_random_data(network: Network, classes: int, samples: int, device: torch.device) -> ResidentData:
@@ -28,7 +30,7 @@ def make_random_data(network: Network, classes: int, samples: int, device: torch
         x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
     y = torch.randint(0, classes, (samples,), generator=source)
     split = Split(x.to(device), y.to(device))
-    info = DataInfo(
+    info = DecodedDataset(
         key="random",
         label="random",
         paper_name=None,

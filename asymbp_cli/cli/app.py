@@ -9,8 +9,8 @@ import click
 
 from asymbp_cli import __version__
 from asymbp_cli.cli.streams import explain_loss, protect_streams
-from asymbp_cli.errors import AsymbpError, nearest
-from asymbp_cli.paths import shown
+from asymbp_cli.errors import AsymbpError
+from asymbp_cli.text import nearest, printable_path
 
 #: command -> (module with a click command named `command`, one-line help)
 COMMANDS = {
@@ -131,4 +131,4 @@ def _fail(message: str, code: int) -> int:
 
 def _print(message: str) -> None:
     """Print a message; control characters in it do not reach the terminal."""
-    click.echo("asymbp: " + "\n".join(map(shown, message.split("\n"))), err=True)
+    click.echo("asymbp: " + "\n".join(map(printable_path, message.split("\n"))), err=True)

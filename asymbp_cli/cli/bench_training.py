@@ -42,7 +42,7 @@ def command(
     """
     from asymbp_cli.bench import measure
     from asymbp_cli.bench.training import measure_training
-    from asymbp_cli.datasets.prepare import cache_directory
+    from asymbp_cli.datasets.cache import cache_directory
 
     replicas = replicas or bench_options.default_replicas(device)
     busy = bench_options.announce(device, quiet=as_json)

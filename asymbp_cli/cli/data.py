@@ -3,23 +3,26 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from tabulate import tabulate
 
 from asymbp_cli.cli import options
-from asymbp_cli.cli.counter import progress
+from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.write import write_bytes
-from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, dataset_ref, find
-from asymbp_cli.datasets.entry import Dataset
+from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, find_entry, parse_dataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import AsymbpError, DataError, UsageError
-from asymbp_cli.paths import shown
+from asymbp_cli.text import printable_path
+
+if TYPE_CHECKING:
+    from asymbp_cli.datasets.survey import Survey
 
 
 @click.group("data")
 def command() -> None:
-    """See, fetch and check the datasets.
+    """List, download and check the datasets.
 
     \b
     Example:
@@ -32,8 +35,8 @@ def command() -> None:
 @command.command("ls")
 @options.data_dir
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-def listing(data_dir: Path | None, as_json: bool) -> None:
-    """List the datasets: which are here, how the others can come.
+def list_datasets(data_dir: Path | None, as_json: bool) -> None:
+    """List the datasets: which are installed, how to get the others.
 
     The digits and the paper's fifteen.
 
@@ -41,82 +44,88 @@ def listing(data_dir: Path | None, as_json: bool) -> None:
     Example:
       asymbp data ls
     """
-    from asymbp_cli.datasets.prepare import data_directory
-    from asymbp_cli.datasets.survey import state
+    from asymbp_cli.datasets.locate import data_directory
 
     root = data_directory(data_dir)
-    rows = [
-        {
-            "name": row.key,
-            "in the paper": row.paper_name or "-",
-            "state": state(row, root),
-            "train": row.train_count,
-            "test": row.test_count,
-            "classes": row.classes,
-            "MB": row.megabytes,
-            "licence": row.licence,
-            "source": row.source,
-        }
-        for row in CATALOG.values()
-    ]
+    rows = [_row(entry, root) for entry in CATALOG.values()]
     if as_json:
         click.echo(json.dumps(rows))
         return
     lines = [["-" if value is None else str(value) for value in row.values()] for row in rows]
     click.echo(tabulate(lines, list(rows[0]), tablefmt="simple", disable_numparse=True))
-    click.echo(f"\nin {shown(root)}; asymbp data fetch NAME gets what can be fetched and explains the others")
+    click.echo(
+        f"\nData directory: {printable_path(root)}. "
+        "`asymbp data fetch NAME` downloads a dataset or explains how to get it."
+    )
+
+
+def _row(entry: CatalogEntry, root: Path) -> dict[str, str | int | None]:
+    from asymbp_cli.datasets.survey import find_state
+
+    return {
+        "name": entry.key,
+        "in the paper": entry.paper_name or "-",
+        "state": find_state(entry, root),
+        "train": entry.train_count,
+        "test": entry.test_count,
+        "classes": entry.classes,
+        "MB": entry.megabytes,
+        "licence": entry.licence,
+        "source": entry.source,
+    }
 
 
 @command.command("where")
 @options.data_dir
 @options.cache_dir
-def where(data_dir: Path | None, cache_dir: Path | None) -> None:
-    """Print where datasets and their decoded forms lie.
+def print_directories(data_dir: Path | None, cache_dir: Path | None) -> None:
+    """Print the directories of datasets and of their decoded forms.
 
     \b
     Example:
       asymbp data where
     """
-    from asymbp_cli.datasets.prepare import cache_directory, data_directory
+    from asymbp_cli.datasets.cache import cache_directory
+    from asymbp_cli.datasets.locate import data_directory
 
-    click.echo(f"data   {shown(data_directory(data_dir))}  (--data-dir, or $ASYMBP_DATA)")
-    click.echo(f"cache  {shown(cache_directory(cache_dir))}  (--cache-dir, or $ASYMBP_CACHE)")
+    click.echo(f"data   {printable_path(data_directory(data_dir))}  (--data-dir, or $ASYMBP_DATA)")
+    click.echo(f"cache  {printable_path(cache_directory(cache_dir))}  (--cache-dir, or $ASYMBP_CACHE)")
 
 
 @command.command("fetch")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...|all")
 @options.data_dir
 @options.quiet
-def fetching(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
+def fetch(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
     """Download datasets, or explain how to get them.
 
-    What a publisher offers is downloaded. A broken download goes on where it ended; a file appears only when its
-    checksum is right.
+    A broken download resumes at its end. A file appears only if its checksum is right.
 
     \b
     Example:
       asymbp data fetch mnist flowers17
       asymbp data fetch all
     """
-    from asymbp_cli.datasets.prepare import data_directory, fetch_all, missing
-    from asymbp_cli.datasets.survey import state
+    from asymbp_cli.datasets.locate import data_directory, explain_missing, fetch_all
+    from asymbp_cli.datasets.survey import find_state
 
-    root, problems = data_directory(data_dir), []
+    root = data_directory(data_dir)
+    problems: list[str] = []
     everything = "all" in names
-    named = [find(name) for name in names if name != "all"]
-    for row in CATALOG.values() if everything else named:
-        found = state(row, root)
-        if found == "ready":
-            click.echo(f"{row.key}: is here; asymbp data check {row.key} reads it through")
-        elif not row.archives:
-            text = missing(row, root)
-            click.echo(f"{row.key}: {text}", err=True) if everything else problems.append(text)
-        else:
+    named = [find_entry(name) for name in names if name != "all"]
+    for entry in CATALOG.values() if everything else named:
+        if find_state(entry, root) == "ready":
+            click.echo(f"{entry.key}: present. `asymbp data check {entry.key}` verifies it.")
+        elif entry.archives:
             try:
-                fetch_all(row, root, None if quiet else progress())
-                click.echo(f"{row.key}: fetched; asymbp data check {row.key} reads it through")
+                fetch_all(entry, root, None if quiet else show_progress())
+                click.echo(f"{entry.key}: fetched. `asymbp data check {entry.key}` verifies it.")
             except DataError as error:
                 problems.append(str(error))
+        elif everything:
+            click.echo(f"{entry.key}: {explain_missing(entry, root)}", err=True)
+        else:
+            problems.append(explain_missing(entry, root))
     _raise(problems)
 
 
@@ -124,32 +133,38 @@ def fetching(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @options.data_dir
 @options.quiet
-def checking(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
-    """Read datasets through: checksums, counts, every image.
+def check(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
+    """Verify datasets: checksums, counts, every image.
 
-    Without names, those that are here.
+    Without names, all that are installed.
 
     \b
     Example:
       asymbp data check mnist
       asymbp data check ./photos
     """
-    from asymbp_cli.datasets.prepare import data_directory
-    from asymbp_cli.datasets.survey import state
+    from asymbp_cli.datasets.locate import data_directory
 
-    root, problems = data_directory(data_dir), []
-    here = [key for key, row in CATALOG.items() if state(row, root) not in ("can be fetched", "needs you")]
-    for ref in [dataset_ref(name) for name in names] or here:
+    root = data_directory(data_dir)
+    problems: list[str] = []
+    for ref in [parse_dataset(name) for name in names] or _installed(root):
         try:
-            found = _survey(ref, root, quiet)
+            surveyed = _survey(ref, root, quiet)
         except (DataError, UsageError) as error:
             problems.append(str(error))
             continue
-        train, test = (sum(found.counts[split]) for split in ("train", "test"))
-        click.echo(
-            f"{found.located.label}: ok, {len(found.classes)} classes, {train:,} to train, {test:,} to test"
-        )
+        train = sum(surveyed.counts["train"])
+        test = sum(surveyed.counts["test"])
+        classes = len(surveyed.classes)
+        click.echo(f"{surveyed.dataset.label}: ok, {classes} classes, {train:,} to train, {test:,} to test")
     _raise(problems)
+
+
+def _installed(root: Path) -> list[str]:
+    from asymbp_cli.datasets.survey import find_state
+
+    missing = ("can be fetched", "manual download")
+    return [key for key, entry in CATALOG.items() if find_state(entry, root) not in missing]
 
 
 @command.command("show")
@@ -159,8 +174,8 @@ def checking(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None
     "--images", type=click.Path(path_type=Path), metavar="FILE.png", help="Write a contact sheet of its images."
 )
 @options.quiet
-def showing(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> None:
-    """Show what a dataset holds, and its images.
+def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> None:
+    """Show the contents of a dataset, and its images.
 
     Source, drawn classes, counts per class, sizes; with --images a contact sheet.
 
@@ -168,37 +183,36 @@ def showing(name: str, data_dir: Path | None, images: Path | None, quiet: bool) 
     Example:
       asymbp data show mnist --images mnist.png
     """
-    from asymbp_cli.datasets.prepare import data_directory
-    from asymbp_cli.datasets.survey import contact_sheet
+    from asymbp_cli.datasets.locate import data_directory
+    from asymbp_cli.datasets.survey import make_contact_sheet
     from asymbp_cli.specs.networks import dimensions
 
-    ref = dataset_ref(name)
-    found = _survey(ref, data_directory(data_dir), quiet)
-    located = found.located
-    lines = _about(CATALOG[ref]) if isinstance(ref, str) else []
-    sizes = " / ".join(map(dimensions, found.shapes))
+    ref = parse_dataset(name)
+    surveyed = _survey(ref, data_directory(data_dir), quiet)
+    lines = _describe(CATALOG[ref]) if isinstance(ref, str) else []
+    sizes = " / ".join(map(dimensions, surveyed.shapes))
     lines += [
-        ["label", located.label],
-        ["note", located.note or "-"],
+        ["label", surveyed.dataset.label],
+        ["note", surveyed.dataset.note or "-"],
         ["sizes", f"{sizes} (smallest / median / largest)"],
     ]
     click.echo(tabulate(lines, tablefmt="plain", disable_numparse=True))
-    rows = list(zip(found.classes, found.counts["train"], found.counts["test"], strict=True))
+    rows = list(zip(surveyed.classes, surveyed.counts["train"], surveyed.counts["test"], strict=True))
     click.echo("\n" + tabulate(rows, ["class", "train", "test"], tablefmt="simple"))
     if images:
         content = io.BytesIO()
-        contact_sheet(found, _shape(ref)).save(content, "PNG")
+        make_contact_sheet(surveyed, _shape(ref)).save(content, "PNG")
         write_bytes(content.getvalue(), images)
         click.echo(f"wrote {images}", err=True)
 
 
-def _about(row: Dataset) -> list[list[str]]:
+def _describe(entry: CatalogEntry) -> list[list[str]]:
     return [
-        ["what", row.title],
-        ["in the paper", row.paper_name or "-"],
-        ["source", row.source],
-        ["licence", row.licence],
-        ["cite", row.citation],
+        ["what", entry.title],
+        ["in the paper", entry.paper_name or "-"],
+        ["source", entry.source],
+        ["licence", entry.licence],
+        ["cite", entry.citation],
     ]
 
 
@@ -208,11 +222,11 @@ def _shape(ref: DatasetRef) -> tuple[int, ...]:
     return network_for(ref if isinstance(ref, str) else "folder").input
 
 
-def _survey(ref: DatasetRef, root: Path, quiet: bool) -> Any:
-    from asymbp_cli.datasets.prepare import locate_any
+def _survey(ref: DatasetRef, root: Path, quiet: bool) -> "Survey":
+    from asymbp_cli.datasets.locate import find_dataset
     from asymbp_cli.datasets.survey import survey
 
-    return survey(locate_any(ref, root), _shape(ref), None if quiet else progress())
+    return survey(find_dataset(ref, root), _shape(ref), None if quiet else show_progress())
 
 
 def _raise(problems: list[str]) -> None:

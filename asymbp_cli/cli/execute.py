@@ -13,18 +13,19 @@ import click
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.choose_display import choose_display
-from asymbp_cli.cli.counter import progress
+from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display, make_plan_event
 from asymbp_cli.cli.progress import StudyProgress, format_duration
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
-from asymbp_cli.paths import exists, shown
+from asymbp_cli.paths import exists
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.results.store import FILE_NAME, Store
 from asymbp_cli.study import DataSource, Execution
+from asymbp_cli.text import printable_path
 
 _LONG_SECONDS = 600.0
 
@@ -46,7 +47,7 @@ class Options:
     @property
     def source(self) -> DataSource:
         """Return the sources of datasets."""
-        show = None if self.quiet or self.as_json else progress()
+        show = None if self.quiet or self.as_json else show_progress()
         return DataSource(self.data_dir, self.cache_dir, self.download, show)
 
     @property
@@ -55,7 +56,7 @@ class Options:
         return Execution(self.device, 1 if self.device != "cpu" else self.workers or cores())
 
 
-def execute(grids: Sequence[Grid], infos: Sequence[DataInfo], options: Options) -> int:
+def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Options) -> int:
     """Train what is missing of `grids`, print their tables, and return the exit code: 1 if runs failed."""
     if options.dry_run:
         _dry_run(grids, options)
@@ -98,7 +99,7 @@ def _describe_plan(grid: Grid) -> str:
 
 
 def _train(
-    grids: Sequence[Grid], infos: Mapping[str, DataInfo], store: Store, options: Options
+    grids: Sequence[Grid], infos: Mapping[str, DecodedDataset], store: Store, options: Options
 ) -> Mapping[str, str]:
     """Train with a display; return why runs failed, by id."""
     work = study.plan_work(grids, store)
@@ -106,14 +107,18 @@ def _train(
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
-    command = shown(shlex.join(["asymbp", *sys.argv[1:]]))
+    command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display:
         outcome = study.run(grids, infos, store, options.execution, on_event=display.handle, command=command)
     return outcome.failed
 
 
 def _make_progress(
-    grids: Sequence[Grid], infos: Mapping[str, DataInfo], store: Store, work: study.Work, execution: Execution
+    grids: Sequence[Grid],
+    infos: Mapping[str, DecodedDataset],
+    store: Store,
+    work: study.Work,
+    execution: Execution,
 ) -> StudyProgress:
     forecast = study.forecast(work, infos, execution)
     progress = StudyProgress(
@@ -141,7 +146,9 @@ def _announce(progress: StudyProgress, execution: Execution, display: Display) -
     display.announce(text)
 
 
-def present(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo], *, quiet: bool, as_json: bool) -> None:
+def present(
+    tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset], *, quiet: bool, as_json: bool
+) -> None:
     """Print the tables on standard output."""
     if as_json:
         cells: list[dict[str, Any]] = [record for filled in tables for record in make_records(filled)]

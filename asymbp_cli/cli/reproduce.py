@@ -8,7 +8,7 @@ import click
 from asymbp_cli.cli import options
 
 if TYPE_CHECKING:
-    from asymbp_cli.datasets.decoded import DataInfo
+    from asymbp_cli.datasets.decoded import DecodedDataset
     from asymbp_cli.recipe.table import TableSpec
     from asymbp_cli.specs.protocol import Protocol
     from asymbp_cli.study import DataSource
@@ -71,7 +71,7 @@ def command(
       asymbp reproduce --table 1
     """
     from asymbp_cli.cli.execute import Options, execute
-    from asymbp_cli.datasets.catalog import dataset_ref
+    from asymbp_cli.datasets.catalog import parse_dataset
     from asymbp_cli.recipe.build import make_table_grid
     from asymbp_cli.recipe.protocols import load_protocol
     from asymbp_cli.recipe.table import load_table
@@ -80,7 +80,7 @@ def command(
     settings = Options(**chosen)
     tables = load_table(table)
     names = tuple(dict.fromkeys(names)) or ("digits",)
-    refs = [dataset_ref(name) for name in names if name != "all"]
+    refs = [parse_dataset(name) for name in names if name != "all"]
     training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
     error_tables = [spec for spec in tables if spec.kind == "errors"]
     if len(error_tables) < len(tables) and not (error_tables and (settings.as_json or settings.quiet)):
@@ -89,7 +89,7 @@ def command(
         return 0
     _check_protocol(protocol, names)
     named = prepare_datasets(refs, None, training, settings.source)
-    installed: list[DataInfo] = []
+    installed: list[DecodedDataset] = []
     missing: set[str] = set()
     if "all" in names:
         installed, missing = _prepare_all(error_tables, named, training, settings.source)
@@ -125,8 +125,8 @@ def _check_protocol(protocol: str | None, names: tuple[str, ...]) -> None:
 
 
 def _prepare_all(
-    tables: "Sequence[TableSpec]", named: "Sequence[DataInfo]", protocol: "Protocol", source: "DataSource"
-) -> "tuple[list[DataInfo], set[str]]":
+    tables: "Sequence[TableSpec]", named: "Sequence[DecodedDataset]", protocol: "Protocol", source: "DataSource"
+) -> "tuple[list[DecodedDataset], set[str]]":
     """Return the installed datasets of `tables`, which join those that were named, and the missing ones' keys."""
     from asymbp_cli import study
     from asymbp_cli.recipe.build import check_distinct

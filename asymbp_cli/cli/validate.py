@@ -6,7 +6,7 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.errors import RecipeError
-from asymbp_cli.paths import shown
+from asymbp_cli.text import printable_path
 
 
 @click.command("validate")
@@ -30,6 +30,6 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool)
         except RecipeError as error:
             problems += error.problems
             continue
-        click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{shown(file)}: ok")
+        click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok")
     if problems:
         raise RecipeError(problems)

@@ -1,13 +1,13 @@
 """Writing the output of a command."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.paths import exists, is_file, shown
+from asymbp_cli.files import replace
+from asymbp_cli.paths import exists, is_file
+from asymbp_cli.text import printable_path
 
 
 def write_text(text: str, output: Path | None) -> None:
@@ -16,7 +16,7 @@ def write_text(text: str, output: Path | None) -> None:
         click.echo(text, nl=False)
         return
     write_bytes(text.encode(), output)
-    click.echo(f"wrote {shown(output)}", err=True)
+    click.echo(f"wrote {printable_path(output)}", err=True)
 
 
 def is_replaceable(output: Path) -> bool:
@@ -34,19 +34,9 @@ def write_bytes(content: bytes, output: Path) -> None:
             return
         target = output.resolve()  # of a symbolic link
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, content)
+        replace(target, content)
     except (OSError, ValueError, RuntimeError) as error:  # a null character; links in a circle
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, FileExistsError | NotADirectoryError):
             reason = "a file has the name of its folder"
         raise UsageError(f"cannot write {output}: {reason}. Choose another file with --output") from error
-
-
-def _replace(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".asymbp-{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

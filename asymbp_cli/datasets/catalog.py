@@ -1,4 +1,4 @@
-"""How a dataset is named: a row of the catalog, or a folder or archive of the user's own. No torch, no numpy."""
+"""The catalog, and the names of datasets: a key, or the path of a folder or archive. No torch, no numpy."""
 
 import os
 from pathlib import Path
@@ -6,21 +6,54 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from asymbp_cli.datasets.entry import Dataset
-from asymbp_cli.datasets.published_arrays import ARRAYS
-from asymbp_cli.datasets.published_files import FILES
-from asymbp_cli.errors import UsageError, nearest, printable
-from asymbp_cli.paths import exists, shown
+from asymbp_cli.datasets.catalog_downloads import (
+    CALTECH101,
+    CALTECH256,
+    CIFAR10,
+    CIFAR100,
+    DIGITS,
+    FLOWERS17,
+    FLOWERS102,
+    INDOOR67,
+    MNIST,
+    STL10,
+    SVHN,
+)
+from asymbp_cli.datasets.catalog_manual import ICUB, LFW, PUBFIG83, SUFRW, TIMIT
+from asymbp_cli.datasets.entry import CatalogEntry
+from asymbp_cli.errors import UsageError
+from asymbp_cli.paths import exists
 from asymbp_cli.specs.base import Label, Spec
+from asymbp_cli.text import nearest, printable, printable_path
 
-CATALOG: dict[str, Dataset] = {row.key: row for row in (*ARRAYS, *FILES)}
+#: in the order of the paper's tables
+CATALOG: dict[str, CatalogEntry] = {
+    "digits": DIGITS,
+    "mnist": MNIST,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "svhn": SVHN,
+    "stl10": STL10,
+    "caltech101": CALTECH101,
+    "caltech256": CALTECH256,
+    "icub": ICUB,
+    "flowers17": FLOWERS17,
+    "flowers102": FLOWERS102,
+    "pubfig83": PUBFIG83,
+    "sufrw": SUFRW,
+    "lfw": LFW,
+    "indoor67": INDOOR67,
+    "timit": TIMIT,
+}
+#: row of the paper's tables -> our name of the dataset
+PAPER_ROWS = {entry.paper.name: key for key, entry in CATALOG.items() if entry.paper}
 
 
 class FolderSource(Spec):
     """Images of the user's own: a directory, or a .tar, .tar.gz, .tar.xz or .zip.
 
-    Either `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` that is split per class with `seed`: counts
-    where they are given, else `test_fraction` for testing.
+    Either `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` that is split per class with `seed`: by counts
+    if they are given, else `test_fraction` of the images test.
     """
 
     folder: Label
@@ -40,40 +73,41 @@ class FolderSource(Spec):
 
 DatasetRef = str | FolderSource
 
-
-def _by_name() -> dict[str, Dataset]:
-    """Return the catalog by our names and the paper's, in lower case."""
-    named = {dataset.paper_name.lower(): dataset for dataset in CATALOG.values() if dataset.paper_name}
-    return named | CATALOG
-
-
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
 
 
-def dataset_ref(text: str) -> DatasetRef:
+def parse_dataset(text: str) -> DatasetRef:
     """Return the dataset that `text` names: one of the catalog, else a folder or archive of images.
 
-    The catalog goes first, so that a directory called `mnist` does not hide MNIST; `./mnist` and `folder:mnist`
-    mean the directory. Raises UsageError where it is neither a known name nor looks like a path, or cannot be
-    printed.
+    The catalog takes precedence, so that a directory called `mnist` does not hide MNIST; `./mnist` and
+    `folder:mnist` mean the directory. Raises UsageError if the text is neither a known name nor looks like a
+    path, or cannot be printed.
     """
     if not printable(text):
-        raise UsageError(f'"{shown(text)}" has control characters, or is not UTF-8; rename the folder or archive')
+        raise UsageError(
+            f'"{printable_path(text)}" has control characters, or is not UTF-8. Rename the folder or archive.'
+        )
     if text.startswith("folder:"):
         if text == "folder:":
-            raise UsageError("folder: needs a path behind it, as in folder:photos/flowers.tar")
+            raise UsageError("folder: needs a path. Write it like folder:photos/flowers.tar")
         return FolderSource(folder=text.removeprefix("folder:"))
     like_path = bool(text) and ("/" in text or os.sep in text or text.endswith(_ARCHIVES) or exists(Path(text)))
-    if like_path and text.lower() not in _by_name():
+    if like_path and text.lower() not in _entries_by_name():
         return FolderSource(folder=text)
-    return find(text).key
+    return find_entry(text).key
 
 
-def find(name: str) -> Dataset:
+def find_entry(name: str) -> CatalogEntry:
     """Return the dataset of that name (ours or the paper's); raises UsageError with the nearest one."""
-    by_name = _by_name()
+    by_name = _entries_by_name()
     if name.lower() not in by_name:
         raise UsageError(
             f'"{name}" is not a dataset, nor a folder or archive.{nearest(name, by_name)} (asymbp ls datasets)'
         )
     return by_name[name.lower()]
+
+
+def _entries_by_name() -> dict[str, CatalogEntry]:
+    """Return the catalog by our names and the paper's, in lower case."""
+    by_paper_name = {entry.paper_name.lower(): entry for entry in CATALOG.values() if entry.paper_name}
+    return by_paper_name | CATALOG

@@ -1,4 +1,4 @@
-"""What tells that files are unchanged (cheap, without reading them) or as published (their checksum)."""
+"""Cheap file signatures (size and time of change), and published checksums."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}  # by hexadecimal digits
 
 
 def signature(file: Path) -> tuple[str, int, int]:
-    """Return (absolute path, bytes, modification time in ns) of a file."""
+    """Return (absolute path, bytes, modification time in ns) of a file, without reading it."""
     status = file.stat()
     return os.path.abspath(file), status.st_size, status.st_mtime_ns
 
@@ -24,15 +24,15 @@ def digest(file: Path, like: str) -> str:
 
 
 def algorithm(checksum: str) -> str:
-    """Return what a checksum is called: `MD5`, `SHA1`, `SHA256`."""
+    """Return the name of a checksum's algorithm: `MD5`, `SHA1`, `SHA256`."""
     return _ALGORITHMS[len(checksum)].upper()
 
 
-def check(file: Path, published: str, remedy: str = "delete it and use --download") -> None:
-    """Raise DataError where the file cannot be read or its checksum is not the published one."""
+def verify(file: Path, published: str, remedy: str = "Delete it and use --download.") -> None:
+    """Raise DataError if the file cannot be read or its checksum is not the published one."""
     try:
-        found = digest(file, published)
+        actual = digest(file, published)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from error
-    if found != published:
-        raise DataError(f"{file} is not the published file ({algorithm(published)} differs); {remedy}")
+    if actual != published:
+        raise DataError(f"{file} is not the published file ({algorithm(published)} differs). {remedy}")

@@ -1,19 +1,19 @@
-"""What is known of a decoded dataset without opening its pixels."""
+"""The facts of a decoded dataset, without its pixels."""
 
 from pathlib import Path
 
 from asymbp_cli.specs.base import Spec
 
 
-class DataInfo(Spec):
-    """A dataset in its resident form in `directory`.
+class DecodedDataset(Spec):
+    """A dataset that is decoded to arrays in `directory`.
 
     Images uint8 [N, H, W, C] or vectors float32 [N, D], and labels int64 [N].
     """
 
-    key: str  # catalog key, or "folder"
+    key: str  # of the catalog, or "folder"
     label: str  # row name in tables
-    paper_name: str | None  # row name in the paper's tables whose numbers may stand beside
+    paper_name: str | None  # row name in the paper's tables whose numbers may be shown next to ours
     exact: bool  # the paper's own images and split
     classes: tuple[str, ...]
     shape: tuple[int, ...]  # (height, width, channels), or (features,)
@@ -25,5 +25,5 @@ class DataInfo(Spec):
 
     @property
     def path(self) -> Path:
-        """Where the arrays lie."""
+        """The directory of the arrays."""
         return Path(self.directory)

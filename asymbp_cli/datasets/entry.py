@@ -1,47 +1,60 @@
-"""What the catalog says of a dataset. No torch, no numpy."""
+"""The form of a catalog entry. No torch, no numpy."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to fetch: `name` under the data directory, mirrors in order, checksum and bytes as published.
+    """A file to download: its name in the data directory, mirrors in order, checksum and bytes as published.
 
-    Without a checksum its reader checks what it holds; without a size the server's word is taken for progress,
-    and the checksum decides.
+    Without a checksum, the reader checks the contents. Without a size, progress relies on the server's, and the
+    checksum decides.
     """
 
     name: str
     urls: tuple[str, ...]
-    checksum: str = ""  # MD5, SHA-1 or SHA-256, told apart by their length
+    checksum: str = ""  # MD5, SHA-1 or SHA-256; the length says which
     size: int | None = None
-    unpacked_md5: str = ""  # of the file in a .gz that may lie unpacked
+    unpacked_md5: str = ""  # of the file in a .gz that may also be there unpacked
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A random choice of classes and images (section 5); which ones the authors drew is not published."""
+    """A random choice of classes and images (section 5); the authors did not publish theirs."""
 
     classes: int  # to draw
     train: int  # images per class
     test: int
-    of: int  # classes in the dataset, all others than these being an error
-    images: int | None  # in these classes, where the number is published
-    fewest_test: int | None = None  # a class short of images gets the rest, at least so many, to test
+    of: int  # classes in the dataset; any other number is an error
+    images: int | None  # in these classes, if the number is published
+    fewest_test: int | None = None  # a class short of images gives the rest, at least this many, to test
 
-    def eligible(self, count: int) -> bool:
-        """Tell whether a class of `count` images has enough."""
+    def is_eligible(self, count: int) -> bool:
+        """Return whether a class of `count` images has enough."""
         return count >= self.train + (self.fewest_test or self.test)
 
 
 @dataclass(frozen=True)
-class Dataset:
+class PaperRow:
+    """A dataset's row in the paper's tables.
+
+    `one_class`: test samples of the class that a dead network, which gives one answer only, gives. If the test
+    set is balanced, every class has so many.
+    """
+
+    name: str
+    one_class: int
+    implied_counts: tuple[int, int] | None = None  # training and test samples, if none are published
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
     """A dataset known by name."""
 
     key: str
     label: str  # in rows of tables
     title: str
-    paper_name: str | None  # its row in the paper's tables
+    paper: PaperRow | None
     network: str  # the paper's network for it
     classes: int
     train_count: int | None  # None: not published
@@ -49,9 +62,21 @@ class Dataset:
     source: str
     licence: str
     citation: str
-    accepts: str  # what may lie in the data directory
+    accepts: str  # the files and folders that the reader finds in the data directory
     megabytes: int  # of its files, roughly
-    archives: tuple[Archive, ...] = ()  # all that is needed; without any, the user gets it
-    by_hand: str = ""  # why it is not fetched, and how to get it
+    archives: tuple[Archive, ...] = ()  # all that is needed; without any, the user gets the files
+    by_hand: str = ""  # why it is not downloaded, and how to get it
     draw: Draw | None = None
     note: str = ""
+
+    @property
+    def paper_name(self) -> str | None:
+        """The name of its row in the paper's tables."""
+        return self.paper.name if self.paper else None
+
+    @property
+    def paper_counts(self) -> tuple[int, int] | None:
+        """Its training and test samples in the paper: as published, else as the paper implies."""
+        if self.train_count is not None and self.test_count is not None:
+            return self.train_count, self.test_count
+        return self.paper.implied_counts if self.paper else None

@@ -1,7 +1,8 @@
-"""A dataset on the device: images as bytes, or vectors, that stay, normalized batch by batch."""
+"""A dataset that stays on the device, as bytes or vectors; batches are normalized when they are taken."""
 
-import os
+import io
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asymbp_cli.datasets.decoded import DataInfo
-from asymbp_cli.datasets.splits import validation_indices
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.splits import hold_out
 from asymbp_cli.errors import DataError
+from asymbp_cli.files import replace
 
 Preprocessing = Literal["mean-image", "mean-pixel", "none"]
 
@@ -38,7 +40,7 @@ class Split:
 class ResidentData:
     """All splits on one device, and the training set's statistics, which broadcast against [H, W, C] or [D]."""
 
-    info: DataInfo
+    info: DecodedDataset
     train: Split
     test: Split
     validation: Split | None
@@ -52,7 +54,7 @@ class ResidentData:
 
 
 def load(
-    info: DataInfo,
+    info: DecodedDataset,
     *,
     device: torch.device | str = "cpu",
     preprocessing: Preprocessing = "mean-image",
@@ -61,21 +63,23 @@ def load(
 ) -> ResidentData:
     """Return the dataset on `device`; on the CPU the arrays are memory-mapped, shared between processes.
 
-    Raises DataError where the cache has gone or a class is too small to hold samples out.
+    Raises DataError if the cache is missing or a class is too small to hold samples out.
     """
     try:
         arrays = {name: np.load(info.path / f"{name}.npy", mmap_mode="c") for name in _NAMES}
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"the decoded images in {info.path} are damaged ({error}); delete that folder") from error
+        raise DataError(f"the decoded images in {info.path} are damaged ({error}). Delete that folder.") from error
     x, y = (torch.from_numpy(arrays[name]).to(device) for name in ("x_train", "y_train"))
-    train, validation, rows = Split(x, y), None, None
+    train = Split(x, y)
+    validation = None
+    rows = None
     if validation_fraction:
         try:
-            held_out = validation_indices(arrays["y_train"], validation_fraction, seed, info.classes)
+            held_out = hold_out(arrays["y_train"], validation_fraction, seed, info.classes)
         except ValueError as error:
             raise DataError(f"{info.label}: {error}") from error
         rows = np.setdiff1d(np.arange(info.train_count), held_out)
-        train, validation = (_some(x, y, torch.from_numpy(part).to(device)) for part in (rows, held_out))
+        train, validation = (_select(x, y, torch.from_numpy(part).to(device)) for part in (rows, held_out))
     mean, deviation = _statistics(info, arrays["x_train"], preprocessing, f"{validation_fraction}-{seed}", rows)
     return ResidentData(
         info=info,
@@ -87,7 +91,7 @@ def load(
     )
 
 
-def _some(x: Tensor, y: Tensor, rows: Tensor) -> Split:
+def _select(x: Tensor, y: Tensor, rows: Tensor) -> Split:
     return Split(x, y[rows], rows)
 
 
@@ -96,42 +100,40 @@ _NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
 def _statistics(
-    info: DataInfo, x: NDArray[Any], preprocessing: Preprocessing, held_out: str, rows: NDArray[Any] | None
+    info: DecodedDataset, x: NDArray[Any], preprocessing: Preprocessing, held_out: str, rows: NDArray[Any] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (mean, deviation) of the training images, kept beside the arrays once computed."""
+    """Return (mean, deviation) of the training images, which are kept next to the arrays once computed."""
     if preprocessing == "none":
         return np.zeros(1), np.full(1, 255.0 if x.ndim == 4 else 1.0)
     kept = info.path / f"statistics-{preprocessing}-{held_out}.npz"
     overall = x.ndim == 4 and preprocessing == "mean-image"
     shapes = (x.shape[1:], (1,)) if overall else (x.shape[-1:], x.shape[-1:])
-    if found := _kept(kept, shapes):
-        return found
-    mean, deviation = statistics(x, preprocessing, rows)
-    temporary = kept.with_name(f".{os.getpid()}-{kept.name}")
-    _try_to_keep(temporary, kept, mean, deviation)
+    if statistics := _read_statistics(kept, shapes):
+        return statistics
+    mean, deviation = compute_statistics(x, preprocessing, rows)
+    _try_to_keep(kept, mean, deviation)
     return mean, deviation
 
 
-def _kept(file: Path, shapes: tuple[tuple[int, ...], ...]) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Return (mean, deviation) from a file; None where it is missing, damaged or of other shapes."""
+def _read_statistics(file: Path, shapes: tuple[tuple[int, ...], ...]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return (mean, deviation) from a file; None if it is missing, damaged or of other shapes."""
     try:
-        with file.open("rb") as opened, np.load(opened) as found:  # np.load leaves a damaged file open
-            mean, deviation = found["mean"], found["deviation"]
+        with file.open("rb") as opened, np.load(opened) as content:  # np.load leaves a damaged file open
+            mean, deviation = content["mean"], content["deviation"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     fits = (mean.shape, deviation.shape) == shapes and mean.dtype == deviation.dtype == np.float64
     return (mean, deviation) if fits else None
 
 
-def _try_to_keep(temporary: Path, kept: Path, mean: NDArray[Any], deviation: NDArray[Any]) -> None:
-    try:
-        np.savez(temporary, mean=mean, deviation=deviation)
-        os.replace(temporary, kept)
-    except OSError:  # only a saving of time
-        temporary.unlink(missing_ok=True)
+def _try_to_keep(kept: Path, mean: NDArray[Any], deviation: NDArray[Any]) -> None:
+    content = io.BytesIO()
+    np.savez(content, mean=mean, deviation=deviation)
+    with suppress(OSError):  # the file only saves time
+        replace(kept, content.getvalue())
 
 
-def statistics(
+def compute_statistics(
     x: NDArray[Any], preprocessing: Preprocessing, rows: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and deviation of images [N, H, W, C] or vectors [N, D] (of `rows` only).

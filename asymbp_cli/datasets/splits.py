@@ -1,4 +1,4 @@
-"""Seeded splits, class by class. Each class draws from its own stream, so that adding one moves no other."""
+"""Seeded splits, class by class. Each class draws from its own stream, so that adding one changes no other."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,26 +26,26 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     return counts
 
 
-def digits_split(labels: Labels) -> tuple[Labels, Labels]:
+def split_digits(labels: Labels) -> tuple[Labels, Labels]:
     """Return (train, test) indices of scikit-learn's digits: 1437 and 360, stratified, seed 0, ascending.
 
-    The 360 are shared among the classes by largest remainder; digit d's share are the first of its members, in
-    the set's order, shuffled by `permutation(count, 0, "digits", d)`. The set has no official split and names no
-    writers, so that a split by writer is impossible.
+    The 360 are shared among the classes by largest remainder. Digit d's share is the first of its members, in the
+    order of the dataset, shuffled by `permutation(count, 0, "digits", d)`. The dataset has no official split and
+    names no writers, so that a split by writer is impossible.
     """
     counts = [int((labels == c).sum()) for c in range(10)]
     test: list[Any] = []
-    for digit, wanted in enumerate(apportion(360, counts)):
+    for digit, share in enumerate(apportion(360, counts)):
         members = np.flatnonzero(labels == digit)
-        test.append(members[permutation(len(members), 0, "digits", digit)[:wanted]])
+        test.append(members[permutation(len(members), 0, "digits", digit)[:share]])
     chosen = np.sort(np.concatenate(test))
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
-def validation_indices(labels: Labels, fraction: float, seed: int, classes: Sequence[str] | None = None) -> Labels:
+def hold_out(labels: Labels, fraction: float, seed: int, classes: Sequence[str] | None = None) -> Labels:
     """Return the ascending indices to hold out: `fraction` of each class, at least one, never all.
 
-    A class draws by its name in `classes`, or by its number. Raises ValueError where a class has only one sample.
+    A class draws by its name in `classes`, or by its number. Raises ValueError if a class has only one sample.
     """
     held_out = []
     for label in np.unique(labels):
@@ -53,6 +53,6 @@ def validation_indices(labels: Labels, fraction: float, seed: int, classes: Sequ
         name = classes[label] if classes else str(label)
         if len(members) < 2:
             raise ValueError(f"class {name} has {len(members)} training sample; holding out needs two")
-        wanted = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        held_out.append(members[permutation(len(members), seed, "validation", name)[:wanted]])
+        share = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out.append(members[permutation(len(members), seed, "validation", name)[:share]])
     return np.sort(np.concatenate(held_out))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import AsymbpError, CaptureError, ran_out_of_memory
 from asymbp_cli.events import Event
 from asymbp_cli.specs.runs import Stack
@@ -22,7 +22,7 @@ class Job:
     """A stack with all that a process needs to train it; picklable."""
 
     stack: Stack
-    info: DataInfo
+    info: DecodedDataset
     device: str
     checkpoints: Path
     checkpoint_seconds: float = 60.0

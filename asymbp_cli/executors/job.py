@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import Event
 from asymbp_cli.executors import Job
 
@@ -35,7 +35,7 @@ _kept: "dict[tuple[object, ...], ResidentData]" = {}  # at most one: the next st
 
 
 def _load_once(
-    info: DataInfo, device: str, preprocessing: "Preprocessing", validation_fraction: float, seed: int
+    info: DecodedDataset, device: str, preprocessing: "Preprocessing", validation_fraction: float, seed: int
 ) -> "ResidentData":
     """Return the data of a stack, loaded unless the last stack had the same."""
     from asymbp_cli.datasets.resident import load

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from asymbp_cli.errors import UsageError, nearest
+from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import Executor, Train
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
+from asymbp_cli.text import nearest
 
 
 def _make_inline(workers: int, train: Train) -> Executor:

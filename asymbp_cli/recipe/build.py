@@ -3,19 +3,20 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.catalog import PAPER_ROWS
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, sort_rows
 from asymbp_cli.recipe.networks import network_for
 from asymbp_cli.recipe.procedure import Procedure, describe_changes
 from asymbp_cli.recipe.recipe import Recipe
-from asymbp_cli.recipe.table import PAPER_ROWS, TableSpec
+from asymbp_cli.recipe.table import TableSpec
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 
 
-def make_recipe_grid(recipe: Recipe, infos: Sequence[DataInfo]) -> Grid:
+def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
     """Return the grid of a recipe: its methods as columns, its datasets as rows."""
     columns = [make_column(method.label, [method.procedure], recipe.protocol) for method in recipe.methods]
     return Grid(
@@ -34,7 +35,7 @@ def make_table_grid(
     table: TableSpec,
     protocol: Protocol,
     label: str,
-    infos: Sequence[DataInfo],
+    infos: Sequence[DecodedDataset],
     *,
     missing: Sequence[str] = (),
     seeds: Sequence[int] = (0,),
@@ -60,7 +61,7 @@ def make_table_grid(
     )
 
 
-def make_row(info: DataInfo, network: Network | None) -> GridRow:
+def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
     """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes."""
     own = network_for(info.key).resolve(len(info.classes))
     resolved = network.resolve(len(info.classes)) if network else own

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.recipe.procedure import Procedure
-from asymbp_cli.recipe.table import PAPER_ROWS
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol

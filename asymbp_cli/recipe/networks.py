@@ -1,14 +1,14 @@
 """Networks: by name (`recipes/networks/*.yaml`), in files of users, and written out in a recipe."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, field_validator
 
-from asymbp_cli.datasets.catalog import DatasetRef, find
-from asymbp_cli.errors import NetworkError, RecipeError, UsageError, nearest, printable
+from asymbp_cli.datasets.catalog import DatasetRef, find_entry
+from asymbp_cli.errors import NetworkError, RecipeError, UsageError
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
@@ -16,6 +16,7 @@ from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label
 from asymbp_cli.specs.layers import FC, Layer, Shape, parse_layer
 from asymbp_cli.specs.networks import Network
+from asymbp_cli.text import nearest, printable
 
 T = TypeVar("T", bound="WrittenNetwork")
 _ANY_CLASSES = 5040  # for an unknown number of classes: highly composite, so that groups divide it
@@ -97,7 +98,7 @@ def find_network(name: str) -> Network:
 
 def network_for(key: str) -> Network:
     """Return the paper's network for a dataset; the large one for a folder of images."""
-    return NETWORKS["large"] if key == "folder" else find_network(find(key).network)
+    return NETWORKS["large"] if key == "folder" else find_network(find_entry(key).network)
 
 
 def read_network(node: Node, folder: Path) -> Network | None:
@@ -126,33 +127,39 @@ def check_network(node: Node, network: Network | None, datasets: Sequence[Datase
     if network is None:
         return
     last = parse_layer(network.layers[-1], _ANY_CLASSES)  # decides if the number of classes is not known
-    counts = {find(ref).classes for ref in datasets if isinstance(ref, str)}
+    counts = {find_entry(ref).classes for ref in datasets if isinstance(ref, str)}
     for classes in sorted(counts) or [last.features if isinstance(last, FC) else _ANY_CLASSES]:
         if node["layers"].attempt(network.resolve, classes) is None:
             return
-    inputs = {network_for(ref if isinstance(ref, str) else "folder").input for ref in datasets}
-    if len(network.input) == 1 and any(shape != network.input for shape in inputs):
-        holdings = " and ".join(sorted({_describe_samples(shape) for shape in inputs}))
-        takes = _describe_samples(network.input)
-        node.note(f"takes {takes}, but the datasets hold {holdings}. Use input: 8x8x1 for images")
-    elif len(network.input) == 3 and any(len(shape) == 1 for shape in inputs):
-        node["input"].note("takes images, but a dataset holds vectors. Use input: 1845 for timit")
-    elif len(network.input) == 3 and network.input[2] not in _IMAGE_CHANNELS:
-        node["input"].note(f"images have 1 or 3 channels, not {network.input[2]}")
+    place = node["input"] if isinstance(node.value, Mapping) else node
+    place.attempt(_check_channels, network)
+    for ref in datasets:
+        place.attempt(_check_samples, network, ref)
 
 
-def input_shape(network: Network, key: str, where: str) -> Shape:
+def input_shape(network: Network, ref: DatasetRef) -> Shape:
     """Return the (height, width, channels) that images must be resized to for `network`, or (features,).
 
-    Raises NetworkError if the network takes vectors and the dataset `key` holds images, or the reverse.
+    Raises NetworkError if the network takes vectors and the dataset holds images, or the reverse.
     """
+    _check_samples(network, ref)
+    _check_channels(network)
+    return network.input
+
+
+def _check_samples(network: Network, ref: DatasetRef) -> None:
+    """Raise NetworkError if the network takes vectors and the dataset holds images, or the reverse."""
+    key, name = (ref, ref) if isinstance(ref, str) else ("folder", ref.folder)
     own = network_for(key).input
     if len(network.input) != len(own) or (len(own) == 1 and network.input != own):
         takes, holds = _describe_samples(network.input), _describe_samples(own)
-        raise NetworkError(f"the network takes {takes}, but {where} holds {holds}")
-    if len(own) == 3 and network.input[2] not in _IMAGE_CHANNELS:
-        raise NetworkError(f"the network takes {network.input[2]} channels; images have 1 or 3")
-    return network.input
+        remedy = f"Use input: {own[0]}" if len(own) == 1 else "Use an input like 8x8x1"
+        raise NetworkError(f"the network takes {takes}, but {name} holds {holds}. {remedy}")
+
+
+def _check_channels(network: Network) -> None:
+    if len(network.input) == 3 and network.input[2] not in _IMAGE_CHANNELS:
+        raise NetworkError(f"images have 1 or 3 channels, not {network.input[2]}")
 
 
 def _describe_samples(shape: Shape) -> str:

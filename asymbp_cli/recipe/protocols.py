@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asymbp_cli.errors import UsageError, nearest, printable
+from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.document import Document, Node
 from asymbp_cli.recipe.format import SHORTHANDS
 from asymbp_cli.recipe.procedure import label_changes
@@ -12,6 +12,7 @@ from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directo
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import override_value, read_yaml
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.text import nearest, printable
 
 _FOLDER = recipes_directory() / "protocols"
 

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, dataset_ref
+from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.paths import exists
-from asymbp_cli.paths import shown as printable_path
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
@@ -22,6 +21,7 @@ from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.text import printable_path
 
 
 class Recipe(Spec):
@@ -109,7 +109,7 @@ def _find_dataset(name: Any, folder: Path) -> DatasetRef:
     if not isinstance(name, str):
         raise UsageError(f"must be a name, a path or a mapping with folder, not {quote(name)}")
     try:
-        ref = dataset_ref(name)
+        ref = parse_dataset(name)
     except UsageError:
         if not name or not exists(folder / name):
             raise

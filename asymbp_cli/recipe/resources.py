@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from asymbp_cli.paths import exists, expanded
+from asymbp_cli.paths import exists, expand_home
 
 
 def recipes_directory() -> Path:
@@ -19,10 +19,10 @@ def names_a_file(text: str) -> bool:
 
 def find_file(name: str, folder: Path) -> Path:
     """Return the file at a path, seen as `find_path` says, with `~` expanded."""
-    return expanded(find_path(name, folder))
+    return expand_home(find_path(name, folder))
 
 
 def find_path(path: str, folder: Path) -> str:
     """Return `path`, seen from `folder` (a recipe's) if it leads nowhere from the working directory."""
-    is_in_folder = not exists(expanded(path)) and exists(folder / path)
+    is_in_folder = not exists(expand_home(path)) and exists(folder / path)
     return str(folder / path) if is_in_folder else path

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from asymbp_cli.datasets.catalog import CATALOG, find
-from asymbp_cli.errors import RecipeError, UsageError, nearest
-from asymbp_cli.paths import shown as printable_path
+from asymbp_cli.datasets.catalog import CATALOG, find_entry
+from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.resources import names_a_file, recipes_directory
@@ -19,25 +18,7 @@ from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label, Spec, is_label
 from asymbp_cli.specs.methods import Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
-
-#: row of the paper's tables -> our name of the dataset
-PAPER_ROWS = {
-    "MNIST": "mnist",
-    "CIFAR": "cifar10",
-    "CIFAR100": "cifar100",
-    "SVHN": "svhn",
-    "STL10": "stl10",
-    "Cal101": "caltech101",
-    "Cal256-101": "caltech256",
-    "iCub": "icub",
-    "Flowers17": "flowers17",
-    "Flowers102": "flowers102",
-    "PubFig83-ID": "pubfig83",
-    "SUFR-W-ID": "sufrw",
-    "LFW-ID": "lfw",
-    "Scene67": "indoor67",
-    "TIMIT80": "timit",
-}
+from asymbp_cli.text import nearest, printable_path
 
 
 class Variant(Spec):
@@ -132,8 +113,8 @@ def _check(root: Node, table: TableSpec) -> None:
     """Note what is wrong with a table as a whole."""
     root["baseline"].attempt(parse_method, table.baseline)
     for name in root["datasets"].items():
-        if name.value is not None and name.value not in {*PAPER_ROWS.values(), *CATALOG}:
-            name.attempt(find, name.value)
+        if name.value is not None and name.value not in CATALOG:
+            name.attempt(find_entry, name.value)
     if table.kind == "errors" and not root["columns"].value:
         root["columns"].note("is missing. Write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
 

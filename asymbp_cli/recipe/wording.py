@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from asymbp_cli.errors import nearest, printable
+from asymbp_cli.text import nearest, printable
 
 KeyPath = tuple[str | int, ...]
 #: pydantic's error type -> what is expected

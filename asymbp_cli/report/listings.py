@@ -14,7 +14,7 @@ from asymbp_cli.analysis.agreement import (
 )
 from asymbp_cli.analysis.conclusions import Judgement, collect_our_numbers, judge, load_paper_numbers
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.report.document import Listing
 
 _MOST_LABELS = 3
@@ -106,7 +106,7 @@ def _format_correlations(correlations: Mapping[str, float | None]) -> str:
     return ", ".join(f"{label} {value:.2f}" for label, value in known.items()) or "-"
 
 
-def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> list[Listing]:
+def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> list[Listing]:
     """Return the verdicts on the paper's conclusions, on its own numbers and on ours, and their evidence.
 
     Ours are judged per protocol, and next to them the paper's numbers of the same datasets. If none of ours can be
@@ -125,7 +125,7 @@ def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]
 
 
 def _judge_ours(
-    tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]
+    tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]
 ) -> Iterator[tuple[str, tuple[Judgement, ...]]]:
     """Yield the judgements on our numbers of each protocol, after those on the paper's of the same datasets."""
     groups = _groups(tables)

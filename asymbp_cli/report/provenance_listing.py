@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from asymbp_cli import __version__
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.document import Listing
 from asymbp_cli.results.store import Store
@@ -33,7 +33,7 @@ def _commands(grids: Sequence[Grid], store: Store) -> Iterator[Fact]:
         yield "command", f"`{command}`"
 
 
-def _datasets(grids: Sequence[Grid], datasets: Mapping[str, DataInfo]) -> Iterator[Fact]:
+def _datasets(grids: Sequence[Grid], datasets: Mapping[str, DecodedDataset]) -> Iterator[Fact]:
     fingerprints = dict.fromkeys(row.dataset for grid in grids for row in grid.rows if row.dataset)
     for fingerprint in fingerprints:
         if info := datasets.get(fingerprint):

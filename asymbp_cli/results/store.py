@@ -9,10 +9,11 @@ from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
-from asymbp_cli.paths import exists, shown
+from asymbp_cli.locks import hold_writer_lock
+from asymbp_cli.paths import exists
 from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
 from asymbp_cli.results import queries
 from asymbp_cli.results.database import connect, parse_column, store_errors
@@ -28,8 +29,8 @@ from asymbp_cli.results.summaries import (
     make_epoch,
     make_summary,
 )
-from asymbp_cli.results.writer_lock import writer_lock
 from asymbp_cli.specs.runs import Run
+from asymbp_cli.text import printable_path
 
 FILE_NAME = "asymbp.sqlite"
 
@@ -82,14 +83,14 @@ class Store:
 
         Raises StoreError if another process writes here.
         """
-        with writer_lock(self.directory), self._journal.recording():
+        with hold_writer_lock(self.directory), self._journal.recording():
             self._close_attempts()  # of a process that was killed
             try:
                 yield
             finally:
                 self._close_attempts()
 
-    def save_dataset(self, info: DataInfo) -> None:
+    def save_dataset(self, info: DecodedDataset) -> None:
         """Store a dataset; its runs refer to it by fingerprint."""
         self._journal.note(
             "INSERT INTO datasets VALUES (?, ?) ON CONFLICT (fingerprint) DO UPDATE SET info = excluded.info",
@@ -196,11 +197,11 @@ class Store:
         rows = self._journal.query("SELECT command FROM grids WHERE id = ?", grid_id(grid))
         return tuple(line for (text,) in rows for line in text.splitlines())
 
-    def datasets(self) -> dict[str, DataInfo]:
+    def datasets(self) -> dict[str, DecodedDataset]:
         """Return the datasets of the runs, by fingerprint."""
         rows = self._journal.query("SELECT fingerprint, info FROM datasets")
         with store_errors(self._path):
-            return {key: parse_column(DataInfo, info, "datasets", "fingerprint", key) for key, info in rows}
+            return {key: parse_column(DecodedDataset, info, "datasets", "fingerprint", key) for key, info in rows}
 
     def states(self) -> dict[str, str]:
         """Return how each run ended, by id, of the runs that have ended."""
@@ -246,7 +247,7 @@ class Store:
 
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id starts with `prefix`, the latest first."""
-        rows = self._journal.query(queries.SUMMARIES, prefix=shown(prefix))
+        rows = self._journal.query(queries.SUMMARIES, prefix=printable_path(prefix))
         with store_errors(self._path):
             return [make_summary(row) for row in rows]
 
@@ -255,7 +256,7 @@ class Store:
         summaries = self.runs(prefix.lower())
         if len(summaries) != 1:
             count = f"{len(summaries)} run ids start" if summaries else "no run id starts"
-            raise UsageError(f'{count} with "{shown(prefix)}". List the ids with asymbp ls runs')
+            raise UsageError(f'{count} with "{printable_path(prefix)}". List the ids with asymbp ls runs')
         run_id = summaries[0].id
         ((spec,),) = self._journal.query("SELECT spec FROM runs WHERE id = ?", run_id)
         return RunDetail(

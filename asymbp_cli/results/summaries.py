@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.results.database import RowError, parse_column
 from asymbp_cli.specs.methods import method_name
@@ -85,7 +85,7 @@ def make_summary(row: tuple[Any, ...]) -> RunSummary:
     return RunSummary(
         id=run_id,
         method=method_name(run.method),
-        dataset=parse_column(DataInfo, info, "datasets", "fingerprint", run.dataset).label,
+        dataset=parse_column(DecodedDataset, info, "datasets", "fingerprint", run.dataset).label,
         rate_multiplier=run.rate_multiplier,
         seed=run.seed,
         state=state or ("failed" if outcome == "failed" else None),

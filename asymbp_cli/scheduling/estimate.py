@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.specs.runs import Run, StepKind, step_kind
 
 _FORWARD = 1 / 3  # of a training step: forward, and the gradients of weights and inputs
 
 
-def samples_per_epoch(run: Run, info: DataInfo) -> float:
+def samples_per_epoch(run: Run, info: DecodedDataset) -> float:
     """Return what an epoch costs, in training samples: evaluation and test statistics are forward passes."""
     protocol = run.protocol
     held_out = info.train_count * protocol.validation_fraction
@@ -18,20 +18,20 @@ def samples_per_epoch(run: Run, info: DataInfo) -> float:
     return info.train_count - held_out + _FORWARD * evaluated
 
 
-def epoch_seconds(run: Run, info: DataInfo, seconds_per_step: Mapping[StepKind, float]) -> float:
+def epoch_seconds(run: Run, info: DecodedDataset, seconds_per_step: Mapping[StepKind, float]) -> float:
     """Return the seconds that one epoch of a run takes, by the measured time of its kind of steps."""
     kind = step_kind(run)
     return samples_per_epoch(run, info) * seconds_per_step[kind] / min(kind.batch_size, info.train_count)
 
 
-def epoch_flop(run: Run, info: DataInfo) -> float:
+def epoch_flop(run: Run, info: DecodedDataset) -> float:
     """Return the floating-point operations of one epoch of a run, to weigh runs by before any was timed."""
     return samples_per_epoch(run, info) * run.network.flop_per_sample()
 
 
 def estimate(
     remaining: Mapping[Run, int],
-    infos: Mapping[str, DataInfo],
+    infos: Mapping[str, DecodedDataset],
     seconds_per_step: Mapping[StepKind, float],
     workers: int,
 ) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 from asymbp_cli import machine
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.scheduling.memory import replicas_that_fit
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.probe import facts_if_usable
@@ -18,7 +18,7 @@ SHARES = {"cpu": 0.4, "cuda": 0.8}
 
 
 def replica_limit(
-    device: str, infos: Mapping[str, DataInfo], workers: int, *, most: int | None = None
+    device: str, infos: Mapping[str, DecodedDataset], workers: int, *, most: int | None = None
 ) -> Callable[[Run], int]:
     """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
 
@@ -55,7 +55,7 @@ def workspace_bytes(device: str) -> int:
     return found.workspace_bytes if found else 0
 
 
-def dataset_bytes(info: DataInfo) -> int:
+def dataset_bytes(info: DecodedDataset) -> int:
     """Return the bytes of a dataset on a device: images as bytes or vectors as float32, labels as int64."""
     value = 1 if len(info.shape) == 3 else 4
     return (info.train_count + info.test_count) * (value * prod(info.shape) + 8)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from asymbp_cli.errors import printable
+from asymbp_cli.text import printable
 
 
 def is_label(value: object) -> bool:

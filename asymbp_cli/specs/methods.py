@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from asymbp_cli.errors import UsageError, nearest
+from asymbp_cli.errors import UsageError
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.schemes import SCHEMES, schemes_with
+from asymbp_cli.text import nearest
 
 
 def _known(key: str) -> str:

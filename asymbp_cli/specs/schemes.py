@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from asymbp_cli.errors import UsageError, nearest
+from asymbp_cli.errors import UsageError
+from asymbp_cli.text import nearest
 
 
 @dataclass(frozen=True)

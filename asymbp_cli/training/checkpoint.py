@@ -4,10 +4,8 @@ Files are per run, not per stack, so that a study can resume in any packing. Ran
 and test statistics are recomputed after it, so weights and optimizer state are all there is.
 """
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files import replace
 from asymbp_cli.training.resume import checkpoint_path, payload_checksum
 
 
@@ -36,20 +35,13 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
     Raises StoreError if the directory cannot be written or the disk is full.
     """
     target = checkpoint_path(directory, run_id)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
     metadata = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
     content = save(tensors, metadata | {"crc32": str(payload_checksum(save(tensors)))})
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+        replace(target, content, durable=True)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "
             "free some space or choose another directory with --results DIR, then run the same command again"

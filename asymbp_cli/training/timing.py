@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.errors import DeviceError, ran_out_of_memory
 from asymbp_cli.specs.runs import Run, Stack, StepKind, representatives
@@ -13,7 +13,7 @@ from asymbp_cli.training.device import open_device, threads
 from asymbp_cli.training.engine import Trainer
 
 
-def measure_steps(runs: Iterable[Run], infos: Mapping[str, DataInfo], device: str) -> dict[StepKind, float]:
+def measure_steps(runs: Iterable[Run], infos: Mapping[str, DecodedDataset], device: str) -> dict[StepKind, float]:
     """Return the seconds of a training step of each kind of `runs`: a few are made, and thrown away.
 
     `infos` by fingerprint. On the CPU on one thread, as in training.

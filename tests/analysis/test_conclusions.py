@@ -24,8 +24,8 @@ from asymbp_cli.analysis.conclusions import (
     load_paper_numbers,
 )
 from asymbp_cli.analysis.conclusions import parts as kinds
+from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.recipe.table import PAPER_ROWS
 from asymbp_cli.specs.methods import PAPER_METHODS
 
 PAPER = load_paper_numbers()

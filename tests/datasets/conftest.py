@@ -4,15 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import miniatures
 import numpy as np
 import pytest
 from PIL import Image
 
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 
 Grow = Callable[..., Path]
+Install = Callable[[str], Path]
 
 
 @pytest.fixture
@@ -33,10 +35,23 @@ def grow(tmp_path: Path) -> Grow:
 
 
 @pytest.fixture
-def decoded(tmp_path: Path) -> Callable[..., DataInfo]:
+def decoded(tmp_path: Path) -> Callable[..., DecodedDataset]:
     """Return a function that decodes a folder or archive into a cache of this test, at 4x6x3."""
 
-    def run(path: Path, shape: tuple[int, int, int] = (4, 6, 3), **options: Any) -> DataInfo:
+    def run(path: Path, shape: tuple[int, int, int] = (4, 6, 3), **options: Any) -> DecodedDataset:
         return prepare(FolderSource(folder=str(path), **options), shape, cache_dir=tmp_path / "cache")
 
     return run
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return a function that writes a dataset's miniature and returns its data directory."""
+
+    def write(key: str) -> Path:
+        root = tmp_path / key
+        root.mkdir()
+        miniatures.install(key, root, monkeypatch)
+        return root
+
+    return write

@@ -23,7 +23,10 @@ from scipy.io import savemat
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import digest
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import Draw
+from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.recipe.networks import network_for
 
 STEP, LOWEST, BELOW, REDDER = 18, 30, 8, 6  # grey levels
 
@@ -303,3 +306,8 @@ def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:
     )
     monkeypatch.setitem(CATALOG, key, changed)
     return made
+
+
+def ready(key: str, root: Path) -> DecodedDataset:
+    """Return a dataset decoded at the input size of its network."""
+    return prepare(key, network_for(key).input, data_dir=root, cache_dir=root / "cache")

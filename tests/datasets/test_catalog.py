@@ -1,3 +1,4 @@
+import csv
 import re
 import subprocess
 import sys
@@ -5,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.catalog import CATALOG, FolderSource, dataset_ref, find
-from asymbp_cli.datasets.readers import cifar, stl10
+from asymbp_cli.datasets.catalog import (
+    CATALOG,
+    PAPER_ROWS,
+    FolderSource,
+    find_entry,
+    parse_dataset,
+)
+from asymbp_cli.datasets.entry import CatalogEntry
+from asymbp_cli.datasets.readers import READERS, cifar, stl10
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.resources import recipes_directory
 
 
 @pytest.mark.parametrize(
@@ -16,26 +25,43 @@ from asymbp_cli.recipe.networks import NETWORKS
     [("digits", "digits"), ("MNIST", "mnist"), ("Mnist", "mnist"), ("cifar10", "cifar10"), ("CIFAR", "cifar10")],
 )
 def test_names_of_ours_and_of_the_paper(name: str, key: str) -> None:
-    assert find(name).key == key
+    assert find_entry(name).key == key
 
 
 def test_an_unknown_name_gets_the_nearest_and_what_to_type() -> None:
     with pytest.raises(UsageError, match=re.escape('"mnsit" is not a dataset')) as caught:
-        find("mnsit")
+        find_entry("mnsit")
     assert 'Did you mean "mnist"?' in str(caught.value)
     assert "asymbp ls datasets" in str(caught.value)
 
 
-@pytest.mark.parametrize("row", CATALOG.values(), ids=CATALOG)
-def test_rows_are_complete(row) -> None:
-    assert CATALOG[row.key] is row
-    assert row.network in NETWORKS
-    assert all([row.title, row.label, row.source, row.licence, row.citation, row.accepts])
-    assert row.key == "digits" or bool(row.archives) != bool(row.by_hand)
-    for archive in row.archives:
+@pytest.mark.parametrize("entry", CATALOG.values(), ids=CATALOG)
+def test_entries_are_complete(entry: CatalogEntry) -> None:
+    assert CATALOG[entry.key] is entry
+    assert entry.network in NETWORKS
+    assert all([entry.title, entry.label, entry.source, entry.licence, entry.citation, entry.accepts])
+    assert entry.key == "digits" or bool(entry.archives) != bool(entry.by_hand)
+    for archive in entry.archives:
         assert re.fullmatch("|[0-9a-f]{32}|[0-9a-f]{40}", archive.checksum)
         assert archive.size is None or archive.size > 0
         assert all(url.endswith(Path(archive.name).name) for url in archive.urls)
+
+
+def test_every_dataset_has_a_reader() -> None:
+    assert list(READERS) == list(CATALOG)
+
+
+def test_the_papers_datasets_are_in_the_order_of_its_tables() -> None:
+    with open(recipes_directory() / "reference" / "table2.csv", newline="") as file:
+        assert list(PAPER_ROWS) == [row["dataset"] for row in csv.DictReader(file)]
+    assert [CATALOG[key].paper_name for key in PAPER_ROWS.values()] == list(PAPER_ROWS)
+
+
+def test_the_paper_implies_counts_if_none_are_published() -> None:
+    assert CATALOG["icub"].paper_counts == (6000, 2001)
+    assert CATALOG["icub"].train_count is None  # any copy is read
+    assert CATALOG["digits"].paper_counts == (1437, 360)
+    assert all(entry.paper is None or entry.paper_counts for entry in CATALOG.values())
 
 
 def test_checksums_are_those_of_torchvision() -> None:
@@ -67,13 +93,13 @@ def test_paths_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist").mkdir()
     (tmp_path / "photos").mkdir()
-    assert dataset_ref("mnist") == "mnist"  # a directory of that name does not hide the dataset
-    assert dataset_ref("CIFAR") == "cifar10"
-    assert dataset_ref("./mnist") == FolderSource(folder="./mnist")
-    assert dataset_ref("folder:mnist") == FolderSource(folder="mnist")
-    assert dataset_ref("photos") == FolderSource(folder="photos")
-    assert dataset_ref("not/there") == FolderSource(folder="not/there")
-    assert dataset_ref("not-there.tar.gz") == FolderSource(folder="not-there.tar.gz")
+    assert parse_dataset("mnist") == "mnist"  # a directory of that name does not hide the dataset
+    assert parse_dataset("CIFAR") == "cifar10"
+    assert parse_dataset("./mnist") == FolderSource(folder="./mnist")
+    assert parse_dataset("folder:mnist") == FolderSource(folder="mnist")
+    assert parse_dataset("photos") == FolderSource(folder="photos")
+    assert parse_dataset("not/there") == FolderSource(folder="not/there")
+    assert parse_dataset("not-there.tar.gz") == FolderSource(folder="not-there.tar.gz")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +112,7 @@ def test_paths_and_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_neither_a_name_nor_a_path(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        dataset_ref(text)
+        parse_dataset(text)
 
 
 def test_a_folder_takes_counts_or_a_fraction() -> None:

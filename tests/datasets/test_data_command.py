@@ -16,10 +16,9 @@ from PIL import Image
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets import fetch
-from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.checksums import digest
 from asymbp_cli.datasets.entry import Archive
-from asymbp_cli.recipe.table import PAPER_ROWS
 
 
 def data(*arguments: str) -> Result:
@@ -40,9 +39,9 @@ def test_all_fifteen_are_listed_with_their_state(root: Path) -> None:
     states = {row["name"]: row["state"] for row in json.loads(data("ls", "--json").stdout)}
     assert set(states) == {"digits", *PAPER_ROWS.values()}
     assert states["digits"] == states["svhn"] == states["flowers17"] == states["pubfig83"] == "ready"
-    assert states["cifar10"] == "a copy"
+    assert states["cifar10"] == "stand-in"
     assert states["caltech101"] == "can be fetched"
-    assert states["lfw"] == states["timit"] == states["icub"] == "needs you"
+    assert states["lfw"] == states["timit"] == states["icub"] == "manual download"
     (root / "caltech101" / "caltech-101.zip").mkdir(parents=True)  # no archive
     (root / "lfw").write_text("no archive either")
     table = data("ls").stdout
@@ -100,12 +99,12 @@ def test_a_dataset_is_shown_with_its_draw_and_a_contact_sheet(root: Path) -> Non
 
 def test_vectors_have_no_picture(root: Path) -> None:
     from asymbp_cli.datasets import survey
-    from asymbp_cli.datasets.readers import Located
+    from asymbp_cli.datasets.readers.base import FoundDataset
 
-    nothing = Located("timit", "TIMIT-80", None, False, "", lambda: None)  # type: ignore[arg-type, return-value]
+    nothing = FoundDataset("timit", "TIMIT-80", None, False, "", lambda: None)  # type: ignore[arg-type, return-value]
     found = survey.Survey(nothing, ("a",), {}, ((1845,),) * 3, ())
     with pytest.raises(survey.DataError, match="TIMIT-80 holds vectors of 1845 features"):
-        survey.contact_sheet(found, (1845,))
+        survey.make_contact_sheet(found, (1845,))
 
 
 def test_what_may_not_be_fetched_is_explained(root: Path) -> None:
@@ -125,7 +124,7 @@ def test_fetching_all_gets_what_it_can(root: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(fetch, "fetch", pretend)
     found = data("fetch", "all")
-    assert "svhn: is here" in found.stdout
+    assert "svhn: present" in found.stdout
     assert "mnist: fetched" in found.stdout
     assert {name.split("/")[-1] for name in asked} >= {"caltech-101.zip", "setid.mat", "TrainImages.txt"}
     assert not {"train_32x32.mat"} & set(asked)

@@ -8,23 +8,17 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from miniatures import ready
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.decoded import DataInfo
-from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.networks import network_for
-from asymbp_cli.recipe.table import PAPER_ROWS
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.engine import train_stack
-
-
-def ready(key: str, root: Path) -> DataInfo:
-    return prepare(key, network_for(key).input, data_dir=root, cache_dir=root / "cache")
 
 
 @pytest.mark.parametrize("key", miniatures.WRITERS)

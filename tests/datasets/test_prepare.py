@@ -16,12 +16,12 @@ import pytest
 
 from asymbp_cli.datasets import prepare as module
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.datasets.decoded import DataInfo
-from asymbp_cli.datasets.prepare import cache_directory, data_directory, prepare
-from asymbp_cli.errors import DataError, UsageError
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.errors import DataError
 
 Grow = Callable[..., Path]
-Decoded = Callable[..., DataInfo]
+Decoded = Callable[..., DecodedDataset]
 PETS = {"train/cat": 3, "train/dog": 2, "test/cat": 1, "test/dog": 2}
 
 
@@ -31,9 +31,9 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
     decode = module._decode
 
-    def note(located, shape, resize, directory, report):
+    def note(dataset, shape, resize, directory, on_progress):
         seen.append(directory)
-        return decode(located, shape, resize, directory, report)
+        return decode(dataset, shape, resize, directory, on_progress)
 
     monkeypatch.setattr(module, "_decode", note)
     return seen
@@ -127,7 +127,7 @@ def test_a_moved_cache_still_serves(grow: Grow, decodings: list[Path], tmp_path:
 
 def test_threads_decode_once(grow: Grow, decoded: Decoded, decodings: list[Path]) -> None:
     tree = grow("pets", {"cat": 50, "dog": 50})
-    found: list[DataInfo] = []
+    found: list[DecodedDataset] = []
     threads = [threading.Thread(target=lambda: found.append(decoded(tree))) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -148,7 +148,7 @@ def test_processes_share_a_cache(grow: Grow, decoded: Decoded, tmp_path: Path) -
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = {process.communicate()[0] for process in processes}
     assert [process.returncode for process in processes] == [0, 0]
-    assert {DataInfo.model_validate_json(answer) for answer in answers} == {decoded(tree)}
+    assert {DecodedDataset.model_validate_json(answer) for answer in answers} == {decoded(tree)}
 
 
 def test_an_intact_cache_is_never_replaced(
@@ -157,8 +157,8 @@ def test_an_intact_cache_is_never_replaced(
     tree = grow("pets", PETS)
     info = decoded(tree)
     before = info.path.stat().st_ino
-    cached, calls = module._cached, iter([lambda target: None])
-    monkeypatch.setattr(module, "_cached", lambda target: next(calls, cached)(target))
+    read_info, calls = module.read_info, iter([lambda target: None])
+    monkeypatch.setattr(module, "read_info", lambda target: next(calls, read_info)(target))
     assert decoded(tree) == info  # it looked before the other process had finished
     assert info.path.stat().st_ino == before
     assert len(decodings) == 1
@@ -184,7 +184,7 @@ def test_an_interruption_leaves_nothing(grow: Grow, tmp_path: Path) -> None:
 
     source = FolderSource(folder=str(grow("pets", PETS)))
     with pytest.raises(KeyboardInterrupt):
-        prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", report=interrupt)
+        prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", on_progress=interrupt)
     assert [file.suffix for file in (tmp_path / "cache" / "resident").iterdir()] == [".lock"]
 
 
@@ -215,7 +215,7 @@ def test_a_cache_directory_that_is_a_file(grow: Grow, tmp_path: Path) -> None:
 def test_progress_is_reported(grow: Grow, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     source = FolderSource(folder=str(grow("pets", PETS)))
-    prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", report=lambda *report: seen.append(report))
+    prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", on_progress=lambda *progress: seen.append(progress))
     assert seen == [("decoding pets", 8, 8)]
 
 
@@ -237,36 +237,6 @@ def test_the_fingerprint_sees_pixels_labels_and_names(grow: Grow, decoded: Decod
         (tree / split / "dog").rename(tree / split / "puppy")
     prints.append(decoded(tree).fingerprint)
     assert len(set(prints)) == 4
-
-
-def test_names_go_to_the_catalog(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as caught:
-        prepare("CIFAR", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path)
-    for part in (f"is not in {tmp_path}", "cifar-10-python.tar.gz", "cs.toronto.edu", "--data-dir", "--download"):
-        assert part in str(caught.value)
-    with pytest.raises(UsageError, match="cifar11"):
-        prepare("cifar11", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path)
-
-
-def test_download_fetches_every_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(module.fetch, "fetch", lambda archive, root, report: asked.append(archive.name))
-    with pytest.raises(DataError, match="is not in"):
-        prepare("mnist", (28, 28, 1), data_dir=tmp_path, cache_dir=tmp_path, download=True)
-    assert len(asked) == 4
-
-
-def test_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ASYMBP_DATA", str(tmp_path / "d"))
-    monkeypatch.setenv("ASYMBP_CACHE", str(tmp_path / "c"))
-    assert data_directory(None) == tmp_path / "d"
-    assert cache_directory(None) == tmp_path / "c"
-    assert data_directory(Path("x")) == cache_directory(Path("x")) == Path("x")
-    monkeypatch.delenv("ASYMBP_DATA")
-    monkeypatch.delenv("ASYMBP_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert data_directory(None) == cache_directory(None) / "data"
-    assert "asymbp" in cache_directory(None).parts
 
 
 def zeros(directory: Path) -> None:
@@ -300,7 +270,7 @@ def test_a_cache_that_was_only_touched_is_checked_once(
     before = decoded(tree)
     os.utime(before.path / "x_train.npy", ns=(0, 0))
     assert decoded(tree) == before
-    monkeypatch.setattr("asymbp_cli.datasets.prepare._fingerprint", lambda *_: pytest.fail("checked again"))
+    monkeypatch.setattr("asymbp_cli.datasets.cache.fingerprint", lambda *_: pytest.fail("checked again"))
     assert decoded(tree) == before
     assert len(decodings) == 1
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from asymbp_cli.datasets import prepare as preparing
+from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar as reader
 from asymbp_cli.errors import DataError
@@ -79,7 +79,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def mnist(root: Path) -> DataInfo:
+def mnist(root: Path) -> DecodedDataset:
     return prepare("mnist", (28, 28, 1), data_dir=root, cache_dir=root / "cache")
 
 
@@ -101,7 +101,7 @@ def test_mnist_packed(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         file.with_name(file.name + ".gz").write_bytes(content)
         file.unlink()
         md5[file.name + ".gz"] = digest(content)
-    with pytest.raises(DataError, match=r"ubyte\.gz is not the published file \(MD5 differs\); delete it and use"):
+    with pytest.raises(DataError, match=r"ubyte\.gz is not the published file \(MD5 differs\). Delete it and use"):
         mnist(small_mnist)
     shrink(monkeypatch, "mnist", 12, 5, **md5)
     assert mnist(small_mnist).fingerprint == before.fingerprint
@@ -114,7 +114,7 @@ def test_a_file_of_the_same_form_that_is_not_the_published_one(name: str, small_
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(DataError, match=rf"{name} is not the published file \(MD5 differs\); delete it and use"):
+    with pytest.raises(DataError, match=rf"{name} is not the published file \(MD5 differs\). Delete it and use"):
         mnist(small_mnist)
 
 
@@ -172,7 +172,7 @@ def expect(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], archive: by
     shrink(monkeypatch, "cifar10", 10, 2, **{"cifar-10-python.tar.gz": digest(archive)})
 
 
-def cifar(root: Path) -> DataInfo:
+def cifar(root: Path) -> DecodedDataset:
     return prepare("cifar10", (32, 32, 3), data_dir=root, cache_dir=root / "cache")
 
 
@@ -268,6 +268,6 @@ def test_download_prefers_the_published_files_to_a_copy(
 ) -> None:
     expect(monkeypatch, batches)
     jpeg_copy(tmp_path, grow)
-    monkeypatch.setattr(preparing.fetch, "fetch", lambda archive, root, report: unpack(root, batches))
+    monkeypatch.setattr(fetch, "fetch", lambda archive, root, on_progress: unpack(root, batches))
     info = prepare("cifar10", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path / "cache", download=True)
     assert (info.label, info.exact) == ("CIFAR-10", True)

@@ -8,16 +8,16 @@ import torch
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets import resident
-from asymbp_cli.datasets.decoded import DataInfo
-from asymbp_cli.datasets.resident import load, statistics
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.resident import compute_statistics, load
 from asymbp_cli.errors import DataError
 
 Grow = Callable[..., Path]
-Decoded = Callable[..., DataInfo]
+Decoded = Callable[..., DecodedDataset]
 
 
 @pytest.fixture
-def pets(grow: Grow, decoded: Decoded) -> DataInfo:
+def pets(grow: Grow, decoded: Decoded) -> DecodedDataset:
     return decoded(grow("pets", {"train/cat": 12, "train/dog": 8, "test/cat": 2, "test/dog": 3}))
 
 
@@ -36,7 +36,7 @@ def test_statistics_equal_a_float64_oracle(
     x = np.random.default_rng(0).integers(0, 256, (10, 5, 4, 3), dtype=np.uint8)
     x[..., 1] //= 3  # channels that differ
     monkeypatch.setattr(resident, "_CHUNK_VALUES", rows * x[0].size)
-    for ours, expected in zip(statistics(x, preprocessing), oracle(x, preprocessing), strict=True):
+    for ours, expected in zip(compute_statistics(x, preprocessing), oracle(x, preprocessing), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-13)
         assert ours.dtype == np.float64
         np.broadcast_shapes(ours.shape, x.shape[1:])
@@ -44,12 +44,12 @@ def test_statistics_equal_a_float64_oracle(
 
 def test_equal_images_divide_by_one() -> None:
     x = np.full((4, 2, 2, 1), 7, np.uint8)
-    assert statistics(x, "mean-image")[1].tolist() == [1.0]
-    assert statistics(x, "mean-pixel")[1].tolist() == [1.0]
+    assert compute_statistics(x, "mean-image")[1].tolist() == [1.0]
+    assert compute_statistics(x, "mean-pixel")[1].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel", "none"])
-def test_a_batch_is_normalized_channels_last(pets: DataInfo, preprocessing: resident.Preprocessing) -> None:
+def test_a_batch_is_normalized_channels_last(pets: DecodedDataset, preprocessing: resident.Preprocessing) -> None:
     data = load(pets, preprocessing=preprocessing)
     index = torch.tensor([17, 3, 3])
     x, y = data.batch(data.train, index)
@@ -64,7 +64,7 @@ def test_a_batch_is_normalized_channels_last(pets: DataInfo, preprocessing: resi
     assert y.dtype == torch.int64
 
 
-def test_what_was_decoded_is_what_is_loaded(pets: DataInfo) -> None:
+def test_what_was_decoded_is_what_is_loaded(pets: DecodedDataset) -> None:
     data = load(pets)
     assert data.train.x.dtype == data.test.x.dtype == torch.uint8
     assert (len(data.train.x), len(data.test.x), data.validation) == (20, 5, None)
@@ -72,7 +72,7 @@ def test_what_was_decoded_is_what_is_loaded(pets: DataInfo) -> None:
     assert data.test.y.tolist() == [0, 0, 1, 1, 1]
 
 
-def test_writing_to_a_batch_or_a_tensor_leaves_the_file_alone(pets: DataInfo) -> None:
+def test_writing_to_a_batch_or_a_tensor_leaves_the_file_alone(pets: DecodedDataset) -> None:
     before = (pets.path / "x_train.npy").read_bytes()
     data = load(pets)
     data.batch(data.train, torch.arange(5))[0].zero_()
@@ -80,7 +80,7 @@ def test_writing_to_a_batch_or_a_tensor_leaves_the_file_alone(pets: DataInfo) ->
     assert (pets.path / "x_train.npy").read_bytes() == before
 
 
-def test_validation_is_held_out_of_training_and_of_the_statistics(pets: DataInfo) -> None:
+def test_validation_is_held_out_of_training_and_of_the_statistics(pets: DecodedDataset) -> None:
     data = load(pets, validation_fraction=0.25, seed=3)
     assert data.validation is not None
     assert np.bincount(data.validation.y).tolist() == [3, 2]
@@ -107,22 +107,22 @@ def test_a_class_too_small_to_hold_out(grow: Grow, decoded: Decoded) -> None:
         load(info, validation_fraction=0.1)
 
 
-def kept(info: DataInfo) -> Path:
+def kept(info: DecodedDataset) -> Path:
     (found,) = info.path.glob("statistics-*.npz")
     return found
 
 
-def test_statistics_are_computed_once(pets: DataInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statistics_are_computed_once(pets: DecodedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load(pets)
     assert kept(pets).exists()
-    monkeypatch.setattr(resident, "statistics", None)  # calling it would fail
+    monkeypatch.setattr(resident, "compute_statistics", None)  # calling it would fail
     after = load(pets)
     assert torch.equal(before.mean, after.mean)
     assert torch.equal(before.inverse_std, after.inverse_std)
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04junk", None])
-def test_damaged_statistics_are_computed_again(pets: DataInfo, content: bytes | None) -> None:
+def test_damaged_statistics_are_computed_again(pets: DecodedDataset, content: bytes | None) -> None:
     before = load(pets)
     file = kept(pets)
     file.write_bytes(file.read_bytes()[:-40] if content is None else content)
@@ -143,7 +143,7 @@ def test_damaged_statistics_are_computed_again(pets: DataInfo, content: bytes | 
     ],
 )
 def test_statistics_of_another_shape_are_computed_again(
-    pets: DataInfo, preprocessing: resident.Preprocessing, mean: NDArray[Any], deviation: NDArray[Any]
+    pets: DecodedDataset, preprocessing: resident.Preprocessing, mean: NDArray[Any], deviation: NDArray[Any]
 ) -> None:
     before = load(pets, preprocessing=preprocessing)
     np.savez(kept(pets), mean=mean, deviation=deviation)
@@ -152,29 +152,31 @@ def test_statistics_of_another_shape_are_computed_again(
     assert torch.equal(after.inverse_std, before.inverse_std)
 
 
-def test_a_cache_that_became_read_only_costs_only_time(pets: DataInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_became_read_only_costs_only_time(
+    pets: DecodedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(np, "savez", refuse)
+    monkeypatch.setattr(resident, "replace", refuse)
     assert load(pets).mean.shape == (4, 6, 3)
     assert not list(pets.path.glob("*statistics*"))
 
 
 @pytest.mark.parametrize("length", [None, 0, 60, 200])
-def test_arrays_that_have_gone(pets: DataInfo, length: int | None) -> None:
+def test_arrays_that_have_gone(pets: DecodedDataset, length: int | None) -> None:
     file = pets.path / "x_train.npy"
     content = file.read_bytes()
     file.unlink()
     if length is not None:
         file.write_bytes(content[:length])
-    with pytest.raises(DataError, match=r"the decoded images in .* are damaged .*; delete that folder"):
+    with pytest.raises(DataError, match=r"the decoded images in .* are damaged .*. Delete that folder"):
         load(pets)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_a_gpu(pets: DataInfo) -> None:
+def test_on_a_gpu(pets: DecodedDataset) -> None:
     data, here = load(pets, device="cuda"), load(pets)
     index = torch.arange(7)
     x, y = data.batch(data.train, index.cuda())

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from asymbp_cli.datasets.splits import apportion, digits_split, permutation, validation_indices
+from asymbp_cli.datasets.splits import apportion, hold_out, permutation, split_digits
 
 
 def test_permutations_are_pinned() -> None:
@@ -17,9 +17,9 @@ def test_apportion_uses_the_largest_remainders() -> None:
     assert sum(apportion(360, list(range(170, 180)))) == 360
 
 
-def test_the_digits_split() -> None:
+def test_the_split_digits() -> None:
     labels = load_digits().target.astype(np.int64)
-    train, test = digits_split(labels)
+    train, test = split_digits(labels)
     assert (len(train), len(test)) == (1437, 360)
     assert np.array_equal(np.sort(np.concatenate([train, test])), np.arange(1797))
     assert np.array_equal(np.sort(test), test)
@@ -29,24 +29,24 @@ def test_the_digits_split() -> None:
 
 def test_validation_is_stratified_and_seeded() -> None:
     labels = np.array([0] * 30 + [1] * 10 + [2] * 2, dtype=np.int64)
-    held_out = validation_indices(labels, 0.1, 0)
+    held_out = hold_out(labels, 0.1, 0)
     assert np.bincount(labels[held_out]).tolist() == [3, 1, 1]  # 10 % of 2 is none, but one it must be
     assert np.array_equal(held_out, np.unique(held_out))
-    assert np.array_equal(held_out, validation_indices(labels, 0.1, 0))
-    assert not np.array_equal(held_out, validation_indices(labels, 0.1, 1))
+    assert np.array_equal(held_out, hold_out(labels, 0.1, 0))
+    assert not np.array_equal(held_out, hold_out(labels, 0.1, 1))
 
 
 def test_validation_never_takes_a_whole_class() -> None:
     labels = np.array([0, 0, 1, 1, 1], dtype=np.int64)
-    assert np.bincount(labels[validation_indices(labels, 0.99, 0)]).tolist() == [1, 2]
+    assert np.bincount(labels[hold_out(labels, 0.99, 0)]).tolist() == [1, 2]
 
 
 def test_validation_needs_two_of_each_class() -> None:
     with pytest.raises(ValueError, match="class owl has 1 training sample"):
-        validation_indices(np.array([0, 0, 1], dtype=np.int64), 0.5, 0, ["ant", "owl"])
+        hold_out(np.array([0, 0, 1], dtype=np.int64), 0.5, 0, ["ant", "owl"])
 
 
 def test_a_new_class_moves_no_other() -> None:
-    before = validation_indices(np.repeat([0, 1], 20), 0.3, 0, ["bee", "cat"])
-    after = validation_indices(np.repeat([0, 1, 2], 20), 0.3, 0, ["ant", "bee", "cat"])
+    before = hold_out(np.repeat([0, 1], 20), 0.3, 0, ["bee", "cat"])
+    after = hold_out(np.repeat([0, 1, 2], 20), 0.3, 0, ["ant", "bee", "cat"])
     assert np.array_equal(after[after >= 20] - 20, before)

@@ -14,8 +14,9 @@ from miniature_timit import PHONES, SPEAKERS, riff, segments, speech, sphere, wr
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.readers import Opened, timit
-from asymbp_cli.datasets.readers.timit_features import filterbank, samples, windows, with_deltas
+from asymbp_cli.datasets.readers import timit
+from asymbp_cli.datasets.readers.base import OpenDataset
+from asymbp_cli.datasets.readers.timit_features import add_deltas, compute_filterbank, make_windows, read_samples
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import EpochEnded
@@ -29,13 +30,13 @@ SMALL = timit.Construction(units=6, train=20, test=10, utterances=(4, 4))
 NOISE = speech(6000, 1)
 
 
-def opened(root: Path, construction: timit.Construction = SMALL) -> Opened:
+def opened(root: Path, construction: timit.Construction = SMALL) -> OpenDataset:
     located = timit.locate(root, construction)
     assert located is not None
     return located.open()
 
 
-def content(found: Opened) -> dict[tuple[str, int], bytes]:
+def content(found: OpenDataset) -> dict[tuple[str, int], bytes]:
     return {(split, position): vector.tobytes() for split, position, vector in found.images(1845)}
 
 
@@ -46,7 +47,7 @@ def content(found: Opened) -> dict[tuple[str, int], bytes]:
     "file", [sphere(NOISE), sphere(NOISE, sample_byte_format="-s2 10"), riff(NOISE)], ids=["little", "big", "riff"]
 )
 def test_sound_files_hold_the_same_samples(file: bytes) -> None:
-    assert np.array_equal(samples(file, "x"), NOISE)
+    assert np.array_equal(read_samples(file, "x"), NOISE)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_sound_files_hold_the_same_samples(file: bytes) -> None:
     [
         (sphere(NOISE)[:-3], "x is cut short: 5998 of 6000 samples"),
         (sphere(NOISE, sample_coding="-s26 pcm,embedded-shorten-v2.00"), "is compressed .* sph2pipe"),
-        (sphere(NOISE, sample_rate="-i 8000"), "8000 Hz, 16 bits, 1 channels; TIMIT has 16000 Hz"),
+        (sphere(NOISE, sample_rate="-i 8000"), "8000 Hz, 16 bits, 1 channels, but TIMIT has 16000 Hz"),
         (riff(NOISE, 44_100), "44100 Hz"),
         (riff(NOISE)[:-4], "cut short"),
         (riff(NOISE)[:20], "damaged"),
@@ -69,7 +70,7 @@ def test_sound_files_hold_the_same_samples(file: bytes) -> None:
 )
 def test_damaged_sound_is_named(file: bytes, said: str) -> None:
     with pytest.raises(DataError, match=said):
-        samples(file, "x")
+        read_samples(file, "x")
 
 
 # features ------------------------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ def test_damaged_sound_is_named(file: bytes, said: str) -> None:
 
 def test_the_filterbank_against_its_definition() -> None:
     """Window, spectrum, mel bands and energy by themselves, from Kaldi's formulas (HTK's mel scale)."""
-    found = filterbank(NOISE)
+    found = compute_filterbank(NOISE)
     assert found.shape == (1 + (len(NOISE) - 400) // 160, 41)
     for t in (0, 7):
         frame = NOISE[160 * t : 160 * t + 400].astype(float)
@@ -101,15 +102,15 @@ def test_the_filterbank_against_its_definition() -> None:
 
 def test_deltas_are_slopes() -> None:
     line = np.outer(np.arange(30), [1.0, -2.0]).astype(np.float32)
-    found = with_deltas(line)
+    found = add_deltas(line)
     assert found.shape == (30, 6)
     assert found[4:-4] == pytest.approx(np.hstack([line, np.tile([1, -2, 0, 0], (30, 1))])[4:-4])
     assert found[0, 2] == pytest.approx((1 * 1 + 2 * 2) / 10)  # the first frame repeated before it
 
 
 def test_an_input_is_fifteen_frames_with_the_ends_repeated() -> None:
-    features = with_deltas(filterbank(NOISE))
-    vector = windows(NOISE)
+    features = add_deltas(compute_filterbank(NOISE))
+    vector = make_windows(NOISE)
     assert vector(10).shape == (1845,)
     assert np.array_equal(vector(10), features[3:18].ravel())
     first, last = vector(2).reshape(15, 123), vector(len(features) - 1).reshape(15, 123)
@@ -147,7 +148,7 @@ def test_every_sample_is_a_frame_of_its_class(tmp_path: Path) -> None:
             for sentence in ("SA1", "SI1027", "SX37"):
                 seed += 1
                 sound = speech(2000 + 8000 * len(PHONES), seed)
-                vector = windows(sound)
+                vector = make_windows(sound)
                 for start, end, label in segments(len(sound)):
                     for t in range((len(sound) - 400) // 160 + 1):
                         centre = 160 * t + 200
@@ -274,4 +275,4 @@ def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(DataError, match=r"pip install 'asymbp\[timit\]'"):
-        filterbank(NOISE)
+        compute_filterbank(NOISE)

@@ -3,7 +3,7 @@
 import pytest
 import small_study
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.build import check_distinct, make_column, make_recipe_grid, make_row, make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
@@ -17,7 +17,7 @@ from asymbp_cli.specs.protocol import Protocol
 
 
 def test_a_row_resolves_the_network_for_its_classes() -> None:
-    info = DataInfo(
+    info = DecodedDataset(
         key="folder", label="pets", paper_name=None, exact=False, classes=("cat", "dog"), shape=(119, 119, 3),
         train_count=10, test_count=4, fingerprint="0", directory="/nowhere",
     )  # fmt: skip
@@ -27,7 +27,7 @@ def test_a_row_resolves_the_network_for_its_classes() -> None:
 
 
 def test_the_paper_is_compared_with_its_own_network_only() -> None:
-    info = DataInfo(
+    info = DecodedDataset(
         key="mnist", label="MNIST", paper_name="MNIST", exact=True, classes=tuple("0123456789"), shape=(28, 28, 1),
         train_count=60_000, test_count=10_000, fingerprint="0", directory="/nowhere",
     )  # fmt: skip

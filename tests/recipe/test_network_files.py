@@ -1,6 +1,7 @@
 """Networks in files: those that come with the tool, and those of users."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.errors import NetworkError, RecipeError, UsageError
 from asymbp_cli.recipe.networks import (
     NETWORK_FILES,
@@ -19,6 +21,7 @@ from asymbp_cli.recipe.networks import (
 )
 from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.specs.networks import Network
 
 ROOT = Path(__file__).parents[2]
 TINY = "# asymbp ls networks\ninput: 8x8x1\nlayers: [FC 5, FC classes]\n"
@@ -151,9 +154,14 @@ def test_files_of_networks_and_protocols_may_be_in_the_home_directory(
 
 
 def test_a_network_of_vectors_takes_no_images() -> None:
-    with pytest.raises(NetworkError, match="takes vectors of 1845, but folder holds images"):
-        input_shape(NETWORKS["timit"], "folder", "folder")
-    with pytest.raises(NetworkError, match="takes images, but timit holds vectors of 1845"):
-        input_shape(NETWORKS["large"], "timit", "timit")
-    assert input_shape(NETWORKS["timit"], "timit", "timit") == (1845,)
-    assert input_shape(NETWORKS["cifar"], "cifar10", "cifar10") == (32, 32, 3)
+    with pytest.raises(NetworkError, match="the network takes vectors of 1845, but photos holds images"):
+        input_shape(NETWORKS["timit"], FolderSource(folder="photos"))
+    message = "the network takes images, but timit holds vectors of 1845. Use input: 1845"
+    with pytest.raises(NetworkError, match=re.escape(message)):
+        input_shape(NETWORKS["large"], "timit")
+    with pytest.raises(NetworkError, match="the network takes vectors of 7, but timit holds vectors of 1845"):
+        input_shape(Network(input=(7,), layers=("FC classes",)), "timit")
+    with pytest.raises(NetworkError, match="images have 1 or 3 channels, not 5"):
+        input_shape(Network(input=(8, 8, 5), layers=("FC classes",)), "mnist")
+    assert input_shape(NETWORKS["timit"], "timit") == (1845,)
+    assert input_shape(NETWORKS["cifar"], "cifar10") == (32, 32, 3)

@@ -161,6 +161,18 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
     )[0]  # fmt: skip
 
 
+def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
+    takes = "mine.yaml:4: network: the network takes vectors of 1845, but"
+    assert problems("dataset: [timit, digits, photos/a]\nmethod: SGD\nprotocol: quick\nnetwork: timit") == [
+        f"{takes} digits holds images. Use an input like 8x8x1",
+        f"{takes} photos/a holds images. Use an input like 8x8x1",
+    ]
+    layers = "{input: 8x8x1, layers: [FC classes]}"
+    assert problems(f"dataset: timit\nmethod: SGD\nprotocol: quick\nnetwork: {layers}") == [
+        "mine.yaml:4: network.input: the network takes images, but timit holds vectors of 1845. Use input: 1845"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -181,7 +193,7 @@ def test_a_folders_number_of_classes_is_not_known_yet() -> None:
             "1: dataset: test_fraction excludes train_per_class",
         ),
         ("network: cifr", '1: network: "cifr" is not a network. Did you mean "cifar"? (asymbp ls networks)'),
-        ("network: timit", "1: network: takes vectors of 1845, but the datasets hold images. Use input: 8x8x1"),
+        ("network: timit", "1: network: the network takes vectors of 1845, but digits holds images. Use"),
         ("network: {input: 8*8, layers: [FC classes]}", '1: network.input: "8*8": write it like 28x28x1'),
         (
             "network: {input: 8x8, layers: [FC classes]}",

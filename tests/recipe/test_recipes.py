@@ -105,7 +105,7 @@ def test_example_trains_an_epoch(file: Path, images: Path) -> None:
     recipe = load_recipe(file, SMOKE)
     first = recipe.datasets[0]
     network = recipe.network or network_for(first if isinstance(first, str) else "folder")
-    data = _data(input_shape(network, "folder", "images"), images)
+    data = _data(input_shape(network, FolderSource(folder="images")), images)
     for entry in recipe.methods:
         run = Run(
             dataset=data.info.fingerprint,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.table import PAPER_ROWS, TableSpec, load_published, load_reference, load_table
+from asymbp_cli.recipe.table import TableSpec, load_published, load_reference, load_table
 from asymbp_cli.specs.methods import PAPER_METHODS, Method, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from asymbp_cli import study
 from asymbp_cli.cli.app import cli
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackStarted
 from asymbp_cli.recipe.build import make_recipe_grid, make_table_grid
@@ -42,7 +42,7 @@ def old(tmp_path: Path) -> Path:
     return directory
 
 
-def plan(directory: Path) -> tuple[Grid, dict[str, DataInfo]]:
+def plan(directory: Path) -> tuple[Grid, dict[str, DecodedDataset]]:
     """Return the grid of the old recipe and its dataset, taken from the old cache."""
     recipe = load_recipe(directory / "old.yaml", ())
     source = study.DataSource(cache_dir=directory / "cache")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.errors import DeviceError, StoreError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
@@ -298,7 +298,7 @@ def test_every_field_of_the_protocol_is_tried_below() -> None:
 
 
 @pytest.mark.parametrize("field", OTHER_VALUES)
-def test_every_field_of_the_protocol_changes_the_training(field: str, digits_info: DataInfo) -> None:
+def test_every_field_of_the_protocol_changes_the_training(field: str, digits_info: DecodedDataset) -> None:
     """A choice that the paper leaves open and that a recipe can set is one that the engine makes."""
     layers = ("Conv 3x3x4/1 pad 1", "Avg 3x3/2 pad_end 1", "FC 12", "FC classes")
     network = Network(input=(8, 8, 1), layers=layers).resolve(10)

@@ -15,7 +15,7 @@ import pytest
 import small_study
 import torch
 
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import Job, StackFailed
@@ -57,7 +57,7 @@ def _no_waiting() -> Iterator[None]:
             torch.cuda.set_sync_debug_mode("default")
 
 
-def _runs(info: DataInfo, *methods: str) -> tuple[Run, ...]:
+def _runs(info: DecodedDataset, *methods: str) -> tuple[Run, ...]:
     network = NETWORKS["digits"].resolve(10)
     return tuple(
         Run(
@@ -73,7 +73,7 @@ def _runs(info: DataInfo, *methods: str) -> tuple[Run, ...]:
 
 
 @pytest.mark.parametrize("methods", [("SGD", "BM", "frSF"), ("uSF+BN", "uSF+BN+BM", "RndF+BN"), ("BN", "BN+BM")])
-def test_error_counts_agree(methods: tuple[str, ...], digits_info: DataInfo, digits: ResidentData) -> None:
+def test_error_counts_agree(methods: tuple[str, ...], digits_info: DecodedDataset, digits: ResidentData) -> None:
     stack = Stack(_runs(digits_info, *methods))
     on_gpu = load(digits_info, device="cuda")
     last = {}
@@ -94,7 +94,7 @@ def test_a_device_has_an_index_and_its_facts(gpu: torch.device) -> None:
     assert facts.workspace_bytes > 0
 
 
-def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DataInfo, gpu: torch.device) -> None:
+def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DecodedDataset, gpu: torch.device) -> None:
     runs = _runs(digits_info, "uSF", "NuSF", "RndF", "frSF", "frSF-25%")
     model = Model.of(runs[0].network, runs[0].protocol, runs[0].method)
     banks = [Bank(runs, model, device) for device in (torch.device("cpu"), gpu)]
@@ -110,7 +110,7 @@ def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DataInfo, 
 )
 @pytest.mark.parametrize("zero_sign", [0, 1])
 def test_no_value_is_read_inside_an_epoch(
-    methods: tuple[str, ...], zero_sign: Literal[0, 1], digits_info: DataInfo, gpu: torch.device
+    methods: tuple[str, ...], zero_sign: Literal[0, 1], digits_info: DecodedDataset, gpu: torch.device
 ) -> None:
     protocol = Protocol(epochs=5, zero_sign=zero_sign)
     runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, *methods))
@@ -125,7 +125,7 @@ def test_no_value_is_read_inside_an_epoch(
     assert bool(trainer.bank.alive.all())
 
 
-def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: DataInfo) -> None:
+def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: DecodedDataset) -> None:
     (good,) = _runs(digits_info, "uSF")
     data = load(digits_info, device="cuda")
     good, bad = (good.model_copy(update={"rate_multiplier": value}) for value in (1e-3, 1e6))
@@ -139,7 +139,7 @@ def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: DataI
     assert together == pytest.approx(single, abs=10)  # of 360
 
 
-def test_the_same_run_twice_is_nearly_the_same(digits_info: DataInfo) -> None:
+def test_the_same_run_twice_is_nearly_the_same(digits_info: DecodedDataset) -> None:
     stack, data = Stack(_runs(digits_info, "brSF")), load(digits_info, device="cuda")
     first, second = (
         [replace(e, seconds=0) for e in train_stack(stack, data, device="cuda") if isinstance(e, EpochEnded)]
@@ -158,7 +158,7 @@ def _last(data: ResidentData, runs: tuple[Run, ...], *, graphs: bool = True) -> 
 def test_captured_steps_train_as_plain_ones(
     methods: tuple[str, ...],
     precision: Precision,
-    digits_info: DataInfo,
+    digits_info: DecodedDataset,
     gpu: torch.device,
 ) -> None:
     runs = tuple(
@@ -171,7 +171,7 @@ def test_captured_steps_train_as_plain_ones(
         assert found[1] == pytest.approx(expected[1], abs=10)  # of 360
 
 
-def test_more_replicas_than_streams(digits_info: DataInfo) -> None:
+def test_more_replicas_than_streams(digits_info: DecodedDataset) -> None:
     (first,) = _runs(digits_info, "uSF")
     runs = tuple(first.model_copy(update={"rate_multiplier": 0.1 / (1 + i)}) for i in range(40))
     data = load(digits_info, device="cuda")
@@ -181,7 +181,7 @@ def test_more_replicas_than_streams(digits_info: DataInfo) -> None:
         assert many[replica][1] == pytest.approx(alone[1], abs=10)
 
 
-def test_stacks_leave_no_memory_behind(digits_info: DataInfo) -> None:
+def test_stacks_leave_no_memory_behind(digits_info: DecodedDataset) -> None:
     data, runs = load(digits_info, device="cuda"), _runs(digits_info, "brSF-25%+BN", "uSF+BN")
 
     def reserved() -> int:
@@ -194,7 +194,7 @@ def test_stacks_leave_no_memory_behind(digits_info: DataInfo) -> None:
     assert [reserved() for _ in range(3)] == [first] * 3
 
 
-def test_testing_reads_nothing_before_its_end(digits_info: DataInfo, gpu: torch.device) -> None:
+def test_testing_reads_nothing_before_its_end(digits_info: DecodedDataset, gpu: torch.device) -> None:
     trainer = Trainer(Stack(_runs(digits_info, "uSF+BN")), load(digits_info, device=gpu), gpu)
     for epoch in range(1, 6):  # plain, then captured
         list(trainer.train_epoch(epoch))
@@ -210,7 +210,7 @@ _METHODS = ("SGD", "BM", "BM2", "BM3", "uSF", "NuSF+BM", "brSF", "brSF-25%+BM2",
 @pytest.mark.parametrize("precision", ["standard", "bf16"])
 @pytest.mark.parametrize("zero_sign", [0, 1])
 def test_the_fused_kernel_equals_the_plain_operations(
-    methods: tuple[str, ...], precision: str, zero_sign: int, digits_info: DataInfo, gpu: torch.device
+    methods: tuple[str, ...], precision: str, zero_sign: int, digits_info: DecodedDataset, gpu: torch.device
 ) -> None:
     settings = Protocol.model_validate({"precision": precision, "zero_sign": zero_sign, "manhattan_biases": False})
     runs = [run.model_copy(update={"protocol": settings}) for run in _runs(digits_info, *methods)]
@@ -241,7 +241,7 @@ def test_the_fused_kernel_equals_the_plain_operations(
                 assert bool((same | near_zero).all())
 
 
-def test_all_stacks_share_one_set_of_streams(digits_info: DataInfo, gpu: torch.device) -> None:
+def test_all_stacks_share_one_set_of_streams(digits_info: DecodedDataset, gpu: torch.device) -> None:
     data = load(digits_info, device=gpu)
     _last(data, _runs(digits_info, "SGD", "uSF"))
     before = cuda_graphs._streams(gpu)
@@ -250,7 +250,7 @@ def test_all_stacks_share_one_set_of_streams(digits_info: DataInfo, gpu: torch.d
 
 
 def test_killed_after_an_epoch_and_resumed_goes_on(
-    digits_info: DataInfo, tmp_path: Path, gpu: torch.device
+    digits_info: DecodedDataset, tmp_path: Path, gpu: torch.device
 ) -> None:
     stack, data = Stack(_runs(digits_info, "SGD", "brSF-25%")), load(digits_info, device=gpu)
     whole = _last(data, stack.runs)
@@ -265,7 +265,7 @@ def test_killed_after_an_epoch_and_resumed_goes_on(
         assert ours[1] == pytest.approx(expected[1], abs=10)  # of 360
 
 
-def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DataInfo, tmp_path: Path) -> None:
+def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DecodedDataset, tmp_path: Path) -> None:
     job = Job(Stack(_runs(digits_info, "SGD", "uSF")), digits_info, "cuda:0", tmp_path, 0.0)
     executor = ProcessExecutor(1, fake_engine.reads_in_captures)
     try:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.datasets.decoded import DataInfo
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.recipe.grid import GridRow
 from asymbp_cli.recipe.table import load_published
 
@@ -38,45 +40,6 @@ class Numbers:
         return Numbers(errors, self.one_class, self.chance, self.train_counts)
 
 
-@dataclass(frozen=True)
-class _PaperSet:
-    """A dataset as the paper splits it (section 5), and how a network that always gives one answer scores."""
-
-    classes: int
-    train_count: int
-    test_count: int
-    of_one_class: int  # test samples of the class that the dead network names
-
-    @property
-    def one_class_error(self) -> float:
-        return round(100 * (1 - self.of_one_class / self.test_count), 2)  # printed with two decimals
-
-
-#: Counts: the published splits, or images per class as section 5 gives them. The last
-#: number is that of every class where the test set is balanced. The others: "1" is the most frequent class of
-#: MNIST's and SVHN's training sets; Caltech101's classes have 10 test images wherever 40 are there; the printed
-#: 89.96 of iCub are 201 of 2001 images; the 99.67 of Flowers102 are 20, the test images of its smallest classes
-#: (40 to 258 images, 10 to train and 10 to validate). TIMIT80's counts are as written, though the printed rates
-#: are of 2500 samples.
-_PAPER_SETS = {
-    "MNIST": _PaperSet(10, 60_000, 10_000, 1135),
-    "CIFAR": _PaperSet(10, 50_000, 10_000, 1000),
-    "CIFAR100": _PaperSet(100, 50_000, 10_000, 100),
-    "SVHN": _PaperSet(10, 73_257, 26_032, 5099),
-    "STL10": _PaperSet(10, 5_000, 8_000, 800),
-    "Cal101": _PaperSet(102, 102 * 30, 949, 10),
-    "Cal256-101": _PaperSet(102, 102 * 30, 102 * 10, 10),
-    "iCub": _PaperSet(10, 6_000, 2_001, 201),  # 3 objects of about 200 images in each of 10 categories
-    "Flowers17": _PaperSet(17, 17 * 40, 17 * 20, 20),  # without the validation images, as Flowers102
-    "Flowers102": _PaperSet(102, 102 * 10, 6_149, 20),
-    "PubFig83-ID": _PaperSet(80, 80 * 85, 80 * 15, 15),
-    "SUFR-W-ID": _PaperSet(80, 80 * 10, 80 * 5, 5),
-    "LFW-ID": _PaperSet(80, 80 * 10, 80 * 5, 5),
-    "Scene67": _PaperSet(67, 67 * 80, 67 * 20, 20),
-    "TIMIT80": _PaperSet(80, 80 * 400, 80 * 100, 100),
-}
-
-
 @cache
 def load_paper_numbers() -> Numbers:
     """Return the errors of Tables 2 to 5.
@@ -85,12 +48,21 @@ def load_paper_numbers() -> Numbers:
     error of always answering one class.
     """
     errors = load_published()
+    entries = {name: CATALOG[key] for name, key in PAPER_ROWS.items()}
     return Numbers(
         errors=errors,
-        one_class=frozenset(cell for cell, e in errors.items() if e == _PAPER_SETS[cell[0]].one_class_error),
-        chance={name: 100 * (1 - 1 / known.classes) for name, known in _PAPER_SETS.items()},
-        train_counts={name: known.train_count for name, known in _PAPER_SETS.items()},
+        one_class=frozenset(cell for cell, e in errors.items() if e == _one_class_error(entries[cell[0]])),
+        chance={name: 100 * (1 - 1 / entry.classes) for name, entry in entries.items()},
+        train_counts={name: entry.paper_counts[0] for name, entry in entries.items() if entry.paper_counts},
     )
+
+
+def _one_class_error(entry: CatalogEntry) -> float:
+    """Return the error in percent of always giving one answer, with two decimals as the paper prints it."""
+    assert entry.paper is not None
+    assert entry.paper_counts is not None
+    _, test_count = entry.paper_counts
+    return round(100 * (1 - entry.paper.one_class / test_count), 2)
 
 
 def _chance(classes: int) -> float:
@@ -98,7 +70,7 @@ def _chance(classes: int) -> float:
     return 100 * (1 - 1 / classes)
 
 
-def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataInfo]) -> Numbers:
+def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> Numbers:
     """Return the errors of all complete cells of `tables`, which share protocol and seeds.
 
     `infos` holds the datasets by fingerprint. A dataset under several networks counts as several, and so do two
@@ -106,7 +78,7 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, DataIn
     """
     errors: dict[tuple[str, str], float] = {}
     dead: set[tuple[str, str]] = set()
-    used: dict[str, DataInfo] = {}
+    used: dict[str, DecodedDataset] = {}
     names: dict[tuple[object, object], str] = {}  # dataset and network -> the name that they have here
     for filled in tables:
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True):

@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100 as torchvision keeps them, and a JPEG copy of CIFAR-10."""
 
+import dataclasses
 import io
 import pickle
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
-from asymbp_cli.datasets.checksums import check, signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, folder, located
+from asymbp_cli.datasets.checksums import signature, verify
+from asymbp_cli.datasets.readers import folder
+from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays, verify_archive
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
@@ -19,7 +21,7 @@ from asymbp_cli.paths import is_file
 
 @dataclass(frozen=True)
 class Batches:
-    """The pickled files of one CIFAR, by name with their MD5: torchvision 0.27, datasets/cifar.py."""
+    """The pickled files of one CIFAR, by name with their MD5 (from torchvision 0.27, datasets/cifar.py)."""
 
     folder: str
     train: Mapping[str, str]
@@ -60,63 +62,67 @@ _COPY = "cifar10-jpeg.tar.xz"
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def locate_cifar10(root: Path) -> Located | None:
+def locate_cifar10(root: Path) -> FoundDataset | None:
     """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
+    if published := _locate("cifar10", CIFAR10, root):
+        return published
     copy = root / _COPY
-    if found := _locate("cifar10", CIFAR10, root):
-        return found
     if is_file(copy):
         images = folder.locate(FolderSource(folder=str(copy)))
-        note = "a lossy JPEG copy of CIFAR-10, so its errors are not those of the original"
-        return Located("cifar10", "CIFAR-10 (JPEG copy)", "CIFAR", False, images.source, images.open, note, True)
+        return dataclasses.replace(
+            FoundDataset.of(CATALOG["cifar10"], images.source, images.open, exact=False),
+            label="CIFAR-10 (JPEG copy)",
+            note="a lossy JPEG copy of CIFAR-10, so its errors are not those of the original",
+            stand_in=True,
+        )
     return None
 
 
-def locate_cifar100(root: Path) -> Located | None:
+def locate_cifar100(root: Path) -> FoundDataset | None:
     """Return CIFAR-100 with its 100 fine labels from `root`: unpacked or the archive; else None."""
     return _locate("cifar100", CIFAR100, root)
 
 
-def _locate(key: str, files: Batches, root: Path) -> Located | None:
-    row = CATALOG[key]
-    directory, archive = root / files.folder, root / row.archives[0].name
+def _locate(key: str, files: Batches, root: Path) -> FoundDataset | None:
+    entry = CATALOG[key]
+    directory, archive = root / files.folder, root / entry.archives[0].name
     if all(is_file(directory / name) for name in files.md5):
         source = [signature(directory / name) for name in files.md5]
-        return located(row, source, lambda: _open_directory(files, directory))
+        return FoundDataset.of(entry, source, lambda: _open_directory(files, directory))
     if is_file(archive):
-        return located(row, [signature(archive)], lambda: _open_archive(key, files, archive))
+        return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(key, files, archive))
     return None
 
 
-def _open_directory(files: Batches, directory: Path) -> Opened:
+def _open_directory(files: Batches, directory: Path) -> OpenDataset:
     for name, published in files.md5.items():
-        check(directory / name, published)
+        verify(directory / name, published)
     parts = {name: _load((directory / name).read_bytes(), directory / name) for name in files.md5}
     return _join(files, parts, directory)
 
 
-def _open_archive(key: str, files: Batches, archive: Path) -> Opened:
-    check_archive(CATALOG[key], archive)
+def _open_archive(key: str, files: Batches, archive: Path) -> OpenDataset:
+    verify_archive(CATALOG[key], archive)
     parts = {}
     tree = Tree(archive)
-    wanted = {name for name in tree.names() if Path(name).name in files.md5}
-    for name, content in tree.read(wanted):
+    members = {name for name in tree.names() if Path(name).name in files.md5}
+    for name, content in tree.read(members):
         parts[Path(name).name] = _load(content, f"{archive}:{name}")
     return _join(files, parts, archive)
 
 
-def _join(files: Batches, parts: dict[str, Any], where: Path) -> Opened:
-    if lacking := [name for name in files.md5 if name not in parts]:
-        raise DataError(f"{where} holds no {lacking[0]}; delete it and use --download")
+def _join(files: Batches, parts: dict[str, Any], origin: Path) -> OpenDataset:
+    if missing := [name for name in files.md5 if name not in parts]:
+        raise DataError(f"{origin} holds no {missing[0]}. Delete it and use --download.")
     train = [_images(parts[name], files, name) for name in files.train]
     pixels, labels = (np.concatenate([part[i] for part in train]) for i in range(2))
     (test,) = (_images(parts[name], files, name) for name in files.test)
     names = [parts[name][files.names] for name in files.meta]
-    return arrays((pixels, labels), test, tuple(name.decode() for name in names[0]) if names else _CLASSES)
+    return open_arrays((pixels, labels), test, tuple(name.decode() for name in names[0]) if names else _CLASSES)
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits only what the published batches hold: numpy arrays of bytes."""
+    """Admits only the contents of the published batches: numpy arrays of bytes."""
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {"_reconstruct", "ndarray", "dtype"}
@@ -125,24 +131,24 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} does not belong in a CIFAR batch")
 
 
-def _load(content: bytes, where: object) -> Any:
+def _load(content: bytes, origin: object) -> Any:
     try:
         return _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a damaged pickle can raise anything
-        raise _damaged(where, error) from error
+        raise _damaged(origin, error) from error
 
 
-def _images(found: Any, files: Batches, where: str) -> tuple[Any, Any]:
+def _images(batch: Any, files: Batches, origin: str) -> tuple[Any, Any]:
     """Return (uint8 images [N, 32, 32, 3], int64 labels [N]) of a batch."""
     try:
-        pixels = np.asarray(found[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        labels = np.asarray(found[files.labels], np.int64)
+        pixels = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = np.asarray(batch[files.labels], np.int64)
     except Exception as error:
-        raise _damaged(where, error) from error
+        raise _damaged(origin, error) from error
     if len(pixels) != len(labels):
-        raise DataError(f"{where}: {len(pixels)} images, but {len(labels)} labels; delete it and use --download")
+        raise DataError(f"{origin}: {len(pixels)} images, but {len(labels)} labels. Delete it and use --download.")
     return pixels, labels
 
 
-def _damaged(where: object, error: Exception) -> DataError:
-    return DataError(f"{where} is damaged: {error}; delete it and use --download")
+def _damaged(origin: object, error: Exception) -> DataError:
+    return DataError(f"{origin} is damaged: {error}. Delete it and use --download.")

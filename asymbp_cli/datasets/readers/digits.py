@@ -1,25 +1,26 @@
 """scikit-learn's digits: 1,797 images of 8x8, values 0 to 16."""
 
+from pathlib import Path
+
 import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.readers import Located, Opened, arrays
-from asymbp_cli.datasets.splits import digits_split
+from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays
+from asymbp_cli.datasets.splits import split_digits
 
 
-def locate() -> Located:
-    """Return the digits, which are always there."""
-    row = CATALOG["digits"]
-    return Located("digits", "digits", None, False, "digits, stratified 1437/360, seed 0", _open, row.note)
+def locate(root: Path) -> FoundDataset:
+    """Return the digits, which scikit-learn holds; `root` is not read."""
+    return FoundDataset.of(CATALOG["digits"], "digits, stratified 1437/360, seed 0", _open, exact=False)
 
 
-def _open() -> Opened:
+def _open() -> OpenDataset:
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    pixels = (found.images * 15).astype(np.uint8)  # 0..240; preprocessing removes the scale
-    labels = found.target.astype(np.int64)
-    train, test = digits_split(labels)
-    return arrays(
+    loaded = load_digits()
+    pixels = (loaded.images * 15).astype(np.uint8)  # 0..240; preprocessing removes the scale
+    labels = loaded.target.astype(np.int64)
+    train, test = split_digits(labels)
+    return open_arrays(
         (pixels[train], labels[train]), (pixels[test], labels[test]), tuple(str(digit) for digit in range(10))
     )

@@ -1,32 +1,33 @@
-"""iCubWorld 1.0, categorization: the test objects are others than those trained on, so no frame is shuffled."""
+"""iCubWorld 1.0, categorization: test objects differ from the training objects, so frames are not shuffled."""
 
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
-from asymbp_cli.datasets.readers import Located, Opened, first, folder, located
+from asymbp_cli.datasets.readers import folder
+from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, find_first
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 
 
-def locate(root: Path) -> Located | None:
-    """Return iCubWorld from `root`, a folder or the zip; else None."""
-    path = first(root, "iCubWorld", "icub", "iCubWorld.zip")
+def locate(root: Path) -> FoundDataset | None:
+    """Return iCubWorld from `root`, a folder or the zip; None if it is missing."""
+    path = find_first(root, "iCubWorld", "icub", "iCubWorld.zip")
     if path is None:
         return None
     tree = Tree(path)
-    return located(CATALOG["icub"], [tree.source()], lambda: _open(tree), exact=False)
+    return FoundDataset.of(CATALOG["icub"], [tree.source()], lambda: _open(tree), exact=False)
 
 
-def _open(tree: Tree) -> Opened:
-    row = CATALOG["icub"]
+def _open(tree: Tree) -> OpenDataset:
+    entry = CATALOG["icub"]
     tops = {part for name in tree.names() for part in name.split("/")[:2]}
     if tops & {"human", "robot"}:
         raise DataError(
-            f"{tree.path} is Hello iCubWorld (7 objects, iCubWorld1.0.zip); {row.label} is iCubWorld.zip"
+            f"{tree.path} is Hello iCubWorld (7 objects, iCubWorld1.0.zip). Get {entry.label} from iCubWorld.zip."
         )
     if not tops >= {"train", "test"}:
-        raise DataError(f"{tree.path} has no train/ and test/; put there {row.accepts}")
-    found = folder.open_tree(tree, FolderSource(folder=str(tree.path)))
-    if len(found.classes) != row.classes:
-        raise DataError(f"{tree.path} holds {len(found.classes)} categories; put there {row.accepts}")
-    return found
+        raise DataError(f"{tree.path} has no train/ and test/ folders. Expected: {entry.accepts}.")
+    opened = folder.open_tree(tree, FolderSource(folder=str(tree.path)))
+    if len(opened.classes) != entry.classes:
+        raise DataError(f"{tree.path} holds {len(opened.classes)} categories. Expected: {entry.accepts}.")
+    return opened

@@ -1,11 +1,11 @@
-"""Which file of a tree belongs to which class and split."""
+"""Assign the files of a tree to classes and splits."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from asymbp_cli.datasets.entry import Dataset
-from asymbp_cli.datasets.readers import Image, Opened, SplitName
+from asymbp_cli.datasets.entry import CatalogEntry
+from asymbp_cli.datasets.readers.base import Image, OpenDataset, SplitName
 from asymbp_cli.datasets.readers.picture import decode
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
@@ -14,8 +14,8 @@ from asymbp_cli.errors import DataError
 Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the tree), in the split's order
 
 
-def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "") -> Opened:
-    """Return the tree's images; classes are numbered in their order, else in that of their names."""
+def open_members(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "") -> OpenDataset:
+    """Return the images of a tree; classes are numbered in the order given, else by name."""
     names = tuple(classes) or tuple(sorted({label for label, _ in members["train"]}))
     for split, pairs in members.items():
         for label, name in pairs:
@@ -36,7 +36,7 @@ def opened(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: s
         for name, content in tree.read(set(place)):
             yield *place[name], decode(content, channels, f"{tree.path}:{name}")
 
-    return Opened(names, labels["train"], labels["test"], images, note)
+    return OpenDataset(names, labels["train"], labels["test"], images, note)
 
 
 def _check_once(tree: Tree, members: Members) -> None:
@@ -44,47 +44,49 @@ def _check_once(tree: Tree, members: Members) -> None:
     for split, pairs in members.items():
         for _, name in pairs:
             if name in seen:
-                where = "twice" if seen[name] == split else "to train and to test"
-                raise DataError(f"{tree.path}: {name} is listed {where}; is the copy whole?")
+                how = "twice" if seen[name] == split else "to train and to test"
+                raise DataError(f"{tree.path}: {name} is listed {how}. Copy it again.")
             seen[name] = split
 
 
-def drawn(row: Dataset, by_class: Mapping[str, Sequence[str]], where: object) -> Members:
-    """Return the classes and images that the row's draw takes, each by a named stream of seed 0.
+def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], origin: object) -> Members:
+    """Return the classes and images that the entry's draw takes, each from a named stream of seed 0.
 
     Classes: the first of `permutation(eligible, 0, key, "classes")`, of the eligible ones sorted by name. Images
     of a class: `permutation(images, 0, key, "images", class)` of them sorted by name, the first to train, the next
-    to test. Raises DataError where classes or images are missing or too many.
+    to test. Raises DataError if classes or images are missing or too many.
     """
-    draw = row.draw
+    draw = entry.draw
     assert draw is not None
     if len(by_class) != draw.of:
-        raise DataError(f"{where} holds {len(by_class)} classes, not the {draw.of} of {row.label}{_odd(by_class)}")
+        raise DataError(
+            f"{origin} holds {len(by_class)} classes, not the {draw.of} of {entry.label}{_odd(by_class)}."
+        )
     total = sum(map(len, by_class.values()))
     if draw.images is not None and total != draw.images:
         raise DataError(
-            f"{where} holds {total:,} images, not the {draw.images:,} of {row.label}; is the copy whole, and "
-            "nothing added?"
+            f"{origin} holds {total:,} images, not the {draw.images:,} of {entry.label}. Check that the "
+            "copy is complete and nothing was added."
         )
-    eligible = sorted(label for label, names in by_class.items() if draw.eligible(len(names)))
+    eligible = sorted(label for label, names in by_class.items() if draw.is_eligible(len(names)))
     if len(eligible) < draw.classes:
         least = draw.train + (draw.fewest_test or draw.test)
         short = min(by_class, key=lambda label: (len(by_class[label]), label))
         raise DataError(
-            f"{where}: only {len(eligible)} classes have at least {least} images, {draw.classes} are needed; "
+            f"{origin}: only {len(eligible)} classes have at least {least} images, {draw.classes} are needed; "
             f"{short} has {len(by_class[short])}"
         )
-    order = permutation(len(eligible), 0, row.key, "classes")[: draw.classes]
+    order = permutation(len(eligible), 0, entry.key, "classes")[: draw.classes]
     members: Members = {"train": [], "test": []}
     for label in sorted(eligible[i] for i in order):
         names = sorted(by_class[label])
-        shuffled = [names[i] for i in permutation(len(names), 0, row.key, "images", label)]
+        shuffled = [names[i] for i in permutation(len(names), 0, entry.key, "images", label)]
         members["train"] += [(label, name) for name in sorted(shuffled[: draw.train])]
         members["test"] += [(label, name) for name in sorted(shuffled[draw.train : draw.train + draw.test])]
     return members
 
 
 def _odd(by_class: Mapping[str, Sequence[str]]) -> str:
-    """Name the classes with the fewest images, where a wrong folder is likely to be."""
+    """Name the classes with the fewest images, among which a wrong folder is likely."""
     few = sorted(by_class, key=lambda label: (len(by_class[label]), label))[:3]
     return f" (those with the fewest images: {', '.join(few)})" if few else ""

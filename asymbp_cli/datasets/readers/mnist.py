@@ -1,6 +1,6 @@
 """MNIST as torchvision keeps it: four idx files in MNIST/raw/, packed or not.
 
-FashionMNIST, KMNIST and others bear the same names and shapes, so only files with the published MD5 are read.
+FashionMNIST, KMNIST and others have the same names and shapes, so only files with the published MD5 are read.
 """
 
 import gzip
@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.checksums import check, signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays
+from asymbp_cli.datasets.checksums import signature, verify
+from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
 
-def locate(root: Path) -> Located | None:
-    """Return MNIST if all four files lie under `root`, else None."""
+def locate(root: Path) -> FoundDataset | None:
+    """Return MNIST if all four files are in `root`, else None."""
     directory = root / "MNIST" / "raw"
     files = [_either(directory, name) for name in _checksums() if not name.endswith(".gz")]
     if any(file is None for file in files):
         return None
     source = [signature(file) for file in files if file]
-    return Located("mnist", "MNIST", "MNIST", True, source, lambda: _open(directory))
+    return FoundDataset.of(CATALOG["mnist"], source, lambda: _open(directory))
 
 
 def _checksums() -> dict[str, str]:
@@ -38,7 +38,7 @@ def _either(directory: Path, name: str) -> Path | None:
     return next((file for file in (directory / name, directory / f"{name}.gz") if is_file(file)), None)
 
 
-def _open(directory: Path) -> Opened:
+def _open(directory: Path) -> OpenDataset:
     train, test = (
         (
             _read(directory, f"{prefix}-images-idx3-ubyte"),
@@ -46,15 +46,15 @@ def _open(directory: Path) -> Opened:
         )
         for prefix in ("train", "t10k")
     )
-    return arrays(train, test, tuple(str(digit) for digit in range(10)))
+    return open_arrays(train, test, tuple(str(digit) for digit in range(10)))
 
 
 def _read(directory: Path, name: str) -> NDArray[np.uint8]:
-    """Return the array of an idx file of unsigned bytes; raises DataError where it is not the published one."""
+    """Return the array of an idx file of unsigned bytes; raises DataError if it is not the published one."""
     file = _either(directory, name)
     if file is None:
-        raise DataError(f"{directory / name} has gone; put it back or use --download")
-    check(file, _checksums()[file.name])
+        raise DataError(f"{directory / name} is missing. Restore it or use --download.")
+    verify(file, _checksums()[file.name])
     content = file.read_bytes()
     if file.suffix == ".gz":
         content = gzip.decompress(content)

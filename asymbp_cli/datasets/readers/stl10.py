@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.checksums import check, signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, located
+from asymbp_cli.datasets.checksums import signature, verify
+from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays, verify_archive
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
@@ -23,48 +23,48 @@ MD5 = {  # torchvision 0.27, datasets/stl10.py
 _CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
-def locate(root: Path) -> Located | None:
-    """Return STL-10 from `root`: unpacked or the archive; else None."""
-    row = CATALOG["stl10"]
-    directory, archive = root / _FOLDER, root / row.archives[0].name
+def locate(root: Path) -> FoundDataset | None:
+    """Return STL-10 from `root`, unpacked or the archive; else None."""
+    entry = CATALOG["stl10"]
+    directory, archive = root / _FOLDER, root / entry.archives[0].name
     if all(is_file(directory / name) for name in MD5):
         source = [signature(directory / name) for name in MD5]
-        return located(row, source, lambda: _open_directory(directory))
+        return FoundDataset.of(entry, source, lambda: _open_directory(directory))
     if is_file(archive):
-        return located(row, [signature(archive)], lambda: _open_archive(archive))
+        return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(archive))
     return None
 
 
-def _open_directory(directory: Path) -> Opened:
+def _open_directory(directory: Path) -> OpenDataset:
     for name, published in MD5.items():
-        check(directory / name, published, "delete it and fetch it again: asymbp data fetch stl10")
+        verify(directory / name, published, "Delete it and fetch it again: asymbp data fetch stl10")
     return _join({name: (directory / name).read_bytes() for name in MD5}, directory)
 
 
-def _open_archive(archive: Path) -> Opened:
-    check_archive(CATALOG["stl10"], archive)
-    found = {}
+def _open_archive(archive: Path) -> OpenDataset:
+    verify_archive(CATALOG["stl10"], archive)
+    contents = {}
     with tarfile.open(archive, "r|*") as tar:
         for member in tar:
             name = PurePosixPath(member.name).name
             content = tar.extractfile(member) if name in MD5 else None
             if content:
-                found[name] = content.read()
-            if len(found) == len(MD5):
+                contents[name] = content.read()
+            if len(contents) == len(MD5):
                 break
-    return _join(found, archive)
+    return _join(contents, archive)
 
 
-def _join(content: dict[str, bytes], where: Path) -> Opened:
+def _join(content: dict[str, bytes], origin: Path) -> OpenDataset:
     if missing := sorted(MD5.keys() - content.keys()):
-        raise DataError(f"{where} holds no {missing[0]}; delete it and fetch it again: asymbp data fetch stl10")
+        raise DataError(f"{origin} holds no {missing[0]}. Delete it and fetch it again: asymbp data fetch stl10")
     for name, data in content.items():
         if name.endswith("X.bin") and len(data) % (3 * _SIDE**2):
             raise DataError(
-                f"{where}: {name} is no whole number of images; fetch it again: asymbp data fetch stl10"
+                f"{origin}: {name} does not hold a whole number of images. Fetch it again: asymbp data fetch stl10"
             )
     splits = [(_pixels(content[f"{name}_X.bin"]), _labels(content[f"{name}_y.bin"])) for name in ("train", "test")]
-    return arrays(splits[0], splits[1], _CLASSES)
+    return open_arrays(splits[0], splits[1], _CLASSES)
 
 
 def _pixels(content: bytes) -> NDArray[np.uint8]:

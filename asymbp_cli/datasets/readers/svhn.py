@@ -7,36 +7,36 @@ import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature
-from asymbp_cli.datasets.readers import Located, Opened, arrays, check_archive, located
+from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays, verify_archive
 from asymbp_cli.datasets.readers.matlab import load
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
 
-def locate(root: Path) -> Located | None:
-    """Return SVHN if both files lie in `root`, else None."""
-    row = CATALOG["svhn"]
-    files = [root / archive.name for archive in row.archives]
+def locate(root: Path) -> FoundDataset | None:
+    """Return SVHN if both files are in `root`, else None."""
+    entry = CATALOG["svhn"]
+    files = [root / archive.name for archive in entry.archives]
     if not all(map(is_file, files)):
         return None
-    return located(row, [signature(file) for file in files], lambda: _open(files))
+    return FoundDataset.of(entry, [signature(file) for file in files], lambda: _open(files))
 
 
-def _open(files: list[Path]) -> Opened:
+def _open(files: list[Path]) -> OpenDataset:
     train, test = map(_read, files)
-    return arrays(train, test, tuple(str(digit) for digit in range(10)))
+    return open_arrays(train, test, tuple(str(digit) for digit in range(10)))
 
 
 def _read(file: Path) -> tuple[Any, Any]:
     """Return (uint8 images [N, 32, 32, 3], int64 labels [N]); the file's label 10 is the digit 0."""
-    check_archive(CATALOG["svhn"], file)
+    verify_archive(CATALOG["svhn"], file)
     images, labels = load(file, "X", "y")
     if images.shape[:3] != (32, 32, 3) or images.shape[3:] != (labels.size,):
         raise DataError(
-            f"{file} holds images {images.shape} and {labels.size} labels; delete it and fetch it again"
+            f"{file} holds images {images.shape} and {labels.size} labels. Delete it and fetch it again."
         )
     if images.dtype != np.uint8 or labels.min() < 1 or labels.max() > 10:
         raise DataError(
-            f"{file} holds {images.dtype} images, labels {labels.min()} to {labels.max()}; fetch it again"
+            f"{file} holds {images.dtype} images, labels {labels.min()} to {labels.max()}. Fetch it again."
         )
     return images.transpose(3, 0, 1, 2).astype(np.uint8), labels.ravel().astype(np.int64) % 10

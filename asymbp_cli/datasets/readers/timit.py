@@ -2,7 +2,7 @@
 
 The paper (section 5) says only: 80 classes, 400 samples of each to train and 100 to test, 1845 inputs. 1845 is 15
 frames of 40 mel bands and energy with two deltas (`timit_features`). No set of 80 labels is known, so the classes
-are a construction of ours: each segment of the 61 phone labels is cut into equal thirds, which gives 183 units; of
+are our own construction: each segment of the 61 phone labels is cut into equal thirds, which gives 183 units; of
 those with enough frames 80 are drawn, and of each its frames. A frame belongs to the third that holds its centre.
 The sentences SA1 and SA2, which everybody reads, are left out; training frames come from the training speakers,
 test frames from the test speakers.
@@ -17,81 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.readers import Image, Located, Opened, SplitName, first, located
-from asymbp_cli.datasets.readers.timit_features import SHIFT, WINDOW, samples, windows
+from asymbp_cli.datasets.readers.base import FoundDataset, Image, OpenDataset, SplitName, find_first
+from asymbp_cli.datasets.readers.timit_features import SHIFT, WINDOW, make_windows, read_samples
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
 
-LABELS = (  # TIMIT's phoncode.doc
-    *(
-        "b",
-        "d",
-        "g",
-        "p",
-        "t",
-        "k",
-        "dx",
-        "q",
-        "bcl",
-        "dcl",
-        "gcl",
-        "kcl",
-        "pcl",
-        "tcl",
-        "jh",
-        "ch",
-        "s",
-        "sh",
-        "z",
-        "zh",
-    ),
-    *(
-        "f",
-        "th",
-        "v",
-        "dh",
-        "m",
-        "n",
-        "ng",
-        "em",
-        "en",
-        "eng",
-        "nx",
-        "l",
-        "r",
-        "w",
-        "y",
-        "hh",
-        "hv",
-        "el",
-        "iy",
-        "ih",
-    ),
-    *(
-        "eh",
-        "ey",
-        "ae",
-        "aa",
-        "aw",
-        "ay",
-        "ah",
-        "ao",
-        "oy",
-        "ow",
-        "uh",
-        "uw",
-        "ux",
-        "er",
-        "ax",
-        "ix",
-        "axr",
-        "ax-h",
-    ),
-    *("pau", "epi", "h#"),
+_PHONCODE = (  # TIMIT's phoncode.doc
+    "b d g p t k dx q bcl dcl gcl kcl pcl tcl jh ch s sh z zh f th v dh m n ng em en eng nx l r w y hh hv el "
+    "iy ih eh ey ae aa aw ay ah ao oy ow uh uw ux er ax ix axr ax-h pau epi h#"
 )
+LABELS = tuple(_PHONCODE.split())
 UNITS = tuple(f"{label}/{third}" for label in LABELS for third in (1, 2, 3))
-_BEYOND = 1600  # samples that a last phone may end behind its audio
+_BEYOND = 1600  # samples by which a last phone may end after its audio
 _FILE = re.compile(r"(?:.*/)?(TRAIN|TEST)/(DR[1-8]/[FM][A-Z]{3}\d/S[IX]\d+)\.(PHN|WAV|WAV\.WAV)")
 
 
@@ -115,28 +53,28 @@ class Utterance:
     units: NDArray[np.int64]
 
 
-def locate(root: Path, construction: Construction = Construction()) -> Located | None:
-    """Return TIMIT from `root`, a folder or archive with TRAIN/ and TEST/ in any case; else None."""
-    path = first(root, "TIMIT", "timit", "TIMIT.zip", "timit.zip", "TIMIT.tar.gz", "timit.tgz", "TIMIT.tar")
+def locate(root: Path, construction: Construction = Construction()) -> FoundDataset | None:
+    """Return TIMIT from `root`, a folder or archive with TRAIN/ and TEST/ in upper or lower case; else None."""
+    path = find_first(root, "TIMIT", "timit", "TIMIT.zip", "timit.zip", "TIMIT.tar.gz", "timit.tgz", "TIMIT.tar")
     if path is None:
         return None
     tree = Tree(path)
     source = [tree.source(), repr(construction)]
-    return located(CATALOG["timit"], source, lambda: _open(tree, construction), exact=False)
+    return FoundDataset.of(CATALOG["timit"], source, lambda: _open(tree, construction), exact=False)
 
 
-def _open(tree: Tree, construction: Construction) -> Opened:
+def _open(tree: Tree, construction: Construction) -> OpenDataset:
     utterances = sorted(_utterances(tree), key=lambda utterance: (utterance.split, utterance.name))
-    found = sum(u.split == "train" for u in utterances), sum(u.split == "test" for u in utterances)
-    if found != construction.utterances:
+    counts = [sum(utterance.split == split for utterance in utterances) for split in ("train", "test")]
+    if tuple(counts) != construction.utterances:
         raise DataError(
-            f"{tree.path} holds {found[0]} SX and SI sentences to train and {found[1]} to test, not "
-            f"{construction.utterances[0]} and {construction.utterances[1]}; is the copy whole?"
+            f"{tree.path} holds {counts[0]} SX and SI sentences to train and {counts[1]} to test, not "
+            f"{construction.utterances[0]} and {construction.utterances[1]}. Copy it again."
         )
     frames = {split: _frames(utterances, split) for split in ("train", "test")}
-    units = _drawn_units(tree, frames, construction)
+    units = _draw_units(tree, frames, construction)
     labels: dict[str, NDArray[np.int64]] = {}
-    wanted: dict[str, list[tuple[SplitName, int, int]]] = {}  # audio file -> split, position, frame
+    by_audio: dict[str, list[tuple[SplitName, int, int]]] = {}  # audio file -> split, position, frame
     splits: tuple[SplitName, ...] = ("train", "test")
     for split in splits:
         count = getattr(construction, split)
@@ -146,26 +84,26 @@ def _open(tree: Tree, construction: Construction) -> Opened:
             order = permutation(len(places), 0, "timit", split, unit)[:count]
             for i, place in enumerate(np.sort(places[order])):
                 _, utterance, frame = frames[split][place].tolist()
-                wanted.setdefault(utterances[utterance].audio, []).append((split, k * count + i, frame))
+                by_audio.setdefault(utterances[utterance].audio, []).append((split, k * count + i, frame))
 
     def images(features: int) -> Iterator[Image]:
-        for name, content in tree.read(set(wanted)):
-            vectors = windows(samples(content, f"{tree.path}:{name}"))
-            for split, position, frame in wanted[name]:
+        for name, content in tree.read(set(by_audio)):
+            vectors = make_windows(read_samples(content, f"{tree.path}:{name}"))
+            for split, position, frame in by_audio[name]:
                 yield split, position, vectors(frame)
 
-    return Opened(units, labels["train"], labels["test"], images)
+    return OpenDataset(units, labels["train"], labels["test"], images)
 
 
 def _utterances(tree: Tree) -> Iterator[Utterance]:
-    """Yield every utterance but the SA sentences; raises DataError where its files are missing or damaged."""
+    """Yield every utterance except the SA sentences; raises DataError if files are missing or damaged."""
     files: dict[tuple[str, str, str], str] = {}
     for name in tree.names():
         if match := _FILE.fullmatch(name.upper()):
             part = match[1], match[2], match[3]
             if part in files:
                 raise DataError(
-                    f"{tree.path} holds {'/'.join(part[:2])} twice: {files[part]} and {name}; remove one"
+                    f"{tree.path} holds {'/'.join(part[:2])} twice: {files[part]} and {name}. Remove one."
                 )
             files[part] = name
     phones = {(split, name): file for (split, name, kind), file in files.items() if kind == "PHN"}
@@ -174,41 +112,41 @@ def _utterances(tree: Tree) -> Iterator[Utterance]:
     for split in ("TRAIN", "TEST"):
         if not any(key[0] == split for key in audio):
             raise DataError(
-                f"{tree.path} holds no {split}/DR1/SPEAKER/SENTENCE.WAV; put there TIMIT as the LDC has it"
+                f"{tree.path} holds no {split}/DR1/SPEAKER/SENTENCE.WAV. Copy TIMIT as the LDC distributes it."
             )
     if odd := sorted(audio.keys() ^ phones.keys()):
         have, lacks = (".WAV", ".PHN") if odd[0] in audio else (".PHN", ".WAV")
-        raise DataError(f"{tree.path}: {'/'.join(odd[0])} has a {have} file, but no {lacks}; is the copy whole?")
+        raise DataError(f"{tree.path}: {'/'.join(odd[0])} has a {have} file, but no {lacks}. Copy it again.")
     speakers = [{name.split("/")[1] for split, name in audio if split == which} for which in ("TRAIN", "TEST")]
     if both := sorted(speakers[0] & speakers[1]):
-        raise DataError(f"{tree.path}: speaker {both[0]} is in TRAIN and in TEST; is the copy whole?")
+        raise DataError(f"{tree.path}: speaker {both[0]} is in TRAIN and in TEST. Copy it again.")
     texts = dict(tree.read(set(phones.values())))
     key_of = {name: key for key, name in audio.items()}
     for name, content in tree.read(set(key_of)):
         key = key_of[name]
-        count = 1 + (len(samples(content, f"{tree.path}:{name}")) - WINDOW) // SHIFT
+        count = 1 + (len(read_samples(content, f"{tree.path}:{name}")) - WINDOW) // SHIFT
         units = _units(texts[phones[key]], max(count, 0), f"{tree.path}:{phones[key]}")
         yield Utterance("train" if key[0] == "TRAIN" else "test", key[1], name, units)
 
 
-def _units(content: bytes, count: int, where: str) -> NDArray[np.int64]:
-    """Return the unit of each of `count` frames, an index of `UNITS`; -1 where no segment holds its centre."""
+def _units(content: bytes, count: int, origin: str) -> NDArray[np.int64]:
+    """Return the unit of each of `count` frames, an index of `UNITS`; -1 if no segment holds its centre."""
     units = np.full(count, -1, np.int64)
     centres = np.arange(count) * SHIFT + WINDOW // 2
     before = 0
     for number, line in enumerate(content.decode("ascii", "replace").splitlines(), start=1):
         match = re.fullmatch(r"\s*(\d{1,9})\s+(\d{1,9})\s+(\S+)\s*", line)
         if match is None or match[3] not in LABELS or not before <= int(match[1]) < int(match[2]):
-            raise DataError(f'{where}:{number}: "{line[:60]}" is not START END PHONE of TIMIT; is the copy whole?')
+            raise DataError(f'{origin}:{number}: "{line[:60]}" is not START END PHONE of TIMIT. Copy it again.')
         start, end = int(match[1]), int(match[2])
         before = start
         inside = (centres >= start) & (centres < end)
         thirds = 3 * (centres[inside] - start) // (end - start)
         units[inside] = 3 * LABELS.index(match[3]) + thirds
         if end > count * SHIFT + WINDOW + _BEYOND:
-            raise DataError(f"{where}:{number} ends at {end}, long after its audio; is the copy whole?")
+            raise DataError(f"{origin}:{number} ends at {end}, long after its audio. Copy it again.")
     if not before:
-        raise DataError(f"{where} names fewer than two phones; is the copy whole?")
+        raise DataError(f"{origin} names fewer than two phones. Copy it again.")
     return units
 
 
@@ -222,8 +160,8 @@ def _frames(utterances: list[Utterance], split: SplitName) -> NDArray[np.int64]:
     return np.concatenate(parts)
 
 
-def _drawn_units(tree: Tree, frames: dict[str, NDArray[np.int64]], construction: Construction) -> tuple[str, ...]:
-    counts = {split: np.bincount(found[:, 0] + 1, minlength=len(UNITS) + 1)[1:] for split, found in frames.items()}
+def _draw_units(tree: Tree, frames: dict[str, NDArray[np.int64]], construction: Construction) -> tuple[str, ...]:
+    counts = {split: np.bincount(rows[:, 0] + 1, minlength=len(UNITS) + 1)[1:] for split, rows in frames.items()}
     enough = (counts["train"] >= construction.train) & (counts["test"] >= construction.test)
     eligible = sorted(unit for unit, is_enough in zip(UNITS, enough, strict=True) if is_enough)
     if len(eligible) < construction.units:

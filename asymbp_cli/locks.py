@@ -1,0 +1,76 @@
+"""Lock files that the operating system releases even after kill -9. They stay on the disk.
+
+Deleting one would let two processes lock two files of the same name.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from asymbp_cli.errors import StoreError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _LOCKED_BYTE = 1 << 20  # far past the text, which other processes must be able to read
+
+    def _acquire(file: TextIO, *, wait: bool) -> None:
+        file.seek(_LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+
+else:
+    import fcntl
+
+    def _acquire(file: TextIO, *, wait: bool) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Wait until no other process holds `path`, then hold it. Raises OSError if it cannot be created or locked."""
+    with path.open("a") as file:
+        _acquire(file, wait=True)
+        yield
+
+
+@contextmanager
+def hold_writer_lock(directory: Path) -> Iterator[None]:
+    """Hold `directory`/.lock, which names this process and its host. Results have one writer at a time.
+
+    Raises StoreError if another process holds the lock.
+    """
+    path = directory / ".lock"
+    try:
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write in {directory}/: {error.strerror}. Choose another directory with --results DIR."
+        ) from error
+    with file:
+        try:
+            _acquire(file, wait=False)
+        except OSError as error:
+            raise StoreError(_explain(path, error)) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()} {platform.node()}\n")
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def _explain(path: Path, error: OSError) -> str:
+    """Return who holds the lock, or why the file cannot be locked."""
+    if not isinstance(error, BlockingIOError | PermissionError):
+        return (
+            f"cannot lock {path}: {error.strerror}. Choose a directory on another filesystem with --results DIR."
+        )
+    pid, _, host = path.read_text(encoding="utf-8").strip().partition(" ")
+    place = f" on {host}" if host and host != platform.node() else ""
+    return (
+        f"another asymbp (pid {pid or '?'}{place}) is writing to {path.parent}/. Wait for it or use --results DIR."
+    )

@@ -1,0 +1,24 @@
+"""Text that users read: the nearest known word, and text that is fit to be printed."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from unicodedata import category
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return `' Did you mean "x"?'` for the choice closest to `word`, or `''` if none is close."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f' Did you mean "{by_lower[matches[0]]}"?' if matches else ""
+
+
+def printable(text: str) -> bool:
+    """Return whether the text is a single line without control or surrogate characters."""
+    return not any(category(character) in ("Cc", "Cs") for character in text)
+
+
+def printable_path(path: Path | str) -> str:
+    """Return a path, or other text, escaped if it has control characters or is not UTF-8."""
+    text = str(path)
+    return text if printable(text) else ascii(text)[1:-1]

@@ -1,0 +1,56 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.locks import hold_lock, hold_writer_lock
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from asymbp_cli.locks import hold_lock, hold_writer_lock
+with (hold_lock if sys.argv[1] == "wait" else hold_writer_lock)(Path(sys.argv[2])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[3]))
+"""
+
+
+def holder(kind: str, path: Path, seconds: float) -> "subprocess.Popen[str]":
+    """Return a process that holds a lock by now."""
+    arguments = [sys.executable, "-c", _HOLD, kind, str(path), str(seconds)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_lock_is_waited_for(tmp_path: Path) -> None:
+    with holder("wait", tmp_path / ".lock", 0.4):
+        began = time.monotonic()
+        with hold_lock(tmp_path / ".lock"):
+            assert time.monotonic() - began > 0.2
+
+
+def test_a_second_writer_is_told_who_the_first_is(tmp_path: Path) -> None:
+    with holder("writer", tmp_path, 60) as process:
+        try:
+            with (
+                pytest.raises(StoreError, match=rf"another asymbp \(pid {process.pid}\) is writing"),
+                hold_writer_lock(tmp_path),
+            ):
+                pass
+        finally:
+            process.kill()
+    with hold_writer_lock(tmp_path):  # the operating system released it
+        pass
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match=r"cannot write in .*missing/: .*--results DIR"),
+        hold_writer_lock(tmp_path / "missing"),
+    ):
+        pass
