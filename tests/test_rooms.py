@@ -1,7 +1,9 @@
 """The house: imports go one way, what must start fast does not load torch, files stay small."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,8 +63,19 @@ def test_starts_without_torch(arguments: list[str], tmp_path: Path) -> None:
     assert done.stdout
 
 
-def test_files_hold_one_concept() -> None:
-    files = list((ROOT / "asymbp_cli").rglob("*.py"))
-    assert len(files) > 30
-    long = {str(file): n for file in files if (n := len(file.read_text().splitlines())) > 350}
-    assert not long
+def test_rooms_are_few_files_and_functions_short() -> None:
+    package = ROOT / "asymbp_cli"
+    rooms = [path for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    assert 10 < len([room for room in rooms if not room.name.startswith("__")]) <= 20
+    files = list(package.rglob("*.py"))
+    assert len(files) > 100
+    assert not {str(file): n for file in files if (n := len(file.read_text().splitlines())) > 300}
+    assert not [f"{file}: {name}" for file in files for name, lines in _functions(file) if lines > 45]
+
+
+def _functions(file: Path) -> Iterator[tuple[str, int]]:
+    """Yield the name of each function, and its lines without its docstring."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno:
+            docstring = ast.get_docstring(node, clean=False) or ""
+            yield node.name, node.end_lineno - node.lineno + 1 - len(docstring.splitlines())

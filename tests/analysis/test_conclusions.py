@@ -22,6 +22,7 @@ from asymbp_cli.analysis.conclusions import (
     collect_our_numbers,
     judge,
     load_paper_numbers,
+    significance,
 )
 from asymbp_cli.analysis.conclusions import parts as kinds
 from asymbp_cli.datasets.catalog import PAPER_ROWS
@@ -371,28 +372,28 @@ def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, float]]) -
     sizes, gains = (list(side) for side in zip(*pairs, strict=True))
     assume(len(set(sizes)) > 1 and len(set(gains)) > 1)
     expected = spearmanr(sizes, gains, alternative="less")
-    rho, p = kinds._rank_correlation(sizes, gains)
+    rho, p = significance.correlate_ranks(sizes, gains)
     assert rho == pytest.approx(expected.statistic, abs=1e-7)
     if abs(rho) < 1:  # there Student's t says 0
         assert p == pytest.approx(expected.pvalue, abs=1e-7)
 
 
 def test_a_perfect_order_of_six_is_one_of_720() -> None:
-    assert kinds._rank_correlation([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]) == (-1, 1 / 720)
-    assert kinds._rank_correlation([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]) == (1, 1)
+    assert significance.correlate_ranks([1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1]) == (-1, 1 / 720)
+    assert significance.correlate_ranks([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]) == (1, 1)
 
 
 def test_the_signed_rank_test_counts_every_choice_of_signs() -> None:
     """Against scipy where that is exact too, and against the 2^n sums themselves where ranks are tied."""
     untied = [0.3, -1.1, 2.0, 2.5, -0.1, 4.0, 1.7]
-    assert kinds._p_value(untied) == pytest.approx(wilcoxon(untied, method="exact").pvalue)
+    assert significance.signed_rank_p(untied) == pytest.approx(wilcoxon(untied, method="exact").pvalue)
     ranks = [2.5, 2.5, 2.5, 2.5, 5, 6]  # of 1, 1, -1, 1, -2, 3; the zero is left out
     sums = [sum(r for r, up in zip(ranks, ups, strict=True) if up) for ups in product((0, 1), repeat=6)]
     upper = sum(total >= 13.5 for total in sums) / len(sums)
-    assert kinds._p_value([1, 0, 1, -1, 1, -2, 3]) == pytest.approx(2 * upper)
-    assert kinds._p_value([1, 2, 3, 4, 5, 6]) == 2 / 2**6
-    assert kinds._p_value([-1, -2, -3, -4, -5, -6]) == 2 / 2**6
-    assert kinds._p_value([1, 2, 3, 4, 5]) is None
+    assert significance.signed_rank_p([1, 0, 1, -1, 1, -2, 3]) == pytest.approx(2 * upper)
+    assert significance.signed_rank_p([1, 2, 3, 4, 5, 6]) == 2 / 2**6
+    assert significance.signed_rank_p([-1, -2, -3, -4, -5, -6]) == 2 / 2**6
+    assert significance.signed_rank_p([1, 2, 3, 4, 5]) is None
 
 
 def test_a_dataset_takes_part_only_with_all_of_its_cells() -> None:

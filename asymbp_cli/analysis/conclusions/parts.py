@@ -8,16 +8,14 @@ alike. A dead network, which answers everything with one class, is never "like" 
 study in which nothing learns would support every claim of likeness.
 """
 
-import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 from statistics import median
 from typing import Literal
 
-from asymbp_cli.analysis.agreement import rank_correlation
 from asymbp_cli.analysis.conclusions.numbers import Numbers
+from asymbp_cli.analysis.conclusions.significance import ENOUGH_DATASETS, correlate_ranks, format_p, signed_rank_p
 from asymbp_cli.analysis.tables import POINTS, Colour, colour_of
 
 #: A part holds if it does on two datasets of three: twice as many for it as against it.
@@ -26,8 +24,6 @@ MOST = 2 / 3
 OFTEN = 1 / 3
 #: A network "hardly learns" if it goes less than this share of the way from guessing to the reference's error.
 HARDLY = 1 / 4
-#: Statistics over datasets need 6 of them: with fewer, no two-sided signed-rank test can get below 0.05.
-ENOUGH_DATASETS = 6
 #: Level of the one-sided test on training-set sizes, the one part that is about all datasets at once.
 LEVEL = 0.05
 #: A network that is more than so many points better than a guess is not "close to chance".
@@ -121,8 +117,8 @@ def alike(*methods: str) -> Part:
 def _least_alike(differences: Sequence[Sequence[float]], held: int, where_all: str) -> Finding:
     """Return the finding on several datasets: the least alike pair, which is close on `held` of them, decides."""
     count = len(differences[0])
-    p_values = [p for pair in differences if (p := _p_value(pair)) is not None]
-    p_text = _p_text(min(p_values, default=None), "smallest Wilcoxon p")
+    p_values = [p for pair in differences if (p := signed_rank_p(pair)) is not None]
+    p_text = format_p(min(p_values, default=None), "smallest Wilcoxon p")
     return Finding(
         held / count,
         f"{held} of {count} datasets for the least alike pair",
@@ -172,7 +168,7 @@ def signs_matter(scheme: str) -> Part:
         errors = [[numbers.errors[at, method] for method in methods] for at in datasets]
         gaps = [round(min(row[2:]) - max(row[:2]), 6) for row in errors]
         held = [at for at, gap in zip(datasets, gaps, strict=True) if gap >= POINTS]
-        return _finding(held, datasets, f"the gap is {_span(gaps)} points{_p_text(_p_value(gaps))}")
+        return _finding(held, datasets, f"the gap is {_span(gaps)} points{format_p(signed_rank_p(gaps))}")
 
     text = f"{scheme} errs less at 0 and 25 % opposite signs than at 50 to 100 %, by {POINTS:g} points or more"
     return Part(text, methods, evaluate)
@@ -199,8 +195,8 @@ def most_on_small_sets(method: str, than: str, *, claimed: bool = True) -> Part:
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
         gains = numbers.differences(than, method, datasets)
-        rho, p = _rank_correlation([numbers.train_counts[at] for at in datasets], gains)
-        detail = f"Spearman's rho of gain and training-set size is {rho:+.2f}{_p_text(p, 'one-sided p')}"
+        rho, p = correlate_ranks([numbers.train_counts[at] for at in datasets], gains)
+        detail = f"Spearman's rho of gain and training-set size is {rho:+.2f}{format_p(p, 'one-sided p')}"
         return Finding(1.0 if p < LEVEL else 0.0, f"{len(datasets)} datasets", detail)
 
     text = f"the smaller the training set, the more {method} gains on {than}"
@@ -236,7 +232,7 @@ def _describe_pair(numbers: Numbers, method: str, than: str, datasets: Sequence[
     colours = [colour_of(points, 0.0) for points in differences]
     return (
         f"median {median(differences):+.2f} points, worse by {POINTS:g} or more on {colours.count('worse')}, "
-        f"better on {colours.count('better')} of {len(datasets)}{_p_text(_p_value(differences))}"
+        f"better on {colours.count('better')} of {len(datasets)}{format_p(signed_rank_p(differences))}"
     )
 
 
@@ -258,45 +254,3 @@ def _with_opposite(scheme: str, percentage: int) -> str:
 
 def _span(points: Sequence[float]) -> str:
     return f"{points[0]:.2f}" if len(points) == 1 else f"{min(points):.2f} to {max(points):.2f}"
-
-
-def _p_value(differences: Sequence[float]) -> float | None:
-    """Return p of the two-sided Wilcoxon signed-rank test, or None if there are too few datasets for it.
-
-    It is exact: it counts all ways to give the ranks signs. scipy approximates, or is slow, if differences are
-    tied, as those of rounded errors may be. Equal pairs are left out; ties share their ranks.
-    """
-    if len(differences) < ENOUGH_DATASETS:
-        return None
-    sizes = [abs(points) for points in differences if points]
-    ordered = sorted(sizes)
-    # twice the mean rank of equal sizes, so that halves are whole
-    ranks = [bisect_left(ordered, size) + bisect_right(ordered, size) + 1 for size in sizes]
-    ways = [1]  # ways[w]: choices of signs for which the positive ranks add up to w
-    for rank in ranks:
-        ways = [a + b for a, b in zip(ways + [0] * rank, [0] * rank + ways, strict=True)]
-    positive = sum(rank for rank, points in zip(ranks, filter(None, differences), strict=True) if points > 0)
-    tail = min(sum(ways[: positive + 1]), sum(ways[positive:]))
-    return min(1.0, 2 * tail / sum(ways))
-
-
-def _rank_correlation(sizes: Sequence[float], gains: Sequence[float]) -> tuple[float, float]:
-    """Return Spearman's rho and its one-sided p of being negative; 0 and 1 if all sizes or all gains are equal.
-
-    p comes from Student's t, an approximation that is usual from about ten pairs on.
-    """
-    rho = rank_correlation(sizes, gains)
-    if rho is None:
-        return 0.0, 1.0
-    if abs(rho) == 1:  # without ties, one order of all n! has this rho
-        return rho, 1 / math.factorial(len(sizes)) if rho < 0 else 1.0
-    from scipy.special import stdtr  # imported here, and not scipy.stats: a report must start fast
-
-    freedom = len(sizes) - 2
-    return rho, float(stdtr(freedom, rho * math.sqrt(freedom / (1 - rho**2))))
-
-
-def _p_text(p: float | None, name: str = "Wilcoxon p") -> str:
-    if p is None:
-        return ""
-    return f" ({name} < 0.001)" if p < 0.001 else f" ({name} = {p:.2g})"
