@@ -23,7 +23,7 @@ def run(out: Path, *command: str, **environment: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize(
-    ("part", "result", "seconds"), [("times", "times", 30), ("kernels", None, 30), ("micro", "micro-32", 30)]
+    ("part", "result", "seconds"), [("times", "times", 300), ("kernels", None, 300), ("micro", "micro-32", 300)]
 )
 def test_a_part_measures(part: str, result: str | None, seconds: int, tmp_path: Path) -> None:
     done = run(tmp_path, sys.executable, str(SCRIPTS / "check.py"), part, str(seconds))
@@ -35,7 +35,7 @@ def test_a_part_measures(part: str, result: str | None, seconds: int, tmp_path: 
 
 
 def test_what_agrees_is_said_and_what_does_not(tmp_path: Path) -> None:
-    done = run(tmp_path, sys.executable, str(SCRIPTS / "check.py"), "agree", "120")
+    done = run(tmp_path, sys.executable, str(SCRIPTS / "check.py"), "agree", "500")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads((tmp_path / "measures.json").read_text())["agree"]
     assert {"SGD", "brSF-25%", "uSF+BN"} <= {row["method"] for row in rows}
