@@ -4,6 +4,8 @@ from pathlib import Path
 
 from asymbp_cli.errors import UsageError
 
+FILE_NAME = "asymbp.sqlite"  # of a store, in its directory
+
 
 def expand_home(text: str) -> Path:
     """Return the path with `~` expanded; raises UsageError if there is no such user."""

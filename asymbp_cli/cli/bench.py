@@ -11,6 +11,7 @@ from asymbp_cli.cli import bench_options, bench_training, options
 from asymbp_cli.cli.bench_tables import format_forms, format_grid
 from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.machine import cores
+from asymbp_cli.text import nearest
 
 
 class _BenchGroup(click.Group):
@@ -26,6 +27,15 @@ class _BenchGroup(click.Group):
         elif not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = [self.default_command, *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve an experiment, or fail with the names of all."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            hint = nearest(args[0], self.commands)
+            ctx.fail(f'no such experiment "{args[0]}".{hint} The experiments are {", ".join(self.commands)}.')
+        return super().resolve_command(ctx, args)
 
     def _find_name(self, args: list[str]) -> int | None:
         """Return the position of the experiment's name, if there is one."""

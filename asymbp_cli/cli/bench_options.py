@@ -11,7 +11,7 @@ _QUIET_CORES = 0.2  # so many busy ones disturb nothing
 
 replicas = click.option(
     "--replicas",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 4096),
     help="Replicas per stack. Default: 5 on the CPU, 64 on CUDA, as in training.",
 )
 rounds = click.option(

@@ -81,7 +81,6 @@ def _split_name(name: str, results_directory: str) -> tuple[str, str]:
 
 
 def _has_results(directory: str) -> bool:
-    from asymbp_cli.paths import exists
-    from asymbp_cli.results.store import FILE_NAME
+    from asymbp_cli.paths import FILE_NAME, exists
 
     return exists(Path(directory) / FILE_NAME)

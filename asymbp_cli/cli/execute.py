@@ -18,12 +18,12 @@ from asymbp_cli.cli.display import SAFE_TO_STOP, Display, make_plan_event
 from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
-from asymbp_cli.paths import exists
+from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
-from asymbp_cli.results.store import FILE_NAME, Store
+from asymbp_cli.results.store import Store
 from asymbp_cli.study import DataSource, Execution
 from asymbp_cli.text import printable_path
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options
-from asymbp_cli.cli.write import is_replaceable, write_bytes, write_text
-from asymbp_cli.report.renderers import RENDERERS
+from asymbp_cli.cli.write import check_output, is_replaceable, write_bytes, write_text
+from asymbp_cli.report.renderers import RENDERERS, render
 
 
 @click.command("report")
@@ -39,10 +39,12 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
 
     if output is not None and not output.name:
         raise UsageError("--output needs the name of a file, for instance report.md")
+    if output is not None:
+        check_output(output)
     folder = name_figure_folder(output) if output and is_replaceable(output) else None  # none next to a pipe
     with Store.open(results_directory, create=False) as store:
         tables = fill_all(store, filter_grids(store.grids(), keys))
-        rendered = RENDERERS[target](Source(tables, store, folder))
+        rendered = render(target, Source(tables, store, folder))
     if output:
         for name, content in rendered.files.items():
             write_bytes(content, output.parent / name)

@@ -6,8 +6,8 @@ import click
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files import replace
-from asymbp_cli.paths import exists, is_file
-from asymbp_cli.text import printable_path
+from asymbp_cli.paths import FILE_NAME, exists, is_file
+from asymbp_cli.text import printable, printable_path
 
 
 def write_text(text: str, output: Path | None) -> None:
@@ -25,8 +25,24 @@ def is_replaceable(output: Path) -> bool:
     return not is_system_file and (is_file(output) or not exists(output))
 
 
+def check_output(output: Path) -> None:
+    """Raise UsageError if a file must not be written there: its name is no text, or it belongs to a store."""
+    if not printable(output.name):
+        raise UsageError(f"cannot write {printable_path(output)}: the name is not plain text. Choose another name")
+    try:
+        target = output.resolve()
+        store = target.parent.parent if target.parent.name == "checkpoints" else target.parent
+        is_checkpoint = store != target.parent and is_file(store / FILE_NAME)
+        is_lock = target.name == ".lock" and is_file(store / FILE_NAME)
+    except (OSError, ValueError, RuntimeError):  # which writing will say
+        return
+    if target.name.startswith(FILE_NAME) or is_checkpoint or is_lock:
+        raise UsageError(f"{printable_path(output)} belongs to stored results. Choose another file")
+
+
 def write_bytes(content: bytes, output: Path) -> None:
     """Write a file, whole or not at all; a device or pipe is written to, not replaced. Raises UsageError."""
+    check_output(output)
     try:
         if not is_replaceable(output):
             with output.open("ab") as file:  # /dev/stdout may be a file with content

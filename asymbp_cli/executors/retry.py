@@ -34,18 +34,21 @@ def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[StudyEvent]:
             executor.submit(job)
         if not running:
             return
+        ended = False
         for event in executor.events():
             if not isinstance(event, JobEnded):
                 if isinstance(event, RunFinished):
                     finished.add(event.run)
                 yield event
                 continue
-            running -= 1
+            running, ended = running - 1, True
             runs = {run.id: run for run in event.job.stack.runs if run.id not in finished}
             if event.failure and runs:
                 failed, next_jobs = retries.decide(event.job, runs, event.failure)
                 waiting.extendleft(reversed(next_jobs))
                 yield failed
+        if not ended:
+            raise RuntimeError("an executor has no more events, though its jobs have not ended")
 
 
 class Retries:

@@ -78,13 +78,15 @@ def load_network(file: Path) -> NetworkFile:
 
 def load_networks(folder: Path) -> dict[str, NetworkFile]:
     """Return the networks in the files of a folder by name: in the order of Table 1's columns, others last."""
-    networks = {file.stem: load_network(file) for file in sorted(folder.glob("*.yaml"))}
+    networks = {file.stem.lower(): load_network(file) for file in sorted(folder.glob("*.yaml"))}
     last = len(networks)
     return dict(sorted(networks.items(), key=lambda named: named[1].column or last))
 
 
 #: name -> network and what Table 1 says of it
 NETWORK_FILES = load_networks(recipes_directory() / "networks")
+if not NETWORK_FILES:
+    raise UsageError(f"{recipes_directory() / 'networks'} has no networks. Install asymbp again")
 #: name -> network
 NETWORKS = {name: file.network for name, file in NETWORK_FILES.items()}
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import CATALOG, find_entry
 from asymbp_cli.errors import RecipeError, UsageError
+from asymbp_cli.paths import expand_home
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.resources import names_a_file, recipes_directory
@@ -77,7 +78,7 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     if keys:
         return tuple(_load_papers(files[key], key) for key in keys)
     if names_a_file(key_or_path):
-        file = Path(key_or_path)
+        file = expand_home(key_or_path)
         if file.stem in files:
             raise UsageError(f"{file}: {file.stem} is a table of the paper. Give the file another name")
         return (_load(file, printable_path(file.stem)),)

@@ -1,15 +1,22 @@
 """The formats of reports. A further one is a file with a function `render_report`, and a line here."""
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from asymbp_cli.report import csv_records, html, json_records, latex, markdown
-from asymbp_cli.report.source import Rendered, Source
+if TYPE_CHECKING:
+    from asymbp_cli.report.source import Rendered, Source
 
-#: name, as in --to -> function
-RENDERERS: dict[str, Callable[[Source], Rendered]] = {
-    "markdown": markdown.render_report,
-    "html": html.render_report,
-    "latex": latex.render_report,
-    "csv": csv_records.render_report,
-    "json": json_records.render_report,
+#: name, as in --to -> file in this folder. It is imported when it is used: the names alone must be known fast.
+RENDERERS = {
+    "markdown": "markdown",
+    "html": "html",
+    "latex": "latex",
+    "csv": "csv_records",
+    "json": "json_records",
 }
+
+
+def render(name: str, source: "Source") -> "Rendered":
+    """Return a report in the format of that name."""
+    rendered: Rendered = import_module(f"asymbp_cli.report.{RENDERERS[name]}").render_report(source)
+    return rendered

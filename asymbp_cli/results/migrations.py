@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from asymbp_cli.errors import StoreError
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -57,8 +59,11 @@ def read_version(connection: sqlite3.Connection) -> int:
 
 
 def backup_path(path: Path) -> Path:
-    """Return the path of the copy that is kept during a migration of the database at `path`."""
-    return path.with_name(f"{path.name}.before-migration")
+    """Return the path of the copy that is kept during a migration of the database at `path` to this version.
+
+    Its name has the version, so that a tool deletes no backup of a newer one.
+    """
+    return path.with_name(f"{path.name}.before-version-{len(MIGRATIONS)}")
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -86,11 +91,23 @@ def _apply_steps(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _back_up(path: Path) -> None:
-    """Copy the database as it was before the present transaction; whole or not at all."""
+    """Copy the database as it was before the present transaction; whole or not at all.
+
+    Raises StoreError if the copy cannot be written.
+    """
     target = backup_path(path)
     unfinished = target.with_name(f"{target.name}.part")
-    unfinished.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")  # so that it is a single file
-    os.replace(unfinished, target)
+    try:
+        unfinished.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # so that it is a single file
+        os.replace(unfinished, target)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {error.filename or target}, a copy of the results that is kept during their migration: "
+            f"{error.strerror}. Remove what is in the way, then run the same command again"
+        ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)

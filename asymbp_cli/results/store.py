@@ -13,7 +13,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, RunFinished
 from asymbp_cli.locks import hold_writer_lock
-from asymbp_cli.paths import exists
+from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
 from asymbp_cli.results import queries
 from asymbp_cli.results.database import connect, parse_column, store_errors
@@ -31,8 +31,6 @@ from asymbp_cli.results.summaries import (
 )
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import printable_path
-
-FILE_NAME = "asymbp.sqlite"
 
 
 class Store:

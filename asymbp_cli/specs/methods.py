@@ -34,9 +34,9 @@ class Feedback(Spec):
     """bp, usf, nusf, brsf, frsf or rndf (asymbp ls schemes)."""
     flip_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability p that a feedback weight gets the sign *opposite* to its forward weight (S_p, section 2):
-    0 = all signs agree, 1 = all are opposite. Only brSF and frSF have it."""
+    0 = all signs agree, 1 = all are opposite."""
     sigma: Annotated[float, Field(gt=0)] = 0.05
-    """Standard deviation of RndF's fixed random weights (section 2: 0.05). Only RndF has it."""
+    """Standard deviation of RndF's fixed random weights (section 2: 0.05)."""
 
     @model_validator(mode="after")
     def _takes_its_parameters_only(self) -> "Feedback":

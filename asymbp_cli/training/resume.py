@@ -7,11 +7,12 @@ that is damaged, and its run starts anew.
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
 
+_FACTS = {"run", "epoch", "diverged", "crc32"}
 _LONGEST_HEADER = 1 << 20  # bytes; ours take a few hundred
 
 
@@ -57,6 +58,19 @@ def payload_checksum(content: bytes) -> int:
     return zlib.crc32(content[8 + int.from_bytes(content[:8], "little") :])
 
 
+def header_checksum(metadata: Mapping[str, str]) -> int:
+    """Return the CRC-32 of a checkpoint's facts, other than this number itself."""
+    facts = sorted((key, value) for key, value in metadata.items() if key != "header_crc32")
+    return zlib.crc32(json.dumps(facts).encode())
+
+
+def _is_intact(metadata: Mapping[str, str]) -> bool:
+    """Return whether the facts are as they were written; files of before 0.3.0 have no checksum of them."""
+    if "header_crc32" in metadata:
+        return int(metadata["header_crc32"]) == header_checksum(metadata)
+    return metadata.keys() <= _FACTS and metadata.get("diverged", "0") in ("0", "1")
+
+
 def _read_epoch(path: Path, run_id: str) -> int:
     if not path.is_file():
         return 0
@@ -66,4 +80,4 @@ def _read_epoch(path: Path, run_id: str) -> int:
         return 0
     metadata = json.loads(content[8 : 8 + length])["__metadata__"]
     intact = metadata["run"] == run_id and int(metadata["crc32"]) == payload_checksum(content)
-    return max(int(metadata["epoch"]), 0) if intact else 0
+    return max(int(metadata["epoch"]), 0) if intact and _is_intact(metadata) else 0

@@ -138,3 +138,10 @@ def test_bench_memory_shows_what_was_predicted_and_measured(monkeypatch: pytest.
     shown = invoke("bench", "memory", "--replicas", "1").output
     line = next(line for line in shown.splitlines() if line.startswith("large, uSF+BN"))
     assert line.split()[-5:] == ["1", "3.0", "4.0", "0.75", "6.0"]
+
+
+def test_an_experiment_that_does_not_exist_is_named_with_all_others() -> None:
+    for name, hint in (("foo", ""), ("memry", ' Did you mean "memory"?')):
+        result = CliRunner().invoke(app.cli, ["bench", name])
+        assert result.exit_code == 2
+        assert f'no such experiment "{name}".{hint} The experiments are training, memory' in result.output

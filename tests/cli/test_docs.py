@@ -3,8 +3,11 @@
 `python tests/cli/test_docs.py` writes the command reference anew.
 """
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +19,7 @@ from asymbp_cli import __version__
 from asymbp_cli.cli.app import COMMANDS, cli
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.table import load_table
+from asymbp_cli.results.store import Store
 from asymbp_cli.specs.schemes import SCHEMES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -96,6 +100,16 @@ def test_every_command_parses(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for _, *arguments in commands:
         cli.main(arguments, "asymbp", standalone_mode=False)
     assert len(parsed) > len(commands) or not commands  # groups too
+
+
+def test_the_python_of_the_page_on_extending_trains_a_recipe(tmp_path: Path) -> None:
+    page = (ROOT / "asymbp_cli" / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "use.py").write_text(page.rpartition("```python\n")[2].partition("```")[0])
+    (tmp_path / "mine.yaml").write_text("dataset: digits\nmethod: SGD\nprotocol: {extends: demo, epochs: 3}\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "use.py"], cwd=tmp_path, check=True, env=environment)
+    with Store.open(tmp_path / "results", create=False) as store:
+        assert [run.state for run in store.runs()].count("finished") > 0
 
 
 def test_the_readme_has_commands_to_parse() -> None:

@@ -11,7 +11,7 @@ from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.executors import Failure, Job, StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
-from asymbp_cli.executors.retry import Retries
+from asymbp_cli.executors.retry import Retries, supervise
 from asymbp_cli.specs.runs import Stack
 
 
@@ -189,3 +189,13 @@ def decide(retries: Retries, job: Job, failure: Failure) -> StackFailed:
     failed, next_jobs = retries.decide(job, {run.id: run for run in job.stack.runs}, failure)
     assert bool(next_jobs) == failed.retrying
     return failed
+
+
+def test_an_executor_that_loses_its_jobs_is_no_endless_loop(tmp_path: Path) -> None:
+    executor = ProcessExecutor(1, fake_engine.train)
+    events = supervise(executor, jobs(tmp_path)[:1])
+    next(events)
+    next(events)  # it trains
+    executor.cancel()
+    with pytest.raises(RuntimeError, match="no more events, though its jobs have not ended"):
+        list(events)

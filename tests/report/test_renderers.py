@@ -1,5 +1,7 @@
 """The formats of a report, from a store to a text and the files next to it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import small_study
 
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import fill_all
-from asymbp_cli.report.renderers import RENDERERS
+from asymbp_cli.report.renderers import RENDERERS, render
 from asymbp_cli.report.source import Source
 from asymbp_cli.results.store import Store
 
@@ -25,13 +27,13 @@ def source(tmp_path: Path) -> Iterator[Source]:
 
 @pytest.mark.parametrize("name", RENDERERS)
 def test_every_format_has_every_column(name: str, source: Source) -> None:
-    text = RENDERERS[name](source).text
+    text = render(name, source).text
     assert "uSF" in text
     assert text.endswith("\n") or name == "html"
 
 
 def test_markdown_links_every_figure_that_it_brings(source: Source) -> None:
-    rendered = RENDERERS["markdown"](source)
+    rendered = render("markdown", source)
     drawings = [path for path in rendered.files if path.endswith(".svg")]
     assert drawings
     assert all(f"]({path})" in rendered.text for path in drawings)
@@ -40,11 +42,18 @@ def test_markdown_links_every_figure_that_it_brings(source: Source) -> None:
 
 
 def test_markdown_without_a_folder_has_no_figures(source: Source) -> None:
-    rendered = RENDERERS["markdown"](Source(source.tables, source.store))
+    rendered = render("markdown", Source(source.tables, source.store))
     assert not rendered.files
     assert "![" not in rendered.text
 
 
 @pytest.mark.parametrize("name", [name for name in RENDERERS if name != "markdown"])
 def test_other_formats_are_one_file(name: str, source: Source) -> None:
-    assert not RENDERERS[name](source).files
+    assert not render(name, source).files
+
+
+def test_the_names_of_formats_are_known_without_loading_them() -> None:
+    heavy = "{'pydantic', 'sqlite3', 'yaml', 'numpy'}"
+    code = f"import sys, asymbp_cli.cli.report; print(*({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -124,7 +124,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
         add_steps(newer, half_done, fail)
         with pytest.raises(StoreError, match="disk I/O error"):
             Store.open(tmp_path)
-    assert read(path) == read(migrations.backup_path(path)) == before == (1, migrations.TABLES, ["table-2"])
+    assert read(path) == read(backup(path)) == before == (1, migrations.TABLES, ["table-2"])
     with Store.open(tmp_path) as store:
         assert len(store.grids()) == 1
 
@@ -154,12 +154,35 @@ def test_a_migration_that_is_killed_leaves_the_file_as_it_was(
         [sys.executable, "-c", _KILLED, str(tmp_path)], env=os.environ | {"PYTHONPATH": tests}, check=False
     )
     assert done.returncode == -signal.SIGKILL
-    assert read(path) == read(migrations.backup_path(path)) == before
+    assert read(path) == read(backup(path)) == before
+    Store.open(tmp_path).close()  # a command of the older version
+    assert read(backup(path)) == before
     with monkeypatch.context() as newer:  # the next command of the newer version
-        add_steps(newer, half_done)
+        add_steps(newer, half_done, lambda connection: None)
         Store.open(tmp_path).close()
-    assert read(path) == (2, {*migrations.TABLES, "half_done"}, [])
-    assert [file.name for file in tmp_path.glob("*migration*")] == []
+    assert read(path) == (3, {*migrations.TABLES, "half_done"}, [])
+    assert not list(tmp_path.glob("*before-version*"))
+
+
+def test_a_copy_that_cannot_be_written_is_said_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fill(tmp_path)
+    before = read(path)
+    for blocked in (backup(path), backup(path).with_name(f"{backup(path).name}.part")):
+        blocked.mkdir()
+        with monkeypatch.context() as newer:
+            add_steps(newer, half_done, lambda connection: None)
+            with pytest.raises(StoreError, match=r"cannot write .*before-version-3.* Remove what is in the way"):
+                Store.open(tmp_path)
+        assert read(path) == before
+        blocked.rmdir()
+    assert not list(tmp_path.glob("*before-version*"))
+
+
+def backup(path: Path) -> Path:
+    """Return the copy that a migration to version 3 keeps."""
+    return path.with_name(f"{path.name}.before-version-3")
 
 
 def test_an_older_database_is_brought_up_to_date_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +197,7 @@ def test_an_older_database_is_brought_up_to_date_once(tmp_path: Path, monkeypatc
         for _ in range(2):
             Store.open(tmp_path).close()
     assert backups == [(1, migrations.TABLES, ["table-2"])]
-    assert not migrations.backup_path(path).exists()
+    assert not list(tmp_path.glob("*before-version*"))
     with pytest.raises(StoreError, match=r"version 2 .* this one knows 1"):
         Store.open(tmp_path)
 

@@ -81,7 +81,7 @@ def test_pooling_and_flattening_cost_nothing() -> None:
 
 
 def test_every_network_resolves_and_resolving_twice_changes_nothing() -> None:
-    assert set(NETWORKS) == {"large", "mnist", "cifar", "svhn", "timit", "digits"}
+    assert set(NETWORKS) >= {"large", "mnist", "cifar", "svhn", "timit", "digits"}
     for name, network in NETWORKS.items():
         for classes in (2, 10, 102):
             resolved = network.resolve(classes)

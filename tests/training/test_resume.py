@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.training import resume
+from asymbp_cli.training import checkpoint, resume
 
 RUN = "0123456789abcdef"
 
@@ -95,3 +96,19 @@ def test_what_cannot_be_deleted_is_said(tmp_path: Path) -> None:
     (tmp_path / f".{RUN}.safetensors.1").mkdir()
     with pytest.raises(StoreError, match=r"cannot delete .*safetensors\.1: .*; delete it yourself"):
         resume.sweep(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fact", "damaged"), [('"epoch":"7"', '"epoch":"6"'), ('"diverged":"0"', '"diverged":"1"')]
+)
+def test_a_damaged_fact_of_the_header_is_noticed(fact: str, damaged: str, tmp_path: Path) -> None:
+    rows = torch.zeros(3), torch.ones(3)
+    checkpoint.write(tmp_path, RUN, checkpoint.Checkpoint(7, *rows, diverged=False))
+    path = resume.checkpoint_path(tmp_path, RUN)
+    assert resume.saved_epoch(tmp_path, RUN) == 7
+    content = path.read_bytes()
+    assert content.count(fact.encode()) == 1
+    path.write_bytes(content.replace(fact.encode(), damaged.encode()))
+    assert resume.saved_epoch(tmp_path, RUN) == 0
+    path.write_bytes(content.replace(b"header_crc32", b"header_crc33"))  # nor is its checksum lost in silence
+    assert resume.saved_epoch(tmp_path, RUN) == 0
