@@ -216,15 +216,17 @@ class Store:
     def epochs(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the stored epochs of every run in `run_ids`, in order; an empty list for a run without any."""
         epochs: dict[str, list[EpochEnded]] = {run_id: [] for run_id in run_ids}
-        for row in self._journal.query(queries.EPOCHS, runs=json.dumps(list(epochs))):
-            event = make_epoch(row)
-            epochs[event.run].append(event)
+        rows = self._journal.query(queries.EPOCHS, runs=json.dumps(list(epochs)))
+        with store_errors(self._path):
+            for event in map(make_epoch, rows):
+                epochs[event.run].append(event)
         return epochs
 
     def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the epoch of each run that the rule selects, by id; for tables, which need no others."""
         rows = self._journal.query(queries.SELECTED, runs=json.dumps(list(run_ids)))
-        return {event.run: [event] for event in map(make_epoch, rows)}
+        with store_errors(self._path):
+            return {event.run: [event] for event in map(make_epoch, rows)}
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
         """Return the epochs that runs have had and their seconds, by id; without the runs that have had none."""

@@ -78,10 +78,20 @@ class Spent(NamedTuple):
     seconds: float
 
 
+def _check_counts(run_id: str, wrong: object, seen: object, least: int) -> None:
+    """Raise RowError if `wrong` of `seen` samples cannot be: both None, or whole numbers in order."""
+    if wrong is None and seen is None and least == 0:
+        return
+    if not (isinstance(wrong, int) and isinstance(seen, int) and 0 <= wrong <= seen and seen >= least):
+        raise RowError("runs", "id", run_id, f"an epoch of it has {wrong!r} wrong answers of {seen!r}")
+
+
 def make_summary(row: tuple[Any, ...]) -> RunSummary:
     """Return the summary in a row of `queries.SUMMARIES`."""
     run_id, spec, info, state, updated, outcome, stored, wrong, seen, epoch = row
     run = parse_column(Run, spec, "runs", "id", run_id)
+    if stored:
+        _check_counts(run_id, wrong, seen, 1)
     return RunSummary(
         id=run_id,
         method=method_name(run.method),
@@ -109,8 +119,13 @@ def make_attempt(row: tuple[Any, ...]) -> Attempt:
 
 
 def make_epoch(row: tuple[Any, ...]) -> EpochEnded:
-    """Return the event in a row of `EPOCH_COLUMNS`; SQLite stores not-a-number as NULL."""
+    """Return the event in a row of `EPOCH_COLUMNS`; SQLite stores not-a-number as NULL.
+
+    Raises RowError if its counts cannot be.
+    """
     named = dict(zip(EPOCH_COLUMNS, row, strict=True))
+    for split, least in (("train", 0), ("test", 1), ("validation", 0)):
+        _check_counts(named["run"], named[f"{split}_wrong"], named[f"{split}_seen"], least)
     for loss in ("train_loss", "test_loss"):
         named[loss] = math.nan if named[loss] is None else named[loss]
     return EpochEnded(**named | {flag: bool(named[flag]) for flag in ("one_class", "diverged")})

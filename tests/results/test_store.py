@@ -366,3 +366,21 @@ def test_checkpoints_that_are_no_folder_are_said(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").touch()
     with pytest.raises(StoreError, match=r"checkpoints is a file\. Move it away"):
         Store.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", ["test_seen = 0", "test_wrong = 'abc'", "test_wrong = -5", "test_wrong = 1000", "train_wrong = NULL"]
+)
+def test_counts_that_cannot_be_are_named_with_their_run(change: str, tmp_path: Path) -> None:
+    small_study.train(tmp_path, small_study.grid("SGD", multipliers=(1.0,)))
+    with Store.open(tmp_path) as store:
+        (run,) = store.runs()
+    with closing(sqlite3.connect(tmp_path / "asymbp.sqlite")) as connection, connection:
+        connection.execute(f"UPDATE epochs SET {change}")
+    with Store.open(tmp_path) as store:
+        for read in (store.epochs, store.selected):
+            with pytest.raises(StoreError, match=rf"the row {run.id} of the table runs is damaged \(an"):
+                read([run.id])
+        if "train" not in change:
+            with pytest.raises(StoreError, match="is damaged"):
+                store.runs()
