@@ -369,7 +369,7 @@ def test_checkpoints_that_are_no_folder_are_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["test_seen = 0", "test_wrong = 'abc'", "test_wrong = -5", "test_wrong = 1000", "train_wrong = NULL"]
+    "change", ["test_seen = 0", "test_wrong = 'abc'", "test_wrong = -5", "test_wrong = 1000", "train_wrong = -1"]
 )
 def test_counts_that_cannot_be_are_named_with_their_run(change: str, tmp_path: Path) -> None:
     small_study.train(tmp_path, small_study.grid("SGD", multipliers=(1.0,)))
