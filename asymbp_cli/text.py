@@ -1,5 +1,6 @@
 """Text that users read: the nearest known word, and text that is fit to be printed."""
 
+import hashlib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,3 +23,8 @@ def printable_path(path: Path | str) -> str:
     """Return a path, or other text, escaped if it has control characters or is not UTF-8."""
     text = str(path)
     return text if printable(text) else ascii(text)[1:-1]
+
+
+def digest_words(*words: object) -> bytes:
+    """Return the SHA-256 of words: what seeds of random draws are made of, the same on every machine."""
+    return hashlib.sha256("/".join(map(str, words)).encode()).digest()

@@ -36,12 +36,14 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
     from asymbp_cli.errors import UsageError
     from asymbp_cli.report.source import Source, name_figure_folder
     from asymbp_cli.results.store import Store
+    from asymbp_cli.text import printable
 
     if output is not None and not output.name:
         raise UsageError("--output needs the name of a file, for instance report.md")
     if output is not None:
         check_output(output)
-    folder = name_figure_folder(output) if output and is_replaceable(output) else None  # none next to a pipe
+    has_files = output is not None and is_replaceable(output) and printable(output.name)  # not next to a pipe
+    folder = name_figure_folder(output) if output and has_files else None  # a link needs a name that is text
     with Store.open(results_directory, create=False) as store:
         tables = fill_all(store, filter_grids(store.grids(), keys))
         rendered = render(target, Source(tables, store, folder))

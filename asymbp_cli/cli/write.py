@@ -7,7 +7,7 @@ import click
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files import replace
 from asymbp_cli.paths import FILE_NAME, exists, is_file
-from asymbp_cli.text import printable, printable_path
+from asymbp_cli.text import printable_path
 
 
 def write_text(text: str, output: Path | None) -> None:
@@ -26,9 +26,7 @@ def is_replaceable(output: Path) -> bool:
 
 
 def check_output(output: Path) -> None:
-    """Raise UsageError if a file must not be written there: its name is no text, or it belongs to a store."""
-    if not printable(output.name):
-        raise UsageError(f"cannot write {printable_path(output)}: the name is not plain text. Choose another name")
+    """Raise UsageError if a file must not be written there, because it belongs to a store."""
     try:
         target = output.resolve()
         store = target.parent.parent if target.parent.name == "checkpoints" else target.parent

@@ -1,19 +1,19 @@
 """Seeded splits, class by class. Each class draws from its own stream, so that adding one changes no other."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asymbp_cli.text import digest_words
+
 Labels = NDArray[np.int64]
 
 
 def permutation(count: int, *key: object) -> NDArray[np.int64]:
     """Return a shuffle of range(count) fixed by `key`."""
-    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "little")).permutation(count)
+    return np.random.default_rng(int.from_bytes(digest_words(*key)[:16], "little")).permutation(count)
 
 
 def apportion(total: int, weights: Sequence[int]) -> list[int]:

@@ -4,10 +4,10 @@ So runs of a stack share their batches, initial weights, magnitudes M and sign f
 and no result depends on how runs were packed. No global seed is read or changed.
 """
 
-import hashlib
-
 import torch
 from torch import Tensor
+
+from asymbp_cli.text import digest_words
 
 
 def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -16,8 +16,7 @@ def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Gene
 
 
 def _seed(*key: int | str) -> int:
-    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    return int.from_bytes(digest[:7], "little")
+    return int.from_bytes(digest_words(*key)[:7], "little")
 
 
 def batch_order(seed: int, epoch: int, count: int, *, reshuffle: bool) -> Tensor:

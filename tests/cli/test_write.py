@@ -25,9 +25,13 @@ def test_nothing_is_written_over_a_store(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb.md", "\udcff.md"])
-def test_a_name_is_text(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the name is not plain text"):
-        check_output(tmp_path / name)
+def test_a_report_of_a_name_that_is_no_text_has_no_figures(name: str, tmp_path: Path) -> None:
+    """A link to them could not be written."""
+    small_study.train(tmp_path / "results", small_study.grid("SGD"))
+    arguments = ["report", "--results", str(tmp_path / "results"), "--output", str(tmp_path / name)]
+    assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    assert "figures" not in (tmp_path / name).read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "results"])
 
 
 def test_other_files_next_to_a_store_are_fine(tmp_path: Path) -> None:
