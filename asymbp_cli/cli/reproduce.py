@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from asymbp_cli.datasets.decoded import DecodedDataset
@@ -19,6 +20,13 @@ _RULES = {
     "paper": ("protocol.validation_fraction=0",),
     "held-out": ("protocol.validation_fraction=0.1",),
 }
+
+
+def _apply_rule(rule: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the overrides with those of the rule; raises UsageError if they contradict each other."""
+    if rule and any(text.startswith("protocol.validation_fraction") for text in overrides):
+        raise UsageError("--rule and --set protocol.validation_fraction decide the same. Leave one of them out")
+    return (*_RULES[rule], *overrides)
 
 
 @click.command("reproduce")
@@ -81,7 +89,7 @@ def command(
     tables = load_table(table)
     names = tuple(dict.fromkeys(names)) or ("digits",)
     refs = [parse_dataset(name) for name in names if name != "all"]
-    training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
+    training, label = load_protocol(protocol or "demo", _apply_rule(rule, overrides))
     error_tables = [spec for spec in tables if spec.kind == "errors"]
     if len(error_tables) < len(tables) and not (error_tables and (settings.as_json or settings.quiet)):
         _print_networks()
@@ -115,8 +123,6 @@ def _print_networks() -> None:
 
 def _check_protocol(protocol: str | None, names: tuple[str, ...]) -> None:
     """Raise UsageError if the protocol is left open for other datasets than digits."""
-    from asymbp_cli.errors import UsageError
-
     if protocol is None and names != ("digits",):
         raise UsageError(
             f"--protocol must be given for {', '.join(names)}. "
