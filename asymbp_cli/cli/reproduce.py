@@ -22,11 +22,13 @@ _RULES = {
 }
 
 
-def _apply_rule(rule: str | None, overrides: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the overrides with those of the rule; raises UsageError if they contradict each other."""
-    if rule and any(text.startswith("protocol.validation_fraction") for text in overrides):
-        raise UsageError("--rule and --set protocol.validation_fraction decide the same. Leave one of them out")
-    return (*_RULES[rule], *overrides)
+def _check_rule(rule: str | None, validation_fraction: float) -> None:
+    """Raise UsageError if an override turned a rule into its opposite."""
+    if rule is not None and (rule == "held-out") != (validation_fraction > 0):
+        raise UsageError(
+            f"--rule {rule} contradicts --set protocol.validation_fraction={validation_fraction:g}. "
+            "Leave one of them out"
+        )
 
 
 @click.command("reproduce")
@@ -89,7 +91,8 @@ def command(
     tables = load_table(table)
     names = tuple(dict.fromkeys(names)) or ("digits",)
     refs = [parse_dataset(name) for name in names if name != "all"]
-    training, label = load_protocol(protocol or "demo", _apply_rule(rule, overrides))
+    training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
+    _check_rule(rule, training.validation_fraction)
     error_tables = [spec for spec in tables if spec.kind == "errors"]
     if len(error_tables) < len(tables) and not (error_tables and (settings.as_json or settings.quiet)):
         _print_networks()

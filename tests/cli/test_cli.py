@@ -179,7 +179,11 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["reproduce", "--table", "2", "--set", "epochs=3"], "only protocol.KEY=VALUE"),
         (
             ["reproduce", "--table", "2", "--rule", "held-out", "--set", "protocol.validation_fraction=0"],
-            "--rule and --set protocol.validation_fraction decide the same",
+            "--rule held-out contradicts --set protocol.validation_fraction=0. Leave one of them out",
+        ),
+        (
+            ["reproduce", "--table", "2", "--rule", "paper", "--set", "protocol.validation_fraction=0.5"],
+            "--rule paper contradicts --set protocol.validation_fraction=0.5. Leave one of them out",
         ),
         (["reproduce", "--table", "2", "--device", "tpu"], '"tpu" is not a device; there are cpu, cuda'),
         (["reproduce", "--table", "2", "--results", "file"], "file is a file, not a directory"),
