@@ -22,13 +22,17 @@ _RULES = {
 }
 
 
-def _check_rule(rule: str | None, validation_fraction: float) -> None:
-    """Raise UsageError if an override turned a rule into its opposite."""
-    if rule is not None and (rule == "held-out") != (validation_fraction > 0):
+def _load_protocol(name: str | None, rule: str | None, overrides: tuple[str, ...]) -> tuple["Protocol", str]:
+    """Return the protocol and its label; raises UsageError if an override turns the rule into its opposite."""
+    from asymbp_cli.recipe.protocols import load_protocol
+
+    protocol, label = load_protocol(name or "demo", (*_RULES[rule], *overrides))
+    fraction = protocol.validation_fraction
+    if rule is not None and (rule == "held-out") != (fraction > 0):
         raise UsageError(
-            f"--rule {rule} contradicts --set protocol.validation_fraction={validation_fraction:g}. "
-            "Leave one of them out"
+            f"--rule {rule} contradicts --set protocol.validation_fraction={fraction:g}. Leave one of them out"
         )
+    return protocol, label
 
 
 @click.command("reproduce")
@@ -83,7 +87,6 @@ def command(
     from asymbp_cli.cli.execute import Options, execute
     from asymbp_cli.datasets.catalog import parse_dataset
     from asymbp_cli.recipe.build import make_table_grid
-    from asymbp_cli.recipe.protocols import load_protocol
     from asymbp_cli.recipe.table import load_table
     from asymbp_cli.study import prepare_datasets
 
@@ -91,8 +94,7 @@ def command(
     tables = load_table(table)
     names = tuple(dict.fromkeys(names)) or ("digits",)
     refs = [parse_dataset(name) for name in names if name != "all"]
-    training, label = load_protocol(protocol or "demo", (*_RULES[rule], *overrides))
-    _check_rule(rule, training.validation_fraction)
+    training, label = _load_protocol(protocol, rule, overrides)
     error_tables = [spec for spec in tables if spec.kind == "errors"]
     if len(error_tables) < len(tables) and not (error_tables and (settings.as_json or settings.quiet)):
         _print_networks()
