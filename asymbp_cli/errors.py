@@ -50,9 +50,9 @@ class CaptureError(DeviceError):
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory, a GPU's or the machine's, was too small for what was asked.
+    """Return whether an error came from too little memory, a GPU's or the machine's.
 
-    It may have broken off something else, a CUDA graph's capture for instance, whose error then stands in front.
+    Memory may have run out inside something else, a CUDA graph's capture for instance, whose error hides it.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"OutOfMemoryError", "MemoryError"} or _OUT_OF_MEMORY.search(str(error)):

@@ -102,10 +102,10 @@ class Bank:
         if self.has_feedback:
             self.feedback_bank.redraw()
 
-    def refresh_feedback(self) -> None:
-        """Recompute V of every replica from its present weights."""
+    def refresh_feedback(self, *, signed: bool = True) -> None:
+        """Recompute V of every replica from its present weights; without `signed` no V = F o sign(W)."""
         if self.has_feedback:
-            self.feedback_bank.refresh(self.working)
+            self.feedback_bank.refresh(self.working, signed=signed)
 
     @torch.no_grad()
     def use_weights(self) -> None:

@@ -29,8 +29,7 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     bank.redraw()
     kernel = kernel or _kernel_of(bank.alive.device.type)
     kernel(bank)
-    if bank.has_feedback:
-        bank.feedback_bank.refresh(bank.working, signed=kernel is plain)
+    bank.refresh_feedback(signed=kernel is plain)
 
 
 @cache

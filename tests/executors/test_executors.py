@@ -17,11 +17,6 @@ from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
 
 
-@pytest.fixture(params=["inline", "processes"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def test_all_events_of_all_jobs_arrive_and_those_of_a_stack_in_order(kind: str, tmp_path: Path) -> None:
     work = jobs(tmp_path)
     found = reports(make(kind, fake_engine.train), work)

@@ -15,11 +15,6 @@ from asymbp_cli.executors.retry import Retries, supervise
 from asymbp_cli.specs.runs import Stack
 
 
-@pytest.fixture(params=["inline", "processes"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def test_any_other_exception_fails_its_runs_only(kind: str, tmp_path: Path) -> None:
     work = jobs(tmp_path)
     found = reports(make(kind, fake_engine.breaks), work)
