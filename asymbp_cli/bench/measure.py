@@ -23,15 +23,6 @@ class Measure:
     highest: float
 
 
-@dataclass(frozen=True)
-class FormComparison:
-    """The forms of a layer, measured per replica relative to the reference; and form -> reason, of the others."""
-
-    layer: str
-    measures: list[Measure]
-    skipped: dict[str, str]
-
-
 Groups = Mapping[str, Sequence[Measure]]
 
 

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from asymbp_cli.cli import bench_options, bench_training, options
-from asymbp_cli.cli.bench_tables import format_forms, format_grid
+from asymbp_cli.cli.bench_tables import format_grid
 from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.machine import cores
 from asymbp_cli.text import nearest
@@ -56,7 +56,6 @@ def command() -> None:
       asymbp bench --device cuda
       asymbp bench memory --replicas 8
       asymbp bench paper
-      asymbp bench forms --rounds 3
     """
 
 
@@ -150,32 +149,3 @@ def report(as_json: bool) -> None:
         f"planning and rendering {cost.runs:,} runs with {cost.epochs:,} epochs: {cost.seconds:.2f} s, "
         f"at most {cost.peak_mib:.0f} MiB"
     )
-
-
-@command.command("forms")
-@options.device
-@bench_options.replicas
-@bench_options.rounds
-@bench_options.as_json
-def forms(device: str, replicas: int | None, rounds: int, as_json: bool) -> None:
-    """Compare the forms in which the layers of a stack can be computed, for every layer of Table 1.
-
-    One replica after the other, as one grouped convolution, by batches of matrix products, by torch.vmap and, on
-    CUDA, as branches of one graph.
-
-    \b
-    Example:
-      asymbp bench forms --rounds 3
-    """
-    from asymbp_cli.bench.compare_forms import compare_forms
-    from asymbp_cli.bench.layer_forms import BRANCHES, REFERENCE
-
-    replicas = replicas or bench_options.default_replicas(device)
-    bench_options.announce(device, quiet=as_json)
-    comparisons = list(compare_forms(device, replicas=replicas, rounds=rounds))
-    if as_json:
-        click.echo(json.dumps([asdict(comparison) for comparison in comparisons]))
-        return
-    one_thread = ", one thread" if device == "cpu" else ""
-    click.echo(f"Output and gradients of a layer, {replicas} replicas, batch 100, on {device}{one_thread}:\n")
-    click.echo(format_forms(comparisons, BRANCHES if device.startswith("cuda") else REFERENCE))

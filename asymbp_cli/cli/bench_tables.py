@@ -1,10 +1,10 @@
 """The tables that `asymbp bench` prints."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-from asymbp_cli.bench.measure import FormComparison, Measure
+from asymbp_cli.bench.measure import Measure
 
 
 def format_training(groups: Mapping[str, Sequence[Measure]], device: str, replicas: int, workers: int) -> str:
@@ -72,35 +72,6 @@ def _format_ceiling(measures: Sequence[Measure]) -> str:
     return format_grid(rows, ["network", "GFLOP/s", "share", "range"])
 
 
-def format_forms(comparisons: Sequence[FormComparison], reference: str) -> str:
-    """Return the forms of each layer as a table, and below it the fast ones and the skipped ones."""
-    rows = []
-    for comparison in comparisons:
-        for i, m in enumerate(comparison.measures):
-            name = comparison.layer if i == 0 else ""
-            rows.append([name, m.name, f"{1e3 * m.seconds:.3f}", f"{m.ratio:.2f}", _range(m)])
-    header = ["layer", "form", "ms per replica", f"over {reference}", "range"]
-    remarks = [*_list_faster(comparisons, reference), *_list_skipped(comparisons)]
-    return format_grid(rows, header, text_columns=2) + "\n\n" + "\n".join(remarks)
-
-
-def _list_faster(comparisons: Sequence[FormComparison], reference: str) -> Iterator[str]:
-    faster = [(layer.layer, m) for layer in comparisons for m in layer.measures if m.highest < 1]
-    yield f"faster in every round than {reference}:" + ("" if faster else " nothing")
-    for layer, m in faster:
-        yield f"  {layer}, {m.name}: {m.ratio:.2f}"
-
-
-def _list_skipped(comparisons: Sequence[FormComparison]) -> Iterator[str]:
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for comparison in comparisons:
-        for form, reason in comparison.skipped.items():
-            reasons.setdefault((form, reason), []).append(comparison.layer)
-    for (form, reason), layers in reasons.items():
-        where = "" if len(layers) == len(comparisons) else f" for {'; '.join(layers)}"
-        yield f"not measured{where}: {form} ({reason})"
-
-
 def _range(m: Measure) -> str:
     return f"{m.lowest:.2f} to {m.highest:.2f}"
 
@@ -110,7 +81,7 @@ def _inverse_range(m: Measure) -> str:
     return f"{1 / m.highest:.2f} to {1 / m.lowest:.2f}"
 
 
-def format_grid(rows: list[list[str]], header: list[str], *, text_columns: int = 1) -> str:
-    """Return rows under a header; the first `text_columns` columns hold text, the others numbers."""
-    sides = ["left"] * text_columns + ["right"] * (len(header) - text_columns)
+def format_grid(rows: list[list[str]], header: list[str]) -> str:
+    """Return rows under a header; the first column holds text, the others numbers."""
+    sides = ["left"] + ["right"] * (len(header) - 1)
     return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=sides)

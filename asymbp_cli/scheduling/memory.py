@@ -19,22 +19,21 @@ from asymbp_cli.specs.runs import Run
 from asymbp_cli.specs.schemes import SCHEMES
 
 _FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
-AT_ONCE = 32  # replicas that are computed side by side on CUDA: the streams of cuda_graphs.py
 EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
 
 
 def stack_bytes(run: Run, replicas: int, *, parallel: bool, workspace: int = 0) -> int:
     """Return the peak bytes of training and testing a stack of `replicas` runs like `run`.
 
-    Replicas step one after the other, so only one's activations are there at a time. As `parallel` branches of a
-    CUDA graph up to 32 are, and the graph keeps its memory while replicas are tested. Then a library also keeps a
-    `workspace` per stream, of the branches and their origin, and per thread, for the way forward and back.
+    Replicas step one after the other, so only one's activations are there at a time. If they step in `parallel`,
+    as on CUDA, all are, and a CUDA graph keeps its memory while replicas are tested. Then a library may also keep
+    a `workspace` per thread, for the way forward and back.
     """
     step, test = (count(run, replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
     initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
     if not parallel:
         return bank_bytes(run, replicas) + max(step, test, initial)
-    return bank_bytes(run, replicas) + step + test + 2 * (_at_once(replicas, parallel) + 1) * workspace
+    return bank_bytes(run, replicas, parallel=parallel) + step + test + 2 * workspace
 
 
 def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bool, workspace: int = 0) -> int:
@@ -57,14 +56,17 @@ def row_size(run: Run) -> int:
     return sum(map(prod, shapes)) + biases + (2 * normalized if norm == "learnable" else 0)
 
 
-def bank_bytes(run: Run, replicas: int) -> int:
-    """Return the bytes of weights, optimizer state, gradients, feedback weights V and their random factors."""
+def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
+    """Return the bytes of weights, optimizer state, gradients, feedback weights V and their random factors.
+
+    If replicas step in `parallel`, each has a V.
+    """
     _, *fed = (prod(operation.weight_shape) for operation in run.network.weighted())
     width, feedback = _width(run.protocol), run.method.feedback
     rounded = width if width < _FLOAT else 0  # weights as products take them
     scheme = SCHEMES[feedback.scheme]
     shared = scheme.per_stack + (scheme.per_stack_to_flip if feedback.flip_probability else 0)
-    vectors = replicas * scheme.per_replica * width + shared * _FLOAT
+    vectors = replicas * max(scheme.per_replica, parallel) * width + shared * _FLOAT
     return replicas * row_size(run) * (3 * _FLOAT + rounded) + sum(fed) * vectors
 
 
@@ -79,7 +81,7 @@ def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     values, width = samples * prod(run.network.input), _width(run.protocol)
     from_bytes = len(run.network.input) == 3
     gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
-    activations = _at_once(replicas, parallel) * _training_peak(_Way.of(run, samples))
+    activations = (replicas if parallel else 1) * _training_peak(_Way.of(run, samples))
     masks = run.protocol.zero_sign and run.method.update != "sgd"  # of gradients that are 0
     update = replicas * row_size(run) if masks else 0
     return max(gathered, width * values + max(activations, update))
@@ -90,13 +92,8 @@ def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     samples = EVALUATION_SAMPLES
     if run.method.batch_norm != "none":
         samples = max(samples, _largest_batch(run.protocol))
-    activations = _at_once(replicas, parallel) * _testing_peak(_Way.of(run, samples))
+    activations = (replicas if parallel else 1) * _testing_peak(_Way.of(run, samples))
     return _width(run.protocol) * samples * prod(run.network.input) + activations
-
-
-def _at_once(replicas: int, parallel: bool) -> int:
-    """Return how many replicas have activations at a time."""
-    return min(replicas, AT_ONCE) if parallel else 1
 
 
 def _largest_batch(protocol: Protocol) -> int:

@@ -23,9 +23,15 @@ class Segment:
 
 
 class Bank:
-    """Weights, optimizer state, gradients and feedback weights of R replicas of one model."""
+    """Weights, optimizer state, gradients and feedback weights of R replicas of one model.
 
-    def __init__(self, runs: Sequence[Run], model: Model, device: torch.device) -> None:
+    With `together` they are computed at once, as on CUDA by default, without it one after the other.
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool | None = None
+    ) -> None:
+        self.together = device.type == "cuda" if together is None else together
         self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
         start = model.initial_row(self.seed).to(device)
         self.weights = start.repeat(len(runs), 1)  # [R, P]
@@ -43,13 +49,8 @@ class Bank:
         self.settings = torch.tensor([SETTINGS.index(run.method.update) for run in runs], device=device)
         self._train = runs[0].method.train
         self.segments = self._lay_segments()
-        self._views = [model.views(row) for row in self.working]
-        self._parts = [part for part in model.parameters if self._trains(part.layer)]
-        self._trained = [[views[part.name].requires_grad_() for part in self._parts] for views in self._views]
-        self._targets = [
-            [row[part.start : part.start + part.size] for part in self._parts] for row in self.gradients
-        ]
-        self.feedback_bank = FeedbackBank(runs, model, device)
+        self.trained = tuple(part for part in model.parameters if self._trains(part.layer))
+        self.feedback_bank = FeedbackBank(runs, model, device, together=self.together)
         self.intact = torch.ones_like(self.alive)  # False once an update was not finite; kept by the fused kernel
 
     def _trains(self, layer: int) -> bool:
@@ -103,7 +104,7 @@ class Bank:
             self.feedback_bank.redraw()
 
     def refresh_feedback(self, *, signed: bool = True) -> None:
-        """Recompute V of every replica from its present weights; without `signed` no V = F o sign(W)."""
+        """Recompute V of every replica from its present weights; without `signed` only what schemes compute."""
         if self.has_feedback:
             self.feedback_bank.refresh(self.working, signed=signed)
 
@@ -114,15 +115,73 @@ class Bank:
             self.working.copy_(self.weights)
 
     def parameters(self, replica: int) -> dict[str, Tensor]:
-        """Return the named weights of a replica, as products take them: views, which follow every update."""
-        return self._views[replica]
+        """Return the named weights of a replica [1, ...] as products take them: views that follow updates."""
+        return self.model.views(self.working[replica : replica + 1])
 
     def feedback(self, replica: int) -> dict[str, Tensor]:
-        """Return the named feedback weights of a replica; empty for BP, whose V is W."""
-        return self.feedback_bank.views[replica]
+        """Return the named feedback weights of a replica [1, ...]; empty if V is W."""
+        row = self.feedback_bank.row(replica)
+        return {} if row is None else self.model.feedback_views(row)
 
-    def collect(self, replica: int, logits: Tensor, error: Tensor) -> None:
-        """Store the gradients of a replica's trained weights, from its logits and their `error` [B, classes]."""
-        found = torch.autograd.grad(logits, self._trained[replica], grad_outputs=error)
+    def blocks(self, replicas: Sequence[int]) -> list["Block"]:
+        """Return what is computed at once of `replicas`, in their order."""
+        if self.together and replicas:
+            return [Adjacent(self, replicas) if _are_adjacent(replicas) else Scattered(self, replicas)]
+        return [Adjacent(self, [replica]) for replica in replicas]
+
+
+class Block:
+    """Replicas that are computed at once: their weights and feedback weights by name, [R', ...]."""
+
+    def __init__(self, bank: Bank, weights: Tensor, values: Tensor | None, gradients: Tensor) -> None:
+        self.size = len(weights)
+        self.parameters = bank.model.views(weights)
+        self.feedback = {} if values is None else bank.model.feedback_views(values)
+        self._parts = bank.trained
+        self._trained = [self.parameters[part.name].requires_grad_() for part in self._parts]
+        self._targets = [part.columns(gradients) for part in self._parts]
+
+    def fetch(self) -> None:
+        """Make the present weights those of the block."""
+
+    def collect(self, logits: Tensor, error: Tensor) -> None:
+        """Store the gradients of the trained weights, from logits [B, R' * classes] and their `error`."""
+        found = torch.autograd.grad(logits, self._trained, grad_outputs=error)
         flat = [part.flat(gradient) for part, gradient in zip(self._parts, found, strict=True)]
-        torch._foreach_copy_(self._targets[replica], flat)
+        torch._foreach_copy_(self._targets, flat)
+
+
+class Adjacent(Block):
+    """Replicas whose rows follow each other in the bank: the block has views of them."""
+
+    def __init__(self, bank: Bank, replicas: Sequence[int]) -> None:
+        rows = slice(replicas[0], replicas[-1] + 1)
+        values = bank.feedback_bank.values[rows] if bank.together else bank.feedback_bank.row(replicas[0])
+        super().__init__(bank, bank.working[rows], values, bank.gradients[rows])
+
+
+class Scattered(Block):
+    """Replicas between which others have diverged: the block has copies of their rows."""
+
+    def __init__(self, bank: Bank, replicas: Sequence[int]) -> None:
+        self._bank, self._rows = bank, torch.tensor(replicas, device=bank.alive.device)
+        self._copies = [
+            torch.zeros(len(replicas), source.shape[1], dtype=source.dtype, device=source.device)
+            for source in (bank.working, bank.feedback_bank.values, bank.gradients)
+        ]
+        super().__init__(bank, *self._copies)
+
+    @torch.no_grad()
+    def fetch(self) -> None:
+        """Copy the present weights and feedback weights."""
+        for source, copy in zip((self._bank.working, self._bank.feedback_bank.values), self._copies, strict=False):
+            torch.index_select(source, 0, self._rows, out=copy)
+
+    def collect(self, logits: Tensor, error: Tensor) -> None:
+        """Store the gradients of the trained weights, from logits [B, R' * classes] and their `error`."""
+        super().collect(logits, error)
+        self._bank.gradients.index_copy_(0, self._rows, self._copies[2])
+
+
+def _are_adjacent(replicas: Sequence[int]) -> bool:
+    return list(replicas) == list(range(replicas[0], replicas[-1] + 1))

@@ -1,18 +1,16 @@
-"""A stack's work on one mini-batch: on CUDA replicas on side streams, captured in one graph and replayed whole.
+"""A stack's work on one mini-batch, on CUDA captured in one graph and replayed whole.
 
-On the CPU that is a plain loop over replicas. On CUDA, after a few plain calls, the whole is captured in a CUDA
-graph: however many small networks there are, a mini-batch is one launch. What is captured depends on nothing but
+After a few plain calls, the whole is captured: a mini-batch is one launch. What is captured depends on nothing but
 the indices of its mini-batch, and reads and writes tensors that stay in place.
 
-All stacks of a process share one set of streams per device, because CUDA's libraries keep a workspace for every
-stream that they have ever worked on.
+All stacks of a process share one stream per device, because CUDA's libraries keep a workspace for every stream
+that they have ever worked on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import torch
@@ -22,59 +20,12 @@ from asymbp_cli.errors import CaptureError
 
 Replay = Callable[[], None]
 PLAIN_CALLS = 3  # of each size of mini-batch before it is captured: libraries set themselves up meanwhile
-SIDE_STREAMS = 32  # as many as PyTorch keeps
-
-
-class _Streams(NamedTuple):
-    side: tuple[torch.cuda.Stream, ...]
-    #: of high priority: PyTorch reuses its pool of ordinary streams, and a side stream might be the same one
-    capture: torch.cuda.Stream
 
 
 @cache
-def _streams(device: torch.device) -> _Streams:
-    """Return the streams of a CUDA device, the same at every call."""
-    side = tuple(torch.cuda.Stream(device) for _ in range(SIDE_STREAMS))  # type: ignore[no-untyped-call]
-    return _Streams(side, torch.cuda.Stream(device, priority=-1))  # type: ignore[no-untyped-call]
-
-
-class SideStreams:
-    """Runs replicas concurrently on side streams of a CUDA device, one after the other on other devices."""
-
-    def __init__(self, device: torch.device, replicas: int) -> None:
-        self._device, self._used = device, set[int]()
-        self._fork: torch.cuda.Event | None = None  # everything queued before the first branch
-        self._streams = _streams(device).side if device.type == "cuda" and replicas > 1 else ()
-
-    @contextmanager
-    def branch(self, replica: int) -> Iterator[None]:
-        """Run the body on the replica's stream, after everything queued before the first branch.
-
-        Branches do not wait for each other, even if the caller's stream is itself a side stream.
-        """
-        if not self._streams:
-            yield
-            return
-        number = replica % len(self._streams)
-        stream = self._streams[number]
-        if not self._used:
-            self._fork = torch.cuda.current_stream(self._device).record_event()
-        if number not in self._used:
-            assert self._fork is not None
-            stream.wait_event(self._fork)
-            self._used.add(number)
-        with torch.cuda.stream(stream):
-            try:
-                yield
-            except BaseException:
-                self._used.clear()  # nothing will join them
-                raise
-
-    def join(self) -> None:
-        """Let what follows wait for all branches."""
-        for number in self._used:
-            torch.cuda.current_stream(self._device).wait_stream(self._streams[number])
-        self._used.clear()
+def capture_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream of a CUDA device that captures, the same at every call."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class Graphs(Protocol):
@@ -100,7 +51,7 @@ class CudaGraphs:
 
     def run(self, compute: Callable[[], None]) -> None:
         """Compute plainly, on the stream that will capture: its libraries set up their workspaces there."""
-        stream, caller = _streams(self._device).capture, torch.cuda.current_stream(self._device)
+        stream, caller = capture_stream(self._device), torch.cuda.current_stream(self._device)
         stream.wait_stream(caller)
         with torch.cuda.stream(stream):
             compute()
@@ -113,7 +64,7 @@ class CudaGraphs:
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph, pool=self._pool, stream=_streams(self._device).capture):
+        with torch.cuda.graph(graph, pool=self._pool, stream=capture_stream(self._device)):
             compute()
         replay = _Replay(graph)
         self._alive.add(replay)

@@ -1,6 +1,5 @@
 """Opening a device for training, and its precision."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,17 +9,15 @@ from asymbp_cli.errors import DeviceError
 from asymbp_cli.machine import DeviceFacts, keep_memory
 
 _GET = "https://pytorch.org/get-started"
-_QUEUES = "CUDA_DEVICE_MAX_CONNECTIONS"  # read by CUDA when it starts; by default branches beyond 8 wait in line
 _LARGE_WORKSPACE, _SMALL_WORKSPACE = 32 << 20, 9 << 20  # bytes that cuBLAS keeps: from Hopper on, and before
 
 
 def open_device(name: str) -> torch.device:
     """Return the device, set up for training, with an index if it is a GPU of several.
 
-    On the CPU freed memory is kept; on CUDA 32 branches of a graph run side by side, and cuDNN searches its
-    fastest kernels. Raises DeviceError if this machine has no such device or this PyTorch cannot use it.
+    On the CPU freed memory is kept. Raises DeviceError if this machine has no such device or this PyTorch cannot
+    use it.
     """
-    os.environ.setdefault(_QUEUES, "32")
     try:
         device = torch.device(name)
         if device.type == "cuda":
@@ -31,8 +28,6 @@ def open_device(name: str) -> torch.device:
         raise DeviceError(_explain(name, error)) from error
     if device.type == "cpu":
         keep_memory()
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
     return device
 
 

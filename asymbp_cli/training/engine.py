@@ -18,7 +18,7 @@ from asymbp_cli.specs.runs import Stack
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.checkpoint import Checkpoint
-from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, CudaGraphs, Graphs, SideStreams
+from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, CudaGraphs, Graphs
 from asymbp_cli.training.device import open_device, set_precision
 from asymbp_cli.training.draws import batch_order
 from asymbp_cli.training.evaluation import Evaluation, Score, first_class
@@ -81,18 +81,28 @@ def _graphs(device: torch.device, generators: Sequence[torch.Generator]) -> Grap
 
 
 class Trainer:
-    """A stack in training: its model, bank and data on one device; without `graphs` CUDA's are not used."""
+    """A stack in training: its model, bank and data on one device; without `graphs` CUDA's are not used.
 
-    def __init__(self, stack: Stack, data: ResidentData, device: torch.device, *, graphs: bool = True) -> None:
+    `together` says whether replicas are computed at once, as on CUDA by default.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        data: ResidentData,
+        device: torch.device,
+        *,
+        graphs: bool = True,
+        together: bool | None = None,
+    ) -> None:
         first = stack.runs[0]
         self.stack, self.data, self.device = stack, data, device
         self.protocol, self.seed = first.protocol, first.seed
         self.model = Model.of(first.network, first.protocol, first.method)
-        self.bank = Bank(stack.runs, self.model, device)
-        side = SideStreams(device, len(stack.runs))
+        self.bank = Bank(stack.runs, self.model, device, together=together)
         captures = _graphs(device, self.bank.generators) if graphs else None
-        self.step = TrainingStep(self.model, self.bank, data, side, captures)
-        self.evaluation = Evaluation(self.model, self.bank, data, side, captures)
+        self.step = TrainingStep(self.model, self.bank, data, captures)
+        self.evaluation = Evaluation(self.model, self.bank, data, captures)
         self.dead: set[int] = set()  # replicas known on the host to have diverged
         self.scores: dict[int, Score] = {}  # last test scores
 

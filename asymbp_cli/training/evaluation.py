@@ -1,22 +1,24 @@
 """Error counts of a stack's replicas, and test statistics of batch normalization (section 3). Draws nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData, Split
-from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.cuda_graphs import Captured, Graphs, SideStreams
+from asymbp_cli.training.bank import Bank, Block
+from asymbp_cli.training.cuda_graphs import Captured, Graphs
 from asymbp_cli.training.layers import batch_norm, batch_statistics, normalize
 from asymbp_cli.training.model import Model
-from asymbp_cli.training.step import sum_type
+from asymbp_cli.training.step import cross_entropy, sum_type
 
 _SAMPLES_PER_BATCH = 250
+Averages = Mapping[int, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -32,28 +34,41 @@ class Score:
 class Evaluation:
     """Scores the replicas of a stack on the test set, and on the validation set, if any."""
 
-    def __init__(
-        self, model: Model, bank: Bank, data: ResidentData, side: SideStreams, graphs: Graphs | None = None
-    ) -> None:
-        self._model, self._bank, self._data, self._side = model, bank, data, side
-        device, count = bank.alive.device, len(bank.alive)
-        self._replicas: tuple[int, ...] = ()
-        self.averages = {  # layer -> moving averages of mean and standard deviation, each [R, features]
-            p.layer: tuple(torch.zeros(count, p.shape[0], device=device) for _ in range(2))
-            for p in model.parameters
-            if p.kind == "weight" and p.layer in model.normalized
-        }
-        self._use_replicas(())
+    def __init__(self, model: Model, bank: Bank, data: ResidentData, graphs: Graphs | None = None) -> None:
+        self._model, self._bank, self._data = model, bank, data
         self._observing = {first: Captured(graphs) for first in (True, False)}
         self.splits = [data.test, *([data.validation] if data.validation else [])]
         self._counting = [(split, Captured(graphs)) for split in self.splits]
+        self._use_replicas(())
 
     def _use_replicas(self, replicas: Sequence[int]) -> None:
-        """Make room for the sums of `replicas`."""
+        """Make room for the sums of `replicas`, and forget what was captured for others."""
         self._replicas, device = tuple(replicas), self._bank.alive.device
         count = len(self._replicas)
+        self._blocks = [_Tested(block, self._averages(block)) for block in self._bank.blocks(replicas)]
         self._loss = torch.zeros(count, dtype=sum_type(device), device=device)
         self._wrong, self._lowest, self._highest = torch.zeros(3, count, dtype=torch.int64, device=device)
+        for captured in (*self._observing.values(), *(captured for _, captured in self._counting)):
+            captured.forget()
+
+    def _averages(self, block: Block) -> dict[int, tuple[Tensor, Tensor]]:
+        """Return room for moving averages of mean and standard deviation by layer, each [R' * features]."""
+        sizes = {p.layer: block.size * p.shape[0] for p in self._model.parameters if p.kind == "weight"}
+        zeros = partial(torch.zeros, device=self._bank.alive.device)
+        return {layer: (zeros(sizes[layer]), zeros(sizes[layer])) for layer in sorted(self._model.normalized)}
+
+    def averages(self, replica: int) -> dict[int, tuple[Tensor, Tensor]]:
+        """Return the present averages of mean and standard deviation of a replica by layer, each [features]."""
+        place = self._replicas.index(replica)
+        for tested in self._blocks:
+            if place < tested.block.size:
+                size = tested.block.size
+                return {
+                    layer: (mean.view(size, -1)[place], deviation.view(size, -1)[place])
+                    for layer, (mean, deviation) in tested.averages.items()
+                }
+            place -= tested.block.size
+        raise AssertionError("every replica has a block")
 
     @torch.no_grad()
     def scores(self, replicas: Sequence[int], coming: Sequence[Tensor]) -> dict[int, list[Score]]:
@@ -63,8 +78,6 @@ class Evaluation:
         """
         if tuple(replicas) != self._replicas:
             self._use_replicas(replicas)
-            for captured in (*self._observing.values(), *(captured for _, captured in self._counting)):
-                captured.forget()
         self.observe(coming)
         counts = torch.stack([self._counts(split, captured) for split, captured in self._counting])
         read = dict(zip(replicas, counts.permute(2, 0, 1).tolist(), strict=True))
@@ -87,20 +100,18 @@ class Evaluation:
     @torch.no_grad()
     def _observe(self, index: Tensor, *, first: bool) -> None:
         x = self._data.batch(self._data.train, index)[0].to(self._model.dtype)
-        for replica in self._replicas:
-            with self._side.branch(replica):
-                watch = partial(self._watch, replica, first)
-                self._model.forward(x, self._bank.parameters(replica), {}, watch)
-        self._side.join()
+        for block, averages in self._blocks:
+            block.fetch()
+            self._model.forward(x, block.parameters, {}, partial(self._watch, averages, first))
 
     def _watch(
-        self, replica: int, first: bool, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None
+        self, averages: Averages, first: bool, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None
     ) -> Tensor:
-        for average, now in zip(self.averages[layer], batch_statistics(x), strict=True):
+        for average, now in zip(averages[layer], batch_statistics(x), strict=True):
             if first:
-                average[replica].copy_(now)
+                average.copy_(now)
             else:
-                average[replica].lerp_(now, self._model.protocol.batch_norm_average)
+                average.lerp_(now, self._model.protocol.batch_norm_average)
         return batch_norm(x, scale, shift, epsilon=self._model.protocol.batch_norm_epsilon)
 
     def _counts(self, split: Split, captured: Captured) -> Tensor:
@@ -118,24 +129,31 @@ class Evaluation:
     def _count(self, split: Split, index: Tensor) -> None:
         x, y = self._data.batch(split, index)
         x = x.to(self._model.dtype)
-        found = []
-        for replica in self._replicas:
-            with self._side.branch(replica):
-                weights = self._bank.parameters(replica)
-                logits = self._model.forward(x, weights, {}, partial(self._apply, replica)).float()
-                found.append((logits, F.cross_entropy(logits, y, reduction="sum")))
-        self._side.join()
-        logits, losses = map(torch.stack, zip(*found, strict=True))  # [R', B, classes], [R']
+        found = [self._answer(tested, x, y) for tested in self._blocks]
+        logits, losses = (torch.cat(parts) for parts in zip(*found, strict=True))  # [R', B, classes], [R']
         answers = torch.where(logits.isfinite().all(2), logits.argmax(2), 0)
         self._loss.add_(losses)
         self._wrong.add_((answers != y).sum(1))
         torch.minimum(self._lowest, answers.amin(1), out=self._lowest)
         torch.maximum(self._highest, answers.amax(1), out=self._highest)
 
-    def _apply(self, replica: int, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-        mean, deviation = (average[replica] for average in self.averages[layer])
-        epsilon = self._model.protocol.batch_norm_epsilon
-        return normalize(x, mean, deviation, scale, shift, epsilon=epsilon)
+    def _answer(self, tested: "_Tested", x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits [R', B, classes] of a block and its losses [R']."""
+        block = tested.block
+        block.fetch()
+        logits = self._model.forward(x, block.parameters, {}, partial(self._apply, tested.averages))
+        logits = logits.float().view(len(y), block.size, -1)
+        return logits.transpose(0, 1), cross_entropy(F.log_softmax(logits, 2), y, reduction="sum")
+
+    def _apply(
+        self, averages: Averages, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None
+    ) -> Tensor:
+        return normalize(x, *averages[layer], scale, shift, epsilon=self._model.protocol.batch_norm_epsilon)
+
+
+class _Tested(NamedTuple):
+    block: Block
+    averages: Averages
 
 
 def _score(loss: float, wrong: float, lowest: float, highest: float, *, seen: int) -> Score:

@@ -1,7 +1,7 @@
 """The feedback weights V of a stack's replicas: a bank [N, F] with a row for each replica whose V follows its W.
 
-Plain backpropagation has no row, because its V is W. Feedback alignment has none either: its V is drawn once, and
-all replicas share it.
+Plain backpropagation needs no row, because its V is W. Feedback alignment needs none either: its V is drawn once,
+and all replicas share it. If replicas are computed at once, all have rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +13,28 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.specs.runs import Run
-from asymbp_cli.training.feedback import BUILDERS, Computed, Fixed, Form, SignConcordant, Site, write_signed
+from asymbp_cli.training.feedback import (
+    BUILDERS,
+    Computed,
+    Fixed,
+    Form,
+    SignConcordant,
+    Site,
+    Transposed,
+    write_signed,
+)
 from asymbp_cli.training.model import Model
 
-#: of a replica, in `FeedbackBank.slots`; from 2 on: V = factors[slot - 2] o sign(W)
-NO_SIGN, SIGN_ALONE = 0, 1
+#: of a replica, in `FeedbackBank.slots`: V = W; no row that `update` writes; V = sign(W); from 2 on:
+#: V = factors[slot - 2] o sign(W)
+WEIGHTS, NOT_WRITTEN, SIGN_ALONE = -1, 0, 1
 
 
 @dataclass(frozen=True)
 class _Group:
     """Adjacent replicas whose V follows from W: their rows of W and of V."""
 
-    form: SignConcordant | Computed
+    form: Transposed | SignConcordant | Computed
     rows: slice
     own: slice
 
@@ -32,41 +42,53 @@ class _Group:
         """Write V [R', F] from the weights [R', F] as products take them."""
         if isinstance(self.form, Computed):
             self.form.write(weights, values)
+        elif isinstance(self.form, Transposed):
+            values.copy_(weights)
         else:
             factor = self.form.factor.values if self.form.factor else None
             write_signed(factor, weights, values, flips=self.form.flips)
 
 
 class FeedbackBank:
-    """V of every replica of one model: `views` by replica and name, `values` [N, F], `factors` [K, F]."""
+    """V of every replica of one model: `values` [N, F] of those with a row, `factors` [K, F] of signs.
 
-    def __init__(self, runs: Sequence[Run], model: Model, device: torch.device) -> None:
+    With `together` every replica has a row, in the order of the replicas.
+    """
+
+    def __init__(self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool) -> None:
         groups = adjacent(runs, lambda run: run.method.feedback)
         specs = list(dict.fromkeys(spec for spec, _ in groups))
         self.factors = torch.zeros(len(specs) + 1, model.feedback_size, device=device)
         self._site = Site(model, runs[0].seed, self.factors)
         forms = {spec: BUILDERS[spec.scheme](spec, self._site) for spec in specs}
-        count = sum(rows.stop - rows.start for spec, rows in groups if _follows_weights(forms[spec]))
-        self.values = torch.empty(count, model.feedback_size, device=device, dtype=model.dtype)
-        self.views: list[dict[str, Tensor]] = []
+        count = sum(rows.stop - rows.start for spec, rows in groups if together or _follows_weights(forms[spec]))
+        self.values = torch.zeros(count, model.feedback_size, device=device, dtype=model.dtype)
+        self._rows: list[Tensor | None] = []  # [1, F] of each replica; None: V is W
         self._groups: list[_Group] = []
+        self._free = 0
         slots: list[tuple[int, int]] = []  # of each replica: slot, and row of `values`
         for spec, rows in groups:
-            slots += self._add(forms[spec], rows, model)
+            slots += self._add(forms[spec], rows, together=together)
         self.slots, self.own_rows = torch.tensor(slots, dtype=torch.int32, device=device).T.contiguous()
 
-    def _add(self, form: Form, rows: slice, model: Model) -> list[tuple[int, int]]:
+    def _add(self, form: Form, rows: slice, *, together: bool) -> list[tuple[int, int]]:
         """Add adjacent replicas with one form, and return their slots and rows."""
         count = rows.stop - rows.start
-        if not isinstance(form, SignConcordant | Computed):
-            views = model.feedback_views(form.values) if isinstance(form, Fixed) else {}
-            self.views += [views] * count
-            return [(NO_SIGN, 0)] * count
-        first = self._groups[-1].own.stop if self._groups else 0
-        own = slice(first, first + count)
-        self._groups.append(_Group(form, rows, own))
-        self.views += [model.feedback_views(row) for row in self.values[own]]
+        if not (together or _follows_weights(form)):
+            self._rows += [form.values[None] if isinstance(form, Fixed) else None] * count
+            return [(NOT_WRITTEN, 0)] * count
+        own = slice(self._free, self._free + count)
+        self._free = own.stop
+        if isinstance(form, Fixed):
+            self.values[own] = form.values
+        else:
+            self._groups.append(_Group(form, rows, own))
+        self._rows += [self.values[row : row + 1] for row in range(own.start, own.stop)]
         return [(_slot(form), row) for row in range(own.start, own.stop)]
+
+    def row(self, replica: int) -> Tensor | None:
+        """Return V [1, F] of a replica; None if it is W."""
+        return self._rows[replica]
 
     @property
     def generators(self) -> list[torch.Generator]:
@@ -83,7 +105,7 @@ class FeedbackBank:
 
     @torch.no_grad()
     def refresh(self, weights: Tensor, *, signed: bool = True) -> None:
-        """Rewrite V from the weights [R, P] as products take them; without `signed` no V = F o sign(W)."""
+        """Rewrite V from the weights [R, P] as products take them; without `signed` only what schemes compute."""
         for group in self._groups:
             if signed or isinstance(group.form, Computed):
                 group.refresh(weights[group.rows, : self.values.shape[1]], self.values[group.own])
@@ -93,9 +115,11 @@ def _follows_weights(form: Form) -> bool:
     return isinstance(form, SignConcordant | Computed)
 
 
-def _slot(form: SignConcordant | Computed) -> int:
-    if isinstance(form, Computed):
-        return NO_SIGN
+def _slot(form: Form) -> int:
+    if isinstance(form, Transposed):
+        return WEIGHTS
+    if not isinstance(form, SignConcordant):
+        return NOT_WRITTEN
     return 2 + form.factor.number if form.factor else SIGN_ALONE
 
 

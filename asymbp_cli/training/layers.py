@@ -1,7 +1,8 @@
 """Asymmetric layers: forward through W, error of the input through V (eq. 1 and 2). They know no scheme.
 
 The gradient of W is the true local one, input times arriving error; V never receives a gradient. Also the
-paper's batch normalization (section 3). Shapes: samples B, inputs I, outputs O, features F, channels C.
+paper's batch normalization (section 3). Shapes: replicas R, samples B, inputs I, outputs O, features F,
+channels C. Replicas have weights of their own, and are computed at once.
 """
 
 from typing import Any
@@ -13,68 +14,62 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from asymbp_cli.training import products
+from asymbp_cli.training.products import Geometry
+
 
 class _Linear(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, W: Tensor, V: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, V)
-        return F.linear(x, W, bias)
+        ctx.save_for_backward(x, W, V)
+        return products.multiply_vectors(x, W, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        x, V = ctx.saved_tensors
+        x, W, V = ctx.saved_tensors
         need_x, need_w, _, need_bias = ctx.needs_input_grad
-        return (
-            error @ V if need_x else None,
-            error.T @ x if need_w else None,
-            None,
-            error.sum(0) if need_bias else None,
-        )
+        grad_x = products.pass_vectors_back(error, V) if need_x else None
+        if not need_w:
+            return grad_x, None, None, None
+        grad_w, grad_bias = products.correlate_vectors(x, error, W, biased=need_bias)
+        return grad_x, grad_w, None, grad_bias
 
 
 class _Conv2d(Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, W: Tensor, V: Tensor, bias: Tensor | None, geometry: tuple[int, int, int, int]
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, W: Tensor, V: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(x, W, V)
         ctx.geometry = geometry
-        return F.conv2d(x, W, bias, *geometry)
+        return products.multiply(x, W, bias, geometry)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
         x, W, V = ctx.saved_tensors
         need_x, need_w, _, need_bias, _ = ctx.needs_input_grad
-        stride, padding, dilation, groups = ctx.geometry
-
-        def gradients(weight: Tensor, mask: list[bool]) -> tuple[Tensor | None, ...]:
-            pair = ([stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups)
-            found: tuple[Tensor | None, ...] = torch.ops.aten.convolution_backward(
-                error, x, weight, [weight.shape[0]], *pair, mask
-            )
-            return found
-
-        grad_x = gradients(V, [True, False, False])[0] if need_x else None
-        _, grad_w, grad_bias = gradients(W, [False, need_w, need_bias])
+        grad_x = products.pass_back(error, x, V, ctx.geometry) if need_x else None
+        if not need_w:
+            return grad_x, None, None, None, None
+        grad_w, grad_bias = products.correlate(x, error, W, ctx.geometry, biased=need_bias)
         return grad_x, grad_w, None, grad_bias, None
 
 
 def linear(
-    x: Float[Tensor, "B I"],
-    W: Float[Tensor, "O I"],
-    V: Float[Tensor, "O I"],
-    bias: Float[Tensor, "O"] | None = None,
-) -> Float[Tensor, "B O"]:
-    """Return x W^T + bias, whose backward pass takes V for W.
+    x: Float[Tensor, "B RI"],
+    W: Float[Tensor, "R O I"],
+    V: Float[Tensor, "R O I"],
+    bias: Float[Tensor, "R O"] | None = None,
+) -> Float[Tensor, "B RO"]:
+    """Return x W^T + bias of each replica, whose backward pass takes V for W.
 
-    For an arriving error e [B, O] the error of x is e V, the gradient of W is e^T x, and V has none.
+    For an arriving error e [B, O] the error of x is e V, the gradient of W is e^T x, and V has none. x holds the
+    inputs of the R replicas one after the other, or one input [B, I] for all of them.
 
     Source: Liao, Leibo and Poggio 2016, section 2, eq. 1 and 2.
 
     >>> x = torch.tensor([[1.0, 2.0]], requires_grad=True)
-    >>> W, V = torch.tensor([[3.0, -4.0]]), torch.tensor([[1.0, -1.0]])
+    >>> W, V = torch.tensor([[[3.0, -4.0]]]), torch.tensor([[[1.0, -1.0]]])
     >>> y = linear(x, W, V)
     >>> y.backward()
     >>> y.tolist(), x.grad.tolist()
@@ -85,24 +80,21 @@ def linear(
 
 
 def conv2d(
-    x: Float[Tensor, "B C H W_"],
-    W: Float[Tensor, "O C_ kh kw"],
-    V: Float[Tensor, "O C_ kh kw"],
-    bias: Float[Tensor, "O"] | None = None,
-    *,
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
-    groups: int = 1,
-) -> Float[Tensor, "B O H_ W__"]:
+    x: Float[Tensor, "B RC H W_"],
+    W: Float[Tensor, "R O C_ kh kw"],
+    V: Float[Tensor, "R O C_ kh kw"],
+    bias: Float[Tensor, "R O"] | None = None,
+    geometry: Geometry = Geometry(),  # noqa: B008
+) -> Float[Tensor, "B RO H_ W__"]:
     """Return the convolution (cross-correlation) of x with W plus bias, whose backward pass takes V for W.
 
     The error of x is the transposed convolution of the arriving error with V. The gradient of W is that of an
-    ordinary convolution, and V has none. C_ is C / groups.
+    ordinary convolution, and V has none. C_ is C / groups. x holds the features of the R replicas one after the
+    other, or one input [B, C, H, W_] for all of them.
 
     Source: Liao, Leibo and Poggio 2016, section 2, eq. 1 and 2.
     """
-    y: Tensor = _Conv2d.apply(x, W, V, bias, (stride, padding, dilation, groups))
+    y: Tensor = _Conv2d.apply(x, W, V, bias, geometry)
     return y
 
 

@@ -1,4 +1,4 @@
-"""A network's layers -> a flat row of parameters and the forward pass of one replica.
+"""A network's layers -> a flat row of parameters, and the forward pass of replicas.
 
 Convolution weights are in the row as (O, kh, kw, C), so that their view is channels_last without a copy; FC
 weights after an image count its features in (height, width, channel) order. Weights that carry feedback come
@@ -21,6 +21,7 @@ from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weig
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.training import layers
 from asymbp_cli.training.draws import generator
+from asymbp_cli.training.products import Geometry
 
 Kind = Literal["weight", "bias", "scale", "shift"]
 #: (layer, input, scale, shift) -> normalized input
@@ -52,14 +53,18 @@ class Parameter:
         """Filter width * filter height * input features, or inputs of an FC layer."""
         return prod(self.shape[1:])
 
-    def view(self, row: Tensor) -> Tensor:
-        """Return this part of `row` [P] as the layers take it: (O, C / groups, kh, kw), (O, I) or (O,)."""
-        part = row[self.start : self.start + self.size].view(self.shape)
-        return part.permute(0, 3, 1, 2) if part.ndim == 4 else part
+    def columns(self, rows: Tensor) -> Tensor:
+        """Return this part of `rows` [R, P], as it is stored: [R, size]."""
+        return rows[:, self.start : self.start + self.size]
+
+    def view(self, rows: Tensor) -> Tensor:
+        """Return this part of `rows` [R, P] for layers: [R, O, C / groups, kh, kw], [R, O, I] or [R, O]."""
+        part = self.columns(rows).view(-1, *self.shape)
+        return part.permute(0, 1, 4, 2, 3) if part.ndim == 5 else part
 
     def flat(self, part: Tensor) -> Tensor:
-        """Return a part as the layers take it [O, ...] in the order of the row, [size]: the inverse of `view`."""
-        return (part.permute(0, 2, 3, 1) if part.ndim == 4 else part).reshape(-1)
+        """Return a part as layers take it [R, O, ...] in the order of rows, [R, size]: the inverse of `view`."""
+        return (part.permute(0, 1, 3, 4, 2) if part.ndim == 5 else part).flatten(1)
 
 
 class Model:
@@ -140,27 +145,31 @@ class Model:
             row[parameter.start : parameter.start + parameter.size] = parameter.fan_in
         return row
 
-    def views(self, row: Tensor) -> dict[str, Tensor]:
-        """Return the named parts of a parameter row [P]."""
-        return {parameter.name: parameter.view(row) for parameter in self.parameters}
+    def views(self, rows: Tensor) -> dict[str, Tensor]:
+        """Return the named parts of parameter rows [R, P]."""
+        return {parameter.name: parameter.view(rows) for parameter in self.parameters}
 
-    def feedback_views(self, row: Tensor) -> dict[str, Tensor]:
-        """Return the named parts of a feedback row [F]."""
-        return {parameter.name: parameter.view(row) for parameter in self.fed}
+    def feedback_views(self, rows: Tensor) -> dict[str, Tensor]:
+        """Return the named parts of feedback rows [R, F]."""
+        return {parameter.name: parameter.view(rows) for parameter in self.fed}
 
     def forward(
         self, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor], normalize: NormalizeBy
     ) -> Tensor:
-        """Return the logits [B, classes] of x [B, C, H, W] (channels_last) or [B, I].
+        """Return the logits [B, R * classes] of x [B, C, H, W] (channels_last) or [B, I].
 
-        `w` holds the parameters by name, `v` the feedback weights of all layers but the first.
+        `w` holds the parameters of R replicas by name, `v` the feedback weights of all layers but the first. In
+        between a replica's features are R-th parts of the channels: [B, R * C, H, W].
         """
         for operation in self.operations:
             match operation:
                 case Weighted():
                     x = _weigh(operation, x, w, v)
                 case Normalize(number):
-                    x = normalize(number, x, w.get(f"{number}.scale"), w.get(f"{number}.shift"))
+                    scale, shift = (w.get(f"{number}.{kind}") for kind in ("scale", "shift"))
+                    x = normalize(
+                        number, x, *(None if part is None else part.flatten() for part in (scale, shift))
+                    )
                 case Rectify():
                     x = x.relu_()
                 case Pooling():
@@ -183,10 +192,17 @@ def _weigh(operation: Weighted, x: Tensor, w: Mapping[str, Tensor], v: Mapping[s
     weight, bias = w[name], w.get(f"{operation.number}.bias")
     back = v.get(name, weight)
     if isinstance(layer, FC):
-        x = x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
-        return layers.linear(x, weight, back, bias)
-    geometry = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
-    return layers.conv2d(x, weight, back, bias, **geometry)
+        return layers.linear(_flat(x, operation.before) if x.ndim == 4 else x, weight, back, bias)
+    return layers.conv2d(
+        x, weight, back, bias, Geometry(layer.stride, layer.padding, layer.dilation, layer.groups)
+    )
+
+
+def _flat(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return images [B, R * C, H, W] as vectors [B, R * H * W * C]."""
+    samples, features, *size = x.shape
+    by_replica = x.permute(0, 2, 3, 1).reshape(samples, *size, features // shape[2], shape[2])
+    return by_replica.permute(0, 3, 1, 2, 4).flatten(1)
 
 
 def _aligned(size: int) -> int:

@@ -1,7 +1,7 @@
 """One training step of a stack: forward, error through V, gradients, update; and its sums over an epoch.
 
-Written for one replica in ordinary shapes. Elementwise work and counts are done for the whole stack at once.
-Nothing is read on the host: losses and errors are summed on the device.
+Replicas are computed in blocks: on CUDA the whole stack, elsewhere each alone. Elementwise work and counts are
+done for the whole stack at once. Nothing is read on the host: losses and errors are summed on the device.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.cuda_graphs import Captured, Graphs, SideStreams
+from asymbp_cli.training.bank import Bank, Block
+from asymbp_cli.training.cuda_graphs import Captured, Graphs
 from asymbp_cli.training.layers import batch_norm
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.update import update
@@ -25,14 +25,13 @@ class TrainingStep:
     both before the updates; `seen` counts samples.
     """
 
-    def __init__(
-        self, model: Model, bank: Bank, data: ResidentData, side: SideStreams, graphs: Graphs | None = None
-    ) -> None:
-        self._model, self._bank, self._data, self._side = model, bank, data, side
+    def __init__(self, model: Model, bank: Bank, data: ResidentData, graphs: Graphs | None = None) -> None:
+        self._model, self._bank, self._data = model, bank, data
         self.captured = Captured(graphs)
         device, count = bank.alive.device, len(bank.alive)
         self.replicas: tuple[int, ...] = ()
         self._rows = torch.empty(0, dtype=torch.int64, device=device)  # the replicas, on the device
+        self._blocks: list[Block] = []
         self.loss = torch.zeros(count, dtype=sum_type(device), device=device)
         self.wrong = torch.zeros(count, dtype=torch.int64, device=device)
         self.seen = 0
@@ -43,6 +42,7 @@ class TrainingStep:
         if tuple(replicas) != self.replicas:
             self.replicas = tuple(replicas)
             self._rows = torch.tensor(self.replicas, dtype=torch.int64, device=self.loss.device)
+            self._blocks = self._bank.blocks(self.replicas)
             self.captured.forget()
         self.loss.zero_()
         self.wrong.zero_()
@@ -58,13 +58,8 @@ class TrainingStep:
         x, y = self._data.batch(self._data.train, index)
         x = x.to(self._model.dtype)
         toward = self._toward(y)
-        found = []
-        for replica in self.replicas:
-            with self._side.branch(replica):
-                found.append(self._replica(replica, x, y, toward))
-        self._side.join()
-        logits, losses = map(torch.stack, zip(*found, strict=True))
-        self._count(logits, losses, y)
+        logits, losses = zip(*(self._block(block, x, y, toward) for block in self._blocks), strict=True)
+        self._count(torch.cat(logits), torch.cat(losses), y)
         update(self._bank, self._finite)
 
     def _toward(self, y: Tensor) -> Tensor:
@@ -72,17 +67,19 @@ class TrainingStep:
         scale = 1.0 if self._model.protocol.gradient == "sum" else 1 / len(y)
         return torch.zeros(len(y), self._model.classes, device=y.device).scatter_(1, y[:, None], -scale)
 
-    def _replica(self, replica: int, x: Tensor, y: Tensor, toward: Tensor) -> tuple[Tensor, Tensor]:
-        """Collect a replica's gradients; return its logits [B, classes] and its loss."""
-        bank = self._bank
-        logits = self._model.forward(x, bank.parameters(replica), bank.feedback(replica), self._normalize)
+    def _block(self, block: Block, x: Tensor, y: Tensor, toward: Tensor) -> tuple[Tensor, Tensor]:
+        """Collect the gradients of a block; return its logits [R', B, classes] and its losses [R']."""
+        block.fetch()
+        logits = self._model.forward(x, block.parameters, block.feedback, self._normalize)
         with torch.no_grad():
-            plain = logits.detach().float()
-            log_p = F.log_softmax(plain, 1)
-            loss = F.nll_loss(log_p, y, reduction=self._model.protocol.gradient)
-            error: Tensor = torch.ops.aten._log_softmax_backward_data(toward, log_p, 1, torch.float32)
-        bank.collect(replica, logits, error.to(logits.dtype))
-        return plain, loss
+            plain = logits.detach().float().view(len(y), block.size, -1)  # [B, R', classes]
+            log_p = F.log_softmax(plain, 2)
+            losses = cross_entropy(log_p, y, reduction=self._model.protocol.gradient)
+            error: Tensor = torch.ops.aten._log_softmax_backward_data(
+                toward[:, None].expand_as(log_p), log_p, 2, torch.float32
+            )
+        block.collect(logits, error.flatten(1).to(logits.dtype))
+        return plain.transpose(0, 1), losses
 
     @torch.no_grad()
     def _count(self, logits: Tensor, losses: Tensor, y: Tensor) -> None:
@@ -94,6 +91,14 @@ class TrainingStep:
 
     def _normalize(self, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
         return batch_norm(x, scale, shift, epsilon=self._model.protocol.batch_norm_epsilon)
+
+
+def cross_entropy(log_p: Tensor, y: Tensor, *, reduction: str) -> Tensor:
+    """Return the loss [R'] of each replica in nats, over samples, from log-probabilities [B, R', classes]."""
+    if log_p.shape[1] == 1:
+        return F.nll_loss(log_p[:, 0], y, reduction=reduction)[None]
+    picked = -log_p.gather(2, y[:, None, None].expand(-1, log_p.shape[1], 1))[..., 0]
+    return picked.sum(0) if reduction == "sum" else picked.mean(0)
 
 
 def sum_type(device: torch.device) -> torch.dtype:

@@ -1,7 +1,7 @@
 """The update of a stack's banks, and the feedback weights that follow from it.
 
 Updates of all replicas are a few operations per step, whatever the network: adjacent rows with the same setting
-share them. On CUDA one kernel does it all (`fused.py`); the operations here are its definition.
+share them. On CUDA one kernel does it all (`kernels/update.py`); the operations here are its definition.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
 
     A replica whose loss (`finite` [R], bool) or new weights are not finite is frozen before this update, for good.
     No value is read on the host. `kernel` replaces the operations of the bank's device: `plain`, or one that also
-    computes V = F o sign(W).
+    computes V = W and V = F o sign(W).
     """
     bank.alive &= finite
     bank.redraw()
@@ -36,7 +36,7 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
 def _kernel_of(device_type: str) -> Kernel:
     if device_type != "cuda" or find_spec("triton") is None:
         return plain
-    from asymbp_cli.training.fused import advance
+    from asymbp_cli.training.kernels.update import advance
 
     return advance
 

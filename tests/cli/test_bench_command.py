@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from asymbp_cli.bench import compare_forms, memory, projection
-from asymbp_cli.bench.layer_cases import list_layers
+from asymbp_cli.bench import memory, projection
 from asymbp_cli.bench.measure import Measure
 from asymbp_cli.cli import app
 from asymbp_cli.cli.bench_tables import format_training
@@ -49,7 +48,7 @@ def test_an_unknown_experiment_is_refused() -> None:
     assert "trainig" in done.output
 
 
-@pytest.mark.parametrize("name", ["training", "memory", "paper", "report", "forms"])
+@pytest.mark.parametrize("name", ["training", "memory", "paper", "report"])
 def test_every_experiment_explains_itself(name: str) -> None:
     text = invoke("bench", name, "--help").output
     assert f"asymbp bench {name}" in text.split("Example:")[1]
@@ -95,22 +94,6 @@ def test_bench_shows_its_groups_as_tables() -> None:
     assert "over the resident loop, MNIST network, cuda, stacks of 64:" in shown
     assert "by the precision of its products:\n" in shown
     assert re.search(r"second +1.00 +100,000 +2.00 +1.25 to 2.50$", shown)
-
-
-def test_bench_compares_the_forms_of_a_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = [layer for layer in list_layers() if layer.name in ("mnist 5: FC 500", "mnist 6: FC 10")]
-    monkeypatch.setattr(compare_forms, "list_layers", lambda: small)
-    done = invoke("bench", "forms", "--rounds", "1", "--replicas", "2", "--json")
-    assert done.exit_code == 0, done.output
-    found = json.loads(done.output)
-    assert [layer["layer"] for layer in found] == [layer.name for layer in small]
-    assert [m["name"] for m in found[0]["measures"]] == ["one after the other", "bmm"]
-    monkeypatch.setattr(compare_forms, "_CPU_BYTES", compare_forms._bytes(small[1], "bmm", 2))
-    text = invoke("bench", "forms", "--rounds", "1", "--replicas", "2").output
-    assert re.search(r"mnist 6: FC 10 +one after the other +[\d.]+ +1.00 +1.00 to 1.00\n +bmm ", text)
-    assert "not measured for mnist 5: FC 500: bmm (needs " in text
-    assert "not measured: the same, captured as branches (only CUDA has graphs, this is cpu)" in text
-    assert "faster in every round than one after the other:" in text
 
 
 def test_bench_memory_shows_what_was_predicted_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
-from asymbp_cli.training import cuda_graphs, evaluation
+from asymbp_cli.training import evaluation
 from asymbp_cli.training.engine import Trainer
 from asymbp_cli.training.model import Model
 
@@ -73,7 +73,6 @@ def test_a_row_is_the_models_but_for_its_gaps(method: str, biases: str) -> None:
 
 def test_evaluation_batches_are_as_large_as_counted() -> None:
     assert evaluation._SAMPLES_PER_BATCH == memory.EVALUATION_SAMPLES
-    assert cuda_graphs.SIDE_STREAMS == memory.AT_ONCE
 
 
 def in_use(call: Callable[[], object]) -> int:

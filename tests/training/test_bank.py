@@ -62,8 +62,8 @@ def test_feedback_bank_equals_the_definition(epoch: int) -> None:
         for replica, run in enumerate(runs):
             feedback = run.method.feedback
             drawn = redrawn if feedback.scheme == "brsf" else fixed
-            parts = {role: bank.model.feedback_views(row) for role, row in drawn.items()}
-            random = bank.model.feedback_views(bank.model.random_feedback(5, feedback.sigma))
+            parts = {role: bank.model.feedback_views(row[None]) for role, row in drawn.items()}
+            random = bank.model.feedback_views(bank.model.random_feedback(5, feedback.sigma)[None])
             for parameter in bank.model.fed:
                 name = parameter.name
                 expected = feedback_weights(
@@ -116,7 +116,7 @@ def test_update_of_a_mixed_stack_equals_the_rules(train: str, zero_sign: int) ->
 def test_biases_can_be_left_out_of_decay_and_signs() -> None:
     runs = _runs("BM", decay_biases=False, manhattan_biases=False)
     bank = _bank(runs)
-    before = bank.model.views(bank.weights[0].detach().clone())
+    before = bank.model.views(bank.weights[:1].detach().clone())
     bank.begin_epoch(1, 1.0)
     bank.gradients.fill_(0.25)
     apply(bank, torch.ones(2, dtype=torch.bool))

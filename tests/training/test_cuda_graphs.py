@@ -25,8 +25,8 @@ from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
-from asymbp_cli.training import cuda_graphs, engine
-from asymbp_cli.training.cuda_graphs import Captured, CudaGraphs, SideStreams
+from asymbp_cli.training import engine
+from asymbp_cli.training.cuda_graphs import Captured, CudaGraphs, capture_stream
 from asymbp_cli.training.engine import Trainer
 
 
@@ -249,7 +249,7 @@ class _Cuda:
             monkeypatch.setattr(torch.cuda, name, getattr(self, name))
         monkeypatch.setattr(torch.cuda, "Stream", self._new_stream)
         monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: _Graph(self))
-        cuda_graphs._streams.cache_clear()
+        capture_stream.cache_clear()
 
     def _new_stream(self, device: object = None, priority: int = 0) -> _Stream:
         self.streams.append(_Stream(device, priority))
@@ -295,44 +295,18 @@ class _Graph:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Cuda]:
     yield _Cuda(monkeypatch)
-    cuda_graphs._streams.cache_clear()
+    capture_stream.cache_clear()
 
 
 DEVICE = torch.device("cuda", 0)
 
 
-def test_branches_wait_for_what_came_before_and_for_no_other_branch(cuda: _Cuda) -> None:
-    side, before, seen = SideStreams(DEVICE, 40), -1, {}
-    cuda.caller.done.append(before)
-    for replica in range(40):
-        with side.branch(replica):
-            seen[replica] = set(cuda.current_stream().done)
-            cuda.current_stream().done.append(replica)
-    side.join()
-    for replica in range(40):
-        assert seen[replica] == ({before} if replica < 32 else {before, replica - 32})
-    assert set(cuda.caller.done) == {before, *range(40)}
-
-
-def test_branches_do_not_wait_for_each_other_when_the_caller_is_on_a_side_stream(cuda: _Cuda) -> None:
-    side, seen = SideStreams(DEVICE, 3), {}
-    with cuda.stream(cuda_graphs._streams(DEVICE).side[0]):
-        for replica in range(3):
-            with side.branch(replica):
-                seen[replica] = set(cuda.current_stream().done)
-                cuda.current_stream().done.append(replica)
-        side.join()
-    assert seen == {0: set(), 1: set(), 2: set()}
-
-
-def test_all_stacks_share_the_streams_of_a_device(cuda: _Cuda) -> None:
-    for replicas in (40, 3, 1, 64):
-        SideStreams(DEVICE, replicas)
+def test_all_stacks_share_the_stream_of_a_device(cuda: _Cuda) -> None:
+    for _ in range(3):
         CudaGraphs(DEVICE, ()).run(lambda: None)
-    assert len(cuda.streams) == 33
-    assert [stream.priority for stream in cuda.streams] == [0] * 32 + [-1]
-    SideStreams(torch.device("cuda", 1), 2)
-    assert len(cuda.streams) == 66
+    assert len(cuda.streams) == 1
+    CudaGraphs(torch.device("cuda", 1), ()).run(lambda: None)
+    assert len(cuda.streams) == 2
 
 
 def test_plain_calls_run_on_the_stream_that_captures_and_in_order(cuda: _Cuda) -> None:
@@ -346,7 +320,7 @@ def test_plain_calls_run_on_the_stream_that_captures_and_in_order(cuda: _Cuda) -
     cuda.caller.done.append("data")
     for _ in range(5):
         captured(compute, torch.tensor([1]))
-    stream = cuda_graphs._streams(DEVICE).capture
+    stream = capture_stream(DEVICE)
     assert where == [stream] * 4
     assert cuda.capturing == [stream]
     assert cuda.replays == 2
@@ -377,12 +351,3 @@ def test_a_graph_knows_every_generator(cuda: _Cuda) -> None:
         patch.setattr(torch.cuda, "CUDAGraph", lambda: made.append(_Graph(cuda)) or made[-1])
         CudaGraphs(DEVICE, generators).capture(lambda: None)
     assert made[0].generators == generators
-
-
-def test_branches_of_a_cpu_are_the_loop() -> None:
-    side, order = SideStreams(torch.device("cpu"), 3), []
-    for replica in range(3):
-        with side.branch(replica):
-            order.append(replica)
-    side.join()
-    assert order == [0, 1, 2]

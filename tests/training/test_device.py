@@ -1,6 +1,5 @@
 """Devices: opened with an index, and refused with one message that says what to do. torch.cuda is stood in for."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,20 +17,16 @@ class Gpus:
 
     def __init__(self, patch: pytest.MonkeyPatch, count: int, fault: Exception | None = None) -> None:
         self.calls: list[tuple[str, object]] = []
-        self.environment: list[str | None] = []
         self._count, self._fault, self._ones = count, fault, torch.ones
         patch.setattr(torch.cuda, "device_count", lambda: count)
         patch.setattr(torch.cuda, "current_device", self._note("current_device", lambda: 0))
         patch.setattr(torch.cuda, "set_device", self._note("set_device", self._set))
         patch.setattr(torch, "ones", self._note("ones", self._allocate))
         patch.setattr(torch.backends.mps, "is_available", lambda: False)
-        patch.setattr(torch.backends.cudnn, "benchmark", False)
-        patch.delenv("CUDA_DEVICE_MAX_CONNECTIONS", raising=False)
 
     def _note(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
             self.calls.append((name, *arguments, *named.values()))  # type: ignore[arg-type]
-            self.environment.append(os.environ.get("CUDA_DEVICE_MAX_CONNECTIONS"))
             return function(*arguments, **named)
 
         return call
@@ -54,15 +49,6 @@ def test_a_gpu_has_an_index_and_is_the_current_one(name: str, index: int, monkey
     gpus = Gpus(monkeypatch, 2)
     assert open_device(name) == torch.device("cuda", index)
     assert ("set_device", torch.device("cuda", index)) in gpus.calls
-    assert torch.backends.cudnn.benchmark
-    assert set(gpus.environment) == {"32"}  # before CUDA is asked for anything
-
-
-def test_the_number_of_queues_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpus = Gpus(monkeypatch, 1)
-    monkeypatch.setenv("CUDA_DEVICE_MAX_CONNECTIONS", "8")
-    open_device("cuda")
-    assert set(gpus.environment) == {"8"}
 
 
 @pytest.mark.parametrize(

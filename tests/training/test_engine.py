@@ -193,7 +193,7 @@ def test_a_device_that_does_not_exist_is_named() -> None:
 def test_memory_that_is_too_small_to_measure_a_step_is_said(
     digits: ResidentData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def bank(*_: Any) -> Bank:
+    def bank(*_: Any, **__: Any) -> Bank:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(engine, "Bank", bank)

@@ -9,7 +9,6 @@ from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.cuda_graphs import SideStreams
 from asymbp_cli.training.evaluation import Evaluation
 from asymbp_cli.training.model import Model
 
@@ -22,15 +21,15 @@ def _made(method: str, data: ResidentData) -> tuple[Bank, Evaluation]:
     run = Run(dataset="x", network=NETWORK, method=named, protocol=Protocol(), rate_multiplier=1.0, seed=0)
     model = Model.of(NETWORK, run.protocol, named)
     bank = Bank([run], model, CPU)
-    return bank, Evaluation(model, bank, data, SideStreams(CPU, 1))
+    return bank, Evaluation(model, bank, data)
 
 
 def test_statistics_are_moving_averages_that_start_at_the_first_batch(digits: ResidentData) -> None:
     bank, evaluation = _made("uSF+BN", digits)
-    weights = {name: part.detach() for name, part in bank.parameters(0).items()}
+    weights = {name: part[0].detach() for name, part in bank.parameters(0).items()}
     batches = list(torch.split(torch.arange(500), 100))
     ((score,),) = evaluation.scores([0], batches).values()
-    assert list(evaluation.averages) == [1]
+    assert list(evaluation.averages(0)) == [1]
     mean = std = None
     for index in batches:
         x, _ = digits.batch(digits.train, index)
@@ -38,7 +37,7 @@ def test_statistics_are_moving_averages_that_start_at_the_first_batch(digits: Re
         now = y.mean(0), y.std(0, correction=0)
         mean = now[0] if mean is None else 0.95 * mean + 0.05 * now[0]
         std = now[1] if std is None else 0.95 * std + 0.05 * now[1]
-    torch.testing.assert_close([average[0] for average in evaluation.averages[1]], [mean, std])
+    torch.testing.assert_close(evaluation.averages(0)[1], (mean, std))
 
     x, y = digits.batch(digits.test, torch.arange(360))
     hidden = x.permute(0, 2, 3, 1).flatten(1) @ weights["1.weight"].T

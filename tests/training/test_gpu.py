@@ -14,6 +14,7 @@ import fake_engine
 import pytest
 import small_study
 import torch
+from layer_cases import GEOMETRIES, REPLICAS, draw
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
@@ -25,9 +26,9 @@ from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
-from asymbp_cli.training import cuda_graphs, draws, update
+from asymbp_cli.training import draws, products, update
 from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.device import open_device
+from asymbp_cli.training.device import open_device, set_precision
 from asymbp_cli.training.engine import Trainer, train_stack
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.probe import probe_device
@@ -36,7 +37,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device"),
 ]
-_TOLERANCE = 0.03  # of the test set: tf32 and other random streams, on digits after 5 epochs
+_TOLERANCE = 0.04  # of the test set: tf32, on digits after 5 epochs
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +73,16 @@ def _runs(info: DecodedDataset, *methods: str) -> tuple[Run, ...]:
     )
 
 
-@pytest.mark.parametrize("methods", [("SGD", "BM", "frSF"), ("uSF+BN", "uSF+BN+BM", "RndF+BN"), ("BN", "BN+BM")])
+@pytest.mark.parametrize("methods", [("SGD", "BM", "NuSF"), ("uSF+BN", "uSF+BN+BM", "RndF+BN"), ("BN", "BN+BM")])
 def test_error_counts_agree(methods: tuple[str, ...], digits_info: DecodedDataset, digits: ResidentData) -> None:
-    stack = Stack(_runs(digits_info, *methods))
+    runs = tuple(run.model_copy(update={"rate_multiplier": 0.1}) for run in _runs(digits_info, *methods))
     on_gpu = load(digits_info, device="cuda")
     last = {}
     for device, data in (("cpu", digits), ("cuda", on_gpu)):
-        for event in train_stack(stack, data, device=device):
+        for event in train_stack(Stack(runs), data, device=device):
             if isinstance(event, EpochEnded):
                 last[device, event.run] = event.test_wrong / event.test_seen
-    for run in stack.runs:
+    for run in runs:
         assert last["cuda", run.id] == pytest.approx(last["cpu", run.id], abs=_TOLERANCE)
 
 
@@ -136,16 +137,16 @@ def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: Decod
         [e.test_wrong for e in events if isinstance(e, EpochEnded) and e.run == good.id]
         for events in (both, alone)
     )
-    assert together == pytest.approx(single, abs=10)  # of 360
+    assert together == single
 
 
-def test_the_same_run_twice_is_nearly_the_same(digits_info: DecodedDataset) -> None:
-    stack, data = Stack(_runs(digits_info, "brSF")), load(digits_info, device="cuda")
+def test_the_same_run_twice_is_the_same(digits_info: DecodedDataset) -> None:
+    stack, data = Stack(_runs(digits_info, "brSF", "SGD", "uSF+BM")), load(digits_info, device="cuda")
     first, second = (
         [replace(e, seconds=0) for e in train_stack(stack, data, device="cuda") if isinstance(e, EpochEnded)]
         for _ in range(2)
     )
-    assert [e.test_wrong for e in first] == pytest.approx([e.test_wrong for e in second], abs=10)
+    assert first == second
 
 
 def _last(data: ResidentData, runs: tuple[Run, ...], *, graphs: bool = True) -> list[tuple[int, int]]:
@@ -166,19 +167,16 @@ def test_captured_steps_train_as_plain_ones(
         for run in _runs(digits_info, *methods)
     )
     data = load(digits_info, device=gpu)
-    for found, expected in zip(_last(data, runs), _last(data, runs, graphs=False), strict=True):
-        assert found == pytest.approx(expected, abs=0.03 * data.info.train_count)
-        assert found[1] == pytest.approx(expected[1], abs=10)  # of 360
+    assert _last(data, runs) == _last(data, runs, graphs=False)
 
 
-def test_more_replicas_than_streams(digits_info: DecodedDataset) -> None:
+def test_a_replica_trains_the_same_in_any_stack(digits_info: DecodedDataset) -> None:
     (first,) = _runs(digits_info, "uSF")
     runs = tuple(first.model_copy(update={"rate_multiplier": 0.1 / (1 + i)}) for i in range(40))
     data = load(digits_info, device="cuda")
     many = _last(data, runs)
     for replica in (0, 31, 32, 39):
-        (alone,) = _last(data, runs[replica : replica + 1])
-        assert many[replica][1] == pytest.approx(alone[1], abs=10)
+        assert _last(data, runs[replica : replica + 1]) == many[replica : replica + 1]
 
 
 def test_stacks_leave_no_memory_behind(digits_info: DecodedDataset) -> None:
@@ -201,6 +199,31 @@ def test_testing_reads_nothing_before_its_end(digits_info: DecodedDataset, gpu: 
     coming = trainer.statistics_batches(5)
     with _no_waiting():
         trainer.evaluation.observe(coming)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.parametrize("shared", [False, True], ids=["own input", "shared input"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("standard", 5e-3), ("bf16", 2e-2)])
+def test_kernels_convolve_as_plain_operations(
+    geometry: products.Geometry, shared: bool, precision: Precision, tolerance: float, gpu: torch.device
+) -> None:
+    if products.kernels_for("cuda") is None:
+        pytest.skip("not run: Triton is not installed")
+    set_precision(gpu, precision)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    W = draw(REPLICAS, 70, 3, 2, 4 // geometry.groups).permute(0, 1, 4, 2, 3)
+    x, bias = draw(5, 4 if shared else 4 * REPLICAS, 19, 18), draw(REPLICAS, 70)
+    y = products.multiply(x, W, bias, geometry)  # on the CPU
+    error = draw(*y.shape)
+    right = [y, *products.correlate(x, error, W, geometry, biased=True)]
+    there = [part.to(gpu, dtype) for part in (x, W, bias, error)]
+    found = [products.multiply(*there[:3], geometry)]
+    found += products.correlate(there[0], there[3], there[1], geometry, biased=True)
+    if not shared:
+        right.append(products.pass_back(error, x, W, geometry))
+        found.append(products.pass_back(there[3], there[0], there[1], geometry))
+    for ours, expected in zip(found, right, strict=True):
+        assert (ours.float().cpu() - expected).norm() < tolerance * expected.norm()
 
 
 _METHODS = ("SGD", "BM", "BM2", "BM3", "uSF", "NuSF+BM", "brSF", "brSF-25%+BM2", "frSF", "frSF-50%+BM3", "RndF")
@@ -241,14 +264,6 @@ def test_the_fused_kernel_equals_the_plain_operations(
                 assert bool((same | near_zero).all())
 
 
-def test_all_stacks_share_one_set_of_streams(digits_info: DecodedDataset, gpu: torch.device) -> None:
-    data = load(digits_info, device=gpu)
-    _last(data, _runs(digits_info, "SGD", "uSF"))
-    before = cuda_graphs._streams(gpu)
-    _last(data, _runs(digits_info, "BN", "BN+BM"))
-    assert cuda_graphs._streams(gpu) is before
-
-
 def test_killed_after_an_epoch_and_resumed_goes_on(
     digits_info: DecodedDataset, tmp_path: Path, gpu: torch.device
 ) -> None:
@@ -261,8 +276,7 @@ def test_killed_after_an_epoch_and_resumed_goes_on(
     training.close()
     rest = train_stack(replace(stack, start_epoch=2), data, device="cuda", checkpoints=tmp_path)
     found = [(e.train_wrong, e.test_wrong) for e in rest if isinstance(e, EpochEnded) and e.epoch == 5]
-    for ours, expected in zip(found, whole, strict=True):
-        assert ours[1] == pytest.approx(expected[1], abs=10)  # of 360
+    assert found == whole
 
 
 def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DecodedDataset, tmp_path: Path) -> None:
@@ -281,7 +295,7 @@ def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: Decode
 _SHORT_OF_MEMORY = """
 import torch
 from asymbp_cli.bench.steps import Steps
-from asymbp_cli.training.device import open_device
+from asymbp_cli.training.device import open_device, set_precision
 from asymbp_cli.errors import ran_out_of_memory
 device = open_device("cuda")
 torch.cuda.set_per_process_memory_fraction({bytes} / torch.cuda.get_device_properties(device).total_memory)
@@ -289,7 +303,11 @@ try:
     Steps("cifar", ["uSF"] * 64, device)
     print("it fits")
 except Exception as error:
-    print(type(error).__name__, ran_out_of_memory(error))
+    behind = error
+    while behind is not None:
+        print(type(behind).__name__, behind)
+        behind = behind.__cause__ or behind.__context__
+    print(ran_out_of_memory(error))
 """
 
 

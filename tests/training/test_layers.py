@@ -9,14 +9,14 @@ from torch import Tensor
 
 from asymbp_cli.training import layers
 from asymbp_cli.training.draws import generator
+from asymbp_cli.training.products import Geometry
 
-GEOMETRIES = st.fixed_dictionaries(
-    {
-        "stride": st.integers(1, 3),
-        "padding": st.integers(0, 2),
-        "dilation": st.integers(1, 2),
-        "groups": st.sampled_from([1, 2]),
-    }
+GEOMETRIES = st.builds(
+    Geometry,
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    dilation=st.integers(1, 2),
+    groups=st.sampled_from([1, 2]),
 )
 
 
@@ -41,11 +41,25 @@ def close(found: list[Tensor], expected: list[Tensor]) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
+def alone(bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias[None]
+
+
+def conv2d(x: Tensor, W: Tensor, V: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """Convolve with the weights of a single replica."""
+    return layers.conv2d(x, W[None], V[None], alone(bias), geometry)
+
+
+def linear(x: Tensor, W: Tensor, V: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply with the weights of a single replica."""
+    return layers.linear(x, W[None], V[None], alone(bias))
+
+
 @settings(max_examples=30, deadline=None)
 @given(GEOMETRIES, st.tuples(st.integers(1, 3), st.integers(1, 3)), st.booleans())
 def test_convolution_with_v_equal_w_is_backpropagation(geometry, kernel, bias) -> None:  # type: ignore[no-untyped-def]
-    x, W, _, b = conv_tensors(geometry["groups"], kernel, bias)
-    ours, theirs = layers.conv2d(x, W, W.detach(), b, **geometry), F.conv2d(x, W, b, **geometry)
+    x, W, _, b = conv_tensors(geometry.groups, kernel, bias)
+    ours, theirs = conv2d(x, W, W.detach(), b, geometry), F.conv2d(x, W, b, *geometry)
     assert torch.equal(ours, theirs)
     close(gradients(ours, x, W, b), gradients(theirs, x, W, b))
 
@@ -54,10 +68,10 @@ def test_convolution_with_v_equal_w_is_backpropagation(geometry, kernel, bias) -
 @given(GEOMETRIES, st.tuples(st.integers(1, 3), st.integers(1, 3)), st.booleans())
 def test_asymmetric_convolution(geometry, kernel, bias) -> None:  # type: ignore[no-untyped-def]
     """x's gradient from a convolution with V, W's and the bias's from one with W that x does not see."""
-    x, W, V, b = conv_tensors(geometry["groups"], kernel, bias)
-    through_v = F.conv2d(x, V.detach(), None, **geometry)
-    oracle = F.conv2d(x.detach(), W, b, **geometry) + through_v - through_v.detach()
-    ours = layers.conv2d(x, W, V, b, **geometry)
+    x, W, V, b = conv_tensors(geometry.groups, kernel, bias)
+    through_v = F.conv2d(x, V.detach(), None, *geometry)
+    oracle = F.conv2d(x.detach(), W, b, *geometry) + through_v - through_v.detach()
+    ours = conv2d(x, W, V, b, geometry)
     torch.testing.assert_close(ours, oracle)
     close(gradients(ours, x, W, b), gradients(oracle, x, W, b))
 
@@ -69,10 +83,10 @@ def test_asymmetric_linear(batch, inputs, outputs, bias) -> None:  # type: ignor
     b = randn(outputs, key=3) if bias else None
     through_v = F.linear(x, V.detach())
     oracle = F.linear(x.detach(), W, b) + through_v - through_v.detach()
-    ours = layers.linear(x, W, V, b)
+    ours = linear(x, W, V, b)
     torch.testing.assert_close(ours, oracle)
     close(gradients(ours, x, W, b), gradients(oracle, x, W, b))
-    plain = layers.linear(x, W, W.detach(), b)
+    plain = linear(x, W, W.detach(), b)
     close(gradients(plain, x, W, b), gradients(F.linear(x, W, b), x, W, b))
 
 
@@ -81,7 +95,7 @@ def test_equation_2_by_hand() -> None:
     x = torch.tensor([[2.0, 3.0]], requires_grad=True)
     W = torch.tensor([[1.0, -0.5]], requires_grad=True)
     V = torch.tensor([[-7.0, 11.0]])
-    y = layers.linear(x, W, V).relu()  # N = 0.5
+    y = linear(x, W, V).relu()  # N = 0.5
     (4 * y).sum().backward()
     assert x.grad is not None
     assert W.grad is not None
@@ -92,7 +106,7 @@ def test_equation_2_by_hand() -> None:
 def test_feedback_weights_receive_no_gradient() -> None:
     x, W, V = randn(2, 3, key=0), randn(4, 3, key=1), randn(4, 3, key=2)
     with pytest.raises(RuntimeError, match="unused"):
-        torch.autograd.grad(layers.linear(x, W, V).sum(), [V])
+        torch.autograd.grad(linear(x, W, V).sum(), [V])
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (4, 5, 3, 2)])

@@ -60,7 +60,7 @@ def test_every_scheme_has_a_builder() -> None:
 def test_its_v_follows_w_in_every_step(digits: ResidentData) -> None:
     trainer = Trainer(Stack((run("SGD"), run("noisyBP"), run("uSF"))), digits, CPU)
     trainer.begin_epoch(1, range(3))
-    noise = trainer.model.feedback_views(trainer.model.random_feedback(0, 0.05))
+    noise = trainer.model.feedback_views(trainer.model.random_feedback(0, 0.05)[None])
     for index in trainer.batches(1)[:3]:
         for name, values in trainer.bank.feedback(1).items():
             assert torch.equal(values, trainer.bank.parameters(1)[name] + noise[name])

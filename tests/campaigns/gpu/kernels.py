@@ -1,4 +1,4 @@
-"""One step of 64 replicas of the MNIST network, kernel by kernel, and how far they overlap."""
+"""One step of 64 replicas of the MNIST network, kernel by kernel, and whether they overlap."""
 
 import gzip
 import json

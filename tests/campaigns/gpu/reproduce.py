@@ -1,7 +1,8 @@
-"""Train a table for a while, and bring home what there is: reproduce.py SECONDS RESULTS [options of the command].
+"""Train for a while, and bring home what there is: reproduce.py SECONDS RESULTS COMMAND [-- COMMAND ...].
 
-After SECONDS the training is stopped by SIGTERM. The store, the table as CSV and as markdown then go to $OUT.
-With a `results.tgz` of an earlier call beside this file or in `.gpu/`, the study continues.
+Each COMMAND is one of asymbp's with its options, without `--results`. They run one after the other; after SECONDS
+training is stopped by SIGTERM. Then RESULTS.tgz (the store, and its tables as CSV) goes to $OUT, and RESULTS.md
+with the tables. With such a file of an earlier call beside this one or in `.gpu/`, the study continues.
 """
 
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 _COMMAND = [sys.executable, "-m", "asymbp_cli"]
@@ -16,15 +18,16 @@ _GRACE = 15.0  # seconds to end by itself after it was told to
 
 
 def _unpack(results: Path) -> None:
-    for packed in (Path(__file__).with_name("results.tgz"), Path(".gpu/results.tgz")):
+    for directory in (Path(__file__).parent, Path(".gpu")):
+        packed = directory / f"{results.name}.tgz"
         if packed.is_file() and not results.exists():
             results.mkdir(parents=True)
             with tarfile.open(packed) as archive:
                 archive.extractall(results, filter="data")
 
 
-def _train(seconds: float, results: Path, options: list[str]) -> int:
-    process = subprocess.Popen([*_COMMAND, "reproduce", *options, "--results", str(results)])
+def _train(seconds: float, command: list[str], results: Path) -> int:
+    process = subprocess.Popen([*_COMMAND, *command, "--results", str(results)])
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -38,27 +41,43 @@ def _train(seconds: float, results: Path, options: list[str]) -> int:
 
 
 def _report(results: Path, out: Path) -> None:
-    for kind, target in (("csv", results / "table.csv"), ("markdown", out / "table.md")):
+    tables = out / f"{results.name}.md"
+    for kind, target in (("csv", results / "tables.csv"), ("markdown", tables)):
         done = subprocess.run(
             [*_COMMAND, "report", "--to", kind, "--results", str(results)], capture_output=True, text=True
         )
         print(done.stderr, end="", flush=True)
         target.write_text(done.stdout)
-    with tarfile.open(out / "results.tgz", "w:gz") as archive:
+    with tarfile.open(out / f"{results.name}.tgz", "w:gz") as archive:
         for file in sorted(results.iterdir()):
             if file.is_file():
                 archive.add(file, file.name)
-    print(*(out / "table.md").read_text().splitlines()[:40], sep="\n", flush=True)
+    print(*tables.read_text().splitlines()[:40], sep="\n", flush=True)
+
+
+def _split(words: list[str]) -> list[list[str]]:
+    commands: list[list[str]] = [[]]
+    for word in words:
+        if word == "--":
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return [command for command in commands if command]
 
 
 def main() -> int:
-    """Return the exit code of the training; 143 if it was stopped."""
-    seconds, results, options = float(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    """Return the exit code of the last command; 143 if it was stopped."""
+    until, results = time.monotonic() + float(sys.argv[1]), Path(sys.argv[2])
     out = Path(os.environ.get("OUT", "/tmp/out"))
     out.mkdir(parents=True, exist_ok=True)
     _unpack(results)
-    code = _train(seconds, results, options)
-    print(f"reproduce: exit {code}", flush=True)
+    code = 0
+    for command in _split(sys.argv[3:]):
+        if (left := until - time.monotonic()) > 1:
+            code = _train(left, command, results)
+            print(
+                f"reproduce: {' '.join(command)}: exit {code}, {left - until + time.monotonic():.0f} s", flush=True
+            )
     if results.exists():
         _report(results, out)
     return code

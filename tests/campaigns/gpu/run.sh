@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Everything that one run on a GPU measures: bash run.sh [SECONDS], in the project's root. See the README beside it.
-# PHASES="tests agree times kernels micro table" picks some; TABLE, DATASET and PROTOCOL change the last.
+# PHASES="agree times kernels micro tests table recipes" picks some; TABLE, DATASET and PROTOCOL change the table.
+# LANES="a.yaml,b.yaml c.yaml" names the recipes: those of a lane one after the other, lanes side by side.
 set -uo pipefail
 total=${1:-465}
-: "${OUT:=/tmp/out}" "${PHASES:=tests agree times kernels micro table}"
-: "${TABLE:=2}" "${DATASET:=mnist}" "${PROTOCOL:=paper}" "${CHECK_DEVICE:=cuda:0}" "${RESULTS:=/tmp/results}" "${STAGE:=.gpu}"
+: "${OUT:=/tmp/out}" "${PHASES:=agree times kernels micro tests table}" "${LANES:=}"
+: "${TABLE:=2}" "${DATASET:=mnist}" "${PROTOCOL:=paper}" "${CHECK_DEVICE:=cuda:0}" "${RESULTS:=/tmp}" "${STAGE:=.gpu}"
 export OUT CHECK_DEVICE
 here=tests/campaigns/gpu
 study=(--table "$TABLE" --dataset "$DATASET" --protocol "$PROTOCOL" --device "$CHECK_DEVICE")
@@ -15,6 +16,11 @@ want() { [[ " $PHASES " == *" $1 "* ]]; }
 # the seconds that a part may take: so many at most, and 20 less than there are
 capped() { local most=$1 have; have=$(($(left) - 20)); echo $((most < have ? most : (have > 1 ? have : 1))); }
 part() { local name=$1 most=$2; shift 2; timeout -k 5 "$(capped "$most")" python3 "$@"; echo "$name: exit $?"; }
+test_gpu() {
+  PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 timeout -k 5 "$(capped 110)" python3 -m pytest -m gpu -q -n "$1" -p xdist \
+    -p no:cacheprovider -o faulthandler_timeout=60 --maxfail 20 --durations 10
+  echo "tests: exit $?"
+}
 
 if compgen -G "$STAGE/wheels/*.whl" > /dev/null; then
   python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target /tmp/site "$STAGE"/wheels/*.whl || exit 3
@@ -35,32 +41,35 @@ print(torch.__version__, torch.version.cuda, torch.backends.cudnn.version())
 print(open_device(os.environ["CHECK_DEVICE"]), describe(os.environ["CHECK_DEVICE"]))
 P
 
+if want agree; then say agree; part agree 60 $here/check.py agree 40; fi
+if want times; then say times; part times "${TIMES:-60}" $here/check.py times $((${TIMES:-60} - 10)); fi
+if want kernels; then say kernels; part kernels 40 $here/check.py kernels 30; fi
+if want micro; then say micro; part micro 50 $here/check.py micro "${MICRO:-30}"; fi
 if want tests; then
   say tests
-  PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 timeout -k 5 "$(capped 110)" python3 -m pytest -m gpu -q -n 6 -p xdist -p no:cacheprovider \
-    -o faulthandler_timeout=60 --maxfail 20 --durations 10
-  echo "tests: exit $?"
+  if want recipes || want table; then test_gpu 3 > "$OUT/tests.log" 2>&1 & tests=$!; else test_gpu 6; fi
 fi
-if want agree; then say agree; part agree 60 $here/check.py agree 40; fi
-if want times; then
-  say times
-  part times 100 $here/check.py times 75
-  part times-no-search 25 $here/check.py times 15 no-search
-fi
-if want kernels; then say kernels; part kernels 40 $here/check.py kernels 30; fi
-if want micro; then
-  say micro
-  CUDA_DEVICE_MAX_CONNECTIONS=8 part micro 25 $here/check.py micro 12 only-nodes
-  part micro 60 $here/check.py micro 38
+if want recipes; then
+  say "recipes, $(left) s left"
+  number=0 lanes=()
+  for lane in $LANES; do
+    commands=() number=$((number + 1))
+    for recipe in ${lane//,/ }; do commands+=(train --recipe "$recipe" --device "$CHECK_DEVICE" --); done
+    python3 $here/reproduce.py $(($(left) - 25)) "$RESULTS/lane$number" "${commands[@]}" > "$OUT/lane$number.log" 2>&1 &
+    lanes+=($!)
+  done
+  wait "${lanes[@]}"
+  tail -n 30 "$OUT"/lane*.log
 fi
 if want table; then
   wait "$decoding"
-  if [ "$PROTOCOL" = paper ] && [ "$(left)" -lt 200 ]; then # too little for 65 epochs, and what is unfinished is lost
+  if [ "$PROTOCOL" = paper ] && [ "$(left)" -lt 150 ]; then # too little for 65 epochs, and what is unfinished is lost
     echo "table: $(left) s are left: by the quick protocol"
     study=("${study[@]/#paper/quick}")
   fi
   say "table $TABLE of $DATASET, $(left) s left"
-  python3 $here/reproduce.py $(($(left) - 25)) "$RESULTS" "${study[@]}" 2>&1 | tail -120
+  python3 $here/reproduce.py $(($(left) - 25)) "$RESULTS/results" reproduce "${study[@]}" 2>&1 | tail -120
 fi
+if [ -n "${tests:-}" ]; then wait "$tests"; tail -n 100 "$OUT/tests.log"; fi
 say "end; in \$OUT:"
 ls -la "$OUT"

@@ -1,10 +1,5 @@
-"""Milliseconds of a stack's step, by size and precision, captured and plain; and of loops of plain PyTorch.
+"""Milliseconds of a stack's step, by size and precision, captured and plain; and of loops of plain PyTorch."""
 
-`no-search` as a further argument times the kernels that cuDNN takes without a search. It needs a process of its
-own, since what was found once is used again.
-"""
-
-import sys
 import time
 from typing import Any, NamedTuple
 
@@ -30,8 +25,6 @@ class _Case(NamedTuple):
 
 def _cases() -> list[_Case]:
     """Return what to time, the most wanted first."""
-    if "no-search" in sys.argv:
-        return [_Case(key, 64 if GPU else 2, "standard", True) for key in _NETWORKS]
     if not GPU:
         return [_Case("mnist", 1, "standard", False), _Case("mnist", 2, "standard", True)]
     precisions: tuple[Precision, ...] = ("standard", "bf16", "fp32")
@@ -68,7 +61,7 @@ def _time(case: _Case, device: torch.device, seconds: float = 0.12) -> dict[str,
         "us per replica": 1e6 * whole / case.replicas,
         "TFLOP/s": made.flop * case.replicas / whole / 1e12,
         "GiB": (torch.cuda.memory_reserved() - before) / 2**30 if GPU else 0.0,
-        "s to set up": set_up,  # with cuDNN's search and the capture
+        "s to set up": set_up,  # with compiling and the capture
     }
 
 
@@ -85,13 +78,10 @@ def _loop(compiled: bool, device: torch.device) -> dict[str, Any]:
 def times(seconds: float) -> bool:
     """Time everything that there is time for; return whether nothing failed."""
     budget, device, rows = Budget(seconds), open_device(DEVICE), list[dict[str, Any]]()
-    search = "no-search" not in sys.argv
-    torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark and search
+    torch.backends.cudnn.benchmark = True  # for the loops
     plan: list[_Case | bool] = [*_cases()]
-    if search:
-        plan.insert(12, False)  # the loop, after the largest and smallest stacks
-        plan += [True] if GPU else []  # compiling takes long
-    name = "times" if search else "times-no-search"
+    plan.insert(12, False)  # the loop, after the largest and smallest stacks
+    plan += [True] if GPU else []  # compiling takes long
     for case in plan:
         if budget.left < 4:
             print("times: no time left for", case, flush=True)
@@ -101,7 +91,7 @@ def times(seconds: float) -> bool:
         except Exception as error:
             rows.append({"case": str(case), "error": f"{type(error).__name__}: {error}"[:300]})
         show("time", rows[-1])
-        save(name, rows)
+        save("times", rows)
         if GPU:
             torch.cuda.empty_cache()
     return bool(rows) and not any("error" in row for row in rows)

@@ -42,7 +42,7 @@ def _write(
     weight, row, column, inside, width, weights, working, values, factors, slots, own_rows, size,
     ROUNDED: tl.constexpr,
 ):  # fmt: skip
-    """Store a row's weights, also as products take them, and V = F o sign(W) for the columns below `size`."""
+    """Store a row's weights, also as products take them, and V = W or F o sign(W) for the columns below `size`."""
     at = row * width + column
     tl.store(weights + at, weight, inside)
     if ROUNDED:
@@ -50,10 +50,10 @@ def _write(
         tl.store(working + at, weight, inside)
         weight = weight.to(tl.float32)
     slot = tl.load(slots + row)
-    fed = inside & (column < size) & (slot > 0)
+    fed = inside & (column < size) & (slot != 0)
     factor = tl.load(factors + (slot - 2).to(tl.int64) * size + column, fed & (slot > 1), other=1.0)
     negative = weight.to(tl.int32, bitcast=True) < 0  # also of -0.0
-    v = tl.where(negative, -factor, factor)
+    v = tl.where(slot < 0, weight, tl.where(negative, -factor, factor))
     tl.store(
         values + tl.load(own_rows + row).to(tl.int64) * size + column, _rounded(v, values.dtype.element_ty), fed
     )

@@ -1,0 +1,136 @@
+"""Replicas that are computed at once, as on CUDA, train as they do one after the other."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from asymbp_cli.bench.steps import make_random_data
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.events import EpochEnded, RunDiverged
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training.engine import Trainer
+
+CPU = torch.device("cpu")
+STACKS = [
+    (
+        "SGD",
+        "BM",
+        "BM2",
+        "BM3",
+        "uSF",
+        "NuSF+BM",
+        "brSF",
+        "brSF-25%+BM2",
+        "frSF",
+        "frSF-50%+BM3",
+        "RndF",
+        "RndF+BM",
+    ),
+    ("uSF+BN", "brSF-25%+BN+BM", "RndF+BN"),
+    ("BN", "BN+BM2"),
+    ("SGD Top", "RndF+BM Top"),
+    ("uSF+BN+BM Bottom", "brSF+BN Bottom"),
+]
+#: stride, padding, groups also in the first layer, average pooling, an image into an FC layer
+ODD = Network(
+    input=(11, 9, 4),
+    layers=(
+        "Conv 3x2x6/2 pad 1 groups 2",
+        "Max 2x2/1",
+        "Conv 2x2x4/1 dilation 2 pad 2 groups 2",
+        "Avg 2x2/2",
+        "FC 7",
+        "FC classes",
+    ),
+)
+VECTORS = Network(input=(12,), layers=("FC 9", "FC classes"))
+
+
+def trainer(
+    methods: tuple[str, ...],
+    network: Network,
+    data: ResidentData,
+    rates: list[float],
+    *,
+    together: bool,
+    **protocol: Any,
+) -> Trainer:
+    settings = Protocol.model_validate({"epochs": 2, "batch_size": 50, **protocol})
+    runs = tuple(
+        Run(
+            dataset="x",
+            network=network,
+            method=parse_method(name),
+            protocol=settings,
+            rate_multiplier=rate,
+            seed=4,
+        )
+        for name in methods
+        for rate in rates
+    )
+    return Trainer(Stack(runs), data, CPU, together=together)
+
+
+@pytest.mark.parametrize("methods", STACKS, ids="/".join)
+@pytest.mark.parametrize(
+    "network", [NETWORKS["digits"], ODD, Network(input=(12,), layers=("FC 9", "FC classes"))], ids=str
+)
+def test_the_first_steps_are_the_same(methods: tuple[str, ...], network: Network) -> None:
+    network = network.resolve(10)
+    data = make_random_data(network, 10, 230, CPU)
+    pair = [trainer(methods, network, data, [0.1, 0.03], together=together) for together in (False, True)]
+    for made in pair:
+        made.begin_epoch(1, range(len(made.stack.runs)))
+        for index in made.batches(1)[:2]:
+            made.step(index)
+    alone, at_once = (made.bank for made in pair)
+    torch.testing.assert_close(at_once.gradients, alone.gradients, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(at_once.weights, alone.weights, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(pair[1].step.loss, pair[0].step.loss, rtol=1e-5, atol=0)
+    assert torch.equal(pair[1].step.wrong, pair[0].step.wrong)
+    for replica in range(len(alone.weights) if alone.has_feedback else 0):
+        found, own = at_once.feedback(replica), alone.feedback(replica) or alone.parameters(replica)
+        for name, values in found.items():
+            torch.testing.assert_close(values, own[name], rtol=1e-4, atol=1e-5)
+
+
+def test_replicas_between_which_others_diverged_go_on(digits: ResidentData) -> None:
+    network = NETWORKS["digits"].resolve(10)
+    found = []
+    for together in (False, True):
+        made = trainer(("SGD", "uSF+BM"), network, digits, [1e6, 0.01, 1e5, 0.02], together=together, epochs=3)
+        events = [event for epoch in (1, 2, 3) for event in made.train_epoch(epoch)]
+        dead = [event.run for event in events if isinstance(event, RunDiverged)]
+        last = {e.run: (e.train_wrong, e.test_wrong) for e in events if isinstance(e, EpochEnded) and e.epoch == 3}
+        found.append((dead, last, made.bank.weights.detach().clone()))
+    (dead, alone, weights), (dead_at_once, at_once, weights_at_once) = found
+    assert dead == dead_at_once
+    assert len(dead) == 2
+    for run, numbers in alone.items():
+        assert at_once[run] == pytest.approx(numbers, abs=4)
+    rows = [1, 3]  # SGD: rounding does not grow
+    torch.testing.assert_close(weights_at_once[rows], weights[rows], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["uSF+BN", "BN", "SGD"])
+def test_testing_is_the_same(method: str, digits: ResidentData) -> None:
+    network = NETWORKS["digits"].resolve(10)
+    pair = [trainer((method,), network, digits, [0.1, 0.3, 1.0], together=together) for together in (False, True)]
+    for made in pair:
+        with torch.no_grad():
+            source = torch.Generator().manual_seed(1)
+            made.bank.weights += 0.1 * torch.randn(made.bank.weights.shape, generator=source)
+    for replicas in ([0, 1, 2], [0, 2]):
+        alone, at_once = (made.evaluation.scores(replicas, made.statistics_batches(1)) for made in pair)
+        assert len({score.wrong for (score,) in alone.values()}) > 1
+        for replica in replicas:
+            assert at_once[replica][0].wrong == alone[replica][0].wrong
+            assert at_once[replica][0].loss == pytest.approx(alone[replica][0].loss, rel=1e-5)
+            averages = (made.evaluation.averages(replica) for made in pair)
+            for (_, expected), (_, ours) in zip(*(sorted(found.items()) for found in averages), strict=True):
+                torch.testing.assert_close(ours, expected)
