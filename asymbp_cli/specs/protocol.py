@@ -83,7 +83,7 @@ class Protocol(Spec):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """d of section 3; its value is not stated in the paper (MatConvNet's default)."""
     gradient: Literal["sum", "mean"] = "sum"
-    """Over the mini-batch. Section 3 writes a sum, which alone explains that uSF's best rate gives 88.65 %."""
+    """Over the mini-batch. Section 3 writes a sum; the protocol `matconvnet` takes the mean."""
     zero_sign: Literal[0, 1] = 0
     """What Batch Manhattan makes of a gradient that is exactly 0; not stated in the paper (MATLAB: 0)."""
     decay_biases: bool = True
@@ -112,8 +112,8 @@ class Protocol(Spec):
     """Of the mini-batches, each epoch; not stated in the paper."""
     last_batch: Literal["keep", "drop"] = "keep"
     """The short mini-batch at an epoch's end; not stated in the paper."""
-    preprocessing: Literal["mean-image", "mean-pixel", "none"] = "mean-image"
-    """Subtract the training set's mean image and divide by its overall deviation; not stated in the paper."""
+    preprocessing: Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"] = "mean-image"
+    """Subtract the training set's mean image; `mean-image` divides by its deviation. Not stated in the paper."""
     resize: Literal["squash", "crop"] = "squash"
     """How images reach the input size, antialiased; section 5 says only that they are resized."""
     precision: Precision = "standard"

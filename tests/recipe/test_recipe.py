@@ -63,7 +63,7 @@ def test_a_plain_recipe() -> None:
 
 def test_examples_are_found() -> None:
     assert len(EXAMPLES) >= 5
-    assert {file.stem for file in PROTOCOLS} == {"demo", "paper", "quick"}
+    assert {file.stem for file in PROTOCOLS} == {"demo", "matconvnet", "matconvnet-quick", "paper", "quick"}
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=stem)
@@ -269,7 +269,8 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
         ),
         (
             "protocol: dmo",
-            '1: protocol: "dmo" is not a protocol; there are demo, paper, quick, or the path of a file.',
+            '1: protocol: "dmo" is not a protocol; there are demo, matconvnet, matconvnet-quick, paper, quick, '
+            "or the path of a file.",
         ),
         ("protocol: {extends: dmo, epohcs: 3}", '1: protocol.epohcs: unknown key. Did you mean "epochs"?'),
         ("protocol: [demo]", "1: protocol: must be a name or a mapping, not a list"),
@@ -363,6 +364,24 @@ def test_the_other_protocols_differ_in_their_epochs_only() -> None:
     assert load_protocol("quick") == (Protocol(epochs=5), "quick")
     assert load_protocol("demo") == (Protocol(epochs=20), "demo")
     assert [count for count, _ in load_protocol("Demo")[0].schedule()] == [15, 3, 2]
+
+
+def test_the_second_reading_is_matconvnets() -> None:
+    """As cnn_train.m, cnn_mnist.m, cnn_mnist_init.m and vl_nnbnorm.m of MatConvNet 1.0-beta14 have it."""
+    second = Protocol(
+        gradient="mean",
+        weight_decay=5e-4,
+        decay_biases=True,
+        decay_batch_norm=False,
+        initialization="normal",
+        initial_std=0.01,
+        batch_norm_epsilon=1e-4,
+        preprocessing="mean-image-unscaled",
+    )
+    assert load_protocol("matconvnet") == (second, "matconvnet")
+    assert load_protocol("matconvnet-quick") == (second.model_copy(update={"epochs": 5}), "matconvnet-quick")
+    (entry,) = plain(protocol="{extends: matconvnet, epochs: 15}").methods
+    assert entry.procedure.protocol.preprocessing == "mean-image-unscaled"
 
 
 @pytest.mark.parametrize(
