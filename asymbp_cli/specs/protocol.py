@@ -5,6 +5,7 @@ a table, so that a comparison between columns never rests on it.
 """
 
 from itertools import pairwise
+from math import ceil, floor
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -47,7 +48,10 @@ def _from_the_first_epoch(entries: tuple[BatchSize, ...]) -> tuple[BatchSize, ..
 
 
 class Protocol(Spec):
-    """Epochs, rates, batches, initialization, preprocessing and selection. The defaults are `paper`."""
+    """Epochs, rates, batches, initialization, preprocessing and selection.
+
+    The defaults are those of `paper`; only a field that older runs are stored without defaults to what they did.
+    """
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
@@ -106,6 +110,8 @@ class Protocol(Spec):
     """alpha of the moving average for test statistics (section 3)."""
     batch_norm_batches: Count = 20
     """Mini-batches averaged after each epoch for the test statistics (section 3)."""
+    batch_norm_short_epochs: Literal["once", "cycle"] = "once"
+    """If an epoch has fewer mini-batches: average them once, or cycle to that number (as `paper` does)."""
     average_pool_border: Literal["inside", "padded"] = "inside"
     """Average pooling at the padded border divides by the cells inside the image (MatConvNet), or by all."""
     order: Literal["reshuffle", "fixed"] = "reshuffle"
@@ -144,6 +150,16 @@ class Protocol(Spec):
             if epoch <= last:
                 return rate
         raise ValueError(f"epoch {epoch} is beyond {self.epochs}")
+
+    def has_short_epochs(self, train_count: int) -> bool:
+        """Return whether an epoch on so many samples may have fewer mini-batches than test statistics average.
+
+        What is held out is taken as its share of all samples; classes round theirs.
+        """
+        entries = (self.batch_size,) if isinstance(self.batch_size, int) else self.batch_size
+        sizes = [entry if isinstance(entry, int) else entry.size for entry in entries]
+        batches = train_count * (1 - self.validation_fraction) / max(sizes)
+        return (floor if self.last_batch == "drop" else ceil)(batches) < self.batch_norm_batches
 
     def samples_per_batch(self, epoch: int) -> int:
         """Return the mini-batch size of `epoch` (counted from 1)."""

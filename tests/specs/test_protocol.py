@@ -75,6 +75,31 @@ def test_the_batch_grows_from_the_epoch_named() -> None:
     assert Protocol(batch_size=7).samples_per_batch(9) == 7
 
 
+GROWING = (BatchSize(from_epoch=1, size=100), BatchSize(from_epoch=4, size=500))
+
+
+@pytest.mark.parametrize(
+    ("train_count", "short", "changes"),
+    [
+        (1437, True, {}),  # 15 mini-batches
+        (1900, True, {}),
+        (1901, False, {}),  # the last of 20 holds one sample
+        (1999, True, {"last_batch": "drop"}),
+        (2000, False, {"last_batch": "drop"}),
+        (2000, True, {"validation_fraction": 0.1}),
+        (2112, False, {"validation_fraction": 0.1}),
+        (9500, True, {"batch_size": GROWING}),
+        (9501, False, {"batch_size": GROWING}),
+        (680, False, {"batch_norm_batches": 7}),
+        (60_000, False, {}),
+    ],
+)
+def test_epochs_are_short_if_they_have_fewer_batches_than_the_statistics_average(
+    train_count: int, short: bool, changes: dict[str, Any]
+) -> None:
+    assert Protocol(**changes).has_short_epochs(train_count) is short
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -133,6 +158,7 @@ OTHER: dict[str, Any] = {
     "batch_norm_epsilon": 1e-4,
     "batch_norm_average": 0.1,
     "batch_norm_batches": 10,
+    "batch_norm_short_epochs": "cycle",
     "average_pool_border": "padded",
     "order": "fixed",
     "last_batch": "drop",
