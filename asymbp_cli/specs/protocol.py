@@ -4,7 +4,7 @@ Where a docstring says "not stated in the paper" the default is our reading of i
 a table, so that a comparison between columns never rests on it.
 """
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil, floor
 from typing import Annotated, Literal
 
@@ -150,6 +150,22 @@ class Protocol(Spec):
             if epoch <= last:
                 return rate
         raise ValueError(f"epoch {epoch} is beyond {self.epochs}")
+
+    def growing_before_rate_drops(self) -> "Protocol":
+        """Return this protocol with every batch size that would begin at a new rate begun before it, if it can be.
+
+        So each has an effect of its own: with quick's 3, 1 and 1 epochs, a size from epoch 4 on begins in epoch 3.
+        """
+        if isinstance(self.batch_size, int):
+            return self
+        drops = set(accumulate((count for count, _ in self.schedule()), initial=1)) - {1}
+        entries = [self.batch_size[0]]
+        for entry in self.batch_size[1:]:
+            earlier = (
+                epoch for epoch in range(entry.from_epoch, entries[-1].from_epoch, -1) if epoch not in drops
+            )
+            entries.append(entry.model_copy(update={"from_epoch": next(earlier, entry.from_epoch)}))
+        return self.model_copy(update={"batch_size": tuple(entries)})
 
     def has_short_epochs(self, train_count: int) -> bool:
         """Return whether an epoch on so many samples may have fewer mini-batches than test statistics average.

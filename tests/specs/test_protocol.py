@@ -79,6 +79,29 @@ GROWING = (BatchSize(from_epoch=1, size=100), BatchSize(from_epoch=4, size=500))
 
 
 @pytest.mark.parametrize(
+    ("epochs", "starts", "moved"),
+    [
+        (5, [1, 4], [1, 3]),  # the rate drops in epochs 4 and 5
+        (4, [1, 4], [1, 2]),  # in 3 and 4
+        (3, [1, 2], [1, 2]),  # in 2 and 3: there is no room
+        (5, [1, 3, 4], [1, 3, 4]),  # nor here
+        (5, [1, 2, 5], [1, 2, 3]),
+        (65, [1, 4, 51], [1, 4, 50]),
+    ],
+)
+def test_a_batch_size_begins_before_the_rate_drops(epochs: int, starts: list[int], moved: list[int]) -> None:
+    def growing(starts: list[int]) -> Protocol:
+        entries = (BatchSize(from_epoch=start, size=100 * start) for start in starts)
+        return Protocol(epochs=epochs, batch_size=tuple(entries))
+
+    found = growing(starts).growing_before_rate_drops().batch_size
+    assert isinstance(found, tuple)
+    assert [entry.from_epoch for entry in found] == moved
+    assert [entry.size for entry in found] == [100 * start for start in starts]
+    assert Protocol(epochs=epochs).growing_before_rate_drops() == Protocol(epochs=epochs)
+
+
+@pytest.mark.parametrize(
     ("train_count", "short", "changes"),
     [
         (1437, True, {}),  # 15 mini-batches
