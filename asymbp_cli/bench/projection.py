@@ -9,11 +9,11 @@ from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report.text import short_title
 from asymbp_cli.scheduling.estimate import samples_per_epoch
 from asymbp_cli.scheduling.replica_limit import replica_limit
-from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.device import open_device, threads
 
@@ -54,10 +54,11 @@ def project(device_name: str, *, workers: int, replicas: int) -> list[Projection
 def _runs_by_table(infos: Collection[DecodedDataset]) -> dict[str, dict[str, Run]]:
     """Return the runs of each table, and last of the whole paper."""
     runs: dict[str, dict[str, Run]] = {}
+    protocol, label = load_protocol("paper")
     for table in load_table("all"):
         if table.kind == "errors":
             rows = [info for info in infos if info.key in table.datasets]
-            runs[short_title(table.title)] = make_table_grid(table, Protocol(), "paper", rows).all_runs()
+            runs[short_title(table.title)] = make_table_grid(table, protocol, label, rows).all_runs()
     whole = {run_id: run for table_runs in runs.values() for run_id, run in table_runs.items()}
     return runs | {"the whole paper": whole}
 

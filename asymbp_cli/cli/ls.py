@@ -67,15 +67,14 @@ def _list_methods(results: Path) -> Table:
 
 
 def _list_protocols(results: Path) -> Table:
-    from asymbp_cli.recipe.protocols import load_protocol
-    from asymbp_cli.recipe.resources import recipes_directory
+    from asymbp_cli.recipe.protocols import load_protocol, protocol_files
 
     rows = []
-    for file in sorted((recipes_directory() / "protocols").glob("*.yaml")):
-        protocol, _ = load_protocol(file.stem)
+    for name in protocol_files():
+        protocol, _ = load_protocol(name)
         phases = ", ".join(f"{count} at {rate:g}" for count, rate in protocol.schedule())
         multipliers = ", ".join(f"{value:g}" for value in protocol.rate_multipliers)
-        rows.append([file.stem, str(protocol.epochs), phases, multipliers])
+        rows.append([name, str(protocol.epochs), phases, multipliers])
     return ["name", "epochs", "epochs at rate", "rate multipliers"], rows
 
 

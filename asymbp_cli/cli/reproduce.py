@@ -48,7 +48,7 @@ def _load_protocol(name: str | None, rule: str | None, overrides: tuple[str, ...
 @click.option(
     "--protocol",
     metavar="NAME",
-    help="paper, quick, demo, or a file. Default: demo on digits; required for other datasets.",
+    help="A name (asymbp ls protocols), or a file. Default: demo on digits; required for other datasets.",
 )
 @click.option(
     "--rule",

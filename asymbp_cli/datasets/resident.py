@@ -17,7 +17,7 @@ from asymbp_cli.datasets.splits import hold_out
 from asymbp_cli.errors import DataError
 from asymbp_cli.files import replace
 
-Preprocessing = Literal["mean-image", "mean-pixel", "none"]
+Preprocessing = Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"]
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,14 @@ _NAMES = ("x_train", "y_train", "x_test", "y_test")
 def _statistics(
     info: DecodedDataset, x: NDArray[Any], preprocessing: Preprocessing, held_out: str, rows: NDArray[Any] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (mean, deviation) of the training images, which are kept next to the arrays once computed."""
+    """Return what is subtracted from the training images, and what divides them.
+
+    Means and deviations are kept next to the arrays once computed.
+    """
     if preprocessing == "none":
         return np.zeros(1), np.full(1, 255.0 if x.ndim == 4 else 1.0)
+    if preprocessing == "mean-image-unscaled":
+        return _statistics(info, x, "mean-image", held_out, rows)[0], np.ones(1)
     kept = info.path / f"statistics-{preprocessing}-{held_out}.npz"
     overall = x.ndim == 4 and preprocessing == "mean-image"
     shapes = (x.shape[1:], (1,)) if overall else (x.shape[-1:], x.shape[-1:])

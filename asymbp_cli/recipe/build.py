@@ -80,6 +80,7 @@ def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
         dataset=info.fingerprint,
         network=resolved,
         note="; ".join(notes),
+        train_count=info.train_count,
     )
 
 

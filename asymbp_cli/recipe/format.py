@@ -145,7 +145,7 @@ RECIPE_KEYS: Keys = {
     **METHOD_KEYS,
     "protocol": _any_of(
         "A name (asymbp ls protocols), a file, or a mapping that extends one of these.",
-        _text(examples=("paper", "quick", "demo")),
+        _text(examples=("paper", "quick", "demo", "matconvnet")),
         _mapping({"extends": _text("paper (the default), quick, demo, or a file."), **PROTOCOL_KEYS}),
     ),
     "seed": _one_or_more("A whole number, or a list: the runs are repeated.", {"type": "integer", "minimum": 0}),

@@ -35,6 +35,7 @@ class GridRow(Spec):
     dataset: str | None  # fingerprint
     network: Network | None  # resolved
     note: str = ""
+    train_count: int | None = None  # samples, held-out ones too; rows of early stores have none
 
 
 class Grid(Spec):
@@ -69,7 +70,7 @@ class Grid(Spec):
         """
         if row.dataset is None or row.network is None:
             return ()
-        return _runs(row.dataset, row.network, column.entries, self.seeds)
+        return _runs(row.dataset, row.network, row.train_count, column.entries, self.seeds)
 
     def all_runs(self) -> dict[str, Run]:
         """Return every run of the grid by id, the baseline's included."""
@@ -82,7 +83,11 @@ class Grid(Spec):
 
 @lru_cache(maxsize=4096)
 def _runs(
-    dataset: str, network: Network, procedures: tuple[Procedure, ...], seeds: tuple[int, ...]
+    dataset: str,
+    network: Network,
+    train_count: int | None,
+    procedures: tuple[Procedure, ...],
+    seeds: tuple[int, ...],
 ) -> tuple[Run, ...]:
     """Return the runs of a cell; cached, since planning, filling and reporting all ask, and ids take time."""
     return tuple(
@@ -90,24 +95,44 @@ def _runs(
             dataset=dataset,
             network=network,
             method=procedure.method,
-            protocol=procedure.protocol,
+            protocol=protocol,
             rate_multiplier=multiplier,
             seed=seed,
         )
         for procedure, seed in product(procedures, seeds)
-        for multiplier in procedure.protocol.rate_multipliers
+        for protocol in (_resolve_protocol(procedure, train_count),)
+        for multiplier in protocol.rate_multipliers
     )
 
 
+def _resolve_protocol(procedure: Procedure, train_count: int | None) -> Protocol:
+    """Return a procedure's protocol on so many training samples.
+
+    Only runs that average test statistics over short epochs may cycle. All others keep the ids that they had
+    before there was a choice, and so do the rows of early stores.
+    """
+    protocol, batch_norm = procedure.protocol, procedure.method.batch_norm
+    if batch_norm != "none" and train_count is not None and protocol.has_short_epochs(train_count):
+        return protocol
+    return protocol.model_copy(update={"batch_norm_short_epochs": "once"})
+
+
 def grid_id(grid: Grid) -> str:
-    """Return the identity of a grid, without its datasets, so that repeated requests share one table."""
-    derived = {"paper_name", "note"}  # they follow from the rest
+    """Return the identity of a grid, without its datasets, so that repeated requests share one table.
+
+    How short epochs are treated is no part of it either: `paper`, `quick` and `demo` did not say so at first.
+    """
+    column = {
+        "paper_name": True,  # this and the note follow from the rest
+        "note": True,
+        "entries": {"__all__": {"protocol": {"batch_norm_short_epochs"}}},
+    }
     exclude: dict[str, Any] = {
         "rows": True,
         "title": True,
         "base": True,
-        "columns": {"__all__": derived},
-        "baseline": derived,
+        "columns": {"__all__": column},
+        "baseline": column,
     }
     content = grid.model_dump_json(exclude=exclude)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

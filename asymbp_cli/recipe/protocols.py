@@ -17,6 +17,11 @@ from asymbp_cli.text import nearest, printable
 _FOLDER = recipes_directory() / "protocols"
 
 
+def protocol_files() -> dict[str, Path]:
+    """Return the files of the protocols that come with the tool, by name."""
+    return {file.stem: file for file in sorted(_FOLDER.glob("*.yaml"), key=lambda file: file.stem)}
+
+
 def load_protocol(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Protocol, str]:
     """Return a protocol and its label: `paper`, or `paper with epochs=3`; overrides begin with `protocol.`.
 
@@ -80,7 +85,7 @@ def _find_file(name: Any, folder: Path) -> Path:
     """Return the file of a protocol that comes with the tool, or of the user's own, seen from `folder`."""
     if not isinstance(name, str) or not printable(name):
         raise UsageError(f"must be the name of a protocol, not {quote(name)} (asymbp ls protocols)")
-    known = {file.stem: file for file in sorted(_FOLDER.glob("*.yaml"))}
+    known = protocol_files()
     if name.lower() in known:
         return known[name.lower()]
     if names_a_file(name):

@@ -23,15 +23,21 @@ from asymbp_cli.text import nearest, printable_path
 
 
 class Variant(Spec):
-    """A method, and the protocol fields in which it differs from the table's protocol."""
+    """A method, and the protocol fields in which it differs from the table's protocol.
+
+    With `grow_before_rate_drops` no batch size begins in an epoch in which the rate drops too.
+    """
 
     method: Method
     changes: dict[str, Any] = Field(default_factory=dict)
+    grow_before_rate_drops: bool = False
 
     def under(self, protocol: Protocol) -> Procedure:
         """Return the procedure that this is under a table's protocol."""
         if self.changes:
             protocol = Protocol.model_validate(protocol.model_dump() | self.changes)
+        if self.grow_before_rate_drops:
+            protocol = protocol.growing_before_rate_drops()
         return Procedure(method=self.method, protocol=protocol)
 
 
@@ -61,8 +67,9 @@ class TableSpec(Spec):
 
 #: what a table's file may say; `runs` of a column are its variants
 TABLE_KEYS = tuple(name for name in TableSpec.model_fields if name != "key")
-COLUMN_KEYS = ("header", "method", "protocol", "runs")
-VARIANT_KEYS = ("header", "method", "protocol")
+_PROCEDURE_KEYS = ("method", "protocol", "grow_before_rate_drops")
+COLUMN_KEYS = ("header", *_PROCEDURE_KEYS, "runs")
+VARIANT_KEYS = ("header", *_PROCEDURE_KEYS)
 _FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
 
 
@@ -143,12 +150,10 @@ def _read_column(node: Node) -> TableColumn | None:
     if not is_label(header):
         node.note(f"needs a header: text on one line, not {quote(header)}")
         return None
-    if "runs" in node and ("method" in node or "protocol" in node):
-        node.note("has both runs and method or protocol. Put these into runs")
-    if "runs" in node:
-        variants = _read_variants(node["runs"])
-    else:
-        variants = [_read_variant(node.select(("method", "protocol")))]
+    if "runs" in node and (both := [key for key in _PROCEDURE_KEYS if key in node]):
+        node.note(f"has both runs and {' and '.join(both)}. Put {'these' if both[1:] else 'this'} into runs")
+    listed = "runs" in node
+    variants = _read_variants(node["runs"]) if listed else [_read_variant(node.select(_PROCEDURE_KEYS))]
     if not variants or None in variants:
         return None
     return TableColumn(header=header, variants=tuple(variant for variant in variants if variant))
@@ -167,7 +172,7 @@ def _read_variants(node: Node) -> list[Variant | None]:
 def _read_variant(node: Node) -> Variant | None:
     if not node.has_only(VARIANT_KEYS):
         return None
-    name, changes = node["method"], node.get("protocol", {})
+    name, changes, grow = node["method"], node.get("protocol", {}), node.get("grow_before_rate_drops", False)
     if not isinstance(name.value, str):
         name.note(f"must be the name of a method, not {quote(name.value)} (asymbp ls methods)")
         return None
@@ -178,7 +183,12 @@ def _read_variant(node: Node) -> Variant | None:
     if not changes.has_only(name for name in Protocol.model_fields if name not in _FIXED_FIELDS):
         return None
     protocol = changes.attempt(Protocol.model_validate, Protocol().model_dump() | dict(changes.value))
-    return Variant(method=method, changes=dict(changes.value)) if method and protocol else None
+    if not isinstance(grow.value, bool):
+        grow.note(f"must be true or false, not {quote(grow.value)}")
+        return None
+    if not (method and protocol):
+        return None
+    return Variant(method=method, changes=dict(changes.value), grow_before_rate_drops=grow.value)
 
 
 @cache

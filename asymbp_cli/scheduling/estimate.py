@@ -14,7 +14,9 @@ def samples_per_epoch(run: Run, info: DecodedDataset) -> float:
     held_out = info.train_count * protocol.validation_fraction
     evaluated = info.test_count + held_out
     if run.method.batch_norm != "none":
-        evaluated += min(protocol.batch_norm_batches * protocol.samples_per_batch(1), info.train_count)
+        averaged = protocol.batch_norm_batches * min(protocol.samples_per_batch(1), info.train_count)
+        cycles = protocol.batch_norm_short_epochs == "cycle"
+        evaluated += averaged if cycles else min(averaged, info.train_count)
     return info.train_count - held_out + _FORWARD * evaluated
 
 

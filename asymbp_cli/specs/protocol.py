@@ -4,7 +4,8 @@ Where a docstring says "not stated in the paper" the default is our reading of i
 a table, so that a comparison between columns never rests on it.
 """
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from math import ceil, floor
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -47,7 +48,10 @@ def _from_the_first_epoch(entries: tuple[BatchSize, ...]) -> tuple[BatchSize, ..
 
 
 class Protocol(Spec):
-    """Epochs, rates, batches, initialization, preprocessing and selection. The defaults are `paper`."""
+    """Epochs, rates, batches, initialization, preprocessing and selection.
+
+    The defaults are those of `paper`; only a field that older runs are stored without defaults to what they did.
+    """
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
@@ -83,7 +87,7 @@ class Protocol(Spec):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """d of section 3; its value is not stated in the paper (MatConvNet's default)."""
     gradient: Literal["sum", "mean"] = "sum"
-    """Over the mini-batch. Section 3 writes a sum, which alone explains that uSF's best rate gives 88.65 %."""
+    """Over the mini-batch. Section 3 writes a sum; the protocol `matconvnet` takes the mean."""
     zero_sign: Literal[0, 1] = 0
     """What Batch Manhattan makes of a gradient that is exactly 0; not stated in the paper (MATLAB: 0)."""
     decay_biases: bool = True
@@ -106,14 +110,16 @@ class Protocol(Spec):
     """alpha of the moving average for test statistics (section 3)."""
     batch_norm_batches: Count = 20
     """Mini-batches averaged after each epoch for the test statistics (section 3)."""
+    batch_norm_short_epochs: Literal["once", "cycle"] = "once"
+    """If an epoch has fewer mini-batches: average them once, or cycle to that number (as `paper` does)."""
     average_pool_border: Literal["inside", "padded"] = "inside"
     """Average pooling at the padded border divides by the cells inside the image (MatConvNet), or by all."""
     order: Literal["reshuffle", "fixed"] = "reshuffle"
     """Of the mini-batches, each epoch; not stated in the paper."""
     last_batch: Literal["keep", "drop"] = "keep"
     """The short mini-batch at an epoch's end; not stated in the paper."""
-    preprocessing: Literal["mean-image", "mean-pixel", "none"] = "mean-image"
-    """Subtract the training set's mean image and divide by its overall deviation; not stated in the paper."""
+    preprocessing: Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"] = "mean-image"
+    """Subtract the training set's mean image; `mean-image` divides by its deviation. Not stated in the paper."""
     resize: Literal["squash", "crop"] = "squash"
     """How images reach the input size, antialiased; section 5 says only that they are resized."""
     precision: Precision = "standard"
@@ -144,6 +150,32 @@ class Protocol(Spec):
             if epoch <= last:
                 return rate
         raise ValueError(f"epoch {epoch} is beyond {self.epochs}")
+
+    def growing_before_rate_drops(self) -> "Protocol":
+        """Return this protocol with every batch size that would begin at a new rate begun before it, if it can be.
+
+        So each has an effect of its own: with quick's 3, 1 and 1 epochs, a size from epoch 4 on begins in epoch 3.
+        """
+        if isinstance(self.batch_size, int):
+            return self
+        drops = set(accumulate((count for count, _ in self.schedule()), initial=1)) - {1}
+        entries = [self.batch_size[0]]
+        for entry in self.batch_size[1:]:
+            earlier = (
+                epoch for epoch in range(entry.from_epoch, entries[-1].from_epoch, -1) if epoch not in drops
+            )
+            entries.append(entry.model_copy(update={"from_epoch": next(earlier, entry.from_epoch)}))
+        return self.model_copy(update={"batch_size": tuple(entries)})
+
+    def has_short_epochs(self, train_count: int) -> bool:
+        """Return whether an epoch on so many samples may have fewer mini-batches than test statistics average.
+
+        What is held out is taken as its share of all samples; classes round theirs.
+        """
+        entries = (self.batch_size,) if isinstance(self.batch_size, int) else self.batch_size
+        sizes = [entry if isinstance(entry, int) else entry.size for entry in entries]
+        batches = train_count * (1 - self.validation_fraction) / max(sizes)
+        return (floor if self.last_batch == "drop" else ceil)(batches) < self.batch_norm_batches
 
     def samples_per_batch(self, epoch: int) -> int:
         """Return the mini-batch size of `epoch` (counted from 1)."""

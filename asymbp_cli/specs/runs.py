@@ -20,7 +20,10 @@ SEMANTICS = 1
 
 
 #: fields that are younger than the first stores, by their path: at these values they are no part of an identity
-ADDED_LATER: dict[tuple[str, ...], object] = {("protocol", "precision"): "standard"}
+ADDED_LATER: dict[tuple[str, ...], object] = {
+    ("protocol", "precision"): "standard",
+    ("protocol", "batch_norm_short_epochs"): "once",
+}
 
 
 class Run(Spec):

@@ -6,6 +6,7 @@ Nothing is read on the host inside an epoch: losses and errors are summed on the
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import torch
@@ -159,10 +160,15 @@ class Trainer:
         return batches
 
     def statistics_batches(self, epoch: int) -> list[Tensor]:
-        """Return the mini-batches for test statistics after `epoch`: the first ones of the next epoch."""
+        """Return the mini-batches for test statistics after `epoch`: the first ones of the next epoch.
+
+        If it has too few, it may start again from its first (`batch_norm_short_epochs: cycle`).
+        """
         if self.model.batch_norm == "none":
             return []
-        return self.batches(epoch + 1)[: self.protocol.batch_norm_batches]
+        batches = self.batches(epoch + 1)
+        again = cycle(batches) if self.protocol.batch_norm_short_epochs == "cycle" else batches
+        return list(islice(again, self.protocol.batch_norm_batches))
 
     def _mark_diverged(self, epoch: int) -> Iterator[Event]:
         for replica, alive in enumerate(self.bank.alive.tolist()):

@@ -161,5 +161,8 @@ def _score(loss: float, wrong: float, lowest: float, highest: float, *, seen: in
 
 
 def first_class(split: Split) -> Score:
-    """Return the score of answering the first class always, as an argmax over not-a-number does."""
+    """Return the score of answering the first class always, as an argmax over not-a-number does.
+
+    On SVHN that is the digit 0. In the paper's MATLAB it would be 1: its files number the digit 0 as class 10.
+    """
     return Score(loss=math.nan, wrong=int((split.y != 0).sum()), seen=len(split.y), one_class=True)

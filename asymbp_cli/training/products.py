@@ -86,7 +86,9 @@ def _joined(parts: list[Tensor]) -> Tensor:
 def multiply_vectors(x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
     """Return x W^T + bias [B, R * O] by W [R, O, I] and bias [R, O]; x is [B, R * I], or [B, I] for all."""
     if kernels := kernels_for(x.device.type):
-        return cast(Tensor, kernels.multiply(_pixel(x), _pixel(W), bias, Geometry())).flatten(1)
+        y = x.new_empty(len(x), W.shape[0] * W.shape[1])  # autograd wants no view
+        kernels.multiply(_pixel(x), _pixel(W), bias, Geometry(), _pixel(y))
+        return y
     inputs, biases = _vectors(x, W), [None] * len(W) if bias is None else bias
     return _joined([F.linear(part, w, b) for part, w, b in zip(inputs, W, biases, strict=True)])
 

@@ -48,13 +48,14 @@ def test_equal_images_divide_by_one() -> None:
     assert compute_statistics(x, "mean-pixel")[1].tolist() == [1.0]
 
 
-@pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel", "none"])
+@pytest.mark.parametrize("preprocessing", ["mean-image", "mean-image-unscaled", "mean-pixel", "none"])
 def test_a_batch_is_normalized_channels_last(pets: DecodedDataset, preprocessing: resident.Preprocessing) -> None:
     data = load(pets, preprocessing=preprocessing)
     index = torch.tensor([17, 3, 3])
     x, y = data.batch(data.train, index)
     raw = np.load(pets.path / "x_train.npy")
-    mean, std = (0.0, 255.0) if preprocessing == "none" else oracle(raw, preprocessing)
+    mean, std = (0.0, 255.0) if preprocessing == "none" else oracle(raw, preprocessing.removesuffix("-unscaled"))
+    std = 1.0 if preprocessing == "mean-image-unscaled" else std
     expected = ((raw.astype(np.float64) - mean) / std)[[17, 3, 3]].transpose(0, 3, 1, 2)
     np.testing.assert_allclose(x.numpy(), expected, rtol=1e-4, atol=1e-5)
     assert x.dtype == torch.float32
@@ -172,6 +173,55 @@ def test_arrays_that_have_gone(pets: DecodedDataset, length: int | None) -> None
         file.write_bytes(content[:length])
     with pytest.raises(DataError, match=r"the decoded images in .* are damaged .*. Delete that folder"):
         load(pets)
+
+
+def by_hand(tmp_path: Path, train: NDArray[Any], test: NDArray[Any]) -> DecodedDataset:
+    """Return a dataset of two classes whose arrays are given."""
+    for part, x in (("train", train), ("test", test)):
+        np.save(tmp_path / f"x_{part}.npy", x)
+        np.save(tmp_path / f"y_{part}.npy", np.arange(len(x)) % 2)
+    return DecodedDataset(
+        key="hand",
+        label="hand",
+        paper_name=None,
+        exact=False,
+        classes=("a", "b"),
+        shape=train.shape[1:],
+        train_count=len(train),
+        test_count=len(test),
+        fingerprint="f" * 64,
+        directory=str(tmp_path),
+    )
+
+
+def test_unscaled_images_are_grey_values_minus_the_mean_image(tmp_path: Path) -> None:
+    """As MatConvNet 1.0-beta14 does in examples/cnn_mnist.m: 0 to 255, no division. Worked by hand."""
+    train = np.array([[[[0], [255]]], [[[10], [0]]], [[[20], [45]]]], np.uint8)  # 3 of 1x2x1; means 10 and 100
+    data = load(by_hand(tmp_path, train, train[:1]), preprocessing="mean-image-unscaled")
+    x, _ = data.batch(data.train, torch.tensor([2, 0]))
+    assert x.tolist() == [[[[10.0, -55.0]]], [[[-10.0, 155.0]]]]
+    assert data.batch(data.test, torch.tensor([0]))[0].tolist() == [[[[-10.0, 155.0]]]]
+    scaled = load(data.info, preprocessing="mean-image")  # keeps its own deviation: they share a file
+    assert scaled.inverse_std.item() == pytest.approx((6 / 37250) ** 0.5)
+    assert torch.equal(scaled.mean, data.mean)
+
+
+def test_unscaled_vectors_are_features_minus_their_means(tmp_path: Path) -> None:
+    train = np.array([[1.0, -4.0], [3.0, 8.0]], np.float32)
+    data = load(by_hand(tmp_path, train, np.array([[2.5, 0.0]], np.float32)), preprocessing="mean-image-unscaled")
+    assert data.batch(data.train, torch.tensor([1, 0]))[0].tolist() == [[1.0, 6.0], [-1.0, -6.0]]
+    assert data.batch(data.test, torch.tensor([0]))[0].tolist() == [[0.5, -2.0]]
+
+
+def test_the_mean_image_is_that_of_the_samples_that_train(pets: DecodedDataset) -> None:
+    held_out = {"validation_fraction": 0.25, "seed": 3}
+    unscaled, scaled = (
+        load(pets, preprocessing=kind, **held_out)  # type: ignore[arg-type]
+        for kind in ("mean-image-unscaled", "mean-image")
+    )
+    assert torch.equal(unscaled.mean, scaled.mean)
+    assert not torch.equal(unscaled.mean, load(pets, preprocessing="mean-image-unscaled").mean)
+    assert unscaled.inverse_std.tolist() == [1.0]
 
 
 @pytest.mark.gpu

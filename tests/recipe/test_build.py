@@ -8,6 +8,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.build import check_distinct, make_column, make_recipe_grid, make_row, make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import load_table
@@ -75,6 +76,18 @@ def test_both_procedures_of_usf_bm_are_described_whatever_batch_size_is_set() ->
     ways = "as the protocol says; or batch_size 100 from epoch 1, 500 from epoch 4"
     assert notes == {"uSF+BM": f"the better of 2 procedures: {ways}"}
     assert all(column.paper_name == column.header for column in grid.columns)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "grows"), [("paper", 4), ("demo", 4), ("quick", 3), ("matconvnet", 4), ("matconvnet-quick", 3)]
+)
+def test_the_second_procedure_of_usf_bm_never_grows_when_the_rate_drops(protocol: str, grows: int) -> None:
+    (table,) = load_table("2")
+    (column,) = [column for column in table.columns if column.header == "uSF+BM"]
+    _, second = (variant.under(load_protocol(protocol)[0]).protocol for variant in column.variants)
+    sizes = [second.samples_per_batch(epoch) for epoch in range(1, second.epochs + 1)]
+    assert sizes == [100] * (grows - 1) + [500] * (second.epochs - grows + 1)
+    assert second.rate(grows) == second.rate(grows - 1)
 
 
 def test_the_name_of_a_recipe_cannot_hide_a_table() -> None:

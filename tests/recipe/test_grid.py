@@ -41,6 +41,47 @@ def test_what_a_column_says_is_no_part_of_a_grids_identity() -> None:
     assert grid_id(grid) != grid_id(small_study.grid("SGD", "NuSF"))
 
 
+def test_short_epochs_are_named_only_by_runs_that_they_change() -> None:
+    cycling = Protocol(batch_norm_short_epochs="cycle")
+    columns = tuple(small_study.column(name, cycling) for name in ("SGD", "uSF+BN", "BN+BM"))
+    few, many = (
+        small_study.row().model_copy(update={"train_count": count, "dataset": f"{count:064}"})
+        for count in (1437, 60_000)
+    )
+    grid = small_study.grid().model_copy(update={"columns": columns, "baseline": None, "rows": (few, many)})
+    kinds = {
+        (row.train_count, column.header): {run.protocol.batch_norm_short_epochs for run in grid.runs(row, column)}
+        for row in grid.rows
+        for column in grid.columns
+    }
+    named = {key for key, values in kinds.items() if values == {"cycle"}}
+    assert named == {(1437, "uSF+BN"), (1437, "BN+BM")}
+    assert all(values == {"once"} for key, values in kinds.items() if key not in named)
+
+
+def test_a_row_of_an_early_store_keeps_its_runs_when_a_later_table_takes_it_in() -> None:
+    before = small_study.grid("SGD", "uSF+BN")
+    cycling = before.columns[0].entries[0].protocol.model_copy(update={"batch_norm_short_epochs": "cycle"})
+    columns = tuple(small_study.column(name, cycling) for name in ("SGD", "uSF+BN"))
+    other = small_study.row("e" * 64).model_copy(update={"train_count": 680})
+    after = merge_grids(before, before.model_copy(update={"columns": columns, "rows": (other,)}))
+    assert [row.train_count for row in after.rows] == [None, 680]
+    kept, new = ({run.id for column in after.columns for run in after.runs(row, column)} for row in after.rows)
+    assert kept == set(before.all_runs())
+    assert not kept & new
+
+
+def test_short_epochs_are_no_part_of_a_grids_identity() -> None:
+    """So a table asked for again replaces that of an earlier version, which averaged short epochs once."""
+    rows = (small_study.row().model_copy(update={"train_count": 1437}),)
+    before = small_study.grid("SGD", "uSF+BN", rows=rows)
+    cycling = before.columns[0].entries[0].protocol.model_copy(update={"batch_norm_short_epochs": "cycle"})
+    columns = tuple(small_study.column(column.header, cycling) for column in before.columns)
+    after = before.model_copy(update={"columns": columns})
+    assert set(after.all_runs()) != set(before.all_runs())
+    assert grid_id(after) == grid_id(before)
+
+
 def test_a_missing_dataset_has_a_row_without_runs_until_it_is_here() -> None:
     (table,) = load_table("2")
     mnist = small_study.INFO.model_copy(update={"key": "mnist", "label": "MNIST", "paper_name": "MNIST"})

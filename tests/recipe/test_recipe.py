@@ -21,6 +21,7 @@ EXAMPLES = sorted((recipes_directory() / "examples").rglob("*.yaml"))
 PROTOCOLS = sorted((recipes_directory() / "protocols").rglob("*.yaml"))
 
 
+PAPER = Protocol(batch_norm_short_epochs="cycle")
 PLAIN = {"dataset": "digits", "method": "uSF", "protocol": "demo"}
 
 
@@ -55,7 +56,7 @@ def test_a_plain_recipe() -> None:
     recipe = plain()
     assert (recipe.name, recipe.title, recipe.network, recipe.seeds) == ("mine", None, None, (0,))
     assert recipe.datasets == ("digits",)
-    assert (recipe.protocol, recipe.protocol_label) == (Protocol(epochs=20), "demo")
+    assert (recipe.protocol, recipe.protocol_label) == (PAPER.model_copy(update={"epochs": 20}), "demo")
     (entry,) = recipe.methods
     assert entry.label == "uSF"
     assert entry.procedure == Procedure(method=parse_method("uSF"), protocol=recipe.protocol)
@@ -63,7 +64,7 @@ def test_a_plain_recipe() -> None:
 
 def test_examples_are_found() -> None:
     assert len(EXAMPLES) >= 5
-    assert {file.stem for file in PROTOCOLS} == {"demo", "paper", "quick"}
+    assert {file.stem for file in PROTOCOLS} == {"demo", "matconvnet", "matconvnet-quick", "paper", "quick"}
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=stem)
@@ -269,7 +270,8 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
         ),
         (
             "protocol: dmo",
-            '1: protocol: "dmo" is not a protocol; there are demo, paper, quick, or the path of a file.',
+            '1: protocol: "dmo" is not a protocol; there are demo, matconvnet, matconvnet-quick, paper, quick, '
+            "or the path of a file.",
         ),
         ("protocol: {extends: dmo, epohcs: 3}", '1: protocol.epohcs: unknown key. Did you mean "epochs"?'),
         ("protocol: [demo]", "1: protocol: must be a name or a mapping, not a list"),
@@ -339,7 +341,7 @@ def test_an_override_wins_and_its_problems_name_it() -> None:
     recipe = plain("protocol.epochs=3", "protocol.rate_multipliers=[1,0.1]", "dataset=mnist", "seed=[0, 1]")
     assert recipe.datasets == ("mnist",)
     assert recipe.seeds == (0, 1)
-    assert recipe.protocol == Protocol(epochs=3, rate_multipliers=(1.0, 0.1))
+    assert recipe.protocol == PAPER.model_copy(update={"epochs": 3, "rate_multipliers": (1.0, 0.1)})
     assert recipe.protocol_label == "demo with epochs=3, rate_multipliers=[1.0, 0.1]"
     text = "dataset: digits\nmethod: uSF\nprotocol: demo\n"
     assert problems(text, "protocol.epochs=x", "seed=-1") == [
@@ -356,13 +358,32 @@ def test_an_override_wins_and_its_problems_name_it() -> None:
 def test_paper_yaml_says_everything_and_is_the_default() -> None:
     file = recipes_directory() / "protocols" / "paper.yaml"
     assert set(read_yaml(file).data) == set(Protocol.model_fields)
-    assert load_protocol("paper") == (Protocol(), "paper")
+    assert load_protocol("paper") == (PAPER, "paper")
 
 
 def test_the_other_protocols_differ_in_their_epochs_only() -> None:
-    assert load_protocol("quick") == (Protocol(epochs=5), "quick")
-    assert load_protocol("demo") == (Protocol(epochs=20), "demo")
+    assert load_protocol("quick") == (PAPER.model_copy(update={"epochs": 5}), "quick")
+    assert load_protocol("demo") == (PAPER.model_copy(update={"epochs": 20}), "demo")
     assert [count for count, _ in load_protocol("Demo")[0].schedule()] == [15, 3, 2]
+
+
+def test_the_second_reading_is_matconvnets() -> None:
+    """As cnn_train.m, cnn_mnist.m, cnn_mnist_init.m and vl_nnbnorm.m of MatConvNet 1.0-beta14 have it."""
+    second = Protocol(
+        batch_norm_short_epochs="cycle",
+        gradient="mean",
+        weight_decay=5e-4,
+        decay_biases=True,
+        decay_batch_norm=False,
+        initialization="normal",
+        initial_std=0.01,
+        batch_norm_epsilon=1e-4,
+        preprocessing="mean-image-unscaled",
+    )
+    assert load_protocol("matconvnet") == (second, "matconvnet")
+    assert load_protocol("matconvnet-quick") == (second.model_copy(update={"epochs": 5}), "matconvnet-quick")
+    (entry,) = plain(protocol="{extends: matconvnet, epochs: 15}").methods
+    assert entry.procedure.protocol.preprocessing == "mean-image-unscaled"
 
 
 @pytest.mark.parametrize(
@@ -399,7 +420,10 @@ def test_a_protocol_with_a_change_never_bears_the_plain_name(protocol: str, labe
 
 
 def test_protocols_for_a_table() -> None:
-    assert load_protocol("demo", ["protocol.epochs=3"]) == (Protocol(epochs=3), "demo with epochs=3")
+    assert load_protocol("demo", ["protocol.epochs=3"]) == (
+        PAPER.model_copy(update={"epochs": 3}),
+        "demo with epochs=3",
+    )
     assert load_protocol("demo", ["protocol.epochs=20"])[1] == "demo"
     with pytest.raises(UsageError, match=r"--set epochs=3: here only protocol\.KEY=VALUE can be set"):
         load_protocol("demo", ["epochs=3"])

@@ -157,7 +157,15 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         ("title: x\ncolumns: [{header: a, runs: []}]", "columns[0].runs: must not be empty"),
         (
             "title: x\ncolumns: [{header: a, method: BM, runs: [{method: BM}]}]",
-            "columns[0]: has both runs and method",
+            "columns[0]: has both runs and method. Put this into runs",
+        ),
+        (
+            "title: x\ncolumns: [{header: a, protocol: {}, grow_before_rate_drops: true, runs: [{method: BM}]}]",
+            "columns[0]: has both runs and protocol and grow_before_rate_drops. Put these into runs",
+        ),
+        (
+            "title: x\ncolumns: [{method: BM, grow_before_rate_drops: 1}]",
+            "columns[0].grow_before_rate_drops: must be true or false, not 1",
         ),
         (
             "title: x\ncolumns: [{method: BM, protocol: {epohcs: 1}}]",

@@ -42,3 +42,12 @@ def test_held_out_samples_are_evaluated_not_trained_on() -> None:
     held = run.model_copy(update={"protocol": run.protocol.model_copy(update={"validation_fraction": 0.1})})
     samples = estimate.samples_per_epoch(held, small_study.INFO)
     assert samples == pytest.approx(1437 * 0.9 + (360 + 1437 * 0.1 + 1437) / 3)
+
+
+@pytest.mark.parametrize(("batch_size", "averaged"), [(100, 20 * 100), (5000, 20 * 1437), (10, 20 * 10)])
+def test_statistics_that_cycle_see_samples_more_than_once(batch_size: int, averaged: int) -> None:
+    grid: Grid = small_study.grid("uSF+BN", multipliers=(1.0,))
+    (run, *_) = grid.runs(grid.rows[0], grid.columns[0])
+    changes = {"batch_norm_short_epochs": "cycle", "batch_size": batch_size}
+    cycling = run.model_copy(update={"protocol": run.protocol.model_copy(update=changes)})
+    assert estimate.samples_per_epoch(cycling, small_study.INFO) == pytest.approx(1437 + (360 + averaged) / 3)

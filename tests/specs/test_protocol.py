@@ -75,6 +75,54 @@ def test_the_batch_grows_from_the_epoch_named() -> None:
     assert Protocol(batch_size=7).samples_per_batch(9) == 7
 
 
+GROWING = (BatchSize(from_epoch=1, size=100), BatchSize(from_epoch=4, size=500))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "starts", "moved"),
+    [
+        (5, [1, 4], [1, 3]),  # the rate drops in epochs 4 and 5
+        (4, [1, 4], [1, 2]),  # in 3 and 4
+        (3, [1, 2], [1, 2]),  # in 2 and 3: there is no room
+        (5, [1, 3, 4], [1, 3, 4]),  # nor here
+        (5, [1, 2, 5], [1, 2, 3]),
+        (65, [1, 4, 51], [1, 4, 50]),
+    ],
+)
+def test_a_batch_size_begins_before_the_rate_drops(epochs: int, starts: list[int], moved: list[int]) -> None:
+    def growing(starts: list[int]) -> Protocol:
+        entries = (BatchSize(from_epoch=start, size=100 * start) for start in starts)
+        return Protocol(epochs=epochs, batch_size=tuple(entries))
+
+    found = growing(starts).growing_before_rate_drops().batch_size
+    assert isinstance(found, tuple)
+    assert [entry.from_epoch for entry in found] == moved
+    assert [entry.size for entry in found] == [100 * start for start in starts]
+    assert Protocol(epochs=epochs).growing_before_rate_drops() == Protocol(epochs=epochs)
+
+
+@pytest.mark.parametrize(
+    ("train_count", "short", "changes"),
+    [
+        (1437, True, {}),  # 15 mini-batches
+        (1900, True, {}),
+        (1901, False, {}),  # the last of 20 holds one sample
+        (1999, True, {"last_batch": "drop"}),
+        (2000, False, {"last_batch": "drop"}),
+        (2000, True, {"validation_fraction": 0.1}),
+        (2112, False, {"validation_fraction": 0.1}),
+        (9500, True, {"batch_size": GROWING}),
+        (9501, False, {"batch_size": GROWING}),
+        (680, False, {"batch_norm_batches": 7}),
+        (60_000, False, {}),
+    ],
+)
+def test_epochs_are_short_if_they_have_fewer_batches_than_the_statistics_average(
+    train_count: int, short: bool, changes: dict[str, Any]
+) -> None:
+    assert Protocol(**changes).has_short_epochs(train_count) is short
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -133,6 +181,7 @@ OTHER: dict[str, Any] = {
     "batch_norm_epsilon": 1e-4,
     "batch_norm_average": 0.1,
     "batch_norm_batches": 10,
+    "batch_norm_short_epochs": "cycle",
     "average_pool_border": "padded",
     "order": "fixed",
     "last_batch": "drop",

@@ -276,6 +276,7 @@ OTHER_VALUES: dict[str, object] = {
     "batch_norm_epsilon": 0.1,
     "batch_norm_average": 0.5,
     "batch_norm_batches": 2,
+    "batch_norm_short_epochs": "cycle",
     "average_pool_border": "padded",
     "order": "fixed",
     "last_batch": "drop",
@@ -287,6 +288,7 @@ NEEDED: dict[str, dict[str, object]] = {  # without which the field has nothing 
     "initial_std": {"initialization": "normal"},
     "decay_batch_norm": {"weight_decay": 0.1},
     "decay_biases": {"weight_decay": 0.1},
+    "batch_norm_short_epochs": {"batch_size": 100},  # 15 mini-batches
 }
 METHOD_FOR = {"decay_batch_norm": "BN", "zero_sign": "BM"}
 RATE_FOR = {"zero_sign": 30.0}  # so large that units die: their gradients are exactly 0

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from kernels_in_the_interpreter import interpret
 
 from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.datasets.resident import ResidentData
@@ -13,6 +14,7 @@ from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training import products
 from asymbp_cli.training.engine import Trainer
 
 CPU = torch.device("cpu")
@@ -134,3 +136,26 @@ def test_testing_is_the_same(method: str, digits: ResidentData) -> None:
             averages = (made.evaluation.averages(replica) for made in pair)
             for (_, expected), (_, ours) in zip(*(sorted(found.items()) for found in averages), strict=True):
                 torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("methods", [("SGD", "uSF+BM"), ("brSF+BN",), ("uSF Bottom",)], ids="/".join)
+@pytest.mark.parametrize("network", [NETWORKS["digits"], ODD, VECTORS], ids=["digits", "odd", "vectors"])
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # of numpy, by which Triton interprets
+def test_kernels_train_as_plain_operations(
+    methods: tuple[str, ...], network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("triton", reason="not run: Triton is not installed")
+    network = network.resolve(10)
+    data, weights = make_random_data(network, 10, 60, CPU), []
+    with interpret("products") as kernels:
+        for found in (None, kernels):
+            monkeypatch.setattr(products, "kernels_for", lambda kind, found=found: found)
+            made = trainer(methods, network, data, [0.1, 0.03], together=True, batch_size=20)
+            made.begin_epoch(1, range(len(made.stack.runs)))
+            for index in made.batches(1)[:2]:
+                made.step(index)
+            scores = made.evaluation.scores(range(len(made.stack.runs)), made.statistics_batches(1))
+            weights.append((made.bank.weights.detach().clone(), [score.loss for (score,) in scores.values()]))
+    (plain, losses), (by_kernels, losses_by_kernels) = weights
+    torch.testing.assert_close(by_kernels, plain, rtol=1e-3, atol=1e-5)
+    assert losses_by_kernels == pytest.approx(losses, rel=1e-3)

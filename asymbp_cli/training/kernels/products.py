@@ -164,12 +164,12 @@ class _Shape(NamedTuple):
         return prod(self.field) * self.inputs
 
 
-def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """Return `training.products.multiply` of an image x."""
+def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry, out: Tensor | None = None) -> Tensor:
+    """Return `training.products.multiply` of an image x, in `out` if given."""
     shape = _Shape.of(W, geometry)
     W, x = _row_major(W), _channels_last(x)
     size = geometry.output(x.shape[2:], shape.field)
-    y = _empty_image(x, shape.replicas * shape.groups * shape.outputs, size)
+    y = _empty_image(x, shape.replicas * shape.groups * shape.outputs, size) if out is None else out
     _run(
         shape, x, W, bias, y, features=shape.groups * shape.inputs,
         STEP=geometry.stride, OFFSET=-geometry.padding, SPREAD=geometry.dilation, DIVIDE=1,
@@ -249,8 +249,11 @@ def _sum(parts: Tensor) -> Tensor:
 
 
 def _precision() -> str:
-    """Return how float32 numbers are multiplied: by `set_precision` in `training/device.py`."""
-    return "ieee" if torch.backends.cuda.matmul.fp32_precision == "ieee" else "tf32"
+    """Return how float32 numbers are multiplied: as `set_precision` in `training/device.py` has said.
+
+    Three tf32 products stand for one of float32: what they leave out is below 2^-21 of a product.
+    """
+    return "tf32x3" if torch.backends.cuda.matmul.fp32_precision == "ieee" else "tf32"
 
 
 def _tile(count: int) -> int:

@@ -41,7 +41,7 @@ print(torch.__version__, torch.version.cuda, torch.backends.cudnn.version())
 print(open_device(os.environ["CHECK_DEVICE"]), describe(os.environ["CHECK_DEVICE"]))
 P
 
-if want agree; then say agree; part agree 60 $here/check.py agree 40; fi
+if want agree; then say agree; part agree 60 $here/check.py agree "${AGREE:-40}"; fi
 if want times; then say times; part times "${TIMES:-60}" $here/check.py times $((${TIMES:-60} - 10)); fi
 if want kernels; then say kernels; part kernels 40 $here/check.py kernels 30; fi
 if want micro; then say micro; part micro 50 $here/check.py micro "${MICRO:-30}"; fi
