@@ -45,11 +45,16 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _add_instruction_sets(connection: sqlite3.Connection) -> None:
+    """Add the instruction set of the CPU on which an attempt trained; NULL if it is not known, or on a GPU."""
+    connection.execute("ALTER TABLE attempts ADD COLUMN instruction_set TEXT")
+
+
 #: of every version
 TABLES = frozenset({"datasets", "grids", "runs", "attempts", "epochs"})
 
 #: version n is reached by MIGRATIONS[n - 1]; SQLite keeps the version in `PRAGMA user_version`
-MIGRATIONS: tuple[Migration, ...] = (_create_tables,)
+MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_instruction_sets)
 
 
 def read_version(connection: sqlite3.Connection) -> int:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
-from asymbp_cli.events import EpochEnded, Event, RunFinished
+from asymbp_cli.events import EpochEnded, Event, ProcessorFound, RunFinished
 from asymbp_cli.locks import hold_writer_lock
 from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
@@ -155,6 +155,10 @@ class Store:
             sql = f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({places})"
             self._journal.note(sql, *astuple(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
+        elif isinstance(event, ProcessorFound):
+            sql = "UPDATE attempts SET instruction_set = ? WHERE run = ? AND ended IS NULL"
+            for run_id in event.runs:
+                self._journal.note(sql, event.instruction_set, run_id)
         elif isinstance(event, RunFinished):
             sql = "UPDATE runs SET state = ?, updated = ? WHERE id = ?"
             self._journal.note(sql, event.state, now, event.run)
