@@ -79,7 +79,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             version = read_version(connection)  # another process may have been faster
             if 0 < version < len(MIGRATIONS):
                 _back_up(path)
-            _apply_steps(connection, version)
+            apply_steps(connection, version, len(MIGRATIONS))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -89,10 +89,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         backup_path(path).unlink(missing_ok=True)
 
 
-def _apply_steps(connection: sqlite3.Connection, version: int) -> None:
-    for step in MIGRATIONS[version:]:
+def apply_steps(connection: sqlite3.Connection, version: int, target: int) -> None:
+    """Bring a database from `version` to `target`, or leave it if it is newer."""
+    for step in MIGRATIONS[version:target]:
         step(connection)
-    connection.execute(f"PRAGMA user_version = {max(version, len(MIGRATIONS))}")
+    connection.execute(f"PRAGMA user_version = {max(version, target)}")
 
 
 def _back_up(path: Path) -> None:

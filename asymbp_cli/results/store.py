@@ -16,8 +16,9 @@ from asymbp_cli.locks import hold_writer_lock
 from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
 from asymbp_cli.results import queries
+from asymbp_cli.results.contents import Contents, read_contents
 from asymbp_cli.results.database import connect, parse_column, store_errors
-from asymbp_cli.results.journal import Journal
+from asymbp_cli.results.journal import Journal, Statement
 from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.summaries import (
     EPOCH_COLUMNS,
@@ -187,6 +188,14 @@ class Store:
             """UPDATE attempts SET outcome = 'interrupted',
                 ended = max(started, (SELECT updated FROM runs WHERE id = run)) WHERE ended IS NULL"""
         )
+
+    def write_together(self, statements: Iterable[Statement]) -> None:
+        """Execute statements in one transaction: all of them or none. Raises StoreError."""
+        self._journal.write_together(statements)
+
+    def contents(self) -> Contents:
+        """Return everything that is stored, at one moment."""
+        return self._journal.read_together(read_contents)
 
     def grids(self) -> list[Grid]:
         """Return every grid that was asked for, oldest first."""
