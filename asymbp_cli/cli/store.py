@@ -102,7 +102,7 @@ def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[
 
 @command.command("merge")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=click.Path(path_type=Path))
-@options.results
+@options.results_to_extend
 def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
     """Add exported files, or other results directories, to the results.
 
