@@ -47,8 +47,8 @@ def export(
 ) -> None:
     """Write the results to FILE: runs, epochs, provenance and tables, without checkpoints.
 
-    Everything by default. The same results give the same bytes, compressed with xz. Host names and commands are
-    in the file; directories of datasets are not.
+    Everything by default; a running study as it stands. The same results give the same bytes, compressed with xz.
+    Host names and commands are in the file; directories of datasets are not.
 
     \b
     Example:
@@ -63,6 +63,8 @@ def export(
         contents = store.contents()
     if keys or protocols or datasets:
         contents = contents.restrict_to(_select(contents, keys, protocols, datasets))
+    if not contents.runs:
+        raise UsageError("there are no runs to export. Run asymbp reproduce --table 2 first, or select others")
     content = encode(contents)
     write_bytes(content, file)
     epochs = sum(len(stored.epochs) for stored in contents.runs.values())
@@ -107,8 +109,8 @@ def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
     """Add exported files, or other results directories, to the results.
 
     A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
-    whose counts differ are listed. The results keep theirs, and the exit code is 1. A damaged file is refused
-    before anything is written.
+    whose counts differ are listed. The results keep theirs, and the exit code is 1. If a file is damaged, or a
+    study is writing to the results, nothing is merged.
 
     \b
     Example:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def train(job: Job) -> Iterator[Event]:
-    """Train the job's stack; on the CPU with one thread, which fixes the bits of the results."""
+    """Train the job's stack; on the CPU with one thread, which fixes the bits for an instruction set."""
     from asymbp_cli.training.device import open_device, read_instruction_set, threads
     from asymbp_cli.training.engine import train_stack
 

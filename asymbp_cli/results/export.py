@@ -41,6 +41,10 @@ class _Damage(Exception):
     """Why a file cannot be what was exported."""
 
 
+#: what lines raise that are not as `encode` writes them
+_MALFORMED = (_Damage, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
 def encode(contents: Contents) -> bytes:
     """Return the exported file."""
     lines = [{"asymbp_export": _FORMAT, "schema": len(migrations.MIGRATIONS)}, *map(_columns, _rows(contents))]
@@ -81,7 +85,7 @@ def decode(content: bytes, path: Path) -> Contents:
         if error.unknown:
             raise StoreError(f'{path} has "{error.unknown}", which only a newer asymbp knows. Upgrade') from error
         raise StoreError(_explain(path, error.reason)) from error
-    except (_Damage, ValueError, KeyError, TypeError, AttributeError, RecursionError, sqlite3.Error) as error:
+    except (*_MALFORMED, sqlite3.Error) as error:
         raise StoreError(_explain(path, str(error) or type(error).__name__)) from error
 
 

@@ -93,6 +93,7 @@ def test_a_part_is_exported(
         (["export", "results/asymbp.sqlite"], "belongs to stored results"),
         (["export", "results/.lock/x.xz"], r"cannot write results/\.lock/x\.xz: .*\. Choose another file$"),
         (["export", "x.xz", "--results", "none"], "there are no results in none/"),
+        (["export", "x.xz", "--results", "new"], "there are no runs to export"),
         (["merge", "none.xz"], "there is no file or directory none.xz"),
         (["merge", "empty"], "there are no results in empty/"),
         (["merge", "results"], "results/ is the results directory itself"),
@@ -108,6 +109,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
 ) -> None:
     monkeypatch.chdir(results.parent)
     Path("empty").mkdir()
+    Store.open(Path("new")).close()
     Path("notes.txt").write_text("my notes")
     before = repr(load(results))
     with pytest.raises(AsymbpError, match=message) as caught:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import lzma
 import math
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from stored_content import load, trained, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded
+from asymbp_cli.results import contents as stored_contents
 from asymbp_cli.results import migrations
 from asymbp_cli.results.contents import Contents, StoredRun
 from asymbp_cli.results.export import decode, encode
@@ -117,6 +119,15 @@ def test_every_truncation_and_what_follows_the_end_is_noticed(small: Contents) -
             decode(content + more, FILE)
 
 
+def test_changed_numbers_are_noticed_even_if_they_are_compressed_again(small: Contents) -> None:
+    text = lzma.decompress(encode(small))
+    changed = text.replace(b'"seconds":[0.5', b'"seconds":[0.4')
+    assert changed != text
+    for content in (changed, text.replace(b"sha256", b"sha"), b"", text.partition(b"\n")[0]):
+        with pytest.raises(StoreError, match="damaged or incomplete"):
+            decode(lzma.compress(content), FILE)
+
+
 def test_something_else_is_refused() -> None:
     for content in (b"", b"{}", b"\x1f\x8b\x08"):
         with pytest.raises(StoreError, match=r"some\.jsonl\.xz is no exported file\. Name one that asymbp store"):
@@ -149,6 +160,8 @@ def _unknown_field(lines: list[Any]) -> None:
         (lambda lines: lines.append([1]), "damaged or incomplete"),
         (lambda lines: lines.append({"sqlite_master": {"name": ["x"]}}), "unknown table or column"),
         (lambda lines: lines.append({"grids": {"id) VALUES (1); --": ["x"]}}), "unknown table or column"),
+        (lambda lines: lines[2]["epochs"].update(train_seen=[2**70] * 4), "damaged or incomplete"),
+        (lambda lines: lines[2]["attempts"].update(host=["\ud800"]), "damaged or incomplete"),
         (lambda lines: lines.append({"grids": {}}), "damaged or incomplete"),
         (lambda lines: lines.append(lines[2]), "damaged or incomplete.*UNIQUE"),
         (lambda lines: lines.pop(1), "damaged or incomplete.*FOREIGN KEY"),
@@ -179,6 +192,20 @@ def test_a_later_step_of_the_schema_changes_what_is_read(small: Contents, monkey
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, lambda database: database.execute(sql)))
     (stored,) = decode(content, FILE).runs.values()
     assert [attempt.host for attempt in stored.attempts] == ["moved"]
+
+
+def test_all_is_read_at_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = trained(tmp_path, "SGD")
+    real = stored_contents._read_epochs
+
+    def train_first(connection: sqlite3.Connection) -> dict[str, list[EpochEnded]]:
+        small_study.train(tmp_path, small_study.grid("BM"))
+        return real(connection)
+
+    monkeypatch.setattr(stored_contents, "_read_epochs", train_first)
+    assert repr(load(tmp_path)) == repr(before)
+    monkeypatch.undo()
+    assert len(load(tmp_path).runs) > len(before.runs)
 
 
 def test_a_study_that_is_running_is_exported_as_it_stands(tmp_path: Path) -> None:

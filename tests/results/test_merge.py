@@ -161,7 +161,15 @@ def test_tables_get_the_rows_and_commands_of_both(tmp_path: Path) -> None:
             assert sorted(row.label for row in grid.rows) == ["MNIST", "digits"]
             assert store.commands(grid) == ("asymbp a", "asymbp b")
             assert store.finished_ids() == set(grid.all_runs())
+    (a,), (b,), (merged,) = (load(tmp_path / name).grids.values() for name in ("a", "b", "a/merged"))
+    assert (merged.created, merged.updated) == (a.created, b.updated)
     assert load(tmp_path / "a" / "merged").grids == load(tmp_path / "b" / "merged").grids
+
+
+def test_a_part_has_the_datasets_of_its_tables_even_without_runs(whole: Contents) -> None:
+    (stored,) = whole.grids.values()
+    assert with_runs(whole).restrict_to([stored.grid]) == with_runs(whole)
+    assert whole.restrict_to([]) == Contents({}, {}, {})
 
 
 def test_an_attempt_under_way_where_it_was_exported_is_interrupted_here(whole: Contents, tmp_path: Path) -> None:
