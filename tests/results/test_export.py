@@ -4,7 +4,6 @@ import hashlib
 import json
 import lzma
 import math
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from stored_content import load, trained, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.results import contents as stored_contents
 from asymbp_cli.results import migrations
 from asymbp_cli.results.contents import Contents, StoredRun
 from asymbp_cli.results.export import decode, encode
@@ -192,20 +190,6 @@ def test_a_later_step_of_the_schema_changes_what_is_read(small: Contents, monkey
     monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, lambda database: database.execute(sql)))
     (stored,) = decode(content, FILE).runs.values()
     assert [attempt.host for attempt in stored.attempts] == ["moved"]
-
-
-def test_all_is_read_at_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = trained(tmp_path, "SGD")
-    real = stored_contents._read_epochs
-
-    def train_first(connection: sqlite3.Connection) -> dict[str, list[EpochEnded]]:
-        small_study.train(tmp_path, small_study.grid("BM"))
-        return real(connection)
-
-    monkeypatch.setattr(stored_contents, "_read_epochs", train_first)
-    assert repr(load(tmp_path)) == repr(before)
-    monkeypatch.undo()
-    assert len(load(tmp_path).runs) > len(before.runs)
 
 
 def test_a_study_that_is_running_is_exported_as_it_stands(tmp_path: Path) -> None:
