@@ -195,13 +195,13 @@ def _describe_side(stored: "StoredRun", epoch: int | None) -> str:
 
 
 def _note_reasons(differences: "Sequence[Difference]") -> Iterator[str]:
-    """Yield what may explain the differences: other processors, devices or versions."""
+    """Yield what happened, and what may explain the differences: other instruction sets or devices."""
     yield "Epoch: the first that differs. The results that were there are kept, and nothing is averaged."
     pairs = [(_processor(difference.kept), _processor(difference.other)) for difference in differences]
     others = [(kept, other) for kept, other in pairs if kept and other and kept != other]
     if others:
         names = "; ".join(f"{kept} here, {other} there" for kept, other in dict.fromkeys(others))
-        yield f"{len(others)} of them trained on other processors, whose bits differ: {names}."
+        yield f"Processors, whose bits differ, may be why for {len(others)} of them: {names}."
 
 
 def _processor(stored: "StoredRun") -> str | None:
