@@ -94,13 +94,14 @@ def _statements(contents: Contents, runs: Mapping[str, StoredRun], present: Cont
 
 
 def _merge_grid(kept: StoredGrid, other: StoredGrid) -> StoredGrid:
-    """Return a grid with the rows and commands of both."""
-    older, newer = sorted((kept, other), key=lambda stored: stored.created)
+    """Return a grid with the rows and commands of both; of a row of both, the one that was asked for last."""
+    first, second = sorted((kept, other), key=lambda stored: stored.created)
+    older, newer = sorted((kept, other), key=lambda stored: stored.updated)
     return StoredGrid(
         grid=_merge_rows(older.grid, newer.grid),
-        commands=tuple(dict.fromkeys((*older.commands, *newer.commands))),
-        created=older.created,
-        updated=max(older.updated, newer.updated),
+        commands=tuple(dict.fromkeys((*first.commands, *second.commands))),
+        created=first.created,
+        updated=newer.updated,
     )
 
 

@@ -166,6 +166,17 @@ def test_tables_get_the_rows_and_commands_of_both(tmp_path: Path) -> None:
     assert load(tmp_path / "a" / "merged").grids == load(tmp_path / "b" / "merged").grids
 
 
+def test_of_a_row_of_both_the_one_asked_for_last_is_kept(whole: Contents, tmp_path: Path) -> None:
+    ((key, stored),) = whole.grids.items()
+    (row,) = stored.grid.rows
+    rows = (row.model_copy(update={"note": "asked for again"}),)
+    grid = stored.grid.model_copy(update={"rows": rows})
+    later = replace(stored, grid=grid, created=stored.created - 9, updated=stored.updated + 9)
+    for name, order in {"a": (stored, later), "b": (later, stored)}.items():
+        merge_all(tmp_path / name, *(replace(whole, grids={key: grid}) for grid in order))
+        assert load(tmp_path / name).grids == {key: later}
+
+
 def test_a_part_has_the_datasets_of_its_tables_even_without_runs(whole: Contents) -> None:
     (stored,) = whole.grids.values()
     assert with_runs(whole).restrict_to([stored.grid]) == with_runs(whole)
