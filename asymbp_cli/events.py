@@ -10,6 +10,14 @@ OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
+class ProcessorFound:
+    """The process that trains these runs on the CPU uses this instruction set, which decides their bits."""
+
+    runs: tuple[str, ...]
+    instruction_set: str  # "AVX2", "AVX512", ...
+
+
+@dataclass(frozen=True)
 class Progress:
     """A stack is inside an epoch: `step` of `steps` mini-batches are done (no host sync is made for this)."""
 
@@ -88,4 +96,4 @@ class RunFinished:
     epochs: int
 
 
-Event = Progress | EpochEnded | RunDiverged | CheckpointDue | CheckpointSaved | RunFinished
+Event = ProcessorFound | Progress | EpochEnded | RunDiverged | CheckpointDue | CheckpointSaved | RunFinished

@@ -43,6 +43,7 @@ def test_imports_go_one_way() -> None:
         ["report", "--to", "csv"],
         ["ls", "runs"],
         ["show", ""],
+        ["store", "merge", "results", "--results", "other"],
     ],
 )
 def test_starts_without_torch(arguments: list[str], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "reproduce": ("reproduce", "Reproduce a table of the paper."),
     "report": ("report", "Render the results as a report."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),
+    "store": ("store", "Export results to a file, or merge those of other machines."),
     "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run: its recipe, epochs and provenance."),

@@ -31,6 +31,7 @@ def _results_option(text: str) -> Decorator:
 
 
 results = _results_option("Results directory to read.")
+results_to_extend = _results_option("Results directory to add to; made if it does not exist.")
 overrides = click.option(
     "--set",
     "overrides",

@@ -49,10 +49,11 @@ def _describe_run(summary: "RunSummary") -> Iterator[str]:
 def _describe_attempt(attempt: "Attempt") -> Iterator[str]:
     started = f"{datetime.fromtimestamp(attempt.started):%Y-%m-%d %H:%M:%S}"
     software = ", ".join(f"{name} {version}" for name, version in attempt.software.items())
+    instructions = f" ({attempt.instruction_set})" if attempt.instruction_set else ""
     checkout = f", checkout {attempt.git}" if attempt.git else ""
     yield (
         f"attempt {started} from epoch {attempt.start_epoch}: {attempt.outcome or 'running'}, "
-        f"{attempt.device} on {attempt.host}, {software}{checkout}"
+        f"{attempt.device}{instructions} on {attempt.host}, {software}{checkout}"
     )
     if attempt.message:
         yield f"  {attempt.message}"

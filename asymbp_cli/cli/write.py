@@ -53,4 +53,4 @@ def write_bytes(content: bytes, output: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, FileExistsError | NotADirectoryError):
             reason = "a file has the name of its folder"
-        raise UsageError(f"cannot write {output}: {reason}. Choose another file with --output") from error
+        raise UsageError(f"cannot write {output}: {reason}. Choose another file") from error

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.events import Event
+from asymbp_cli.events import Event, ProcessorFound
 from asymbp_cli.executors import Job
 
 if TYPE_CHECKING:
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def train(job: Job) -> Iterator[Event]:
-    """Train the job's stack; on the CPU with one thread, which fixes the bits of the results."""
-    from asymbp_cli.training.device import open_device, threads
+    """Train the job's stack; on the CPU with one thread, which fixes the bits for an instruction set."""
+    from asymbp_cli.training.device import open_device, read_instruction_set, threads
     from asymbp_cli.training.engine import train_stack
 
     run = job.stack.runs[0]
     fraction = run.protocol.validation_fraction
     device = str(open_device(job.device))  # before anything else uses it
+    if device == "cpu":
+        yield ProcessorFound(tuple(run.id for run in job.stack.runs), read_instruction_set())
     with threads(1) if device == "cpu" else nullcontext():
         yield from train_stack(
             job.stack,

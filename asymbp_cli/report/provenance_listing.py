@@ -47,6 +47,7 @@ def _attempts(runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
     versions = (", ".join(f"{name} {version}" for name, version in a.software.items()) for a in attempts)
     yield from _each("software", versions)
     yield from _each("device", (f"{a.device} on {a.host}" for a in attempts))
+    yield from _each("instruction set", (a.instruction_set for a in attempts if a.instruction_set))
     yield from _each("checkout", (a.git for a in attempts if a.git))
 
 

@@ -5,14 +5,15 @@ Fast epochs cost nothing, a process that is killed loses that second, and the da
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.results.database import store_errors
 
+T = TypeVar("T")
 _FLUSH_SECONDS = 1.0
 
 Statement = tuple[str, tuple[Any, ...]]  # may be executed twice without harm
@@ -52,6 +53,13 @@ class Journal:
         with self._lock:
             self._statements.append((sql, values))
 
+    def write_together(self, statements: Iterable[Statement]) -> None:
+        """Write statements and everything noted before, in one transaction. Raises StoreError as `flush`."""
+        with self._lock:
+            for sql, values in statements:
+                self.note(sql, *values)
+            self.flush()
+
     def raise_failure(self) -> None:
         """Raise the StoreError that ended the thread that flushes, if one did."""
         if self._failure:
@@ -86,6 +94,16 @@ class Journal:
         with self._lock, store_errors(self._path):
             self.flush()
             return self._connection.execute(sql, named or values).fetchall()
+
+    def read_together(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `read` returns; all its queries see the database, and everything noted, at one moment."""
+        with self._lock, store_errors(self._path):
+            self.flush()
+            self._connection.execute("BEGIN")
+            try:
+                return read(self._connection)
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def _flush_each_second(self, end: threading.Event) -> None:
         while not end.wait(_FLUSH_SECONDS):

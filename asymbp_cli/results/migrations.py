@@ -45,11 +45,16 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _add_instruction_sets(connection: sqlite3.Connection) -> None:
+    """Add the instruction set of the CPU on which an attempt trained; NULL if it is not known, or on a GPU."""
+    connection.execute("ALTER TABLE attempts ADD COLUMN instruction_set TEXT")
+
+
 #: of every version
 TABLES = frozenset({"datasets", "grids", "runs", "attempts", "epochs"})
 
 #: version n is reached by MIGRATIONS[n - 1]; SQLite keeps the version in `PRAGMA user_version`
-MIGRATIONS: tuple[Migration, ...] = (_create_tables,)
+MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_instruction_sets)
 
 
 def read_version(connection: sqlite3.Connection) -> int:
@@ -74,7 +79,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             version = read_version(connection)  # another process may have been faster
             if 0 < version < len(MIGRATIONS):
                 _back_up(path)
-            _apply_steps(connection, version)
+            apply_steps(connection, version, len(MIGRATIONS))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -84,10 +89,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         backup_path(path).unlink(missing_ok=True)
 
 
-def _apply_steps(connection: sqlite3.Connection, version: int) -> None:
-    for step in MIGRATIONS[version:]:
+def apply_steps(connection: sqlite3.Connection, version: int, target: int) -> None:
+    """Bring a database from `version` to `target`, or leave it if it is newer."""
+    for step in MIGRATIONS[version:target]:
         step(connection)
-    connection.execute(f"PRAGMA user_version = {max(version, len(MIGRATIONS))}")
+    connection.execute(f"PRAGMA user_version = {max(version, target)}")
 
 
 def _back_up(path: Path) -> None:

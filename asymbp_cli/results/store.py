@@ -11,13 +11,14 @@ from types import TracebackType
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
-from asymbp_cli.events import EpochEnded, Event, RunFinished
+from asymbp_cli.events import EpochEnded, Event, ProcessorFound, RunFinished
 from asymbp_cli.locks import hold_writer_lock
 from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
 from asymbp_cli.results import queries
+from asymbp_cli.results.contents import Contents, read_contents
 from asymbp_cli.results.database import connect, parse_column, store_errors
-from asymbp_cli.results.journal import Journal
+from asymbp_cli.results.journal import Journal, Statement
 from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.summaries import (
     EPOCH_COLUMNS,
@@ -155,6 +156,10 @@ class Store:
             sql = f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({places})"
             self._journal.note(sql, *astuple(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
+        elif isinstance(event, ProcessorFound):
+            sql = "UPDATE attempts SET instruction_set = ? WHERE run = ? AND ended IS NULL"
+            for run_id in event.runs:
+                self._journal.note(sql, event.instruction_set, run_id)
         elif isinstance(event, RunFinished):
             sql = "UPDATE runs SET state = ?, updated = ? WHERE id = ?"
             self._journal.note(sql, event.state, now, event.run)
@@ -183,6 +188,14 @@ class Store:
             """UPDATE attempts SET outcome = 'interrupted',
                 ended = max(started, (SELECT updated FROM runs WHERE id = run)) WHERE ended IS NULL"""
         )
+
+    def write_together(self, statements: Iterable[Statement]) -> None:
+        """Execute statements in one transaction: all of them or none. Raises StoreError."""
+        self._journal.write_together(statements)
+
+    def contents(self) -> Contents:
+        """Return everything that is stored, at one moment."""
+        return self._journal.read_together(read_contents)
 
     def grids(self) -> list[Grid]:
         """Return every grid that was asked for, oldest first."""

@@ -56,6 +56,7 @@ class Attempt:
     outcome: str | None  # "finished", "failed", "interrupted"
     message: str | None
     traceback: str | None
+    instruction_set: str | None  # of the CPU: "AVX2", ...; None on a GPU, or if it was not recorded
 
 
 ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))

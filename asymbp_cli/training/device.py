@@ -39,6 +39,11 @@ def _try(device: torch.device) -> None:
     x.grad.tolist()
 
 
+def read_instruction_set() -> str:
+    """Return the instruction set of the CPU that torch's kernels use here: "AVX2", "AVX512", ..."""
+    return torch.backends.cpu.get_cpu_capability()
+
+
 def set_precision(device: torch.device, precision: str) -> None:
     """Let float32 products on CUDA be tf32, or ieee if the protocol says fp32."""
     if device.type == "cuda":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner, Result
 
@@ -68,11 +70,13 @@ def test_a_table_from_nothing_to_a_report(tmp_path: Path) -> None:
     assert "## Table 2" in text
     assert "## Table 5" in text
     assert "asymbp reproduce --table 2" in text
+    instruction_set = torch.backends.cpu.get_cpu_capability()
+    assert re.search(rf"\| instruction set +\| {instruction_set} +\|", text)
     listed = run("ls", "runs", directory=tmp_path)
     assert len(listed.stdout.splitlines()) == 2 + 16
     shown = run("show", listed.stdout.splitlines()[2][:8], directory=tmp_path)
     assert "test error" in shown.stdout
-    assert "attempt" in shown.stdout
+    assert re.search(rf"attempt .* cpu \(.*\) \({instruction_set}\) on ", shown.stdout)
 
 
 def test_json_lines_end_with_the_table(tmp_path: Path) -> None:

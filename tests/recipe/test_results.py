@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.report.csv_records import render
+from asymbp_cli.results.export import decode
+from asymbp_cli.results.merge import merge
+from asymbp_cli.results.store import Store
 
 FOLDER = recipes_directory() / "results"
 FILES = sorted(FOLDER.glob("*.csv"))
@@ -24,18 +29,53 @@ def test_a_file_says_where_it_comes_from_and_is_explained(file: Path) -> None:
     assert f"[{file.name}]({file.name})" in TEXT
 
 
+def read_records(text: str) -> list[dict[str, str]]:
+    """Return the records of a file without its head."""
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
 def rows_of(file: Path) -> list[str]:
     """Return the rows of a file's tables as the documentation writes them."""
-    lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
     by_table: dict[str, list[str]] = {}
-    for record in csv.DictReader(lines):
+    for record in read_records(file.read_text()):
         by_table.setdefault(record["table"], []).append(f"{float(record['error_percent']):.2f}")
     return [" | ".join(cells) for cells in by_table.values()]
 
 
-@pytest.mark.parametrize("name", ["tables-mnist-quick", "cifar10-jpeg-one-epoch", "flowers17-demo"])
+@pytest.mark.parametrize(
+    "name", ["table2-mnist-paper", "tables-mnist-quick", "cifar10-jpeg-one-epoch", "flowers17-demo"]
+)
 def test_the_tables_have_the_numbers_of_the_file(name: str) -> None:
     rows = rows_of(FOLDER / f"{name}.csv")
     assert rows
     missing = [row for row in rows if not re.search(rf"^\| [^|*]+ \| {re.escape(row)} \|$", TEXT, re.MULTILINE)]
     assert not missing
+
+
+CAMPAIGNS = sorted((FOLDER / "campaigns").glob("*.jsonl.xz"))
+#: file -> the one that its tables were reported to
+REPORTED = {"table2-mnist-paper-h100.jsonl.xz": "table2-mnist-paper.csv"}
+
+
+def test_there_are_campaigns() -> None:
+    assert {file.name for file in CAMPAIGNS} >= set(REPORTED)
+
+
+@pytest.mark.parametrize("file", CAMPAIGNS, ids=lambda file: file.name)
+def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
+    contents = decode(file.read_bytes(), file)
+    epochs = sum(len(stored.epochs) for stored in contents.runs.values())
+    (line,) = [line for line in (file.parent / "README.md").read_text().splitlines() if f"]({file.name})" in line]
+    assert line.endswith(f"| {len(contents.runs):,}, {epochs:,} |")
+    assert set(contents.runs) == {run for stored in contents.grids.values() for run in stored.grid.all_runs()}
+
+
+@pytest.mark.parametrize(("campaign", "table"), REPORTED.items())
+def test_a_table_is_what_its_campaign_reports(campaign: str, table: str, tmp_path: Path) -> None:
+    file = FOLDER / "campaigns" / campaign
+    with Store.open(tmp_path) as store:
+        merge(decode(file.read_bytes(), file), store)
+        tables = fill_all(store, store.grids())
+    assert all(cell.complete for filled in tables for cells in filled.cells for cell in cells)
+    written, now = read_records((FOLDER / table).read_text()), read_records(render(tables))
+    assert [{name: record[name] for name in written[0]} for record in now] == written  # reports may tell more now

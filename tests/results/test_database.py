@@ -15,6 +15,8 @@ from asymbp_cli.errors import StoreError
 from asymbp_cli.results import migrations
 from asymbp_cli.results.store import FILE_NAME, Store
 
+NOW = len(migrations.MIGRATIONS)  # version of the schema
+
 
 def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"there are no results in .*none/\. Train something first"):
@@ -124,7 +126,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
         add_steps(newer, half_done, fail)
         with pytest.raises(StoreError, match="disk I/O error"):
             Store.open(tmp_path)
-    assert read(path) == read(backup(path)) == before == (1, migrations.TABLES, ["table-2"])
+    assert read(path) == read(backup(path)) == before == (NOW, migrations.TABLES, ["table-2"])
     with Store.open(tmp_path) as store:
         assert len(store.grids()) == 1
 
@@ -160,7 +162,7 @@ def test_a_migration_that_is_killed_leaves_the_file_as_it_was(
     with monkeypatch.context() as newer:  # the next command of the newer version
         add_steps(newer, half_done, lambda connection: None)
         Store.open(tmp_path).close()
-    assert read(path) == (3, {*migrations.TABLES, "half_done"}, [])
+    assert read(path) == (NOW + 2, {*migrations.TABLES, "half_done"}, [])
     assert not list(tmp_path.glob("*before-version*"))
 
 
@@ -173,7 +175,7 @@ def test_a_copy_that_cannot_be_written_is_said_and_changes_nothing(
         blocked.mkdir()
         with monkeypatch.context() as newer:
             add_steps(newer, half_done, lambda connection: None)
-            with pytest.raises(StoreError, match=r"cannot write .*before-version-3.* Remove what is in the way"):
+            with pytest.raises(StoreError, match=rf"cannot write .*before-version-{NOW + 2}.* Remove what is in"):
                 Store.open(tmp_path)
         assert read(path) == before
         blocked.rmdir()
@@ -181,8 +183,8 @@ def test_a_copy_that_cannot_be_written_is_said_and_changes_nothing(
 
 
 def backup(path: Path) -> Path:
-    """Return the copy that a migration to version 3 keeps."""
-    return path.with_name(f"{path.name}.before-version-3")
+    """Return the copy that a migration by two versions keeps."""
+    return path.with_name(f"{path.name}.before-version-{NOW + 2}")
 
 
 def test_an_older_database_is_brought_up_to_date_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,9 +198,9 @@ def test_an_older_database_is_brought_up_to_date_once(tmp_path: Path, monkeypatc
         add_steps(newer, second)
         for _ in range(2):
             Store.open(tmp_path).close()
-    assert backups == [(1, migrations.TABLES, ["table-2"])]
+    assert backups == [(NOW, migrations.TABLES, ["table-2"])]
     assert not list(tmp_path.glob("*before-version*"))
-    with pytest.raises(StoreError, match=r"version 2 .* this one knows 1"):
+    with pytest.raises(StoreError, match=rf"version {NOW + 1} .* this one knows {NOW}"):
         Store.open(tmp_path)
 
 
@@ -208,13 +210,13 @@ def test_a_new_database_needs_no_backup(tmp_path: Path, monkeypatch: pytest.Monk
 
     add_steps(monkeypatch, second)
     Store.open(tmp_path).close()
-    assert read(tmp_path / FILE_NAME)[0] == 2
+    assert read(tmp_path / FILE_NAME)[0] == NOW + 1
 
 
 def test_an_older_database_that_cannot_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fill(tmp_path)
     add_steps(monkeypatch, half_done)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    with pytest.raises(StoreError, match=r"older asymbp \(version 1 .* needs 2\) and cannot be changed\. Copy"):
+    with pytest.raises(StoreError, match=rf"older asymbp \(version {NOW} .* needs {NOW + 1}\) and cannot"):
         Store.open(tmp_path, create=False)
-    assert read(path)[0] == 1
+    assert read(path)[0] == NOW

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from asymbp_cli import study
@@ -23,6 +24,7 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.table import load_table
+from asymbp_cli.results.migrations import MIGRATIONS
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
 
@@ -30,6 +32,7 @@ OLD = Path(__file__).parent / "old_store"
 EXPECTED = json.loads((OLD / "expected.json").read_text())
 INTERRUPTED = {run: epochs for run, epochs in EXPECTED["interrupted"].items() if epochs < 6}
 FINISHED = set(EXPECTED["interrupted"]) - set(INTERRUPTED)
+NOW = len(MIGRATIONS)  # version of the schema
 DATE = 1_000_000_000  # seconds since 1970; older than any new file
 
 
@@ -105,6 +108,10 @@ def test_what_was_finished_is_not_trained_again_and_the_rest_ends_with_the_old_n
         assert {run: len(epochs) for run, epochs in stored.items() if epochs} == EXPECTED["interrupted"]
         outcome = study.run([old_grid], infos, store, study.Execution(), on_event=note)
         epochs = store.epochs(EXPECTED["epochs"])
+        for run_id, start in starts.items():  # attempts of the old commit did not record it
+            *earlier, latest = [attempt.instruction_set for attempt in store.attempts([run_id])]
+            assert latest == torch.backends.cpu.get_cpu_capability()
+            assert earlier == [None] * (start > 0)
         with store.writing():
             store.save_grid(grid)
         assert store.grids() == [grid]  # still the same table, though its runs with BN are others
@@ -153,7 +160,7 @@ def test_an_older_tool_leaves_a_newer_store_alone_and_says_so_once(command: list
     )
     assert (done.returncode, done.stdout) == (2, "")
     (message,) = done.stderr.splitlines()
-    assert "asymbp.sqlite was written by a newer asymbp (version 7 of its schema, this one knows 1). " in message
+    assert f"was written by a newer asymbp (version 7 of its schema, this one knows {NOW}). " in message
     assert "Upgrade asymbp, or use another directory with --results DIR" in message
     assert database.read_bytes() == content
     assert len(list((old / "results" / "checkpoints").iterdir())) == 2

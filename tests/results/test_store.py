@@ -171,6 +171,19 @@ def test_readers_do_not_wait_for_a_transaction(begun: Store) -> None:
     begun._connection.execute("ROLLBACK")
 
 
+def test_what_is_read_together_is_of_one_moment(store: Store) -> None:
+    def count(connection: sqlite3.Connection) -> int:
+        return len(connection.execute("SELECT id FROM runs").fetchall())
+
+    def read(connection: sqlite3.Connection) -> tuple[int, int]:
+        first = count(connection)
+        small_study.train(store.directory, small_study.grid("SGD"))
+        return first, count(connection)
+
+    assert store._journal.read_together(read) == (0, 0)
+    assert store._journal.read_together(count) == len(RUNS)
+
+
 def test_what_was_recorded_is_stored_when_an_error_ends_the_writing(store: Store) -> None:
     def write_and_break() -> None:
         with store.writing():

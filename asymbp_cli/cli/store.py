@@ -1,0 +1,212 @@
+"""`asymbp store`."""
+
+from collections.abc import Iterator, Sequence, Set
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asymbp_cli.cli import options
+from asymbp_cli.cli.write import check_output, write_bytes
+from asymbp_cli.errors import StoreError, UsageError
+from asymbp_cli.paths import FILE_NAME, exists, is_file
+from asymbp_cli.text import nearest, printable_path
+
+if TYPE_CHECKING:
+    from asymbp_cli.recipe.grid import Grid
+    from asymbp_cli.report.document import Listing
+    from asymbp_cli.results.contents import Contents, StoredRun
+    from asymbp_cli.results.merge import Difference, Merged
+
+
+@click.group("store")
+def command() -> None:
+    """Export results to one compact file, or merge results of other machines.
+
+    \b
+    Example:
+      asymbp store export results.jsonl.xz
+      asymbp store merge results.jsonl.xz
+    """
+
+
+@command.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, or a recipe's name).")
+@click.option(
+    "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
+)
+@click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only the rows of these datasets.")
+@options.results
+def export(
+    file: Path,
+    keys: tuple[str, ...],
+    protocols: tuple[str, ...],
+    datasets: tuple[str, ...],
+    results_directory: Path,
+) -> None:
+    """Write the results to FILE: runs, epochs, provenance and tables, without checkpoints.
+
+    Everything by default; a running study as it stands. The same results give the same bytes, compressed with xz.
+    Host names and commands are in the file; directories of datasets are not.
+
+    \b
+    Example:
+      asymbp store export results.jsonl.xz
+      asymbp store export table2.jsonl.xz --table 2 --protocol paper --dataset mnist
+    """
+    from asymbp_cli.results.export import encode
+    from asymbp_cli.results.store import Store
+
+    check_output(file)
+    with Store.open(results_directory, create=False) as store:
+        contents = store.contents()
+    if keys or protocols or datasets:
+        contents = contents.restrict_to(_select(contents, keys, protocols, datasets))
+    if not contents.runs:
+        raise UsageError("there are no runs to export. Run asymbp reproduce --table 2 first, or select others")
+    content = encode(contents)
+    write_bytes(content, file)
+    epochs = sum(len(stored.epochs) for stored in contents.runs.values())
+    count = f"{len(contents.runs):,} runs, {epochs:,} epochs, {len(content) / 1000:,.0f} kB"
+    click.echo(f"wrote {printable_path(file)}: {count}", err=True)
+
+
+def _select(
+    contents: "Contents", keys: Sequence[str], protocols: Sequence[str], datasets: Sequence[str]
+) -> "list[Grid]":
+    """Return the tables that the options name, with the rows that they name; raises UsageError if one has none."""
+    from asymbp_cli.analysis.tables import filter_grids
+
+    grids = filter_grids([stored.grid for stored in contents.grids.values()], keys)
+    _check_names("protocol", protocols, {grid.protocol_label for grid in grids})
+    grids = [grid for grid in grids if not protocols or grid.protocol_label in protocols]
+    rows = [row for grid in grids for row in grid.rows]
+    _check_names("dataset", datasets, {row.label for row in rows}, {row.key for row in rows})
+    if not datasets:
+        return grids
+    named = {name.lower() for name in datasets}
+    selected = []
+    for grid in grids:
+        kept = tuple(row for row in grid.rows if {row.label.lower(), row.key} & named)
+        if kept:
+            selected.append(grid.model_copy(update={"rows": kept}))
+    return selected
+
+
+def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[str] = frozenset()) -> None:
+    known = {label.lower() for label in labels} | others
+    for name in names:
+        if name.lower() not in known:
+            listed = ", ".join(sorted(labels))
+            raise UsageError(f'no results with the {what} "{name}".{nearest(name, labels)} Available: {listed}')
+
+
+@command.command("merge")
+@click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=click.Path(path_type=Path))
+@options.results_to_extend
+def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
+    """Add exported files, or other results directories, to the results.
+
+    A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
+    whose counts differ are listed. The results keep theirs, and the exit code is 1. If a file is damaged, or a
+    study is writing to the results, nothing is merged.
+
+    \b
+    Example:
+      asymbp store merge results.jsonl.xz
+      asymbp store merge a.jsonl.xz b.jsonl.xz ../other/results --results results
+    """
+    from asymbp_cli.cli import console
+    from asymbp_cli.results.merge import merge as merge_into
+    from asymbp_cli.results.store import Store
+
+    found = [_load(source, results_directory) for source in sources]
+    different = False
+    with Store.open(results_directory) as store:
+        for source, contents in zip(sources, found, strict=True):
+            merged = merge_into(contents, store)
+            click.echo(f"{printable_path(source)}: {_count(merged)}")
+            if merged.different:
+                different = True
+                listing = _list_differences(merged.different, printable_path(source))
+                console.print_listing(console.make_console(stderr=False), listing)
+    return int(different)
+
+
+def _load(source: Path, results_directory: Path) -> "Contents":
+    """Return the contents of an exported file or a results directory; raises StoreError, UsageError."""
+    from asymbp_cli.results.export import decode
+    from asymbp_cli.results.store import Store
+
+    if not exists(source):
+        raise UsageError(f"there is no file or directory {printable_path(source)}")
+    if source.name == FILE_NAME:
+        raise UsageError(f"{printable_path(source)} is the database of a results directory. Name the directory")
+    if is_file(source):
+        try:
+            return decode(source.read_bytes(), source)
+        except OSError as error:
+            raise StoreError(f"cannot read {printable_path(source)}: {error.strerror}") from error
+    if exists(results_directory) and source.samefile(results_directory):
+        raise UsageError(f"{printable_path(source)}/ is the results directory itself. Name another one")
+    with Store.open(source, create=False) as store:
+        return store.contents()
+
+
+def _count(merged: "Merged") -> str:
+    parts = {
+        "new": merged.new,
+        "longer than before": merged.longer,
+        "already there": merged.same,
+        "with other numbers, not merged": merged.different,
+    }
+    total = sum(map(len, parts.values()))
+    details = ", ".join(f"{len(runs):,} {what}" for what, runs in parts.items() if runs)
+    return f"{total:,} run{'s' if total > 1 else ''}: {details}" if details else "no runs"
+
+
+def _list_differences(differences: "Sequence[Difference]", source: str) -> "Listing":
+    from asymbp_cli.report.document import Listing
+
+    header = ("run", "what", "epoch", "kept: wrong in training, test", f"{source}: wrong in training, test")
+    rows = tuple(_describe_difference(difference) for difference in differences)
+    return Listing("Runs with other numbers", header, rows, tuple(_note_reasons(differences)))
+
+
+def _describe_difference(difference: "Difference") -> tuple[str, ...]:
+    from asymbp_cli.specs.methods import method_name
+
+    run, epoch = difference.kept.run, difference.epoch
+    sides = (difference.kept, difference.other)
+    return (
+        difference.run,
+        f"{method_name(run.method)} x{run.rate_multiplier:g}, seed {run.seed}",
+        "-" if epoch is None else str(epoch),
+        *(_describe_side(side, epoch) for side in sides),
+    )
+
+
+def _describe_side(stored: "StoredRun", epoch: int | None) -> str:
+    event = next((event for event in stored.epochs if event.epoch == epoch), None)
+    if event is None:
+        return stored.state or "not done"
+    return f"{event.train_wrong:,} of {event.train_seen:,}, {event.test_wrong:,} of {event.test_seen:,}"
+
+
+def _note_reasons(differences: "Sequence[Difference]") -> Iterator[str]:
+    """Yield what happened, and what may explain the differences: other instruction sets or devices."""
+    yield "Epoch: the first that differs. The results that were there are kept, and nothing is averaged."
+    pairs = [(_processor(difference.kept), _processor(difference.other)) for difference in differences]
+    others = [(kept, other) for kept, other in pairs if kept and other and kept != other]
+    if others:
+        names = "; ".join(f"{kept} here, {other} there" for kept, other in dict.fromkeys(others))
+        yield f"Processors, whose bits differ, may be why for {len(others)} of them: {names}."
+
+
+def _processor(stored: "StoredRun") -> str | None:
+    """Return the instruction set of the last attempt at a run, or its device if that is not the CPU."""
+    if not stored.attempts:
+        return None
+    last = stored.attempts[-1]
+    return last.instruction_set or (None if last.device.startswith("cpu") else last.device)

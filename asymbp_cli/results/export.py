@@ -1,0 +1,148 @@
+"""The exported file: the contents of a store as compressed text, the same bytes for the same contents.
+
+`xz --decompress` turns it into lines of JSON:
+
+    {"asymbp_export": 1, "schema": 2}              versions: of this format, and of the store's schema
+    {"datasets": {"fingerprint": [...], ...}}      rows by table and column; a line per dataset, grid and run
+    {"runs": {...}, "attempts": {...}, "epochs": {"epoch": [1, 2, ...], "test_wrong": [...], ...}}
+    {"sha256": "..."}                              of all lines before this one
+
+xz adds checksums of its own, and nothing of the time or the machine. Rows of an older schema are brought up by the
+store's own migrations.
+"""
+
+import hashlib
+import json
+import lzma
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.results import migrations
+from asymbp_cli.results.contents import (
+    Contents,
+    Rows,
+    make_dataset_rows,
+    make_grid_rows,
+    make_run_rows,
+    read_contents,
+)
+from asymbp_cli.results.database import RowError
+
+_FORMAT = 1
+_MAGIC = b"\xfd7zXZ\x00"  # of xz
+_PRESET = 6 | lzma.PRESET_EXTREME
+
+
+class _Damage(Exception):
+    """Why a file cannot be what was exported."""
+
+
+#: what lines raise that are not as `encode` writes them
+_MALFORMED = (_Damage, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+def encode(contents: Contents) -> bytes:
+    """Return the exported file."""
+    lines = [{"asymbp_export": _FORMAT, "schema": len(migrations.MIGRATIONS)}, *map(_columns, _rows(contents))]
+    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
+    end = json.dumps({"sha256": hashlib.sha256(text).hexdigest()}) + "\n"
+    return lzma.compress(text + end.encode(), preset=_PRESET)
+
+
+def _rows(contents: Contents) -> Iterator[Rows]:
+    yield from map(make_dataset_rows, contents.datasets.values())
+    for key, grid in contents.grids.items():
+        yield make_grid_rows(key, grid)
+    for run_id, stored in contents.runs.items():
+        yield make_run_rows(run_id, stored)
+
+
+def _columns(rows: Rows) -> dict[str, dict[str, list[Any]]]:
+    """Return rows by table and column, which compress better."""
+    return {
+        table: {column: [row[column] for row in found] for column in found[0]}
+        for table, found in rows.items()
+        if found
+    }
+
+
+def decode(content: bytes, path: Path) -> Contents:
+    """Return what was exported to `path`, of which `content` is read.
+
+    Raises StoreError if the file is damaged, incomplete, newer than this program or something else.
+    """
+    if not content.startswith(_MAGIC):
+        raise StoreError(f"{path} is no exported file. Name one that asymbp store export has written")
+    try:
+        header, *lines = _decompress(content)
+        _check_versions(header, path)
+        return _read(header["schema"], lines)
+    except RowError as error:
+        if error.unknown:
+            raise StoreError(f'{path} has "{error.unknown}", which only a newer asymbp knows. Upgrade') from error
+        raise StoreError(_explain(path, error.reason)) from error
+    except (*_MALFORMED, sqlite3.Error) as error:
+        raise StoreError(_explain(path, str(error) or type(error).__name__)) from error
+
+
+def _explain(path: Path, reason: str) -> str:
+    return (
+        f"{path} is damaged or incomplete ({reason}); nothing of it was merged. Get it again, or export it again "
+        "with asymbp store export"
+    )
+
+
+def _decompress(content: bytes) -> list[Any]:
+    """Return the lines but the last, whose checksum is compared; raises _Damage."""
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    try:
+        text = decompressor.decompress(content)
+    except lzma.LZMAError as error:
+        raise _Damage(str(error)) from error
+    if not decompressor.eof:
+        raise _Damage("its end is missing")
+    if decompressor.unused_data:
+        raise _Damage("something follows its end")
+    lines = text.splitlines(keepends=True)
+    if not lines or json.loads(lines[-1])["sha256"] != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
+        raise _Damage("its checksum is wrong")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def _check_versions(header: Any, path: Path) -> None:
+    known = {"asymbp_export": _FORMAT, "schema": len(migrations.MIGRATIONS)}
+    for name, latest in known.items():
+        version = header[name]
+        if version < 1:
+            raise _Damage(f"{name} {version}")
+        if version > latest:
+            reason = f"{name} {version}, this one knows {latest}"
+            raise StoreError(f"{path} was exported by a newer asymbp ({reason}). Upgrade asymbp")
+
+
+def _read(version: int, lines: list[Any]) -> Contents:
+    """Return the contents of lines: rows of the schema's `version`, migrated in memory as a store is."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrations.apply_steps(connection, 0, version)
+        connection.execute("BEGIN")
+        for line in lines:
+            for table, columns in line.items():
+                _insert(connection, table, columns)
+        connection.execute("COMMIT")
+        migrations.apply_steps(connection, version, len(migrations.MIGRATIONS))
+        return read_contents(connection)
+
+
+def _insert(connection: sqlite3.Connection, table: str, columns: dict[str, list[Any]]) -> None:
+    """Insert rows given by column; names that the schema has not are refused, never executed."""
+    known = {name for _, name, *_ in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))}
+    if table not in migrations.TABLES or not columns.keys() <= known:
+        raise _Damage(f"unknown table or column in {table!r}")
+    places = ", ".join("?" * len(columns))
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
+    connection.executemany(sql, zip(*columns.values(), strict=True))

@@ -1,0 +1,121 @@
+"""Merging the results of others into a store. Numbers that differ are reported, never mixed or averaged."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.recipe.grid import Grid, merge_grids
+from asymbp_cli.results.contents import (
+    Contents,
+    Rows,
+    StoredGrid,
+    StoredRun,
+    make_dataset_rows,
+    make_grid_rows,
+    make_run_rows,
+)
+from asymbp_cli.results.journal import Statement
+from asymbp_cli.results.store import Store
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A run whose numbers are not the same in the store, which keeps its own, and in what was to be merged."""
+
+    run: str
+    kept: StoredRun
+    other: StoredRun
+    epoch: int | None  # the first one that differs; None: only how the run ended does
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of the runs that were merged, by id."""
+
+    new: tuple[str, ...]
+    longer: tuple[str, ...]  # replaced fewer epochs with the same numbers
+    same: tuple[str, ...]  # nothing that the store had not
+    different: tuple[Difference, ...]
+
+
+def merge(contents: Contents, store: Store) -> Merged:
+    """Add `contents` to the store, in one transaction: all of it or nothing.
+
+    Of a run that both have the longer training is kept, if the counts of their common epochs are equal. Otherwise
+    the store keeps what it has. Raises StoreError if another process writes to the store.
+    """
+    with store.writing():
+        present = store.contents()
+        new = [run_id for run_id in contents.runs if run_id not in present.runs]
+        longer, same, different = list[str](), list[str](), list[Difference]()
+        for run_id in sorted(contents.runs.keys() & present.runs.keys()):
+            kept, other = present.runs[run_id], contents.runs[run_id]
+            epoch = _first_difference(kept.epochs, other.epochs)
+            if epoch is not None or (kept.state and other.state and kept.state != other.state):
+                different.append(Difference(run_id, kept, other, epoch))
+            else:
+                (longer if _progress(other) > _progress(kept) else same).append(run_id)
+        runs = {run_id: contents.runs[run_id] for run_id in (*new, *longer)}
+        store.write_together(list(_statements(contents, runs, present)))
+    return Merged(tuple(new), tuple(longer), tuple(same), tuple(different))
+
+
+def _first_difference(kept: tuple[EpochEnded, ...], other: tuple[EpochEnded, ...]) -> int | None:
+    """Return the first epoch of both whose counts differ."""
+    counts = {event.epoch: _counts(event) for event in kept}
+    return next((e.epoch for e in other if e.epoch in counts and counts[e.epoch] != _counts(e)), None)
+
+
+def _counts(event: EpochEnded) -> tuple[object, ...]:
+    """Return what must be equal; losses and seconds need not."""
+    train = event.train_wrong, event.train_seen
+    test = event.test_wrong, event.test_seen
+    validation = event.validation_wrong, event.validation_seen
+    return train, test, validation, event.one_class, event.diverged
+
+
+def _progress(stored: StoredRun) -> tuple[int, bool]:
+    return len(stored.epochs), stored.state is not None
+
+
+def _statements(contents: Contents, runs: Mapping[str, StoredRun], present: Contents) -> Iterator[Statement]:
+    for fingerprint, info in contents.datasets.items():
+        if fingerprint not in present.datasets:
+            yield from _insert(make_dataset_rows(info))
+    for key, grid in contents.grids.items():
+        merged = _merge_grid(present.grids[key], grid) if key in present.grids else grid
+        if merged != present.grids.get(key):
+            yield from _insert(make_grid_rows(key, merged))
+    for run_id, stored in runs.items():
+        for sql in ("DELETE FROM epochs WHERE run = ?", "DELETE FROM attempts WHERE run = ?"):
+            yield sql, (run_id,)
+        yield "DELETE FROM runs WHERE id = ?", (run_id,)
+        yield from _insert(make_run_rows(run_id, stored))
+
+
+def _merge_grid(kept: StoredGrid, other: StoredGrid) -> StoredGrid:
+    """Return a grid with the rows and commands of both; of a row of both, the one that was asked for last."""
+    first, second = sorted((kept, other), key=lambda stored: stored.created)
+    older, newer = sorted((kept, other), key=lambda stored: stored.updated)
+    return StoredGrid(
+        grid=_merge_rows(older.grid, newer.grid),
+        commands=tuple(dict.fromkeys((*first.commands, *second.commands))),
+        created=first.created,
+        updated=newer.updated,
+    )
+
+
+def _merge_rows(older: Grid, newer: Grid) -> Grid:
+    """Return the grid that has all rows; one with the rows of both if each has some of its own."""
+    for grid, other in ((newer, older), (older, newer)):
+        if all(row in grid.rows for row in other.rows):
+            return grid
+    return merge_grids(older, newer)
+
+
+def _insert(rows: Rows) -> Iterator[Statement]:
+    for table, found in rows.items():
+        for row in found:
+            places = ", ".join("?" * len(row))
+            sql = f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({places})"
+            yield sql, tuple(row.values())

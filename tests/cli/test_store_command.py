@@ -1,0 +1,174 @@
+"""`asymbp store` as a user meets it: files, selections, messages, exit codes."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import small_study
+from click.testing import CliRunner, Result
+
+from asymbp_cli.cli.app import cli
+from asymbp_cli.errors import AsymbpError
+from asymbp_cli.results.contents import Contents
+from asymbp_cli.results.store import Store
+
+
+def invoke(*arguments: object) -> Result:
+    """Run the command; `return_value` is the exit code of one that ends by itself."""
+    return CliRunner().invoke(cli, ["store", *map(str, arguments)], catch_exceptions=False, standalone_mode=False)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Results of Table 2 on digits and MNIST, and of a recipe on digits."""
+    mnist = small_study.INFO.model_copy(update={"fingerprint": "m" * 64, "label": "MNIST"})
+    infos = {**small_study.INFOS, mnist.fingerprint: mnist}
+    mnist_row = small_study.row(mnist.fingerprint, "MNIST").model_copy(update={"key": "mnist"})
+    rows = (small_study.row(), mnist_row)
+    tables = [
+        small_study.grid("SGD", rows=rows),
+        small_study.grid("BM", key="recipe-mine").model_copy(update={"protocol_label": "quick"}),
+    ]
+    small_study.train(tmp_path / "results", *tables, infos=infos)
+    return tmp_path / "results"
+
+
+def load(directory: Path) -> Contents:
+    with Store.open(directory, create=False) as store:
+        return store.contents()
+
+
+def test_results_travel_in_a_file(results: Path, tmp_path: Path) -> None:
+    file, other = tmp_path / "a.jsonl.xz", tmp_path / "other"
+    done = invoke("export", file, "--results", results)
+    assert (done.return_value, done.stdout) == (None, "")
+    assert f"wrote {file}: 6 runs, 24 epochs, {len(file.read_bytes()) / 1000:.0f} kB" in done.stderr
+    first = invoke("merge", file, "--results", other)
+    assert (first.return_value, first.stdout) == (0, f"{file}: 6 runs: 6 new\n")
+    assert invoke("merge", file, results, "--results", other).stdout == (
+        f"{file}: 6 runs: 6 already there\n{results}: 6 runs: 6 already there\n"
+    )
+    again = tmp_path / "b.jsonl.xz"
+    invoke("export", again, "--results", other)
+    assert again.read_bytes() == file.read_bytes()
+    reports = [CliRunner().invoke(cli, ["report", "--results", str(d)]).stdout for d in (results, other)]
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(
+    ("selection", "labels"),
+    [
+        (["--table", "2"], {("table-2", "digits"), ("table-2", "MNIST")}),
+        (["--table", "2", "--dataset", "mnist"], {("table-2", "MNIST")}),
+        (["--dataset", "digits"], {("table-2", "digits"), ("recipe-mine", "digits")}),
+        (["--protocol", "quick"], {("recipe-mine", "digits")}),
+        (["--table", "mine", "--table", "2", "--dataset", "MNIST"], {("table-2", "MNIST")}),
+    ],
+)
+def test_a_part_is_exported(
+    selection: list[str], labels: set[tuple[str, str]], results: Path, tmp_path: Path
+) -> None:
+    invoke("export", tmp_path / "a.jsonl.xz", *selection, "--results", results)
+    invoke("merge", tmp_path / "a.jsonl.xz", "--results", tmp_path / "other")
+    part = load(tmp_path / "other")
+    grids = [stored.grid for stored in part.grids.values()]
+    assert {(grid.key, row.label) for grid in grids for row in grid.rows} == labels
+    assert set(part.runs) == {run_id for grid in grids for run_id in grid.all_runs()}
+    assert set(part.datasets) == {row.dataset for grid in grids for row in grid.rows}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["export", "x.xz", "--protocol", "qick"],
+            r'no results with the protocol "qick"\. Did you mean "quick"\?',
+        ),
+        (
+            ["export", "x.xz", "--dataset", "svhn"],
+            r'no results with the dataset "svhn"\. Available: MNIST, digits',
+        ),
+        (["export", "x.xz", "--table", "3"], 'no results for table "3"'),
+        (["export", "results/asymbp.sqlite"], "belongs to stored results"),
+        (["export", "results/.lock/x.xz"], r"cannot write results/\.lock/x\.xz: .*\. Choose another file$"),
+        (["export", "x.xz", "--results", "none"], "there are no results in none/"),
+        (["export", "x.xz", "--results", "new"], "there are no runs to export"),
+        (["merge", "none.xz"], "there is no file or directory none.xz"),
+        (["merge", "empty"], "there are no results in empty/"),
+        (["merge", "results"], "results/ is the results directory itself"),
+        (["merge", "results/asymbp.sqlite"], "is the database of a results directory. Name the directory"),
+        (
+            ["merge", "notes.txt"],
+            r"notes\.txt is no exported file\. Name one that asymbp store export has written",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(
+    arguments: list[str], message: str, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(results.parent)
+    Path("empty").mkdir()
+    Store.open(Path("new")).close()
+    Path("notes.txt").write_text("my notes")
+    before = repr(load(results))
+    with pytest.raises(AsymbpError, match=message) as caught:
+        invoke(*arguments)
+    assert caught.value.exit_code == 2
+    assert repr(load(results)) == before
+    assert not Path("x.xz").exists()
+
+
+def test_one_damaged_file_of_several_stops_the_merge_before_it_starts(results: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.jsonl.xz", tmp_path / "bad.jsonl.xz"
+    invoke("export", good, "--results", results)
+    bad.write_bytes(good.read_bytes()[:-100])
+    with pytest.raises(AsymbpError, match=r"bad\.jsonl\.xz is damaged or incomplete \(its end is missing\)"):
+        invoke("merge", good, bad, "--results", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def alter(directory: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(directory / "asymbp.sqlite")) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        (
+            "'AVX512'",
+            "'AVX2'",
+            "Processors, whose bits differ, may be why for 6 of them: AVX2 here, AVX512 there.",
+        ),
+        ("'AVX2'", "'AVX2'", None),
+        ("NULL", "'AVX2'", None),
+    ],
+)
+def test_other_numbers_are_listed_run_by_run(
+    here: str, there: str, said: str | None, results: Path, tmp_path: Path
+) -> None:
+    file, other = tmp_path / "a.jsonl.xz", tmp_path / "other"
+    alter(results, f"UPDATE attempts SET device = 'cpu (a)', instruction_set = {here}")
+    invoke("export", file, "--results", results)
+    invoke("merge", file, "--results", other)
+    alter(
+        other,
+        f"UPDATE attempts SET instruction_set = {there}",
+        "UPDATE epochs SET test_wrong = 360 - test_wrong WHERE epoch > 2",
+    )
+    kept = load(other)
+    done = invoke("merge", file, "--results", other)
+    assert done.return_value == 1
+    assert f"{file}: 6 runs: 6 with other numbers, not merged" in done.stdout
+    for run_id, stored in kept.runs.items():
+        (line,) = [line for line in done.stdout.splitlines() if run_id in line]
+        event = stored.epochs[2]
+        numbers = [
+            f"{event.train_wrong:,} of 1,437, {wrong} of 360"
+            for wrong in (event.test_wrong, 360 - event.test_wrong)
+        ]
+        assert [cell.strip() for cell in line.split("│")][3:6] == ["3", *numbers]
+    assert (said in done.stdout) if said else ("Processors" not in done.stdout)
+    assert repr(load(other)) == repr(kept)

@@ -1,0 +1,201 @@
+"""The exported file: what comes back, the same bytes, and every damage noticed."""
+
+import hashlib
+import json
+import lzma
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_study
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stored_content import load, trained, with_runs
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.results import migrations
+from asymbp_cli.results.contents import Contents, StoredRun
+from asymbp_cli.results.export import decode, encode
+from asymbp_cli.results.provenance import collect
+from asymbp_cli.results.store import Store
+from asymbp_cli.results.summaries import Attempt
+
+FILE = Path("some.jsonl.xz")
+NOTICED = r"damaged or incomplete|is no exported file"
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN")
+
+
+@pytest.fixture(scope="module")
+def small(contents: Contents) -> Contents:
+    run_id, stored = next(iter(contents.runs.items()))
+    return replace(with_runs(contents, **{run_id: stored}), grids={})
+
+
+def test_what_is_exported_comes_back(contents: Contents) -> None:
+    back = decode(encode(contents), FILE)
+    assert repr(back) == repr(contents)
+    assert len(back.runs) == 4
+    assert sorted(stored.state or "" for stored in back.runs.values()) == [
+        "diverged",
+        "diverged",
+        "finished",
+        "finished",
+    ]
+    assert any(math.isnan(event.test_loss) for stored in back.runs.values() for event in stored.epochs)
+
+
+def test_directories_of_this_machine_stay_here(contents: Contents) -> None:
+    assert [info.directory for info in contents.datasets.values()] == [""]
+
+
+counts = st.integers(0, 2**40)
+numbers = st.floats(min_value=0.0, allow_nan=False)
+times = st.floats(0.0, 2e9)
+texts = st.none() | st.text()
+epochs = st.builds(
+    EpochEnded, run=st.just(""), epoch=st.just(0), rate=numbers, train_loss=st.floats(0.0) | st.just(math.nan),
+    train_wrong=st.just(0), train_seen=counts, test_loss=st.floats(0.0), test_wrong=st.just(1),
+    test_seen=st.integers(1, 2**40), validation_wrong=st.none(), validation_seen=st.none(),
+    one_class=st.booleans(), diverged=st.booleans(), seconds=numbers,
+)  # fmt: skip
+attempts = st.builds(
+    Attempt, started=times, ended=st.none() | times, start_epoch=st.integers(0, 99), host=st.text(),
+    device=st.text(), software=st.dictionaries(st.text(), st.text()), git=texts,
+    outcome=st.sampled_from(["finished", "failed", "interrupted", None]), message=texts, traceback=texts,
+    instruction_set=texts,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    found=st.lists(epochs, max_size=4),
+    tries=st.lists(attempts, max_size=3, unique_by=lambda attempt: attempt.started),
+    state=st.sampled_from(["finished", "collapsed", "diverged", None]),
+)
+def test_whatever_a_run_holds_comes_back(
+    found: list[EpochEnded], tries: list[Attempt], state: str | None, small: Contents
+) -> None:
+    (run_id,) = small.runs
+    stored = replace(
+        small.runs[run_id],
+        state=state,
+        epochs=tuple(replace(event, run=run_id, epoch=i) for i, event in enumerate(found, 1)),
+        attempts=tuple(sorted(tries, key=lambda attempt: attempt.started)),
+    )
+    content = encode(with_runs(small, **{run_id: stored}))
+    back = decode(content, FILE)
+    assert repr(back.runs) == repr({run_id: stored})
+    assert encode(back) == content
+
+
+def test_every_flipped_bit_is_noticed(small: Contents) -> None:
+    content = encode(small)
+    assert decode(content, FILE) is not None
+    for position in range(len(content)):
+        for bit in range(8):
+            damaged = bytearray(content)
+            damaged[position] ^= 1 << bit
+            with pytest.raises(StoreError, match=NOTICED):
+                decode(bytes(damaged), FILE)
+
+
+def test_every_truncation_and_what_follows_the_end_is_noticed(small: Contents) -> None:
+    content = encode(small)
+    for length in range(len(content)):
+        with pytest.raises(StoreError, match=NOTICED):
+            decode(content[:length], FILE)
+    for more in (b"\0", b"\0\0\0\0", b"x", content):
+        with pytest.raises(StoreError, match=r"damaged or incomplete \(something follows its end\)"):
+            decode(content + more, FILE)
+
+
+def test_changed_numbers_are_noticed_even_if_they_are_compressed_again(small: Contents) -> None:
+    text = lzma.decompress(encode(small))
+    changed = text.replace(b'"seconds":[0.5', b'"seconds":[0.4')
+    assert changed != text
+    for content in (changed, text.replace(b"sha256", b"sha"), b"", text.partition(b"\n")[0]):
+        with pytest.raises(StoreError, match="damaged or incomplete"):
+            decode(lzma.compress(content), FILE)
+
+
+def test_something_else_is_refused() -> None:
+    for content in (b"", b"{}", b"\x1f\x8b\x08"):
+        with pytest.raises(StoreError, match=r"some\.jsonl\.xz is no exported file\. Name one that asymbp store"):
+            decode(content, FILE)
+
+
+def rewrite(content: bytes, change: Callable[[list[Any]], object]) -> bytes:
+    """Return an exported file with changed lines and the checksum that fits them."""
+    lines = [json.loads(line) for line in lzma.decompress(content).splitlines()[:-1]]
+    change(lines)
+    text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    return lzma.compress(text + json.dumps({"sha256": hashlib.sha256(text).hexdigest()}).encode())
+
+
+def _unknown_field(lines: list[Any]) -> None:
+    spec = json.loads(lines[2]["runs"]["spec"][0])
+    lines[2]["runs"]["spec"] = [json.dumps(spec | {"future": 1})]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: lines[0].update(schema=99), r"newer asymbp \(schema 99, this one knows \d\)\. Upgrade"),
+        (lambda lines: lines[0].update(asymbp_export=2), r"newer asymbp \(asymbp_export 2, this one knows 1\)"),
+        (_unknown_field, r'some.* has "future", which only a newer asymbp knows\. Upgrade'),
+        (lambda lines: lines[0].update(schema=0), r"damaged or incomplete \(schema 0\)"),
+        (lambda lines: lines[0].update(schema="1"), "damaged or incomplete"),
+        (lambda lines: lines[0].pop("schema"), "damaged or incomplete"),
+        (lambda lines: lines.clear(), "damaged or incomplete"),
+        (lambda lines: lines.append([1]), "damaged or incomplete"),
+        (lambda lines: lines.append({"sqlite_master": {"name": ["x"]}}), "unknown table or column"),
+        (lambda lines: lines.append({"grids": {"id) VALUES (1); --": ["x"]}}), "unknown table or column"),
+        (lambda lines: lines[2]["epochs"].update(train_seen=[2**70] * 4), "damaged or incomplete"),
+        (lambda lines: lines[2]["attempts"].update(host=["\ud800"]), "damaged or incomplete"),
+        (lambda lines: lines.append({"grids": {}}), "damaged or incomplete"),
+        (lambda lines: lines.append(lines[2]), "damaged or incomplete.*UNIQUE"),
+        (lambda lines: lines.pop(1), "damaged or incomplete.*FOREIGN KEY"),
+        (lambda lines: lines[2]["epochs"]["test_wrong"].pop(), "damaged or incomplete"),
+        (lambda lines: lines[2]["epochs"].update(test_wrong=[999] * 4), "an epoch of it has 999 wrong answers"),
+        (lambda lines: lines[2]["runs"].update(spec=["{}"]), "damaged or incomplete"),
+        (lambda lines: lines[2]["runs"].update(state=["ended"]), "damaged or incomplete.*CHECK"),
+    ],
+)
+def test_contents_that_cannot_be_are_refused(
+    change: Callable[[list[Any]], object], message: str, small: Contents
+) -> None:
+    with pytest.raises(StoreError, match=message):
+        decode(rewrite(encode(small), change), FILE)
+
+
+def test_a_file_of_an_older_schema_is_migrated(small: Contents) -> None:
+    def age(lines: list[Any]) -> None:
+        lines[0]["schema"] = 1
+        del lines[2]["attempts"]["instruction_set"]
+
+    assert repr(decode(rewrite(encode(small), age), FILE)) == repr(small)
+
+
+def test_a_later_step_of_the_schema_changes_what_is_read(small: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encode(small)
+    sql = "UPDATE attempts SET host = 'moved'"
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, lambda database: database.execute(sql)))
+    (stored,) = decode(content, FILE).runs.values()
+    assert [attempt.host for attempt in stored.attempts] == ["moved"]
+
+
+def test_a_study_that_is_running_is_exported_as_it_stands(tmp_path: Path) -> None:
+    grid = small_study.grid("SGD")
+    with Store.open(tmp_path) as store, store.writing():
+        store.save_dataset(small_study.INFO)
+        store.begin(grid.all_runs().values(), 0, collect("cpu"))
+        running: list[StoredRun] = list(decode(encode(load(tmp_path)), FILE).runs.values())
+    assert [attempt.outcome for stored in running for attempt in stored.attempts] == [None, None]

@@ -1,0 +1,252 @@
+"""Merging stores: what is kept, what is reported, and that it happens whole or not at all."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import small_study
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stored_content import cut, load, trained, with_runs
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.results.contents import Contents, StoredRun
+from asymbp_cli.results.export import encode
+from asymbp_cli.results.merge import Merged, merge
+from asymbp_cli.results.store import Store
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN", epochs=EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def run_id(whole: Contents) -> str:
+    return next(run_id for run_id, stored in whole.runs.items() if stored.state == "finished")
+
+
+def merge_all(directory: Path, *several: Contents) -> list[Merged]:
+    with Store.open(directory) as store:
+        return [merge(contents, store) for contents in several]
+
+
+def change(stored: StoredRun, epoch: int, **counts: int) -> StoredRun:
+    """Return a run whose counts differ in an epoch."""
+    epochs = tuple(replace(event, **counts) if event.epoch == epoch else event for event in stored.epochs)
+    return replace(stored, epochs=epochs)
+
+
+def test_a_merged_store_is_the_store_that_was_exported(whole: Contents, tmp_path: Path) -> None:
+    (merged,) = merge_all(tmp_path / "new" / "results", whole)
+    assert merged == Merged(tuple(whole.runs), (), (), ())
+    assert repr(load(tmp_path / "new" / "results")) == repr(whole)
+
+
+def test_merging_again_changes_nothing(whole: Contents, tmp_path: Path) -> None:
+    _, again = merge_all(tmp_path, whole, whole)
+    assert again == Merged((), (), tuple(whole.runs), ())
+    assert repr(load(tmp_path)) == repr(whole)
+
+
+parts = st.lists(st.lists(st.none() | st.integers(0, EPOCHS), min_size=4, max_size=4), min_size=1, max_size=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(lengths=parts)
+def test_the_order_of_merging_does_not_matter(lengths: list[list[int | None]], whole: Contents) -> None:
+    """Each store has some of the runs, trained for some epochs; the longest of each survive, byte for byte."""
+    stores = [
+        with_runs(
+            whole,
+            **{
+                run_id: cut(stored, length)
+                for (run_id, stored), length in zip(whole.runs.items(), row, strict=True)
+                if length is not None
+            },
+        )
+        for row in lengths
+    ]
+    found = []
+    for order in (stores, stores[::-1], [*stores, *stores]):
+        with TemporaryDirectory() as directory:
+            assert not any(merged.different for merged in merge_all(Path(directory), *order))
+            found.append(encode(load(Path(directory))))
+    longest = {
+        run_id: max(known)
+        for run_id, *column in zip(whole.runs, *lengths, strict=True)
+        if (known := [length for length in column if length is not None])
+    }
+    expected = with_runs(whole, **{run_id: cut(whole.runs[run_id], n) for run_id, n in sorted(longest.items())})
+    assert found == [encode(expected)] * 3
+
+
+@pytest.mark.parametrize(
+    "counts", [{"test_wrong": 1}, {"train_wrong": 1}, {"validation_wrong": 1, "validation_seen": 10}]
+)
+@pytest.mark.parametrize("length", [3, EPOCHS])
+def test_other_numbers_are_reported_and_never_taken(
+    counts: dict[str, int], length: int, whole: Contents, run_id: str, tmp_path: Path
+) -> None:
+    other = change(cut(whole.runs[run_id], length), 2, **counts)
+    first, second = merge_all(tmp_path, with_runs(whole, **{run_id: other}), whole)
+    assert first.new == (run_id,)
+    (difference,) = second.different
+    assert (difference.run, difference.epoch) == (run_id, 2)
+    assert (difference.kept, difference.other) == (other, whole.runs[run_id])
+    assert set(second.new) == set(whole.runs) - {run_id}
+    assert repr(load(tmp_path).runs) == repr({**whole.runs, run_id: other})
+
+
+def test_an_end_that_differs_is_reported(whole: Contents, run_id: str, tmp_path: Path) -> None:
+    other = replace(whole.runs[run_id], state="collapsed")
+    _, second = merge_all(tmp_path, with_runs(whole, **{run_id: other}), whole)
+    assert [difference.epoch for difference in second.different] == [None]
+    assert load(tmp_path).runs[run_id] == other
+
+
+def test_losses_times_and_hosts_may_differ_and_those_that_were_there_stay(
+    whole: Contents, run_id: str, tmp_path: Path
+) -> None:
+    stored = whole.runs[run_id]
+    epochs = tuple(replace(event, test_loss=event.test_loss + 1e-9, seconds=9.0) for event in stored.epochs)
+    other = replace(stored, epochs=epochs, updated=5.0, attempts=())
+    _, second = merge_all(tmp_path, with_runs(whole, **{run_id: other}), with_runs(whole, **{run_id: stored}))
+    assert second.same == (run_id,)
+    assert load(tmp_path).runs[run_id] == other
+
+
+def test_the_longer_of_two_unfinished_runs_is_kept(whole: Contents, run_id: str, tmp_path: Path) -> None:
+    lengths = (1, 3, 2, EPOCHS, 3)
+    stores = [with_runs(whole, **{run_id: cut(whole.runs[run_id], length)}) for length in lengths]
+    found = merge_all(tmp_path, *stores)
+    assert [bool(merged.longer) for merged in found] == [False, True, False, True, False]
+    assert [bool(merged.same) for merged in found] == [False, False, True, False, True]
+    assert load(tmp_path).runs == {run_id: whole.runs[run_id]}
+
+
+def test_a_merged_run_is_not_trained_again_and_an_unfinished_one_starts_anew(
+    whole: Contents, tmp_path: Path
+) -> None:
+    grid = small_study.grid("SGD", "uSF+BN", epochs=EPOCHS, multipliers=(1000.0, 1.0))
+    first, *others = whole.runs
+    unfinished = {first: cut(whole.runs[first], 2)}
+    merge_all(tmp_path, with_runs(whole, **unfinished, **{run: whole.runs[run] for run in others}))
+    outcome = small_study.train(tmp_path, grid)
+    assert (outcome.finished, set(outcome.skipped)) == ((first,), set(others))
+    after = load(tmp_path)
+    assert repr(after.runs[first].epochs) == repr(whole.runs[first].epochs)
+    assert [attempt.outcome for attempt in after.runs[first].attempts] == ["interrupted", "finished"]
+    assert len(after.grids) == 1
+
+
+def test_tables_get_the_rows_and_commands_of_both(tmp_path: Path) -> None:
+    mnist = small_study.INFO.model_copy(update={"fingerprint": "m" * 64, "label": "MNIST"})
+    rows = (small_study.row(mnist.fingerprint, "MNIST"),)
+    small_study.train(tmp_path / "a", small_study.grid("SGD"), command="asymbp a")
+    small_study.train(
+        tmp_path / "b", small_study.grid("SGD", rows=rows), infos={mnist.fingerprint: mnist}, command="asymbp b"
+    )
+    for first, second in ("ab", "ba"):
+        merge_all(tmp_path / first / "merged", load(tmp_path / first), load(tmp_path / second))
+        with Store.open(tmp_path / first / "merged") as store:
+            (grid,) = store.grids()
+            assert sorted(row.label for row in grid.rows) == ["MNIST", "digits"]
+            assert store.commands(grid) == ("asymbp a", "asymbp b")
+            assert store.finished_ids() == set(grid.all_runs())
+    (a,), (b,), (merged,) = (load(tmp_path / name).grids.values() for name in ("a", "b", "a/merged"))
+    assert (merged.created, merged.updated) == (a.created, b.updated)
+    assert load(tmp_path / "a" / "merged").grids == load(tmp_path / "b" / "merged").grids
+
+
+def test_of_a_row_of_both_the_one_asked_for_last_is_kept(whole: Contents, tmp_path: Path) -> None:
+    ((key, stored),) = whole.grids.items()
+    (row,) = stored.grid.rows
+    rows = (row.model_copy(update={"note": "asked for again"}),)
+    grid = stored.grid.model_copy(update={"rows": rows})
+    later = replace(stored, grid=grid, created=stored.created - 9, updated=stored.updated + 9)
+    for name, order in {"a": (stored, later), "b": (later, stored)}.items():
+        merge_all(tmp_path / name, *(replace(whole, grids={key: grid}) for grid in order))
+        assert load(tmp_path / name).grids == {key: later}
+
+
+def test_a_part_has_the_datasets_of_its_tables_even_without_runs(whole: Contents) -> None:
+    (stored,) = whole.grids.values()
+    assert with_runs(whole).restrict_to([stored.grid]) == with_runs(whole)
+    assert whole.restrict_to([]) == Contents({}, {}, {})
+
+
+def test_an_attempt_under_way_where_it_was_exported_is_interrupted_here(whole: Contents, tmp_path: Path) -> None:
+    first, stored = next(iter(whole.runs.items()))
+    running = replace(stored.attempts[0], ended=None, outcome=None)
+    merge_all(tmp_path, with_runs(whole, **{first: replace(cut(stored, 2), attempts=(running,))}))
+    (attempt,) = load(tmp_path).runs[first].attempts
+    assert (attempt.outcome, attempt.ended) == ("interrupted", max(running.started, stored.updated))
+
+
+def _refuse_last_epoch(store: Store) -> None:
+    store._connection.execute(
+        f"CREATE TRIGGER refuse BEFORE INSERT ON epochs WHEN NEW.epoch = {EPOCHS} "
+        "BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"
+    )
+
+
+def _fill_disk(store: Store) -> None:
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.parametrize("break_down", [_refuse_last_epoch, _fill_disk])
+def test_a_merge_that_fails_changes_nothing(
+    break_down: Callable[[Store], None], whole: Contents, run_id: str, tmp_path: Path
+) -> None:
+    before = with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)})
+    merge_all(tmp_path, before)
+    with Store.open(tmp_path) as store:
+        break_down(store)
+        with pytest.raises(StoreError):
+            merge(whole, store)
+    assert repr(load(tmp_path)) == repr(before)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from stored_content import load
+from asymbp_cli.results import merge
+from asymbp_cli.results.store import Store
+
+contents = load(Path(sys.argv[1]))
+with Store.open(Path(sys.argv[2])) as store:
+    store._connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    store._connection.execute(
+        "CREATE TEMP TRIGGER killed BEFORE INSERT ON main.epochs WHEN NEW.epoch = 4 BEGIN SELECT die(); END"
+    )
+    merge.merge(contents, store)
+"""
+
+
+def test_a_merge_that_is_killed_changes_nothing(whole: Contents, tmp_path: Path) -> None:
+    merge_all(tmp_path / "other", whole)
+    command = [sys.executable, "-c", _KILLED, str(tmp_path / "other"), str(tmp_path / "mine")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr
+    assert load(tmp_path / "mine") == Contents({}, {}, {})
+    assert merge_all(tmp_path / "mine", whole)[0].new == tuple(whole.runs)
+
+
+def test_nothing_is_merged_into_a_store_that_a_study_writes(whole: Contents, tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store, store.writing():
+        message = rf"another asymbp \(pid {os.getpid()}\) is writing to .*\. Wait for it or use --results DIR"
+        with pytest.raises(StoreError, match=message), Store.open(tmp_path) as second:
+            merge(whole, second)
+    merge_all(tmp_path, whole)
+    assert repr(load(tmp_path)) == repr(whole)
