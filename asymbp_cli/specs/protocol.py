@@ -85,7 +85,7 @@ class Protocol(Spec):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Section 5."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    """d of section 3; its value is not stated in the paper (MatConvNet's default)."""
+    """d of section 3; not stated in the paper (MatConvNet's default, there beside a mean gradient)."""
     gradient: Literal["sum", "mean"] = "sum"
     """Over the mini-batch. Section 3 writes a sum; the protocol `matconvnet` takes the mean."""
     zero_sign: Literal[0, 1] = 0
