@@ -41,13 +41,13 @@ class Display:
         """Show a line of text."""
 
     def handle(self, event: StudyEvent) -> None:
-        """Count an event. Report a retry, and the remaining time once the first epoch tells it."""
-        is_first = self.progress.estimate_seconds is None and not self.progress.work_done
+        """Count an event. Report a retry, and the remaining time once the first epochs tell it."""
+        is_unknown = self.progress.eta_seconds is None
         self.progress.handle(event)
         if isinstance(event, StackFailed) and event.remedy:
             self.say(f"{event.message}: {len(event.runs)} runs continue {event.remedy}")
-        if is_first and self.progress.work_done and (seconds := self.progress.eta_seconds) is not None:
-            self.say(f"about {format_duration(seconds)} to go, by the first epoch. {SAFE_TO_STOP}")
+        if isinstance(event, EpochEnded) and is_unknown and (seconds := self.progress.eta_seconds) is not None:
+            self.say(f"about {format_duration(seconds)} to go, by the first epochs. {SAFE_TO_STOP}")
 
 
 class JsonLines(Display):

@@ -137,7 +137,7 @@ def _make_progress(
 
 def _announce(progress: StudyProgress, execution: Execution, display: Display) -> None:
     seconds = progress.estimate_seconds
-    forecast = "the first epoch will show how long" if seconds is None else f"about {format_duration(seconds)}"
+    forecast = "the first epochs will show how long" if seconds is None else f"about {format_duration(seconds)}"
     workers = "1 worker" if execution.workers == 1 else f"{execution.workers} workers"
     done = f" ({progress.done_before} already done)" if progress.done_before else ""
     text = f"{len(progress.remaining)} runs to train on {execution.device} with {workers}{done}: {forecast}"

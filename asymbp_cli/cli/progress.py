@@ -16,8 +16,8 @@ class StudyProgress:
     """Sums over the events of one command.
 
     `remaining` maps each run to train to the number of its remaining epochs. `estimate_seconds` is the forecast
-    made before the start. It is used until enough work is done to extrapolate; without it the first epochs are
-    extrapolated.
+    made before the start. It is used until enough work is done to extrapolate. Without it the pace after the first
+    epoch is extrapolated: a GPU spends that on starting, and on compiling kernels.
     """
 
     grids: Sequence[Grid]
@@ -38,6 +38,7 @@ class StudyProgress:
     steps: dict[str, Progress] = field(default_factory=dict)  # position of active stacks in their epoch
     latest: tuple[str, int] | None = None  # run and epoch of the last event
     done_before: int = 0  # runs that needed no training
+    first_epoch: tuple[float, float] = (0.0, 0.0)  # seconds and work done when it ended
 
     def __post_init__(self) -> None:
         self.began = self.clock()
@@ -72,6 +73,8 @@ class StudyProgress:
             self.work_done += self.epoch_cost[event.run]
             self.trained[event.run] = self.trained.get(event.run, 0) + 1
             self.epoch[event.run] = event.epoch
+        if max(self.trained.values()) == 1:
+            self.first_epoch = (self.seconds, self.work_done)
         self.latest = (event.run, event.epoch)
         self.keep_best(event)
 
@@ -100,9 +103,13 @@ class StudyProgress:
     @property
     def eta_seconds(self) -> float | None:
         """Return the remaining seconds, if known: the forecast, or extrapolated once a twentieth is done."""
-        if self.share >= 0.05 or (self.estimate_seconds is None and self.work_done):
-            return self.seconds * (1 - self.share) / self.share
-        return None if self.estimate_seconds is None else max(self.estimate_seconds - self.seconds, 0.0)
+        if self.estimate_seconds is not None and self.share < 0.05:
+            return max(self.estimate_seconds - self.seconds, 0.0)
+        began, done = (0.0, 0.0) if self.estimate_seconds is not None else self.first_epoch
+        paced = self.work_done - done
+        if paced <= 0:  # in the first epoch, or all runs have only one
+            return self.seconds * (1 - self.share) / self.share if self.share >= 0.05 else None
+        return (self.seconds - began) * self.work * (1 - self.share) / paced
 
     @property
     def remaining_time(self) -> str:

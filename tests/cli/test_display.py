@@ -39,7 +39,9 @@ def ended(run: str, epoch: int) -> EpochEnded:
     return EpochEnded(run, epoch, 1.0, 0.1, test_loss=0.1, seconds=1.0, **counts, **flags)  # type: ignore[arg-type]
 
 
-def test_without_an_estimate_the_first_epoch_tells_how_long(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_an_estimate_the_pace_after_the_first_epoch_tells_how_long(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     clock = Clock()
     known = progress(clock)
     display = PlainLines(known)
@@ -47,14 +49,30 @@ def test_without_an_estimate_the_first_epoch_tells_how_long(capsys: pytest.Captu
     display.handle(StackStarted("s", (first, second), 0))
     assert known.eta_seconds is None
     assert known.remaining_time == "time to go not known yet"
-    clock.now = 100.0
-    display.handle(ended(first, 1))
-    assert known.eta_seconds == pytest.approx(700)
-    display.handle(ended(second, 1))
-    assert known.eta_seconds == pytest.approx(300)
+    clock.now = 2000.0  # starting and compiling
+    for run in (first, second):
+        display.handle(ended(run, 1))
+    assert known.share == 0.25
+    clock.now = 2200.0
+    for run in (first, second):
+        display.handle(ended(run, 2))
+    assert known.eta_seconds == pytest.approx(400)
+    clock.now = 2400.0
+    display.handle(ended(first, 3))
+    assert known.eta_seconds == pytest.approx(400)  # three of eight epochs are left, and three have taken 400 s
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1  # once
-    assert said[0].startswith("about 12 min to go, by the first epoch. Ctrl-C loses at most a minute")
+    assert "to go, by the first epochs. Ctrl-C loses at most a minute" in said[0]
+
+
+def test_runs_of_one_epoch_are_extrapolated_as_a_whole() -> None:
+    clock = Clock()
+    known = progress(clock)
+    known.remaining = dict.fromkeys(known.runs, 1)
+    known.__post_init__()
+    clock.now = 100.0
+    known.handle(ended(next(iter(known.runs)), 1))
+    assert known.eta_seconds == pytest.approx(100 * (len(known.runs) - 1))
 
 
 def test_an_estimate_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
