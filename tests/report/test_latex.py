@@ -157,7 +157,7 @@ def test_compiles(tmp_path: Path) -> None:
     letters = tuple(string.printable + _UNICODE)
     alphabet = Listing("All letters", ("letter", "code"), tuple((one, f"`{one}x`") for one in letters))
     hostile = replace(sample.HOSTILE_TABLE, rows=tuple((one, sample.WITH_PAPER.rows[0][1][:2]) for one in "[*]&-"))
-    wide = (sample.wide_table(), sample.wide_table(columns=22), sample.many_columns())
+    wide = (sample.UNSURE, sample.wide_table(), sample.wide_table(columns=22), sample.many_columns())
     document = replace(sample.DOCUMENT, blocks=(*sample.DOCUMENT.blocks, alphabet, hostile, *wide))
     (tmp_path / "report.tex").write_text(render(document), encoding="ascii")
     command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
