@@ -74,7 +74,7 @@ def _natural_width(table: ResultTable) -> int:
 
 def _line_names(cells: Sequence[Cell]) -> list[str]:
     """Return the names of the lines below our errors."""
-    return [*(["paper"] if has_paper(cells) else []), *(detail.name for detail in list_details(cells))]
+    return list(_lines(cells))[1:]
 
 
 def _paper_layout(table: ResultTable) -> Table:
@@ -85,7 +85,7 @@ def _paper_layout(table: ResultTable) -> Table:
         layout.add_column(header, justify="right", no_wrap=True)
     for label, cells in table.rows:
         lines = _lines(cells)
-        texts = (Text("\n").join(line[i] for line in lines.values()) for i in range(len(cells)))
+        texts = (Text("\n").join(line) for line in zip(*lines.values(), strict=True))
         name = Text(label)
         for line_name in _line_names(cells):
             name.append(f"\n{line_name}", style="dim")
@@ -110,7 +110,7 @@ def _transposed(table: ResultTable, console: Console) -> list[Table]:
 def _transposed_piece(table: ResultTable, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> Table:
     layout = Table()
     layout.add_column("")
-    columns: list[Sequence[Text]] = []
+    columns: list[list[Text]] = []
     for label, cells in rows:
         for name, texts in _lines(cells).items():
             layout.add_column(name or label, justify="right", header_style="dim" if name else None)
@@ -120,23 +120,23 @@ def _transposed_piece(table: ResultTable, rows: Sequence[tuple[str, tuple[Cell, 
     return layout
 
 
-def _lines(cells: Sequence[Cell]) -> dict[str, Sequence[Text]]:
-    """Return the lines of a row by name, with a text per cell: ours (without a name), the paper's, details."""
+def _lines(cells: Sequence[Cell]) -> dict[str, list[Text]]:
+    """Return the lines of a row by name, a text per cell: ours (without a name), range, the paper's, details."""
     lines = {"": [_ours(cell, is_best(cell, cells)) for cell in cells]}
+    if any(map(format_range, cells)):
+        lines["range"] = [Text(format_range(cell), style="dim") for cell in cells]
     if has_paper(cells):
         lines["paper"] = [_papers(cell) for cell in cells]
     for detail in list_details(cells):
         lines[detail.name] = [Text(text, style="dim") for text in detail.texts]
-    return dict(lines)
+    return lines
 
 
 def _ours(cell: Cell, best: bool) -> Text:
     if cell.error_percent is None:
         return Text("-", style="dim")
     style = _STYLES[cell.colour] + (" bold" if best else "")
-    text = Text(sign_of(cell.colour, hollow=cell.hollow) + format_error(cell), style=style)
-    error_range = format_range(cell)
-    return text.append(f"\n{error_range}", style="dim") if error_range else text
+    return Text(sign_of(cell.colour, hollow=cell.hollow) + format_error(cell), style=style)
 
 
 def _papers(cell: Cell) -> Text:
