@@ -3,8 +3,10 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
+from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -17,6 +19,8 @@ from asymbp_cli.report.cells import format_error, format_range, has_paper, is_be
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.result_table import ResultTable
 
+T = TypeVar("T")
+_UNLIMITED = 10_000  # columns: what a table would take
 _MOST_ROWS = 20  # of the live display
 _MOST_STACKS = 8  # of the live display
 _NARROWEST = 20  # columns of a terminal that can show a table
@@ -43,20 +47,34 @@ def print_result_table(console: Console, table: ResultTable) -> None:
     """Print a table of results in the paper's layout, or with methods as rows if that would not fit."""
     layouts = [_paper_layout(table)]
     if console.measure(layouts[0]).minimum > console.width or _natural_width(table) > console.width:
-        layouts = _transposed(table, console)
+        layouts = _cut(table.rows, partial(_transposed, table.header), console)
     legend = ["▲ marks yellow, ▼ blue, for those who see no colours."] if table.colours - {None} else []
     _print(console, table.title, layouts, [*table.notes, *legend])
 
 
 def print_listing(console: Console, listing: Listing) -> None:
-    """Print a listing."""
-    table = Table()
+    """Print a listing, with its rows as columns if its words would not fit."""
     numeric = listing.numeric or (False,) * len(listing.header)
+    table = Table()
     for header, is_number in zip(listing.header, numeric, strict=True):
         table.add_column(Text(header), justify="right" if is_number else "left")
     for row in listing.rows:
         table.add_row(*map(Text, row))
-    _print(console, listing.title, [table], listing.notes)
+    tables = [table]
+    if console.measure(table, options=console.options.update(width=_UNLIMITED)).minimum > console.width:
+        tables = _cut(listing.rows, partial(_transposed_listing, listing.header), console)
+    _print(console, listing.title, tables, listing.notes)
+
+
+def _transposed_listing(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return rows of a listing as columns, the first value of each above."""
+    first, *others = zip(header, *rows, strict=True)
+    table = Table()
+    for text in first:
+        table.add_column(Text(text))
+    for texts in others:
+        table.add_row(*map(Text, texts))
+    return table
 
 
 def _print(console: Console, title: str, tables: Sequence[Table], notes: Sequence[str]) -> None:
@@ -93,21 +111,22 @@ def _paper_layout(table: ResultTable) -> Table:
     return layout
 
 
-def _transposed(table: ResultTable, console: Console) -> list[Table]:
-    """Return the table with methods as rows, in as many pieces as the console needs for its datasets."""
-    pieces = [_transposed_piece(table, table.rows[:1])]
+def _cut(items: Sequence[T], make: Callable[[Sequence[T]], Table], console: Console) -> list[Table]:
+    """Return the table that `make` makes of items, in as many pieces as the console needs."""
+    pieces = [make(items[:1])]
     start = 0
-    for end in range(2, len(table.rows) + 1):
-        piece = _transposed_piece(table, table.rows[start:end])
-        if console.measure(piece, options=console.options.update(width=10_000)).maximum > console.width:
+    for end in range(2, len(items) + 1):
+        piece = make(items[start:end])
+        if console.measure(piece, options=console.options.update(width=_UNLIMITED)).maximum > console.width:
             start = end - 1
-            pieces.append(_transposed_piece(table, table.rows[start:end]))
+            pieces.append(make(items[start:end]))
         else:
             pieces[-1] = piece
     return pieces
 
 
-def _transposed_piece(table: ResultTable, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> Table:
+def _transposed(header: Sequence[str], rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> Table:
+    """Return rows of a table of results with methods as rows."""
     layout = Table()
     layout.add_column("")
     columns: list[list[Text]] = []
@@ -115,8 +134,8 @@ def _transposed_piece(table: ResultTable, rows: Sequence[tuple[str, tuple[Cell, 
         for name, texts in _lines(cells).items():
             layout.add_column(name or label, justify="right", header_style="dim" if name else None)
             columns.append(texts)
-    for header, *texts in zip(map(Text, table.header), *columns, strict=True):
-        layout.add_row(header, *texts)
+    for method, *texts in zip(map(Text, header), *columns, strict=True):
+        layout.add_row(method, *texts)
     return layout
 
 
