@@ -10,6 +10,7 @@ from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
+from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
@@ -188,10 +189,15 @@ def compare_rules(filled: FilledGrid, held_out: FilledGrid) -> FilledGrid:
 
 
 def _keyed_cells(filled: FilledGrid) -> Iterator[tuple[object, Cell]]:
-    """Yield every cell, row by row, with what makes it the same cell in another table."""
+    """Yield every cell, row by row, with what makes it the same cell under another rule."""
     for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
         for column, cell in zip(filled.grid.columns, cells, strict=True):
-            yield (row.dataset, row.network, column.header), cell
+            yield (row.dataset, row.network, tuple(map(_without_rule, column.entries))), cell
+
+
+def _without_rule(procedure: Procedure) -> Procedure:
+    protocol = procedure.protocol.model_copy(update={"validation_fraction": 0.0})
+    return procedure.model_copy(update={"protocol": protocol})
 
 
 def _rule_difference(cell: Cell, held_out: Cell | None) -> float | None:

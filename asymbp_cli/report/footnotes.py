@@ -8,6 +8,8 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.analysis.uncertainty import samples_of
 from asymbp_cli.report.cells import has_paper
 
+_MOST_DATASETS = 4  # that a note tells of one by one
+
 
 def write_footnotes(filled: FilledGrid) -> tuple[str, ...]:
     """Return the footnotes that this table's cells need, and no others."""
@@ -73,19 +75,31 @@ def _hollow(filled: FilledGrid) -> str | None:
 
 
 def _standard_errors(filled: FilledGrid) -> str | None:
-    """Return what a standard error is on each dataset, and of how many test samples 3 points consist."""
+    """Return what a standard error is on each dataset, and of how many test samples 3 points consist.
+
+    Of many datasets it names those with the smallest and the largest test set.
+    """
     rows = [
         (row.label, [cell for cell in cells if cell.picks])
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
     ]
-    texts = [_row_errors(label, cells) for label, cells in rows if cells]
-    return f"Standard errors (binomial, on the test set): {'; '.join(texts)}." if texts else None
+    rows = sorted((row for row in rows if row[1]), key=lambda row: _test_count(row[1]))
+    if not rows:
+        return None
+    few = rows if len(rows) <= _MOST_DATASETS else [rows[0], rows[-1]]
+    between = "" if len(few) == len(rows) else "; the other test sets are between"
+    texts = "; ".join(_row_errors(label, cells) for label, cells in few)
+    return f"Standard errors (binomial, on the test set): {texts}{between}."
+
+
+def _test_count(cells: Sequence[Cell]) -> int:
+    return cells[0].picks[0].seen
 
 
 def _row_errors(label: str, cells: Sequence[Cell]) -> str:
-    errors = sorted(f"{cell.standard_error:.2f}" for cell in cells)
-    seen = cells[0].picks[0].seen
-    span = errors[0] if errors[0] == errors[-1] else f"{errors[0]} to {errors[-1]}"
+    errors = [cell.standard_error for cell in cells if cell.standard_error is not None]
+    seen = _test_count(cells)
+    span = " to ".join(dict.fromkeys(f"{error:.2f}" for error in (min(errors), max(errors))))
     return f"{label} {span} points, where {POINTS:g} points are {samples_of(POINTS, seen):,} of {seen:,} samples"
 
 

@@ -163,6 +163,12 @@ def test_the_difference_between_the_rules_is_paired_by_seed() -> None:
 
     compared = compare_rules(fill(grid, {0: 10, 1: 20}), fill(held_out, {1: 25, 2: 99}))
     assert [cell.rule_difference for cell in compared.cells[0]] == [0.5, 0.5]
+    edited = make_grid("SGD", "uSF+BN", validation_fraction=0.1).model_copy(update={"seeds": (1, 2)})
+    edited = edited.model_copy(
+        update={"columns": (edited.columns[0], edited.columns[1].model_copy(update={"header": "uSF"}))}
+    )
+    compared = compare_rules(fill(grid, {0: 10, 1: 20}), fill(edited, {1: 25, 2: 99}))
+    assert [cell.rule_difference for cell in compared.cells[0]] == [0.5, None]  # other runs under a known header
     unfinished = compare_rules(fill(grid, {0: 10, 1: 20}), fill(held_out, {1: 25, 2: 99}, state=""))
     assert [cell.rule_difference for cell in unfinished.cells[0]] == [None, None]
 

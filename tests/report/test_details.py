@@ -151,6 +151,28 @@ def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
     assert "Last epoch: the test error of the same runs" in " ".join(write_footnotes(seeded()))
 
 
+def test_of_many_datasets_the_smallest_and_the_largest_test_set_are_named() -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 50.0)
+    sizes = (1000, 360, 10000, 400, 340)
+    cells = tuple(
+        tuple(
+            replace(cell, picks=tuple(replace(pick, seen=10 * size) for pick in cell.picks))
+            for cell in table.cells[0]
+        )
+        for size in sizes
+    )
+    rows = tuple(table.grid.rows[0].model_copy(update={"label": f"of {size}"}) for size in sizes)
+    many = replace(
+        table, grid=table.grid.model_copy(update={"rows": rows}), cells=cells, baselines=table.baselines * 5
+    )
+    (note,) = [note for note in write_footnotes(many) if note.startswith("Standard errors")]
+    assert "of 340 " in note
+    assert "102 of 3,400 samples" in note
+    assert "of 10000 " in note
+    assert note.endswith("; the other test sets are between.")
+    assert note.count("samples") == 2
+
+
 def test_cells_picked_from_more_runs_are_named() -> None:
     table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
     cells = (*table.cells[0][:-1], replace(table.cells[0][-1], wanted=4, ended=4))
