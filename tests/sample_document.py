@@ -110,8 +110,8 @@ def wide_table(rows: int = 15, columns: int = 11) -> ResultTable:
     return ResultTable("A wide table", tuple(f"brSF-{i}%+BN+BM" for i in range(columns)), lines, ())
 
 
-def many_columns() -> Listing:
-    """Return a listing with as many columns of numbers as the differences of Table 2."""
+def many_columns(text: str = "+10.43") -> Listing:
+    """Return a listing with as many columns as the differences and the intervals of Table 2."""
     names = list(dict.fromkeys(column for _, column in load_reference("table2.csv")))
-    rows = tuple((f"Dataset {i}", *("+10.43" for _ in names)) for i in range(15))
+    rows = tuple((f"Dataset {i}", *(text for _ in names)) for i in range(15))
     return Listing("Differences", ("ours minus the paper's, points", *names), rows)

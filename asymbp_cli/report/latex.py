@@ -5,6 +5,7 @@ Of figures there is only a comment with the caption.
 
 import re
 from collections.abc import Iterator, Sequence
+from math import floor
 
 from asymbp_cli.analysis.cells import Cell, Colour
 from asymbp_cli.report.cells import format_range, has_paper, is_best, list_details, split_marks
@@ -153,7 +154,7 @@ def _listing(listing: Listing, index: int) -> str:
     numeric = listing.numeric or (False,) * len(listing.header)
     shape = "".join(
         rf">{{\ragged{'left' if is_number else 'right'}\arraybackslash}}"
-        rf"p{{\dimexpr {width:.4f}\linewidth-2\tabcolsep\relax}}"
+        rf"p{{\dimexpr {floor(1e4 * width) / 1e4:.4f}\linewidth-2\tabcolsep\relax}}"
         for width, is_number in zip(_widths(listing, numeric), numeric, strict=True)
     )
     head = [r"\toprule", _row([allow_breaks(format_prose(text)) for text in listing.header]), r"\midrule"]
