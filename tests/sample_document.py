@@ -1,6 +1,7 @@
 """A report of made-up numbers with everything in it that a renderer must cope with."""
 
-from asymbp_cli.analysis.tables import Cell, Colour, Pick
+from asymbp_cli.analysis.cells import Cell, Colour, Pick
+from asymbp_cli.analysis.uncertainty import Difference
 from asymbp_cli.recipe.table import load_reference
 from asymbp_cli.report.document import Document, Figure, Listing
 from asymbp_cli.report.result_table import ResultTable
@@ -30,6 +31,13 @@ def seeds(*wrong: int) -> Cell:
     return Cell(tuple(picks), ended=15, wanted=15)
 
 
+def unsure(wrong: int, points: float, colour: Colour | None) -> Cell:
+    """Return a cell whose colour is hollow, as the paper's is; its last epoch and the held-out rule are worse."""
+    pick = Pick(0, "0a1b2c3d", 0.1, 4, wrong, 340, collapsed=False, last_epoch=5, last_wrong=wrong + 17)
+    difference = Difference(points, test_error=points)
+    return Cell((pick,), 5, 5, 0, 33.0, colour, colour, "", difference, difference, rule_difference=1.25)
+
+
 MISSING = Cell(wanted=5, ended=2, paper=0.55, reason="not run yet")
 WITH_PAPER = ResultTable(
     title="Table 2 (Exp. A). Signs",
@@ -56,6 +64,12 @@ WITH_PAPER = ResultTable(
         ("digits", (cell(139), cell(222), cell(1000, colour="worse"), cell(56))),
     ),
     notes=("Test error in percent.", "`=` collapsed; `*` diverged."),
+)
+UNSURE = ResultTable(
+    "Few images",
+    ("SGD", "NuSF", "brSF+BN+BM"),
+    (("Flowers17", (unsure(119, 0.0, None), unsure(136, 5.0, "worse"), unsure(102, -5.0, "better"))),),
+    ("Hollow.",),
 )
 HOSTILE_TABLE = ResultTable(
     title=HOSTILE,
@@ -96,8 +110,8 @@ def wide_table(rows: int = 15, columns: int = 11) -> ResultTable:
     return ResultTable("A wide table", tuple(f"brSF-{i}%+BN+BM" for i in range(columns)), lines, ())
 
 
-def many_columns() -> Listing:
-    """Return a listing with as many columns of numbers as the differences of Table 2."""
+def many_columns(text: str = "+10.43") -> Listing:
+    """Return a listing with as many columns as the differences and the intervals of Table 2."""
     names = list(dict.fromkeys(column for _, column in load_reference("table2.csv")))
-    rows = tuple((f"Dataset {i}", *("+10.43" for _ in names)) for i in range(15))
+    rows = tuple((f"Dataset {i}", *(text for _ in names)) for i in range(15))
     return Listing("Differences", ("ours minus the paper's, points", *names), rows)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from statistics import correlation
 from typing import NamedTuple
 
-from asymbp_cli.analysis.tables import Cell, FilledGrid
+from asymbp_cli.analysis.cells import Cell
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import Grid, GridRow
 
 #: distances to the paper, in points, within which cells are counted; 3 is the paper's own yardstick (section 5)
@@ -44,6 +45,16 @@ class CellPair:
     has_colours: bool  # both sides have a baseline to compare with
 
     @property
+    def has_same_colour(self) -> bool:
+        """Return whether both sides have the same colour, or none."""
+        return self.cell.colour == self.cell.paper_colour
+
+    @property
+    def is_hollow(self) -> bool:
+        """Return whether the colour of either side rests on less than two standard errors."""
+        return self.cell.hollow or self.cell.paper_hollow
+
+    @property
     def points(self) -> float:
         """Return our error minus the paper's."""
         assert self.cell.error_percent is not None
@@ -53,23 +64,31 @@ class CellPair:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Counts over cells: `same_colour` of `coloured`, and `within[i]` of `cells` at most WITHIN_POINTS[i] away."""
+    """Counts over cells: `same_colour` of `coloured`, and `within[i]` of `cells` at most WITHIN_POINTS[i] away.
+
+    Cells of which one side has a hollow colour, of less than two standard errors, are counted apart.
+    """
 
     cells: int
     within: tuple[int, ...]
     same_colour: int
     coloured: int
+    same_hollow: int = 0
+    hollow: int = 0
 
     @classmethod
     def of(cls, pairs: Sequence[CellPair]) -> "Agreement":
         """Count `pairs`."""
         distances = [abs(round(pair.points, 6)) for pair in pairs]
-        coloured = [pair for pair in pairs if pair.has_colours]
+        hollow = [pair for pair in pairs if pair.has_colours and pair.is_hollow]
+        coloured = [pair for pair in pairs if pair.has_colours and not pair.is_hollow]
         return cls(
             cells=len(pairs),
             within=tuple(sum(distance <= limit for distance in distances) for limit in WITHIN_POINTS),
-            same_colour=sum(pair.cell.colour == pair.cell.paper_colour for pair in coloured),
+            same_colour=sum(pair.has_same_colour for pair in coloured),
             coloured=len(coloured),
+            same_hollow=sum(pair.has_same_colour for pair in hollow),
+            hollow=len(hollow),
         )
 
 

@@ -1,82 +1,20 @@
 """Grids filled with stored runs: cells, coloured by the paper's rule, each with the paper's number."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
-from typing import Literal
+from statistics import mean
 
+from asymbp_cli.analysis.cells import Cell, Pick, colour_of
+from asymbp_cli.analysis.uncertainty import compare_errors
+from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
+from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import nearest
-
-Colour = Literal["worse", "better"]
-POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more
-
-
-@dataclass(frozen=True)
-class Pick:
-    """The epoch that the rule selects among all runs of one seed: `wrong` of `seen` test samples."""
-
-    seed: int
-    run: str
-    rate_multiplier: float
-    epoch: int
-    wrong: int
-    seen: int
-    collapsed: bool  # this epoch answers everything with one class
-
-    @property
-    def error_percent(self) -> float:
-        """Return the test error in percent."""
-        return 100 * self.wrong / self.seen
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table: the median over seeds of what the rule selects for each seed.
-
-    Without any stored epoch there are no picks, and `reason` says why.
-    """
-
-    picks: tuple[Pick, ...] = ()  # one per seed, best first
-    ended: int = 0  # finished runs, diverged ones included
-    wanted: int = 0  # runs that the cell needs
-    diverged: int = 0  # of the finished runs
-    paper: float | None = None  # the paper's error in percent
-    colour: Colour | None = None  # against this row's baseline
-    paper_colour: Colour | None = None
-    reason: str = ""
-
-    @property
-    def error_percent(self) -> float | None:
-        """Return the test error in percent: with several seeds, their median."""
-        return median(pick.error_percent for pick in self.picks) if self.picks else None
-
-    @property
-    def range_percent(self) -> tuple[float, float] | None:
-        """Return the lowest and the highest error over seeds; None with fewer than two."""
-        if len(self.picks) < 2:
-            return None
-        return self.picks[0].error_percent, self.picks[-1].error_percent
-
-    @property
-    def pick(self) -> Pick | None:
-        """Return the pick of the median seed; if two are in the middle, the better one."""
-        return self.picks[(len(self.picks) - 1) // 2] if self.picks else None
-
-    @property
-    def collapsed(self) -> bool:
-        """Return whether the selected epoch of the median seed answers everything with one class."""
-        return self.pick is not None and self.pick.collapsed
-
-    @property
-    def complete(self) -> bool:
-        """Return whether all runs of the cell have finished."""
-        return self.wanted > 0 and self.ended == self.wanted
 
 
 @dataclass(frozen=True)
@@ -113,10 +51,19 @@ def _matches(name: str, key: str) -> bool:
 
 
 def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
-    """Return the grids filled with the stored results and the paper's numbers."""
-    grids = list(grids)
-    states, epochs = store.states(), store.selected({run for grid in grids for run in grid.all_runs()})
-    return [fill_grid(grid, epochs, states, load_published()) for grid in grids]
+    """Return the grids filled with the stored results, the paper's numbers, and what the held-out rule gives."""
+    grids, stored = list(grids), store.grids()
+    held_out = [find_held_out(grid, stored) for grid in grids]
+    runs = {run for grid in (*grids, *held_out) if grid for run in grid.all_runs()}
+    states, epochs = store.states(), store.selected(runs)
+
+    def fill(grid: Grid) -> FilledGrid:
+        return fill_grid(grid, epochs, states, load_published())
+
+    return [
+        compare_rules(fill(grid), fill(other)) if other else fill(grid)
+        for grid, other in zip(grids, held_out, strict=True)
+    ]
 
 
 def fill_grid(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, str], float]) -> FilledGrid:
@@ -131,7 +78,10 @@ def fill_grid(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[s
 
     baselines = [fill_cell(row, grid.baseline) if grid.baseline else None for row in grid.rows]
     cells = tuple(
-        tuple(_with_colours(fill_cell(row, column), baseline) for column in grid.columns)
+        tuple(
+            _compare(fill_cell(row, column), None if _is_baseline(grid, column) else baseline, _paper_count(row))
+            for column in grid.columns
+        )
         for row, baseline in zip(grid.rows, baselines, strict=True)
     )
     return FilledGrid(grid, cells, tuple(baselines))
@@ -140,9 +90,10 @@ def fill_grid(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[s
 def select_cell(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs, states: States) -> Cell:
     """Return the cell of one row and column by the protocol's rule.
 
-    The paper's rule (section 5) takes the lowest test error over all epochs of all runs. Ties go to the largest
-    rate, then to the earliest epoch. With a held-out part of the training set the lowest validation error decides,
-    and the cell reports the test error at that point. Each seed is a repetition of the whole experiment.
+    The paper's rule (section 5) takes the lowest test error over all epochs of all runs. With a held-out part of
+    the training set the lowest validation error decides, and the cell reports the test error at that point. Under
+    both, ties go to the largest rate, then to the earliest epoch: validation losses are not stored. Each seed is a
+    repetition of the whole experiment.
     """
     runs = grid.runs(row, column)
     ended = [states[run.id] for run in runs if run.id in states]
@@ -167,25 +118,92 @@ def _select(runs: Sequence[Run], epochs: Epochs) -> Pick | None:
     if not points:
         return None
     point, run = min(points, key=lambda pair: (pair[0].criterion, -pair[1].rate_multiplier, pair[0].epoch))
+    last = max(epochs[run.id], key=lambda epoch: epoch.epoch)
     return Pick(
-        run.seed, run.id, run.rate_multiplier, point.epoch, point.test_wrong, point.test_seen, point.one_class
+        seed=run.seed,
+        run=run.id,
+        rate_multiplier=run.rate_multiplier,
+        epoch=point.epoch,
+        wrong=point.test_wrong,
+        seen=point.test_seen,
+        collapsed=point.one_class,
+        last_epoch=last.epoch,
+        last_wrong=last.test_wrong,
     )
 
 
-def colour_of(error: float | None, baseline: float | None) -> Colour | None:
-    """Return the colour of an error (percent) next to the baseline's, by the 3-point rule."""
-    if error is None or baseline is None:
-        return None
-    difference = round(error - baseline, 6)
-    if difference >= POINTS:
-        return "worse"
-    return "better" if difference <= -POINTS else None
+def _is_baseline(grid: Grid, column: GridColumn) -> bool:
+    """Return whether a column has the baseline's own runs."""
+    return grid.baseline is not None and column.entries == grid.baseline.entries
 
 
-def _with_colours(cell: Cell, baseline: Cell | None) -> Cell:
-    """Return the cell with its colours; ours needs complete cells, since the errors of others may still fall."""
+def _paper_count(row: GridRow) -> int | None:
+    """Return the number of test samples that the paper's row has; None if the paper does not have the row."""
+    counts = CATALOG[PAPER_ROWS[row.paper_name]].paper_counts if row.paper_name in PAPER_ROWS else None
+    return counts[1] if counts else None
+
+
+def _compare(cell: Cell, baseline: Cell | None, paper_count: int | None) -> Cell:
+    """Return the cell with its colours and its difference to the baseline.
+
+    Ours need complete cells, since the errors of others may still fall. `paper_count`: the paper's test samples.
+    """
     if baseline is None:
         return cell
+    difference = paper_difference = None
     complete = cell.complete and baseline.complete
-    ours = colour_of(cell.error_percent, baseline.error_percent) if complete else None
-    return replace(cell, colour=ours, paper_colour=colour_of(cell.paper, baseline.paper))
+    if complete and cell.picks and baseline.picks:
+        difference = compare_errors(cell.errors_by_seed, baseline.errors_by_seed, cell.picks[0].seen)
+    if cell.paper is not None and baseline.paper is not None and paper_count:
+        paper_difference = compare_errors({0: cell.paper}, {0: baseline.paper}, paper_count)
+    return replace(
+        cell,
+        colour=colour_of(cell.error_percent, baseline.error_percent) if complete else None,
+        paper_colour=colour_of(cell.paper, baseline.paper),
+        difference=difference,
+        paper_difference=paper_difference,
+    )
+
+
+def find_held_out(grid: Grid, grids: Iterable[Grid]) -> Grid | None:
+    """Return the grid that is `grid` under the held-out rule, with the most seeds in common; None without any."""
+    if grid.validation_fraction:
+        return None
+    counterparts = [
+        other
+        for other in grids
+        if other.key == grid.key
+        and other.validation_fraction
+        and other.protocol.model_copy(update={"validation_fraction": 0.0}) == grid.protocol
+        and set(other.seeds) & set(grid.seeds)
+    ]
+    return max(counterparts, key=lambda other: len(set(other.seeds) & set(grid.seeds)), default=None)
+
+
+def compare_rules(filled: FilledGrid, held_out: FilledGrid) -> FilledGrid:
+    """Return the table with the difference between the rules in every cell that is complete under both."""
+    counterparts = {key: cell for key, cell in _keyed_cells(held_out) if cell.complete}
+    differences = iter([_rule_difference(cell, counterparts.get(key)) for key, cell in _keyed_cells(filled)])
+    cells = tuple(tuple(replace(cell, rule_difference=next(differences)) for cell in row) for row in filled.cells)
+    return replace(filled, cells=cells)
+
+
+def _keyed_cells(filled: FilledGrid) -> Iterator[tuple[object, Cell]]:
+    """Yield every cell, row by row, with what makes it the same cell under another rule."""
+    for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
+        for column, cell in zip(filled.grid.columns, cells, strict=True):
+            yield (row.dataset, row.network, tuple(map(_without_rule, column.entries))), cell
+
+
+def _without_rule(procedure: Procedure) -> Procedure:
+    protocol = procedure.protocol.model_copy(update={"validation_fraction": 0.0})
+    return procedure.model_copy(update={"protocol": protocol})
+
+
+def _rule_difference(cell: Cell, held_out: Cell | None) -> float | None:
+    """Return the error under the held-out rule minus that under the paper's: the mean over common seeds."""
+    if held_out is None or not cell.complete:
+        return None
+    errors = held_out.errors_by_seed
+    pairs = [errors[pick.seed] - pick.error_percent for pick in cell.picks if pick.seed in errors]
+    return mean(pairs) if pairs else None

@@ -3,25 +3,28 @@
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
+from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from asymbp_cli.analysis.tables import Cell
+from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.cli.progress import StudyProgress, format_duration
-from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best
+from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.result_table import ResultTable
 
+T = TypeVar("T")
+_UNLIMITED = 10_000  # columns: what a table would take
 _MOST_ROWS = 20  # of the live display
 _MOST_STACKS = 8  # of the live display
 _NARROWEST = 20  # columns of a terminal that can show a table
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
-_SIGNS = {"worse": "▲", "better": "▼", None: ""}  # for pipes, NO_COLOR and readers who see no colours
 
 
 def make_console(*, stderr: bool) -> Console:
@@ -42,83 +45,122 @@ def _width(*, is_terminal: bool) -> int:
 
 def print_result_table(console: Console, table: ResultTable) -> None:
     """Print a table of results in the paper's layout, or with methods as rows if that would not fit."""
-    layout = _paper_layout(table)
-    if console.measure(layout).minimum > console.width or _natural_width(table) > console.width:
-        layout = _transposed(table)
+    layouts = [_paper_layout(table)]
+    if console.measure(layouts[0]).minimum > console.width or _natural_width(table) > console.width:
+        layouts = _cut(table.rows, partial(_transposed, table.header), console)
     legend = ["▲ marks yellow, ▼ blue, for those who see no colours."] if table.colours - {None} else []
-    _print(console, table.title, layout, [*table.notes, *legend])
+    _print(console, table.title, layouts, [*table.notes, *legend])
 
 
 def print_listing(console: Console, listing: Listing) -> None:
-    """Print a listing."""
-    table = Table()
+    """Print a listing, with its rows as columns if its words would not fit."""
     numeric = listing.numeric or (False,) * len(listing.header)
+    table = Table()
     for header, is_number in zip(listing.header, numeric, strict=True):
         table.add_column(Text(header), justify="right" if is_number else "left")
     for row in listing.rows:
         table.add_row(*map(Text, row))
-    _print(console, listing.title, table, listing.notes)
+    tables = [table]
+    if console.measure(table, options=console.options.update(width=_UNLIMITED)).minimum > console.width:
+        tables = _cut(listing.rows, partial(_transposed_listing, listing.header), console)
+    _print(console, listing.title, tables, listing.notes)
 
 
-def _print(console: Console, title: str, table: Table, notes: Sequence[str]) -> None:
+def _transposed_listing(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return rows of a listing as columns, the first value of each above."""
+    first, *others = zip(header, *rows, strict=True)
+    table = Table()
+    for text in first:
+        table.add_column(Text(text))
+    for texts in others:
+        table.add_row(*map(Text, texts))
+    return table
+
+
+def _print(console: Console, title: str, tables: Sequence[Table], notes: Sequence[str]) -> None:
     console.print(Text(title, style="bold"), soft_wrap=not console.is_terminal)
-    console.print(table)
+    for table in tables:
+        console.print(table)
     for note in notes:
         console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
 
 
 def _natural_width(table: ResultTable) -> int:
-    label = max(len(label) for label, _ in table.rows)
-    return label + 3 + sum(max(len(header), 6) + 3 for header in table.header)
+    names = [name for label, cells in table.rows for name in (label, *_line_names(cells))]
+    return max(map(len, names)) + 3 + sum(max(len(header), 6) + 3 for header in table.header)
+
+
+def _line_names(cells: Sequence[Cell]) -> list[str]:
+    """Return the names of the lines below our errors."""
+    return list(_lines(cells))[1:]
 
 
 def _paper_layout(table: ResultTable) -> Table:
     """Return the table with datasets as rows, as in the paper."""
-    layout = Table(show_lines=table.has_paper)
+    layout = Table(show_lines=any(_line_names(cells) for _, cells in table.rows))
     layout.add_column("")
     for header in table.header:
         layout.add_column(header, justify="right", no_wrap=True)
     for label, cells in table.rows:
-        two_lines = has_paper(cells)
-        name = Text(f"{label}\npaper" if two_lines else label)
-        layout.add_row(name, *(_cell(cell, is_best(cell, cells), two_lines) for cell in cells))
+        lines = _lines(cells)
+        texts = (Text("\n").join(line) for line in zip(*lines.values(), strict=True))
+        name = Text(label)
+        for line_name in _line_names(cells):
+            name.append(f"\n{line_name}", style="dim")
+        layout.add_row(name, *texts)
     return layout
 
 
-def _transposed(table: ResultTable) -> Table:
-    """Return the table with methods as rows."""
+def _cut(items: Sequence[T], make: Callable[[Sequence[T]], Table], console: Console) -> list[Table]:
+    """Return the table that `make` makes of items, in as many pieces as the console needs."""
+    pieces = [make(items[:1])]
+    start = 0
+    for end in range(2, len(items) + 1):
+        piece = make(items[start:end])
+        if console.measure(piece, options=console.options.update(width=_UNLIMITED)).maximum > console.width:
+            start = end - 1
+            pieces.append(make(items[start:end]))
+        else:
+            pieces[-1] = piece
+    return pieces
+
+
+def _transposed(header: Sequence[str], rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> Table:
+    """Return rows of a table of results with methods as rows."""
     layout = Table()
     layout.add_column("")
-    for label, cells in table.rows:
-        layout.add_column(label, justify="right")
-        if has_paper(cells):
-            layout.add_column("paper", justify="right")
-    for i, header in enumerate(table.header):
-        line: list[Text] = []
-        for _, cells in table.rows:
-            line.append(_ours(cells[i], is_best(cells[i], cells)))
-            if has_paper(cells):
-                line.append(_papers(cells[i]))
-        layout.add_row(Text(header), *line)
+    columns: list[list[Text]] = []
+    for label, cells in rows:
+        for name, texts in _lines(cells).items():
+            layout.add_column(name or label, justify="right", header_style="dim" if name else None)
+            columns.append(texts)
+    for method, *texts in zip(map(Text, header), *columns, strict=True):
+        layout.add_row(method, *texts)
     return layout
 
 
-def _cell(cell: Cell, best: bool, two_lines: bool) -> Text:
-    text = _ours(cell, best)
-    return text.append("\n").append_text(_papers(cell)) if two_lines else text
+def _lines(cells: Sequence[Cell]) -> dict[str, list[Text]]:
+    """Return the lines of a row by name, a text per cell: ours (without a name), range, the paper's, details."""
+    lines = {"": [_ours(cell, is_best(cell, cells)) for cell in cells]}
+    if any(map(format_range, cells)):
+        lines["range"] = [Text(format_range(cell), style="dim") for cell in cells]
+    if has_paper(cells):
+        lines["paper"] = [_papers(cell) for cell in cells]
+    for detail in list_details(cells):
+        lines[detail.name] = [Text(text, style="dim") for text in detail.texts]
+    return lines
 
 
 def _ours(cell: Cell, best: bool) -> Text:
     if cell.error_percent is None:
         return Text("-", style="dim")
     style = _STYLES[cell.colour] + (" bold" if best else "")
-    text = Text(_SIGNS[cell.colour] + format_error(cell), style=style)
-    error_range = format_range(cell)
-    return text.append(f"\n{error_range}", style="dim") if error_range else text
+    return Text(sign_of(cell.colour, hollow=cell.hollow) + format_error(cell), style=style)
 
 
 def _papers(cell: Cell) -> Text:
-    text = "-" if cell.paper is None else f"{_SIGNS[cell.paper_colour]}{cell.paper:.2f}"
+    sign = sign_of(cell.paper_colour, hollow=cell.paper_hollow)
+    text = "-" if cell.paper is None else f"{sign}{cell.paper:.2f}"
     return Text(text, style=f"dim {_STYLES[cell.paper_colour]}".strip())
 
 

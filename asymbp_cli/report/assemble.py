@@ -9,6 +9,7 @@ from asymbp_cli.report.document import Block, Document, Figure, Listing
 from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.result_table import make_result_table
+from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
 
@@ -26,6 +27,7 @@ def assemble_document(tables: Sequence[FilledGrid], store: Store, figures: Seque
         title = _distinct_title(filled, tables)
         blocks.append(replace(make_result_table(filled), title=title))
         blocks += [replace(listing, title=f"{title}: differences") for listing in list_differences(filled)]
+        blocks += [replace(listing, title=f"{title}: uncertainty") for listing in list_uncertainty(filled)]
     blocks += list_agreement(tables)
     blocks += list_conclusions(tables, store.datasets())
     blocks += figures

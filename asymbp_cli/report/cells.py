@@ -1,8 +1,17 @@
 """How a cell is written, alike in every format."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from asymbp_cli.analysis.tables import Cell
+from asymbp_cli.analysis.cells import Cell, Colour
+
+#: for pipes, NO_COLOR and readers who see no colours: full, and hollow
+SIGNS: dict[Colour, tuple[str, str]] = {"worse": ("▲", "△"), "better": ("▼", "▽")}
+
+
+def sign_of(colour: Colour | None, *, hollow: bool) -> str:
+    """Return the sign of a colour; hollow if the colour rests on less than two standard errors."""
+    return SIGNS[colour][hollow] if colour else ""
 
 
 def format_error(cell: Cell) -> str:
@@ -47,3 +56,22 @@ def is_best(cell: Cell, cells: Sequence[Cell]) -> bool:
 def has_paper(cells: Iterable[Cell]) -> bool:
     """Return whether the paper has a number for any of the cells."""
     return any(cell.paper is not None for cell in cells)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A muted line below the cells of a row: its name, and a text per cell."""
+
+    name: str
+    texts: tuple[str, ...]
+
+
+def list_details(cells: Sequence[Cell]) -> list[Detail]:
+    """Return what a row shows besides errors: those of the last epoch, and what the held-out rule changes."""
+    last = [cell.last_percent for cell in cells]
+    changes = [cell.rule_difference for cell in cells]
+    details = (
+        Detail("last epoch", tuple("-" if error is None else f"{error:.2f}" for error in last)),
+        Detail("held-out rule", tuple("-" if points is None else f"{points:+.2f}" for points in changes)),
+    )
+    return [detail for detail in details if any(text != "-" for text in detail.texts)]

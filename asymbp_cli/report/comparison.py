@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from asymbp_cli.analysis.agreement import Conditions
-from asymbp_cli.analysis.tables import Cell, FilledGrid
+from asymbp_cli.analysis.cells import Cell
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.report.cells import format_error

@@ -1,9 +1,14 @@
 """The footnotes of a table: each function writes one, if the table's cells need it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from statistics import mean
 
-from asymbp_cli.analysis.tables import Cell, FilledGrid
+from asymbp_cli.analysis.cells import POINTS, Cell
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.analysis.uncertainty import samples_of
 from asymbp_cli.report.cells import has_paper
+
+_MOST_DATASETS = 4  # that a note tells of one by one
 
 
 def write_footnotes(filled: FilledGrid) -> tuple[str, ...]:
@@ -25,7 +30,8 @@ def _rule(filled: FilledGrid) -> str:
         else "Test error in percent: the lowest over all epochs of all runs of a cell (the paper's rule, "
         "which picks on the test set)"
     )
-    return f"{rule}. Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."
+    ties = "Ties go to the largest rate, then to the earliest epoch."
+    return f"{rule}. {ties} Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."
 
 
 def _seeds(filled: FilledGrid) -> str | None:
@@ -54,6 +60,73 @@ def _colours(filled: FilledGrid) -> str | None:
         f"Yellow: worse than {baseline.header}{where} on the same data by 3 points or more; blue: better "
         "by 3 or more."
     )
+
+
+def _hollow(filled: FilledGrid) -> str | None:
+    cells = _cells(filled)
+    ours, papers = sum(cell.hollow for cell in cells), sum(cell.paper_hollow for cell in cells)
+    if not ours and not papers:
+        return None
+    return (
+        "△ and ▽, hollow: a colour that rests on a difference of less than two standard errors "
+        f"({ours} of {sum(cell.colour is not None for cell in cells)} of ours, "
+        f"{papers} of {sum(cell.paper_colour is not None for cell in cells)} of the paper's)."
+    )
+
+
+def _standard_errors(filled: FilledGrid) -> str | None:
+    """Return what a standard error is on each dataset, and of how many test samples 3 points consist.
+
+    Of many datasets it names those with the smallest and the largest test set.
+    """
+    rows = [
+        (row.label, [cell for cell in cells if cell.picks])
+        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
+    ]
+    rows = sorted((row for row in rows if row[1]), key=lambda row: _test_count(row[1]))
+    if not rows:
+        return None
+    few = rows if len(rows) <= _MOST_DATASETS else [rows[0], rows[-1]]
+    between = "" if len(few) == len(rows) else "; the other test sets are between"
+    texts = "; ".join(_row_errors(label, cells) for label, cells in few)
+    return f"Standard errors (binomial, on the test set): {texts}{between}."
+
+
+def _test_count(cells: Sequence[Cell]) -> int:
+    return cells[0].picks[0].seen
+
+
+def _row_errors(label: str, cells: Sequence[Cell]) -> str:
+    errors = [cell.standard_error for cell in cells if cell.standard_error is not None]
+    seen = _test_count(cells)
+    span = " to ".join(dict.fromkeys(f"{error:.2f}" for error in (min(errors), max(errors))))
+    return f"{label} {span} points, where {POINTS:g} points are {samples_of(POINTS, seen):,} of {seen:,} samples"
+
+
+def _last_epoch(filled: FilledGrid) -> str | None:
+    if all(cell.last_percent is None for cell in _cells(filled)):
+        return None
+    note = "Last epoch: the test error of the same runs after their last epoch"
+    return f"{note}." if filled.grid.validation_fraction else f"{note}, which picks no epoch on the test set."
+
+
+def _held_out(filled: FilledGrid) -> str | None:
+    changes = [cell.rule_difference for cell in _cells(filled) if cell.rule_difference is not None]
+    if not changes:
+        return None
+    return (
+        "Held-out rule: its test error minus that of the paper's rule, in points, over the seeds that both have. "
+        "It is what selecting on the test set is worth, plus what a smaller training set costs: "
+        f"{min(changes):+.2f} to {max(changes):+.2f}, mean {mean(changes):+.2f}."
+    )
+
+
+def _unequal_budgets(filled: FilledGrid) -> str | None:
+    """Return how many runs cells are picked from, if some have more than others."""
+    counts = sorted({cell.wanted // len(filled.grid.seeds) for cell in _cells(filled) if cell.wanted})
+    if len(counts) < 2:
+        return None
+    return f"Cells are picked from {' or '.join(map(str, counts))} runs per seed: more runs are more chances."
 
 
 def _collapsed(filled: FilledGrid) -> str | None:
@@ -90,6 +163,11 @@ _FOOTNOTES: tuple[Callable[[FilledGrid], str | None], ...] = (
     _seeds,
     _other_protocol,
     _colours,
+    _hollow,
+    _standard_errors,
+    _last_epoch,
+    _held_out,
+    _unequal_budgets,
     _collapsed,
     _diverged,
     _unfinished,

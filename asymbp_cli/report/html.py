@@ -4,8 +4,16 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from asymbp_cli.analysis.tables import Cell
-from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, split_marks
+from asymbp_cli.analysis.cells import Cell
+from asymbp_cli.report.cells import (
+    format_error,
+    format_range,
+    has_paper,
+    is_best,
+    list_details,
+    sign_of,
+    split_marks,
+)
 from asymbp_cli.report.document import Block, Document, Figure
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import short_title, split_code_spans
@@ -31,6 +39,8 @@ def render(document: Document) -> str:
         heading_of=heading_of,
         inline_svg=inline_svg,
         is_best=is_best,
+        list_details=list_details,
+        sign_of=sign_of,
         split_code_spans=split_code_spans,
         split_marks=split_marks,
     )
@@ -55,7 +65,18 @@ def describe_cell(cell: Cell) -> str:
     of_seeds = f"median of {len(cell.picks)} seeds, here seed {pick.seed}: " if len(cell.picks) > 1 else ""
     return (
         f"{of_seeds}{pick.wrong:,} of {pick.seen:,} wrong; rate multiplier {pick.rate_multiplier:g}, "
-        f"epoch {pick.epoch}, run {pick.run}; {runs}"
+        f"epoch {pick.epoch}, run {pick.run}; {runs}{_describe_uncertainty(cell)}"
+    )
+
+
+def _describe_uncertainty(cell: Cell) -> str:
+    """Return the standard error of a cell, and its difference to the baseline with that of the difference."""
+    text = f"; standard error {cell.standard_error:.2f} points"
+    if cell.difference is None:
+        return text
+    return (
+        f"{text}; {cell.difference.points:+.2f} points from the baseline, "
+        f"standard error {cell.difference.standard_error:.2f}"
     )
 
 

@@ -5,9 +5,10 @@ Of figures there is only a comment with the caption.
 
 import re
 from collections.abc import Iterator, Sequence
+from math import floor
 
-from asymbp_cli.analysis.tables import Cell, Colour
-from asymbp_cli.report.cells import format_range, has_paper, is_best, split_marks
+from asymbp_cli.analysis.cells import Cell, Colour
+from asymbp_cli.report.cells import format_range, has_paper, is_best, list_details, split_marks
 from asymbp_cli.report.document import Block, Document, Figure, Listing
 from asymbp_cli.report.latex_text import allow_breaks, escape, format_prose
 from asymbp_cli.report.result_table import ResultTable
@@ -24,6 +25,7 @@ _PREAMBLE = r"""\documentclass{article}
 """
 _COLOURS = {"worse": ("F6DF8F", "FAEEC4"), "better": ("BCD9F4", "DDEBF9")}  # ours, the paper's
 _SIGNS = {"worse": r"\blacktriangle", "better": r"\blacktriangledown"}
+_HOLLOW_SIGNS = {"worse": r"\vartriangle", "better": r"\triangledown"}
 _MANY_COLUMNS = 7  # more of them have upright headers
 _LINE = 95  # characters that fit into a line of \footnotesize, about
 _LONGEST_WORD = 15
@@ -90,13 +92,16 @@ def _result_lines(table: ResultTable) -> Iterator[str]:
             yield _row(["", *(_range(cell) for cell in cells)])
         if has_paper(cells):
             yield _row([r"\textit{the paper}", *(_papers(cell, gutter) for cell in cells)])
+        for detail in list_details(cells):
+            texts = (rf"\scriptsize {escape(text)}{_marks('', gutter)}" for text in detail.texts)
+            yield _row([rf"\scriptsize {escape(detail.name)}", *texts])
 
 
 def _ours(cell: Cell, best: bool, gutter: int) -> str:
     digits, marks = split_marks(cell)
     if best:
         digits = rf"\textbf{{{digits}}}"
-    return _coloured(cell.colour, 0, digits + _marks(marks, gutter))
+    return _coloured(cell.colour, 0, digits + _marks(marks, gutter), hollow=cell.hollow)
 
 
 def _marks(marks: str, gutter: int) -> str:
@@ -108,20 +113,25 @@ def _marks(marks: str, gutter: int) -> str:
 
 
 def _range(cell: Cell) -> str:
-    return _coloured(cell.colour, 0, rf"\tiny {format_range(cell)}", sign="") if format_range(cell) else ""
+    text = rf"\tiny {format_range(cell)}" if format_range(cell) else ""
+    return _ground(cell.colour, 0) + text if text and cell.colour and not cell.hollow else text
 
 
 def _papers(cell: Cell, gutter: int) -> str:
     text = "-" if cell.paper is None else rf"\textit{{{cell.paper:.2f}}}"
-    return _coloured(cell.paper_colour, 1, text + _marks("", gutter))
+    return _coloured(cell.paper_colour, 1, text + _marks("", gutter), hollow=cell.paper_hollow)
 
 
-def _coloured(colour: Colour | None, shade: int, text: str, sign: str | None = None) -> str:
-    """Return text on its colour, with a sign for readers who do not see the colour."""
+def _coloured(colour: Colour | None, shade: int, text: str, *, hollow: bool) -> str:
+    """Return text on its colour, with a sign for readers who do not see it; a hollow colour is the sign alone."""
     if colour is None:
         return text
-    mark = rf"{{\tiny${_SIGNS[colour]}$}}\," if sign is None else sign
-    return rf"\cellcolor[HTML]{{{_COLOURS[colour][shade]}}}{mark}{text}"
+    mark = rf"{{\tiny${(_HOLLOW_SIGNS if hollow else _SIGNS)[colour]}$}}\,"
+    return mark + text if hollow else _ground(colour, shade) + mark + text
+
+
+def _ground(colour: Colour, shade: int) -> str:
+    return rf"\cellcolor[HTML]{{{_COLOURS[colour][shade]}}}"
 
 
 def _key(table: ResultTable) -> str:
@@ -133,6 +143,9 @@ def _key(table: ResultTable) -> str:
     ]
     lines = "Upper: ours; lower, in italics: the paper's. " if table.has_paper else ""
     meaning = f"; {', '.join(signs)} by 3 points or more" if signs else ""
+    if table.has_hollow:
+        hollow = ", ".join(rf"{{\tiny${sign}$}}" for sign in _HOLLOW_SIGNS.values())
+        meaning += f" (hollow, {hollow}: by less than two standard errors)"
     return f"{lines}Bold: best of its row{meaning}."
 
 
@@ -141,7 +154,7 @@ def _listing(listing: Listing, index: int) -> str:
     numeric = listing.numeric or (False,) * len(listing.header)
     shape = "".join(
         rf">{{\ragged{'left' if is_number else 'right'}\arraybackslash}}"
-        rf"p{{\dimexpr {width:.4f}\linewidth-2\tabcolsep\relax}}"
+        rf"p{{\dimexpr {floor(1e4 * width) / 1e4:.4f}\linewidth-2\tabcolsep\relax}}"
         for width, is_number in zip(_widths(listing, numeric), numeric, strict=True)
     )
     head = [r"\toprule", _row([allow_breaks(format_prose(text)) for text in listing.header]), r"\midrule"]

@@ -19,15 +19,23 @@ from asymbp_cli.report.document import Listing
 
 _MOST_LABELS = 3
 _AGREEMENT_NOTES = (
-    "Same colour: yellow, blue or none by the 3-point rule, over the complete columns other than the baseline.",
+    "Same colour: yellow, blue or none by the 3-point rule, over the complete columns other than the baseline. "
+    "Cells of which ours or the paper's is hollow are counted apart: less than two standard errors decide them.",
     "Rank correlation (Spearman): the order of a dataset's columns, ours against the paper's.",
 )
-_CONCLUSIONS_NOTE = (
+_CONCLUSIONS_NOTES = (
     "The paper tests none of its conclusions, so the yardstick is ours: its own 3 points, dataset by dataset. "
     "A part of a claim holds if it does on two thirds of the datasets, a claim if all its parts do; one part "
-    "that fails refutes it, whatever else is missing. Methods are alike if none is worse than another by 3 "
-    "points or more on over a third of the datasets: these may differ, but not lean to one side. How much BM "
-    "gains on small training sets is the one part that a p value decides."
+    "that fails refutes it, whatever else is missing.",
+    "A verdict is clear if it stays the same with one dataset more or fewer required; the counts are those of the "
+    "part that decides least clearly. With one dataset it is clear if its difference is at least two standard "
+    "errors away from 3 points. Other verdicts are on the threshold.",
+    "Methods are alike if they are within 3 points of each other on two thirds of the datasets. If not, but if "
+    "none is worse than another by 3 points or more on over a third, they differ in no consistent direction.",
+    "It cannot be told at this size of error if the errors that a part compares are all within 3 points of each "
+    "other and the lowest is below 3 %.",
+    "P values are not corrected for their number. How much BM gains on small training sets is the one part that "
+    "a p value decides.",
 )
 
 Line = tuple[str, ...]
@@ -61,7 +69,7 @@ def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
     if len(tables_and_protocols) > len(protocols):  # some protocol has several tables
         lines += [line for group in groups for line in _total_lines(tables, group, groups)]
     within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
-    header = ("table", "protocol", "data", "cells", *within, "same colour", "rank correlation")
+    header = ("table", "protocol", "data", "cells", *within, "same colour", "hollow ones", "rank correlation")
     return [Listing("Agreement with the paper", header, tuple(lines), _AGREEMENT_NOTES)]
 
 
@@ -95,7 +103,8 @@ def _kinds(pairs: Sequence[CellPair]) -> Iterator[tuple[str, list[CellPair]]]:
 def _counts(agreement: Agreement) -> Line:
     within = (f"{count} ({100 * count / agreement.cells:.0f} %)" for count in agreement.within)
     same = f"{agreement.same_colour} of {agreement.coloured}" if agreement.coloured else "-"
-    return (str(agreement.cells), *within, same)
+    hollow = f"{agreement.same_hollow} of {agreement.hollow}" if agreement.hollow else "-"
+    return (str(agreement.cells), *within, same, hollow)
 
 
 def _format_correlations(correlations: Mapping[str, float | None]) -> str:
@@ -119,7 +128,7 @@ def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDa
     verdicts = tuple((claim[0].claim, *map(_format_verdict, claim)) for claim in claims)
     evidence = (line for claim in claims for line in _evidence_lines(judgements, claim))
     return [
-        Listing("The paper's conclusions", ("claim", *judgements), verdicts, (_CONCLUSIONS_NOTE,)),
+        Listing("The paper's conclusions", ("claim", *judgements), verdicts, _CONCLUSIONS_NOTES),
         Listing("What the verdicts rest on", ("claim", "numbers of", "evidence"), tuple(evidence)),
     ]
 
@@ -147,7 +156,9 @@ def _evidence_lines(sources: Iterable[str], claim: Sequence[Judgement]) -> Itera
 
 
 def _format_verdict(judgement: Judgement) -> str:
+    """Return the verdict, how clear it is, and on how many datasets it holds."""
     count = len(judgement.datasets)
-    if count == 0:
-        return judgement.verdict
-    return f"{judgement.verdict} ({count} dataset{'s' if count > 1 else ''})"
+    datasets = judgement.count or f"{count} dataset{'s' if count > 1 else ''}"
+    grade = judgement.grade
+    graded = f"open, {judgement.verdict}" if grade == "open" else f"{judgement.verdict}, {grade}"
+    return f"{graded}: {datasets}" if count else graded

@@ -4,14 +4,14 @@ import re
 
 from tabulate import tabulate
 
-from asymbp_cli.analysis.tables import Cell
-from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best
+from asymbp_cli.analysis.cells import Cell, Colour
+from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Document, Figure, Listing
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import split_code_spans
 
-_SIGNS = {"worse": " 🟨", "better": " 🟦", None: ""}
+_SIGNS = {"worse": " 🟨", "better": " 🟦"}  # full; hollow ones are triangles
 
 
 def render_report(source: Source) -> Rendered:
@@ -48,6 +48,7 @@ def _result_table(table: ResultTable) -> str:
         lines.append([_escape(label), *(_ours(cell, is_best(cell, cells)) for cell in cells)])
         if has_paper(cells):
             lines.append([f"{_escape(label)} (paper)", *(_papers(cell) for cell in cells)])
+        lines += [[f"{_escape(label)} ({detail.name})", *detail.texts] for detail in list_details(cells)]
     align = ["left", *("right" for _ in table.header)]
     return _section(table.title, ["", *map(_escape, table.header)], lines, table.notes, align)
 
@@ -76,11 +77,19 @@ def _ours(cell: Cell, best: bool) -> str:
         text = f"**{text}**"
     if error_range := format_range(cell):
         text += f" ({error_range})"
-    return text + _SIGNS[cell.colour]
+    return text + _sign(cell.colour, hollow=cell.hollow)
 
 
 def _papers(cell: Cell) -> str:
-    return "-" if cell.paper is None else f"*{cell.paper:.2f}*{_SIGNS[cell.paper_colour]}"
+    sign = _sign(cell.paper_colour, hollow=cell.paper_hollow)
+    return "-" if cell.paper is None else f"*{cell.paper:.2f}*{sign}"
+
+
+def _sign(colour: Colour | None, *, hollow: bool) -> str:
+    """Return a square in the colour, or a hollow triangle."""
+    if colour is None:
+        return ""
+    return f" {sign_of(colour, hollow=True)}" if hollow else _SIGNS[colour]
 
 
 def _escape(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from asymbp_cli.analysis.tables import Cell, FilledGrid, Pick
+from asymbp_cli.analysis.cells import Cell, Pick
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.analysis.uncertainty import standard_error
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.report.document import Listing
 
@@ -23,10 +25,10 @@ def _record(grid: Grid, row: GridRow, column: GridColumn, cell: Cell, pick: Pick
         "dataset": row.label,
         "column": column.header,
         "seed": pick.seed if pick else None,
-        "error_percent": round(pick.error_percent, 4) if pick else None,
+        "error_percent": _round(pick.error_percent if pick else None),
         "wrong": pick.wrong if pick else None,
         "seen": pick.seen if pick else None,
-        "median_percent": None if cell.error_percent is None else round(cell.error_percent, 4),
+        "median_percent": _round(cell.error_percent),
         "paper_percent": cell.paper,
         "difference_points": _difference(cell),
         "colour": cell.colour,
@@ -41,13 +43,24 @@ def _record(grid: Grid, row: GridRow, column: GridColumn, cell: Cell, pick: Pick
         "protocol": grid.protocol_label,
         "procedures": column.note,
         "run": pick.run if pick else None,
+        "standard_error_points": _round(standard_error(pick.error_percent, pick.seen) if pick else None),
+        "baseline_difference_points": _round(cell.difference.points if cell.difference else None),
+        "baseline_standard_error_points": _round(cell.difference.standard_error if cell.difference else None),
+        "hollow": cell.hollow,
+        "paper_hollow": cell.paper_hollow,
+        "last_epoch_percent": _round(pick.last_percent if pick and pick.last_epoch else None),
+        "held_out_difference_points": _round(cell.rule_difference),
     }
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _difference(cell: Cell) -> float | None:
     if cell.error_percent is None or cell.paper is None or not cell.complete:
         return None
-    return round(cell.error_percent - cell.paper, 4)
+    return _round(cell.error_percent - cell.paper)
 
 
 def make_listing_record(listing: Listing) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from asymbp_cli.analysis.tables import Cell, Colour, FilledGrid
+from asymbp_cli.analysis.cells import Cell, Colour
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.cells import has_paper, split_marks
 from asymbp_cli.report.footnotes import write_footnotes
 
@@ -25,6 +26,11 @@ class ResultTable:
     def has_paper(self) -> bool:
         """Return whether the paper has a number for any cell."""
         return has_paper(self.cells)
+
+    @property
+    def has_hollow(self) -> bool:
+        """Return whether the colour of any cell, ours or the paper's, rests on less than two standard errors."""
+        return any(cell.hollow or cell.paper_hollow for cell in self.cells)
 
     @property
     def most_marks(self) -> int:

@@ -11,12 +11,14 @@ STATES = "SELECT id, state FROM runs WHERE state IS NOT NULL"
 #: the rows of `EPOCH_COLUMNS` of every run in :runs
 EPOCHS = f"SELECT {', '.join(EPOCH_COLUMNS)} FROM epochs {_OF_RUNS} ORDER BY run, epoch"
 
-#: the row of `EPOCH_COLUMNS` that the rule selects, of every run in :runs: lowest criterion, earliest epoch
+#: the rows of `EPOCH_COLUMNS` that tables show of every run in :runs, in order: the one that the rule selects
+#: (lowest criterion, earliest epoch), and the last one
 SELECTED = f"""
     SELECT {", ".join(EPOCH_COLUMNS)} FROM (
-        SELECT *, row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place
+        SELECT *, row_number() OVER (PARTITION BY run ORDER BY {_CRITERION}, epoch) AS place,
+            max(epoch) OVER (PARTITION BY run) AS last_epoch
         FROM epochs {_OF_RUNS})
-    WHERE place = 1"""
+    WHERE place = 1 OR epoch = last_epoch ORDER BY run, epoch"""
 
 #: (run, number of epochs, seconds) of every run in :runs that has epochs
 SPENT = f"SELECT run, count(*), sum(seconds) FROM epochs {_OF_RUNS} GROUP BY run"

@@ -228,18 +228,21 @@ class Store:
 
     def epochs(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the stored epochs of every run in `run_ids`, in order; an empty list for a run without any."""
-        epochs: dict[str, list[EpochEnded]] = {run_id: [] for run_id in run_ids}
-        rows = self._journal.query(queries.EPOCHS, runs=json.dumps(list(epochs)))
+        run_ids = list(run_ids)
+        return {run_id: [] for run_id in run_ids} | self._epochs_of(run_ids, queries.EPOCHS)
+
+    def _epochs_of(self, run_ids: Iterable[str], query: str) -> dict[str, list[EpochEnded]]:
+        """Return the epochs that a query finds, by run."""
+        epochs: dict[str, list[EpochEnded]] = {}
+        rows = self._journal.query(query, runs=json.dumps(list(run_ids)))
         with store_errors(self._path):
             for event in map(make_epoch, rows):
-                epochs[event.run].append(event)
+                epochs.setdefault(event.run, []).append(event)
         return epochs
 
     def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
-        """Return the epoch of each run that the rule selects, by id; for tables, which need no others."""
-        rows = self._journal.query(queries.SELECTED, runs=json.dumps(list(run_ids)))
-        with store_errors(self._path):
-            return {event.run: [event] for event in map(make_epoch, rows)}
+        """Return the epoch of each run that the rule selects, and its last one, by id; tables need no others."""
+        return self._epochs_of(run_ids, queries.SELECTED)
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
         """Return the epochs that runs have had and their seconds, by id; without the runs that have had none."""

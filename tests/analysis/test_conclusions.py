@@ -1,5 +1,6 @@
 """The seven conclusions: what they come to on the paper's own numbers, and what overturns each."""
 
+import csv
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,9 +26,12 @@ from asymbp_cli.analysis.conclusions import (
     significance,
 )
 from asymbp_cli.analysis.conclusions import parts as kinds
+from asymbp_cli.analysis.conclusions.grading import required_count
 from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.specs.methods import PAPER_METHODS
+from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.recipe.table import load_table
+from asymbp_cli.specs.methods import PAPER_METHODS, method_name
 
 PAPER = load_paper_numbers()
 KEYS = [check.key for check in CHECKS]
@@ -67,12 +71,72 @@ def test_dead_networks_of_the_paper_are_plain_usf_on_all_but_timit() -> None:
     assert PAPER.one_class == {(at, "uSF") for at in PAPER_ROWS if at != "TIMIT80"}
 
 
-def test_all_seven_stand_on_the_papers_own_numbers() -> None:
+#: verdict, grade and count on the paper's own numbers, and the beginning of the reason
+VERDICTS = {
+    "magnitudes-of-feedback": (
+        "supported",
+        "clear",
+        "14 of 15 datasets, 10 required (with 9: yes, with 11: yes)",
+        "Every part holds; least clearly: uSF+BN+BM, brSF+BN+BM, frSF+BN+BM are alike, on 14 of 15",
+    ),
+    "magnitudes-of-updates": (
+        "no consistent direction",
+        "open",
+        "3 of 6 datasets, 4 required (with 3: yes, with 5: no)",
+        "Open, no consistent direction: BM, BM2, BM3 are alike, on 3 of 6",
+    ),
+    "normalization-needed": (
+        "supported",
+        "on the threshold",
+        "10 of 15 datasets, 10 required (with 9: yes, with 11: no)",
+        "Every part holds; least clearly: NuSF is worse than SGD by 3 points or more, on 10 of 15",
+    ),
+    "signs-matter": (
+        "supported",
+        "clear",
+        "11 of 15 datasets, 10 required (with 9: yes, with 11: yes)",
+        "Every part holds; least clearly: frSF errs less at 0 and 25 % opposite signs",
+    ),
+    "random-feedback-needs-bn": (
+        "supported",
+        "clear",
+        "12 of 15 datasets, 10 required (with 9: yes, with 11: yes)",
+        "Every part holds; least clearly: RndF+BN is better than RndF by 3 points or more, on 12 of 15",
+    ),
+    "frozen-last-layer": (
+        "no consistent direction",
+        "open",
+        "8 of 15 datasets, 10 required (with 9: no, with 11: no)",
+        "Open, no consistent direction: SGD Top, RndF Top, RndF+BN+BM Top, uSF+BN+BM Top are alike, on 8 of 15",
+    ),
+    "small-training-sets": (
+        "supported",
+        "clear",
+        "7 of 15 datasets, 5 required (with 4: yes, with 6: yes)",
+        "Every part holds; least clearly: BN+BM is often better than BN by 3 points or more, on 7 of 15",
+    ),
+}
+
+
+def test_the_verdicts_on_the_papers_own_numbers() -> None:
     found = judge(PAPER)
-    assert [judgement.key for judgement in found] == KEYS
-    assert len(set(KEYS)) == 7
-    assert {judgement.verdict for judgement in found} == {"supported"}
-    assert all(judgement.datasets == PAPER.datasets for judgement in found)
+    assert [judgement.key for judgement in found] == KEYS == list(VERDICTS)
+    for judgement in found:
+        verdict, grade, count, reason = VERDICTS[judgement.key]
+        assert (judgement.verdict, judgement.grade, judgement.count) == (verdict, grade, count)
+        assert judgement.reason.startswith(reason)
+        assert judgement.datasets == PAPER.datasets
+
+
+def test_the_counts_that_decide_are_those_of_the_csv_files() -> None:
+    """Counted from the tables as printed, without the code of the parts."""
+    nusf = [(at, PAPER.errors[at, "NuSF"], PAPER.errors[at, "SGD"]) for at in PAPER.datasets]
+    assert sum(round(ours - sgd, 2) >= 3 for _, ours, sgd in nusf) == 10
+    bm = [[PAPER.errors[at, name] for name in ("BM", "BM2", "BM3")] for at in TABLE_5_SETS]
+    assert sum(round(max(row) - min(row), 2) < 3 for row in bm) == 3
+    tops = ("SGD Top", "RndF Top", "RndF+BN+BM Top", "uSF+BN+BM Top")
+    top = [[PAPER.errors[at, name] for name in tops] for at in PAPER.datasets]
+    assert sum(round(max(row) - min(row), 2) < 3 for row in top) == 8
 
 
 @pytest.mark.parametrize(
@@ -80,94 +144,115 @@ def test_all_seven_stand_on_the_papers_own_numbers() -> None:
     [
         (
             "magnitudes-of-feedback",
-            "uSF+BN+BM, brSF+BN+BM, frSF+BN+BM are alike: yes, on 14 of 15 datasets for the least alike pair; "
-            "all within 3 points on 14 of 15 datasets (not Flowers17), medians of the pairs up to 0.21 points "
-            "apart (smallest Wilcoxon p = 0.31)",
+            "uSF+BN+BM, brSF+BN+BM, frSF+BN+BM are alike: yes, clear, on 14 of 15 datasets (not Flowers17); "
+            "10 required (with 9: yes, with 11: yes); no method is worse than another by 3 points or more on "
+            "more than 1, medians of the pairs up to 0.21 points apart (smallest of 3 uncorrected Wilcoxon p "
+            "= 0.31); errors too small to tell on MNIST; within two standard errors of 3 points on 9",
         ),
         (
             "magnitudes-of-feedback",
-            "uSF+BN+BM is like SGD or better: yes, on 15 of 15 datasets; median -5.29 points, worse by 3 or "
-            "more on 0, better on 10 of 15 (Wilcoxon p = 0.0012)",
+            "uSF+BN+BM is like SGD or better: yes, clear, on 15 of 15 datasets; 10 required (with 9: yes, "
+            "with 11: yes); median -5.29 points, worse by 3 or more on 0, better on 10 of 15 (uncorrected "
+            "Wilcoxon p = 0.0012); errors too small to tell on MNIST; within two standard errors of 3 points "
+            "on 2",
         ),
         (
             "magnitudes-of-updates",
-            "BM, BM2, BM3 are alike: yes, on 4 of 6 datasets for the least alike pair; all within 3 points on 3"
-            " of 6 datasets (not CIFAR, CIFAR100, Cal101), medians of the pairs up to 0.60 points apart "
-            "(smallest Wilcoxon p = 0.69)",
+            "BM, BM2, BM3 are alike: no consistent direction, on 3 of 6 datasets (not CIFAR, CIFAR100, "
+            "Cal101); 4 required (with 3: yes, with 5: no); no method is worse than another by 3 points or "
+            "more on more than 2, medians of the pairs up to 0.60 points apart (smallest of 3 uncorrected "
+            "Wilcoxon p = 0.69); errors too small to tell on MNIST; within two standard errors of 3 points on"
+            " 2",
         ),
         (
             "magnitudes-of-updates",
-            "BM is like SGD or better: yes, on 14 of 15 datasets (not CIFAR100); median -2.05 points, worse by "
-            "3 or more on 1, better on 7 of 15 (Wilcoxon p = 0.048)",
+            "BM is like SGD or better: yes, clear, on 14 of 15 datasets (not CIFAR100); 10 required (with 9: "
+            "yes, with 11: yes); median -2.05 points, worse by 3 or more on 1, better on 7 of 15 (uncorrected"
+            " Wilcoxon p = 0.048); errors too small to tell on MNIST; within two standard errors of 3 points "
+            "on 3",
         ),
         (
             "normalization-needed",
-            "uSF answers every sample with one class: yes, on 14 of 15 datasets (not TIMIT80)",
+            "uSF answers every sample with one class: yes, clear, on 14 of 15 datasets (not TIMIT80); 10 "
+            "required (with 9: yes, with 11: yes)",
         ),
         (
             "normalization-needed",
-            "NuSF answers with more than one class: yes, on 15 of 15 datasets",
+            "NuSF answers with more than one class: yes, clear, on 15 of 15 datasets; 10 required (with 9: "
+            "yes, with 11: yes)",
         ),
         (
             "normalization-needed",
-            "NuSF is worse than SGD by 3 points or more: yes, on 10 of 15 datasets (not MNIST, Cal101, "
-            "Cal256-101, Flowers102, Scene67); median +6.24 points, worse by 3 or more on 10, better on 1 of 15"
-            " (Wilcoxon p = 0.0034)",
+            "NuSF is worse than SGD by 3 points or more: yes, on the threshold, on 10 of 15 datasets (not "
+            "MNIST, Cal101, Cal256-101, Flowers102, Scene67); 10 required (with 9: yes, with 11: no); median "
+            "+6.24 points, worse by 3 or more on 10, better on 1 of 15 (uncorrected Wilcoxon p = 0.0034); "
+            "errors too small to tell on MNIST; within two standard errors of 3 points on 4",
         ),
         (
             "signs-matter",
-            "brSF errs less at 0 and 25 % opposite signs than at 50 to 100 %, by 3 points or more: yes, on 15 "
-            "of 15 datasets; the gap is 6.53 to 63.70 points (Wilcoxon p < 0.001)",
+            "brSF errs less at 0 and 25 % opposite signs than at 50 to 100 %, by 3 points or more: yes, "
+            "clear, on 15 of 15 datasets; 10 required (with 9: yes, with 11: yes); the gap is 6.53 to 63.70 "
+            "points (uncorrected Wilcoxon p < 0.001)",
         ),
         (
             "signs-matter",
-            "frSF errs less at 0 and 25 % opposite signs than at 50 to 100 %, by 3 points or more: yes, on 11 "
-            "of 15 datasets (not MNIST, Cal256-101, Flowers102, TIMIT80); the gap is -0.23 to 17.16 points "
-            "(Wilcoxon p < 0.001)",
+            "frSF errs less at 0 and 25 % opposite signs than at 50 to 100 %, by 3 points or more: yes, "
+            "clear, on 11 of 15 datasets (not MNIST, Cal256-101, Flowers102, TIMIT80); 10 required (with 9: "
+            "yes, with 11: yes); the gap is -0.23 to 17.16 points (uncorrected Wilcoxon p < 0.001); within "
+            "two standard errors of 3 points on 6",
         ),
         (
             "signs-matter",
-            "remark: brSF errs more at every step to more opposite signs: no, on 0 of 15 datasets; the error "
-            "rises from 0 to 25 % on 14, 25 to 50 % on 15, 50 to 75 % on 14, 75 to 100 % on 0 of 15",
+            "remark: brSF errs more at every step to more opposite signs: no, clear, on 0 of 15 datasets; 10 "
+            "required (with 9: no, with 11: no); the error rises from 0 to 25 % on 14, 25 to 50 % on 15, 50 "
+            "to 75 % on 14, 75 to 100 % on 0 of 15",
         ),
         (
             "random-feedback-needs-bn",
-            "RndF+BN is better than RndF by 3 points or more: yes, on 12 of 15 datasets (not MNIST, SVHN, "
-            "TIMIT80); median -11.09 points, worse by 3 or more on 0, better on 12 of 15 (Wilcoxon p < 0.001)",
+            "RndF+BN is better than RndF by 3 points or more: yes, clear, on 12 of 15 datasets (not MNIST, "
+            "SVHN, TIMIT80); 10 required (with 9: yes, with 11: yes); median -11.09 points, worse by 3 or "
+            "more on 0, better on 12 of 15 (uncorrected Wilcoxon p < 0.001); errors too small to tell on "
+            "MNIST",
         ),
         (
             "random-feedback-needs-bn",
-            "remark: RndF hardly learns: it goes less than 25% of the way from guessing to SGD: no, on 5 of 15 "
-            "datasets (only CIFAR100, PubFig83-ID, SUFR-W-ID, LFW-ID, Scene67); 2.76 to 88.19 points below a "
-            "guess, over 20 on 7 of 15",
+            "remark: RndF hardly learns: it goes less than 25% of the way from guessing to SGD: no, clear, on"
+            " 5 of 15 datasets (only CIFAR100, PubFig83-ID, SUFR-W-ID, LFW-ID, Scene67); 10 required (with 9:"
+            " no, with 11: no); 2.76 to 88.19 points below a guess, over 20 on 7 of 15",
         ),
         (
             "random-feedback-needs-bn",
-            "remark: RndF+BM hardly learns: it goes less than 25% of the way from guessing to SGD: yes, on 11 of "
-            "15 datasets (not MNIST, CIFAR, SVHN, TIMIT80); 0.60 to 88.11 points below a guess, over 20 on 4 of "
-            "15",
+            "remark: RndF+BM hardly learns: it goes less than 25% of the way from guessing to SGD: yes, "
+            "clear, on 11 of 15 datasets (not MNIST, CIFAR, SVHN, TIMIT80); 10 required (with 9: yes, with "
+            "11: yes); 0.60 to 88.11 points below a guess, over 20 on 4 of 15",
         ),
         (
             "frozen-last-layer",
             "RndF+BN+BM Bottom hardly learns: it goes less than 25% of the way from guessing to SGD Bottom: "
-            "yes, on 15 of 15 datasets; 0.31 to 11.10 points below a guess, over 20 on 0 of 15",
+            "yes, clear, on 15 of 15 datasets; 10 required (with 9: yes, with 11: yes); 0.31 to 11.10 points "
+            "below a guess, over 20 on 0 of 15",
         ),
         (
             "frozen-last-layer",
-            "SGD Top, RndF Top, RndF+BN+BM Top, uSF+BN+BM Top are alike: yes, on 12 of 15 datasets for the "
-            "least alike pair; all within 3 points on 8 of 15 datasets (not CIFAR100, SVHN, STL10, Cal101, "
-            "Flowers17, LFW-ID, TIMIT80), medians of the pairs up to 0.53 points apart (smallest Wilcoxon p = "
-            "0.042)",
+            "SGD Top, RndF Top, RndF+BN+BM Top, uSF+BN+BM Top are alike: no consistent direction, on 8 of 15 "
+            "datasets (not CIFAR100, SVHN, STL10, Cal101, Flowers17, LFW-ID, TIMIT80); 10 required (with 9: "
+            "no, with 11: no); no method is worse than another by 3 points or more on more than 3, medians of"
+            " the pairs up to 0.53 points apart (smallest of 6 uncorrected Wilcoxon p = 0.042); within two "
+            "standard errors of 3 points on 10",
         ),
         (
             "small-training-sets",
-            "the smaller the training set, the more BN+BM gains on BN: yes, on 15 datasets; Spearman's rho of "
-            "gain and training-set size is -0.72 (one-sided p = 0.0012)",
+            "the smaller the training set, the more BN+BM gains on BN: yes, clear, on 15 datasets; p < 0.05 "
+            "required (with 0.01: yes, with 0.1: yes); Spearman's rho of gain and training-set size is -0.72 "
+            "(uncorrected one-sided p = 0.0012), of gain and difficulty (SGD's error) +0.58 (uncorrected "
+            "one-sided p = 0.011), of size and difficulty -0.64",
         ),
         (
             "small-training-sets",
-            "remark: the smaller the training set, the more BN+BM gains on SGD: no, on 15 datasets; Spearman's "
-            "rho of gain and training-set size is -0.44 (one-sided p = 0.052)",
+            "remark: the smaller the training set, the more BN+BM gains on SGD: no, on the threshold, on 15 "
+            "datasets; p < 0.05 required (with 0.01: no, with 0.1: yes); Spearman's rho of gain and "
+            "training-set size is -0.44 (uncorrected one-sided p = 0.052), of gain and difficulty (SGD's "
+            "error) +0.57 (uncorrected one-sided p = 0.012), of size and difficulty -0.64",
         ),
     ],
 )
@@ -178,7 +263,7 @@ def test_evidence_in_the_papers_numbers(key: str, evidence: str) -> None:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("magnitudes-of-updates", "least clearly: BM, BM2, BM3 are alike, on 4 of 6 datasets"),
+        ("magnitudes-of-updates", "BM, BM2, BM3 are alike, on 3 of 6 datasets"),
         ("normalization-needed", "least clearly: NuSF is worse than SGD by 3 points or more, on 10 of 15"),
         ("signs-matter", "Not borne out, but no part of the verdict: brSF errs more at every step"),
         ("random-feedback-needs-bn", "Not borne out, but no part of the verdict: RndF hardly learns"),
@@ -225,7 +310,7 @@ def test_a_plausible_change_overturns_it(
     assert found.verdict == "not supported"
     assert found.reason.startswith("Does not hold: ")
     assert part in found.reason.split("Not borne out")[0]
-    assert any(part in sentence and ": no, on " in sentence for sentence in found.evidence)
+    assert any(part in sentence and ": no, " in sentence for sentence in found.evidence)
 
 
 def test_every_claimed_part_is_overturned_above() -> None:
@@ -252,7 +337,7 @@ def test_nothing_that_learns_supports_no_likeness() -> None:
     )
     assert {judgement.verdict for judgement in judge(nothing)} == {"not supported", "not enough runs"}
     undone = judged("magnitudes-of-feedback", nothing)
-    assert all(": no, on 0 of 2 datasets" in sentence for sentence in undone.evidence)
+    assert all(": no, clear, on 0 of 2 datasets" in sentence for sentence in undone.evidence)
 
 
 @pytest.mark.parametrize(
@@ -317,15 +402,50 @@ def test_one_dataset_is_enough_by_the_3_point_rule() -> None:
         "frozen-last-layer": "supported",
         "small-training-sets": "not enough runs",
     }
-    mnist = {judgement.key: judgement for judgement in judge(PAPER.restrict_to("MNIST"))}
-    assert [key for key in KEYS if mnist[key].verdict == "supported"] == [*KEYS[:2], "frozen-last-layer"]
-    assert mnist["normalization-needed"].reason == "Does not hold: NuSF is worse than SGD by 3 points or more."
-    assert mnist["magnitudes-of-feedback"].datasets == ("MNIST",)
-    assert mnist["magnitudes-of-feedback"].evidence[:2] == (
-        "uSF+BN+BM, brSF+BN+BM, frSF+BN+BM are alike: yes, on MNIST; at most 0.11 points apart",
-        "uSF+BN+BM is like SGD or better: yes, on MNIST; 0.83 against 0.67 %",
+    one = {judgement.key: judgement for judgement in judge(PAPER.restrict_to("PubFig83-ID"))}
+    assert one["signs-matter"].grade == "clear"
+    assert one["magnitudes-of-feedback"].grade == "on the threshold"  # 2.34 points, with a standard error of 2.0
+    assert one["magnitudes-of-feedback"].datasets == ("PubFig83-ID",)
+    assert one["magnitudes-of-feedback"].evidence[:2] == (
+        "uSF+BN+BM, brSF+BN+BM, frSF+BN+BM are alike: yes, on the threshold, on PubFig83-ID; at most 2.34 points "
+        "apart; within two standard errors of 3 points",
+        "uSF+BN+BM is like SGD or better: yes, clear, on PubFig83-ID; 40.67 against 63.25 %",
     )
-    assert "complete on 1" in mnist["small-training-sets"].reason
+    assert "complete on 1" in one["small-training-sets"].reason
+
+
+def test_on_mnist_errors_are_too_small_to_tell() -> None:
+    mnist = {judgement.key: judgement for judgement in judge(PAPER.restrict_to("MNIST"))}
+    untold = "cannot be told at this size of error"
+    assert {key: mnist[key].verdict for key in KEYS} == dict.fromkeys(KEYS, untold) | {
+        "signs-matter": "not supported",  # its errors go up to 8.34
+        "small-training-sets": "not enough runs",
+    }
+    assert mnist["normalization-needed"].grade == "open"
+    assert mnist["normalization-needed"].evidence[:3] == (
+        "uSF answers every sample with one class: yes, clear, on MNIST",
+        "NuSF answers with more than one class: yes, clear, on MNIST",
+        f"NuSF is worse than SGD by 3 points or more: {untold}, on MNIST; 0.60 against 0.67 %",
+    )
+    assert "NuSF is worse than SGD by 3 points or more" in mnist["normalization-needed"].reason
+
+
+def test_our_mnist_numbers_get_the_same_verdicts_as_the_papers() -> None:
+    """After 5 epochs, as recipes/results/README.md says: five cannot be told, one is not supported."""
+    methods = {
+        (f"table-{table.key}", column.header): method_name(column.variants[0].method)
+        for table in load_table("all")
+        for column in table.columns
+    }
+    lines = (recipes_directory() / "results" / "tables-mnist-quick.csv").read_text().splitlines()
+    records = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    errors = {("MNIST", methods[r["table"], r["column"]]): float(r["error_percent"]) for r in records}
+    dead = {("MNIST", methods[r["table"], r["column"]]) for r in records if r["collapsed"] == "True"}
+    ours = replace(PAPER.restrict_to("MNIST"), errors=errors, one_class=frozenset(dead))
+    verdicts = [judgement.verdict for judgement in judge(ours)]
+    assert verdicts == [judgement.verdict for judgement in judge(PAPER.restrict_to("MNIST"))]
+    assert verdicts.count("cannot be told at this size of error") == 5
+    assert verdicts.count("not supported") == 1
 
 
 def test_statistics_begin_at_six_datasets() -> None:
@@ -338,19 +458,36 @@ def test_statistics_begin_at_six_datasets() -> None:
 
 def test_three_points_are_three_points() -> None:
     """0.67 + 3 is not exactly 3.67 in binary; what the tables colour, the checks count."""
-    errors = {("MNIST", name): 0.67 for name in ("uSF+BN+BM", "brSF+BN+BM", "frSF+BN+BM", "SGD")}
-    for error, verdict in ((3.66, "supported"), (3.67, "not supported")):
-        changed = {("MNIST", name): error for name in ("uSF+BN+BM", "brSF+BN+BM", "frSF+BN+BM")}
-        assert judged("magnitudes-of-feedback", Numbers(errors | changed, frozenset(), {})).verdict == verdict
-        one = {("MNIST", "brSF+BN+BM"): error}
-        found = judged("magnitudes-of-feedback", Numbers(errors | one, frozenset(), {}))
-        assert (": yes, " in found.evidence[0]) == (verdict == "supported")
+    feedback = ("uSF+BN+BM", "brSF+BN+BM", "frSF+BN+BM")
+    untold = "cannot be told at this size of error"
+    for base, below in ((0.67, untold), (2.99, untold), (3.0, "supported"), (20.67, "supported")):
+        errors = {("MNIST", name): base for name in (*feedback, "SGD")}
+        for points, verdict in ((2.99, below), (3.0, "not supported")):
+            changed = {("MNIST", name): base + points for name in feedback}
+            numbers = Numbers(errors | changed, frozenset(), {})
+            assert judged("magnitudes-of-feedback", numbers).verdict == verdict
+            one = {("MNIST", "brSF+BN+BM"): base + points}
+            found = judged("magnitudes-of-feedback", Numbers(errors | one, frozenset(), {}))
+            assert (": no, " in found.evidence[0]) == (verdict == "not supported")
 
 
 def test_two_of_three_datasets_are_most_and_one_of_three_is_often() -> None:
-    part, often = kinds.worse("A", "B"), kinds.often_better("A", "B")
-    assert 2 / 3 >= part.required_share > 1 / 2
-    assert 5 / 15 >= often.required_share > 4 / 15
+    assert [required_count(kinds.MOST, count) for count in (1, 2, 3, 6, 15)] == [1, 2, 2, 4, 10]
+    assert [required_count(kinds.OFTEN, count) for count in (6, 7, 15)] == [2, 3, 5]
+
+
+def test_methods_that_differ_in_no_direction_are_not_alike() -> None:
+    """On six datasets: A and B swap places by 5 points on four; or B is worse on three."""
+    part = kinds.alike("A", "B")
+    sets = "abcdef"
+
+    def outcome(*points: float) -> str:
+        errors = {(at, "A"): 50.0 for at in sets} | {(at, "B"): 50 + p for at, p in zip(sets, points, strict=True)}
+        return part.evaluate(Numbers(errors, frozenset(), {}), tuple(sets)).outcome
+
+    assert outcome(2, 2, 2, 2, 5, 5) == "yes"
+    assert outcome(5, 5, -5, -5, 0, 0) == "no consistent direction"
+    assert outcome(5, 5, 5, 0, 0, 0) == outcome(-5, -5, -5, 0, 0, 0) == "no"
 
 
 @pytest.mark.parametrize("equal", ["sizes", "gains"])
@@ -362,9 +499,9 @@ def test_equal_numbers_have_no_rank(equal: str) -> None:
     errors = {(at, name): 50.0 - gains[at] * (name == "BN+BM") for at in sets for name in ("SGD", "BN", "BN+BM")}
     found = judged("small-training-sets", Numbers(errors, frozenset(), {}, sizes))
     assert found.verdict == "not supported"
-    assert "rho of gain and training-set size is +0.00 (one-sided p = 1)" in found.evidence[2]
+    assert "rho of gain and training-set size is +0.00 (uncorrected one-sided p = 1)" in found.evidence[2]
     if equal == "gains":
-        assert "(Wilcoxon p = 1)" in found.evidence[0]
+        assert "(uncorrected Wilcoxon p = 1)" in found.evidence[0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(-20, 20)), min_size=6, max_size=15))

@@ -5,8 +5,10 @@ from itertools import count
 import pytest
 from sample_tables import make_epoch, make_grid
 
-from asymbp_cli.analysis.tables import Pick, colour_of, fill_grid
+from asymbp_cli.analysis.cells import Pick, colour_of
+from asymbp_cli.analysis.tables import FilledGrid, compare_rules, fill_grid, find_held_out
 from asymbp_cli.recipe.build import make_column
+from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published, load_reference
 from asymbp_cli.report import csv_records
@@ -27,8 +29,9 @@ def test_a_cell_is_the_lowest_test_error_over_all_epochs_and_rates() -> None:
     }
     filled = fill_grid(grid, epochs, {fast.id: "finished"}, {("MNIST", "SGD"): 0.67})
     cell, missing = filled.cells[0]
-    assert cell.picks == (Pick(0, fast.id, 1.0, epoch=2, wrong=12, seen=1000, collapsed=False),)
-    assert (cell.error_percent, cell.range_percent) == (1.2, None)
+    pick = Pick(0, fast.id, 1.0, epoch=2, wrong=12, seen=1000, collapsed=False, last_epoch=3, last_wrong=40)
+    assert cell.picks == (pick,)
+    assert (cell.error_percent, cell.range_percent, cell.last_percent) == (1.2, None, 4.0)
     assert (cell.ended, cell.wanted, cell.complete, cell.paper) == (1, 2, False, 0.67)
     assert (missing.error_percent, missing.pick, missing.reason, missing.wanted) == (None, None, "not run yet", 2)
 
@@ -87,6 +90,87 @@ def test_colours_follow_the_three_point_rule(
     error: float | None, baseline: float | None, expected: str | None
 ) -> None:
     assert colour_of(error, baseline) == expected
+
+
+def test_the_last_epoch_is_shown_if_another_was_picked() -> None:
+    grid = make_grid("SGD").model_copy(update={"seeds": (0, 1, 2)})
+    picked = {0: (10, 90), 1: (12, 15), 2: (11, 17)}  # wrong in the first epoch, and in the second
+    epochs = {
+        run.id: [make_epoch(run.id, i, wrong) for i, wrong in enumerate(picked[run.seed], start=1)]
+        for run in grid.runs(grid.rows[0], grid.columns[0])
+    }
+    cell = fill_grid(grid, epochs, {}, {}).cells[0][0]
+    assert cell.last_percent == 1.7  # the median of 9.0, 1.5 and 1.7
+    single = {run: points[:1] for run, points in epochs.items()}
+    assert fill_grid(grid, single, {}, {}).cells[0][0].last_percent is None
+
+
+def test_cells_differ_from_their_baseline_by_seed() -> None:
+    grid = make_grid("SGD", "uSF").model_copy(update={"seeds": (0, 1)})
+    wrong = {("SGD", 0): 100, ("SGD", 1): 140, ("uSF", 0): 150, ("uSF", 1): 200}
+    runs = [(run, column.header) for column in grid.columns for run in grid.runs(grid.rows[0], column)]
+    epochs = {run.id: [make_epoch(run.id, 1, wrong[header, run.seed])] for run, header in runs}
+    done = {run.id: "finished" for run, _ in runs}
+    sgd, usf = fill_grid(grid, epochs, done, {}).cells[0]
+    assert sgd.difference is None
+    assert usf.difference is not None
+    assert (usf.difference.points, usf.difference.seeds) == (5.5, 2)
+    assert usf.difference.seed_error == pytest.approx(0.5)  # of 5 and 6 points
+    assert (usf.colour, usf.hollow) == ("worse", False)
+    unfinished = {run: state for run, state in done.items() if run != runs[-1][0].id}
+    assert fill_grid(grid, epochs, unfinished, {}).cells[0][1].difference is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "colour", "hollow"),
+    [(60, "worse", False), (30, "worse", True), (25, None, False), (10, "better", True)],
+)
+def test_a_colour_of_less_than_two_standard_errors_is_hollow(wrong: int, colour: str | None, hollow: bool) -> None:
+    grid = make_grid("SGD", "uSF")
+    runs = [(run, column.header) for column in grid.columns for run in grid.runs(grid.rows[0], column)]
+    epochs = {
+        run.id: [make_epoch(run.id, 1, wrong if header == "uSF" else 20, test_seen=300)] for run, header in runs
+    }
+    cell = fill_grid(grid, epochs, {run.id: "finished" for run, _ in runs}, {}).cells[0][1]
+    assert (cell.colour, cell.hollow) == (colour, hollow)
+
+
+def test_colours_of_the_paper_that_rest_on_few_images_are_hollow() -> None:
+    """Flowers17 has 340 test images: two standard errors of a difference are 7 points at 35 %."""
+    grid = make_grid("SGD", "NuSF", "uSF")
+    row = grid.rows[0].model_copy(update={"paper_name": "Flowers17"})
+    grid = grid.model_copy(update={"rows": (row,)})
+    cells = fill_grid(grid, {}, {}, load_published()).cells[0]
+    assert [cell.paper for cell in cells] == [35.29, 42.65, 94.12]
+    assert [cell.paper_colour for cell in cells] == [None, "worse", "worse"]
+    assert [cell.paper_hollow for cell in cells] == [False, True, False]
+
+
+def test_the_difference_between_the_rules_is_paired_by_seed() -> None:
+    grid = make_grid("SGD", "uSF").model_copy(update={"seeds": (0, 1)})
+    held_out = make_grid("SGD", "uSF", validation_fraction=0.1).model_copy(update={"seeds": (1, 2)})
+    other = make_grid("SGD", epochs=9, validation_fraction=0.1)
+    assert find_held_out(grid, [grid, other, held_out]) == held_out
+    assert find_held_out(grid, [grid, other]) is None
+    assert find_held_out(held_out, [grid, held_out]) is None
+    assert find_held_out(grid, [held_out.model_copy(update={"key": "table-3"})]) is None
+    assert find_held_out(grid, [held_out.model_copy(update={"seeds": (7,)})]) is None
+
+    def fill(grid: Grid, wrong: dict[int, int], state: str = "finished") -> FilledGrid:
+        runs = grid.all_runs().values()
+        epochs = {run.id: [make_epoch(run.id, 1, wrong[run.seed])] for run in runs}
+        return fill_grid(grid, epochs, {run.id: state for run in runs} if state else {}, {})
+
+    compared = compare_rules(fill(grid, {0: 10, 1: 20}), fill(held_out, {1: 25, 2: 99}))
+    assert [cell.rule_difference for cell in compared.cells[0]] == [0.5, 0.5]
+    edited = make_grid("SGD", "uSF+BN", validation_fraction=0.1).model_copy(update={"seeds": (1, 2)})
+    edited = edited.model_copy(
+        update={"columns": (edited.columns[0], edited.columns[1].model_copy(update={"header": "uSF"}))}
+    )
+    compared = compare_rules(fill(grid, {0: 10, 1: 20}), fill(edited, {1: 25, 2: 99}))
+    assert [cell.rule_difference for cell in compared.cells[0]] == [0.5, None]  # other runs under a known header
+    unfinished = compare_rules(fill(grid, {0: 10, 1: 20}), fill(held_out, {1: 25, 2: 99}, state=""))
+    assert [cell.rule_difference for cell in unfinished.cells[0]] == [None, None]
 
 
 def test_colours_of_the_papers_own_table_tell_its_story() -> None:

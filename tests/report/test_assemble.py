@@ -126,7 +126,33 @@ def test_tables_of_one_title_are_told_apart_by_protocol_or_seeds(trained: Store)
     assert told(protocol_label="paper") == [
         "Title (quick)",
         "Title (quick): differences",
+        "Title (quick): uncertainty",
         "Title (paper)",
         "Title (paper): differences",
+        "Title (paper): uncertainty",
     ]
-    assert told(seeds=(7,))[::2] == ["Title (quick, seeds 0)", "Title (quick, seeds 7)"]
+    assert told(seeds=(7,))[::3] == ["Title (quick, seeds 0)", "Title (quick, seeds 7)"]
+
+
+def test_runs_under_the_held_out_rule_are_found_in_the_store(trained: Store) -> None:
+    """Without runs under that rule there is no such line; with them, in the paper's table alone."""
+    (grid,) = trained.grids()
+    assert all(cell.rule_difference is None for cell in fill_all(trained, [grid])[0].cells[0])
+    protocol = grid.protocol.model_copy(update={"validation_fraction": 0.1})
+    columns = tuple(
+        column.model_copy(
+            update={"entries": tuple(entry.model_copy(update={"protocol": protocol}) for entry in column.entries)}
+        )
+        for column in grid.columns
+    )
+    held_out = grid.model_copy(
+        update={"columns": columns, "baseline": columns[0], "base": protocol, "protocol_label": "held"}
+    )
+    study.run([held_out], small_study.INFOS, trained, study.Execution(train=fake_engine.train))
+    ours, others = fill_all(trained, [grid, held_out])
+    for cell, other in zip(ours.cells[0], others.cells[0], strict=True):
+        assert cell.error_percent is not None
+        assert other.error_percent is not None
+        assert cell.rule_difference == pytest.approx(other.error_percent - cell.error_percent)
+        assert other.rule_difference is None
+    assert "held-out rule" in markdown.render(assemble_document([ours], trained))

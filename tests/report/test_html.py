@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 import pytest
 import sample_document as sample
 
-from asymbp_cli.analysis.tables import Cell
+from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Document
 from asymbp_cli.report.html import render

@@ -397,3 +397,14 @@ def test_counts_that_cannot_be_are_named_with_their_run(change: str, tmp_path: P
         if "train" not in change:
             with pytest.raises(StoreError, match="is damaged"):
                 store.runs()
+
+
+def test_selected_epochs_are_the_picked_one_and_the_last(begun: Store) -> None:
+    for epoch, wrong in enumerate((30, 12, 12, 20), start=1):
+        begun.record(ended(epoch=epoch, wrong=wrong))
+        begun.record(ended(RUNS[1], epoch=epoch, wrong=40 - epoch))
+    begun.flush()
+    found = begun.selected([run.id for run in RUNS[:2]])
+    assert [point.epoch for point in found[RUN.id]] == [2, 4]  # of equal ones the first
+    assert [point.epoch for point in found[RUNS[1].id]] == [4]
+    assert begun.selected(["unknown"]) == {}

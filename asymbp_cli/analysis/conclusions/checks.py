@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from asymbp_cli.analysis.conclusions.grading import Finding, Grade, Outcome
 from asymbp_cli.analysis.conclusions.numbers import Numbers
 from asymbp_cli.analysis.conclusions.parts import (
-    Finding,
     Part,
     alike,
     alive,
@@ -20,7 +20,13 @@ from asymbp_cli.analysis.conclusions.parts import (
     worse,
 )
 
-Verdict = Literal["supported", "not supported", "not enough runs"]
+Verdict = Literal[
+    "supported",
+    "not supported",
+    "no consistent direction",
+    "cannot be told at this size of error",
+    "not enough runs",
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Judgement:
     key: str
     claim: str
     verdict: Verdict
+    grade: Grade  # clear, on the threshold, or open if the verdict is neither of the first two
+    count: str  # of the part that decides least clearly, and what the neighbouring thresholds give
     datasets: tuple[str, ...]  # those with every number of at least one part
     evidence: tuple[str, ...]  # a sentence for each part
     reason: str  # what fails or is missing, or holds least clearly; which words of the authors go too far
@@ -127,8 +135,8 @@ CHECKS = (
 def judge(numbers: Numbers) -> tuple[Judgement, ...]:
     """Return the verdict on each conclusion.
 
-    A part that fails refutes the whole, whatever else is missing. A part with too few numbers leaves it open.
-    Remarks do not count.
+    A part that fails refutes the whole, whatever else is missing. A part with too few numbers leaves it open, and
+    so does one that can hardly fail, or shows no consistent direction. Remarks do not count.
     """
     return tuple(_judge(check, numbers) for check in CHECKS)
 
@@ -140,27 +148,38 @@ class _Evaluation:
     complete: dict[Part, list[str]]  # the datasets that have everything that a part needs
     findings: dict[Part, Finding]  # of the parts with enough datasets
 
-    @property
-    def failed(self) -> list[Part]:
-        """The parts that do not hold."""
-        return [part for part, finding in self.findings.items() if not part.holds(finding)]
+    def with_outcome(self, outcome: Outcome, *, claimed: bool = True) -> list[Part]:
+        """Return the parts with this outcome."""
+        found = self.findings.items()
+        return [part for part, finding in found if finding.outcome == outcome and part.claimed == claimed]
 
     @property
     def missing(self) -> list[Part]:
-        """The parts with too few datasets."""
-        return [part for part in self.complete if part not in self.findings]
+        """The claimed parts with too few datasets."""
+        return [part for part in self.complete if part.claimed and part not in self.findings]
+
+
+@dataclass(frozen=True)
+class _Conclusion:
+    verdict: Verdict
+    grade: Grade
+    count: str
+    reason: str
 
 
 def _judge(check: Check, numbers: Numbers) -> Judgement:
     evaluation = _evaluate(check, numbers)
     used = {at for part in evaluation.findings for at in evaluation.complete[part] if part.claimed}
-    verdict, reason = _verdict(evaluation, numbers)
-    if remarks := _list(evaluation.failed, claimed=False):
-        reason += f" Not borne out, but no part of the verdict: {remarks}."
+    conclusion = _conclude(evaluation, numbers)
+    reason = conclusion.reason
+    if remarks := evaluation.with_outcome("no", claimed=False):
+        reason += f" Not borne out, but no part of the verdict: {_list(remarks)}."
     return Judgement(
         key=check.key,
         claim=check.claim,
-        verdict=verdict,
+        verdict=conclusion.verdict,
+        grade=conclusion.grade,
+        count=conclusion.count,
         datasets=tuple(at for at in numbers.datasets if at in used),
         evidence=tuple(_sentence(part, evaluation.findings.get(part)) for part in check.parts),
         reason=reason,
@@ -177,30 +196,53 @@ def _evaluate(check: Check, numbers: Numbers) -> _Evaluation:
     return _Evaluation(complete, findings)
 
 
-def _verdict(evaluation: _Evaluation, numbers: Numbers) -> tuple[Verdict, str]:
-    """Return the verdict and its reason."""
-    if any(part.claimed for part in evaluation.failed):
-        return "not supported", f"Does not hold: {_list(evaluation.failed, claimed=True)}."
-    missing = [part for part in evaluation.missing if part.claimed]
-    if missing:
+def _conclude(evaluation: _Evaluation, numbers: Numbers) -> _Conclusion:
+    """Return the verdict: what refutes comes first, then what is missing, then what leaves the claim open."""
+    if failed := evaluation.with_outcome("no"):
+        clearest = max((evaluation.findings[part] for part in failed), key=_clearness)
+        return _Conclusion("not supported", clearest.grade, clearest.count, f"Does not hold: {_list(failed)}.")
+    if missing := evaluation.missing:
         needed = dict.fromkeys(_needed(part, numbers, evaluation.complete[part]) for part in missing)
-        return "not enough runs", f"Missing: {'; '.join(needed)}."
+        return _Conclusion("not enough runs", "open", "", f"Missing: {'; '.join(needed)}.")
+    if untold := evaluation.with_outcome("cannot be told at this size of error"):
+        return _open(evaluation, "cannot be told at this size of error", untold)
+    if undirected := evaluation.with_outcome("no consistent direction"):
+        return _open(evaluation, "no consistent direction", undirected)
     claimed = {part: finding for part, finding in evaluation.findings.items() if part.claimed}
-    part, finding = min(claimed.items(), key=lambda item: item[1].share - item[0].required_share)
-    least = "" if finding.share == 1 else f", least clearly: {part.text}, on {finding.where}"
-    return "supported", f"Every part holds{least}."
+    part, finding = min(claimed.items(), key=lambda item: _clearness(item[1]))
+    weak = finding.count or not finding.is_clear
+    least = f"; least clearly: {_place(part, finding)}" if weak else ""
+    return _Conclusion("supported", finding.grade, finding.count, f"Every part holds{least}.")
+
+
+def _open(evaluation: _Evaluation, verdict: Verdict, parts: list[Part]) -> _Conclusion:
+    places = [_place(part, evaluation.findings[part]) for part in parts]
+    count = evaluation.findings[parts[0]].count
+    return _Conclusion(verdict, "open", count, f"Open, {verdict}: {'; '.join(places)}.")
+
+
+def _place(part: Part, finding: Finding) -> str:
+    """Return a part and, with several datasets, on which of them it holds."""
+    return f"{part.text}, on {finding.where}" if finding.count else part.text
+
+
+def _clearness(finding: Finding) -> tuple[bool, float]:
+    """Return what orders findings from the least to the most clear."""
+    return finding.is_clear, finding.margin
 
 
 def _sentence(part: Part, finding: Finding | None) -> str:
     remark = "" if part.claimed else "remark: "
     if finding is None:
         return f"{remark}{part.text}: not enough runs"
-    answer = "yes" if part.holds(finding) else "no"
-    return f"{remark}{part.text}: {answer}, on {finding.where}" + (f"; {finding.detail}" if finding.detail else "")
+    answer = finding.outcome if finding.grade == "open" else f"{finding.outcome}, {finding.grade}"
+    neighbours = finding.count.partition(", ")[2]
+    texts = (f"{remark}{part.text}: {answer}, on {finding.where}", neighbours, finding.detail)
+    return "; ".join(filter(None, texts))
 
 
-def _list(parts: list[Part], *, claimed: bool) -> str:
-    return "; ".join(part.text for part in parts if part.claimed == claimed)
+def _list(parts: list[Part]) -> str:
+    return "; ".join(part.text for part in parts)
 
 
 def _needed(part: Part, numbers: Numbers, complete: list[str]) -> str:

@@ -1,10 +1,12 @@
 """The numbers that conclusions are judged on: errors, and facts about the datasets."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from math import hypot
 
 from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.analysis.uncertainty import standard_error
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
@@ -24,20 +26,34 @@ class Numbers:
     one_class: frozenset[tuple[str, str]]  # dead: they answer every test sample with one class
     chance: Mapping[str, float]  # error in percent of a random guess, 100 * (1 - 1 / classes)
     train_counts: Mapping[str, int] = field(default_factory=dict)  # training samples; one check needs them
+    test_counts: Mapping[str, int] = field(default_factory=dict)  # test samples, for standard errors
 
     @property
     def datasets(self) -> tuple[str, ...]:
         """Return the datasets that have any error, in the order of `errors`."""
         return tuple(dict.fromkeys(dataset for dataset, _ in self.errors))
 
+    def alive(self, dataset: str, methods: Sequence[str]) -> bool:
+        """Return whether none of the methods answers every test sample with one class."""
+        return not any((dataset, method) in self.one_class for method in methods)
+
+    def difference(self, method: str, than: str, dataset: str) -> float:
+        """Return the error of `method` minus that of `than`, in points."""
+        return round(self.errors[dataset, method] - self.errors[dataset, than], 6)
+
     def differences(self, method: str, than: str, datasets: Sequence[str]) -> list[float]:
-        """Return the error of `method` minus that of `than`, in points, on each dataset."""
-        return [round(self.errors[at, method] - self.errors[at, than], 6) for at in datasets]
+        """Return the difference on each dataset."""
+        return [self.difference(method, than, at) for at in datasets]
+
+    def standard_error(self, dataset: str, methods: Sequence[str]) -> float | None:
+        """Return the standard error of a difference between methods, in points; None if it is not known."""
+        count = self.test_counts.get(dataset)
+        return hypot(*(standard_error(self.errors[dataset, name], count) for name in methods)) if count else None
 
     def restrict_to(self, *datasets: str) -> "Numbers":
         """Return the numbers of these datasets alone."""
         errors = {cell: error for cell, error in self.errors.items() if cell[0] in datasets}
-        return Numbers(errors, self.one_class, self.chance, self.train_counts)
+        return replace(self, errors=errors)
 
 
 @cache
@@ -54,6 +70,7 @@ def load_paper_numbers() -> Numbers:
         one_class=frozenset(cell for cell, e in errors.items() if e == _one_class_error(entries[cell[0]])),
         chance={name: 100 * (1 - 1 / entry.classes) for name, entry in entries.items()},
         train_counts={name: entry.paper_counts[0] for name, entry in entries.items() if entry.paper_counts},
+        test_counts={name: entry.paper_counts[1] for name, entry in entries.items() if entry.paper_counts},
     )
 
 
@@ -95,6 +112,7 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
         one_class=frozenset(dead),
         chance={name: _chance(len(info.classes)) for name, info in used.items()},
         train_counts={name: info.train_count for name, info in used.items()},
+        test_counts={name: info.test_count for name, info in used.items()},
     )
 
 

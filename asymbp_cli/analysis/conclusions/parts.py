@@ -1,11 +1,12 @@
 """The parts that conclusions consist of, each a small function of method names.
 
-The authors give no test; their one yardstick is 3 points of error (`tables.colour_of`). Therefore a part holds or
+The authors give no test; their one yardstick is 3 points of error (`cells.colour_of`). Therefore a part holds or
 fails on every dataset by itself: one dataset is enough to judge it, and with several the exceptions have names.
-The thresholds here are ours. P values are printed next to the counts and decide nothing, except about the sizes
-of training sets: p shrinks with every dataset, ignores the size of a difference, and cannot show that methods are
-alike. A dead network, which answers everything with one class, is never "like" another or better. Otherwise a
-study in which nothing learns would support every claim of likeness.
+The thresholds here are ours, and `grading` shows what their neighbours would say. P values are printed next to the
+counts, not corrected for their number, and decide nothing, except about the sizes of training sets: p shrinks with
+every dataset, ignores the size of a difference, and cannot show that methods are alike. A dead network, which
+answers everything with one class, is never "like" another or better. Otherwise a study in which nothing learns
+would support every claim of likeness.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -14,9 +15,11 @@ from itertools import pairwise, permutations
 from statistics import median
 from typing import Literal
 
+from asymbp_cli.analysis.cells import POINTS, Colour, colour_of
+from asymbp_cli.analysis.conclusions.gaps import Gap, find_too_small, find_unsure, sign_gap, widest_gap
+from asymbp_cli.analysis.conclusions.grading import Finding, Tally, grade_level, grade_tally, required_count
 from asymbp_cli.analysis.conclusions.numbers import Numbers
 from asymbp_cli.analysis.conclusions.significance import ENOUGH_DATASETS, correlate_ranks, format_p, signed_rank_p
-from asymbp_cli.analysis.tables import POINTS, Colour, colour_of
 
 #: A part holds if it does on two datasets of three: twice as many for it as against it.
 MOST = 2 / 3
@@ -24,8 +27,6 @@ MOST = 2 / 3
 OFTEN = 1 / 3
 #: A network "hardly learns" if it goes less than this share of the way from guessing to the reference's error.
 HARDLY = 1 / 4
-#: Level of the one-sided test on training-set sizes, the one part that is about all datasets at once.
-LEVEL = 0.05
 #: A network that is more than so many points better than a guess is not "close to chance".
 FAR_BELOW_CHANCE = 20
 
@@ -35,17 +36,8 @@ _FACTS = {"chance": "the error of a guess", "train_counts": "the size of the tra
 
 
 @dataclass(frozen=True)
-class Finding:
-    """The share of the datasets on which a part holds, their names in words, and the numbers it rests on."""
-
-    share: float
-    where: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
 class Part:
-    """A statement that holds if it does on at least `required_share` of the datasets.
+    """A statement about methods, and how it is judged.
 
     It is judged on the datasets that have every method of `methods` and the `required_fact`, if there are at least
     `min_datasets` of them. If it is not `claimed`, it is a remark: the authors' words may go beyond their numbers.
@@ -54,7 +46,6 @@ class Part:
     text: str
     methods: tuple[str, ...]
     evaluate: Callable[[Numbers, Sequence[str]], Finding]
-    required_share: float = MOST
     min_datasets: int = 1
     required_fact: Literal["chance", "train_counts"] | None = None
     claimed: bool = True
@@ -65,10 +56,6 @@ class Part:
         if self.required_fact and dataset not in getattr(numbers, self.required_fact):
             missing.append(_FACTS[self.required_fact])
         return missing
-
-    def holds(self, finding: Finding) -> bool:
-        """Return whether a finding is enough for the part."""
-        return finding.share >= self.required_share
 
 
 def no_worse(method: str, than: str) -> Part:
@@ -93,37 +80,43 @@ def often_better(method: str, than: str) -> Part:
 
 
 def alike(*methods: str) -> Part:
-    """All alive, and no method is worse than another by 3 points or more on over a third of the datasets.
+    """All alive, and within 3 points of each other on two thirds of the datasets.
 
-    Two one-sided statements make an equivalence: datasets may differ, but not all in one direction.
+    If they are not, but no method is worse than another by 3 points or more on over a third of the datasets, they
+    differ in no consistent direction, which is less.
     """
+    pairs = list(permutations(methods, 2))
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
-        differences = [numbers.differences(*pair, datasets) for pair in permutations(methods, 2)]
-        alive = [not any((at, method) in numbers.one_class for method in methods) for at in datasets]
-        close = [
-            [is_alive and points < POINTS for is_alive, points in zip(alive, pair, strict=True)]
-            for pair in differences
-        ]
-        all_close = [at for at, pairs in zip(datasets, zip(*close, strict=True), strict=True) if all(pairs)]
-        within = _finding(all_close, datasets)
-        if len(datasets) == 1:
-            return Finding(within.share, within.where, f"at most {max(differences)[0]:.2f} points apart")
-        return _least_alike(differences, min(map(sum, close)), within.where)
+        close = {
+            pair: [at for at in datasets if numbers.alive(at, methods) and numbers.difference(*pair, at) < POINTS]
+            for pair in pairs
+        }
+        held = tuple(at for at in datasets if all(at in others for others in close.values()))
+        least = min(map(len, close.values()))
+        tally = Tally(
+            datasets=tuple(datasets),
+            held=held,
+            too_small=find_too_small(numbers, methods, datasets),
+            unsure=find_unsure(numbers, {at: widest_gap(numbers, methods, at) for at in datasets}),
+            detail=_describe_pairs([numbers.differences(*pair, datasets) for pair in pairs], least),
+        )
+        no_direction = len(datasets) > 1 and least >= required_count(MOST, len(datasets))
+        return grade_tally(tally, MOST, at_best="no consistent direction" if no_direction else "no")
 
     return Part(f"{', '.join(methods)} are alike", methods, evaluate)
 
 
-def _least_alike(differences: Sequence[Sequence[float]], held: int, where_all: str) -> Finding:
-    """Return the finding on several datasets: the least alike pair, which is close on `held` of them, decides."""
+def _describe_pairs(differences: Sequence[Sequence[float]], least: int) -> str:
+    """Return what all pairs in both directions show; the least alike one is close on `least` datasets."""
     count = len(differences[0])
+    if count == 1:
+        return f"at most {max(points for (points,) in differences):.2f} points apart"
     p_values = [p for pair in differences if (p := signed_rank_p(pair)) is not None]
-    p_text = format_p(min(p_values, default=None), "smallest Wilcoxon p")
-    return Finding(
-        held / count,
-        f"{held} of {count} datasets for the least alike pair",
-        f"all within {POINTS:g} points on {where_all}, medians of the pairs up to "
-        f"{max(map(median, differences)):.2f} points apart{p_text}",
+    p_text = format_p(min(p_values, default=None), f"smallest of {len(differences) // 2} uncorrected Wilcoxon p")
+    return (
+        f"no method is worse than another by {POINTS:g} points or more on more than {count - least}, medians "
+        f"of the pairs up to {max(map(median, differences)):.2f} points apart{p_text}"
     )
 
 
@@ -131,7 +124,7 @@ def dead(method: str) -> Part:
     """It answers every test sample with one class."""
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
-        return _finding([at for at in datasets if (at, method) in numbers.one_class], datasets)
+        return _count([at for at in datasets if not numbers.alive(at, [method])], datasets)
 
     return Part(f"{method} answers every sample with one class", (method,), evaluate)
 
@@ -140,7 +133,7 @@ def alive(method: str) -> Part:
     """It answers with more than one class."""
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
-        return _finding([at for at in datasets if (at, method) not in numbers.one_class], datasets)
+        return _count([at for at in datasets if numbers.alive(at, [method])], datasets)
 
     return Part(f"{method} answers with more than one class", (method,), evaluate)
 
@@ -154,7 +147,7 @@ def hardly_learns(method: str, reference: str, *, claimed: bool = True) -> Part:
         held = [at for at, ours, whole in zip(datasets, learned, expected, strict=True) if ours < HARDLY * whole]
         far = sum(points > FAR_BELOW_CHANCE for points in learned)
         detail = f"{_span(learned)} points below a guess, over {FAR_BELOW_CHANCE} on {far} of {len(datasets)}"
-        return _finding(held, datasets, detail)
+        return _count(held, datasets, detail)
 
     text = f"{method} hardly learns: it goes less than {HARDLY:.0%} of the way from guessing to {reference}"
     return Part(text, (method, reference), evaluate, required_fact="chance", claimed=claimed)
@@ -165,10 +158,16 @@ def signs_matter(scheme: str) -> Part:
     methods = tuple(_with_opposite(scheme, percentage) for percentage in PERCENTAGES)
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
-        errors = [[numbers.errors[at, method] for method in methods] for at in datasets]
-        gaps = [round(min(row[2:]) - max(row[:2]), 6) for row in errors]
+        gaps = [sign_gap(numbers, methods, at).points for at in datasets]
         held = [at for at, gap in zip(datasets, gaps, strict=True) if gap >= POINTS]
-        return _finding(held, datasets, f"the gap is {_span(gaps)} points{format_p(signed_rank_p(gaps))}")
+        tally = Tally(
+            datasets=tuple(datasets),
+            held=tuple(held),
+            too_small=find_too_small(numbers, methods, datasets),
+            unsure=find_unsure(numbers, {at: sign_gap(numbers, methods, at) for at in datasets}),
+            detail=f"the gap is {_span(gaps)} points{format_p(signed_rank_p(gaps))}",
+        )
+        return grade_tally(tally, MOST)
 
     text = f"{scheme} errs less at 0 and 25 % opposite signs than at 50 to 100 %, by {POINTS:g} points or more"
     return Part(text, methods, evaluate)
@@ -185,24 +184,38 @@ def every_sign_matters(scheme: str) -> Part:
             f"{fewer} to {more} % on {sum(points > 0 for points in step)}"
             for (fewer, more), step in zip(pairwise(PERCENTAGES), steps, strict=True)
         )
-        return _finding(held, datasets, f"the error rises from {', '.join(rising)} of {len(datasets)}")
+        return _count(held, datasets, f"the error rises from {', '.join(rising)} of {len(datasets)}")
 
     return Part(f"{scheme} errs more at every step to more opposite signs", methods, evaluate, claimed=False)
 
 
 def most_on_small_sets(method: str, than: str, *, claimed: bool = True) -> Part:
-    """The gain falls with the size of the training set: Spearman's rho is negative, its one-sided p below 0.05."""
+    """The gain falls with the size of the training set: Spearman's rho is negative, its one-sided p below 0.05.
+
+    Small sets are also the difficult ones, so the correlation with SGD's error is given next to it.
+    """
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
         gains = numbers.differences(than, method, datasets)
-        rho, p = correlate_ranks([numbers.train_counts[at] for at in datasets], gains)
-        detail = f"Spearman's rho of gain and training-set size is {rho:+.2f}{format_p(p, 'one-sided p')}"
-        return Finding(1.0 if p < LEVEL else 0.0, f"{len(datasets)} datasets", detail)
+        sizes = [numbers.train_counts[at] for at in datasets]
+        ease = [-numbers.errors[at, "SGD"] for at in datasets]
+        rho, p = correlate_ranks(sizes, gains)
+        of_ease, p_of_ease = correlate_ranks(ease, gains)
+        together, _ = correlate_ranks(sizes, ease)
+        return grade_level(
+            p,
+            len(datasets),
+            f"Spearman's rho of gain and training-set size is {rho:+.2f}{format_p(p, _ONE_SIDED)}, of gain and "
+            f"difficulty (SGD's error) {0 - of_ease:+.2f}{format_p(p_of_ease, _ONE_SIDED)}, of size and "
+            f"difficulty {0 - together:+.2f}",
+        )
 
     text = f"the smaller the training set, the more {method} gains on {than}"
-    return Part(
-        text, (method, than), evaluate, min_datasets=ENOUGH_DATASETS, required_fact="train_counts", claimed=claimed
-    )
+    methods = tuple(dict.fromkeys((method, than, "SGD")))
+    return Part(text, methods, evaluate, ENOUGH_DATASETS, required_fact="train_counts", claimed=claimed)
+
+
+_ONE_SIDED = "uncorrected one-sided p"
 
 
 def _pair(
@@ -216,13 +229,23 @@ def _pair(
     """Return the part that `method` is to `than` what one of the `allowed` colours says."""
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
-        colours = [colour_of(points, 0.0) for points in numbers.differences(method, than, datasets)]
-        held = [at for at, colour in zip(datasets, colours, strict=True) if colour in allowed]
+        worse, better = (method, than), (than, method)
+        pair = better if allowed == ("better",) else worse
+        gaps = {at: Gap(numbers.difference(*pair, at), pair) for at in datasets}
+        colours = {at: colour_of(numbers.difference(method, than, at), 0.0) for at in datasets}
+        held = [at for at, colour in colours.items() if colour in allowed]
         if "worse" not in allowed:
-            held = [at for at in held if (at, method) not in numbers.one_class]
-        return _finding(held, datasets, _describe_pair(numbers, method, than, datasets))
+            held = [at for at in held if numbers.alive(at, [method])]
+        tally = Tally(
+            datasets=tuple(datasets),
+            held=tuple(held),
+            too_small=find_too_small(numbers, (method, than), datasets),
+            unsure=find_unsure(numbers, gaps),
+            detail=_describe_pair(numbers, method, than, datasets),
+        )
+        return grade_tally(tally, required_share)
 
-    return Part(text, (method, than), evaluate, required_share, min_datasets)
+    return Part(text, (method, than), evaluate, min_datasets)
 
 
 def _describe_pair(numbers: Numbers, method: str, than: str, datasets: Sequence[str]) -> str:
@@ -236,16 +259,9 @@ def _describe_pair(numbers: Numbers, method: str, than: str, datasets: Sequence[
     )
 
 
-def _finding(held: Sequence[str], datasets: Sequence[str], detail: str = "") -> Finding:
-    """Return the finding that a part holds on `held`.
-
-    It names the datasets that hold or those that do not, whichever list is shorter.
-    """
-    where = datasets[0] if len(datasets) == 1 else f"{len(held)} of {len(datasets)} datasets"
-    others = [dataset for dataset in datasets if dataset not in held]
-    if held and others:
-        where += f" (only {', '.join(held)})" if len(held) < len(others) else f" (not {', '.join(others)})"
-    return Finding(len(held) / len(datasets), where, detail)
+def _count(held: Sequence[str], datasets: Sequence[str], detail: str = "") -> Finding:
+    """Return the finding of a part that does not depend on 3 points."""
+    return grade_tally(Tally(tuple(datasets), tuple(held), detail=detail), MOST)
 
 
 def _with_opposite(scheme: str, percentage: int) -> str:

@@ -46,7 +46,7 @@ def correlate_ranks(sizes: Sequence[float], gains: Sequence[float]) -> tuple[flo
     return rho, float(stdtr(freedom, rho * math.sqrt(freedom / (1 - rho**2))))
 
 
-def format_p(p: float | None, name: str = "Wilcoxon p") -> str:
+def format_p(p: float | None, name: str = "uncorrected Wilcoxon p") -> str:
     """Return a p value in brackets, or nothing without one."""
     if p is None:
         return ""

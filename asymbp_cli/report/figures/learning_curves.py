@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asymbp_cli.analysis.tables import Cell, Epochs, FilledGrid, Pick
+from asymbp_cli.analysis.cells import Cell, Pick
+from asymbp_cli.analysis.tables import Epochs, FilledGrid
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import GridColumn
 from asymbp_cli.report.document import Figure

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from asymbp_cli.analysis.tables import Cell, FilledGrid
+from asymbp_cli.analysis.cells import Cell
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import GridColumn
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.canvas import MARKERS, canvas, save_figure, scale_error_axis, style_of

@@ -1,0 +1,126 @@
+"""How clear the outcome of a part is: what one dataset more or fewer, or another level of p, would change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+Outcome = Literal["yes", "no", "no consistent direction", "cannot be told at this size of error"]
+Grade = Literal["clear", "on the threshold", "open"]
+
+#: level of the one-sided test on training-set sizes, the one part that is about all datasets at once
+LEVEL = 0.05
+#: the usual levels next to it
+NEIGHBOURING_LEVELS = (0.01, 0.1)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of a part on some datasets.
+
+    `count` says on how many of several datasets it holds, and what the neighbouring thresholds would give; it is
+    empty with one dataset. `margin` orders outcomes by how clear they are: a share of the datasets.
+    """
+
+    outcome: Outcome
+    is_clear: bool
+    where: str
+    count: str
+    margin: float
+    detail: str = ""
+
+    @property
+    def grade(self) -> Grade:
+        """Return how clear the outcome is; neither yes nor no is open."""
+        if self.outcome not in ("yes", "no"):
+            return "open"
+        return "clear" if self.is_clear else "on the threshold"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The datasets that a part was looked up on, those on which it holds, and those that say little.
+
+    On a dataset of `too_small` all errors that the part compares are within 3 points of each other, and the lowest
+    within 3 points of 0: there the part can hardly fail, or hardly hold. On a dataset of `unsure` it holds or
+    fails by less than two standard errors.
+    """
+
+    datasets: tuple[str, ...]
+    held: tuple[str, ...]
+    too_small: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    detail: str = ""
+
+
+def required_count(share: float, count: int) -> int:
+    """Return the fewest of `count` datasets that are at least this share of them."""
+    return ceil(round(share * count, 9))
+
+
+def grade_tally(tally: Tally, required_share: float, *, at_best: Outcome = "no") -> Finding:
+    """Return the finding on datasets of which at least `required_share` must hold.
+
+    It is clear if one dataset more or fewer required would change nothing, or, with one dataset, if its difference
+    is more than two standard errors away from 3 points. If too few hold, the outcome is `at_best`.
+    """
+    count, held = len(tally.datasets), len(tally.held)
+    required = required_count(required_share, count)
+    holds = held >= required
+    neighbours = {other: held >= other for other in (required - 1, required + 1) if 1 <= other <= count}
+    outcome: Outcome = "yes" if holds else at_best
+    if len(tally.too_small) == count:
+        outcome = "cannot be told at this size of error"
+    changes = any(answer != holds for answer in neighbours.values())
+    return Finding(
+        outcome=outcome,
+        is_clear=not changes and not (count == 1 and tally.unsure),
+        where=_where(tally),
+        count=f"{held} of {count} datasets, {required} required{_describe(neighbours)}" if count > 1 else "",
+        margin=abs(held / count - required_share),
+        detail="; ".join(filter(None, (tally.detail, _describe_little(tally)))),
+    )
+
+
+def grade_level(p: float, count: int, detail: str) -> Finding:
+    """Return the finding of a part that holds if `p` of a test over `count` datasets is below LEVEL."""
+    answers = {level: p < level for level in NEIGHBOURING_LEVELS}
+    holds = p < LEVEL
+    return Finding(
+        outcome="yes" if holds else "no",
+        is_clear=all(answer == holds for answer in answers.values()),
+        where=f"{count} datasets",
+        count=f"{count} datasets, p < {LEVEL:g} required{_describe(answers)}",
+        margin=1.0,
+        detail=detail,
+    )
+
+
+def _describe(answers: Mapping[int, bool] | Mapping[float, bool]) -> str:
+    """Return what neighbouring thresholds give, in brackets."""
+    texts = (f"with {threshold:g}: {'yes' if answer else 'no'}" for threshold, answer in answers.items())
+    return f" ({', '.join(texts)})" if answers else ""
+
+
+def _where(tally: Tally) -> str:
+    """Return where the part holds: the datasets that do, or those that do not, whichever list is shorter."""
+    datasets, held = tally.datasets, tally.held
+    if len(datasets) == 1:
+        return datasets[0]
+    where = f"{len(held)} of {len(datasets)} datasets"
+    others = [dataset for dataset in datasets if dataset not in held]
+    if held and others:
+        where += f" (only {', '.join(held)})" if len(held) < len(others) else f" (not {', '.join(others)})"
+    return where
+
+
+def _describe_little(tally: Tally) -> str:
+    """Return how many of several datasets say little."""
+    if len(tally.datasets) == 1:
+        return "within two standard errors of 3 points" if tally.unsure else ""
+    little = []
+    if tally.too_small:
+        little.append(f"errors too small to tell on {', '.join(tally.too_small)}")
+    if tally.unsure:
+        little.append(f"within two standard errors of 3 points on {len(tally.unsure)}")
+    return "; ".join(little)

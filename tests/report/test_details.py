@@ -1,0 +1,193 @@
+"""What a table shows besides errors, in every format: hollow colours, last epochs, the held-out rule."""
+
+import io
+import re
+from dataclasses import replace
+
+import sample_document as sample
+from rich.console import Console
+from sample_tables import filled, make_epoch, make_grid
+
+from asymbp_cli.analysis.agreement import Agreement, pair_cells
+from asymbp_cli.analysis.tables import FilledGrid, fill_grid
+from asymbp_cli.analysis.uncertainty import Difference
+from asymbp_cli.cli.console import print_result_table
+from asymbp_cli.report import csv_records, html, latex, markdown
+from asymbp_cli.report.document import Document
+from asymbp_cli.report.footnotes import write_footnotes
+from asymbp_cli.report.listings import list_agreement
+from asymbp_cli.report.records import make_records
+from asymbp_cli.report.result_table import ResultTable
+from asymbp_cli.report.uncertainty_listing import list_uncertainty
+
+DOCUMENT = Document("", "", (sample.UNSURE,))
+SEEDS = (0, 1, 2)
+
+
+def in_terminal(table: ResultTable, width: int) -> str:
+    out = io.StringIO()
+    print_result_table(Console(file=out, width=width, no_color=True, markup=False), table)
+    return out.getvalue()
+
+
+def seeded() -> FilledGrid:
+    """Return two methods with three seeds: SGD 10, 14 and 12 %, uSF 15, 20 and 17 %."""
+    grid = make_grid("SGD", "uSF").model_copy(update={"seeds": SEEDS})
+    wrong = {"SGD": (100, 140, 120), "uSF": (150, 200, 170)}
+    epochs = {
+        run.id: [make_epoch(run.id, 1, wrong[column.header][run.seed]), make_epoch(run.id, 2, 300)]
+        for column in grid.columns
+        for run in grid.runs(grid.rows[0], column)
+    }
+    return fill_grid(
+        grid, epochs, dict.fromkeys(epochs, "finished"), {("MNIST", "SGD"): 1.0, ("MNIST", "uSF"): 9.0}
+    )
+
+
+def wide(*labels: str) -> ResultTable:
+    """Return a table with nine columns and a row for each label."""
+    cells = sample.UNSURE.rows[0][1] * 3
+    header = tuple(f"brSF-{i}%+BN+BM" for i in range(9))
+    return ResultTable("Wide", header, tuple((label, cells) for label in labels), ())
+
+
+def test_a_terminal_shows_them_in_both_layouts() -> None:
+    for table, width in ((sample.UNSURE, 120), (wide("Flowers17"), 80)):
+        text = in_terminal(table, width)
+        assert "△40.00" in text
+        assert "▽30.00" in text
+        assert "△33.00" in text
+        assert text.count("+1.25") == len(table.header)
+        assert "45.00" in text
+    assert "│ last epoch    │" in in_terminal(sample.UNSURE, 120)
+    header = in_terminal(wide("Flowers17"), 80).splitlines()[2].strip("┃").split("┃")
+    assert [name.strip() for name in header] == ["", "Flowers17", "paper", "last epoch", "held-out rule"]
+
+
+def test_tables_of_many_datasets_are_cut_where_a_terminal_of_80_columns_ends() -> None:
+    labels = [f"Dataset {i}" for i in range(7)]
+    text = in_terminal(wide(*labels), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(label in text for label in labels)
+    assert "…" not in text
+    assert text.count("brSF-8%+BN+BM") > 1  # in every piece
+    assert in_terminal(wide(*labels), 400).count("brSF-8%+BN+BM") == 1
+
+
+def test_markdown_has_a_line_for_each() -> None:
+    lines = [re.sub(" +", " ", line) for line in markdown.render(DOCUMENT).splitlines()]
+    assert "| Flowers17 | 35.00 | 40.00 △ | **30.00** ▽ |" in lines
+    assert "| Flowers17 (paper) | *33.00* | *33.00* △ | *33.00* ▽ |" in lines
+    assert "| Flowers17 (last epoch) | 40.00 | 45.00 | 35.00 |" in lines
+    assert "| Flowers17 (held-out rule) | +1.25 | +1.25 | +1.25 |" in lines
+
+
+def test_html_outlines_hollow_cells_and_has_muted_lines() -> None:
+    page = html.render(DOCUMENT)
+    assert page.count('<div class="own worse hollow"') == page.count('<div class="paper worse hollow"') == 1
+    assert "worse by less than two standard errors: " in page
+    assert page.count('<div class="detail">') == 2 * 4  # two lines of the row's header and of three cells
+    assert '<span class="sr">last epoch: </span>45.00' in page
+    assert "standard error 2.66 points; +5.00 points from the baseline, standard error 5.00" in page
+    assert "by less than two standard errors</span>" in page.partition("<tbody>")[0]
+    assert "hollow swatch" not in html.render(Document("", "", (sample.WITH_PAPER,)))
+
+
+def test_latex_leaves_hollow_cells_without_ground() -> None:
+    text = latex.render(DOCUMENT)
+    assert "cellcolor" not in text
+    assert text.count(r"{\tiny$\vartriangle$}\,40.00") == 1
+    assert text.count(r"{\tiny$\triangledown$}\,\textbf{30.00}") == 1
+    assert r"\scriptsize last epoch & \scriptsize 40.00 & \scriptsize 45.00 & \scriptsize 35.00" in text
+    assert "by less than two standard errors" in text
+
+
+def test_records_have_them_in_columns_at_the_end() -> None:
+    first, *_, last = make_records(seeded())
+    assert list(first)[-8:] == [
+        "run",
+        "standard_error_points",
+        "baseline_difference_points",
+        "baseline_standard_error_points",
+        "hollow",
+        "paper_hollow",
+        "last_epoch_percent",
+        "held_out_difference_points",
+    ]
+    assert (first["baseline_difference_points"], first["last_epoch_percent"]) == (None, 30.0)
+    assert (last["error_percent"], last["standard_error_points"]) == (20.0, 1.2649)
+    assert last["baseline_difference_points"] == 5.3333
+    assert (last["hollow"], last["paper_hollow"]) == (False, False)
+    header = csv_records.render([seeded()]).splitlines()[0]
+    assert header.endswith("hollow,paper_hollow,last_epoch_percent,held_out_difference_points")
+
+
+def test_differences_are_listed_with_intervals_if_there_are_seeds() -> None:
+    (listing,) = list_uncertainty(seeded())
+    assert listing.title == "Title: uncertainty"
+    assert listing.rows == (
+        ("MNIST: standard error", "1.03", "1.19"),  # of the medians, 12 and 17 %, on 1,000 samples
+        ("MNIST: minus SGD", "-", "+5.33"),
+        ("MNIST: its standard error", "-", "1.61"),
+        ("MNIST: its interval", "-", "+3.90 to +6.77"),
+    )
+    assert "n = 3 seeds" in listing.notes[1]
+    (single,) = list_uncertainty(filled(1.0, 2.0, 3.0, 4.0, 5.0))
+    assert [row[0] for row in single.rows] == [
+        "MNIST: standard error",
+        "MNIST: minus SGD",
+        "MNIST: its standard error",
+    ]
+    assert len(single.notes) == 1
+    assert list_uncertainty(filled(None, None, None, None, None)) == []
+
+
+def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
+    notes = " ".join(write_footnotes(filled(1.0, 2.0, 3.0, 4.0, 50.0)))
+    assert "MNIST 0.31 to 1.58 points, where 3 points are 30 of 1,000 samples." in notes
+    assert "Last epoch" not in notes
+    assert "hollow" not in notes
+    assert "more chances" not in notes
+    assert "Last epoch: the test error of the same runs" in " ".join(write_footnotes(seeded()))
+
+
+def test_of_many_datasets_the_smallest_and_the_largest_test_set_are_named() -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 50.0)
+    sizes = (1000, 360, 10000, 400, 340)
+    cells = tuple(
+        tuple(
+            replace(cell, picks=tuple(replace(pick, seen=10 * size) for pick in cell.picks))
+            for cell in table.cells[0]
+        )
+        for size in sizes
+    )
+    rows = tuple(table.grid.rows[0].model_copy(update={"label": f"of {size}"}) for size in sizes)
+    many = replace(
+        table, grid=table.grid.model_copy(update={"rows": rows}), cells=cells, baselines=table.baselines * 5
+    )
+    (note,) = [note for note in write_footnotes(many) if note.startswith("Standard errors")]
+    assert "of 340 " in note
+    assert "102 of 3,400 samples" in note
+    assert "of 10000 " in note
+    assert note.endswith("; the other test sets are between.")
+    assert note.count("samples") == 2
+
+
+def test_cells_picked_from_more_runs_are_named() -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+    cells = (*table.cells[0][:-1], replace(table.cells[0][-1], wanted=4, ended=4))
+    notes = write_footnotes(replace(table, cells=(cells,)))
+    assert "Cells are picked from 2 or 4 runs per seed: more runs are more chances." in notes
+
+
+def test_hollow_colours_are_counted_apart() -> None:
+    table = filled(1.0, 2.0, 3.0, 40.0, 50.0)
+    found = Agreement.of(pair_cells(table))
+    assert (found.same_colour, found.coloured, found.hollow) == (4, 4, 0)
+    last = replace(table.cells[0][4], difference=Difference(49.0, test_error=40.0))
+    table = replace(table, cells=((*table.cells[0][:4], last),))
+    found = Agreement.of(pair_cells(table))
+    assert (found.same_colour, found.coloured, found.same_hollow, found.hollow) == (3, 3, 1, 1)
+    (listing,) = list_agreement([table])
+    assert dict(zip(listing.header, listing.rows[0], strict=True))["hollow ones"] == "1 of 1"
+    assert "(1 of 2 of ours, 0 of 2 of the paper's)" in " ".join(write_footnotes(table))
