@@ -371,7 +371,7 @@ def test_results_in_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
 
 
 def test_a_network_that_no_memory_holds_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: ...")
 
     monkeypatch.chdir(tmp_path)
@@ -379,7 +379,7 @@ def test_a_network_that_no_memory_holds_is_said(tmp_path: Path, monkeypatch: pyt
     done = invoke("train", "--recipe", str(recipe(tmp_path)))
     assert isinstance(done.exception, DeviceError)
     assert "13,706 weights at batch size 100 needs more memory than there is" in str(done.exception)
-    monkeypatch.setattr("asymbp_cli.training.engine.Bank", lambda *_: 1 / 0)
+    monkeypatch.setattr("asymbp_cli.training.engine.Bank", lambda *_, **__: 1 / 0)
     assert isinstance(invoke("train", "--recipe", "mine.yaml").exception, ZeroDivisionError)
 
 
