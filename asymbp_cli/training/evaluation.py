@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData, Split
-from asymbp_cli.training.bank import Bank, Block
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.blocks import Block, make_blocks
 from asymbp_cli.training.cuda_graphs import Captured, Graphs
 from asymbp_cli.training.layers import batch_norm, batch_statistics, normalize
 from asymbp_cli.training.model import Model
@@ -45,7 +46,7 @@ class Evaluation:
         """Make room for the sums of `replicas`, and forget what was captured for others."""
         self._replicas, device = tuple(replicas), self._bank.alive.device
         count = len(self._replicas)
-        self._blocks = [_Tested(block, self._averages(block)) for block in self._bank.blocks(replicas)]
+        self._blocks = [_Tested(block, self._averages(block)) for block in make_blocks(self._bank, replicas)]
         self._loss = torch.zeros(count, dtype=sum_type(device), device=device)
         self._wrong, self._lowest, self._highest = torch.zeros(3, count, dtype=torch.int64, device=device)
         for captured in (*self._observing.values(), *(captured for _, captured in self._counting)):

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.training.bank import Bank, Block
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.blocks import Block, make_blocks
 from asymbp_cli.training.cuda_graphs import Captured, Graphs
 from asymbp_cli.training.layers import batch_norm
 from asymbp_cli.training.model import Model
@@ -42,7 +43,7 @@ class TrainingStep:
         if tuple(replicas) != self.replicas:
             self.replicas = tuple(replicas)
             self._rows = torch.tensor(self.replicas, dtype=torch.int64, device=self.loss.device)
-            self._blocks = self._bank.blocks(self.replicas)
+            self._blocks = make_blocks(self._bank, self.replicas)
             self.captured.forget()
         self.loss.zero_()
         self.wrong.zero_()
