@@ -1,5 +1,6 @@
 """Frozen facts that the engine emits. They travel from worker processes to the store and the terminal."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -31,8 +32,8 @@ class Progress:
 class EpochEnded:
     """One epoch of one run, counts not percentages.
 
-    `train_*` are measured while training (training-mode statistics, moving weights); `train_loss` is the
-    mean cross-entropy in nats per sample. `seconds` is the run's share of its stack's wall time.
+    `train_*` are measured while training (training-mode statistics, moving weights). A loss is the mean
+    cross-entropy in nats per sample. `seconds` is the run's share of its stack's wall time.
     """
 
     run: str
@@ -49,13 +50,19 @@ class EpochEnded:
     one_class: bool  # the test set was answered with one and the same class
     diverged: bool  # scored as "always the first class", see RunDiverged
     seconds: float
+    validation_loss: float | None = None  # None: nothing is held out, or it was not stored
 
     @property
-    def criterion(self) -> float:
-        """Return the error, 0 to 1, by which epochs are selected: the held-out one, if any."""
-        if self.validation_wrong is not None and self.validation_seen:
-            return self.validation_wrong / self.validation_seen
-        return self.test_wrong / self.test_seen
+    def criterion(self) -> tuple[float, float]:
+        """Return the error, 0 to 1, by which epochs are selected, and the loss that breaks its ties: lowest first.
+
+        Both are of the held-out data, if there are any. Otherwise the error is the test error, whose ties no loss
+        breaks. A loss that is not known, or not a number, counts as infinite.
+        """
+        if self.validation_wrong is None or not self.validation_seen:
+            return self.test_wrong / self.test_seen, math.inf
+        loss = math.inf if self.validation_loss is None else self.validation_loss
+        return self.validation_wrong / self.validation_seen, math.inf if math.isnan(loss) else loss
 
 
 @dataclass(frozen=True)

@@ -91,9 +91,8 @@ def select_cell(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs, st
     """Return the cell of one row and column by the protocol's rule.
 
     The paper's rule (section 5) takes the lowest test error over all epochs of all runs. With a held-out part of
-    the training set the lowest validation error decides, and the cell reports the test error at that point. Under
-    both, ties go to the largest rate, then to the earliest epoch: validation losses are not stored. Each seed is a
-    repetition of the whole experiment.
+    the training set the lowest validation error decides, and the cell reports the test error at that point. Ties
+    are those of `select_epoch`. Each seed is a repetition of the whole experiment.
     """
     runs = grid.runs(row, column)
     ended = [states[run.id] for run in runs if run.id in states]
@@ -112,12 +111,21 @@ def _reason(runs: Sequence[Run]) -> str:
     return "not run yet" if runs else "dataset not available"
 
 
+def select_epoch(points: Iterable[tuple[EpochEnded, Run]]) -> tuple[EpochEnded, Run] | None:
+    """Return the epoch that the rule selects, with its run; None without any epoch.
+
+    The lowest error decides; on held-out data the lowest loss breaks ties. What is still equal goes to the largest
+    rate, then to the earliest epoch.
+    """
+    return min(points, key=lambda pair: (pair[0].criterion, -pair[1].rate_multiplier, pair[0].epoch), default=None)
+
+
 def _select(runs: Sequence[Run], epochs: Epochs) -> Pick | None:
-    """Return the epoch that the rule selects among the runs of one seed."""
-    points = [(point, run) for run in runs for point in epochs.get(run.id, ())]
-    if not points:
+    """Return the pick among the runs of one seed."""
+    selected = select_epoch((point, run) for run in runs for point in epochs.get(run.id, ()))
+    if selected is None:
         return None
-    point, run = min(points, key=lambda pair: (pair[0].criterion, -pair[1].rate_multiplier, pair[0].epoch))
+    point, run = selected
     last = max(epochs[run.id], key=lambda epoch: epoch.epoch)
     return Pick(
         seed=run.seed,

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.analysis.cells import Cell
+from asymbp_cli.analysis.tables import select_epoch
 from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Listing
@@ -203,16 +204,19 @@ def _best_errors(progress: StudyProgress) -> Table:
 
 
 def _best_error(progress: StudyProgress, header: str, label: str) -> str:
+    """Return the test error of the epoch that the rule selects among all runs of a cell, so far."""
     runs = {
-        run.id
+        run.id: run
         for grid in progress.grids
         for row, column in product(grid.rows, grid.columns)
         if row.label == label and column.header == header
         for run in grid.runs(row, column)
     }
-    points = [progress.best[run] for run in runs if run in progress.best]
-    if not points:
+    selected = select_epoch(
+        (progress.best[run_id], run) for run_id, run in runs.items() if run_id in progress.best
+    )
+    if selected is None:
         return "-"
-    best = min(100 * point.test_wrong / point.test_seen for point in points)
-    mark = "*" if runs & progress.diverged else ""
-    return f"{best:.2f}{mark}"
+    point, _ = selected
+    mark = "*" if runs.keys() & progress.diverged else ""
+    return f"{100 * point.test_wrong / point.test_seen:.2f}{mark}"

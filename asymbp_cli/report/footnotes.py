@@ -30,7 +30,8 @@ def _rule(filled: FilledGrid) -> str:
         else "Test error in percent: the lowest over all epochs of all runs of a cell (the paper's rule, "
         "which picks on the test set)"
     )
-    ties = "Ties go to the largest rate, then to the earliest epoch."
+    first = "the lowest validation loss, if it was stored, then to " if grid.validation_fraction else ""
+    ties = f"Ties go to {first}the largest rate, then to the earliest epoch."
     return f"{rule}. {ties} Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."
 
 

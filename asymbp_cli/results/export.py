@@ -2,7 +2,7 @@
 
 `xz --decompress` turns it into lines of JSON:
 
-    {"asymbp_export": 1, "schema": 2}              versions: of this format, and of the store's schema
+    {"asymbp_export": 1, "schema": 3}              versions: of this format, and of the store's schema
     {"datasets": {"fingerprint": [...], ...}}      rows by table and column; a line per dataset, grid and run
     {"runs": {...}, "attempts": {...}, "epochs": {"epoch": [1, 2, ...], "test_wrong": [...], ...}}
     {"sha256": "..."}                              of all lines before this one

@@ -50,11 +50,16 @@ def _add_instruction_sets(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE attempts ADD COLUMN instruction_set TEXT")
 
 
+def _add_validation_losses(connection: sqlite3.Connection) -> None:
+    """Add the loss on held-out data; NULL without such data, if it is not a number, or if it was not stored."""
+    connection.execute("ALTER TABLE epochs ADD COLUMN validation_loss REAL")
+
+
 #: of every version
 TABLES = frozenset({"datasets", "grids", "runs", "attempts", "epochs"})
 
 #: version n is reached by MIGRATIONS[n - 1]; SQLite keeps the version in `PRAGMA user_version`
-MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_instruction_sets)
+MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_instruction_sets, _add_validation_losses)
 
 
 def read_version(connection: sqlite3.Connection) -> int:

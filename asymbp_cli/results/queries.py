@@ -2,7 +2,11 @@
 
 from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS
 
-_CRITERION = "coalesce(1.0 * validation_wrong / validation_seen, 1.0 * test_wrong / test_seen)"
+#: of `EpochEnded.criterion`: the error, then the loss, which is infinite (9e999) if it is not known
+_CRITERION = (
+    "coalesce(1.0 * validation_wrong / validation_seen, 1.0 * test_wrong / test_seen), "
+    "coalesce(validation_loss, 9e999)"
+)
 _OF_RUNS = "WHERE run IN (SELECT value FROM json_each(:runs))"
 
 #: (run, state) of runs that have ended

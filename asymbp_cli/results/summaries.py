@@ -122,7 +122,7 @@ def make_attempt(row: tuple[Any, ...]) -> Attempt:
 def make_epoch(row: tuple[Any, ...]) -> EpochEnded:
     """Return the event in a row of `EPOCH_COLUMNS`; SQLite stores not-a-number as NULL.
 
-    Raises RowError if its counts cannot be.
+    A validation loss that is not a number is None then. Raises RowError if the counts cannot be.
     """
     named = dict(zip(EPOCH_COLUMNS, row, strict=True))
     for split, least in (("train", 0), ("test", 1), ("validation", 0)):

@@ -199,6 +199,7 @@ class Trainer:
                 one_class=test.one_class,
                 diverged=diverged,
                 seconds=seconds if trained else 0.0,
+                validation_loss=held_out.loss if held_out else None,
             )
 
     def finish(self) -> Iterator[Event]:

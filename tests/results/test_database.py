@@ -204,6 +204,28 @@ def test_an_older_database_is_brought_up_to_date_once(tmp_path: Path, monkeypatc
         Store.open(tmp_path)
 
 
+def test_epochs_stored_without_a_validation_loss_are_kept_and_selected_as_before(tmp_path: Path) -> None:
+    run = next(iter(small_study.grid("SGD").all_runs().values()))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as connection:
+        migrations.apply_steps(connection, 0, 2)
+        info = (small_study.INFO.fingerprint, small_study.INFO.model_dump_json())
+        connection.execute("INSERT INTO datasets VALUES (?, ?)", info)
+        connection.execute(
+            "INSERT INTO runs VALUES (?, ?, ?, NULL, 0, 0)", (run.id, run.model_dump_json(), info[0])
+        )
+        sql = "INSERT INTO epochs VALUES (?, ?, 0.1, 0.1, 7, 100, 0.2, ?, 360, ?, 142, 0, 0, 1.5)"
+        connection.executemany(sql, [(run.id, 1, 9, 4), (run.id, 2, 8, 3), (run.id, 3, 7, 3)])
+    with Store.open(tmp_path) as store:
+        epochs = store.epochs([run.id])[run.id]
+        assert [(e.epoch, e.test_wrong, e.validation_wrong, e.seconds) for e in epochs] == [
+            (1, 9, 4, 1.5),
+            (2, 8, 3, 1.5),
+            (3, 7, 3, 1.5),
+        ]
+        assert [e.validation_loss for e in epochs] == [None] * 3
+        assert store.run(run.id).summary.best == (8, 360, 2)
+
+
 def test_a_new_database_needs_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def second(connection: sqlite3.Connection) -> None:
         assert list(tmp_path.glob("*migration*")) == []

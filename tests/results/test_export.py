@@ -64,7 +64,7 @@ epochs = st.builds(
     EpochEnded, run=st.just(""), epoch=st.just(0), rate=numbers, train_loss=st.floats(0.0) | st.just(math.nan),
     train_wrong=st.just(0), train_seen=counts, test_loss=st.floats(0.0), test_wrong=st.just(1),
     test_seen=st.integers(1, 2**40), validation_wrong=st.none(), validation_seen=st.none(),
-    one_class=st.booleans(), diverged=st.booleans(), seconds=numbers,
+    one_class=st.booleans(), diverged=st.booleans(), seconds=numbers, validation_loss=st.none() | st.floats(0.0),
 )  # fmt: skip
 attempts = st.builds(
     Attempt, started=times, ended=st.none() | times, start_epoch=st.integers(0, 99), host=st.text(),
@@ -176,10 +176,13 @@ def test_contents_that_cannot_be_are_refused(
         decode(rewrite(encode(small), change), FILE)
 
 
-def test_a_file_of_an_older_schema_is_migrated(small: Contents) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_older_schema_is_migrated(version: int, small: Contents) -> None:
     def age(lines: list[Any]) -> None:
-        lines[0]["schema"] = 1
-        del lines[2]["attempts"]["instruction_set"]
+        lines[0]["schema"] = version
+        del lines[2]["epochs"]["validation_loss"]
+        if version == 1:
+            del lines[2]["attempts"]["instruction_set"]
 
     assert repr(decode(rewrite(encode(small), age), FILE)) == repr(small)
 

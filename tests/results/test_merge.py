@@ -116,7 +116,10 @@ def test_losses_times_and_hosts_may_differ_and_those_that_were_there_stay(
     whole: Contents, run_id: str, tmp_path: Path
 ) -> None:
     stored = whole.runs[run_id]
-    epochs = tuple(replace(event, test_loss=event.test_loss + 1e-9, seconds=9.0) for event in stored.epochs)
+    epochs = tuple(
+        replace(event, test_loss=event.test_loss + 1e-9, validation_loss=0.5, seconds=9.0)
+        for event in stored.epochs
+    )
     other = replace(stored, epochs=epochs, updated=5.0, attempts=())
     _, second = merge_all(tmp_path, with_runs(whole, **{run_id: other}), with_runs(whole, **{run_id: stored}))
     assert second.same == (run_id,)

@@ -52,7 +52,7 @@ def begun(store: Store) -> Iterator[Store]:
 
 def test_events_come_back_as_they_were(begun: Store) -> None:
     events = [
-        ended(epoch=1, validation_wrong=3, validation_seen=100),
+        ended(epoch=1, validation_wrong=3, validation_seen=100, validation_loss=0.1 + 0.2),
         ended(epoch=2, train_loss=math.nan, test_loss=math.inf, one_class=True, diverged=True),
     ]
     for event in reversed(events):

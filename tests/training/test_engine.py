@@ -185,6 +185,21 @@ def test_held_out_samples_are_not_trained_on(digits_info, digits: ResidentData) 
     assert ended[-1].validation_wrong < 0.5 * len(held.validation.y)
 
 
+def test_the_loss_on_held_out_data_is_that_of_the_same_data_as_test_set(digits_info, digits: ResidentData) -> None:  # type: ignore[no-untyped-def]
+    held = load(digits_info, validation_fraction=0.1)
+    assert held.validation is not None
+    run = make(digits, "SGD", validation_fraction=0.1, epochs=1)
+    swapped = replace(held, test=held.validation, validation=held.test)
+    first, second = (
+        next(e for e in train_stack(Stack((run,)), data) if isinstance(e, EpochEnded)) for data in (held, swapped)
+    )
+    assert (first.validation_loss, first.test_loss) == (second.test_loss, second.validation_loss)
+    assert first.validation_loss != first.test_loss
+    plain = make(digits, "SGD", epochs=1)
+    (whole,) = [e for e in train_stack(Stack((plain,)), digits) if isinstance(e, EpochEnded)]
+    assert whole.validation_loss is None
+
+
 def test_a_device_that_does_not_exist_is_named() -> None:
     with pytest.raises(DeviceError, match=r'no device "tpu" here: .* Use --device cpu'):
         open_device("tpu")
