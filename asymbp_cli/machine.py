@@ -18,7 +18,7 @@ _LARGE = 1 << 16
 
 
 class DeviceFacts(NamedTuple):
-    """A GPU's model, its free bytes, and the bytes that cuBLAS keeps per stream and thread; None if unknown."""
+    """A GPU's model, its free bytes, and the bytes that cuBLAS keeps per thread; None if unknown."""
 
     model: str | None
     free_bytes: int | None

@@ -102,7 +102,7 @@ def _predict(candidate: Candidate, device: torch.device) -> tuple[int, int]:
     network = NETWORKS[candidate.network].resolve(SIZES[candidate.network][0])
     (run,) = make_runs(network, [candidate.method])
     parallel = device.type == "cuda"
-    banks = bank_bytes(run, candidate.replicas)
+    banks = bank_bytes(run, candidate.replicas, parallel=parallel)
     step = step_bytes(run, candidate.replicas, parallel=parallel)
     test = evaluation_bytes(run, candidate.replicas, parallel=parallel)
     return banks + step, banks + (step + test if parallel else test)

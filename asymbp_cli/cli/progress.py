@@ -39,6 +39,10 @@ class StudyProgress:
     latest: tuple[str, int] | None = None  # run and epoch of the last event
     done_before: int = 0  # runs that needed no training
     first_epoch: tuple[float, float] = (0.0, 0.0)  # seconds and work done when it ended
+    whole_epoch: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # the same, of the latest one that all runs of a stack have ended
 
     def __post_init__(self) -> None:
         self.began = self.clock()
@@ -73,8 +77,11 @@ class StudyProgress:
             self.work_done += self.epoch_cost[event.run]
             self.trained[event.run] = self.trained.get(event.run, 0) + 1
             self.epoch[event.run] = event.epoch
-        if max(self.trained.values()) == 1:
-            self.first_epoch = (self.seconds, self.work_done)
+        stack = next((runs for runs in self.active.values() if event.run in runs), {event.run})
+        if all(self.epoch.get(run, 0) >= event.epoch for run in stack):
+            self.whole_epoch = (self.seconds, self.work_done)
+            if max(self.trained.values()) == 1:
+                self.first_epoch = self.whole_epoch
         self.latest = (event.run, event.epoch)
         self.keep_best(event)
 
@@ -105,11 +112,18 @@ class StudyProgress:
         """Return the remaining seconds, if known: the forecast, or extrapolated once a twentieth is done."""
         if self.estimate_seconds is not None and self.share < 0.05:
             return max(self.estimate_seconds - self.seconds, 0.0)
-        began, done = (0.0, 0.0) if self.estimate_seconds is not None else self.first_epoch
-        paced = self.work_done - done
-        if paced <= 0:  # in the first epoch, or all runs have only one
-            return self.seconds * (1 - self.share) / self.share if self.share >= 0.05 else None
-        return (self.seconds - began) * self.work * (1 - self.share) / paced
+        if self.estimate_seconds is None:
+            return self._eta_by_pace()
+        return self.seconds * (1 - self.share) / self.share
+
+    def _eta_by_pace(self) -> float | None:
+        """Return the remaining seconds by the whole epochs after the first, or by all if runs have only one."""
+        (began, before), (ended, done) = self.first_epoch, self.whole_epoch
+        if done <= before:
+            began, before = 0.0, 0.0
+            if not done or max(self.remaining.values(), default=0) > 1:
+                return None
+        return max((ended - began) * (self.work - done) / (done - before) - (self.seconds - ended), 0.0)
 
     @property
     def remaining_time(self) -> str:

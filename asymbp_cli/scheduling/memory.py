@@ -10,9 +10,10 @@ No torch.
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import prod
+from math import ceil, prod
 from typing import NamedTuple
 
+from asymbp_cli.specs.layers import FC
 from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
@@ -20,6 +21,7 @@ from asymbp_cli.specs.schemes import SCHEMES
 
 _FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
 EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
+SUMMED_POSITIONS = 4096  # in a part of a gradient, of kernels/products.py
 
 
 def stack_bytes(run: Run, replicas: int, *, parallel: bool, workspace: int = 0) -> int:
@@ -33,7 +35,7 @@ def stack_bytes(run: Run, replicas: int, *, parallel: bool, workspace: int = 0) 
     initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
     if not parallel:
         return bank_bytes(run, replicas) + max(step, test, initial)
-    return bank_bytes(run, replicas, parallel=parallel) + step + test + 2 * workspace
+    return bank_bytes(run, replicas, parallel=True) + _copied_bytes(run, replicas) + step + test + 2 * workspace
 
 
 def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bool, workspace: int = 0) -> int:
@@ -66,8 +68,19 @@ def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
     rounded = width if width < _FLOAT else 0  # weights as products take them
     scheme = SCHEMES[feedback.scheme]
     shared = scheme.per_stack + (scheme.per_stack_to_flip if feedback.flip_probability else 0)
-    vectors = replicas * max(scheme.per_replica, parallel) * width + shared * _FLOAT
+    rows = 1 if parallel and run.method.train != "top" else scheme.per_replica
+    vectors = replicas * rows * width + shared * _FLOAT
     return replicas * row_size(run) * (3 * _FLOAT + rounded) + sum(fed) * vectors
+
+
+def _copied_bytes(run: Run, replicas: int) -> int:
+    """Return the bytes of the rows that are copied once replicas have diverged between others (`blocks.py`).
+
+    The weights as products take them, for training and for testing, V, and gradients.
+    """
+    _, *fed = (prod(operation.weight_shape) for operation in run.network.weighted())
+    width = _width(run.protocol)
+    return replicas * (row_size(run) * (2 * width + _FLOAT) + sum(fed) * width) if replicas > 2 else 0
 
 
 def _width(protocol: Protocol) -> int:
@@ -81,7 +94,7 @@ def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     values, width = samples * prod(run.network.input), _width(run.protocol)
     from_bytes = len(run.network.input) == 3
     gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
-    activations = (replicas if parallel else 1) * _training_peak(_Way.of(run, samples))
+    activations = (replicas if parallel else 1) * _training_peak(_Way.of(run, samples, parallel))
     masks = run.protocol.zero_sign and run.method.update != "sgd"  # of gradients that are 0
     update = replicas * row_size(run) if masks else 0
     return max(gathered, width * values + max(activations, update))
@@ -92,7 +105,7 @@ def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     samples = EVALUATION_SAMPLES
     if run.method.batch_norm != "none":
         samples = max(samples, _largest_batch(run.protocol))
-    activations = (replicas if parallel else 1) * _testing_peak(_Way.of(run, samples))
+    activations = (replicas if parallel else 1) * _testing_peak(_Way.of(run, samples, parallel))
     return _width(run.protocol) * samples * prod(run.network.input) + activations
 
 
@@ -110,12 +123,13 @@ class _Way(NamedTuple):
     train: str  # which layers
     border: str  # of average poolings
     width: int  # bytes of an activation
+    parallel: bool  # next to those of other replicas
 
     @classmethod
-    def of(cls, run: Run, samples: int) -> "_Way":
+    def of(cls, run: Run, samples: int, parallel: bool) -> "_Way":
         method = run.method
         norm, border = method.batch_norm != "none", run.protocol.average_pool_border
-        return cls(run.network, samples, norm, method.train, border, _width(run.protocol))
+        return cls(run.network, samples, norm, method.train, border, _width(run.protocol), parallel)
 
 
 @lru_cache(maxsize=1024)
@@ -141,6 +155,8 @@ class _Node:
     weights: int = 0
     indices: int = 0  # of max pooling
     padded: int = 0  # a copy of average pooling's input, with a border that counts
+    flattened: int = 0  # a copy of an image, whose features of one replica come together for an FC layer
+    parts: int = 0  # of gradients, in float32, as kernels sum them
     normalized: bool = False  # BN follows, with an output of its own
     widened: int = 0  # what normalizing with given statistics takes: its output, or input and output in float32
     rectified: bool = False  # ReLU works on its output, in place
@@ -172,7 +188,9 @@ class _Walk:
             self._train_top()
             return
         for node in self._nodes:
-            self._change(node.padded, node.after, node.after if node.normalized else 0, node.indices)
+            self._change(
+                node.padded + node.flattened, node.after, node.after if node.normalized else 0, node.indices
+            )
         logits = self._nodes[-1].after
         self._change(logits, logits, -logits)  # the loss keeps their log-softmax until it gives their error
         for number in reversed(range(self._first, len(self._nodes))):
@@ -182,8 +200,9 @@ class _Walk:
         """Go forward; of each layer only its output stays."""
         for number, node in enumerate(self._nodes):
             normal = node.after if node.normalized else 0
-            self._change(node.padded, node.after, node.widened, normal - node.widened, node.indices)
-            self._change(-node.padded, -normal, -node.indices)
+            copied = node.padded + node.flattened
+            self._change(copied, node.after, node.widened, normal - node.widened, node.indices)
+            self._change(-copied, -normal, -node.indices)
             if number:  # the mini-batch stays
                 self._change(-node.before)
 
@@ -204,7 +223,7 @@ class _Walk:
         if node.padded:  # back through the pooling, then through the copy
             self._change(node.padded, -node.padded, -node.after, error, -node.padded)
         else:
-            self._change(error, node.weights, -node.indices, -node.after)
+            self._change(error, node.parts, node.weights - node.parts, -node.indices, -node.after - node.flattened)
         if not first and not self._nodes[number - 1].rectified:
             self._change(-node.before)
 
@@ -228,7 +247,14 @@ def _node(operation: Weighted | Pooling, way: _Way) -> _Node:
     unit = way.width * way.samples
     node = _Node(before=unit * prod(operation.before), after=unit * prod(operation.after))
     if isinstance(operation, Weighted):
-        return replace(node, weights=way.width * prod(operation.weight_shape))
+        weights = prod(operation.weight_shape)
+        node = replace(node, weights=way.width * weights)
+        if not way.parallel:
+            return node
+        image = len(operation.before) == 3 and max(operation.before[:2]) > 1
+        flat = image and isinstance(operation.layer, FC) and not operation.first
+        parts = ceil(way.samples * prod(operation.after[:-1]) / SUMMED_POSITIONS) + 1
+        return replace(node, flattened=node.before if flat else 0, parts=_FLOAT * weights * parts)
     if operation.layer.kind == "max":
         return replace(node, indices=way.samples * _INDEX * prod(operation.after))
     end = operation.layer.padding_end

@@ -9,7 +9,7 @@ from asymbp_cli.scheduling.memory import replicas_that_fit
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.probe import facts_if_usable
 
-#: on the CPU a replica trains after the other, so large stacks gain nothing; a GPU trains them side by side
+#: on the CPU a replica trains after the other, so large stacks gain nothing; a GPU computes them at once
 MAX_REPLICAS = {"cpu": 5, "cuda": 64, "mps": 5}
 
 #: of available memory; the rest is for what `memory.py` leaves out. On the CPU that is also what processes need by
@@ -50,7 +50,7 @@ def available_bytes(device: str) -> int | None:
 
 
 def workspace_bytes(device: str) -> int:
-    """Return the bytes that libraries keep on a CUDA device for each stream and thread that they work for."""
+    """Return the bytes that libraries keep on a CUDA device for each thread that they work for."""
     found = facts_if_usable(device) if device.startswith("cuda") else None
     return found.workspace_bytes if found else 0
 

@@ -11,6 +11,7 @@ from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.feedback_bank import FeedbackBank, adjacent
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.optim import SETTINGS
+from asymbp_cli.training.products import kernels_for
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,14 @@ class Segment:
 class Bank:
     """Weights, optimizer state, gradients and feedback weights of R replicas of one model.
 
-    With `together` they are computed at once (`blocks.py`), as on CUDA by default, without it one after the other.
+    With `together` they are computed at once (`blocks.py`), by default if a device has kernels for it. Else they
+    are computed one after the other.
     """
 
     def __init__(
         self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool | None = None
     ) -> None:
-        self.together = device.type == "cuda" if together is None else together
+        self.together = kernels_for(device.type) is not None if together is None else together
         self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
         start = model.initial_row(self.seed).to(device)
         self.weights = start.repeat(len(runs), 1)  # [R, P]
@@ -50,7 +52,7 @@ class Bank:
         self._train = runs[0].method.train
         self.segments = self._lay_segments()
         self.trained = tuple(part for part in model.parameters if self._trains(part.layer))
-        self.feedback_bank = FeedbackBank(runs, model, device, together=self.together)
+        self.feedback_bank = FeedbackBank(runs, model, device, together=self.together and self.has_feedback)
         self.intact = torch.ones_like(self.alive)  # False once an update was not finite; kept by the fused kernel
 
     def _trains(self, layer: int) -> bool:

@@ -114,8 +114,13 @@ class Captured:
         return frozenset(self._replays)
 
     def forget(self) -> None:
-        """Drop what was captured, since the replicas that it computes have changed."""
+        """Drop what was captured, since the replicas that it computes have changed.
+
+        Kernels for another number of replicas may have to be compiled, which no capture can do: one plain call of
+        each size comes first.
+        """
         self._replays.clear()
+        self._calls = Counter(dict.fromkeys(self._calls, PLAIN_CALLS - 1))
 
 
 def _capture(graphs: Graphs, compute: Callable[[Tensor], None], kept: Tensor) -> tuple[Tensor, Replay]:

@@ -46,7 +46,9 @@ class Evaluation:
         """Make room for the sums of `replicas`, and forget what was captured for others."""
         self._replicas, device = tuple(replicas), self._bank.alive.device
         count = len(self._replicas)
-        self._blocks = [_Tested(block, self._averages(block)) for block in make_blocks(self._bank, replicas)]
+        self._blocks = list[_Tested]()  # gives its memory back first
+        blocks = make_blocks(self._bank, replicas, training=False)
+        self._blocks = [_Tested(block, self._averages(block)) for block in blocks]
         self._loss = torch.zeros(count, dtype=sum_type(device), device=device)
         self._wrong, self._lowest, self._highest = torch.zeros(3, count, dtype=torch.int64, device=device)
         for captured in (*self._observing.values(), *(captured for _, captured in self._counting)):

@@ -56,6 +56,7 @@ class FeedbackBank:
     """
 
     def __init__(self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool) -> None:
+        self.together = together
         groups = adjacent(runs, lambda run: run.method.feedback)
         specs = list(dict.fromkeys(spec for spec, _ in groups))
         self.factors = torch.zeros(len(specs) + 1, model.feedback_size, device=device)

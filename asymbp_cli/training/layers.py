@@ -108,8 +108,7 @@ def batch_norm(
     """Return (x - mean) / sqrt(variance + epsilon), times scale plus shift, by the features of this batch.
 
     The variance is the biased one. A single value has none and becomes 0 (torch.nn.functional.batch_norm refuses
-    it): an epoch's last mini-batch may be one sample. cuDNN is not used: some of its kernels wait for their own
-    blocks, and next to kernels of other branches they might wait for ever.
+    it): an epoch's last mini-batch may be one sample. cuDNN is not used: its choice would depend on the sizes.
 
     Source: Ioffe and Szegedy 2015; Liao, Leibo and Poggio 2016, section 3.
 

@@ -192,13 +192,13 @@ def _weigh(operation: Weighted, x: Tensor, w: Mapping[str, Tensor], v: Mapping[s
     weight, bias = w[name], w.get(f"{operation.number}.bias")
     back = v.get(name, weight)
     if isinstance(layer, FC):
-        return layers.linear(_flat(x, operation.before) if x.ndim == 4 else x, weight, back, bias)
+        return layers.linear(_flatten(x, operation.before) if x.ndim == 4 else x, weight, back, bias)
     return layers.conv2d(
         x, weight, back, bias, Geometry(layer.stride, layer.padding, layer.dilation, layer.groups)
     )
 
 
-def _flat(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _flatten(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return images [B, R * C, H, W] as vectors [B, R * H * W * C]."""
     samples, features, *size = x.shape
     by_replica = x.permute(0, 2, 3, 1).reshape(samples, *size, features // shape[2], shape[2])

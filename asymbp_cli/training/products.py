@@ -40,31 +40,29 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry) -> T
     """
     if kernels := kernels_for(x.device.type):
         return cast(Tensor, kernels.multiply(x, W, bias, geometry))
-    inputs, biases = _replicas(x, W, geometry), [None] * len(W) if bias is None else bias
-    return _joined([F.conv2d(part, w, b, *geometry) for part, w, b in zip(inputs, W, biases, strict=True)])
+    inputs, biases = _split_images(x, W, geometry), [None] * len(W) if bias is None else bias
+    return _join([F.conv2d(part, w, b, *geometry) for part, w, b in zip(inputs, W, biases, strict=True)])
 
 
 def pass_back(error: Tensor, x: Tensor, V: Tensor, geometry: Geometry) -> Tensor:
     """Return the error [B, R * I, H, W] of x: `error` [B, R * O, H', W'] through V [R, O, I / groups, kh, kw]."""
     if kernels := kernels_for(error.device.type):
         return cast(Tensor, kernels.pass_back(error, V, (x.shape[2], x.shape[3]), geometry))
-    parts = zip(error.chunk(len(V), 1), _replicas(x, V, geometry), V, strict=True)
-    return _joined([_backward(*part, geometry, [True, False, False])[0] for part in parts])
+    parts = zip(error.chunk(len(V), 1), _split_images(x, V, geometry), V, strict=True)
+    return _join([_go_back(*part, geometry, [True, False, False])[0] for part in parts])
 
 
 def correlate(x: Tensor, error: Tensor, W: Tensor, geometry: Geometry, *, biased: bool) -> Gradients:
     """Return the gradients of W [R, O, I / groups, kh, kw] and, if `biased`, of the bias [R, O]."""
     if kernels := kernels_for(x.device.type):
         return cast(Gradients, kernels.correlate(x, error, W, geometry, biased=biased))
-    parts = zip(error.chunk(len(W), 1), _replicas(x, W, geometry), W, strict=True)
-    found = [_backward(*part, geometry, [False, True, biased])[1:] for part in parts]
+    parts = zip(error.chunk(len(W), 1), _split_images(x, W, geometry), W, strict=True)
+    found = [_go_back(*part, geometry, [False, True, biased])[1:] for part in parts]
     weights, biases = zip(*found, strict=True)
     return torch.stack(weights), torch.stack(biases) if biased else None
 
 
-def _backward(
-    error: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, mask: list[bool]
-) -> tuple[Tensor, ...]:
+def _go_back(error: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, mask: list[bool]) -> tuple[Tensor, ...]:
     stride, padding, dilation, groups = geometry
     pair = ([stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups)
     found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
@@ -73,13 +71,13 @@ def _backward(
     return found
 
 
-def _replicas(x: Tensor, W: Tensor, geometry: Geometry) -> Sequence[Tensor]:
+def _split_images(x: Tensor, W: Tensor, geometry: Geometry) -> Sequence[Tensor]:
     """Return what reaches each replica."""
     shared = x.shape[1] == W.shape[2] * geometry.groups
     return [x] * len(W) if shared else x.chunk(len(W), 1)
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
+def _join(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
@@ -87,34 +85,36 @@ def multiply_vectors(x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
     """Return x W^T + bias [B, R * O] by W [R, O, I] and bias [R, O]; x is [B, R * I], or [B, I] for all."""
     if kernels := kernels_for(x.device.type):
         y = x.new_empty(len(x), W.shape[0] * W.shape[1])  # autograd wants no view
-        kernels.multiply(_pixel(x), _pixel(W), bias, Geometry(), _pixel(y))
+        kernels.multiply(_as_images(x), _as_images(W), bias, Geometry(), _as_images(y))
         return y
-    inputs, biases = _vectors(x, W), [None] * len(W) if bias is None else bias
-    return _joined([F.linear(part, w, b) for part, w, b in zip(inputs, W, biases, strict=True)])
+    inputs, biases = _split_vectors(x, W), [None] * len(W) if bias is None else bias
+    return _join([F.linear(part, w, b) for part, w, b in zip(inputs, W, biases, strict=True)])
 
 
 def pass_vectors_back(error: Tensor, V: Tensor) -> Tensor:
     """Return error V [B, R * I], by replica: `error` [B, R * O] through V [R, O, I]."""
     if kernels := kernels_for(error.device.type):
-        return cast(Tensor, kernels.pass_back(_pixel(error), _pixel(V), (1, 1), Geometry())).flatten(1)
-    return _joined([part @ v for part, v in zip(error.chunk(len(V), 1), V, strict=True)])
+        return cast(Tensor, kernels.pass_back(_as_images(error), _as_images(V), (1, 1), Geometry())).flatten(1)
+    return _join([part @ v for part, v in zip(error.chunk(len(V), 1), V, strict=True)])
 
 
 def correlate_vectors(x: Tensor, error: Tensor, W: Tensor, *, biased: bool) -> Gradients:
     """Return the gradients error^T x of W [R, O, I] and, if `biased`, of the bias [R, O]."""
     if kernels := kernels_for(x.device.type):
-        weights, biases = kernels.correlate(_pixel(x), _pixel(error), _pixel(W), Geometry(), biased=biased)
+        weights, biases = kernels.correlate(
+            _as_images(x), _as_images(error), _as_images(W), Geometry(), biased=biased
+        )
         return weights.flatten(2), biases
     errors = error.chunk(len(W), 1)
-    weights = torch.stack([e.T @ part for e, part in zip(errors, _vectors(x, W), strict=True)])
+    weights = torch.stack([e.T @ part for e, part in zip(errors, _split_vectors(x, W), strict=True)])
     return weights, torch.stack([e.sum(0) for e in errors]) if biased else None
 
 
-def _vectors(x: Tensor, W: Tensor) -> Sequence[Tensor]:
+def _split_vectors(x: Tensor, W: Tensor) -> Sequence[Tensor]:
     return [x] * len(W) if x.shape[1] == W.shape[2] else x.chunk(len(W), 1)
 
 
-def _pixel(x: Tensor) -> Tensor:
+def _as_images(x: Tensor) -> Tensor:
     """Return vectors as images of one pixel, and weights of FC layers as those of convolutions."""
     return x[..., None, None]
 
@@ -122,7 +122,7 @@ def _pixel(x: Tensor) -> Tensor:
 @cache
 def kernels_for(device_type: str) -> Any:
     """Return the kernels for whole stacks on a device; None if it has none."""
-    if device_type != "cuda" or find_spec("triton") is None:
+    if device_type != "cuda" or torch.version.hip or find_spec("triton") is None:
         return None
     from asymbp_cli.training.kernels import products
 

@@ -43,8 +43,9 @@ class TrainingStep:
         if tuple(replicas) != self.replicas:
             self.replicas = tuple(replicas)
             self._rows = torch.tensor(self.replicas, dtype=torch.int64, device=self.loss.device)
-            self._blocks = make_blocks(self._bank, self.replicas)
             self.captured.forget()
+            self._blocks = []  # gives its memory back first
+            self._blocks = make_blocks(self._bank, self.replicas, training=True)
         self.loss.zero_()
         self.wrong.zero_()
         self._finite.zero_()

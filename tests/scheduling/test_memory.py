@@ -57,7 +57,10 @@ def test_a_small_network_by_hand() -> None:
     pooling = 4 * (2 * (64 + 2 * 16 + 10 + 16 + 64) + 80 + 50)
     assert pooling > 4 * 2 * (forward + 10)
     assert memory.step_bytes(found, 1, parallel=False) == 4 * 2 * 36 + pooling
-    assert memory.step_bytes(found, 3, parallel=True) == 4 * 2 * 36 + 3 * pooling
+    # at once: back in FC 5, whose input was copied from an image, and whose gradient is summed from parts, here one
+    fc = 4 * (2 * (64 + 16 + 16 + 2 * 16 + 10 + 5 + 16) + 50 + 2 * 80)
+    assert fc > pooling
+    assert memory.step_bytes(found, 3, parallel=True) == 4 * 2 * 36 + 3 * fc
     # testing: the images, and at the pooling its input, output and indices
     assert memory.evaluation_bytes(found, 1, parallel=False) == 4 * 250 * (36 + 64 + 16 + 32)
     assert memory.evaluation_bytes(found, 3, parallel=True) == 4 * 250 * (36 + 3 * (64 + 16 + 32))
@@ -73,6 +76,13 @@ def test_a_row_is_the_models_but_for_its_gaps(method: str, biases: str) -> None:
 
 def test_evaluation_batches_are_as_large_as_counted() -> None:
     assert evaluation._SAMPLES_PER_BATCH == memory.EVALUATION_SAMPLES
+
+
+def test_parts_of_gradients_are_as_long_as_counted() -> None:
+    pytest.importorskip("triton", reason="not run: Triton is not installed")
+    from asymbp_cli.training.kernels import products
+
+    assert products._CHUNK == memory.SUMMED_POSITIONS
 
 
 def in_use(call: Callable[[], object]) -> int:

@@ -24,7 +24,14 @@ _HOW = {"num_warps": 4, "num_stages": 3}
 
 
 @triton.jit
-def _origin(x, replica, group, replicas, WIDTH: tl.constexpr, FEATURES: tl.constexpr, INPUTS: tl.constexpr,
+def _find_member(tiles, GROUPS: tl.constexpr):
+    """Return the replica and the group that a program works for, and which of their `tiles` it computes."""
+    member = tl.program_id(0) // tiles
+    return (member // GROUPS).to(tl.int64), member % GROUPS, tl.program_id(0) % tiles
+
+
+@triton.jit
+def _find_origin(x, replica, group, replicas, WIDTH: tl.constexpr, FEATURES: tl.constexpr, INPUTS: tl.constexpr,
             SHARED: tl.constexpr):  # fmt: skip
     """Return where a group's features of a replica begin in images x, and the sizes of a row and of a column."""
     if SHARED:
@@ -37,7 +44,7 @@ def _origin(x, replica, group, replicas, WIDTH: tl.constexpr, FEATURES: tl.const
 
 
 @triton.jit
-def _place(m, row_size, HEIGHT: tl.constexpr, OUT_HEIGHT: tl.constexpr, OUT_WIDTH: tl.constexpr,
+def _find_places(m, row_size, HEIGHT: tl.constexpr, OUT_HEIGHT: tl.constexpr, OUT_WIDTH: tl.constexpr,
            STEP: tl.constexpr, OFFSET: tl.constexpr):  # fmt: skip
     """Return where the samples of positions m begin in images, and the rows and columns where they read them."""
     sample, place = m // (OUT_HEIGHT * OUT_WIDTH), m % (OUT_HEIGHT * OUT_WIDTH)
@@ -79,12 +86,11 @@ def _multiply(
     Tap (i, j) of output (r, c) reads input ((r, c) * STEP + OFFSET + (i, j) * SPREAD) / DIVIDE if that is one.
     """
     tiles: tl.constexpr = (OUTPUTS + COLUMNS - 1) // COLUMNS
-    replica = (tl.program_id(1) // GROUPS).to(tl.int64)
-    group = tl.program_id(1) % GROUPS
-    m = tl.program_id(0) // tiles * ROWS + tl.arange(0, ROWS)
-    n = tl.program_id(0) % tiles * COLUMNS + tl.arange(0, COLUMNS)
-    x, row_size, column_size = _origin(x, replica, group, replicas, WIDTH, GROUPS * INPUTS, INPUTS, SHARED)
-    start, top, left = _place(m, row_size, HEIGHT, OUT_HEIGHT, OUT_WIDTH, STEP, OFFSET)
+    replica, group, tile = _find_member((positions + ROWS - 1) // ROWS * tiles, GROUPS)
+    m = tile // tiles * ROWS + tl.arange(0, ROWS)
+    n = tile % tiles * COLUMNS + tl.arange(0, COLUMNS)
+    x, row_size, column_size = _find_origin(x, replica, group, replicas, WIDTH, GROUPS * INPUTS, INPUTS, SHARED)
+    start, top, left = _find_places(m, row_size, HEIGHT, OUT_HEIGHT, OUT_WIDTH, STEP, OFFSET)
     w += replica * w_replica + group * W_GROUP
     total = tl.full((ROWS, COLUMNS), 0.0, tl.float32)
     for first in range(0, FIELD * INPUTS, DEPTH):
@@ -118,17 +124,16 @@ def _correlate(
     """
     tiles: tl.constexpr = (OUTPUTS + COLUMNS - 1) // COLUMNS
     depth: tl.constexpr = FIELD * INPUTS
-    replica = (tl.program_id(1) // GROUPS).to(tl.int64)
-    group = tl.program_id(1) % GROUPS
-    part = tl.program_id(2)
-    k = tl.program_id(0) // tiles * PATCH + tl.arange(0, PATCH)
-    n = tl.program_id(0) % tiles * COLUMNS + tl.arange(0, COLUMNS)
+    replica, group, tile = _find_member((depth + BIASED + PATCH - 1) // PATCH * tiles, GROUPS)
+    part = tl.program_id(1)
+    k = tile // tiles * PATCH + tl.arange(0, PATCH)
+    n = tile % tiles * COLUMNS + tl.arange(0, COLUMNS)
     output = group * OUTPUTS + n
-    x, row_size, column_size = _origin(x, replica, group, replicas, WIDTH, GROUPS * INPUTS, INPUTS, SHARED)
+    x, row_size, column_size = _find_origin(x, replica, group, replicas, WIDTH, GROUPS * INPUTS, INPUTS, SHARED)
     total = tl.full((COLUMNS, PATCH), 0.0, tl.float32)
     for first in range(part * CHUNK, tl.minimum((part + 1) * CHUNK, positions), ROWS):
         m = first + tl.arange(0, ROWS)
-        start, top, left = _place(m, row_size, HEIGHT, OUT_HEIGHT, OUT_WIDTH, STEP, OFFSET)
+        start, top, left = _find_places(m, row_size, HEIGHT, OUT_HEIGHT, OUT_WIDTH, STEP, OFFSET)
         patch = _read(
             x, start, top, left, k, (m < positions)[:, None] & (k < depth)[None, :], row_size, column_size,
             HEIGHT, WIDTH, FIELD_WIDTH, INPUTS, SPREAD, 1, BORDER,
@@ -167,10 +172,10 @@ class _Shape(NamedTuple):
 def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry, out: Tensor | None = None) -> Tensor:
     """Return `training.products.multiply` of an image x, in `out` if given."""
     shape = _Shape.of(W, geometry)
-    W, x = _row_major(W), _channels_last(x)
+    W, x = _order_by_rows(W), _order_channels_last(x)
     size = geometry.output(x.shape[2:], shape.field)
-    y = _empty_image(x, shape.replicas * shape.groups * shape.outputs, size) if out is None else out
-    _run(
+    y = _make_image(x, shape.replicas * shape.groups * shape.outputs, size) if out is None else out
+    _multiply_tiles(
         shape, x, W, bias, y, features=shape.groups * shape.inputs,
         STEP=geometry.stride, OFFSET=-geometry.padding, SPREAD=geometry.dilation, DIVIDE=1,
         BORDER=geometry.padding > 0, INPUTS=shape.inputs, OUTPUTS=shape.outputs,
@@ -182,9 +187,9 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry, out:
 def pass_back(error: Tensor, V: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
     """Return `training.products.pass_back` of an image's error."""
     shape = _Shape.of(V, geometry)
-    V, error = _row_major(V), _channels_last(error)
-    x = _empty_image(error, shape.replicas * shape.groups * shape.inputs, size)
-    _run(
+    V, error = _order_by_rows(V), _order_channels_last(error)
+    x = _make_image(error, shape.replicas * shape.groups * shape.inputs, size)
+    _multiply_tiles(
         shape, error, V, None, x, features=shape.groups * shape.outputs,
         STEP=1, OFFSET=geometry.padding, SPREAD=-geometry.dilation, DIVIDE=geometry.stride,
         BORDER=shape.field != (1, 1) or geometry != Geometry(), INPUTS=shape.outputs, OUTPUTS=shape.inputs,
@@ -193,19 +198,19 @@ def pass_back(error: Tensor, V: Tensor, size: tuple[int, int], geometry: Geometr
     return x
 
 
-def _run(
+def _multiply_tiles(
     shape: _Shape, x: Tensor, w: Tensor, bias: Tensor | None, y: Tensor, *, features: int, **how: int
 ) -> None:
     """Write the products of `x` [B, R * features, H, W] with `w` into `y`, both channels_last."""
-    columns = _tile(how["OUTPUTS"])
+    columns = _choose_width(how["OUTPUTS"])
     positions = y.shape[0] * prod(y.shape[2:])
-    grid = (triton.cdiv(positions, _ROWS) * triton.cdiv(how["OUTPUTS"], columns), shape.replicas * shape.groups)
-    _multiply[grid](
+    tiles = triton.cdiv(positions, _ROWS) * triton.cdiv(how["OUTPUTS"], columns)
+    _multiply[(tiles * shape.replicas * shape.groups,)](
         x, w, bias, y, positions, shape.replicas, w.stride(0), 0 if bias is None else bias.stride(0),
         HEIGHT=x.shape[2], WIDTH=x.shape[3], OUT_HEIGHT=y.shape[2], OUT_WIDTH=y.shape[3],
         FIELD=prod(shape.field), FIELD_WIDTH=shape.field[1], GROUPS=shape.groups,
         SHARED=x.shape[1] == features,
-        W_GROUP=shape.outputs * shape.depth, BIASED=bias is not None, PRECISION=_precision(),
+        W_GROUP=shape.outputs * shape.depth, BIASED=bias is not None, PRECISION=_choose_precision(),
         ROWS=_ROWS, COLUMNS=columns, DEPTH=_DEPTH, **_HOW, **how,
     )  # fmt: skip
 
@@ -215,32 +220,28 @@ def correlate(
 ) -> tuple[Tensor, Tensor | None]:
     """Return `training.products.correlate` of images."""
     shape = _Shape.of(W, geometry)
-    x, error = _channels_last(x), _channels_last(error)
+    x, error = _order_channels_last(x), _order_channels_last(error)
     inputs, outputs = shape.groups * shape.inputs, shape.groups * shape.outputs
     positions = error.shape[0] * prod(error.shape[2:])
-    parts, columns = triton.cdiv(positions, _CHUNK), _tile(shape.outputs)
+    parts, columns = triton.cdiv(positions, _CHUNK), _choose_width(shape.outputs)
     weights = x.new_empty(parts, shape.replicas, outputs, *shape.field, shape.inputs, dtype=torch.float32)
     biases = x.new_empty(parts, shape.replicas, outputs, dtype=torch.float32)
     depth = shape.depth + biased
     patch = min(_PATCH, max(16, triton.next_power_of_2(depth)))
-    grid = (
-        triton.cdiv(depth, patch) * triton.cdiv(shape.outputs, columns),
-        shape.replicas * shape.groups,
-        parts,
-    )
-    _correlate[grid](
+    tiles = triton.cdiv(depth, patch) * triton.cdiv(shape.outputs, columns)
+    _correlate[(tiles * shape.replicas * shape.groups, parts)](
         x, error, weights, biases, positions, shape.replicas,
         HEIGHT=x.shape[2], WIDTH=x.shape[3], OUT_HEIGHT=error.shape[2], OUT_WIDTH=error.shape[3],
         FIELD=prod(shape.field), FIELD_WIDTH=shape.field[1], STEP=geometry.stride, OFFSET=-geometry.padding,
         SPREAD=geometry.dilation, BORDER=geometry.padding > 0, GROUPS=shape.groups, INPUTS=shape.inputs,
-        OUTPUTS=shape.outputs, SHARED=x.shape[1] == inputs, BIASED=biased, PRECISION=_precision(),
+        OUTPUTS=shape.outputs, SHARED=x.shape[1] == inputs, BIASED=biased, PRECISION=_choose_precision(),
         ROWS=_SUMMED, COLUMNS=columns, PATCH=patch, CHUNK=_CHUNK, **_HOW,
     )  # fmt: skip
-    total = _sum(weights).permute(0, 1, 4, 2, 3).to(W.dtype)
-    return total, _sum(biases).to(W.dtype) if biased else None
+    total = _add_parts(weights).permute(0, 1, 4, 2, 3).to(W.dtype)
+    return total, _add_parts(biases).to(W.dtype) if biased else None
 
 
-def _sum(parts: Tensor) -> Tensor:
+def _add_parts(parts: Tensor) -> Tensor:
     """Return the sum of `parts` [S, ...], in their order."""
     total = parts[0]
     for part in parts[1:]:
@@ -248,7 +249,7 @@ def _sum(parts: Tensor) -> Tensor:
     return total
 
 
-def _precision() -> str:
+def _choose_precision() -> str:
     """Return how float32 numbers are multiplied: as `set_precision` in `training/device.py` has said.
 
     Three tf32 products stand for one of float32: what they leave out is below 2^-21 of a product.
@@ -256,22 +257,22 @@ def _precision() -> str:
     return "tf32x3" if torch.backends.cuda.matmul.fp32_precision == "ieee" else "tf32"
 
 
-def _tile(count: int) -> int:
+def _choose_width(count: int) -> int:
     """Return the width of a tile over `count` columns: a power of two from 16 to 64."""
     return int(min(64, max(16, triton.next_power_of_2(count))))
 
 
-def _row_major(weights: Tensor) -> Tensor:
+def _order_by_rows(weights: Tensor) -> Tensor:
     """Return weights [R, O, I, kh, kw] whose rows are stored as (O, kh, kw, I), as those of a bank are."""
     stored = weights.permute(0, 1, 3, 4, 2)
     return stored if stored[0].is_contiguous() else stored.contiguous()
 
 
-def _channels_last(x: Tensor) -> Tensor:
+def _order_channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _empty_image(like: Tensor, features: int, size: tuple[int, ...]) -> Tensor:
+def _make_image(like: Tensor, features: int, size: tuple[int, ...]) -> Tensor:
     return torch.empty(
         (like.shape[0], features, *size),
         dtype=like.dtype,
