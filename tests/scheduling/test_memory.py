@@ -57,7 +57,7 @@ def test_a_small_network_by_hand() -> None:
     pooling = 4 * (2 * (64 + 2 * 16 + 10 + 16 + 64) + 80 + 50)
     assert pooling > 4 * 2 * (forward + 10)
     assert memory.step_bytes(found, 1, parallel=False) == 4 * 2 * 36 + pooling
-    # at once: back in FC 5, whose input was copied from an image, and whose gradient is summed from parts, here one
+    # at once: back in FC 5, whose input was copied from an image, and whose gradient is summed in parts: one
     fc = 4 * (2 * (64 + 16 + 16 + 2 * 16 + 10 + 5 + 16) + 50 + 2 * 80)
     assert fc > pooling
     assert memory.step_bytes(found, 3, parallel=True) == 4 * 2 * 36 + 3 * fc
