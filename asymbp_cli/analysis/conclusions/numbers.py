@@ -26,9 +26,8 @@ class Numbers:
     chance: Mapping[str, float]  # error in percent of a random guess, 100 * (1 - 1 / classes)
     train_counts: Mapping[str, int] = field(default_factory=dict)  # training samples; one check needs them
     test_counts: Mapping[str, int] = field(default_factory=dict)  # test samples, for standard errors
-    seeds: Mapping[tuple[str, str], Mapping[int, float]] = field(
-        default_factory=dict
-    )  # errors by seed; ours alone
+    #: our errors by seed, of which `errors` has the medians; the paper has none
+    seeds: Mapping[tuple[str, str], Mapping[int, float]] = field(default_factory=dict)
 
     @property
     def datasets(self) -> tuple[str, ...]:
