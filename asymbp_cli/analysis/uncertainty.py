@@ -1,7 +1,8 @@
 """How sure a difference of errors is: binomial on the test set, and paired over seeds.
 
-The errors of two methods on one test set rise and fall together, and only counts are stored. To treat them as
-independent therefore makes the standard error of their difference too large rather than too small.
+The binomial part counts the size of the test set only. Errors of two methods on one test set rise and fall
+together, and only counts are stored: to treat them as independent makes this part too large. With one seed the
+spread between seeds is missing, which can be larger than both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from statistics import mean, stdev
 SURE = 2.0
 #: share of intervals that hold the true difference, all comparisons of a row together (Bonferroni)
 CONFIDENCE = 0.95
+#: with fewer, an interval of Student's t is so wide that it says nothing
+FEWEST_SEEDS = 5
 
 
 def standard_error(error_percent: float, seen: int) -> float:
@@ -34,7 +37,7 @@ class Difference:
     """A method's error minus the baseline's, in points: the mean over the seeds that both have."""
 
     points: float
-    test_error: float  # its standard error from the size of the test set
+    test_error: float  # its standard error from the size of the test set, both errors taken as independent
     seed_error: float | None = None  # that of the mean of the paired differences; None with one seed
     seeds: int = 1
 
@@ -49,11 +52,11 @@ class Difference:
         return abs(self.points) >= SURE * self.standard_error
 
     def interval(self, comparisons: int) -> tuple[float, float] | None:
-        """Return the interval of the difference over seeds (Student's t), in points; None with one seed.
+        """Return the interval of the difference over seeds (Student's t), in points; None if these are too few.
 
         It is wide enough for `comparisons` of such intervals to hold together with CONFIDENCE (Bonferroni).
         """
-        if self.seed_error is None:
+        if self.seed_error is None or self.seeds < FEWEST_SEEDS:
             return None
         from scipy.special import stdtrit  # imported here: a report must start fast
 

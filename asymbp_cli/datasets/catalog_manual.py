@@ -89,7 +89,8 @@ TIMIT = CatalogEntry(
     key="timit",
     label="TIMIT-80",
     title="TIMIT, 80 thirds of phones (Garofolo et al.)",
-    paper=PaperRow("TIMIT80", one_class=100),  # as its text says, though the printed rates are of 2500 samples
+    # the text says 100 test samples for each class, but every printed rate is a multiple of 0.04, one of 2,500
+    paper=PaperRow("TIMIT80", one_class=31, implied_counts=(32_000, 2_500)),
     network="timit",
     classes=80,
     train_count=32_000,

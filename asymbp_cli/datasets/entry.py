@@ -44,7 +44,7 @@ class PaperRow:
 
     name: str
     one_class: int
-    implied_counts: tuple[int, int] | None = None  # training and test samples, if none are published
+    implied_counts: tuple[int, int] | None = None  # of its tables' samples, if not as published: train and test
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,9 @@ class CatalogEntry:
 
     @property
     def paper_counts(self) -> tuple[int, int] | None:
-        """Its training and test samples in the paper: as published, else as the paper implies."""
-        if self.train_count is not None and self.test_count is not None:
-            return self.train_count, self.test_count
-        return self.paper.implied_counts if self.paper else None
+        """Its training and test samples in the paper's tables: as these imply, else as published."""
+        if self.paper and self.paper.implied_counts:
+            return self.paper.implied_counts
+        if self.train_count is None or self.test_count is None:
+            return None
+        return self.train_count, self.test_count

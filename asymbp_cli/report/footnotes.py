@@ -65,14 +65,13 @@ def _colours(filled: FilledGrid) -> str | None:
 
 def _hollow(filled: FilledGrid) -> str | None:
     cells = _cells(filled)
-    ours, papers = sum(cell.hollow for cell in cells), sum(cell.paper_hollow for cell in cells)
-    if not ours and not papers:
+    ours = [cell.hollow for cell in cells if cell.colour]
+    papers = [cell.paper_hollow for cell in cells if cell.paper_colour]
+    if not any(ours) and not any(papers):
         return None
-    return (
-        "△ and ▽, hollow: a colour that rests on a difference of less than two standard errors "
-        f"({ours} of {sum(cell.colour is not None for cell in cells)} of ours, "
-        f"{papers} of {sum(cell.paper_colour is not None for cell in cells)} of the paper's)."
-    )
+    sides = ((ours, "of ours"), (papers, "of the paper's"))
+    counts = ", ".join(f"{sum(hollow)} of {len(hollow)} {whose}" for hollow, whose in sides if hollow)
+    return f"△ and ▽, hollow: a colour that rests on a difference of less than two standard errors ({counts})."
 
 
 def _standard_errors(filled: FilledGrid) -> str | None:
@@ -105,10 +104,14 @@ def _row_errors(label: str, cells: Sequence[Cell]) -> str:
 
 
 def _last_epoch(filled: FilledGrid) -> str | None:
-    if all(cell.last_percent is None for cell in _cells(filled)):
+    known = [cell.last_percent is not None for cell in _cells(filled) if cell.picks]
+    if not any(known):
         return None
-    note = "Last epoch: the test error of the same runs after their last epoch"
-    return f"{note}." if filled.grid.validation_fraction else f"{note}, which picks no epoch on the test set."
+    picked = "" if all(known) else " (`-` if that is the picked one)"
+    note = f"Last epoch: the test error of the same runs after their last epoch{picked}."
+    if filled.grid.validation_fraction:
+        return note
+    return f"{note} That epoch is not picked on the test set; the rate still is."
 
 
 def _held_out(filled: FilledGrid) -> str | None:
@@ -141,7 +144,8 @@ def _diverged(filled: FilledGrid) -> str | None:
     if not cells:
         return None
     diverged, ended = sum(cell.diverged for cell in cells), sum(cell.ended for cell in cells)
-    return f"`*` some runs diverged ({diverged} of {ended} in this table) and count as the first class."
+    runs = f"{diverged} of the {ended} runs of the marked cells"
+    return f"`*` some runs diverged ({runs}) and count as the first class."
 
 
 def _unfinished(filled: FilledGrid) -> str | None:

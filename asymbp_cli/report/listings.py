@@ -25,17 +25,19 @@ _AGREEMENT_NOTES = (
 )
 _CONCLUSIONS_NOTES = (
     "The paper tests none of its conclusions, so the yardstick is ours: its own 3 points, dataset by dataset. "
-    "A part of a claim holds if it does on two thirds of the datasets, a claim if all its parts do; one part "
-    "that fails refutes it, whatever else is missing.",
-    "A verdict is clear if it stays the same with one dataset more or fewer required; the counts are those of the "
-    "part that decides least clearly. With one dataset it is clear if its difference is at least two standard "
-    "errors away from 3 points. Other verdicts are on the threshold.",
+    "A part of a claim holds if it does on two thirds of the datasets (often: on one third), a claim if all its "
+    "parts do; one part that fails refutes it, whatever else is missing. A network hardly learns if it goes less "
+    "than a quarter of the way from guessing to SGD's error.",
+    "A verdict is clear by count if it stays the same with one dataset more or fewer required, otherwise on the "
+    "threshold. The counts are those of the part that decides least clearly. They do not say how far datasets are "
+    "from 3 points: so many are within two standard errors. With one dataset a verdict holds on this dataset, and "
+    "is on the threshold if its difference is within two standard errors of 3 points.",
     "Methods are alike if they are within 3 points of each other on two thirds of the datasets. If not, but if "
     "none is worse than another by 3 points or more on over a third, they differ in no consistent direction.",
-    "It cannot be told at this size of error if the errors that a part compares are all within 3 points of each "
-    "other and the lowest is below 3 %.",
+    "It cannot be told at this size of error if the errors between which 3 points decide are all within 3 points "
+    "of each other and the lowest is below 3 %.",
     "P values are not corrected for their number. How much BM gains on small training sets is the one part that "
-    "a p value decides.",
+    "a p value decides: that of the correlation with difficulty held constant, since small sets are difficult.",
 )
 
 Line = tuple[str, ...]
@@ -141,7 +143,7 @@ def _judge_ours(
     for group in groups:
         own = collect_our_numbers([filled for filled in tables if Conditions.of(filled.grid) == group], infos)
         ours = judge(own)
-        if all(judgement.verdict == "not enough runs" for judgement in ours):
+        if all(judgement.verdict in ("not enough runs", "not enough datasets") for judgement in ours):
             continue
         if shared := [name for name in load_paper_numbers().datasets if name in own.datasets]:
             yield f"the paper on {', '.join(shared)}", judge(load_paper_numbers().restrict_to(*shared))
@@ -157,8 +159,9 @@ def _evidence_lines(sources: Iterable[str], claim: Sequence[Judgement]) -> Itera
 
 def _format_verdict(judgement: Judgement) -> str:
     """Return the verdict, how clear it is, and on how many datasets it holds."""
-    count = len(judgement.datasets)
-    datasets = judgement.count or f"{count} dataset{'s' if count > 1 else ''}"
-    grade = judgement.grade
+    count, grade = len(judgement.datasets), judgement.grade
     graded = f"open, {judgement.verdict}" if grade == "open" else f"{judgement.verdict}, {grade}"
-    return f"{graded}: {datasets}" if count else graded
+    if not count or grade == "on this dataset":
+        return graded
+    datasets = judgement.count or f"{count} dataset{'s' if count > 1 else ''}"
+    return f"{graded}: {datasets}"

@@ -1,21 +1,26 @@
 """How sure a table's errors are, and their differences to the baseline; with several seeds, paired over these."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.analysis.uncertainty import CONFIDENCE, Difference
+from asymbp_cli.analysis.uncertainty import CONFIDENCE, FEWEST_SEEDS, Difference
 from asymbp_cli.report.document import Listing
 
 Line = tuple[str, ...]
 _TEST_SET = (
-    "Standard errors are binomial, from the size of the test set. That of a difference takes both errors as "
-    "independent, which is on the safe side: methods err on the same samples."
+    "Standard errors are binomial: they count the size of the test set only. That of a difference takes both "
+    "errors as independent."
 )
+_ONE_SEED = "With one seed the spread between seeds is missing, and can be larger."
 _SEEDS = (
     "Differences are means over n = {seeds} seeds, paired by seed, and their standard error also has the part "
-    "that comes from seeds. Intervals (Student's t over seeds) hold with {confidence:.0%} for all columns of a "
-    "dataset together (Bonferroni); they say nothing about other test sets."
+    "that comes from seeds. It decides what is hollow; colours compare medians."
+)
+_TOO_FEW = "Fewer than {fewest} seeds are too few for an interval."
+_INTERVALS = (
+    "Intervals (Student's t over seeds) hold with {confidence:.0%} for all columns of a dataset together "
+    "(Bonferroni), while colours use two standard errors for each column. They say nothing about other test sets."
 )
 
 
@@ -26,10 +31,20 @@ def list_uncertainty(filled: FilledGrid) -> list[Listing]:
         return []
     header = ("points", *(column.header for column in filled.grid.columns))
     seeds = [difference.seeds for cells in filled.cells for difference in _differences(cells)]
-    notes = [_TEST_SET]
-    if max(seeds, default=1) > 1:
-        notes.append(_SEEDS.format(seeds=min(seeds), confidence=CONFIDENCE))
-    return [Listing(f"{filled.grid.title}: uncertainty", header, tuple(rows), tuple(notes))]
+    return [Listing(f"{filled.grid.title}: uncertainty", header, tuple(rows), tuple(_notes(seeds)))]
+
+
+def _notes(seeds: Sequence[int]) -> Iterator[str]:
+    """Yield the notes of a table whose differences have so many seeds."""
+    yield _TEST_SET
+    if max(seeds, default=1) == 1:
+        yield _ONE_SEED
+        return
+    yield _SEEDS.format(seeds=min(seeds))
+    if min(seeds) < FEWEST_SEEDS:
+        yield _TOO_FEW.format(fewest=FEWEST_SEEDS)
+    if max(seeds) >= FEWEST_SEEDS:
+        yield _INTERVALS.format(confidence=CONFIDENCE)
 
 
 def _lines(filled: FilledGrid, row: int) -> Iterator[Line]:
@@ -45,7 +60,7 @@ def _lines(filled: FilledGrid, row: int) -> Iterator[Line]:
     baseline = filled.grid.baseline.header
     yield f"{label}: minus {baseline}", *(_text(c.difference, "{0.points:+.2f}") for c in cells)
     yield f"{label}: its standard error", *(_text(c.difference, "{0.standard_error:.2f}") for c in cells)
-    if any(difference.seeds > 1 for difference in found):
+    if any(difference.seeds >= FEWEST_SEEDS for difference in found):
         yield f"{label}: its interval", *(_interval(c.difference, len(found)) for c in cells)
 
 

@@ -111,7 +111,7 @@ class Protocol(Spec):
     batch_norm_batches: Count = 20
     """Mini-batches averaged after each epoch for the test statistics (section 3)."""
     batch_norm_short_epochs: Literal["once", "cycle"] = "once"
-    """If an epoch has fewer mini-batches: average them once, or cycle to that number (as `paper` does)."""
+    """If an epoch has fewer mini-batches: average them once, or cycle to that number."""
     average_pool_border: Literal["inside", "padded"] = "inside"
     """Average pooling at the padded border divides by the cells inside the image (MatConvNet), or by all."""
     order: Literal["reshuffle", "fixed"] = "reshuffle"

@@ -31,13 +31,15 @@ def test_ten_of_fifteen_stand_on_the_threshold() -> None:
     assert (found.outcome, found.grade) == ("yes", "on the threshold")
     assert found.count == "10 of 15 datasets, 10 required (with 9: yes, with 11: no)"
     assert found.where == "10 of 15 datasets (not k, l, m, n, o)"
-    assert grade_tally(Tally(NAMES, NAMES[:11]), 2 / 3).grade == "clear"
+    assert grade_tally(Tally(NAMES, NAMES[:11]), 2 / 3).grade == "clear by count"
     assert grade_tally(Tally(NAMES, NAMES[:9]), 2 / 3).grade == "on the threshold"
-    assert grade_tally(Tally(NAMES, NAMES[:8]), 2 / 3).grade == "clear"
+    close = grade_tally(Tally(NAMES, NAMES, unsure=NAMES[:9]), 2 / 3)  # a count hides how close they are
+    assert close.count.endswith("(with 9: yes, with 11: yes); 9 within two standard errors of 3 points")
+    assert grade_tally(Tally(NAMES, NAMES[:8]), 2 / 3).grade == "clear by count"
 
 
-def test_one_dataset_is_clear_if_it_is_sure() -> None:
-    assert grade_tally(Tally(("a",), ("a",)), 2 / 3).grade == "clear"
+def test_one_dataset_is_never_clear() -> None:
+    assert grade_tally(Tally(("a",), ("a",)), 2 / 3).grade == "on this dataset"
     unsure = grade_tally(Tally(("a",), (), unsure=("a",)), 2 / 3)
     assert (unsure.outcome, unsure.grade, unsure.count) == ("no", "on the threshold", "")
     assert unsure.detail == "within two standard errors of 3 points"
@@ -47,17 +49,17 @@ def test_what_can_hardly_fail_is_open_unless_another_dataset_tells() -> None:
     found = grade_tally(Tally(("a", "b"), ("a", "b"), too_small=("a", "b")), 2 / 3)
     assert (found.outcome, found.grade) == ("cannot be told at this size of error", "open")
     found = grade_tally(Tally(("a", "b"), ("a", "b"), too_small=("a",)), 2 / 3)
-    assert (found.outcome, found.grade) == ("yes", "clear")
+    assert (found.outcome, found.grade) == ("yes", "clear by count")
     assert "errors too small to tell on a" in found.detail
 
 
 @pytest.mark.parametrize(
     ("p", "outcome", "grade"),
     [
-        (0.001, "yes", "clear"),
+        (0.001, "yes", "clear by p"),
         (0.02, "yes", "on the threshold"),
         (0.052, "no", "on the threshold"),
-        (0.3, "no", "clear"),
+        (0.3, "no", "clear by p"),
     ],
 )
 def test_levels_of_p_have_neighbours_too(p: float, outcome: str, grade: str) -> None:

@@ -58,6 +58,14 @@ def test_seeds_are_paired() -> None:
     assert found.standard_error > max(found.seed_error, found.test_error)
 
 
+def test_fewer_than_five_seeds_have_no_interval() -> None:
+    """With two, Student's t makes it +-450 points wide for ten columns; the standard error stays."""
+    errors = {seed: 1.0 + seed for seed in range(5)}
+    found = [compare_errors(dict(list(errors.items())[:n]), dict.fromkeys(errors, 1.0), 100) for n in (2, 4, 5)]
+    assert [difference and difference.interval(10) is not None for difference in found] == [False, False, True]
+    assert all(difference and difference.seed_error for difference in found)
+
+
 def test_only_common_seeds_count() -> None:
     found = compare_errors({0: 1.0, 1: 2.0, 7: 90.0}, {1: 1.5, 0: 1.0}, 100)
     assert found is not None

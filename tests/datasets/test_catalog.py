@@ -18,6 +18,7 @@ from asymbp_cli.datasets.readers import READERS, cifar, stl10
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.recipe.table import load_published
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,19 @@ def test_the_paper_implies_counts_if_none_are_published() -> None:
     assert CATALOG["icub"].paper_counts == (6000, 2001)
     assert CATALOG["icub"].train_count is None  # any copy is read
     assert CATALOG["digits"].paper_counts == (1437, 360)
+    assert (CATALOG["timit"].paper_counts, CATALOG["timit"].test_count) == ((32_000, 2_500), 8_000)
     assert all(entry.paper is None or entry.paper_counts for entry in CATALOG.values())
+
+
+def test_printed_errors_are_of_so_many_test_samples() -> None:
+    """Each is k of n samples to two decimals; of 8,000 TIMIT samples only every fourth is a multiple of 0.04."""
+    for (name, _), error in load_published().items():
+        counts = CATALOG[PAPER_ROWS[name]].paper_counts
+        assert counts
+        assert abs(100 * round(error * counts[1] / 100) / counts[1] - error) < 0.0051, (name, error)
+    timit = [round(100 * error) for (name, _), error in load_published().items() if name == "TIMIT80"]
+    assert len(timit) > 30
+    assert all(hundredths % 4 == 0 for hundredths in timit)
 
 
 def test_checksums_are_those_of_torchvision() -> None:

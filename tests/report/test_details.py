@@ -21,7 +21,6 @@ from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 
 DOCUMENT = Document("", "", (sample.UNSURE,))
-SEEDS = (0, 1, 2)
 
 
 def in_terminal(table: ResultTable, width: int) -> str:
@@ -30,10 +29,10 @@ def in_terminal(table: ResultTable, width: int) -> str:
     return out.getvalue()
 
 
-def seeded() -> FilledGrid:
-    """Return two methods with three seeds: SGD 10, 14 and 12 %, uSF 15, 20 and 17 %."""
-    grid = make_grid("SGD", "uSF").model_copy(update={"seeds": SEEDS})
-    wrong = {"SGD": (100, 140, 120), "uSF": (150, 200, 170)}
+def seeded(count: int = 3) -> FilledGrid:
+    """Return two methods with so many seeds: SGD 10, 14, 12, 11 and 13 %, uSF 15, 20, 17, 18 and 16 %."""
+    grid = make_grid("SGD", "uSF").model_copy(update={"seeds": tuple(range(count))})
+    wrong = {"SGD": (100, 140, 120, 110, 130), "uSF": (150, 200, 170, 180, 160)}
     epochs = {
         run.id: [make_epoch(run.id, 1, wrong[column.header][run.seed]), make_epoch(run.id, 2, 300)]
         for column in grid.columns
@@ -122,23 +121,29 @@ def test_records_have_them_in_columns_at_the_end() -> None:
     assert header.endswith("hollow,paper_hollow,last_epoch_percent,held_out_difference_points")
 
 
-def test_differences_are_listed_with_intervals_if_there_are_seeds() -> None:
+def test_differences_are_listed_with_intervals_if_there_are_enough_seeds() -> None:
     (listing,) = list_uncertainty(seeded())
     assert listing.title == "Title: uncertainty"
     assert listing.rows == (
         ("MNIST: standard error", "1.03", "1.19"),  # of the medians, 12 and 17 %, on 1,000 samples
         ("MNIST: minus SGD", "-", "+5.33"),
         ("MNIST: its standard error", "-", "1.61"),
-        ("MNIST: its interval", "-", "+3.90 to +6.77"),
     )
     assert "n = 3 seeds" in listing.notes[1]
+    assert listing.notes[2] == "Fewer than 5 seeds are too few for an interval."
+    (enough,) = list_uncertainty(seeded(5))
+    # 5.2 is the mean of 5, 6, 5, 7 and 3, whose deviation is 1.483; Student's t with 4 degrees of freedom is 2.776
+    assert enough.rows[-1] == ("MNIST: its interval", "-", "+3.36 to +7.04")
+    assert "colours use two standard errors for each column" in enough.notes[2]
+    assert len(enough.notes) == 3
     (single,) = list_uncertainty(filled(1.0, 2.0, 3.0, 4.0, 5.0))
     assert [row[0] for row in single.rows] == [
         "MNIST: standard error",
         "MNIST: minus SGD",
         "MNIST: its standard error",
     ]
-    assert len(single.notes) == 1
+    assert single.notes[1] == "With one seed the spread between seeds is missing, and can be larger."
+    assert len(single.notes) == 2
     assert list_uncertainty(filled(None, None, None, None, None)) == []
 
 
@@ -148,7 +153,32 @@ def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
     assert "Last epoch" not in notes
     assert "hollow" not in notes
     assert "more chances" not in notes
-    assert "Last epoch: the test error of the same runs" in " ".join(write_footnotes(seeded()))
+    (last,) = [note for note in write_footnotes(seeded()) if note.startswith("Last epoch")]
+    assert last == (
+        "Last epoch: the test error of the same runs after their last epoch. That epoch is not picked on the test "
+        "set; the rate still is."
+    )
+
+
+def test_a_footnote_explains_the_dash_of_a_cell_that_was_picked_from_the_last_epoch() -> None:
+    table = seeded()
+    sgd, usf = table.cells[0]
+    ends_best = replace(usf, picks=tuple(replace(pick, epoch=pick.last_epoch) for pick in usf.picks))
+    assert ends_best.last_percent is None
+    (last,) = [
+        note
+        for note in write_footnotes(replace(table, cells=((sgd, ends_best),)))
+        if note.startswith("Last epoch")
+    ]
+    assert "after their last epoch (`-` if that is the picked one)." in last
+
+
+def test_the_runs_that_diverged_are_counted_among_those_of_the_marked_cells() -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 50.0)
+    first, second, *others = table.cells[0]
+    marked = [replace(cell, ended=5, wanted=5, diverged=diverged) for cell, diverged in ((first, 1), (second, 3))]
+    notes = write_footnotes(replace(table, cells=((*marked, *others),)))
+    assert "`*` some runs diverged (4 of the 10 runs of the marked cells) and count as the first class." in notes
 
 
 def test_of_many_datasets_the_smallest_and_the_largest_test_set_are_named() -> None:
@@ -191,3 +221,6 @@ def test_hollow_colours_are_counted_apart() -> None:
     (listing,) = list_agreement([table])
     assert dict(zip(listing.header, listing.rows[0], strict=True))["hollow ones"] == "1 of 1"
     assert "(1 of 2 of ours, 0 of 2 of the paper's)" in " ".join(write_footnotes(table))
+    unpublished = tuple(replace(cell, paper=None, paper_colour=None) for cell in table.cells[0])
+    notes = " ".join(write_footnotes(replace(table, cells=(unpublished,))))
+    assert "two standard errors (1 of 2 of ours)." in notes

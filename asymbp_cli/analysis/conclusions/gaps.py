@@ -28,9 +28,12 @@ def sign_gap(numbers: Numbers, methods: Sequence[str], dataset: str) -> Gap:
     return Gap(numbers.difference(opposite, concordant, dataset), (opposite, concordant))
 
 
-def find_too_small(numbers: Numbers, methods: Sequence[str], datasets: Sequence[str]) -> tuple[str, ...]:
-    """Return the datasets on which all errors are within 3 points of each other and the lowest is below 3 %."""
-    errors = {at: [numbers.errors[at, method] for method in methods] for at in datasets}
+def find_too_small(numbers: Numbers, compared: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the datasets on which all errors are within 3 points of each other and the lowest is below 3 %.
+
+    `compared` holds by dataset the methods between which the 3 points decide.
+    """
+    errors = {at: [numbers.errors[at, method] for method in methods] for at, methods in compared.items()}
     return tuple(at for at, row in errors.items() if min(row) < POINTS and colour_of(max(row), min(row)) is None)
 
 

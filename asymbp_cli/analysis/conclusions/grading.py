@@ -6,7 +6,7 @@ from math import ceil
 from typing import Literal
 
 Outcome = Literal["yes", "no", "no consistent direction", "cannot be told at this size of error"]
-Grade = Literal["clear", "on the threshold", "open"]
+Grade = Literal["clear by count", "clear by p", "on this dataset", "on the threshold", "open"]
 
 #: level of the one-sided test on training-set sizes, the one part that is about all datasets at once
 LEVEL = 0.05
@@ -18,23 +18,22 @@ NEIGHBOURING_LEVELS = (0.01, 0.1)
 class Finding:
     """The outcome of a part on some datasets.
 
-    `count` says on how many of several datasets it holds, and what the neighbouring thresholds would give; it is
-    empty with one dataset. `margin` orders outcomes by how clear they are: a share of the datasets.
+    `count` says on how many of several datasets it holds, what the neighbouring thresholds would give, and how
+    many datasets are within two standard errors; it is empty with one dataset. `margin` orders outcomes by how
+    clear they are: a share of the datasets.
     """
 
     outcome: Outcome
-    is_clear: bool
+    grade: Grade  # neither yes nor no is open
     where: str
     count: str
     margin: float
     detail: str = ""
 
     @property
-    def grade(self) -> Grade:
-        """Return how clear the outcome is; neither yes nor no is open."""
-        if self.outcome not in ("yes", "no"):
-            return "open"
-        return "clear" if self.is_clear else "on the threshold"
+    def is_clear(self) -> bool:
+        """Return whether the outcome is away from its threshold."""
+        return self.grade != "on the threshold"
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,9 @@ def required_count(share: float, count: int) -> int:
 def grade_tally(tally: Tally, required_share: float, *, at_best: Outcome = "no") -> Finding:
     """Return the finding on datasets of which at least `required_share` must hold.
 
-    It is clear if one dataset more or fewer required would change nothing, or, with one dataset, if its difference
-    is more than two standard errors away from 3 points. If too few hold, the outcome is `at_best`.
+    It is clear by count if one dataset more or fewer required would change nothing. With one dataset it is never
+    clear: it holds on this dataset, or is on the threshold if its difference is within two standard errors of 3
+    points. If too few hold, the outcome is `at_best`.
     """
     count, held = len(tally.datasets), len(tally.held)
     required = required_count(required_share, count)
@@ -71,12 +71,15 @@ def grade_tally(tally: Tally, required_share: float, *, at_best: Outcome = "no")
     outcome: Outcome = "yes" if holds else at_best
     if len(tally.too_small) == count:
         outcome = "cannot be told at this size of error"
-    changes = any(answer != holds for answer in neighbours.values())
+    grade: Grade = "clear by count" if count > 1 else "on this dataset"
+    if any(answer != holds for answer in neighbours.values()) or (count == 1 and tally.unsure):
+        grade = "on the threshold"
+    counted = f"{held} of {count} datasets, {required} required{_describe(neighbours)}{_describe_unsure(tally)}"
     return Finding(
         outcome=outcome,
-        is_clear=not changes and not (count == 1 and tally.unsure),
+        grade=grade if outcome in ("yes", "no") else "open",
         where=_where(tally),
-        count=f"{held} of {count} datasets, {required} required{_describe(neighbours)}" if count > 1 else "",
+        count=counted if count > 1 else "",
         margin=abs(held / count - required_share),
         detail="; ".join(filter(None, (tally.detail, _describe_little(tally)))),
     )
@@ -88,7 +91,7 @@ def grade_level(p: float, count: int, detail: str) -> Finding:
     holds = p < LEVEL
     return Finding(
         outcome="yes" if holds else "no",
-        is_clear=all(answer == holds for answer in answers.values()),
+        grade="clear by p" if all(answer == holds for answer in answers.values()) else "on the threshold",
         where=f"{count} datasets",
         count=f"{count} datasets, p < {LEVEL:g} required{_describe(answers)}",
         margin=1.0,
@@ -114,13 +117,13 @@ def _where(tally: Tally) -> str:
     return where
 
 
+def _describe_unsure(tally: Tally) -> str:
+    """Return how many datasets are close to 3 points."""
+    return f"; {len(tally.unsure)} within two standard errors of 3 points" if tally.unsure else ""
+
+
 def _describe_little(tally: Tally) -> str:
-    """Return how many of several datasets say little."""
+    """Return why datasets say little; with several, `count` has how many are close to 3 points."""
     if len(tally.datasets) == 1:
         return "within two standard errors of 3 points" if tally.unsure else ""
-    little = []
-    if tally.too_small:
-        little.append(f"errors too small to tell on {', '.join(tally.too_small)}")
-    if tally.unsure:
-        little.append(f"within two standard errors of 3 points on {len(tally.unsure)}")
-    return "; ".join(little)
+    return f"errors too small to tell on {', '.join(tally.too_small)}" if tally.too_small else ""

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from math import hypot
 
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.analysis.uncertainty import standard_error
+from asymbp_cli.analysis.uncertainty import compare_errors
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
@@ -27,6 +26,8 @@ class Numbers:
     chance: Mapping[str, float]  # error in percent of a random guess, 100 * (1 - 1 / classes)
     train_counts: Mapping[str, int] = field(default_factory=dict)  # training samples; one check needs them
     test_counts: Mapping[str, int] = field(default_factory=dict)  # test samples, for standard errors
+    #: our errors by seed, of which `errors` has the medians; the paper has none
+    seeds: Mapping[tuple[str, str], Mapping[int, float]] = field(default_factory=dict)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -45,10 +46,16 @@ class Numbers:
         """Return the difference on each dataset."""
         return [self.difference(method, than, at) for at in datasets]
 
-    def standard_error(self, dataset: str, methods: Sequence[str]) -> float | None:
-        """Return the standard error of a difference between methods, in points; None if it is not known."""
+    def standard_error(self, dataset: str, methods: tuple[str, str]) -> float | None:
+        """Return the standard error of a difference between two methods, in points; None if it is not known.
+
+        With several seeds it has the part that comes from these too, as a colour's has.
+        """
         count = self.test_counts.get(dataset)
-        return hypot(*(standard_error(self.errors[dataset, name], count) for name in methods)) if count else None
+        cells = [(dataset, method) for method in methods]
+        ours, others = (self.seeds.get(cell, {0: self.errors[cell]}) for cell in cells)
+        difference = compare_errors(ours, others, count) if count else None
+        return difference.standard_error if difference else None
 
     def restrict_to(self, *datasets: str) -> "Numbers":
         """Return the numbers of these datasets alone."""
@@ -94,6 +101,7 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
     datasets of one label. A network is dead if its cell collapsed.
     """
     errors: dict[tuple[str, str], float] = {}
+    seeds: dict[tuple[str, str], dict[int, float]] = {}
     dead: set[tuple[str, str]] = set()
     used: dict[str, DecodedDataset] = {}
     names: dict[tuple[object, object], str] = {}  # dataset and network -> the name that they have here
@@ -105,6 +113,7 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
             for column, cell in zip(filled.grid.columns, cells, strict=True):
                 if cell.complete and cell.error_percent is not None and column.paper_name:
                     errors[name, column.paper_name] = cell.error_percent
+                    seeds[name, column.paper_name] = cell.errors_by_seed
                     if cell.collapsed:
                         dead.add((name, column.paper_name))
     return Numbers(
@@ -113,6 +122,7 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
         chance={name: _chance(len(info.classes)) for name, info in used.items()},
         train_counts={name: info.train_count for name, info in used.items()},
         test_counts={name: info.test_count for name, info in used.items()},
+        seeds=seeds,
     )
 
 

@@ -17,9 +17,22 @@ from typing import Literal
 
 from asymbp_cli.analysis.cells import POINTS, Colour, colour_of
 from asymbp_cli.analysis.conclusions.gaps import Gap, find_too_small, find_unsure, sign_gap, widest_gap
-from asymbp_cli.analysis.conclusions.grading import Finding, Tally, grade_level, grade_tally, required_count
+from asymbp_cli.analysis.conclusions.grading import (
+    LEVEL,
+    Finding,
+    Tally,
+    grade_level,
+    grade_tally,
+    required_count,
+)
 from asymbp_cli.analysis.conclusions.numbers import Numbers
-from asymbp_cli.analysis.conclusions.significance import ENOUGH_DATASETS, correlate_ranks, format_p, signed_rank_p
+from asymbp_cli.analysis.conclusions.significance import (
+    ENOUGH_DATASETS,
+    correlate_ranks,
+    correlate_ranks_given,
+    format_p,
+    signed_rank_p,
+)
 
 #: A part holds if it does on two datasets of three: twice as many for it as against it.
 MOST = 2 / 3
@@ -63,6 +76,11 @@ def no_worse(method: str, than: str) -> Part:
     return _pair(f"{method} is like {than} or better", method, than, (None, "better"))
 
 
+def close_behind(method: str, than: str) -> Part:
+    """As `no_worse`, of a method that its numbers do not allow to call like the other: it may err more."""
+    return _pair(f"{method} is less than {POINTS:g} points behind {than}", method, than, (None, "better"))
+
+
 def worse(method: str, than: str) -> Part:
     """Worse by 3 points or more."""
     return _pair(f"{method} is worse than {than} by {POINTS:g} points or more", method, than, ("worse",))
@@ -97,7 +115,7 @@ def alike(*methods: str) -> Part:
         tally = Tally(
             datasets=tuple(datasets),
             held=held,
-            too_small=find_too_small(numbers, methods, datasets),
+            too_small=find_too_small(numbers, dict.fromkeys(datasets, methods)),
             unsure=find_unsure(numbers, {at: widest_gap(numbers, methods, at) for at in datasets}),
             detail=_describe_pairs([numbers.differences(*pair, datasets) for pair in pairs], least),
         )
@@ -158,14 +176,14 @@ def signs_matter(scheme: str) -> Part:
     methods = tuple(_with_opposite(scheme, percentage) for percentage in PERCENTAGES)
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
-        gaps = [sign_gap(numbers, methods, at).points for at in datasets]
-        held = [at for at, gap in zip(datasets, gaps, strict=True) if gap >= POINTS]
+        gaps = {at: sign_gap(numbers, methods, at) for at in datasets}
+        points = [gap.points for gap in gaps.values()]
         tally = Tally(
             datasets=tuple(datasets),
-            held=tuple(held),
-            too_small=find_too_small(numbers, methods, datasets),
-            unsure=find_unsure(numbers, {at: sign_gap(numbers, methods, at) for at in datasets}),
-            detail=f"the gap is {_span(gaps)} points{format_p(signed_rank_p(gaps))}",
+            held=tuple(at for at, gap in gaps.items() if gap.points >= POINTS),
+            too_small=find_too_small(numbers, {at: gap.methods for at, gap in gaps.items()}),
+            unsure=find_unsure(numbers, gaps),
+            detail=f"the gap is {_span(points)} points{format_p(signed_rank_p(points))}",
         )
         return grade_tally(tally, MOST)
 
@@ -190,27 +208,28 @@ def every_sign_matters(scheme: str) -> Part:
 
 
 def most_on_small_sets(method: str, than: str, *, claimed: bool = True) -> Part:
-    """The gain falls with the size of the training set: Spearman's rho is negative, its one-sided p below 0.05.
+    """The gain falls with the size of the training set, among datasets that are equally difficult for SGD.
 
-    Small sets are also the difficult ones, so the correlation with SGD's error is given next to it.
+    It holds if the partial rank correlation is negative, its one-sided p below 0.05: small sets are also the
+    difficult ones, so difficulty (SGD's error) is held constant.
     """
 
     def evaluate(numbers: Numbers, datasets: Sequence[str]) -> Finding:
         gains = numbers.differences(than, method, datasets)
         sizes = [numbers.train_counts[at] for at in datasets]
-        ease = [-numbers.errors[at, "SGD"] for at in datasets]
+        difficulty = [numbers.errors[at, "SGD"] for at in datasets]
         rho, p = correlate_ranks(sizes, gains)
-        of_ease, p_of_ease = correlate_ranks(ease, gains)
-        together, _ = correlate_ranks(sizes, ease)
+        partial, partial_p = correlate_ranks_given(sizes, gains, difficulty)
+        together, _ = correlate_ranks(sizes, difficulty)
         return grade_level(
-            p,
+            partial_p,
             len(datasets),
-            f"Spearman's rho of gain and training-set size is {rho:+.2f}{format_p(p, _ONE_SIDED)}, of gain and "
-            f"difficulty (SGD's error) {0 - of_ease:+.2f}{format_p(p_of_ease, _ONE_SIDED)}, of size and "
-            f"difficulty {0 - together:+.2f}",
+            f"Spearman's rho of gain and training-set size is {rho:+.2f}{format_p(p, _ONE_SIDED)}, with "
+            f"difficulty (SGD's error) held constant {partial:+.2f}{format_p(partial_p, _ONE_SIDED)}; that of "
+            f"size and difficulty is {together:+.2f}",
         )
 
-    text = f"the smaller the training set, the more {method} gains on {than}"
+    text = f"the smaller the training set, the more {method} gains on {than}, at equal difficulty"
     methods = tuple(dict.fromkeys((method, than, "SGD")))
     return Part(text, methods, evaluate, ENOUGH_DATASETS, required_fact="train_counts", claimed=claimed)
 
@@ -239,24 +258,33 @@ def _pair(
         tally = Tally(
             datasets=tuple(datasets),
             held=tuple(held),
-            too_small=find_too_small(numbers, (method, than), datasets),
+            too_small=find_too_small(numbers, dict.fromkeys(datasets, (method, than))),
             unsure=find_unsure(numbers, gaps),
-            detail=_describe_pair(numbers, method, than, datasets),
+            detail=_describe_pair(numbers, method, than, datasets, may_differ=None not in allowed),
         )
         return grade_tally(tally, required_share)
 
     return Part(text, (method, than), evaluate, min_datasets)
 
 
-def _describe_pair(numbers: Numbers, method: str, than: str, datasets: Sequence[str]) -> str:
+def _describe_pair(numbers: Numbers, method: str, than: str, datasets: Sequence[str], *, may_differ: bool) -> str:
+    """Return the size of a difference, and, unless it `may_differ`, that it is consistent although it is small."""
     if len(datasets) == 1:
         return f"{numbers.errors[datasets[0], method]:.2f} against {numbers.errors[datasets[0], than]:.2f} %"
     differences = numbers.differences(method, than, datasets)
     colours = [colour_of(points, 0.0) for points in differences]
-    return (
-        f"median {median(differences):+.2f} points, worse by {POINTS:g} or more on {colours.count('worse')}, "
-        f"better on {colours.count('better')} of {len(datasets)}{format_p(signed_rank_p(differences))}"
+    far = (
+        f"worse by {POINTS:g} or more on {colours.count('worse')}, better on {colours.count('better')} of "
+        f"{len(datasets)}"
     )
+    p = signed_rank_p(differences)
+    if not may_differ and p is not None and p < LEVEL and median(differences) > 0:
+        more = sum(points > 0 for points in differences)
+        return (
+            f"though {method} errs more on {more} of {len(datasets)} datasets, by {median(differences):.2f} "
+            f"points in the median{format_p(p)}; {far}"
+        )
+    return f"median {median(differences):+.2f} points, {far}{format_p(p)}"
 
 
 def _count(held: Sequence[str], datasets: Sequence[str], detail: str = "") -> Finding:

@@ -8,6 +8,7 @@ from asymbp_cli.analysis.agreement import rank_correlation
 
 #: Statistics over datasets need 6 of them: with fewer, no two-sided signed-rank test can get below 0.05.
 ENOUGH_DATASETS = 6
+_ROUNDING = 1e-9
 
 
 def signed_rank_p(differences: Sequence[float]) -> float | None:
@@ -40,10 +41,33 @@ def correlate_ranks(sizes: Sequence[float], gains: Sequence[float]) -> tuple[flo
         return 0.0, 1.0
     if abs(rho) == 1:  # without ties, one order of all n! has this rho
         return rho, 1 / math.factorial(len(sizes)) if rho < 0 else 1.0
+    return rho, _lower_tail(rho, len(sizes) - 2)
+
+
+def correlate_ranks_given(
+    sizes: Sequence[float], gains: Sequence[float], held: Sequence[float]
+) -> tuple[float, float]:
+    """Return the partial rank correlation of sizes and gains with `held` constant, and its one-sided p.
+
+    0 and 1 if all sizes or all gains are equal, or if `held` orders either of them fully: then nothing is left to
+    tell them apart by.
+    """
+    rho = rank_correlation(sizes, gains)
+    with_sizes, with_gains = (rank_correlation(side, held) or 0.0 for side in (sizes, gains))
+    left = (1 - with_sizes**2) * (1 - with_gains**2)
+    if rho is None or left < _ROUNDING:
+        return 0.0, 1.0
+    partial = max(-1.0, min(1.0, (rho - with_sizes * with_gains) / math.sqrt(left)))
+    return partial, _lower_tail(partial, len(sizes) - 3)
+
+
+def _lower_tail(rho: float, freedom: int) -> float:
+    """Return the probability of so low a correlation or a lower one, by Student's t."""
+    if 1 - rho**2 < _ROUNDING:
+        return 0.0 if rho < 0 else 1.0
     from scipy.special import stdtr  # imported here, and not scipy.stats: a report must start fast
 
-    freedom = len(sizes) - 2
-    return rho, float(stdtr(freedom, rho * math.sqrt(freedom / (1 - rho**2))))
+    return float(stdtr(freedom, rho * math.sqrt(freedom / (1 - rho**2))))
 
 
 def format_p(p: float | None, name: str = "uncorrected Wilcoxon p") -> str:
