@@ -67,7 +67,10 @@ def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
     epochs = sum(len(stored.epochs) for stored in contents.runs.values())
     (line,) = [line for line in (file.parent / "README.md").read_text().splitlines() if f"]({file.name})" in line]
     assert line.endswith(f"| {len(contents.runs):,}, {epochs:,} |")
-    assert set(contents.runs) == {run for stored in contents.grids.values() for run in stored.grid.all_runs()}
+    wanted = {run for stored in contents.grids.values() for run in stored.grid.all_runs()}
+    assert (
+        set(contents.runs) == wanted if file.name in REPORTED else set(contents.runs) < wanted
+    )  # or it is unfinished
 
 
 @pytest.mark.parametrize(("campaign", "table"), REPORTED.items())
