@@ -122,7 +122,10 @@ class Store:
         self.flush()
 
     def begin(self, runs: Iterable[Run], start_epoch: int, provenance: Provenance) -> None:
-        """Store `runs` if they are new, and an attempt at each that continues after `start_epoch`."""
+        """Store `runs` if they are new, and an attempt at each that continues after `start_epoch`.
+
+        Epochs after it, which the attempt trains anew, are deleted.
+        """
         now = time.time()
         for run in runs:
             self._journal.note(
@@ -134,6 +137,7 @@ class Store:
                 now,
                 now,
             )
+            self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
             self._journal.note(
                 """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git)
                 VALUES (?, ?, ?, ?, ?, ?, ?)""",
