@@ -109,8 +109,8 @@ def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
     """Add exported files, or other results directories, to the results.
 
     A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
-    whose counts differ are listed. The results keep theirs, and the exit code is 1. If a file is damaged, or a
-    study is writing to the results, nothing is merged.
+    whose counts differ are listed. The results keep theirs, and the exit code is 1. All sources are merged or
+    none: nothing is if a file is damaged, or a study is writing to the results. Sources are only read.
 
     \b
     Example:
@@ -122,16 +122,18 @@ def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
     from asymbp_cli.results.store import Store
 
     found = [_load(source, results_directory) for source in sources]
-    different = False
     with Store.open(results_directory) as store:
-        for source, contents in zip(sources, found, strict=True):
-            merged = merge_into(contents, store)
-            click.echo(f"{printable_path(source)}: {_count(merged)}")
-            if merged.different:
-                different = True
-                listing = _list_differences(merged.different, printable_path(source))
-                console.print_listing(console.make_console(stderr=False), listing)
-    return int(different)
+        results = merge_into(found, store)
+    for name, merged in zip(map(printable_path, sources), results, strict=True):
+        click.echo(f"{name}: {_count(merged)}")
+        for moved in merged.moved:
+            cells = "1 cell" if moved.count == 1 else f"{moved.count:,} cells"
+            verb = "comes" if moved.count == 1 else "come"
+            click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
+        if merged.different:
+            listing = _list_differences(merged.different, name)
+            console.print_listing(console.make_console(stderr=False), listing)
+    return int(any(merged.different for merged in results))
 
 
 def _load(source: Path, results_directory: Path) -> "Contents":
