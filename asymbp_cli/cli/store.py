@@ -139,10 +139,13 @@ def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
 def _load(source: Path, results_directory: Path) -> "Contents":
     """Return the contents of an exported file or a results directory; raises StoreError, UsageError."""
     from asymbp_cli.results.export import decode
-    from asymbp_cli.results.store import Store
+    from asymbp_cli.results.source import read_directory
 
     if not exists(source):
-        raise UsageError(f"there is no file or directory {printable_path(source)}")
+        raise UsageError(
+            f"there is no file or directory {printable_path(source)}. Name a file that asymbp store export has "
+            "written, or a results directory"
+        )
     if source.name == FILE_NAME:
         raise UsageError(f"{printable_path(source)} is the database of a results directory. Name the directory")
     if is_file(source):
@@ -152,8 +155,7 @@ def _load(source: Path, results_directory: Path) -> "Contents":
             raise StoreError(f"cannot read {printable_path(source)}: {error.strerror}") from error
     if exists(results_directory) and source.samefile(results_directory):
         raise UsageError(f"{printable_path(source)}/ is the results directory itself. Name another one")
-    with Store.open(source, create=False) as store:
-        return store.contents()
+    return read_directory(source)
 
 
 def _count(merged: "Merged") -> str:

@@ -49,7 +49,7 @@ class Store:
 
         Raises StoreError if there are none, or they are damaged, newer than this program or out of reach.
         """
-        _check_directory(directory, create=create)
+        check_directory(directory, create=create)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -287,7 +287,7 @@ class Store:
         )
 
 
-def _check_directory(directory: Path, *, create: bool) -> None:
+def check_directory(directory: Path, *, create: bool) -> None:
     """Raise StoreError if `directory` cannot hold results, or holds none and is not to be made."""
     if exists(directory) and not directory.is_dir():
         raise StoreError(f"{directory} is a file, not a directory. Choose a directory with --results DIR")
