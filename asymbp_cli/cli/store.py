@@ -98,7 +98,7 @@ def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[
     known = {label.lower() for label in labels} | others
     for name in names:
         if name.lower() not in known:
-            listed = ", ".join(sorted(labels))
+            listed = ", ".join(f'"{label}"' for label in sorted(labels))
             raise UsageError(f'no results with the {what} "{name}".{nearest(name, labels)} Available: {listed}')
 
 

@@ -15,7 +15,7 @@ import hashlib
 import json
 import lzma
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ _PRESET = 6 | lzma.PRESET_EXTREME
 _PIECE = 2**20  # bytes that are decompressed at once
 _MOST_BYTES = 2**29  # decompressed: some 40,000 runs of 65 epochs
 _MOST_IN_A_LINE = 2**24  # bytes: a run of 100,000 epochs
+_MOST_LINES = 2**18
 _MOST_MEMORY = 2**27  # bytes, of the decompressor; what xz -9 needs is half of it
 
 #: what lines raise that are not as `encode` writes them
@@ -91,7 +92,8 @@ def decode(content: bytes, path: Path) -> Contents:
     if not content.startswith(_MAGIC):
         raise StoreError(f"{path} is no exported file. Name one that asymbp store export has written")
     try:
-        header, *lines = _parse(_decompress(content))
+        lines = _parse(_decompress(content))
+        header: Any = next(lines, None)
         _check_versions(header, path)
         contents = _read(header["schema"], lines)
         check_contents(contents)
@@ -137,14 +139,16 @@ def _decompress(content: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def _parse(text: bytes) -> list[Any]:
-    """Return the lines but the last, whose checksum is compared; raises Damage."""
-    lines = text.splitlines(keepends=True)
-    if any(len(line) > _MOST_IN_A_LINE for line in lines):
+def _parse(text: bytes) -> Iterator[Any]:
+    """Yield the lines but the last, whose checksum is compared, one by one; raises Damage."""
+    if text.count(b"\n") + text.count(b"\r") > _MOST_LINES:
+        raise Damage(f"it has more than {_MOST_LINES:,} lines")
+    *lines, end = text.splitlines(keepends=True) or [b""]
+    if any(len(line) > _MOST_IN_A_LINE for line in (*lines, end)):
         raise Damage(f"it has a line of more than {_MOST_IN_A_LINE >> 20} MiB")
-    if not lines or json.loads(lines[-1])["sha256"] != hashlib.sha256(b"".join(lines[:-1])).hexdigest():
+    if json.loads(end)["sha256"] != hashlib.sha256(b"".join(lines)).hexdigest():
         raise Damage("its checksum is wrong")
-    return [json.loads(line) for line in lines[:-1]]
+    yield from map(json.loads, lines)
 
 
 def _check_versions(header: Any, path: Path) -> None:
@@ -158,7 +162,7 @@ def _check_versions(header: Any, path: Path) -> None:
             raise StoreError(f"{path} was exported by a newer asymbp ({reason}). Upgrade asymbp")
 
 
-def _read(version: int, lines: list[Any]) -> Contents:
+def _read(version: int, lines: Iterable[Any]) -> Contents:
     """Return the contents of lines: rows of the schema's `version`, migrated in memory as a store is."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")

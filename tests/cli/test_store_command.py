@@ -90,7 +90,7 @@ def test_a_part_is_exported(
         ),
         (
             ["export", "x.xz", "--dataset", "svhn"],
-            r'no results with the dataset "svhn"\. Available: MNIST, digits',
+            r'no results with the dataset "svhn"\. Available: "MNIST", "digits"$',
         ),
         (["export", "x.xz", "--table", "3"], 'no results for table "3"'),
         (["export", "results/asymbp.sqlite"], "belongs to stored results"),
@@ -123,6 +123,15 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
     assert caught.value.exit_code == 2
     assert repr(load(results)) == before
     assert not Path("x.xz").exists()
+
+
+def test_an_exported_file_cannot_be_compared_before_it_is_merged(results: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a b.xz"
+    invoke("export", file, "--results", results)
+    with pytest.raises(AsymbpError, match=rf"is a file.* asymbp store merge '{file}' --results DIR$"):
+        CliRunner().invoke(
+            cli, ["compare", str(results), str(file)], catch_exceptions=False, standalone_mode=False
+        )
 
 
 def test_one_damaged_file_of_several_stops_the_merge_before_it_starts(results: Path, tmp_path: Path) -> None:

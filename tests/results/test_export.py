@@ -263,9 +263,28 @@ def test_a_file_that_would_fill_the_memory_is_refused_early(monkeypatch: pytest.
     tracemalloc.stop()
 
 
-def test_a_line_that_no_run_could_fill_is_refused() -> None:
-    with pytest.raises(StoreError, match="it has a line of more than 16 MiB"):
-        decode(lzma.compress(bytes(2**24 + 1)), FILE)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (bytes(2**24 + 1), "it has a line of more than 16 MiB"),
+        (b"\n" * (2**18 + 1), "it has more than 262,144 lines"),
+    ],
+)
+def test_more_than_an_exported_file_can_have_is_refused_before_it_is_parsed(text: bytes, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        decode(lzma.compress(text), FILE)
+
+
+def test_lines_are_parsed_one_by_one(small: Contents) -> None:
+    """A line of many empty lists takes fifty times its size; the first one is refused."""
+    many = rewrite(
+        encode(small), lambda lines: lines[1:].clear() or lines.extend([{"runs": {"id": [[]] * 2**18}}] * 9)
+    )
+    tracemalloc.start()
+    with pytest.raises(StoreError, match="the column id of runs has values of another type"):
+        decode(many, FILE)
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()
 
 
 def test_results_that_a_file_could_not_hold_are_not_exported(
