@@ -9,10 +9,11 @@ from asymbp_cli.analysis.uncertainty import compare_errors
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
+from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, resolve_protocol
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
+from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import nearest
 
@@ -174,7 +175,10 @@ def _compare(cell: Cell, baseline: Cell | None, paper_count: int | None) -> Cell
 
 
 def find_held_out(grid: Grid, grids: Iterable[Grid]) -> Grid | None:
-    """Return the grid that is `grid` under the held-out rule, with the most seeds in common; None without any."""
+    """Return the grid that is `grid` under the held-out rule, with the most seeds in common; None without any.
+
+    How they treat short epochs need not be the same, since tables of early stores did not say so.
+    """
     if grid.validation_fraction:
         return None
     counterparts = [
@@ -182,10 +186,15 @@ def find_held_out(grid: Grid, grids: Iterable[Grid]) -> Grid | None:
         for other in grids
         if other.key == grid.key
         and other.validation_fraction
-        and other.protocol.model_copy(update={"validation_fraction": 0.0}) == grid.protocol
+        and _comparable(other.protocol) == _comparable(grid.protocol)
         and set(other.seeds) & set(grid.seeds)
     ]
-    return max(counterparts, key=lambda other: len(set(other.seeds) & set(grid.seeds)), default=None)
+
+    def likeness(other: Grid) -> tuple[int, bool]:
+        same = other.protocol.batch_norm_short_epochs == grid.protocol.batch_norm_short_epochs
+        return len(set(other.seeds) & set(grid.seeds)), same
+
+    return max(counterparts, key=likeness, default=None)
 
 
 def compare_rules(filled: FilledGrid, held_out: FilledGrid) -> FilledGrid:
@@ -200,12 +209,19 @@ def _keyed_cells(filled: FilledGrid) -> Iterator[tuple[object, Cell]]:
     """Yield every cell, row by row, with what makes it the same cell under another rule."""
     for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
         for column, cell in zip(filled.grid.columns, cells, strict=True):
-            yield (row.dataset, row.network, tuple(map(_without_rule, column.entries))), cell
+            yield (row.dataset, row.network, tuple(_without_rule(entry, row) for entry in column.entries)), cell
 
 
-def _without_rule(procedure: Procedure) -> Procedure:
-    protocol = procedure.protocol.model_copy(update={"validation_fraction": 0.0})
-    return procedure.model_copy(update={"protocol": protocol})
+def _comparable(protocol: Protocol) -> Protocol:
+    return protocol.model_copy(update={"validation_fraction": 0.0, "batch_norm_short_epochs": "once"})
+
+
+def _without_rule(procedure: Procedure, row: GridRow) -> Procedure:
+    """Return what trains a cell of `row`, as if nothing was held out."""
+    whole = procedure.model_copy(
+        update={"protocol": procedure.protocol.model_copy(update={"validation_fraction": 0.0})}
+    )
+    return whole.model_copy(update={"protocol": resolve_protocol(whole, row.train_count)})
 
 
 def _rule_difference(cell: Cell, held_out: Cell | None) -> float | None:

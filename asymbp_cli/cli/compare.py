@@ -1,6 +1,7 @@
 """`asymbp compare`."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,15 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
     """Return the tables that `name` means."""
     from asymbp_cli.analysis.tables import fill_all, filter_grids
     from asymbp_cli.errors import UsageError
+    from asymbp_cli.paths import is_file
     from asymbp_cli.report.comparison import Side
     from asymbp_cli.results.store import Store
 
+    if is_file(Path(name)):
+        raise UsageError(
+            f'"{name}" is a file, not a results directory. Put exported results into a directory first: '
+            f"asymbp store merge {shlex.quote(name)} --results DIR"
+        )
     directory, protocol = _split_name(name, str(results_directory))
     if not _has_results(directory):
         raise UsageError(

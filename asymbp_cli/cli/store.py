@@ -98,7 +98,7 @@ def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[
     known = {label.lower() for label in labels} | others
     for name in names:
         if name.lower() not in known:
-            listed = ", ".join(sorted(labels))
+            listed = ", ".join(f'"{label}"' for label in sorted(labels))
             raise UsageError(f'no results with the {what} "{name}".{nearest(name, labels)} Available: {listed}')
 
 
@@ -109,8 +109,8 @@ def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
     """Add exported files, or other results directories, to the results.
 
     A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
-    whose counts differ are listed. The results keep theirs, and the exit code is 1. If a file is damaged, or a
-    study is writing to the results, nothing is merged.
+    whose counts differ are listed. The results keep theirs, and the exit code is 1. All sources are merged or
+    none: nothing is if a file is damaged, or a study is writing to the results. Sources are only read.
 
     \b
     Example:
@@ -122,25 +122,30 @@ def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
     from asymbp_cli.results.store import Store
 
     found = [_load(source, results_directory) for source in sources]
-    different = False
     with Store.open(results_directory) as store:
-        for source, contents in zip(sources, found, strict=True):
-            merged = merge_into(contents, store)
-            click.echo(f"{printable_path(source)}: {_count(merged)}")
-            if merged.different:
-                different = True
-                listing = _list_differences(merged.different, printable_path(source))
-                console.print_listing(console.make_console(stderr=False), listing)
-    return int(different)
+        results = merge_into(found, store)
+    for name, merged in zip(map(printable_path, sources), results, strict=True):
+        click.echo(f"{name}: {_count(merged)}")
+        for moved in merged.moved:
+            cells = "1 cell" if moved.count == 1 else f"{moved.count:,} cells"
+            verb = "comes" if moved.count == 1 else "come"
+            click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
+        if merged.different:
+            listing = _list_differences(merged.different, name)
+            console.print_listing(console.make_console(stderr=False), listing)
+    return int(any(merged.different for merged in results))
 
 
 def _load(source: Path, results_directory: Path) -> "Contents":
     """Return the contents of an exported file or a results directory; raises StoreError, UsageError."""
     from asymbp_cli.results.export import decode
-    from asymbp_cli.results.store import Store
+    from asymbp_cli.results.source import read_directory
 
     if not exists(source):
-        raise UsageError(f"there is no file or directory {printable_path(source)}")
+        raise UsageError(
+            f"there is no file or directory {printable_path(source)}. Name a file that asymbp store export has "
+            "written, or a results directory"
+        )
     if source.name == FILE_NAME:
         raise UsageError(f"{printable_path(source)} is the database of a results directory. Name the directory")
     if is_file(source):
@@ -150,8 +155,7 @@ def _load(source: Path, results_directory: Path) -> "Contents":
             raise StoreError(f"cannot read {printable_path(source)}: {error.strerror}") from error
     if exists(results_directory) and source.samefile(results_directory):
         raise UsageError(f"{printable_path(source)}/ is the results directory itself. Name another one")
-    with Store.open(source, create=False) as store:
-        return store.contents()
+    return read_directory(source)
 
 
 def _count(merged: "Merged") -> str:

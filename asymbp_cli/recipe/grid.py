@@ -100,12 +100,12 @@ def _runs(
             seed=seed,
         )
         for procedure, seed in product(procedures, seeds)
-        for protocol in (_resolve_protocol(procedure, train_count),)
+        for protocol in (resolve_protocol(procedure, train_count),)
         for multiplier in protocol.rate_multipliers
     )
 
 
-def _resolve_protocol(procedure: Procedure, train_count: int | None) -> Protocol:
+def resolve_protocol(procedure: Procedure, train_count: int | None) -> Protocol:
     """Return a procedure's protocol on so many training samples.
 
     Only runs that average test statistics over short epochs may cycle. All others keep the ids that they had
@@ -141,12 +141,29 @@ def grid_id(grid: Grid) -> str:
 def merge_grids(old: Grid, new: Grid) -> Grid:
     """Return `new` with the rows of both.
 
-    A row of both is taken from `new`. A placeholder row is replaced once its dataset is installed.
+    A row of both is taken from `new`, unless only `old` knows its samples. A grid of an early store, which knows
+    them of no row, never replaces the columns of one that does. A placeholder row is replaced once its dataset is
+    installed.
     """
-    rows = {(row.dataset, row.network, row.dataset or row.key): row for row in (*old.rows, *new.rows)}
+    if _knows_samples(old) and not _knows_samples(new):
+        old, new = new, old
+    rows: dict[object, GridRow] = {}
+    for row in (*old.rows, *new.rows):
+        kept = rows.get(identity := row_identity(row))
+        if kept is None or kept.train_count is None or row.train_count is not None:
+            rows[identity] = row
     installed = {row.key for row in rows.values() if row.dataset}
-    kept = [row for row in rows.values() if row.dataset or row.key not in installed]
-    return new.model_copy(update={"rows": sort_rows(kept)})
+    merged = [row for row in rows.values() if row.dataset or row.key not in installed]
+    return new.model_copy(update={"rows": sort_rows(merged)})
+
+
+def _knows_samples(grid: Grid) -> bool:
+    return any(row.train_count is not None for row in grid.rows)
+
+
+def row_identity(row: GridRow) -> tuple[object, ...]:
+    """Return what the same row has in every grid: dataset and network, or the key of the missing dataset."""
+    return row.dataset, row.network, row.dataset or row.key
 
 
 def sort_rows(rows: Iterable[GridRow]) -> tuple[GridRow, ...]:

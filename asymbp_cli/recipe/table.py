@@ -25,7 +25,8 @@ from asymbp_cli.text import nearest, printable_path
 class Variant(Spec):
     """A method, and the protocol fields in which it differs from the table's protocol.
 
-    With `grow_before_rate_drops` no batch size begins in an epoch in which the rate drops too.
+    With `grow_before_rate_drops` no batch size begins in an epoch in which the rate drops too, if an earlier one
+    is free.
     """
 
     method: Method
@@ -187,6 +188,12 @@ def _read_variant(node: Node) -> Variant | None:
         grow.note(f"must be true or false, not {quote(grow.value)}")
         return None
     if not (method and protocol):
+        return None
+    if grow.value and not protocol.batch_grows:
+        grow.note(
+            "needs a batch size that changes, next to it: "
+            "protocol: {batch_size: [{from_epoch: 1, size: 100}, {from_epoch: 4, size: 500}]}"
+        )
         return None
     return Variant(method=method, changes=dict(changes.value), grow_before_rate_drops=grow.value)
 

@@ -158,6 +158,19 @@ def _unfinished(filled: FilledGrid) -> str | None:
     )
 
 
+def _early_statistics(filled: FilledGrid) -> str | None:
+    """Return which rows are of an early store, whose short epochs were averaged once under any protocol."""
+    grid = filled.grid
+    early = [row.label for row in grid.rows if row.dataset is not None and row.train_count is None]
+    entries = [entry for column in grid.columns for entry in column.entries]
+    if not early or all(entry.method.batch_norm == "none" for entry in entries):
+        return None
+    return (
+        f"{', '.join(early)}: test statistics averaged once, also over epochs of fewer than "
+        f"{grid.protocol.batch_norm_batches} mini-batches (trained by an earlier version)."
+    )
+
+
 def _missing_datasets(filled: FilledGrid) -> str | None:
     labels = [row.label for row in filled.grid.rows if row.dataset is None]
     return f"`-` dataset not available: {', '.join(labels)} (asymbp ls datasets)." if labels else None
@@ -176,6 +189,7 @@ _FOOTNOTES: tuple[Callable[[FilledGrid], str | None], ...] = (
     _collapsed,
     _diverged,
     _unfinished,
+    _early_statistics,
     _missing_datasets,
 )
 

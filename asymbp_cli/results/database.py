@@ -4,7 +4,7 @@ import os
 import shlex
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.results.migrations import MIGRATIONS, TABLES, migrate, read_version
+from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
 
 S = TypeVar("S", bound=Spec)
@@ -48,6 +48,24 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def copy_to_memory(path: Path) -> sqlite3.Connection:
+    """Return a copy of the database at `path` in memory, brought to the present version; the file stays as it is.
+
+    Raises StoreError as `connect`.
+    """
+    with store_errors(path):
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            with closing(sqlite3.connect(_read_only_address(path), uri=True, timeout=_BUSY_SECONDS)) as source:
+                _check(source, path)
+                source.backup(copy)
+            apply_steps(copy, read_version(copy), len(MIGRATIONS))
+        except BaseException:
+            copy.close()
+            raise
+        return copy
 
 
 def _read_only_address(path: Path) -> str:

@@ -49,7 +49,7 @@ class Store:
 
         Raises StoreError if there are none, or they are damaged, newer than this program or out of reach.
         """
-        _check_directory(directory, create=create)
+        check_directory(directory, create=create)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -122,7 +122,10 @@ class Store:
         self.flush()
 
     def begin(self, runs: Iterable[Run], start_epoch: int, provenance: Provenance) -> None:
-        """Store `runs` if they are new, and an attempt at each that continues after `start_epoch`."""
+        """Store `runs` if they are new, and an attempt at each that continues after `start_epoch`.
+
+        Epochs after it, which the attempt trains anew, are deleted.
+        """
         now = time.time()
         for run in runs:
             self._journal.note(
@@ -134,6 +137,7 @@ class Store:
                 now,
                 now,
             )
+            self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
             self._journal.note(
                 """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git)
                 VALUES (?, ?, ?, ?, ?, ?, ?)""",
@@ -283,7 +287,7 @@ class Store:
         )
 
 
-def _check_directory(directory: Path, *, create: bool) -> None:
+def check_directory(directory: Path, *, create: bool) -> None:
     """Raise StoreError if `directory` cannot hold results, or holds none and is not to be made."""
     if exists(directory) and not directory.is_dir():
         raise StoreError(f"{directory} is a file, not a directory. Choose a directory with --results DIR")

@@ -151,10 +151,16 @@ class Protocol(Spec):
                 return rate
         raise ValueError(f"epoch {epoch} is beyond {self.epochs}")
 
+    @property
+    def batch_grows(self) -> bool:
+        """Whether the batch size changes during a training."""
+        return not isinstance(self.batch_size, int) and len({entry.size for entry in self.batch_size}) > 1
+
     def growing_before_rate_drops(self) -> "Protocol":
         """Return this protocol with every batch size that would begin at a new rate begun before it, if it can be.
 
         So each has an effect of its own: with quick's 3, 1 and 1 epochs, a size from epoch 4 on begins in epoch 3.
+        If no earlier epoch is free, since the size before begins there or the rate drops there too, it stays.
         """
         if isinstance(self.batch_size, int):
             return self

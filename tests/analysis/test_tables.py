@@ -173,6 +173,48 @@ def test_the_difference_between_the_rules_is_paired_by_seed() -> None:
     assert [cell.rule_difference for cell in unfinished.cells[0]] == [None, None]
 
 
+def test_tables_that_treat_short_epochs_otherwise_are_paired_in_the_cells_that_are_the_same() -> None:
+    """A table of an early store, which averaged once, beside one that cycles: only BN differs between them."""
+
+    def make(short_epochs: str, train_count: int | None, fraction: float) -> Grid:
+        changes = {"validation_fraction": fraction, "batch_norm_short_epochs": short_epochs}
+        grid = make_grid("SGD", "uSF+BN", **changes)
+        rows = (grid.rows[0].model_copy(update={"train_count": train_count}),)
+        return grid.model_copy(update={"rows": rows})
+
+    def fill(grid: Grid) -> FilledGrid:
+        epochs = {run: [make_epoch(run, 1, 10)] for run in grid.all_runs()}
+        return fill_grid(grid, epochs, dict.fromkeys(epochs, "finished"), {})
+
+    early, present = make("once", None, 0.0), make("cycle", 1000, 0.0)
+    early_held_out, present_held_out = make("once", None, 0.1), make("cycle", 1000, 0.1)
+    assert find_held_out(early, [present_held_out]) == present_held_out
+    for stored in ([early_held_out, present_held_out], [present_held_out, early_held_out]):
+        assert find_held_out(present, stored) == present_held_out
+        assert find_held_out(early, stored) == early_held_out
+    for one, other, expected in (
+        (early, early_held_out, [0.0, 0.0]),
+        (present, present_held_out, [0.0, 0.0]),
+        (early, present_held_out, [0.0, None]),
+        (make("cycle", 60_000, 0.0), early_held_out, [0.0, 0.0]),  # no short epochs
+    ):
+        compared = compare_rules(fill(one), fill(other))
+        assert [cell.rule_difference for cell in compared.cells[0]] == expected
+
+
+def test_rows_of_early_stores_say_how_their_short_epochs_were_averaged() -> None:
+    def notes(grid: Grid, *counts: int | None) -> str:
+        rows = (grid.rows[0].model_copy(update={"train_count": n, "label": f"set {n}"}) for n in counts)
+        return " ".join(
+            make_result_table(fill_grid(grid.model_copy(update={"rows": tuple(rows)}), {}, {}, {})).notes
+        )
+
+    said = "set None: test statistics averaged once, also over epochs of fewer than 20 mini-batches"
+    assert said in notes(make_grid("SGD", "uSF+BN", batch_norm_short_epochs="cycle"), None, 1000)
+    assert "averaged once" not in notes(make_grid("SGD", "uSF+BN", batch_norm_short_epochs="cycle"), 1000)
+    assert "averaged once" not in notes(make_grid("SGD", "uSF"), None)
+
+
 def test_colours_of_the_papers_own_table_tell_its_story() -> None:
     numbers = load_reference("table2.csv")
     rows = list(dict.fromkeys(row for row, _ in numbers))

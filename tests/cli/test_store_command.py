@@ -1,5 +1,6 @@
 """`asymbp store` as a user meets it: files, selections, messages, exit codes."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,8 @@ from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.results.contents import Contents
 from asymbp_cli.results.store import Store
+
+OLD = Path(__file__).parents[1] / "results/old_store"
 
 
 def invoke(*arguments: object) -> Result:
@@ -87,14 +90,17 @@ def test_a_part_is_exported(
         ),
         (
             ["export", "x.xz", "--dataset", "svhn"],
-            r'no results with the dataset "svhn"\. Available: MNIST, digits',
+            r'no results with the dataset "svhn"\. Available: "MNIST", "digits"$',
         ),
         (["export", "x.xz", "--table", "3"], 'no results for table "3"'),
         (["export", "results/asymbp.sqlite"], "belongs to stored results"),
         (["export", "results/.lock/x.xz"], r"cannot write results/\.lock/x\.xz: .*\. Choose another file$"),
         (["export", "x.xz", "--results", "none"], "there are no results in none/"),
         (["export", "x.xz", "--results", "new"], "there are no runs to export"),
-        (["merge", "none.xz"], "there is no file or directory none.xz"),
+        (
+            ["merge", "none.xz"],
+            r"there is no file or directory none\.xz\. Name a file that asymbp store export has written, or a",
+        ),
         (["merge", "empty"], "there are no results in empty/"),
         (["merge", "results"], "results/ is the results directory itself"),
         (["merge", "results/asymbp.sqlite"], "is the database of a results directory. Name the directory"),
@@ -119,6 +125,15 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
     assert not Path("x.xz").exists()
 
 
+def test_an_exported_file_cannot_be_compared_before_it_is_merged(results: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a b.xz"
+    invoke("export", file, "--results", results)
+    with pytest.raises(AsymbpError, match=rf"is a file.* asymbp store merge '{file}' --results DIR$"):
+        CliRunner().invoke(
+            cli, ["compare", str(results), str(file)], catch_exceptions=False, standalone_mode=False
+        )
+
+
 def test_one_damaged_file_of_several_stops_the_merge_before_it_starts(results: Path, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.jsonl.xz", tmp_path / "bad.jsonl.xz"
     invoke("export", good, "--results", results)
@@ -126,6 +141,51 @@ def test_one_damaged_file_of_several_stops_the_merge_before_it_starts(results: P
     with pytest.raises(AsymbpError, match=r"bad\.jsonl\.xz is damaged or incomplete \(its end is missing\)"):
         invoke("merge", good, bad, "--results", tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_directory_of_an_older_version_is_merged_and_stays_as_it_is(results: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(OLD / "results", older)
+    before = files(older)
+    done = invoke("merge", older, "--results", results)
+    assert (done.return_value, done.stdout) == (0, f"{older}: 6 runs: 6 new\n")
+    assert files(older) == before
+    with closing(sqlite3.connect(older / "asymbp.sqlite")) as connection:
+        ids = {run_id for (run_id,) in connection.execute("SELECT id FROM runs")}
+    assert ids < load(results).runs.keys()
+
+
+def test_a_directory_that_a_study_writes_is_merged_as_it_stands(results: Path, tmp_path: Path) -> None:
+    with Store.open(results) as store, store.writing():
+        store.save_dataset(small_study.INFO)
+        store.flush()
+        assert invoke("merge", results, "--results", tmp_path / "other").stdout == f"{results}: 6 runs: 6 new\n"
+
+
+def test_a_directory_with_impossible_results_is_refused(results: Path, tmp_path: Path) -> None:
+    alter(results, "UPDATE epochs SET epoch = 9 WHERE epoch = 4")
+    with pytest.raises(
+        AsymbpError, match=r"asymbp\.sqlite is damaged \(.* has other epochs than 1, 2, .*Restore it"
+    ):
+        invoke("merge", results, "--results", tmp_path / "other")
+
+
+def test_a_table_that_other_runs_fill_now_is_named(results: Path, tmp_path: Path) -> None:
+    """The table was made by an earlier version, which averaged the test statistics of short epochs once."""
+    for name, count, short_epochs in (("early", None, "once"), ("present", 1437, "cycle")):
+        grid = small_study.grid("SGD", "uSF+BN")
+        protocol = grid.protocol.model_copy(update={"batch_norm_short_epochs": short_epochs})
+        row = small_study.row().model_copy(update={"train_count": count})
+        columns = tuple(small_study.column(column.header, protocol) for column in grid.columns)
+        small_study.train(tmp_path / name, grid.model_copy(update={"rows": (row,), "columns": columns}))
+    done = invoke("merge", tmp_path / "present", "--results", tmp_path / "early")
+    assert done.stdout.splitlines()[1] == (
+        f"{tmp_path / 'present'}: 1 cell of table-2 (paper with fewer epochs) now comes from other runs"
+    )
 
 
 def alter(directory: Path, *statements: str) -> None:

@@ -77,7 +77,7 @@ def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
 def test_a_table_is_what_its_campaign_reports(campaign: str, table: str, tmp_path: Path) -> None:
     file = FOLDER / "campaigns" / campaign
     with Store.open(tmp_path) as store:
-        merge(decode(file.read_bytes(), file), store)
+        merge([decode(file.read_bytes(), file)], store)
         tables = fill_all(store, store.grids())
     assert all(cell.complete for filled in tables for cells in filled.cells for cell in cells)
     written, now = read_records((FOLDER / table).read_text()), read_records(render(tables))

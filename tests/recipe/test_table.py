@@ -167,6 +167,18 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
             "title: x\ncolumns: [{method: BM, grow_before_rate_drops: 1}]",
             "columns[0].grow_before_rate_drops: must be true or false, not 1",
         ),
+        *(
+            (
+                f"title: x\ncolumns: [{{method: BM, {protocol}grow_before_rate_drops: true}}]",
+                "columns[0].grow_before_rate_drops: needs a batch size that changes, next to it: protocol: {",
+            )
+            for protocol in (
+                "",
+                "protocol: {batch_size: 500}, ",
+                "protocol: {batch_size: [{from_epoch: 1, size: 500}]}, ",
+                "protocol: {batch_size: [{from_epoch: 1, size: 5}, {from_epoch: 2, size: 5}]}, ",
+            )
+        ),
         (
             "title: x\ncolumns: [{method: BM, protocol: {epohcs: 1}}]",
             'protocol.epohcs: unknown key. Did you mean "epochs"?',

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from stored_content import cut, load, trained, with_runs
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.results.contents import Contents, StoredRun
+from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.results.export import encode
-from asymbp_cli.results.merge import Merged, merge
+from asymbp_cli.results.merge import Merged, MovedCells, merge
+from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 
 EPOCHS = 4
@@ -35,7 +36,7 @@ def run_id(whole: Contents) -> str:
 
 def merge_all(directory: Path, *several: Contents) -> list[Merged]:
     with Store.open(directory) as store:
-        return [merge(contents, store) for contents in several]
+        return [merged for contents in several for merged in merge([contents], store)]
 
 
 def change(stored: StoredRun, epoch: int, **counts: int) -> StoredRun:
@@ -150,6 +151,15 @@ def test_a_merged_run_is_not_trained_again_and_an_unfinished_one_starts_anew(
     assert len(after.grids) == 1
 
 
+def test_epochs_of_another_machine_go_when_a_run_starts_before_them(
+    whole: Contents, run_id: str, tmp_path: Path
+) -> None:
+    merge_all(tmp_path, with_runs(whole, **{run_id: cut(whole.runs[run_id], 3)}))
+    with Store.open(tmp_path) as store, store.writing():
+        store.begin([whole.runs[run_id].run], 1, collect("cpu"))
+        assert store.epochs([run_id])[run_id] == [whole.runs[run_id].epochs[0]]
+
+
 def test_tables_get_the_rows_and_commands_of_both(tmp_path: Path) -> None:
     mnist = small_study.INFO.model_copy(update={"fingerprint": "m" * 64, "label": "MNIST"})
     rows = (small_study.row(mnist.fingerprint, "MNIST"),)
@@ -178,6 +188,70 @@ def test_of_a_row_of_both_the_one_asked_for_last_is_kept(whole: Contents, tmp_pa
     for name, order in {"a": (stored, later), "b": (later, stored)}.items():
         merge_all(tmp_path / name, *(replace(whole, grids={key: grid}) for grid in order))
         assert load(tmp_path / name).grids == {key: later}
+
+
+SAMPLES = small_study.INFO.train_count
+
+
+def early_and_present(whole: Contents) -> tuple[StoredGrid, StoredGrid]:
+    """Return a table as an early store has it, asked for last, and as this version would plan it."""
+    (early,) = whole.grids.values()
+    (row,) = early.grid.rows
+    cycling = early.grid.protocol.model_copy(update={"batch_norm_short_epochs": "cycle"})
+    changes = {
+        "rows": (row.model_copy(update={"train_count": SAMPLES}),),
+        "columns": tuple(small_study.column(column.header, cycling) for column in early.grid.columns),
+        "base": cycling,
+    }
+    grid = early.grid.model_copy(update=changes)
+    return replace(early, updated=early.updated + 9), replace(early, grid=grid)
+
+
+@pytest.mark.parametrize("early_first", [True, False])
+def test_a_row_that_knows_its_samples_is_kept_whichever_was_asked_for_last(
+    early_first: bool, whole: Contents, tmp_path: Path
+) -> None:
+    early, present = early_and_present(whole)
+    ((key, _),) = whole.grids.items()
+    order = [early, present] if early_first else [present, early]
+    *_, merged = merge_all(tmp_path, *(replace(whole, grids={key: grid}) for grid in order))
+    assert load(tmp_path).grids == {key: replace(early, grid=present.grid)}
+    # uSF+BN is trained otherwise on short epochs, SGD is not; the present table had no results to lose
+    assert merged.moved == ((MovedCells("table-2", early.grid.protocol_label, 1),) if early_first else ())
+
+
+@pytest.mark.parametrize("early_first", [True, False])
+def test_rows_of_both_are_taken_one_by_one(early_first: bool, whole: Contents, tmp_path: Path) -> None:
+    """Each table has a row that only it knows the samples of."""
+    _, present = early_and_present(whole)
+    ((key, _),) = whole.grids.items()
+
+    def with_samples(*counts: int | None) -> StoredGrid:
+        rows = (small_study.row(name * 64, name) for name in "ab")
+        counted = [row.model_copy(update={"train_count": n}) for row, n in zip(rows, counts, strict=True)]
+        return replace(present, grid=present.grid.model_copy(update={"rows": tuple(counted)}))
+
+    stores = [replace(whole, grids={key: with_samples(*counts)}) for counts in ((SAMPLES, None), (None, SAMPLES))]
+    merge_all(tmp_path, *(stores if early_first else stores[::-1]))
+    (merged,) = load(tmp_path).grids.values()
+    assert [(row.label, row.train_count) for row in merged.grid.rows] == [("a", SAMPLES), ("b", SAMPLES)]
+
+
+def test_several_sources_are_merged_like_one_after_the_other(whole: Contents, run_id: str, tmp_path: Path) -> None:
+    sources = [with_runs(whole, **{run_id: cut(whole.runs[run_id], length)}) for length in (1, 3)] + [whole]
+    with Store.open(tmp_path / "together") as store:
+        together = merge(sources, store)
+    assert together == merge_all(tmp_path / "apart", *sources)
+    assert [len(merged.longer) for merged in together] == [0, 1, 1]
+    assert repr(load(tmp_path / "together")) == repr(load(tmp_path / "apart"))
+
+
+def test_if_one_of_several_sources_cannot_be_written_none_is(whole: Contents, run_id: str, tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        _refuse_last_epoch(store)
+        with pytest.raises(StoreError):
+            merge([with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)}), whole], store)
+    assert load(tmp_path) == Contents({}, {}, {})
 
 
 def test_a_part_has_the_datasets_of_its_tables_even_without_runs(whole: Contents) -> None:
@@ -215,7 +289,7 @@ def test_a_merge_that_fails_changes_nothing(
     with Store.open(tmp_path) as store:
         break_down(store)
         with pytest.raises(StoreError):
-            merge(whole, store)
+            merge([whole], store)
     assert repr(load(tmp_path)) == repr(before)
 
 
@@ -224,6 +298,7 @@ import os, signal, sys
 from pathlib import Path
 from stored_content import load
 from asymbp_cli.results import merge
+from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 
 contents = load(Path(sys.argv[1]))
@@ -232,7 +307,7 @@ with Store.open(Path(sys.argv[2])) as store:
     store._connection.execute(
         "CREATE TEMP TRIGGER killed BEFORE INSERT ON main.epochs WHEN NEW.epoch = 4 BEGIN SELECT die(); END"
     )
-    merge.merge(contents, store)
+    merge.merge([contents], store)
 """
 
 
@@ -250,6 +325,6 @@ def test_nothing_is_merged_into_a_store_that_a_study_writes(whole: Contents, tmp
     with Store.open(tmp_path) as store, store.writing():
         message = rf"another asymbp \(pid {os.getpid()}\) is writing to .*\. Wait for it or use --results DIR"
         with pytest.raises(StoreError, match=message), Store.open(tmp_path) as second:
-            merge(whole, second)
+            merge([whole], second)
     merge_all(tmp_path, whole)
     assert repr(load(tmp_path)) == repr(whole)

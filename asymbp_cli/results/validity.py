@@ -1,0 +1,96 @@
+"""What cannot be in results that asymbp has written, however well-formed it is: checked before they are merged."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.recipe.grid import Grid, grid_id
+from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
+from asymbp_cli.specs.base import is_label
+from asymbp_cli.text import printable
+
+_LATEST = 253_402_300_799.0  # the end of the year 9999, seconds since 1970
+_MOST_RUNS = 1_000_000  # of a table; all columns of Table 4 on 15 datasets with 1000 seeds have fewer
+
+
+class Damage(Exception):
+    """Why something cannot be what asymbp has written."""
+
+
+def check_contents(contents: Contents) -> None:
+    """Raise Damage if identities, epochs, counts, times or names cannot be."""
+    for fingerprint, info in contents.datasets.items():
+        _require(info.fingerprint == fingerprint, f"the dataset {fingerprint} has another fingerprint inside")
+        _check_names(f"the dataset {fingerprint}", (info.label, *info.classes), info.note)
+    for key, stored_grid in contents.grids.items():
+        _check_grid(key, stored_grid)
+    for run_id, stored_run in contents.runs.items():
+        _check_run(run_id, stored_run, contents.datasets)
+
+
+def _require(fact: bool, otherwise: str) -> None:
+    if not fact:
+        raise Damage(otherwise)
+
+
+def _check_names(owner: str, names: Iterable[str], *notes: str) -> None:
+    """Raise Damage if a table cannot print `names`, or `notes`, which may be empty."""
+    _require(
+        all(map(is_label, names)) and all(map(printable, notes)), f"{owner} has a name that cannot be printed"
+    )
+
+
+def _check_times(owner: str, times: Iterable[float | None]) -> None:
+    possible = all(time is None or 0 <= time <= _LATEST for time in times)
+    _require(possible, f"{owner} has a date that cannot be")
+
+
+def _check_grid(key: str, stored: StoredGrid) -> None:
+    grid, table = stored.grid, f"the table {key}"
+    _require(grid_id(grid) == key, f"{table} has the content of another table")
+    columns = (*grid.columns, grid.baseline) if grid.baseline else grid.columns
+    names = (
+        grid.key,
+        grid.title,
+        grid.protocol_label,
+        *(c.header for c in columns),
+        *(r.label for r in grid.rows),
+    )
+    _check_names(table, names, *(column.note for column in columns), *(row.note for row in grid.rows))
+    seeds = grid.seeds
+    _require(len(set(seeds)) == len(seeds) and min(seeds) >= 0, f"{table} has seeds that no recipe can have")
+    _require(_count_runs(grid) <= _MOST_RUNS, f"{table} has more than {_MOST_RUNS:,} runs")
+    _check_times(table, (stored.created, stored.updated))
+
+
+def _count_runs(grid: Grid) -> int:
+    rates = (len(entry.protocol.rate_multipliers) for column in grid.columns for entry in column.entries)
+    return len(grid.rows) * len(grid.seeds) * sum(rates)
+
+
+def _check_run(run_id: str, stored: StoredRun, datasets: Mapping[str, DecodedDataset]) -> None:
+    run, name = stored.run, f"the run {run_id}"
+    _require(run.id == run_id, f"{name} has the content of another run")
+    _require(run.dataset in datasets, f"{name} is on a dataset that is missing")
+    count = len(stored.epochs)
+    _require(
+        [event.epoch for event in stored.epochs] == list(range(1, count + 1)) and count <= run.protocol.epochs,
+        f"{name} has other epochs than 1, 2, ... up to {run.protocol.epochs} at most",
+    )
+    _require(not stored.state or count == run.protocol.epochs, f"{name} has ended before its last epoch")
+    for event in stored.epochs:
+        _check_epoch(name, event, datasets[run.dataset])
+    attempts = (time for attempt in stored.attempts for time in (attempt.started, attempt.ended))
+    _check_times(name, (stored.created, stored.updated, *attempts))
+
+
+def _check_epoch(name: str, event: EpochEnded, info: DecodedDataset) -> None:
+    epoch = f"epoch {event.epoch} of {name}"
+    possible = math.isfinite(event.rate) and event.rate > 0 and math.isfinite(event.seconds) and event.seconds >= 0
+    _require(possible, f"{epoch} has a rate or a duration that cannot be")
+    trained = event.train_seen + (event.validation_seen or 0)
+    _require(
+        event.test_seen <= info.test_count and trained <= info.train_count,
+        f"{epoch} has seen more samples than {info.label} has",
+    )
