@@ -220,6 +220,13 @@ def test_a_row_that_knows_its_samples_is_kept_whichever_was_asked_for_last(
     assert merged.moved == ((MovedCells("table-2", early.grid.protocol_label, 1),) if early_first else ())
 
 
+def test_cells_without_results_come_from_nowhere_and_are_not_counted(whole: Contents, tmp_path: Path) -> None:
+    early, present = early_and_present(whole)
+    ((key, _),) = whole.grids.items()
+    *_, merged = merge_all(tmp_path, *(replace(with_runs(whole), grids={key: grid}) for grid in (early, present)))
+    assert merged.moved == ()
+
+
 @pytest.mark.parametrize("early_first", [True, False])
 def test_rows_of_both_are_taken_one_by_one(early_first: bool, whole: Contents, tmp_path: Path) -> None:
     """Each table has a row that only it knows the samples of."""
