@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import product
+from operator import getitem
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.runs import Run
+from asymbp_cli.specs.runs import ADDED_LATER, Run
 
 
 class GridColumn(Spec):
@@ -120,22 +121,37 @@ def resolve_protocol(procedure: Procedure, train_count: int | None) -> Protocol:
 def grid_id(grid: Grid) -> str:
     """Return the identity of a grid, without its datasets, so that repeated requests share one table.
 
-    How short epochs are treated is no part of it either: `paper`, `quick` and `demo` did not say so at first.
+    Fields that are younger than the first tables are no part of it at the values that these had. How short epochs
+    are treated never is: `paper`, `quick` and `demo` did not say so at first.
     """
-    column = {
-        "paper_name": True,  # this and the note follow from the rest
-        "note": True,
-        "entries": {"__all__": {"protocol": {"batch_norm_short_epochs"}}},
-    }
     exclude: dict[str, Any] = {
         "rows": True,
         "title": True,
         "base": True,
-        "columns": {"__all__": column},
-        "baseline": column,
+        "columns": {i: _derived_fields(column) for i, column in enumerate(grid.columns)},
     }
+    if grid.baseline:
+        exclude["baseline"] = _derived_fields(grid.baseline)
     content = grid.model_dump_json(exclude=exclude)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _derived_fields(column: GridColumn) -> dict[str, Any]:
+    """Return what a grid's identity leaves out of a column: what follows from the rest, and younger fields."""
+    entries = {j: _younger_fields(procedure) for j, procedure in enumerate(column.entries)}
+    return {"paper_name": True, "note": True, "entries": entries}
+
+
+def _younger_fields(procedure: Procedure) -> dict[str, Any]:
+    content = procedure.model_dump()
+    found: dict[str, Any] = {"protocol": {"batch_norm_short_epochs": True}}
+    for path, value in ADDED_LATER.items():
+        *place, name = path
+        if path == ("protocol", "precision") or place[0] not in content:  # tables always had a precision
+            continue
+        if reduce(getitem, place, content)[name] == value:
+            reduce(lambda part, key: part.setdefault(key, {}), place, found)[name] = True
+    return found
 
 
 def merge_grids(old: Grid, new: Grid) -> Grid:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 
+import pytest
 import small_study
 
 from asymbp_cli.recipe.build import make_column, make_table_grid
 from asymbp_cli.recipe.grid import Grid, GridColumn, grid_id, merge_grids
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_table
+from asymbp_cli.specs import runs
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import BatchSize, Protocol
 
@@ -113,3 +115,26 @@ def test_a_grid_knows_its_protocol_where_every_column_differs_from_it() -> None:
     old = grid.model_copy(update={"base": None})
     assert old.protocol == changed  # kept before grids knew
     assert grid_id(old) == grid_id(grid)
+
+
+@pytest.mark.parametrize(
+    ("path", "at_first", "other"),
+    [(("protocol", "order"), "reshuffle", "fixed"), (("method", "feedback", "sigma"), 0.05, 0.1)],
+)
+def test_younger_fields_are_no_part_of_a_tables_identity_at_their_first_values(
+    path: tuple[str, ...], at_first: object, other: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grid(value: object) -> Grid:
+        protocol, method = Protocol(), parse_method("RndF")
+        if path[0] == "protocol":
+            protocol = protocol.model_copy(update={path[-1]: value})
+        else:
+            feedback = method.feedback.model_copy(update={path[-1]: value})
+            method = method.model_copy(update={"feedback": feedback})
+        column = GridColumn(header="RndF", entries=(Procedure(method=method, protocol=protocol),))
+        return Grid(key="k", title="t", columns=(column,), baseline=column, rows=(), protocol_label="paper")
+
+    was = {value: grid_id(grid(value)) for value in (at_first, other)}
+    monkeypatch.setitem(runs.ADDED_LATER, path, at_first)
+    assert grid_id(grid(other)) == was[other]
+    assert grid_id(grid(at_first)) not in was.values()
