@@ -217,7 +217,7 @@ def _comparable(protocol: Protocol) -> Protocol:
 
 
 def _without_rule(procedure: Procedure, row: GridRow) -> Procedure:
-    """Return what trains a cell of `row`, as if nothing was held out."""
+    """Return the procedure that trains a cell of `row`, as if nothing was held out."""
     whole = procedure.model_copy(
         update={"protocol": procedure.protocol.model_copy(update={"validation_fraction": 0.0})}
     )

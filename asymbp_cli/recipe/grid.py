@@ -137,7 +137,7 @@ def grid_id(grid: Grid) -> str:
 
 
 def _derived_fields(column: GridColumn) -> dict[str, Any]:
-    """Return what a grid's identity leaves out of a column: what follows from the rest, and younger fields."""
+    """Return the fields of a column that a grid's identity leaves out: derived and younger ones."""
     entries = {j: _younger_fields(procedure) for j, procedure in enumerate(column.entries)}
     return {"paper_name": True, "note": True, "entries": entries}
 
@@ -178,7 +178,7 @@ def _knows_samples(grid: Grid) -> bool:
 
 
 def row_identity(row: GridRow) -> tuple[object, ...]:
-    """Return what the same row has in every grid: dataset and network, or the key of the missing dataset."""
+    """Return the identity of a row in every grid: dataset and network, or the key of the missing dataset."""
     return row.dataset, row.network, row.dataset or row.key
 
 

@@ -67,7 +67,7 @@ class Detail:
 
 
 def list_details(cells: Sequence[Cell]) -> list[Detail]:
-    """Return what a row shows besides errors: those of the last epoch, and what the held-out rule changes."""
+    """Return the further lines of a row: errors of the last epoch, and what the held-out rule changes."""
     last = [cell.last_percent for cell in cells]
     changes = [cell.rule_difference for cell in cells]
     details = (

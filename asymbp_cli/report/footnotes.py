@@ -75,7 +75,7 @@ def _hollow(filled: FilledGrid) -> str | None:
 
 
 def _standard_errors(filled: FilledGrid) -> str | None:
-    """Return what a standard error is on each dataset, and of how many test samples 3 points consist.
+    """Return the standard errors on each dataset, and of how many test samples 3 points consist.
 
     Of many datasets it names those with the smallest and the largest test set.
     """

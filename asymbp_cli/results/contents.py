@@ -49,7 +49,7 @@ class Contents:
     runs: Mapping[str, StoredRun]
 
     def restrict_to(self, grids: Iterable[Grid]) -> "Contents":
-        """Return what belongs to `grids`, which may have fewer rows than the stored ones."""
+        """Return the contents that belong to `grids`, which may have fewer rows than the stored ones."""
         kept = {grid_id(grid): grid for grid in grids}
         wanted = {run_id for grid in kept.values() for run_id in grid.all_runs()}
         runs = {run_id: stored for run_id, stored in self.runs.items() if run_id in wanted}

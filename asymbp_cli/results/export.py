@@ -85,7 +85,7 @@ def _columns(rows: Rows) -> dict[str, dict[str, list[Any]]]:
 
 
 def decode(content: bytes, path: Path) -> Contents:
-    """Return what was exported to `path`, of which `content` is read.
+    """Return the contents that were exported to `path`, of which `content` is read.
 
     Raises StoreError if the file is damaged, incomplete, newer than this program or something else.
     """

@@ -96,7 +96,7 @@ class Journal:
             return self._connection.execute(sql, named or values).fetchall()
 
     def read_together(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `read` returns; all its queries see the database, and everything noted, at one moment."""
+        """Return the result of `read`; all its queries see the database, and everything noted, at one moment."""
         with self._lock, store_errors(self._path):
             self.flush()
             self._connection.execute("BEGIN")

@@ -65,7 +65,7 @@ def merge(sources: Iterable[Contents], store: Store) -> list[Merged]:
 
 
 def _add(contents: Contents, present: Contents) -> tuple[Merged, Contents]:
-    """Return what becomes of `contents`, and what there is then."""
+    """Return the outcome of merging `contents` into `present`, and the contents after it."""
     new = [run_id for run_id in contents.runs if run_id not in present.runs]
     longer, same, different = list[str](), list[str](), list[Difference]()
     for run_id in sorted(contents.runs.keys() & present.runs.keys()):
@@ -118,7 +118,7 @@ def _first_difference(kept: tuple[EpochEnded, ...], other: tuple[EpochEnded, ...
 
 
 def _counts(event: EpochEnded) -> tuple[object, ...]:
-    """Return what must be equal; losses and seconds need not."""
+    """Return the numbers that must be equal; losses and seconds need not."""
     train = event.train_wrong, event.train_seen
     test = event.test_wrong, event.test_seen
     validation = event.validation_wrong, event.validation_seen

@@ -12,7 +12,7 @@ from asymbp_cli.results.validity import Damage, check_contents
 
 
 def read_directory(directory: Path) -> Contents:
-    """Return what `directory` holds; results of an older version are migrated in memory.
+    """Return the contents of `directory`; results of an older version are migrated in memory.
 
     Raises StoreError if there are none, or they are damaged, newer than this program or out of reach.
     """

@@ -69,13 +69,13 @@ class FeedbackBank:
         self._free = 0
         slots: list[tuple[int, int]] = []  # of each replica: slot, and row of `values`
         for spec, rows in groups:
-            slots += self._add(forms[spec], rows, together=together)
+            slots += self._add(forms[spec], rows)
         self.slots, self.own_rows = torch.tensor(slots, dtype=torch.int32, device=device).T.contiguous()
 
-    def _add(self, form: Form, rows: slice, *, together: bool) -> list[tuple[int, int]]:
+    def _add(self, form: Form, rows: slice) -> list[tuple[int, int]]:
         """Add adjacent replicas with one form, and return their slots and rows."""
         count = rows.stop - rows.start
-        if not (together or _follows_weights(form)):
+        if not (self.together or _follows_weights(form)):
             self._rows += [form.values[None] if isinstance(form, Fixed) else None] * count
             return [(NOT_WRITTEN, 0)] * count
         own = slice(self._free, self._free + count)

@@ -72,7 +72,7 @@ def _go_back(error: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, mask:
 
 
 def _split_images(x: Tensor, W: Tensor, geometry: Geometry) -> Sequence[Tensor]:
-    """Return what reaches each replica."""
+    """Return the input of each replica."""
     shared = x.shape[1] == W.shape[2] * geometry.groups
     return [x] * len(W) if shared else x.chunk(len(W), 1)
 

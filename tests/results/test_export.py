@@ -180,7 +180,7 @@ def test_contents_that_cannot_be_are_refused(
 
 
 def edit(table: str, column: str, **changes: object) -> Callable[[list[Any]], object]:
-    """Return what changes the JSON in a column of the only row of a table."""
+    """Return a function that changes the JSON in a column of the only row of a table."""
 
     def change(lines: list[Any]) -> None:
         (columns,) = [line[table] for line in lines if table in line]
@@ -190,7 +190,7 @@ def edit(table: str, column: str, **changes: object) -> Callable[[list[Any]], ob
 
 
 def update(table: str, **columns: list[object]) -> Callable[[list[Any]], object]:
-    """Return what changes columns of the only line of a table."""
+    """Return a function that changes columns of the only line of a table."""
     return lambda lines: [line[table].update(columns) for line in lines if table in line]
 
 

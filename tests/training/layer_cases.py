@@ -15,6 +15,27 @@ GEOMETRIES = [
     Geometry(stride=2, padding=1, groups=2),
 ]
 REPLICAS = 3
+#: stacks of all schemes, settings, normalizations and trained layers
+STACKS = [
+    (
+        "SGD",
+        "BM",
+        "BM2",
+        "BM3",
+        "uSF",
+        "NuSF+BM",
+        "brSF",
+        "brSF-25%+BM2",
+        "frSF",
+        "frSF-50%+BM3",
+        "RndF",
+        "RndF+BM",
+    ),
+    ("uSF+BN", "brSF-25%+BN+BM", "brSF-25%+BN+BM3", "brSF-75%+BN", "RndF+BN"),
+    ("BN", "BN+BM2"),
+    ("SGD Top", "RndF+BM Top"),
+    ("uSF+BN+BM Bottom", "brSF+BN Bottom"),
+]
 
 
 def draw(*shape: int) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from kernels_in_the_interpreter import interpret
+from layer_cases import STACKS
 
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
@@ -23,26 +24,6 @@ pytestmark = pytest.mark.filterwarnings(
 CPU = torch.device("cpu")
 # its row is longer than a block of the kernel, and neither it nor the part with feedback is a multiple of one
 NETWORK = Network(input=(4, 4, 2), layers=("Conv 3x3x8/1 pad 1", "FC 9", "FC 3"))
-STACKS = [
-    (
-        "SGD",
-        "BM",
-        "BM2",
-        "BM3",
-        "uSF",
-        "NuSF+BM",
-        "brSF",
-        "brSF-25%+BM2",
-        "frSF",
-        "frSF-50%+BM3",
-        "RndF",
-        "RndF+BM",
-    ),
-    ("uSF+BN", "brSF-25%+BN+BM3", "brSF-75%+BN"),
-    ("BN", "BN+BM2"),
-    ("SGD Top", "RndF+BM Top"),
-    ("uSF+BN+BM Bottom", "brSF+BN Bottom"),
-]
 
 
 @pytest.fixture(scope="module")

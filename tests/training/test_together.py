@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from kernels_in_the_interpreter import interpret
+from layer_cases import STACKS
 
 from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.datasets.resident import ResidentData
@@ -18,26 +19,6 @@ from asymbp_cli.training import products
 from asymbp_cli.training.engine import Trainer
 
 CPU = torch.device("cpu")
-STACKS = [
-    (
-        "SGD",
-        "BM",
-        "BM2",
-        "BM3",
-        "uSF",
-        "NuSF+BM",
-        "brSF",
-        "brSF-25%+BM2",
-        "frSF",
-        "frSF-50%+BM3",
-        "RndF",
-        "RndF+BM",
-    ),
-    ("uSF+BN", "brSF-25%+BN+BM", "RndF+BN"),
-    ("BN", "BN+BM2"),
-    ("SGD Top", "RndF+BM Top"),
-    ("uSF+BN+BM Bottom", "brSF+BN Bottom"),
-]
 #: stride, padding, groups also in the first layer, average pooling, an image into an FC layer
 ODD = Network(
     input=(11, 9, 4),

@@ -232,7 +232,7 @@ def _place(part: Part, finding: Finding) -> str:
 
 
 def _clearness(finding: Finding) -> tuple[bool, float]:
-    """Return what orders findings from the least to the most clear."""
+    """Return the key that orders findings from the least to the most clear."""
     return finding.is_clear, finding.margin
 
 

@@ -100,7 +100,7 @@ def grade_level(p: float, count: int, detail: str) -> Finding:
 
 
 def _describe(answers: Mapping[int, bool] | Mapping[float, bool]) -> str:
-    """Return what neighbouring thresholds give, in brackets."""
+    """Return the verdicts of neighbouring thresholds, in brackets."""
     texts = (f"with {threshold:g}: {'yes' if answer else 'no'}" for threshold, answer in answers.items())
     return f" ({', '.join(texts)})" if answers else ""
 

@@ -126,7 +126,7 @@ def alike(*methods: str) -> Part:
 
 
 def _describe_pairs(differences: Sequence[Sequence[float]], least: int) -> str:
-    """Return what all pairs in both directions show; the least alike one is close on `least` datasets."""
+    """Return the finding of all pairs in both directions; the least alike one is close on `least` datasets."""
     count = len(differences[0])
     if count == 1:
         return f"at most {max(points for (points,) in differences):.2f} points apart"
