@@ -1,8 +1,10 @@
 """The rules of recipes/results/README.md, on numbers made up for them."""
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from types import ModuleType
 
 import pytest
@@ -110,3 +112,30 @@ def test_an_incomplete_report_is_described(
     said = capsys.readouterr().out
     assert "comes first: paper" in said
     assert said.count("not complete") == 2 + len(evidence.BF16_COLUMNS)
+
+
+def test_the_documentation_says_what_the_rules_say_of_the_results(evidence: ModuleType) -> None:
+    folder = recipes_directory() / "results"
+    text = (folder / "README.md").read_text()
+    read = [
+        evidence.read_records((folder / f"{name}-mnist.csv").read_text()) for name in ("readings", "precision")
+    ]
+    short, full = (
+        evidence.differences(read[0], *part) for part in (("", evidence.SEEDS), ("-full", evidence.SEEDS[:1]))
+    )
+    assert f"**Both conditions hold: `{evidence.first_reading(read[0])}` comes first.**" in text
+    numbers = [f"{value:.3f}" for value in (*short, mean(short), evidence.standard_error(short), *full)]
+    section = text.partition("**Both conditions hold")[2].partition("|")[0]
+    assert re.findall(r"-?\d\.\d{3}", section) == numbers
+    columns = [evidence.bf16_differences(read[1], column) for column in evidence.BF16_COLUMNS]
+    assert {evidence.grade_bf16(values) for values in columns} == {"safe"}
+    assert "**All five are safe**" in text
+    rows = [(f"seed {seed}", [values[seed] for values in columns]) for seed in range(3)]
+    for name, row in [*rows, ("mean", [mean(values) for values in columns])]:
+        assert f"| {name} | {' | '.join(_signed(value) for value in row)} |" in text
+    errors = " | ".join(f"{evidence.standard_error(values):.2f}" for values in columns)
+    assert f"| its standard error | {errors} |" in text
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.2f}" if abs(points) >= 0.005 else "0.00"

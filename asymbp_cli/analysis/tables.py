@@ -34,6 +34,9 @@ States = Mapping[str, str]
 def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
     """Return the grids that `keys` name (`2`, `4` for both halves, a recipe's name), or all of them without keys.
 
+    Those of one table stand together, `matconvnet` first: of the two readings of the paper it is the one that came
+    nearer on MNIST (recipes/results/README.md).
+
     Raises UsageError if there are no grids, or none for one of the keys.
     """
     if not grids:
@@ -43,7 +46,10 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
         if not any(_matches(name, key) for name in names):
             hint = nearest(key, [name.partition("-")[2] for name in names])
             raise UsageError(f'no results for table "{key}".{hint} Available: {", ".join(names)}')
-    return [grid for grid in grids if not keys or any(_matches(grid.key, key) for key in keys)]
+    found = [grid for grid in grids if not keys or any(_matches(grid.key, key) for key in keys)]
+    return sorted(
+        found, key=lambda grid: (names.index(grid.key), not grid.protocol_label.startswith("matconvnet"))
+    )
 
 
 def _matches(name: str, key: str) -> bool:

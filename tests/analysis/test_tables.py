@@ -6,7 +6,7 @@ import pytest
 from sample_tables import make_epoch, make_grid
 
 from asymbp_cli.analysis.cells import Pick, colour_of
-from asymbp_cli.analysis.tables import FilledGrid, compare_rules, fill_grid, find_held_out
+from asymbp_cli.analysis.tables import FilledGrid, compare_rules, fill_grid, filter_grids, find_held_out
 from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.procedure import Procedure
@@ -266,3 +266,19 @@ def test_reports_hold_counts_marks_and_the_papers_numbers() -> None:
     assert len(lines) == 4
     assert lines[1].startswith("table-2,MNIST,SGD,0,2.0,20,1000,2.0,0.67")
     assert make_records(filled)[2]["error_percent"] is None
+
+
+def test_tables_of_one_name_stand_together_and_the_nearer_reading_first() -> None:
+    asked = [
+        ("2", "paper"),
+        ("3", "paper"),
+        ("2", "quick"),
+        ("2", "matconvnet with epochs=15"),
+        ("3", "matconvnet"),
+    ]
+    grids = [
+        make_grid("SGD").model_copy(update={"key": f"table-{key}", "protocol_label": label})
+        for key, label in asked
+    ]
+    found = [(grid.key[6:], grid.protocol_label) for grid in filter_grids(grids, [])]
+    assert found == [asked[3], asked[0], asked[2], asked[4], asked[1]]

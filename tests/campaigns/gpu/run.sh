@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that one run on a GPU measures: bash run.sh [SECONDS], in the project's root. See the README beside it.
 # PHASES="agree times kernels micro tests table recipes" picks some; TABLE, DATASET and PROTOCOL change the table.
-# LANES="a.yaml,b.yaml c.yaml" names the recipes: those of a lane one after the other, lanes side by side.
+# LANES="a.yaml,5 c.yaml" names recipes and numbers of tables: those of a lane one after the other, lanes side by side.
 set -uo pipefail
 total=${1:-465}
 : "${OUT:=/tmp/out}" "${PHASES:=agree times kernels micro tests table}" "${LANES:=}"
@@ -54,7 +54,12 @@ if want recipes; then
   number=0 lanes=()
   for lane in $LANES; do
     commands=() number=$((number + 1))
-    for recipe in ${lane//,/ }; do commands+=(train --recipe "$recipe" --device "$CHECK_DEVICE" --); done
+    for what in ${lane//,/ }; do
+      case $what in
+        *.yaml) commands+=(train --recipe "$what" --device "$CHECK_DEVICE" --) ;;
+        *) commands+=(reproduce --table "$what" "${study[@]:2}" --) ;;
+      esac
+    done
     python3 $here/reproduce.py $(($(left) - 25)) "$RESULTS/lane$number" "${commands[@]}" > "$OUT/lane$number.log" 2>&1 &
     lanes+=($!)
   done
