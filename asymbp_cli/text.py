@@ -1,7 +1,7 @@
 """Text that users read: the nearest known word, and text that is fit to be printed."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from unicodedata import category
@@ -28,3 +28,8 @@ def printable_path(path: Path | str) -> str:
 def digest_words(*words: object) -> bytes:
     """Return the SHA-256 of words: what seeds of random draws are made of, the same on every machine."""
     return hashlib.sha256("/".join(map(str, words)).encode()).digest()
+
+
+def list_some(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are: `a, b, c and 4 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

@@ -143,6 +143,7 @@ def check(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
       asymbp data check mnist
       asymbp data check ./photos
     """
+    from asymbp_cli.datasets.decoded import describe_shared
     from asymbp_cli.datasets.locate import data_directory
 
     root = data_directory(data_dir)
@@ -153,11 +154,20 @@ def check(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
         except (DataError, UsageError) as error:
             problems.append(str(error))
             continue
-        train = sum(surveyed.counts["train"])
-        test = sum(surveyed.counts["test"])
-        classes = len(surveyed.classes)
-        click.echo(f"{surveyed.dataset.label}: ok, {classes} classes, {train:,} to train, {test:,} to test")
+        click.echo(_summarize(surveyed))
+        if surveyed.shared:
+            text = describe_shared(surveyed.shared, sum(surveyed.counts["test"]))
+            click.echo(f"warning: {surveyed.dataset.label}: {text}", err=True)
     _raise(problems)
+
+
+def _summarize(surveyed: "Survey") -> str:
+    """Return one line: classes, counts, images in neither split; of the user's own also the note."""
+    train, test = (sum(surveyed.counts[split]) for split in ("train", "test"))
+    text = f"{surveyed.dataset.label}: ok, {len(surveyed.classes)} classes, {train:,} to train, {test:,} to test"
+    if surveyed.unused:
+        text += f", {surveyed.unused:,} in neither"
+    return f"{text} ({surveyed.note})" if surveyed.note and surveyed.dataset.key == "folder" else text
 
 
 def _installed(root: Path) -> list[str]:
@@ -193,12 +203,12 @@ def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> 
     sizes = " / ".join(map(dimensions, surveyed.shapes))
     lines += [
         ["label", surveyed.dataset.label],
-        ["note", surveyed.dataset.note or "-"],
+        ["note", surveyed.note or "-"],
         ["sizes", f"{sizes} (smallest / median / largest)"],
     ]
     click.echo(tabulate(lines, tablefmt="plain", disable_numparse=True))
     rows = list(zip(surveyed.classes, surveyed.counts["train"], surveyed.counts["test"], strict=True))
-    click.echo("\n" + tabulate(rows, ["class", "train", "test"], tablefmt="simple"))
+    click.echo("\n" + tabulate(rows, ["class", "train", "test"], tablefmt="simple", disable_numparse=True))
     if images:
         content = io.BytesIO()
         make_contact_sheet(surveyed, _shape(ref)).save(content, "PNG")

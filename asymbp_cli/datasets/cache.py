@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,19 @@ def fingerprint(
     return digest.hexdigest()
 
 
+def count_shared(train: Iterable[bytes], test: Iterable[bytes]) -> int:
+    """Return how many hashes of test samples are among those of training samples."""
+    seen = set(train)
+    return sum(value in seen for value in test)
+
+
+def hash_sample(sample: NDArray[Any]) -> bytes:
+    """Return a hash of a sample's shape and values."""
+    return hashlib.blake2b(repr(sample.shape).encode() + sample.tobytes(), digest_size=16).digest()
+
+
 def _signatures(directory: Path) -> dict[str, list[int]]:
-    """Return size and time of change of each array; while these stay, so do the contents."""
+    """Return sizes, times and inode of each array; while these stay, so do the contents."""
     return {name: list(signature(directory / name)[1:]) for name in ARRAYS}
 
 

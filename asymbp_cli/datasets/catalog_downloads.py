@@ -17,8 +17,10 @@ def _mnist(name: str, size: int, md5: str, unpacked_md5: str) -> Archive:
     return Archive(f"MNIST/raw/{name}-ubyte.gz", urls, md5, size, unpacked_md5)
 
 
-def _at(home: str, name: str, checksum: str = "", size: int | None = None, *, folder: str = "") -> Archive:
-    return Archive(folder + name, (home + name,), checksum, size)
+def _at(
+    home: str, name: str, checksum: str = "", size: int | None = None, *, folder: str = "", unpacked: str = ""
+) -> Archive:
+    return Archive(folder + name, (home + name,), checksum, size, unpacked=unpacked and folder + unpacked)
 
 
 DIGITS = CatalogEntry(
@@ -214,7 +216,13 @@ FLOWERS17 = CatalogEntry(
     licence="none stated",
     citation="Nilsback, Zisserman (2006): A visual vocabulary for flower classification",
     archives=(
-        _at(_FLOWERS + "17/", "17flowers.tgz", "b59a65d8d1a99cd66944d474e1289eab", folder="flowers-17/"),
+        _at(
+            _FLOWERS + "17/",
+            "17flowers.tgz",
+            "b59a65d8d1a99cd66944d474e1289eab",
+            folder="flowers-17/",
+            unpacked="jpg",
+        ),
         _at(_FLOWERS + "17/", "datasplits.mat", "4828cddfd0d803c5abbdebcb1e148a1e", folder="flowers-17/"),
     ),
     accepts="flowers-17/ with 17flowers.tgz or jpg/, and datasplits.mat; or flowers17.tar, the images as "
@@ -242,6 +250,7 @@ FLOWERS102 = CatalogEntry(
             "52808999861908f626f3c1f4e79d11fa",
             344_862_509,
             folder="flowers-102/",
+            unpacked="jpg",
         ),
         _at(_FLOWERS + "102/", "imagelabels.mat", "e0620be6f572b9609742df49c70aed4d", 502, folder="flowers-102/"),
         _at(_FLOWERS + "102/", "setid.mat", "a5357ecc9cb78c4bef273ce3793fc85c", 14_989, folder="flowers-102/"),
@@ -269,6 +278,7 @@ INDOOR67 = CatalogEntry(
             "indoorCVPR_09.tar",
             "0b252516e746ba428b96af408d2e8162d9b08ac5",
             folder="indoor67/",
+            unpacked="Images",
         ),
         _at("http://web.mit.edu/torralba/www/", "TrainImages.txt", folder="indoor67/"),
         _at("http://web.mit.edu/torralba/www/", "TestImages.txt", folder="indoor67/"),

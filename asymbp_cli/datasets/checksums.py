@@ -1,4 +1,4 @@
-"""Cheap file signatures (size and time of change), and published checksums."""
+"""Cheap file signatures (size, times of change, inode), and published checksums."""
 
 import hashlib
 import os
@@ -9,10 +9,14 @@ from asymbp_cli.errors import DataError
 _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}  # by hexadecimal digits
 
 
-def signature(file: Path) -> tuple[str, int, int]:
-    """Return (absolute path, bytes, modification time in ns) of a file, without reading it."""
+def signature(file: Path) -> tuple[str, int, int, int, int]:
+    """Return (absolute path, bytes, modification time, change time, inode) of a file, without reading it.
+
+    Times are in ns. Renaming a file, or writing another one of the same size and modification time in its place,
+    changes one of the last two.
+    """
     status = file.stat()
-    return os.path.abspath(file), status.st_size, status.st_mtime_ns
+    return os.path.abspath(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def digest(file: Path, like: str) -> str:

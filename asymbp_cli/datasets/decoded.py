@@ -21,9 +21,16 @@ class DecodedDataset(Spec):
     test_count: int
     fingerprint: str  # SHA-256 of pixels, labels and class names
     note: str = ""
+    shared: int = 0  # test samples that are identical to a training sample
     directory: str
 
     @property
     def path(self) -> Path:
         """The directory of the arrays."""
         return Path(self.directory)
+
+
+def describe_shared(shared: int, test_count: int) -> str:
+    """Return in words that test samples are training samples too."""
+    be = "is a training image" if shared == 1 else "are training images"
+    return f"{shared:,} of {test_count:,} test images {be} too"

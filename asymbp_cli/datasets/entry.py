@@ -1,6 +1,7 @@
 """The form of a catalog entry. No torch, no numpy."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Archive:
     checksum: str = ""  # MD5, SHA-1 or SHA-256; the length says which
     size: int | None = None
     unpacked_md5: str = ""  # of the file in a .gz that may also be there unpacked
+    unpacked: str = ""  # the folder that unpacking it leaves, in the data directory, if that may be there instead
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class CatalogEntry:
     archives: tuple[Archive, ...] = ()  # all that is needed; without any, the user gets the files
     by_hand: str = ""  # why it is not downloaded, and how to get it
     draw: Draw | None = None
+    images_of_class: Mapping[str, int] = field(default_factory=dict)  # as published; empty: unknown
     note: str = ""
 
     @property

@@ -5,6 +5,7 @@ import http.client
 import os
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from asymbp_cli.datasets.checksums import algorithm, digest
@@ -29,18 +30,30 @@ def fetch(archive: Archive, root: Path, on_progress: OnProgress | None = None) -
     """
     target = root / archive.name
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with hold_lock(target.parent / ".fetch.lock"):
-            if target.is_dir():
-                raise DataError(
-                    f"{target} is a folder, but the file of that name belongs there. Move the folder away."
-                )
-            if not target.exists():
-                _download(archive, target, on_progress)
+        root.mkdir(parents=True, exist_ok=True)
+        with hold_lock(root / ".fetch.lock"):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.is_dir():
+                    raise DataError(
+                        f"{target} is a folder, but the file of that name belongs there. Move the folder away."
+                    )
+                if not target.exists():
+                    _download(archive, target, on_progress)
+            finally:
+                _remove_empty(target.parent, root)
     except OSError as error:
         remedy = "Free some space or use" if error.errno == errno.ENOSPC else "Use"
         raise DataError(f"cannot write {target}: {error.strerror or error}. {remedy} --data-dir DIR.") from error
     return target
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove the folders between `root` and a file that did not come, if they are empty."""
+    with suppress(OSError):
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _download(archive: Archive, target: Path, on_progress: OnProgress | None) -> None:

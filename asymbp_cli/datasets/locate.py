@@ -1,6 +1,7 @@
 """Find a dataset in the data directory, or download it there."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -9,9 +10,11 @@ from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, find_entry, parse_dataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.readers import READERS, folder
-from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
+from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, is_there
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import OnProgress
+
+_MOST_FOLDERS = 100  # of a data directory, if the datasets are looked for in them
 
 
 def data_directory(option: Path | None) -> Path:
@@ -20,9 +23,41 @@ def data_directory(option: Path | None) -> Path:
     return option or (Path(named) if named else user_cache_path("asymbp") / "data")
 
 
-def locate(entry: CatalogEntry, root: Path) -> FoundDataset | None:
-    """Return a dataset of the catalog from `root`, None if it is missing. Raises DataError if it is unreadable."""
-    return READERS[entry.key](root)
+def locate(entry: CatalogEntry, root: Path) -> FoundDataset | Absent:
+    """Return a dataset of the catalog from `root`, from one of its folders, or from one that `root` is a part of.
+
+    Raises DataError if it is unreadable, or in several folders.
+    """
+    read = READERS[entry.key]
+    here = read(root)
+    if isinstance(here, FoundDataset):
+        return here
+    below = {folder: found for folder in _folders(root) if isinstance(found := read(folder), FoundDataset)}
+    whole = {folder: found for folder, found in below.items() if not found.stand_in} or below
+    if len(whole) > 1:
+        names = ", ".join(map(str, whole))
+        raise DataError(f"{entry.label} is in several folders: {names}. Name one of them with --data-dir.")
+    for found in whole.values():
+        return found
+    for above in (root.absolute().parent, root.absolute().parent.parent):
+        if isinstance(found := read(above), FoundDataset) and _holds(found.place, root.absolute()):
+            return found
+    return here
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return the visible folders in `root`; none if there are so many that it is no data directory."""
+    try:
+        with os.scandir(root) as entries:
+            folders = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    except OSError:
+        return []
+    return [root / name for name in folders] if len(folders) <= _MOST_FOLDERS else []
+
+
+def _holds(place: Path | None, root: Path) -> bool:
+    """Return whether a dataset's files are in the directory that was named, or around it."""
+    return place is not None and (place == root or root in place.parents or place in root.parents)
 
 
 def find_dataset(
@@ -38,29 +73,52 @@ def find_dataset(
         return folder.locate(source)
     entry = find_entry(source)
     dataset = locate(entry, root)
-    if download and entry.archives and (dataset is None or dataset.stand_in):
+    if download and entry.archives and (isinstance(dataset, Absent) or dataset.stand_in):
         fetch_all(entry, root, on_progress)
         dataset = locate(entry, root)
-    if dataset is None:
-        raise MissingDataError(explain_missing(entry, root))
+    if isinstance(dataset, Absent):
+        raise MissingDataError(explain_missing(entry, root, dataset))
     return dataset
 
 
 def fetch_all(entry: CatalogEntry, root: Path, on_progress: OnProgress | None = None) -> None:
-    """Download every archive of a dataset into `root`; raises DataError if that fails."""
+    """Download every archive of a dataset that is not in `root`, packed or unpacked.
+
+    Raises DataError at the end, with all failures.
+    """
+    problems = []
     for archive in entry.archives:
-        fetch.fetch(archive, root, on_progress)
+        packed = root / archive.name
+        unpacked = [root / archive.unpacked] if archive.unpacked else []
+        if archive.unpacked_md5:
+            unpacked.append(packed.with_suffix(""))
+        if any(map(is_there, unpacked)):
+            continue
+        try:
+            fetch.fetch(archive, root, on_progress)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
 
 
-def explain_missing(entry: CatalogEntry, root: Path) -> str:
-    """Return the message that a dataset is not in `root`: what to put there, and its source."""
-    message = (
-        f"{entry.title} is not in {root}. Put there {entry.accepts} (from {entry.source}), or name another "
-        "directory with --data-dir. "
-    )
+def explain_missing(entry: CatalogEntry, root: Path, absent: Absent | None = None) -> str:
+    """Return the message that a dataset is not in `root`: what is there, what to put there, and its source."""
+    if absent and absent.here:
+        here = [os.path.relpath(path, root) for path in absent.here]
+        message = (
+            f"{entry.title} is not whole in {root}: {_are(here, 'here')}; {_are(absent.missing, 'missing')}. "
+        )
+    else:
+        message = f"{entry.title} is not in {root}. "
+    message += f"Put there {entry.accepts} (from {entry.source}), or name another directory with --data-dir. "
     if entry.archives:
         return f"{message}To download it, add --download or type asymbp data fetch {entry.key}"
     return f"{message}Then type asymbp data check {entry.key}. It is not downloaded for you: {entry.by_hand}."
+
+
+def _are(names: Sequence[str], what: str) -> str:
+    return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {what}"
 
 
 def open_dataset(dataset: FoundDataset) -> OpenDataset:
@@ -83,8 +141,8 @@ def _check_counts(entry: CatalogEntry, label: str, opened: OpenDataset) -> None:
         raise DataError(f"{label} must have {entry.classes} classes, not {len(opened.classes)}.")
     counts = len(opened.train_labels), len(opened.test_labels)
     if entry.train_count and counts != (entry.train_count, entry.test_count):
-        remedy = "Delete them and use --download" if entry.archives else f"Get them again from {entry.source}"
+        remedy = "use --download" if entry.archives else f"get them again from {entry.source}"
         raise DataError(
             f"{label} must have {entry.train_count} training and {entry.test_count} test samples, but its "
-            f"files hold {counts[0]} and {counts[1]}. {remedy}."
+            f"files hold {counts[0]} and {counts[1]}. If they are another set, rename them; else {remedy}."
         )

@@ -12,9 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asymbp_cli.datasets.cache import ARRAYS, cache_directory, fingerprint, read_info, write_info
+from asymbp_cli.datasets.cache import (
+    ARRAYS,
+    cache_directory,
+    count_shared,
+    fingerprint,
+    hash_sample,
+    read_info,
+    write_info,
+)
 from asymbp_cli.datasets.catalog import DatasetRef
-from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.decoded import DecodedDataset, describe_shared
 from asymbp_cli.datasets.locate import data_directory, find_dataset, open_dataset
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, SplitName, iterate_images
 from asymbp_cli.datasets.readers.picture import fit
@@ -97,6 +105,7 @@ def _decode(
     pixels = _decode_pixels(dataset, opened, shape, resize, directory, on_progress)
     for split, labels in opened.labels.items():
         np.save(directory / f"y_{split}.npy", labels)
+    shared = count_shared(*(map(hash_sample, pixels[split]) for split in ("train", "test")))
     info = DecodedDataset(
         key=dataset.key,
         label=dataset.label,
@@ -107,7 +116,8 @@ def _decode(
         train_count=len(opened.train_labels),
         test_count=len(opened.test_labels),
         fingerprint=fingerprint(opened.classes, shape, pixels, opened.labels),
-        note=dataset.note or opened.note,
+        note=_describe(dataset, opened, shared),
+        shared=shared,
         directory=str(directory),
     )
     del pixels  # the last reference closes the files
@@ -116,6 +126,14 @@ def _decode(
             os.fsync(file.fileno())
     write_info(info, directory)
     return info
+
+
+def _describe(dataset: FoundDataset, opened: OpenDataset, shared: int) -> str:
+    """Return the note of a dataset; of the user's own, also whether test images were trained on."""
+    notes = [dataset.note or opened.note]
+    if shared and dataset.key == "folder":
+        notes.append(describe_shared(shared, len(opened.test_labels)))
+    return "; ".join(filter(None, notes))
 
 
 def _decode_pixels(

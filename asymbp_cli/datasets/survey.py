@@ -1,5 +1,6 @@
 """Survey a dataset's files: whether it is there, whether it is whole, what it holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from asymbp_cli.datasets.cache import count_shared, hash_sample
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import locate, open_dataset
-from asymbp_cli.datasets.readers.base import FoundDataset, SplitName, iterate_images
+from asymbp_cli.datasets.readers.base import Absent, FoundDataset, Pixels, SplitName, iterate_images
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
@@ -20,32 +22,53 @@ State = Literal["ready", "stand-in", "can be fetched", "manual download", "unrea
 
 _SHEET = 100  # images on a contact sheet, as far as classes allow
 _GAP = 2  # px
+_NAMED = 10  # damaged images that a message names
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The contents of a dataset, of which every sample has been read."""
+    """The contents of a dataset, of which every image has been read, also those in neither split."""
 
     dataset: FoundDataset
     classes: tuple[str, ...]
     counts: dict[SplitName, tuple[int, ...]]  # samples per class
     shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # smallest, median and largest, by area
     examples: tuple[NDArray[Any], ...]  # some training samples, class after class
+    unused: int  # images in neither split
+    shared: int  # test samples that are identical to a training sample
+    note: str
 
 
 def find_state(entry: CatalogEntry, root: Path) -> State:
-    """Return whether the dataset is in `root` or, if not, how to obtain it."""
+    """Return whether the dataset is in `root` or, if not, how to obtain it.
+
+    What is a folder has its names and counts looked at, what is an archive its size, if that is published.
+    """
     try:
         dataset = locate(entry, root)
+        if isinstance(dataset, Absent):
+            return "can be fetched" if entry.archives else "manual download"
+        _look_at(dataset, entry)
     except DataError:
         return "unreadable"
-    if dataset is None:
-        return "can be fetched" if entry.archives else "manual download"
     return "stand-in" if dataset.stand_in else "ready"
 
 
+def _look_at(dataset: FoundDataset, entry: CatalogEntry) -> None:
+    """Raise DataError if the dataset would be refused, as far as a glance can tell."""
+    place = dataset.place
+    if place is None:
+        return
+    if place.is_dir():
+        open_dataset(dataset)
+        return
+    for archive in entry.archives:
+        if place.name == Path(archive.name).name and archive.size and place.stat().st_size != archive.size:
+            raise DataError(f"{place} has {place.stat().st_size:,} bytes, not {archive.size:,}")
+
+
 def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgress | None = None) -> Survey:
-    """Read every sample of a dataset. Raises DataError naming what is wrong.
+    """Read every sample of a dataset. Raises DataError naming what is wrong, up to ten damaged images at once.
 
     `shape`, (height, width, channels) or (features,), gives the number of channels to read; nothing is resized.
     """
@@ -54,11 +77,18 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
     shapes: list[tuple[int, ...]] = []
     per_class = max(1, _SHEET // len(opened.classes))
     examples: dict[int, list[NDArray[Any]]] = {i: [] for i in range(len(opened.classes))}
-    for split, position, image in iterate_images(opened, dataset.label, shape[-1], "reading", on_progress):
+    hashes: dict[SplitName, list[bytes]] = {"train": [], "test": []}
+    damaged: list[DataError] = []
+    for split, position, image in iterate_images(
+        opened, dataset.label, shape[-1], "reading", on_progress, damaged
+    ):
         shapes.append(image.shape)
+        hashes[split].append(hash_sample(image))
         of_class = examples[int(labels[split][position])]
         if split == "train" and len(of_class) < per_class:
             of_class.append(image)
+    unused = list(map(_damage, opened.unused(shape[-1])))
+    _refuse_damaged(dataset, [*damaged, *filter(None, unused)], sum(map(len, labels.values())) + len(unused))
     shapes.sort(key=lambda size: (np.prod(size), size))
     number = len(opened.classes)
     return Survey(
@@ -67,7 +97,23 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
         counts={split: tuple(np.bincount(y, minlength=number).tolist()) for split, y in labels.items()},
         shapes=(shapes[0], shapes[len(shapes) // 2], shapes[-1]),
         examples=tuple(image for of_class in examples.values() for image in of_class),
+        unused=len(unused),
+        shared=count_shared(hashes["train"], hashes["test"]),
+        note=dataset.note or opened.note,
     )
+
+
+def _damage(image: Pixels) -> DataError | None:
+    return image if isinstance(image, DataError) else None
+
+
+def _refuse_damaged(dataset: FoundDataset, damaged: Sequence[DataError], total: int) -> None:
+    if damaged:
+        lines = [f"{dataset.label}: {len(damaged):,} of {total:,} images cannot be decoded:"]
+        lines += [f"  {error}" for error in damaged[:_NAMED]]
+        if len(damaged) > _NAMED:
+            lines.append(f"  and {len(damaged) - _NAMED:,} more")
+        raise DataError("\n".join(lines))
 
 
 def make_contact_sheet(surveyed: Survey, shape: tuple[int, ...]) -> Image.Image:

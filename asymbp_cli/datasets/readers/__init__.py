@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from asymbp_cli.datasets.readers import cifar, digits, drawn, icub, listed, mnist, stl10, svhn, timit
-from asymbp_cli.datasets.readers.base import FoundDataset
+from asymbp_cli.datasets.readers.base import Absent, FoundDataset
 
 #: key of the catalog -> the function that looks for the dataset in a data directory
-READERS: dict[str, Callable[[Path], FoundDataset | None]] = {
+READERS: dict[str, Callable[[Path], FoundDataset | Absent]] = {
     "digits": digits.locate,
     "mnist": mnist.locate,
     "cifar10": cifar.locate_cifar10,
@@ -22,7 +22,7 @@ READERS: dict[str, Callable[[Path], FoundDataset | None]] = {
     "flowers102": listed.locate_flowers102,
     "pubfig83": partial(drawn.locate, "pubfig83"),
     "sufrw": listed.locate_sufrw,
-    "lfw": partial(drawn.locate, "lfw"),
+    "lfw": drawn.locate_lfw,
     "indoor67": listed.locate_indoor67,
     "timit": timit.locate,
 }

@@ -1,6 +1,6 @@
 """What every reader returns: a dataset that was found, and one that is open."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,21 +18,28 @@ _CHANGED = "Its files may have changed meanwhile; run the command again."
 _PROGRESS_IMAGES = 500  # between reports
 
 SplitName = Literal["train", "test"]
-#: split, position in it, image as uint8 [H, W] or [H, W, C], or a float32 vector [D]
-Image = tuple[SplitName, int, NDArray[Any]]
+#: uint8 [H, W] or [H, W, C], or a float32 vector [D]; or the error of a damaged one
+Pixels = NDArray[Any] | DataError
+#: split, position in it, image
+Image = tuple[SplitName, int, Pixels]
 #: pixels uint8 [N, ...] and labels int64 [N] of a split
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class OpenDataset:
-    """A dataset ready to decode. `images(channels)` yields every image of both splits once, in any order."""
+    """A dataset ready to decode.
+
+    `images(channels)` yields every image of both splits once, in any order; `unused(channels)` those that are in
+    neither.
+    """
 
     classes: tuple[str, ...]
     train_labels: NDArray[np.int64]
     test_labels: NDArray[np.int64]
     images: Callable[[int], Iterator[Image]]
     note: str = ""
+    unused: Callable[[int], Iterator[Pixels]] = lambda channels: iter(())
 
     @property
     def labels(self) -> dict[SplitName, NDArray[np.int64]]:
@@ -50,23 +57,44 @@ class FoundDataset:
     exact: bool
     source: Any  # json: changes whenever the files or the split do
     open: Callable[[], OpenDataset]
+    place: Path | None = None  # of its files, or of the first of them; None: it is in no file
     note: str = ""
     stand_in: bool = False  # a download replaces it by the published files
 
     @classmethod
     def of(
-        cls, entry: CatalogEntry, source: Any, opening: Callable[[], OpenDataset], *, exact: bool = True
+        cls,
+        entry: CatalogEntry,
+        source: Any,
+        opening: Callable[[], OpenDataset],
+        place: Path | None = None,
+        *,
+        exact: bool = True,
     ) -> "FoundDataset":
         """Return a dataset of the catalog under its names; `exact` if images and split are the paper's own."""
-        return cls(entry.key, entry.label, entry.paper_name, exact, source, opening, entry.note)
+        return cls(entry.key, entry.label, entry.paper_name, exact, source, opening, place, entry.note)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A dataset that is not there, or not whole: which of its files are, and which are missing."""
+
+    here: tuple[Path, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def iterate_images(
-    dataset: OpenDataset, label: str, channels: int, activity: str, on_progress: OnProgress | None
-) -> Iterator[Image]:
+    dataset: OpenDataset,
+    label: str,
+    channels: int,
+    activity: str,
+    on_progress: OnProgress | None,
+    damaged: list[DataError] | None = None,
+) -> Iterator[tuple[SplitName, int, NDArray[Any]]]:
     """Yield all images of a dataset; raises DataError unless each position gets exactly one.
 
-    `activity` and `label` are what `on_progress` is told: "decoding MNIST".
+    The error of a damaged one is added to `damaged`, or raised without such a list. `activity` and `label` are what
+    `on_progress` is told: "decoding MNIST".
     """
     left = {split: set(range(len(labels))) for split, labels in dataset.labels.items()}
     total = sum(map(len, left.values()))
@@ -74,7 +102,12 @@ def iterate_images(
         if position not in left[split]:
             raise DataError(f"{label}: {split} image {position} was read twice. {_CHANGED}")
         left[split].remove(position)
-        yield split, position, image
+        if not isinstance(image, DataError):
+            yield split, position, image
+        elif damaged is None:
+            raise image
+        else:
+            damaged.append(image)
         if on_progress and (done % _PROGRESS_IMAGES == 0 or done == total):
             on_progress(f"{activity} {label}", done, total)
     if missing := sum(map(len, left.values())):
@@ -83,7 +116,28 @@ def iterate_images(
 
 def find_first(root: Path, *names: str) -> Path | None:
     """Return the first of `names` that is in `root`; an empty folder does not count."""
-    return next((root / name for name in names if exists(root / name) and not _is_empty(root / name)), None)
+    return next((root / name for name in names if is_there(root / name)), None)
+
+
+def find_parts(homes: Sequence[Path], wanted: Sequence[Sequence[str]]) -> list[Path] | Absent:
+    """Return the first folder's file for each entry of `wanted`, which gives the names that it may have.
+
+    If none of `homes` has all, the one with most of them tells what is there and what is missing.
+    """
+    best: dict[int, Path] = {}
+    for home in homes:
+        found = {i: path for i, names in enumerate(wanted) if (path := find_first(home, *names))}
+        if len(found) == len(wanted):
+            return list(found.values())
+        if len(found) > len(best):
+            best = found
+    missing = tuple(" or ".join(names) for i, names in enumerate(wanted) if i not in best)
+    return Absent(tuple(best.values()), missing) if best else Absent()
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a file, or a folder that is not empty."""
+    return exists(path) and not _is_empty(path)
 
 
 def _is_empty(path: Path) -> bool:

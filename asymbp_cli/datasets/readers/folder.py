@@ -1,11 +1,13 @@
 """Images of the user's own: `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` split by a seed."""
 
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
+from asymbp_cli.datasets.readers.layout import LAYOUT, Parts, count_wrappers, find_splits
 from asymbp_cli.datasets.readers.members import Members, open_members
-from asymbp_cli.datasets.readers.picture import EXTENSIONS
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
@@ -13,10 +15,8 @@ from asymbp_cli.paths import expand_home
 from asymbp_cli.text import printable, printable_path
 
 _DEFAULT_TEST_FRACTION = 0.25
-_LAYOUT = "Expected: train/CLASS/* and test/CLASS/*, or one folder per class"
-_SPLITS = {"train", "test", "val", "valid", "validation"}
 
-Files = dict[str, tuple[str, ...]]  # name in the tree -> its parts below the wrapping folders
+Files = dict[str, Parts]  # name in the tree -> its parts below the wrapping folders
 
 
 def locate(source: FolderSource) -> FoundDataset:
@@ -45,9 +45,33 @@ def _label(path: Path) -> str:
 def open_tree(tree: Tree, source: FolderSource) -> OpenDataset:
     """Open the images of a tree; raises DataError unless it holds at least two classes with images."""
     names = tree.names()
-    files = {name: parts for name in names if (parts := _visible(name)) and _is_image(name)}
+    files = {name: PurePosixPath(name).parts for name in tree.images()}
+    _check_names(tree, names, files)
+    folders = [PurePosixPath(name).parts for name in names if name.endswith("/")]
+    depth = count_wrappers(files.values(), folders, keep_splits=True)
+    files = {name: parts[depth:] for name, parts in files.items()}
+    folders = [parts[depth:] for parts in folders if len(parts) > depth]
+    rewrite = find_splits(tree.path, list(files.values()), folders)
+    if rewrite:
+        files = {name: rewrite(parts) for name, parts in files.items()}
+        folders = [rewrite(parts) for parts in folders]
+    _refuse_empty_classes(tree.path, files, folders, 2 if rewrite else 1)
+    files = _spell_alike(files, 1 if rewrite else 0)
+    notes = [describe_passed_over(tree)]
+    if rewrite:
+        members, unused = _take_splits(tree.path, files, source)
+        notes.insert(0, f"{unused:,} validation images are not used" if unused else "")
+    else:
+        members = _draw(tree.path, files, source)
+        notes.insert(0, f"split per class by seed {source.seed}")
+    return open_members(tree, members, note="; ".join(filter(None, notes)), upright=True)
+
+
+def _check_names(tree: Tree, names: Iterable[str], files: Files) -> None:
+    """Raise DataError if there are no images, or names that lead out of the tree or cannot be shown."""
     if not files:
-        raise DataError(f"{tree.path} holds no images. {_LAYOUT}.")
+        others = describe_passed_over(tree)
+        raise DataError(f"{tree.path} holds no images{f' ({others})' if others else ''}. {LAYOUT}.")
     for name in names:
         if ".." in PurePosixPath(name).parts:
             raise DataError(f"{tree.path}: {name} leads out of it. Pack it again.")
@@ -56,78 +80,63 @@ def open_tree(tree: Tree, source: FolderSource) -> OpenDataset:
             raise DataError(
                 f"{tree.path}: {name!a} cannot be shown (control characters, or not UTF-8). Rename it."
             )
-    folders = [parts for name in names if name.endswith("/") and (parts := _visible(name))]
-    files, depth = _without_wrapper(files, folders)
-    folders = [parts[depth:] for parts in folders]
-    tops = {parts[0].lower() for parts in files.values()}
-    official = {"train", "test"} <= tops
-    if not official and tops <= _SPLITS:
-        missing = " and ".join(f"{split}/" for split in ("train", "test") if split not in tops)
-        raise DataError(f"{tree.path} has {'/, '.join(sorted(tops))}/, but no images in {missing}. {_LAYOUT}.")
-    _refuse_empty_classes(tree.path, files, folders, 2 if official else 1)
-    members = _take_official(tree.path, files, source) if official else _draw(tree.path, files, source)
-    note = "" if official else f"split per class by seed {source.seed}"
-    return open_members(tree, members, note=note)
 
 
-def _visible(name: str) -> tuple[str, ...] | None:
-    """Return the parts of a path, or None for files that operating systems hide."""
-    parts = PurePosixPath(name).parts
-    return None if any(part.startswith(".") or part == "__MACOSX" for part in parts) else parts
+def describe_passed_over(tree: Tree) -> str:
+    """Return how many visible files are no images, by ending; "" if all are."""
+    found = [f"{count:,} {ending or 'without ending'}" for ending, count in tree.passed_over().items()]
+    return f"passed over: {', '.join(found)}" if found else ""
 
 
-def _is_image(name: str) -> bool:
-    return not name.endswith("/") and PurePosixPath(name).suffix.lower() in EXTENSIONS
-
-
-def _without_wrapper(files: Files, folders: list[tuple[str, ...]]) -> tuple[Files, int]:
-    """Drop folders that hold everything, as `flowers17/` in `flowers17/01_daffodil/image_0001.jpg`; count them.
-
-    A folder next to another of the `folders`, even an empty one, is a class, not a wrapper.
-    """
-    depth = 0
-    while len(tops := {parts[0] for parts in files.values()}) == 1 and min(map(len, files.values())) > 2:
-        top = tops.pop()
-        siblings = {parts[depth] for parts in folders if len(parts) == depth + 1} - {top}
-        if top.lower() in _SPLITS or siblings:  # `train/` alone: its `test/` is missing
-            break
-        files = {name: parts[1:] for name, parts in files.items()}
-        depth += 1
-    return files, depth
-
-
-def _refuse_empty_classes(path: Path, files: Files, folders: list[tuple[str, ...]], length: int) -> None:
+def _refuse_empty_classes(path: Path, files: Files, folders: list[Parts], length: int) -> None:
     filled = {parts[:length] for parts in files.values()}
     for folder in sorted(folders):
-        in_split = length == 1 or (folder[:1] and folder[0].lower() in ("train", "test"))
+        in_split = length == 1 or folder[0] in ("train", "test")
         if len(folder) == length and in_split and folder not in filled:
             raise DataError(f"{path}: {'/'.join(folder)}/ holds no images. Fill it or remove it.")
 
 
-def _take_official(path: Path, files: Files, source: FolderSource) -> Members:
+def _take_splits(path: Path, files: Files, source: FolderSource) -> tuple[Members, int]:
+    """Return the images of the folder's own splits, and how many validation images there are besides."""
     if source.train_per_class or source.test_per_class or source.test_fraction:
         raise DataError(
             f"{path} has its own train and test folders. Leave out the per-class counts and fractions."
         )
     members: Members = {"train": [], "test": []}
+    unused = 0
     for name, parts in sorted(files.items()):
-        top = parts[0].lower()
-        if len(parts) < 3 or top not in members:
-            raise DataError(f"{path}: {name} is outside train/CLASS/ and test/CLASS/. {_LAYOUT}.")
-        members["train" if top == "train" else "test"].append((parts[1], name))
+        if parts[0] == "validation":
+            unused += 1
+        elif len(parts) < 3 or (split := parts[0]) not in ("train", "test"):
+            raise DataError(f"{path}: {name} is outside train/CLASS/ and test/CLASS/. {LAYOUT}.")
+        else:
+            members["train" if split == "train" else "test"].append((parts[1], name))
     train, test = ({label for label, _ in members[split]} for split in ("train", "test"))
     if train != test:
         odd = sorted(train ^ test)[0]
         here, there = ("train", "test") if odd in train else ("test", "train")
         raise DataError(f'{path}: class "{odd}" has images in {here}/ but none in {there}/')
-    return _check_class_count(path, members)
+    return _check_class_count(path, members), unused
+
+
+def _spell_alike(files: Files, level: int) -> Files:
+    """Return the paths with one spelling of a class whose letters are composed in two ways, as e + accent is é."""
+    spellings: dict[str, set[str]] = {}
+    for parts in files.values():
+        for label in parts[level : level + 1]:
+            spellings.setdefault(unicodedata.normalize("NFC", label), set()).add(label)
+    one = {label: name for name, labels in spellings.items() if len(labels) > 1 for label in labels}
+    return {
+        name: (*parts[:level], *(one.get(label, label) for label in parts[level : level + 1]), *parts[level + 1 :])
+        for name, parts in files.items()
+    }
 
 
 def _draw(path: Path, files: Files, source: FolderSource) -> Members:
     by_class: dict[str, list[str]] = {}
     for name, parts in sorted(files.items()):
         if len(parts) < 2:
-            raise DataError(f"{path}: {name} is not inside a class folder. {_LAYOUT}.")
+            raise DataError(f"{path}: {name} is not inside a class folder. {LAYOUT}.")
         by_class.setdefault(parts[0], []).append(name)
     members: Members = {"train": [], "test": []}
     for label, names in by_class.items():
@@ -153,5 +162,5 @@ def _counts(path: Path, label: str, have: int, source: FolderSource) -> tuple[in
 
 def _check_class_count(path: Path, members: Members) -> Members:
     if len({label for label, _ in members["train"]}) < 2:
-        raise DataError(f"{path} holds only one class. {_LAYOUT}, and at least two classes.")
+        raise DataError(f"{path} holds only one class. {LAYOUT}, and at least two classes.")
     return members

@@ -4,18 +4,18 @@ from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.datasets.readers import folder
-from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, find_first
+from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, find_first
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 
 
-def locate(root: Path) -> FoundDataset | None:
-    """Return iCubWorld from `root`, a folder or the zip; None if it is missing."""
+def locate(root: Path) -> FoundDataset | Absent:
+    """Return iCubWorld from `root`, a folder or the zip."""
     path = find_first(root, "iCubWorld", "icub", "iCubWorld.zip")
     if path is None:
-        return None
+        return Absent()
     tree = Tree(path)
-    return FoundDataset.of(CATALOG["icub"], [tree.source()], lambda: _open(tree), exact=False)
+    return FoundDataset.of(CATALOG["icub"], [tree.source()], lambda: _open(tree), path, exact=False)
 
 
 def _open(tree: Tree) -> OpenDataset:

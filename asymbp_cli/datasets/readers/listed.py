@@ -2,18 +2,26 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature
-from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, SplitName, find_first, verify_archive
+from asymbp_cli.datasets.readers.base import (
+    Absent,
+    FoundDataset,
+    OpenDataset,
+    SplitName,
+    find_first,
+    find_parts,
+    verify_archive,
+)
 from asymbp_cli.datasets.readers.drawn import locate_in
 from asymbp_cli.datasets.readers.matlab import load
 from asymbp_cli.datasets.readers.members import Members, draw_members, open_members
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
-from asymbp_cli.paths import is_file
+from asymbp_cli.text import list_some
 
 _FLOWERS = (
     "daffodil",
@@ -38,20 +46,20 @@ _PER_FLOWER = 80
 _SUFRW_INFO = "SUFR_in_the_wild_info.txt"
 
 
-def locate_flowers17(root: Path) -> FoundDataset | None:
+def locate_flowers17(root: Path) -> FoundDataset | Absent:
     """Return Flowers-17 with its split 1 (40 to train, 20 to test per class; 20 more go unused).
 
     Otherwise the copy `flowers17.tar`, one folder per class: as many images, but our own split.
     """
     entry = CATALOG["flowers17"]
-    home = root / "flowers-17"
-    images, splits = find_first(home, "17flowers.tgz", "jpg"), home / "datasplits.mat"
-    if images and is_file(splits):
-        tree = Tree(images)
-        return FoundDataset.of(entry, [tree.source(), signature(splits)], lambda: _open_flowers17(tree, splits))
+    parts = find_parts([root / "flowers-17", root], [("17flowers.tgz", "jpg"), ("datasplits.mat",)])
+    if isinstance(parts, list):
+        tree, splits = Tree(parts[0]), parts[1]
+        source = [tree.source(), signature(splits)]
+        return FoundDataset.of(entry, source, lambda: _open_flowers17(tree, splits), parts[0])
     copy = find_first(root, "flowers17.tar", "flowers17")
     if copy is None:
-        return None
+        return parts
     return dataclasses.replace(
         locate_in(entry, copy),
         label="Flowers-17 (own split)",
@@ -74,19 +82,15 @@ def _open_flowers17(tree: Tree, splits: Path) -> OpenDataset:
     return open_members(tree, members, classes=_FLOWERS[: len(set(label.values()))])
 
 
-def locate_flowers102(root: Path) -> FoundDataset | None:
-    """Return Flowers-102 as torchvision keeps it, 1,020 images to train and 6,149 to test; else None."""
-    entry, home = CATALOG["flowers102"], root / "flowers-102"
-    images, labels, splits = (
-        find_first(home, "102flowers.tgz", "jpg"),
-        home / "imagelabels.mat",
-        home / "setid.mat",
-    )
-    if not images or not is_file(labels) or not is_file(splits):
-        return None
-    tree = Tree(images)
+def locate_flowers102(root: Path) -> FoundDataset | Absent:
+    """Return Flowers-102 as torchvision keeps it, 1,020 images to train and 6,149 to test."""
+    wanted = [("102flowers.tgz", "jpg"), ("imagelabels.mat",), ("setid.mat",)]
+    parts = find_parts([root / "flowers-102", root / "flowers102", root], wanted)
+    if isinstance(parts, Absent):
+        return parts
+    tree, (labels, splits) = Tree(parts[0]), parts[1:]
     source = [tree.source(), signature(labels), signature(splits)]
-    return FoundDataset.of(entry, source, lambda: _open_flowers102(tree, labels, splits))
+    return FoundDataset.of(CATALOG["flowers102"], source, lambda: _open_flowers102(tree, labels, splits), parts[0])
 
 
 def _open_flowers102(tree: Tree, labels: Path, splits: Path) -> OpenDataset:
@@ -107,49 +111,50 @@ def _open_flowers102(tree: Tree, labels: Path, splits: Path) -> OpenDataset:
 
 def _numbered(tree: Tree, form: str, numbers: set[int]) -> dict[int, str]:
     """Return the names in the tree of the images with these numbers; raises DataError if one is missing."""
-    names = _invert(tree, {name: PurePosixPath(name).name for name in tree.names() if name.endswith(".jpg")})
+    names = _invert(tree, {name: PurePosixPath(name).name.lower() for name in tree.images()})
     if missing := [form.format(number) for number in sorted(numbers) if form.format(number) not in names]:
-        raise DataError(f"{tree.path} lacks {_some(missing)}. Delete it and fetch it again.")
+        raise DataError(f"{tree.path} lacks {list_some(missing)}. Delete it and fetch it again.")
     return {number: names[form.format(number)] for number in numbers}
 
 
-def locate_indoor67(root: Path) -> FoundDataset | None:
-    """Return Indoor-67 with its official lists of 5,360 images to train and 1,340 to test; else None."""
-    entry, home = CATALOG["indoor67"], root / "indoor67"
-    images = find_first(home, "indoorCVPR_09.tar", "Images", "indoorCVPR_09")
-    lists: dict[SplitName, Path] = {"train": home / "TrainImages.txt", "test": home / "TestImages.txt"}
-    if not images or not all(map(is_file, lists.values())):
-        return None
-    tree = Tree(images)
+def locate_indoor67(root: Path) -> FoundDataset | Absent:
+    """Return Indoor-67 with its official lists of 5,360 images to train and 1,340 to test."""
+    images = ("indoorCVPR_09.tar", "Images", "indoorCVPR_09")
+    parts = find_parts(
+        [root / "indoor67", root / "indoorCVPR_09", root], [images, ("TrainImages.txt",), ("TestImages.txt",)]
+    )
+    if isinstance(parts, Absent):
+        return parts
+    tree = Tree(parts[0])
+    lists: dict[SplitName, Path] = {"train": parts[1], "test": parts[2]}
     source = [tree.source(), *(signature(file) for file in lists.values())]
-    return FoundDataset.of(entry, source, lambda: _open_indoor67(tree, lists))
+    return FoundDataset.of(CATALOG["indoor67"], source, lambda: _open_indoor67(tree, lists), parts[0])
 
 
 def _open_indoor67(tree: Tree, lists: Mapping[SplitName, Path]) -> OpenDataset:
     verify_archive(CATALOG["indoor67"], tree.path)
-    keys = {name: "/".join(PurePosixPath(name).parts[-2:]) for name in tree.names() if not name.endswith("/")}
-    names = _invert(tree, keys)
+    names = _invert(tree, {name: "/".join(PurePosixPath(name).parts[-2:]).lower() for name in tree.images()})
     members: Members = {}
     for split, file in lists.items():
         listed = [line.strip() for line in _lines(file) if line.strip()]
-        if missing := [name for name in listed if name not in names]:
+        if missing := [name for name in listed if name.lower() not in names]:
             raise DataError(
-                f"{tree.path} lacks {_some(missing)}, which {file.name} lists. Copy it again. "
+                f"{tree.path} lacks {list_some(missing)}, which {file.name} lists. Copy it again. "
                 f"If the list is wrong, delete {file} and type asymbp data fetch indoor67"
             )
-        members[split] = [(name.partition("/")[0], names[name]) for name in listed]
+        members[split] = [(name.partition("/")[0], names[name.lower()]) for name in listed]
     return open_members(tree, members)
 
 
-def locate_sufrw(root: Path) -> FoundDataset | None:
-    """Return the draw of 80 people from SUFR-W, in whose list of names line k describes k.jpg; else None."""
+def locate_sufrw(root: Path) -> FoundDataset | Absent:
+    """Return the draw of 80 people from SUFR-W, in whose list of names line k describes k.jpg."""
     entry = CATALOG["sufrw"]
     path = find_first(root, "SUFR-W", "sufrw", "SUFR", "SUFR-W.tgz", "SUFR-W.tar.gz", "SUFR-W.zip")
     if path is None:
-        return None
+        return Absent()
     tree = Tree(path)
     source = [tree.source(), repr(entry.draw)]
-    return FoundDataset.of(entry, source, lambda: _open_sufrw(tree), exact=False)
+    return FoundDataset.of(entry, source, lambda: _open_sufrw(tree), path, exact=False)
 
 
 def _open_sufrw(tree: Tree) -> OpenDataset:
@@ -158,7 +163,7 @@ def _open_sufrw(tree: Tree) -> OpenDataset:
     if len(lists) != 1:
         raise DataError(f"{tree.path} holds {len(lists)} files {_SUFRW_INFO}, not one. Copy it again.")
     ((_, content),) = tree.read(set(lists))
-    pattern = re.compile(r"(?:.*/)?SUFR_in_the_wild/([1-9]\d*)\.jpg")
+    pattern = re.compile(r"(?:.*/)?SUFR_in_the_wild/([1-9]\d*)\.jpg", re.IGNORECASE)
     images = _invert(tree, {name: match[1] for name in names if (match := pattern.fullmatch(name))})
     lines = content.decode("utf-8-sig", "replace").splitlines()
     people: dict[str, list[str]] = {}
@@ -197,7 +202,3 @@ def _lines(file: Path) -> list[str]:
         return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}. Delete it and fetch it again.") from error
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from asymbp_cli.datasets.entry import CatalogEntry
-from asymbp_cli.datasets.readers.base import Image, OpenDataset, SplitName
+from asymbp_cli.datasets.readers.base import Image, OpenDataset, Pixels, SplitName
 from asymbp_cli.datasets.readers.picture import decode
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
@@ -14,8 +14,13 @@ from asymbp_cli.errors import DataError
 Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the tree), in the split's order
 
 
-def open_members(tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "") -> OpenDataset:
-    """Return the images of a tree; classes are numbered in the order given, else by name."""
+def open_members(
+    tree: Tree, members: Members, *, classes: Sequence[str] = (), note: str = "", upright: bool = False
+) -> OpenDataset:
+    """Return the images of a tree; classes are numbered in the order given, else by name.
+
+    With `upright` pictures are turned by their EXIF orientation. Images in neither split are unused.
+    """
     names = tuple(classes) or tuple(sorted({label for label, _ in members["train"]}))
     for split, pairs in members.items():
         for label, name in pairs:
@@ -32,11 +37,22 @@ def open_members(tree: Tree, members: Members, *, classes: Sequence[str] = (), n
         name: (split, i) for split, pairs in members.items() for i, (_, name) in enumerate(pairs)
     }
 
-    def images(channels: int) -> Iterator[Image]:
-        for name, content in tree.read(set(place)):
-            yield *place[name], decode(content, channels, f"{tree.path}:{name}")
+    def read(selected: set[str], channels: int) -> Iterator[tuple[str, Pixels]]:
+        for name, content in tree.read(selected):
+            try:
+                yield name, decode(content, channels, f"{tree.path}:{name}", upright=upright)
+            except DataError as error:
+                yield name, error
 
-    return OpenDataset(names, labels["train"], labels["test"], images, note)
+    def images(channels: int) -> Iterator[Image]:
+        for name, image in read(set(place), channels):
+            yield *place[name], image
+
+    def unused(channels: int) -> Iterator[Pixels]:
+        for _, image in read(set(tree.images()) - set(place), channels):
+            yield image
+
+    return OpenDataset(names, labels["train"], labels["test"], images, note, unused)
 
 
 def _check_once(tree: Tree, members: Members) -> None:
@@ -60,7 +76,8 @@ def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], ori
     assert draw is not None
     if len(by_class) != draw.of:
         raise DataError(
-            f"{origin} holds {len(by_class)} classes, not the {draw.of} of {entry.label}{_odd(by_class)}."
+            f"{origin} holds {len(by_class)} classes, not the {draw.of} of {entry.label}{_odd(by_class)}. "
+            "If it is another set, rename it; else get it again."
         )
     total = sum(map(len, by_class.values()))
     if draw.images is not None and total != draw.images:
@@ -79,7 +96,7 @@ def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], ori
     order = permutation(len(eligible), 0, entry.key, "classes")[: draw.classes]
     members: Members = {"train": [], "test": []}
     for label in sorted(eligible[i] for i in order):
-        names = sorted(by_class[label])
+        names = sorted(by_class[label], key=lambda name: (name.lower(), name))  # as if endings were lower case
         shuffled = [names[i] for i in permutation(len(names), 0, entry.key, "images", label)]
         members["train"] += [(label, name) for name in sorted(shuffled[: draw.train])]
         members["test"] += [(label, name) for name in sorted(shuffled[draw.train : draw.train + draw.test])]

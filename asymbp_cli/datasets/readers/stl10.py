@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature, verify
-from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays, verify_archive
+from asymbp_cli.datasets.readers.base import (
+    Absent,
+    FoundDataset,
+    OpenDataset,
+    find_parts,
+    open_arrays,
+    verify_archive,
+)
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
@@ -23,16 +30,17 @@ MD5 = {  # torchvision 0.27, datasets/stl10.py
 _CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
-def locate(root: Path) -> FoundDataset | None:
-    """Return STL-10 from `root`, unpacked or the archive; else None."""
+def locate(root: Path) -> FoundDataset | Absent:
+    """Return STL-10 from `root`, unpacked or the archive."""
     entry = CATALOG["stl10"]
     directory, archive = root / _FOLDER, root / entry.archives[0].name
     if all(is_file(directory / name) for name in MD5):
         source = [signature(directory / name) for name in MD5]
-        return FoundDataset.of(entry, source, lambda: _open_directory(directory))
+        return FoundDataset.of(entry, source, lambda: _open_directory(directory), directory)
     if is_file(archive):
-        return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(archive))
-    return None
+        return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(archive), archive)
+    parts = find_parts([directory], [[name] for name in MD5])
+    return parts if isinstance(parts, Absent) else Absent()
 
 
 def _open_directory(directory: Path) -> OpenDataset:

@@ -7,19 +7,25 @@ import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature
-from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays, verify_archive
+from asymbp_cli.datasets.readers.base import (
+    Absent,
+    FoundDataset,
+    OpenDataset,
+    find_parts,
+    open_arrays,
+    verify_archive,
+)
 from asymbp_cli.datasets.readers.matlab import load
 from asymbp_cli.errors import DataError
-from asymbp_cli.paths import is_file
 
 
-def locate(root: Path) -> FoundDataset | None:
-    """Return SVHN if both files are in `root`, else None."""
+def locate(root: Path) -> FoundDataset | Absent:
+    """Return SVHN if both files are in `root`."""
     entry = CATALOG["svhn"]
-    files = [root / archive.name for archive in entry.archives]
-    if not all(map(is_file, files)):
-        return None
-    return FoundDataset.of(entry, [signature(file) for file in files], lambda: _open(files))
+    files = find_parts([root, root / "svhn", root / "SVHN"], [[archive.name] for archive in entry.archives])
+    if isinstance(files, Absent):
+        return files
+    return FoundDataset.of(entry, [signature(file) for file in files], lambda: _open(files), files[0])
 
 
 def _open(files: list[Path]) -> OpenDataset:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.readers.base import FoundDataset, Image, OpenDataset, SplitName, find_first
+from asymbp_cli.datasets.readers.base import Absent, FoundDataset, Image, OpenDataset, SplitName, find_first
 from asymbp_cli.datasets.readers.timit_features import SHIFT, WINDOW, make_windows, read_samples
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
@@ -53,14 +53,14 @@ class Utterance:
     units: NDArray[np.int64]
 
 
-def locate(root: Path, construction: Construction = Construction()) -> FoundDataset | None:
-    """Return TIMIT from `root`, a folder or archive with TRAIN/ and TEST/ in upper or lower case; else None."""
+def locate(root: Path, construction: Construction = Construction()) -> FoundDataset | Absent:
+    """Return TIMIT from `root`, a folder or archive with TRAIN/ and TEST/ in upper or lower case."""
     path = find_first(root, "TIMIT", "timit", "TIMIT.zip", "timit.zip", "TIMIT.tar.gz", "timit.tgz", "TIMIT.tar")
     if path is None:
-        return None
+        return Absent()
     tree = Tree(path)
     source = [tree.source(), repr(construction)]
-    return FoundDataset.of(CATALOG["timit"], source, lambda: _open(tree, construction), exact=False)
+    return FoundDataset.of(CATALOG["timit"], source, lambda: _open(tree, construction), path, exact=False)
 
 
 def _open(tree: Tree, construction: Construction) -> OpenDataset:

@@ -1,0 +1,131 @@
+"""What the folders of a user's own images mean: splits, classes, or wrappers around them. Names only, no files."""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from asymbp_cli.errors import DataError
+
+Parts = tuple[str, ...]  # of a path, from the outside in
+Rewrite = Callable[[Parts], Parts]
+
+LAYOUT = "Expected: train/CLASS/* and test/CLASS/*, or one folder per class"
+
+_SPLITS = {
+    "train": ("train", "training", "trn"),
+    "test": ("test", "testing", "tst"),
+    "validation": ("val", "valid", "validation", "dev", "eval", "evaluation"),
+}
+_SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
+#: say nothing beside the name of a split
+_FILLERS = (
+    *("set", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos"),
+    *("samples", "split", "files", "folder"),
+)
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]+")
+_GLUED = re.compile(rf"({'|'.join(sorted(_SPLIT_OF, key=len, reverse=True))})({'|'.join(_FILLERS)})?")
+
+
+def split_of(folder: str) -> tuple[str, Parts] | None:
+    """Return the split that a folder's name means, and its other words: `seg_train` is ("train", ("seg",)).
+
+    None if no word of it means a split, or more than one.
+    """
+    splits, others = [], []
+    for word in map(str.lower, _WORD.findall(folder)):
+        if found := _GLUED.fullmatch(word):
+            splits.append(_SPLIT_OF[found[1]])
+        elif word not in _FILLERS:
+            others.append(word)
+    return (splits[0], tuple(others)) if len(splits) == 1 else None
+
+
+def is_split(folder: str) -> bool:
+    """Return whether a folder's name is one word that means a split: `train`, `Testing`."""
+    return folder.lower() in _SPLIT_OF
+
+
+def find_splits(path: Path, images: Collection[Parts], folders: Collection[Parts]) -> Rewrite | None:
+    """Return how to turn each path into (split, class, ...), None if there are no splits.
+
+    Splits hold the classes (`train/cat/`), or each class holds its splits (`cat/train/`). A folder around all classes
+    of a split is left out (`train/train/cat/`). What is in no split keeps its path. Raises DataError if a split is
+    missing, or if it cannot be told which folders belong together.
+    """
+    if (splits := _pair(path, {parts[0] for parts in images})) is not None:
+        return _unwrapping(lambda parts: (splits.get(parts[0], parts[0]), *parts[1:]), images, folders)
+    inner: dict[str, set[str]] = {parts[0]: set() for parts in images}
+    for parts in images:
+        if len(parts) > 2:
+            inner[parts[0]].add(parts[1])
+    pairs = {label: found for label, names in inner.items() if (found := _pair(path / label, names, whole=False))}
+    if not pairs:
+        return None
+    if odd := sorted(inner.keys() - pairs.keys()):
+        raise DataError(
+            f"{path}: {sorted(pairs)[0]}/ has folders to train and to test inside, {odd[0]}/ has none. {LAYOUT}."
+        )
+
+    def swap(parts: Parts) -> Parts:
+        split = pairs.get(parts[0], {}).get(parts[1]) if len(parts) > 1 else None
+        return (split, parts[0], *parts[2:]) if split else parts
+
+    return swap
+
+
+def _pair(path: Path, names: Collection[str], *, whole: bool = True) -> dict[str, str] | None:
+    """Return the splits that folders mean, by name, if one of them trains and one tests; else None.
+
+    Their other words must be the same: `seg_train` and `seg_test`, but not `train_station` and `test_tube`. Raises
+    DataError if the folders are splits only (`whole`), and training or test images are missing, or several are
+    numbered.
+    """
+    found = {name: meaning for name in names if (meaning := split_of(name))}
+    for others in sorted({others for _, others in found.values()}):
+        splits = {name: split for name, (split, words) in found.items() if words == others}
+        if {"train", "test"} <= set(splits.values()):
+            return splits
+    meant = {split for split, _ in found.values()}
+    if not whole or len(found) < len(names) or not names:
+        return None
+    listed = ", ".join(f"{name}/" for name in sorted(names))
+    numbered = all(word.isdigit() for _, others in found.values() for word in others)
+    if {"train", "test"} <= meant and numbered:
+        raise DataError(f"{path} has {listed}: it cannot be told which belong together. {LAYOUT}.")
+    if all(others == () for _, others in found.values()):
+        missing = " and ".join(f"{split}/" for split in ("train", "test") if split not in meant)
+        raise DataError(f"{path} has {listed}, but no images in {missing}. {LAYOUT}.")
+    return None
+
+
+def _unwrapping(rewrite: Rewrite, images: Iterable[Parts], folders: Iterable[Parts]) -> Rewrite:
+    """Return `rewrite`, followed by leaving out the folders that hold all images of a split."""
+    of_split: dict[str, list[Parts]] = {}
+    for parts in map(rewrite, images):
+        of_split.setdefault(parts[0], []).append(parts[1:])
+    below: dict[str, list[Parts]] = {}
+    for parts in map(rewrite, folders):
+        below.setdefault(parts[0], []).append(parts[1:])
+    depth = {split: count_wrappers(paths, below.get(split, [])) for split, paths in of_split.items()}
+
+    def shorter(parts: Parts) -> Parts:
+        top, *rest = rewrite(parts)
+        return (top, *rest[depth.get(top, 0) :])
+
+    return shorter
+
+
+def count_wrappers(images: Collection[Parts], folders: Collection[Parts], *, keep_splits: bool = False) -> int:
+    """Return how many folders hold everything, as `flowers17/` in `flowers17/01_daffodil/image_0001.jpg`.
+
+    A folder next to another of the `folders`, even an empty one, is a class, not a wrapper. With `keep_splits`
+    `train/` is none either: alone, its `test/` is missing.
+    """
+    depth, most = 0, min(map(len, images)) - 2
+    while depth < most and len(tops := {parts[depth] for parts in images}) == 1:
+        top = tops.pop()
+        siblings = {parts[depth] for parts in folders if len(parts) == depth + 1} - {top}
+        if siblings or (keep_splits and is_split(top)):
+            break
+        depth += 1
+    return depth
