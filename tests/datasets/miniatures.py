@@ -39,6 +39,7 @@ class Miniature:
     train: int
     test: int
     draw: Draw | None = None
+    images: Mapping[str, int] = dataclasses.field(default_factory=dict)  # of each class, if the catalog knows them
 
 
 def paint(brightness: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -174,7 +175,7 @@ def caltech101(root: Path) -> Miniature:
         archive.writestr("__MACOSX/caltech-101/._101_ObjectCategories.tar.gz", b"")
     inner.unlink()
     draw = Draw(classes=4, train=3, test=2, of=4, images=22, fewest_test=1)
-    return Miniature({name: i for i, name in enumerate(counts)}, 12, 2 + 2 + 1 + 2, draw)
+    return Miniature({name: i for i, name in enumerate(counts)}, 12, 2 + 2 + 1 + 2, draw, counts)
 
 
 def caltech256_files() -> dict[str, bytes]:
@@ -193,7 +194,8 @@ def caltech256(root: Path) -> Miniature:
     packed(root / "caltech256" / "256_ObjectCategories.tar", caltech256_files(), "w")
     draw = Draw(classes=3, train=3, test=2, of=4, images=21)
     names = {"001.ak47": 0, "056.dog": 1, "198.spider": 2, "256.toad": 3}
-    return Miniature(names, 9, 6, draw)
+    images = {"001.ak47": 5, "056.dog": 6, "198.spider": 5, "256.toad": 5}
+    return Miniature(names, 9, 6, draw, images)
 
 
 def icub(root: Path) -> Miniature:
@@ -303,6 +305,7 @@ def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:
         test_count=row.test_count and made.test,
         archives=archives,
         draw=made.draw or row.draw,
+        images_of_class=made.images,
     )
     monkeypatch.setitem(CATALOG, key, changed)
     return made

@@ -56,7 +56,10 @@ def rewritten(*names: str, folders: tuple[str, ...] = ()) -> list[str]:
         (("Training/cat", "Test/cat", "validation/cat"), ["train/cat", "test/cat", "validation/cat"]),
         (("seg_train/cat", "seg_test/cat"), ["train/cat", "test/cat"]),
         (("training_set/training_set/cat", "test_set/test_set/cat"), ["train/cat", "test/cat"]),
-        (("train/images/cat", "train/images/dog", "test/cat", "test/dog"), ["train/cat", "train/dog", "test/cat", "test/dog"]),
+        (
+            ("train/images/cat", "train/images/dog", "test/cat", "test/dog"),
+            ["train/cat", "train/dog", "test/cat", "test/dog"],
+        ),
         (("cat/train", "cat/test", "dog/train", "dog/test"), ["train/cat", "test/cat", "train/dog", "test/dog"]),
         (("cat/training", "cat/testing/young"), ["train/cat", "test/cat/young"]),
         (("train/cat", "test/cat", "cat"), ["train/cat", "test/cat", "cat"]),

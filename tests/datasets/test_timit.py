@@ -15,7 +15,7 @@ from miniature_timit import PHONES, SPEAKERS, riff, segments, speech, sphere, wr
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import timit
-from asymbp_cli.datasets.readers.base import OpenDataset
+from asymbp_cli.datasets.readers.base import Absent, OpenDataset
 from asymbp_cli.datasets.readers.timit_features import add_deltas, compute_filterbank, make_windows, read_samples
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.errors import DataError
@@ -247,7 +247,7 @@ def test_half_a_corpus_is_said(tmp_path: Path) -> None:
     shutil.rmtree(folder / "TEST")
     with pytest.raises(DataError, match=r"holds no TEST/DR1/SPEAKER/SENTENCE\.WAV"):
         opened(tmp_path)
-    assert timit.locate(tmp_path / "elsewhere") is None
+    assert timit.locate(tmp_path / "elsewhere") == Absent()
 
 
 def test_mixed_up_corpora_are_said(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from asymbp_cli.text import list_some
 #: pattern of class and file of an image, as published
 _NAMES = {
     "caltech101": r"(?P<label>[^/]+)/image_\d{4}\.jpe?g",
-    "caltech256": r"(?P<label>(?!257\.)\d{3}\.[^/]+)/\d{3}_\d{4}\.jpe?g",
+    "caltech256": r"(?P<label>(?!257\b)\d{3}[^/]+)/\d{3}_\d{4}\.jpe?g",
     "pubfig83": r"(?P<label>[^/]+)/\d+\.jpe?g",
     "lfw": r"(?P<label>[^/]+)/(?P=label)_\d{4}\.jpe?g",
     "flowers17": r"(?P<label>\d\d_[^/]+)/image_\d{4}\.jpe?g",
@@ -107,8 +107,8 @@ def group_by_class(entry: CatalogEntry, tree: Tree) -> dict[str, list[str]]:
     beside = [name.removeprefix(prefix) for name in names if name.startswith(prefix) and name not in known]
     odd = [name for name in beside if len(parts := PurePosixPath(name).parts) == 2 and parts[0] != _CLUTTER]
     if odd:
-        which = "is not named" if len(odd) == 1 else "are not named"
+        be, them = ("is", "it") if len(odd) == 1 else ("are", "them")
         raise DataError(
-            f"{tree.path}: {list_some(odd, 10)} {which} as the images of {entry.label} are. Remove them."
+            f"{tree.path}: {list_some(odd, 10)} {be} not named as the images of {entry.label} are. Remove {them}."
         )
     return by_class
