@@ -1,9 +1,8 @@
 """Names in trees of files: which are hidden, which are those of images."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from posixpath import dirname, join, normpath, splitext
-from unicodedata import normalize
 
 from asymbp_cli.datasets.archives.signatures import is_picture
 
@@ -85,14 +84,3 @@ def leads_to_images(name: str, target: str, images: Mapping[str, bool]) -> bool:
 def _is_document(name: str) -> bool:
     last = name.rpartition("/")[2].lower()
     return (ending(last) or last) in _DOCUMENTS
-
-
-def spelled_twice(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return two names of folders that look alike, but are composed of other characters (NFC, NFD)."""
-    folders = {name.rpartition("/")[0] for name in names if not name.isascii()}
-    spelling: dict[str, str] = {}
-    for part in sorted({part for folder in folders for part in folder.split("/")}):
-        known = spelling.setdefault(normalize("NFC", part), part)
-        if known != part:
-            return known, part
-    return None

@@ -93,8 +93,8 @@ def iterate_images(
 ) -> Iterator[tuple[SplitName, int, NDArray[Any]]]:
     """Yield all images of a dataset; raises DataError unless each position gets exactly one.
 
-    The error of a damaged one is added to `damaged`, or raised without such a list. `activity` and `label` are what
-    `on_progress` is told: "decoding MNIST".
+    The error of a damaged one is added to `damaged`, or raised if there is none. `on_progress` is told `activity`
+    and `label`: "decoding MNIST".
     """
     left = {split: set(range(len(labels))) for split, labels in dataset.labels.items()}
     total = sum(map(len, left.values()))

@@ -13,7 +13,7 @@ import numpy as np
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.datasets.checksums import signature, verify
 from asymbp_cli.datasets.readers import folder
-from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays, verify_archive
+from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, open_arrays, verify_archive
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
@@ -62,9 +62,9 @@ _COPY = "cifar10-jpeg.tar.xz"
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def locate_cifar10(root: Path) -> FoundDataset | None:
+def locate_cifar10(root: Path) -> FoundDataset | Absent:
     """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
-    if published := _locate("cifar10", CIFAR10, root):
+    if isinstance(published := _locate("cifar10", CIFAR10, root), FoundDataset):
         return published
     copy = root / _COPY
     if is_file(copy):
@@ -75,15 +75,15 @@ def locate_cifar10(root: Path) -> FoundDataset | None:
             note="a lossy JPEG copy of CIFAR-10, so its errors are not those of the original",
             stand_in=True,
         )
-    return None
+    return Absent()
 
 
-def locate_cifar100(root: Path) -> FoundDataset | None:
+def locate_cifar100(root: Path) -> FoundDataset | Absent:
     """Return CIFAR-100 with its 100 fine labels from `root`: unpacked or the archive; else None."""
     return _locate("cifar100", CIFAR100, root)
 
 
-def _locate(key: str, files: Batches, root: Path) -> FoundDataset | None:
+def _locate(key: str, files: Batches, root: Path) -> FoundDataset | Absent:
     entry = CATALOG[key]
     directory, archive = root / files.folder, root / entry.archives[0].name
     if all(is_file(directory / name) for name in files.md5):
@@ -91,7 +91,7 @@ def _locate(key: str, files: Batches, root: Path) -> FoundDataset | None:
         return FoundDataset.of(entry, source, lambda: _open_directory(files, directory))
     if is_file(archive):
         return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(key, files, archive))
-    return None
+    return Absent()
 
 
 def _open_directory(files: Batches, directory: Path) -> OpenDataset:

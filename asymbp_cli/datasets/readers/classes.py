@@ -37,7 +37,7 @@ def match_classes(
 
 
 def _plain(name: str) -> str:
-    """Return a name without what file systems and people change: case, composition, spaces, dashes, underscores."""
+    """Return a name without what people and file systems change: capitals, composed letters, spaces, dashes."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -48,9 +48,9 @@ def is_split(folder: str) -> bool:
 def find_splits(path: Path, images: Collection[Parts], folders: Collection[Parts]) -> Rewrite | None:
     """Return how to turn each path into (split, class, ...), None if there are no splits.
 
-    Splits hold the classes (`train/cat/`), or each class holds its splits (`cat/train/`). A folder around all classes
-    of a split is left out (`train/train/cat/`). What is in no split keeps its path. Raises DataError if a split is
-    missing, or if it cannot be told which folders belong together.
+    Splits hold the classes (`train/cat/`), or each class holds its splits (`cat/train/`). A folder around all
+    classes of a split is left out (`train/train/cat/`). What is in no split keeps its path. Raises DataError if a
+    split is missing, or if it cannot be told which folders belong together.
     """
     if (splits := _pair(path, {parts[0] for parts in images})) is not None:
         return _unwrapping(lambda parts: (splits.get(parts[0], parts[0]), *parts[1:]), images, folders)

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature, verify
-from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, open_arrays
+from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, open_arrays
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
 
 
-def locate(root: Path) -> FoundDataset | None:
+def locate(root: Path) -> FoundDataset | Absent:
     """Return MNIST if all four files are in `root`, else None."""
     directory = root / "MNIST" / "raw"
     files = [_either(directory, name) for name in _checksums() if not name.endswith(".gz")]
     if any(file is None for file in files):
-        return None
+        return Absent()
     source = [signature(file) for file in files if file]
     return FoundDataset.of(CATALOG["mnist"], source, lambda: _open(directory))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from asymbp_cli.datasets.archives.base import Container
 from asymbp_cli.datasets.archives.folder import Folder
-from asymbp_cli.datasets.archives.names import ending, spelled_twice
+from asymbp_cli.datasets.archives.names import ending
 from asymbp_cli.datasets.archives.tar import Tar
 from asymbp_cli.datasets.archives.zip import Zip
 from asymbp_cli.datasets.checksums import signature
@@ -84,11 +84,6 @@ class Tree:
         for (name, _), (following, _) in pairwise(listed):
             if name == following and not name.endswith("/"):
                 raise DataError(f"{self.path} holds {name} twice. Pack it again.")
-        if alike := spelled_twice(name for name, _ in listed):
-            raise DataError(
-                f"{self.path} holds the folder {alike[0]} in two spellings that look alike: {alike[0]!a} and "
-                f"{alike[1]!a}. Rename one, or move its files to the other."
-            )
         return listed
 
     def read(self, selected: set[str]) -> Iterator[tuple[str, bytes]]:
