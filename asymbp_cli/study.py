@@ -1,7 +1,6 @@
 """The loop: what a command wants, minus what the store has -> stacks -> executor -> events -> store."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.locate import data_directory
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.errors import MissingDataError
+from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import CheckpointDue, OnProgress, RunFinished
 from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.job import train as train_with_engine
@@ -111,14 +110,23 @@ def prepare_datasets(
 
 def prepare_installed(
     keys: Sequence[str], protocol: Protocol, source: DataSource
-) -> tuple[list[DecodedDataset], set[str]]:
-    """Return those of the paper's datasets that are installed, decoded, and the names of the others."""
+) -> tuple[list[DecodedDataset], dict[str, str]]:
+    """Return those of the paper's datasets that are installed, decoded, and why each of the others is not.
+
+    The reason is "" if a dataset is missing, else a message.
+    """
     infos: list[DecodedDataset] = []
+    missing = dict.fromkeys(keys, "")
     for key in keys:
         if key in CATALOG:
-            with suppress(MissingDataError):
+            try:
                 infos += prepare_datasets([key], None, protocol, source)
-    return infos, set(keys) - {info.key for info in infos}
+                del missing[key]
+            except MissingDataError:
+                continue
+            except DataError as error:  # one that cannot be used does not end the others
+                missing[key] = str(error)
+    return infos, missing
 
 
 def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> None:

@@ -1,6 +1,6 @@
 """`asymbp reproduce`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -103,7 +103,7 @@ def command(
     _check_protocol(protocol, names)
     named = prepare_datasets(refs, None, training, settings.source)
     installed: list[DecodedDataset] = []
-    missing: set[str] = set()
+    missing: Mapping[str, str] = {}
     if "all" in names:
         installed, missing = _prepare_all(error_tables, named, training, settings.source)
     grids = [
@@ -137,13 +137,15 @@ def _check_protocol(protocol: str | None, names: tuple[str, ...]) -> None:
 
 def _prepare_all(
     tables: "Sequence[TableSpec]", named: "Sequence[DecodedDataset]", protocol: "Protocol", source: "DataSource"
-) -> "tuple[list[DecodedDataset], set[str]]":
+) -> "tuple[list[DecodedDataset], Mapping[str, str]]":
     """Return the installed datasets of `tables`, which join those that were named, and the missing ones' keys."""
     from asymbp_cli import study
     from asymbp_cli.recipe.build import check_distinct
 
     keys = dict.fromkeys(key for spec in tables for key in spec.datasets)
     installed, missing = study.prepare_installed(list(keys), protocol, source)
+    for message in filter(None, missing.values()):
+        click.echo(f"left out: {message}", err=True)
     study.check_any_installed([*named, *installed], source)
     check_distinct([info.label for info in (*named, *installed)], "datasets")
     return installed, missing
