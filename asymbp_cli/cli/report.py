@@ -18,10 +18,10 @@ from asymbp_cli.report.renderers import RENDERERS, render
     show_default=True,
     help="Format.",
 )
+@click.option("--output", type=options.UserPath(dir_okay=False), help="File to write. Default: standard output.")
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: standard output."
+    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
 )
-@click.option("--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, or a recipe's name).")
 @options.results
 def command(target: str, output: Path | None, keys: tuple[str, ...], results_directory: Path) -> None:
     """Render every table and recipe that was requested, finished or not.
