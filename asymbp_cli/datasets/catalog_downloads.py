@@ -4,6 +4,8 @@ Sizes and checksums are those of the publishers, of torchvision or of TensorFlow
 """
 
 from asymbp_cli.datasets.entry import CatalogEntry, Draw, PaperRow, at_home
+from asymbp_cli.datasets.published_classes import CALTECH101 as CALTECH101_CLASSES
+from asymbp_cli.datasets.published_classes import CALTECH256 as CALTECH256_CLASSES
 
 _CALTECH = "https://data.caltech.edu/records/"
 _FLOWERS = "https://www.robots.ox.ac.uk/~vgg/data/flowers/"
@@ -56,6 +58,7 @@ CALTECH101 = CatalogEntry(
     accepts="caltech-101.zip, 101_ObjectCategories.tar.gz or 101_ObjectCategories/, also in caltech101/",
     megabytes=137,
     draw=Draw(classes=102, train=30, test=10, of=102, images=9144, fewest_test=1),
+    images_of_class=CALTECH101_CLASSES,
     note="15 classes have fewer than 40 images and give the rest to the test set, 949 in all as in the paper; "
     "the training images are drawn with our own fixed seed",
 )
@@ -84,6 +87,7 @@ CALTECH256 = CatalogEntry(
     accepts="256_ObjectCategories.tar or 256_ObjectCategories/, also in caltech256/",
     megabytes=1183,
     draw=Draw(classes=102, train=30, test=10, of=256, images=29_780),
+    images_of_class=CALTECH256_CLASSES,
     note="102 of the 256 classes (without the clutter), and their images, drawn with our own fixed seed",
 )
 

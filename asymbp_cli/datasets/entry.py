@@ -77,6 +77,7 @@ class CatalogEntry:
     by_hand: str = ""  # why it is not downloaded, and how to get it
     draw: Draw | None = None
     images_of_class: Mapping[str, int] = field(default_factory=dict)  # as published; empty: unknown
+    classes_checksum: str = ""  # of the same, if the list is too long (`published_classes.checksum`)
     note: str = ""
     content: str = ""  # content checksum of the published images; a copy that has it counts as the set itself
 

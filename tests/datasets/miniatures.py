@@ -354,6 +354,7 @@ def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:
         archives=archives,
         draw=made.draw or row.draw,
         images_of_class=made.images,
+        classes_checksum="",
     )
     monkeypatch.setitem(CATALOG, key, changed)
     return made
