@@ -6,27 +6,16 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from asymbp_cli.datasets.catalog_downloads import (
-    CALTECH101,
-    CALTECH256,
-    CIFAR10,
-    CIFAR100,
-    DIGITS,
-    FLOWERS17,
-    FLOWERS102,
-    INDOOR67,
-    MNIST,
-    STL10,
-    SVHN,
-)
+from asymbp_cli.datasets.catalog_downloads import CALTECH101, CALTECH256, FLOWERS17, FLOWERS102, INDOOR67, STL10
 from asymbp_cli.datasets.catalog_manual import ICUB, LFW, PUBFIG83, SUFRW, TIMIT
+from asymbp_cli.datasets.catalog_small import CIFAR10, CIFAR100, DIGITS, FASHION_MNIST, MNIST, SVHN
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import UsageError
 from asymbp_cli.paths import exists
 from asymbp_cli.specs.base import Label, Spec
 from asymbp_cli.text import nearest, printable, printable_path
 
-#: in the order of the paper's tables
+#: the digits, then in the order of the paper's tables, then others
 CATALOG: dict[str, CatalogEntry] = {
     "digits": DIGITS,
     "mnist": MNIST,
@@ -44,6 +33,7 @@ CATALOG: dict[str, CatalogEntry] = {
     "lfw": LFW,
     "indoor67": INDOOR67,
     "timit": TIMIT,
+    "fashion-mnist": FASHION_MNIST,
 }
 #: row of the paper's tables -> our name of the dataset
 PAPER_ROWS = {entry.paper.name: key for key, entry in CATALOG.items() if entry.paper}

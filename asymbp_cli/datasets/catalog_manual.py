@@ -1,6 +1,8 @@
 """Datasets that the user must get by hand: sold, unpublished, or photographs of people. No torch, no numpy."""
 
 from asymbp_cli.datasets.entry import CatalogEntry, Draw, PaperRow
+from asymbp_cli.datasets.published_classes import LFW_CHECKSUM
+from asymbp_cli.datasets.published_classes import PUBFIG83 as PUBFIG83_CLASSES
 
 _FACES = "photographs of people, which this tool downloads only from their publisher"
 
@@ -42,6 +44,7 @@ PUBFIG83 = CatalogEntry(
     megabytes=110,
     by_hand=f"{_FACES}, and no checksum is published",
     draw=Draw(classes=80, train=85, test=15, of=83, images=13_838),
+    images_of_class=PUBFIG83_CLASSES,
     note="80 of the 83 people, and their images, drawn with our own fixed seed",
 )
 
@@ -82,6 +85,7 @@ LFW = CatalogEntry(
     megabytes=180,
     by_hand=f"{_FACES}, whose address no longer answers",
     draw=Draw(classes=80, train=10, test=5, of=5749, images=13_233),
+    classes_checksum=LFW_CHECKSUM,
     note="80 of the 96 people with at least 15 images, and their images, drawn with our own fixed seed",
 )
 

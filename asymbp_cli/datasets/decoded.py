@@ -22,6 +22,7 @@ class DecodedDataset(Spec):
     fingerprint: str  # SHA-256 of pixels, labels and class names
     note: str = ""
     shared: int = 0  # test samples that are identical to a training sample
+    content: str = ""  # of a copy: the content checksum of its images as they were read
     directory: str
 
     @property

@@ -20,6 +20,13 @@ class Archive:
     unpacked: str = ""  # the folder that unpacking it leaves, in the data directory, if that may be there instead
 
 
+def at_home(
+    home: str, name: str, checksum: str = "", size: int | None = None, *, folder: str = "", unpacked: str = ""
+) -> Archive:
+    """Return the archive `name` from the address `home`, which belongs in `folder` of the data directory."""
+    return Archive(folder + name, (home + name,), checksum, size, unpacked=unpacked and folder + unpacked)
+
+
 @dataclass(frozen=True)
 class Draw:
     """A random choice of classes and images (section 5); the authors did not publish theirs."""
@@ -70,7 +77,9 @@ class CatalogEntry:
     by_hand: str = ""  # why it is not downloaded, and how to get it
     draw: Draw | None = None
     images_of_class: Mapping[str, int] = field(default_factory=dict)  # as published; empty: unknown
+    classes_checksum: str = ""  # of the same, if the list is too long (`published_classes.checksum`)
     note: str = ""
+    content: str = ""  # content checksum of the published images; a copy that has it counts as the set itself
 
     @property
     def paper_name(self) -> str | None:

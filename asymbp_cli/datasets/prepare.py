@@ -22,9 +22,11 @@ from asymbp_cli.datasets.cache import (
     write_info,
 )
 from asymbp_cli.datasets.catalog import DatasetRef
+from asymbp_cli.datasets.content import ContentChecksum
 from asymbp_cli.datasets.decoded import DecodedDataset, describe_shared
 from asymbp_cli.datasets.locate import data_directory, find_dataset, open_dataset
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, SplitName, iterate_images
+from asymbp_cli.datasets.readers.copies import judge_copy
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
@@ -55,11 +57,12 @@ def prepare(
     key = hashlib.sha256(json.dumps([dataset.source, shape, resize, _DECODER]).encode()).hexdigest()[:16]
     target = cache_directory(cache_dir) / "resident" / f"{dataset.key}-{key}"
     info = read_info(target) or _decode_locked(dataset, shape, resize, target, on_progress)
+    dataset = judge_copy(dataset, info.content)
     names = {  # are no part of the key
         "label": dataset.label,
         "paper_name": dataset.paper_name,
         "exact": dataset.exact,
-        "note": dataset.note or info.note,
+        "note": dataset.note or ("" if dataset.is_copy else info.note),
     }
     return info.model_copy(update=names)
 
@@ -102,7 +105,8 @@ def _decode(
 ) -> DecodedDataset:
     """Write arrays and info.json into `directory`; images go straight to their position, one at a time."""
     opened = open_dataset(dataset)
-    pixels = _decode_pixels(dataset, opened, shape, resize, directory, on_progress)
+    content = ContentChecksum()
+    pixels = _decode_pixels(dataset, opened, shape, resize, directory, content, on_progress)
     for split, labels in opened.labels.items():
         np.save(directory / f"y_{split}.npy", labels)
     shared = count_shared(*(map(hash_sample, pixels[split]) for split in ("train", "test")))
@@ -118,6 +122,7 @@ def _decode(
         fingerprint=fingerprint(opened.classes, shape, pixels, opened.labels),
         note=_describe(dataset, opened, shared),
         shared=shared,
+        content=content.hexdigest() if dataset.is_copy else "",
         directory=str(directory),
     )
     del pixels  # the last reference closes the files
@@ -142,14 +147,17 @@ def _decode_pixels(
     shape: tuple[int, ...],
     resize: str,
     directory: Path,
+    content: ContentChecksum,
     on_progress: OnProgress | None,
 ) -> dict[SplitName, NDArray[Any]]:
-    """Write the pixels of both splits, and return them memory-mapped."""
+    """Write the pixels of both splits, and return them memory-mapped; a copy's images are added to `content`."""
     pixels = {
         split: _reserve(directory / f"x_{split}.npy", (len(y), *shape)) for split, y in opened.labels.items()
     }
     images = iterate_images(opened, dataset.label, shape[-1], "decoding", on_progress)
     for split, position, image in images:
+        if dataset.is_copy:
+            content.add(split, image, int(opened.labels[split][position]))
         pixels[split][position] = image if len(shape) == 1 else fit(image, shape, resize)
     return pixels
 

@@ -6,11 +6,12 @@ labels, swapped axes and swapped channels show.
 
 import dataclasses
 import gzip
+import hashlib
 import io
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,38 +97,54 @@ def idx(array: NDArray[np.uint8]) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.tobytes()
 
 
-def mnist(root: Path) -> Miniature:
-    for prefix, labels in (("train", [3, 0, 1, 2]), ("t10k", [1, 3])):
+def _four_files(directory: Path, train: list[int], test: list[int]) -> None:
+    for prefix, labels in (("train", train), ("t10k", test)):
         images = np.stack([paint(label, 28, 28)[..., 1] for label in labels])
         content = {"images-idx3": images, "labels-idx1": np.array(labels, np.uint8)}
         files = {f"{prefix}-{name}-ubyte.gz": gzip.compress(idx(array)) for name, array in content.items()}
-        unpacked(root / "MNIST" / "raw", files)
-    return Miniature({str(i): i for i in range(10)}, 4, 2)
+        unpacked(directory, files)
+
+
+def mnist(root: Path) -> Miniature:
+    _four_files(root / "MNIST" / "raw", [3, 0, 1, 2, *range(10)], [*range(1, 10), 0])
+    return Miniature({str(i): i for i in range(10)}, 14, 10)
+
+
+FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+
+
+def fashion_mnist(root: Path) -> Miniature:
+    _four_files(root / "FashionMNIST" / "raw", [9, *range(10)], [*range(10)])
+    return Miniature({name: i for i, name in enumerate(FASHION_CLASSES)}, 11, 10)
 
 
 def _batch(labels: list[int], key: bytes) -> bytes:
     rows = np.stack([paint(label, 32, 32).transpose(2, 0, 1).ravel() for label in labels])
+    rows[:, 0] = 10 * len(labels) + np.arange(len(labels))  # the images of a class differ from each other
     return pickle.dumps({b"data": rows, key: labels}, 3)
 
 
 def cifar10(root: Path) -> Miniature:
-    files = {f"data_batch_{i}": _batch([i, i + 1], b"labels") for i in range(1, 6)}
-    files |= {"test_batch": _batch([9, 0], b"labels")}
+    files = {f"data_batch_{i}": _batch([i - 1, i + 4], b"labels") for i in range(1, 6)}
+    files |= {"test_batch": _batch([9, *range(9)], b"labels")}
     packed(root / "cifar-10-python.tar.gz", {f"cifar-10-batches-py/{k}": v for k, v in files.items()})
     names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    return Miniature({name: i for i, name in enumerate(names)}, 10, 2)
+    return Miniature({name: i for i, name in enumerate(names)}, 10, 10)
 
 
 def cifar100(root: Path) -> Miniature:
     names = [f"fine {i}" for i in range(6)]
     files = {
         "train": _batch([5, 4, 3, 2, 1, 0], b"fine_labels"),
-        "test": _batch([0, 3], b"fine_labels"),
+        "test": _batch([0, 3, 1, 2, 5, 4, 0], b"fine_labels"),
         "meta": pickle.dumps({b"fine_label_names": [name.encode() for name in names]}, 3),
         "file.txt~": b"",
     }
     packed(root / "cifar-100-python.tar.gz", {f"cifar-100-python/{k}": v for k, v in files.items()})
-    return Miniature({name: i for i, name in enumerate(names)}, 6, 2)
+    return Miniature({name: i for i, name in enumerate(names)}, 6, 7)
 
 
 def svhn(root: Path) -> Miniature:
@@ -286,7 +303,32 @@ WRITERS: dict[str, Callable[[Path], Miniature]] = {
     "sufrw": sufrw,
     "lfw": lfw,
     "indoor67": indoor67,
+    "fashion-mnist": fashion_mnist,
 }
+
+
+def content_checksum(train: Iterable[tuple[int, NDArray[Any]]], test: Iterable[tuple[int, NDArray[Any]]]) -> str:
+    """Return the content checksum of (label, pixels [H, W, C]), written down once more, from its definition."""
+    splits = []
+    for samples in (train, test):
+        images = [
+            hashlib.sha256(b"%d %dx%dx%d\n" % (label, *pixels.shape) + bytes(pixels.ravel().tolist())).digest()
+            for label, pixels in samples
+        ]
+        splits.append(hashlib.sha256(b"".join(sorted(images))).digest())
+    return hashlib.sha256(splits[0] + splits[1]).hexdigest()
+
+
+def write_copy(info: DecodedDataset, root: Path, ending: str = ".png", names: Sequence[str] = ()) -> Path:
+    """Write a decoded dataset as train/CLASS/N and test/CLASS/N, the last image first; return the folder."""
+    for split in ("train", "test"):
+        images, labels = (np.load(info.path / f"{array}_{split}.npy") for array in "xy")
+        for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+            folder = root / split / (names or info.classes)[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"{len(images) - i}{ending}"
+            Image.fromarray(image.squeeze()).save(file, lossless=True)  # an option of WebP
+    return root
 
 
 def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:
@@ -294,7 +336,13 @@ def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:
     made = WRITERS[key](root)
     row = CATALOG[key]
     archives = tuple(
-        dataclasses.replace(a, checksum=a.checksum and digest(root / a.name, a.checksum), size=None)
+        dataclasses.replace(
+            a,
+            checksum=a.checksum and digest(root / a.name, a.checksum),
+            size=None,
+            unpacked_md5=a.unpacked_md5
+            and hashlib.md5(gzip.decompress((root / a.name).read_bytes()), usedforsecurity=False).hexdigest(),
+        )
         for a in row.archives
         if (root / a.name).exists()
     )
@@ -306,6 +354,7 @@ def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:
         archives=archives,
         draw=made.draw or row.draw,
         images_of_class=made.images,
+        classes_checksum="",
     )
     monkeypatch.setitem(CATALOG, key, changed)
     return made

@@ -1,6 +1,7 @@
 """A copy of a published set has its classes and its images, or is no copy: other ones would be drawn."""
 
 import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,20 @@ def test_the_published_classes_fit_the_published_sums(key: str) -> None:
     assert (len(counts), sum(counts.values())) == (entry.draw.of, entry.draw.images)
     members = draw_members(entry, {name: [f"{i:04d}" for i in range(n)] for name, n in counts.items()}, "")
     assert (len(members["train"]), len(members["test"])) == (entry.train_count, entry.test_count)
+
+
+def test_the_classes_of_lfw_are_known_by_their_checksum(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = install("lfw")
+    unpack(root / "lfw-funneled.tgz", root)
+    people = root / "lfw_funneled"
+    counts = {folder.name: len(list(folder.glob("*.jpg"))) for folder in people.iterdir() if folder.is_dir()}
+    lines = "".join(f"{name} {count}\n" for name, count in sorted(counts.items()))
+    known = dataclasses.replace(CATALOG["lfw"], classes_checksum=hashlib.sha256(lines.encode()).hexdigest())
+    monkeypatch.setitem(CATALOG, "lfw", known)
+    ready("lfw", root)
+    (people / "George_W_Bush" / "George_W_Bush_0007.jpg").rename(people / "Zico" / "Zico_0005.jpg")
+    with pytest.raises(DataError, match="how many images each has, are not those of LFW-ID as published"):
+        ready("lfw", root)
 
 
 @pytest.mark.parametrize(

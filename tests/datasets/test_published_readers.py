@@ -1,7 +1,6 @@
 """Digits, MNIST and CIFAR-10 as their authors publish them, from small files of the same form."""
 
 import dataclasses
-import gzip
 import hashlib
 import io
 import os
@@ -91,20 +90,6 @@ def test_mnist_unpacked(small_mnist: Path) -> None:
     content = (small_mnist / "MNIST" / "raw" / "train-images-idx3-ubyte").read_bytes()
     assert np.load(info.path / "x_train.npy").tobytes() == content[16:]
     assert np.load(info.path / "y_train.npy").tolist() == [*range(10), 0, 1]
-
-
-def test_mnist_packed(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = mnist(small_mnist)
-    md5 = {}
-    for file in sorted((small_mnist / "MNIST" / "raw").iterdir()):
-        content = gzip.compress(file.read_bytes(), mtime=0)
-        file.with_name(file.name + ".gz").write_bytes(content)
-        file.unlink()
-        md5[file.name + ".gz"] = digest(content)
-    with pytest.raises(DataError, match=r"ubyte\.gz is not the published file \(MD5 differs\). Delete it and use"):
-        mnist(small_mnist)
-    shrink(monkeypatch, "mnist", 12, 5, **md5)
-    assert mnist(small_mnist).fingerprint == before.fingerprint
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])

@@ -10,7 +10,7 @@ from asymbp_cli.datasets.readers.base import Absent, FoundDataset
 #: key of the catalog -> the function that looks for the dataset in a data directory
 READERS: dict[str, Callable[[Path], FoundDataset | Absent]] = {
     "digits": digits.locate,
-    "mnist": mnist.locate,
+    "mnist": partial(mnist.locate, "mnist"),
     "cifar10": cifar.locate_cifar10,
     "cifar100": cifar.locate_cifar100,
     "svhn": svhn.locate,
@@ -25,4 +25,5 @@ READERS: dict[str, Callable[[Path], FoundDataset | Absent]] = {
     "lfw": drawn.locate_lfw,
     "indoor67": listed.locate_indoor67,
     "timit": timit.locate,
+    "fashion-mnist": partial(mnist.locate, "fashion-mnist"),
 }

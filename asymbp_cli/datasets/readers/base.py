@@ -60,6 +60,7 @@ class FoundDataset:
     place: Path | None = None  # of its files, or of the first of them; None: it is in no file
     note: str = ""
     stand_in: bool = False  # a download replaces it by the published files
+    is_copy: bool = False  # if its content is the published one, it counts as the set itself
 
     @classmethod
     def of(

@@ -1,19 +1,19 @@
-"""CIFAR-10 and CIFAR-100 as torchvision keeps them, and a JPEG copy of CIFAR-10."""
+"""CIFAR-10 and CIFAR-100 as torchvision keeps them, or copies of them as pictures."""
 
-import dataclasses
 import io
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asymbp_cli.datasets.catalog import CATALOG, FolderSource
+from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature, verify
-from asymbp_cli.datasets.readers import folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, open_arrays, verify_archive
+from asymbp_cli.datasets.readers.copies import CLASSES, find_named, locate_copy
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 from asymbp_cli.paths import is_file
@@ -58,40 +58,31 @@ CIFAR100 = Batches(
     labels=b"fine_labels",
     names=b"fine_label_names",
 )
-_COPY = "cifar10-jpeg.tar.xz"
-_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def locate(key: str, files: Batches, root: Path) -> FoundDataset | Absent:
+    """Return a CIFAR from `root`: unpacked batches, else the archive, else a copy as pictures."""
+    entry = CATALOG[key]
+    for home in (root, *find_named(key, root)):
+        directory, archive = home / files.folder, home / entry.archives[0].name
+        if all(is_file(directory / name) for name in files.md5):
+            source = [signature(directory / name) for name in files.md5]
+            return FoundDataset.of(entry, source, partial(_open_directory, files, directory), directory)
+        if is_file(archive):
+            return FoundDataset.of(
+                entry, [signature(archive)], partial(_open_archive, key, files, archive), archive
+            )
+    return locate_copy(key, root)
 
 
 def locate_cifar10(root: Path) -> FoundDataset | Absent:
-    """Return CIFAR-10 from `root`: unpacked batches, the archive, or the labelled JPEG copy; else None."""
-    if isinstance(published := _locate("cifar10", CIFAR10, root), FoundDataset):
-        return published
-    copy = root / _COPY
-    if is_file(copy):
-        images = folder.locate(FolderSource(folder=str(copy)))
-        return dataclasses.replace(
-            FoundDataset.of(CATALOG["cifar10"], images.source, images.open, exact=False),
-            label="CIFAR-10 (JPEG copy)",
-            note="a lossy JPEG copy of CIFAR-10, so its errors are not those of the original",
-            stand_in=True,
-        )
-    return Absent()
+    """Return CIFAR-10 from `root`."""
+    return locate("cifar10", CIFAR10, root)
 
 
 def locate_cifar100(root: Path) -> FoundDataset | Absent:
-    """Return CIFAR-100 with its 100 fine labels from `root`: unpacked or the archive; else None."""
-    return _locate("cifar100", CIFAR100, root)
-
-
-def _locate(key: str, files: Batches, root: Path) -> FoundDataset | Absent:
-    entry = CATALOG[key]
-    directory, archive = root / files.folder, root / entry.archives[0].name
-    if all(is_file(directory / name) for name in files.md5):
-        source = [signature(directory / name) for name in files.md5]
-        return FoundDataset.of(entry, source, lambda: _open_directory(files, directory))
-    if is_file(archive):
-        return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(key, files, archive))
-    return Absent()
+    """Return CIFAR-100 with its 100 fine labels from `root`."""
+    return locate("cifar100", CIFAR100, root)
 
 
 def _open_directory(files: Batches, directory: Path) -> OpenDataset:
@@ -118,7 +109,9 @@ def _join(files: Batches, parts: dict[str, Any], origin: Path) -> OpenDataset:
     pixels, labels = (np.concatenate([part[i] for part in train]) for i in range(2))
     (test,) = (_images(parts[name], files, name) for name in files.test)
     names = [parts[name][files.names] for name in files.meta]
-    return open_arrays((pixels, labels), test, tuple(name.decode() for name in names[0]) if names else _CLASSES)
+    return open_arrays(
+        (pixels, labels), test, tuple(name.decode() for name in names[0]) if names else CLASSES["cifar10"]
+    )
 
 
 class _Unpickler(pickle.Unpickler):

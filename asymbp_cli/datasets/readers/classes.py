@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from asymbp_cli.datasets.entry import CatalogEntry
+from asymbp_cli.datasets.published_classes import checksum
 from asymbp_cli.errors import DataError
 from asymbp_cli.text import list_some
 
@@ -19,6 +20,7 @@ def match_classes(
     """
     published = entry.images_of_class
     if not published:
+        _refuse_other_checksum(entry, by_class, origin)
         return dict(by_class)
     names = {_plain(name): name for name in published}
     found: dict[str, Sequence[str]] = {}
@@ -39,6 +41,15 @@ def match_classes(
 def _plain(name: str) -> str:
     """Return a name without what people and file systems change: capitals, composed letters, spaces, dashes."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _refuse_other_checksum(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], origin: object) -> None:
+    found = checksum({name: len(images) for name, images in by_class.items()})
+    if entry.classes_checksum and found != entry.classes_checksum:
+        raise DataError(
+            f"{origin}: its classes, or how many images each has, are not those of {entry.label} as published. "
+            "Classes were renamed, or images moved: copy it again."
+        )
 
 
 def _refuse_other_classes(

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
+from asymbp_cli.datasets.readers.idx import locate_idx
 from asymbp_cli.datasets.readers.layout import LAYOUT, Parts, count_wrappers, find_splits
 from asymbp_cli.datasets.readers.members import Members, open_members
 from asymbp_cli.datasets.readers.tree import Tree
@@ -22,6 +23,8 @@ Files = dict[str, Parts]  # name in the tree -> its parts below the wrapping fol
 def locate(source: FolderSource) -> FoundDataset:
     """Return the images of a folder or archive; raises DataError if it does not exist or cannot be read."""
     path = expand_home(source.folder)
+    if arrays := locate_idx(path, source):
+        return arrays
     tree = Tree(path)
     identity = [tree.source(), source.model_dump(mode="json", exclude={"label", "folder"})]
     return FoundDataset(
