@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asymbp_cli.datasets.catalog import FolderSource
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.readers import cifar, folder
+from asymbp_cli.datasets.readers import copies, folder
+from asymbp_cli.datasets.readers.base import FoundDataset
 from asymbp_cli.datasets.resident import load
+from asymbp_cli.errors import DataError
 
 
 def here(path: Path) -> Path:
@@ -31,16 +33,36 @@ def test_mnist(real_data: Path, tmp_path: Path) -> None:
     assert 1 / spread.inverse_std / 255 == pytest.approx(0.3081, abs=1e-4)
 
 
-def test_cifar10(real_data: Path) -> None:
-    here(real_data / "cifar10-jpeg.tar.xz")
-    located = cifar.locate_cifar10(real_data)
-    assert located is not None
+def test_cifar10(real_data: Path, tmp_path: Path) -> None:
+    copy = here(real_data / "cifar10-jpeg.tar.xz")
+    (tmp_path / copy.name).symlink_to(copy)
+    located = copies.locate_copy("cifar10", tmp_path)
+    assert isinstance(located, FoundDataset)
+    assert located.label == "CIFAR-10 (JPEG copy)"
     opened = located.open()
-    assert opened.classes == cifar._CLASSES
+    assert opened.classes == copies.CLASSES["cifar10"]
     assert np.bincount(opened.train_labels).tolist() == [5000] * 10
     assert np.bincount(opened.test_labels).tolist() == [1000] * 10
     _, _, image = next(opened.images(3))
+    assert not isinstance(image, DataError)
     assert image.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "file", "shape", "label"),
+    [
+        ("cifar10", "cifar10-lossless.zip", (32, 32, 3), "CIFAR-10"),
+        ("fashion-mnist", "fashion-mnist.tar.gz", (28, 28, 1), "Fashion-MNIST"),
+    ],
+)
+def test_lossless_copies(
+    key: str, file: str, shape: tuple[int, int, int], label: str, real_data: Path, tmp_path: Path
+) -> None:
+    here(real_data / file)
+    info = prepare(key, shape, data_dir=real_data, cache_dir=tmp_path)
+    assert (info.label, info.exact) == (label, CATALOG[key].paper is not None)
+    assert info.content == CATALOG[key].content
+    assert info.train_count + info.test_count == sum(CATALOG[key].paper_counts or ())
 
 
 def test_flowers17(real_data: Path) -> None:
