@@ -19,7 +19,7 @@ from asymbp_cli.specs.protocol import Protocol
 def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
     """Return the grid of a recipe: its methods as columns, its datasets as rows."""
     columns = [make_column(method.label, [method.procedure], recipe.protocol) for method in recipe.methods]
-    return Grid(
+    grid = Grid(
         key=f"recipe-{recipe.name}",
         title=recipe.title or recipe.name,
         columns=tuple(columns),
@@ -29,6 +29,8 @@ def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
         seeds=recipe.seeds,
         base=recipe.protocol,
     )
+    _check_trained_layers(grid)
+    return grid
 
 
 def make_table_grid(
@@ -49,7 +51,7 @@ def make_table_grid(
         for column in table.columns
     ]
     baseline = Procedure(method=table.baseline_method, protocol=protocol)
-    return Grid(
+    grid = Grid(
         key=f"table-{table.key}",
         title=table.title,
         columns=tuple(columns),
@@ -59,6 +61,19 @@ def make_table_grid(
         seeds=tuple(seeds),
         base=protocol,
     )
+    _check_trained_layers(grid)
+    return grid
+
+
+def _check_trained_layers(grid: Grid) -> None:
+    """Raise UsageError if a method trains all layers but the last, and a network has no other."""
+    bottom = [col.header for col in grid.columns if any(entry.method.train == "bottom" for entry in col.entries)]
+    for row in grid.rows:
+        if bottom and row.network and len(row.network.weighted()) == 1:
+            raise UsageError(
+                f'"{bottom[0]}" trains all layers but the last, and the network of {row.label} has only one. '
+                "Add a layer, or write train: all"
+            )
 
 
 def make_row(info: DecodedDataset, network: Network | None) -> GridRow:

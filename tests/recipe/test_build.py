@@ -1,5 +1,7 @@
 """Building grids from recipes and tables: rows, columns, and their notes."""
 
+from pathlib import Path
+
 import pytest
 import small_study
 
@@ -36,6 +38,22 @@ def test_the_paper_is_compared_with_its_own_network_only() -> None:
     other = make_row(info, Network(input=(28, 28, 1), layers=("FC classes",)))
     assert other.paper_name is None
     assert "FC 10" in other.note
+
+
+def test_all_layers_but_the_only_one_cannot_be_trained(tmp_path: Path) -> None:
+    text = (
+        "dataset: digits\nnetwork: {input: 8x8x1, layers: [FC classes]}\nmethod: [SGD, METHOD]\nprotocol: demo\n"
+    )
+    for method in ("uSF Top", "uSF Bottom"):
+        (tmp_path / "one.yaml").write_text(text.replace("METHOD", method))
+        recipe = load_recipe(tmp_path / "one.yaml")
+        if method == "uSF Top":
+            assert len(make_recipe_grid(recipe, [small_study.INFO]).all_runs()) == 10
+        else:
+            with pytest.raises(
+                UsageError, match=r'"uSF Bottom" trains all layers but the last, and the network of'
+            ):
+                make_recipe_grid(recipe, [small_study.INFO])
 
 
 @pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])
