@@ -38,7 +38,7 @@ def command() -> None:
 def list_datasets(data_dir: Path | None, as_json: bool) -> None:
     """List the datasets: which are installed, how to get the others.
 
-    The digits and the paper's fifteen.
+    The digits, the paper's fifteen, and Fashion-MNIST.
 
     \b
     Example:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
+from asymbp_cli.datasets.content import ContentChecksum
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.readers import copies, folder
+from asymbp_cli.datasets.readers import READERS, folder
 from asymbp_cli.datasets.readers.base import FoundDataset
+from asymbp_cli.datasets.readers.copies import CLASSES
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.errors import DataError
 
@@ -33,14 +35,25 @@ def test_mnist(real_data: Path, tmp_path: Path) -> None:
     assert 1 / spread.inverse_std / 255 == pytest.approx(0.3081, abs=1e-4)
 
 
-def test_cifar10(real_data: Path, tmp_path: Path) -> None:
-    copy = here(real_data / "cifar10-jpeg.tar.xz")
-    (tmp_path / copy.name).symlink_to(copy)
-    located = copies.locate_copy("cifar10", tmp_path)
-    assert isinstance(located, FoundDataset)
-    assert located.label == "CIFAR-10 (JPEG copy)"
-    opened = located.open()
-    assert opened.classes == copies.CLASSES["cifar10"]
+def test_the_content_of_mnist(real_data: Path) -> None:
+    here(real_data / "MNIST" / "raw")
+    dataset = READERS["mnist"](real_data)
+    assert isinstance(dataset, FoundDataset)
+    opened = dataset.open()
+    content = ContentChecksum()
+    for split, position, image in opened.images(1):
+        assert not isinstance(image, DataError)
+        content.add(split, image, int(opened.labels[split][position]))
+    assert content.hexdigest() == CATALOG["mnist"].content
+
+
+def test_a_jpeg_copy_of_cifar10(real_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "cifar10-jpeg.tar.xz").symlink_to(here(real_data / "cifar10-jpeg.tar.xz").absolute())
+    dataset = READERS["cifar10"](tmp_path)
+    assert isinstance(dataset, FoundDataset)
+    assert dataset.label == "CIFAR-10 (JPEG copy)"
+    opened = dataset.open()
+    assert opened.classes == CLASSES["cifar10"]
     assert np.bincount(opened.train_labels).tolist() == [5000] * 10
     assert np.bincount(opened.test_labels).tolist() == [1000] * 10
     _, _, image = next(opened.images(3))
@@ -49,20 +62,32 @@ def test_cifar10(real_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "file", "shape", "label"),
+    ("key", "file", "shape", "mean", "deviation"),
     [
-        ("cifar10", "cifar10-lossless.zip", (32, 32, 3), "CIFAR-10"),
-        ("fashion-mnist", "fashion-mnist.tar.gz", (28, 28, 1), "Fashion-MNIST"),
+        ("cifar10", "cifar10-lossless.zip", (32, 32, 3), [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+        ("fashion-mnist", "fashion-mnist.tar.gz", (28, 28, 1), [0.2860], [0.3530]),
     ],
 )
-def test_lossless_copies(
-    key: str, file: str, shape: tuple[int, int, int], label: str, real_data: Path, tmp_path: Path
+def test_a_lossless_copy_is_the_set_itself(
+    key: str,
+    file: str,
+    shape: tuple[int, int, int],
+    mean: list[float],
+    deviation: list[float],
+    real_data: Path,
+    tmp_path: Path,
 ) -> None:
-    here(real_data / file)
-    info = prepare(key, shape, data_dir=real_data, cache_dir=tmp_path)
-    assert (info.label, info.exact) == (label, CATALOG[key].paper is not None)
+    """By its checksum, which the mean and deviation of its pixels confirm: these are the published ones."""
+    (tmp_path / file).symlink_to(here(real_data / file).absolute())
+    info = prepare(key, shape, data_dir=tmp_path, cache_dir=tmp_path)
+    assert (info.label, info.exact) == (CATALOG[key].label, CATALOG[key].paper is not None)
     assert info.content == CATALOG[key].content
-    assert info.train_count + info.test_count == sum(CATALOG[key].paper_counts or ())
+    pixels, levels = np.load(info.path / "x_train.npy"), np.arange(256) / 255
+    counts = [np.bincount(pixels[..., channel].ravel(), minlength=256) for channel in range(shape[2])]
+    means = [np.average(levels, weights=weights) for weights in counts]
+    squares = [np.average(levels**2, weights=weights) for weights in counts]
+    assert means == pytest.approx(mean, abs=1e-4)
+    assert np.sqrt(np.subtract(squares, np.square(means))) == pytest.approx(deviation, abs=1e-4)
 
 
 def test_flowers17(real_data: Path) -> None:
