@@ -1,5 +1,6 @@
 """User-supplied paths: expand `~`, and test existence without raising on invalid names."""
 
+import os
 from pathlib import Path
 
 from asymbp_cli.errors import UsageError
@@ -8,11 +9,27 @@ FILE_NAME = "asymbp.sqlite"  # of a store, in its directory
 
 
 def expand_home(text: str) -> Path:
-    """Return the path with `~` expanded; raises UsageError if there is no such user."""
+    """Return the path with `~` expanded, the one place that does so.
+
+    Raises UsageError if there is no such user; a file of such a name, `~$notes.yaml`, means itself.
+    """
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
+        if exists(Path(text)):
+            return Path(text)
         raise UsageError(f'"{text}": there is no user of that name. Write the whole path.') from error
+
+
+def environment_path(variable: str) -> Path | None:
+    """Return the path in a variable of the environment, with `~` expanded; None if it is not set, or empty.
+
+    Raises UsageError if `~` names no user.
+    """
+    try:
+        return expand_home(text) if (text := os.environ.get(variable)) else None
+    except UsageError as error:
+        raise UsageError(f"${variable}: {error}") from error
 
 
 def exists(path: Path) -> bool:

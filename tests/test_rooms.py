@@ -74,6 +74,21 @@ def test_rooms_are_few_files_and_functions_short() -> None:
     assert not [f"{file}: {name}" for file in files for name, lines in _functions(file) if lines > 45]
 
 
+def test_every_table_of_text_shows_names_as_they_are() -> None:
+    """Without `disable_numparse` tabulate prints the class 001 as 1, and 1e3 as 1000."""
+    calls = [
+        call
+        for file in (ROOT / "asymbp_cli").rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "tabulate"
+    ]
+    assert len(calls) > 5
+    given = [{word.arg: word.value for word in call.keywords} for call in calls]
+    assert [
+        words for words in given if ast.unparse(words.get("disable_numparse", ast.Constant(0))) != "True"
+    ] == []
+
+
 def _functions(file: Path) -> Iterator[tuple[str, int]]:
     """Yield the name of each function, and its lines without its docstring."""
     for node in ast.walk(ast.parse(file.read_text())):

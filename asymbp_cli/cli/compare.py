@@ -49,11 +49,11 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
     """Return the tables that `name` means."""
     from asymbp_cli.analysis.tables import fill_all, filter_grids
     from asymbp_cli.errors import UsageError
-    from asymbp_cli.paths import is_file
+    from asymbp_cli.paths import expand_home, is_file
     from asymbp_cli.report.comparison import Side
     from asymbp_cli.results.store import Store
 
-    if is_file(Path(name)):
+    if is_file(expand_home(name)):
         raise UsageError(
             f'"{name}" is a file, not a results directory. Put exported results into a directory first: '
             f"asymbp store merge {shlex.quote(name)} --results DIR"
@@ -64,7 +64,7 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
             f'"{name}" is not a results directory, and {directory}/ has no results with a protocol of that name. '
             "Run asymbp train or reproduce first, or name another directory with --results"
         )
-    with Store.open(Path(directory), create=False) as store:
+    with Store.open(expand_home(directory), create=False) as store:
         grids = filter_grids(store.grids(), keys)
         selected = [grid for grid in grids if not protocol or grid.protocol_label == protocol]
         if not selected:
@@ -88,6 +88,6 @@ def _split_name(name: str, results_directory: str) -> tuple[str, str]:
 
 
 def _has_results(directory: str) -> bool:
-    from asymbp_cli.paths import FILE_NAME, exists
+    from asymbp_cli.paths import FILE_NAME, exists, expand_home
 
-    return exists(Path(directory) / FILE_NAME)
+    return exists(expand_home(directory) / FILE_NAME)

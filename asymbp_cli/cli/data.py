@@ -170,9 +170,7 @@ def _installed(root: Path) -> list[str]:
 @command.command("show")
 @click.argument("name")
 @options.data_dir
-@click.option(
-    "--images", type=click.Path(path_type=Path), metavar="FILE.png", help="Write a contact sheet of its images."
-)
+@click.option("--images", type=options.UserPath(), metavar="FILE.png", help="Write a contact sheet of its images.")
 @options.quiet
 def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> None:
     """Show the contents of a dataset, and its images.
@@ -198,7 +196,11 @@ def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> 
     ]
     click.echo(tabulate(lines, tablefmt="plain", disable_numparse=True))
     rows = list(zip(surveyed.classes, surveyed.counts["train"], surveyed.counts["test"], strict=True))
-    click.echo("\n" + tabulate(rows, ["class", "train", "test"], tablefmt="simple"))
+    sides = ("left", "right", "right")
+    click.echo()
+    click.echo(
+        tabulate(rows, ["class", "train", "test"], tablefmt="simple", disable_numparse=True, colalign=sides)
+    )
     if images:
         content = io.BytesIO()
         make_contact_sheet(surveyed, _shape(ref)).save(content, "PNG")

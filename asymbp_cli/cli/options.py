@@ -1,12 +1,36 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from asymbp_cli.errors import UsageError
+from asymbp_cli.paths import expand_home
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class UserPath(click.Path):
+    """A path as users write it, with `~` expanded: no shell does so in `--output=~/x`, nor between quotes."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path; raises click.BadParameter if `~` names no user."""
+        try:
+            path = expand_home(os.fspath(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+        return super().convert(path, param, ctx)
 
 
 def _parse_device(context: click.Context, parameter: click.Parameter, name: str) -> str:
@@ -23,7 +47,7 @@ def _results_option(text: str) -> Decorator:
     return click.option(
         "--results",
         "results_directory",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         default=Path("results"),
         show_default=True,
         help=text,
@@ -41,12 +65,12 @@ overrides = click.option(
 )
 data_dir = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="Directory of the datasets. Default: $ASYMBP_DATA, else the user's cache directory.",
 )
 cache_dir = click.option(
     "--cache-dir",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="Directory of decoded datasets. Default: $ASYMBP_CACHE, else the user's cache directory.",
 )
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")

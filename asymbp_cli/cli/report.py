@@ -18,9 +18,7 @@ from asymbp_cli.report.renderers import RENDERERS, render
     show_default=True,
     help="Format.",
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: standard output."
-)
+@click.option("--output", type=options.UserPath(dir_okay=False), help="File to write. Default: standard output.")
 @click.option("--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, or a recipe's name).")
 @options.results
 def command(target: str, output: Path | None, keys: tuple[str, ...], results_directory: Path) -> None:

@@ -31,7 +31,7 @@ def command() -> None:
 
 
 @command.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=options.UserPath(dir_okay=False))
 @click.option("--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, or a recipe's name).")
 @click.option(
     "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
@@ -103,7 +103,7 @@ def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[
 
 
 @command.command("merge")
-@click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=options.UserPath())
 @options.results_to_extend
 def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
     """Add exported files, or other results directories, to the results.

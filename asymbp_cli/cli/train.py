@@ -9,7 +9,7 @@ from asymbp_cli.cli import options
 
 
 @click.command("train")
-@click.option("--recipe", type=click.Path(path_type=Path), required=True, help="The YAML file to train.")
+@click.option("--recipe", type=options.UserPath(), required=True, help="The YAML file to train.")
 @options.training
 def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
     """Train a recipe: every rate multiplier of its protocol, on every dataset, with every method it names.

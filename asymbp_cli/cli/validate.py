@@ -10,7 +10,7 @@ from asymbp_cli.text import printable_path
 
 
 @click.command("validate")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=options.UserPath())
 @options.overrides
 @click.option("--resolved", is_flag=True, help="Print each recipe with all its defaults filled in.")
 def command(files: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool) -> None:

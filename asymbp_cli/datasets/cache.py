@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.readers.base import SplitName
 from asymbp_cli.files import replace
+from asymbp_cli.paths import environment_path
 
 SPLITS: tuple[SplitName, ...] = ("train", "test")
 ARRAYS = tuple(f"{array}_{split}.npy" for split in SPLITS for array in "xy")
@@ -24,8 +24,7 @@ _CHUNK = 4096  # samples that are hashed at once
 
 def cache_directory(option: Path | None) -> Path:
     """Return the directory of decoded datasets: the option, $ASYMBP_CACHE, or the user's cache directory."""
-    named = os.environ.get("ASYMBP_CACHE")
-    return option or (Path(named) if named else user_cache_path("asymbp"))
+    return option or environment_path("ASYMBP_CACHE") or user_cache_path("asymbp")
 
 
 def read_info(directory: Path) -> DecodedDataset | None:

@@ -1,6 +1,5 @@
 """Find a dataset in the data directory, or download it there."""
 
-import os
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -12,12 +11,12 @@ from asymbp_cli.datasets.readers import READERS, folder
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import OnProgress
+from asymbp_cli.paths import environment_path
 
 
 def data_directory(option: Path | None) -> Path:
     """Return the data directory: the option, $ASYMBP_DATA, or a folder in the user's cache directory."""
-    named = os.environ.get("ASYMBP_DATA")
-    return option or (Path(named) if named else user_cache_path("asymbp") / "data")
+    return option or environment_path("ASYMBP_DATA") or user_cache_path("asymbp") / "data"
 
 
 def locate(entry: CatalogEntry, root: Path) -> FoundDataset | None:

@@ -119,7 +119,7 @@ def _find_dataset(name: Any, folder: Path) -> DatasetRef:
 
 def _read_folder(node: Node, folder: Path) -> DatasetRef | None:
     source = node.attempt(FolderSource.model_validate, node.value)
-    return _seen_from(folder, source) if source else None
+    return node["folder"].attempt(_seen_from, folder, source) if source else None
 
 
 def _seen_from(folder: Path, source: FolderSource) -> FolderSource:

@@ -97,6 +97,18 @@ def test_a_dataset_is_shown_with_its_draw_and_a_contact_sheet(root: Path) -> Non
         assert sheet.size == (3 * 121 + 2, 3 * 121 + 2)
 
 
+def test_classes_whose_names_are_numbers_are_shown_as_they_are(tmp_path: Path) -> None:
+    names = ["001", "002", "1.1", "1.10", "1e3", "1_000", "inf"]
+    for name in names:
+        for number in range(4):
+            file = tmp_path / "num" / name / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), 20 * number).save(file)
+    _, _, table = data("show", str(tmp_path / "num")).stdout.partition("class")
+    assert sorted(line.split()[0] for line in table.splitlines()[2:]) == sorted(names)
+    assert all(line.split()[1:] == ["3", "1"] for line in table.splitlines()[2:])
+
+
 def test_vectors_have_no_picture(root: Path) -> None:
     from asymbp_cli.datasets import survey
     from asymbp_cli.datasets.readers.base import FoundDataset
