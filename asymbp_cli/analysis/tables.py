@@ -10,6 +10,7 @@ from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, resolve_protocol
+from asymbp_cli.recipe.labels import tell_rows_apart
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
@@ -32,7 +33,7 @@ States = Mapping[str, str]
 
 
 def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
-    """Return the grids that `keys` name (`2`, `4` for both halves, a recipe's name), or all of them without keys.
+    """Return the grids that `keys` name (`2`, `4` for both halves, a recipe's name, a title), or all without keys.
 
     Those of one table stand together, `matconvnet` first: of the two readings of the paper it is the one that came
     nearer on MNIST (recipes/results/README.md).
@@ -43,18 +44,19 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
         raise UsageError("no results yet. Run asymbp reproduce --table 2 first")
     names = list(dict.fromkeys(grid.key for grid in grids))
     for key in keys:
-        if not any(_matches(name, key) for name in names):
+        if not any(_matches(grid, key) for grid in grids):
             hint = nearest(key, [name.partition("-")[2] for name in names])
             raise UsageError(f'no results for table "{key}".{hint} Available: {", ".join(names)}')
-    found = [grid for grid in grids if not keys or any(_matches(grid.key, key) for key in keys)]
+    found = [grid for grid in grids if not keys or any(_matches(grid, key) for key in keys)]
     return sorted(
         found, key=lambda grid: (names.index(grid.key), not grid.protocol_label.startswith("matconvnet"))
     )
 
 
-def _matches(name: str, key: str) -> bool:
-    """Return whether `key`, as a user writes it, names the grid `name`."""
-    return name in (key, f"table-{key}", f"recipe-{key}") or name.startswith(f"table-{key}-")
+def _matches(grid: Grid, key: str) -> bool:
+    """Return whether `key`, as a user writes it, names the grid."""
+    names = (key, f"table-{key}", f"recipe-{key}")
+    return grid.key in names or grid.key.startswith(f"table-{key}-") or grid.title == key
 
 
 def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
@@ -76,8 +78,10 @@ def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
 def fill_grid(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, str], float]) -> FilledGrid:
     """Return the grid's cells from stored epochs and run states, both by run id.
 
-    `paper` holds the published errors in percent by (row name in the paper, name of the method).
+    `paper` holds the published errors in percent by (row name in the paper, name of the method). Rows of one label
+    get labels that tell them apart.
     """
+    grid = tell_rows_apart(grid)
 
     def fill_cell(row: GridRow, column: GridColumn) -> Cell:
         published_error = paper.get((row.paper_name or "", column.paper_name or ""))
@@ -181,9 +185,10 @@ def _compare(cell: Cell, baseline: Cell | None, paper_count: int | None) -> Cell
 
 
 def find_held_out(grid: Grid, grids: Iterable[Grid]) -> Grid | None:
-    """Return the grid that is `grid` under the held-out rule, with the most seeds in common; None without any.
+    """Return the grid that is `grid` under the held-out rule; None without any.
 
-    How they treat short epochs need not be the same, since tables of early stores did not say so.
+    Of several it is the one of the same title, then the one with the most seeds in common. How they treat short
+    epochs need not be the same, since tables of early stores did not say so.
     """
     if grid.validation_fraction:
         return None
@@ -196,9 +201,9 @@ def find_held_out(grid: Grid, grids: Iterable[Grid]) -> Grid | None:
         and set(other.seeds) & set(grid.seeds)
     ]
 
-    def likeness(other: Grid) -> tuple[int, bool]:
+    def likeness(other: Grid) -> tuple[bool, int, bool]:
         same = other.protocol.batch_norm_short_epochs == grid.protocol.batch_norm_short_epochs
-        return len(set(other.seeds) & set(grid.seeds)), same
+        return other.title == grid.title, len(set(other.seeds) & set(grid.seeds)), same
 
     return max(counterparts, key=likeness, default=None)
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@click.option("--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, or a recipe's name).")
+@click.option(
+    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.results
 def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, results_directory: Path) -> None:
     """Compare two results cell by cell. A and B are results directories, protocols of those in --results, or both,
-    as DIR:PROTOCOL.
+    as DIR:PROTOCOL. If a protocol was trained with several sets of seeds, they follow it: "quick, seeds 0, 1".
 
     \b
     Example:
@@ -47,6 +49,7 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
 
 def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":
     """Return the tables that `name` means."""
+    from asymbp_cli.analysis.agreement import Conditions
     from asymbp_cli.analysis.tables import fill_all, filter_grids
     from asymbp_cli.errors import UsageError
     from asymbp_cli.paths import expand_home, is_file
@@ -66,14 +69,20 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
         )
     with Store.open(expand_home(directory), create=False) as store:
         grids = filter_grids(store.grids(), keys)
-        selected = [grid for grid in grids if not protocol or grid.protocol_label == protocol]
+        conditions = [Conditions.of(grid) for grid in grids]
+        selected = [
+            grid
+            for grid, own in zip(grids, conditions, strict=True)
+            if not protocol or protocol in (own.protocol, own.describe_among(conditions))
+        ]
         if not selected:
             labels = dict.fromkeys(f'"{grid.protocol_label}"' for grid in grids)
             raise UsageError(
                 f'"{name}" is neither a directory of results nor a protocol in {directory}/. '
                 f"Name one of {', '.join(labels)}"
             )
-        return Side(name, tuple(fill_all(store, selected)))
+        place = "" if name == protocol else f"{directory}:"
+        return Side(name, tuple(fill_all(store, selected)), place)
 
 
 def _split_name(name: str, results_directory: str) -> tuple[str, str]:

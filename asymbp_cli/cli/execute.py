@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
 from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.labels import tell_rows_apart
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
@@ -122,7 +124,7 @@ def _make_progress(
 ) -> StudyProgress:
     forecast = study.forecast(work, infos, execution)
     progress = StudyProgress(
-        grids=grids,
+        grids=[tell_rows_apart(grid) for grid in grids],
         runs=work.runs,
         remaining=work.remaining,
         epoch_cost=forecast.epoch_cost,
@@ -151,7 +153,7 @@ def present(
 ) -> None:
     """Print the tables on standard output."""
     if as_json:
-        cells: list[dict[str, Any]] = [record for filled in tables for record in make_records(filled)]
+        cells: list[dict[str, Any]] = list(chain.from_iterable(make_records(tables)))
         click.echo(json.dumps({"event": "table", "cells": cells}))
         return
     from asymbp_cli.cli import console

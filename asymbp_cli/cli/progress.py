@@ -150,7 +150,8 @@ class StudyProgress:
     def describe_run(self, run_id: str) -> str:
         """Return `uSF+BN x0.1 on MNIST`, with seed or batch size if runs differ in them."""
         run = self.runs[run_id]
-        labels = (row.label for grid in self.grids for row in grid.rows if row.dataset == run.dataset)
+        rows = (row for grid in self.grids for row in grid.rows)
+        labels = (row.label for row in rows if (row.dataset, row.network) == (run.dataset, run.network))
         text = f"{method_name(run.method)} x{run.rate_multiplier:g} on {next(labels, '')}"
         if len({other.seed for other in self.runs.values()}) > 1:
             text += f", seed {run.seed}"

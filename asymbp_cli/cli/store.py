@@ -1,6 +1,8 @@
 """`asymbp store`."""
 
+import json
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +34,9 @@ def command() -> None:
 
 @command.command("export")
 @click.argument("file", type=options.UserPath(dir_okay=False))
-@click.option("--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, or a recipe's name).")
+@click.option(
+    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
+)
 @click.option(
     "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
 )
@@ -104,8 +108,9 @@ def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[
 
 @command.command("merge")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=options.UserPath())
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list: run ids and tables, source by source.")
 @options.results_to_extend
-def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
+def merge(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -> int:
     """Add exported files, or other results directories, to the results.
 
     A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
@@ -117,23 +122,43 @@ def merge(sources: tuple[Path, ...], results_directory: Path) -> int:
       asymbp store merge results.jsonl.xz
       asymbp store merge a.jsonl.xz b.jsonl.xz ../other/results --results results
     """
-    from asymbp_cli.cli import console
     from asymbp_cli.results.merge import merge as merge_into
     from asymbp_cli.results.store import Store
 
     found = [_load(source, results_directory) for source in sources]
     with Store.open(results_directory) as store:
         results = merge_into(found, store)
-    for name, merged in zip(map(printable_path, sources), results, strict=True):
-        click.echo(f"{name}: {_count(merged)}")
-        for moved in merged.moved:
-            cells = "1 cell" if moved.count == 1 else f"{moved.count:,} cells"
-            verb = "comes" if moved.count == 1 else "come"
-            click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
-        if merged.different:
-            listing = _list_differences(merged.different, name)
-            console.print_listing(console.make_console(stderr=False), listing)
+    named = list(zip(map(printable_path, sources), results, strict=True))
+    if as_json:
+        click.echo(json.dumps([_record(name, merged) for name, merged in named]))
+    else:
+        for name, merged in named:
+            _print_outcome(name, merged)
     return int(any(merged.different for merged in results))
+
+
+def _record(name: str, merged: "Merged") -> dict[str, object]:
+    return {
+        "source": name,
+        "new": merged.new,
+        "longer": merged.longer,
+        "same": merged.same,
+        "different": [{"run": difference.run, "epoch": difference.epoch} for difference in merged.different],
+        "moved": [asdict(moved) for moved in merged.moved],
+    }
+
+
+def _print_outcome(name: str, merged: "Merged") -> None:
+    from asymbp_cli.cli import console
+
+    click.echo(f"{name}: {_count(merged)}")
+    for moved in merged.moved:
+        cells = "1 cell" if moved.count == 1 else f"{moved.count:,} cells"
+        verb = "comes" if moved.count == 1 else "come"
+        click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
+    if merged.different:
+        listing = _list_differences(merged.different, name)
+        console.print_listing(console.make_console(stderr=False), listing)
 
 
 def _load(source: Path, results_directory: Path) -> "Contents":

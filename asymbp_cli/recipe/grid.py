@@ -1,7 +1,7 @@
 """Grids of cells: columns and rows, the runs of each cell, a grid's identity, and how two become one."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, reduce
 from itertools import product
 from operator import getitem
@@ -119,7 +119,7 @@ def resolve_protocol(procedure: Procedure, train_count: int | None) -> Protocol:
 
 
 def grid_id(grid: Grid) -> str:
-    """Return the identity of a grid, without its datasets, so that repeated requests share one table.
+    """Return the identity of a grid, without its datasets and title, so that repeated requests share one table.
 
     Fields that are younger than the first tables are no part of it at the values that these had. How short epochs
     are treated never is: `paper`, `quick` and `demo` did not say so at first.
@@ -134,6 +134,22 @@ def grid_id(grid: Grid) -> str:
         exclude["baseline"] = _derived_fields(grid.baseline)
     content = grid.model_dump_json(exclude=exclude)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def table_ids(grid: Grid) -> tuple[str, str]:
+    """Return the ids that a store may keep a grid under: `grid_id`, and one that is made of its title too."""
+    identity = grid_id(grid)
+    return identity, hashlib.sha256(f"{identity}/{grid.title}".encode()).hexdigest()[:16]
+
+
+def choose_table_id(grid: Grid, titles: Mapping[str, str]) -> str:
+    """Return the id of a grid's table among stored ones, of which `titles` has the titles by id.
+
+    A table with another title is another table, or a number would get a title that is not its own. The first one
+    of a `grid_id` has that, as in early stores.
+    """
+    plain, titled = table_ids(grid)
+    return titled if titled in titles or titles.get(plain, grid.title) != grid.title else plain
 
 
 def _derived_fields(column: GridColumn) -> dict[str, Any]:

@@ -15,22 +15,26 @@ from asymbp_cli.report.document import Listing
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: its name as the user wrote it, and its tables."""
+    """One side of a comparison: its name as the user wrote it, and its tables.
+
+    `place` is what the user writes before a protocol to name fewer of its tables: `DIR:`, or nothing.
+    """
 
     name: str
     tables: tuple[FilledGrid, ...]
+    place: str = ""
 
 
 def compare_sides(first: Side, second: Side) -> list[Listing]:
     """Return a listing for each table that both sides have, of every cell that both have.
 
-    Tables are paired by key, protocol and seeds, by key and protocol, or by key: the first of these by which each
-    side has only one. Raises UsageError if there is no pair, or if a pair is ambiguous.
+    Tables that are the same are a pair. The others are paired by identity without the title, by key, protocol and
+    seeds, by key and protocol, or by key: the first of these by which each side has only one. Raises UsageError if
+    there is no pair, or if a pair is ambiguous.
     """
-    listings = []
-    for table in first.tables:
-        if counterpart := _counterpart(table, first, second):
-            listings.append(_listing(first.name, table, second.name, counterpart))
+    listings = [
+        _listing(first.name, table, second.name, counterpart) for table, counterpart in _pair_tables(first, second)
+    ]
     listings = [listing for listing in listings if listing.rows]
     if not listings:
         raise UsageError(
@@ -40,29 +44,62 @@ def compare_sides(first: Side, second: Side) -> list[Listing]:
     return listings
 
 
-def _counterpart(table: FilledGrid, first: Side, second: Side) -> FilledGrid | None:
-    """Return the table of the second side to compare `table` with, or None if it has none of that key."""
-    identity, key = grid_id(table.grid), table.grid.key
-    for other in second.tables:
-        if grid_id(other.grid) == identity:
-            return other
-    for property_of in (_key_and_conditions, _key_and_protocol, _key):
-        ours = _alike(table, first, property_of)
-        others = _alike(table, second, property_of)
-        if len(ours) == len(others) == 1:
-            return others[0]
-    candidates = [Conditions.of(filled.grid) for filled in second.tables if filled.grid.key == key]
-    if not candidates:
-        return None
-    labels = ", ".join(dict.fromkeys(candidate.describe_among(candidates) for candidate in candidates))
-    raise UsageError(
-        f'{second.name} has {key} under {labels}. Name one of them ("{second.name}:PROTOCOL"), or the table with '
-        "--table"
+def _pair_tables(first: Side, second: Side) -> Iterator[tuple[FilledGrid, FilledGrid]]:
+    """Yield the pairs, in the order of the first side."""
+    theirs = {_table(filled): filled for filled in second.tables}
+    same = theirs.keys() & set(map(_table, first.tables))
+    ours_left, theirs_left = (
+        [filled for filled in side.tables if _table(filled) not in same] for side in (first, second)
     )
+    for filled in first.tables:
+        if _table(filled) in same:
+            yield filled, theirs[_table(filled)]
+        elif counterpart := _find_counterpart(filled, ours_left, theirs_left):
+            yield filled, counterpart
+        elif candidates := _alike(filled, theirs_left, _key):
+            several = (candidates, second) if len(candidates) > 1 else (_alike(filled, ours_left, _key), first)
+            raise UsageError(_explain_choice(*several))
 
 
-def _alike(table: FilledGrid, side: Side, property_of: Callable[[FilledGrid], object]) -> list[FilledGrid]:
-    return [filled for filled in side.tables if property_of(filled) == property_of(table)]
+def _find_counterpart(
+    filled: FilledGrid, ours: Sequence[FilledGrid], theirs: Sequence[FilledGrid]
+) -> FilledGrid | None:
+    """Return the only one of `theirs` that is like the table, if it is the only one of `ours` too."""
+    for property_of in (_identity, _key_and_conditions, _key_and_protocol, _key):
+        others = _alike(filled, theirs, property_of)
+        if len(others) == len(_alike(filled, ours, property_of)) == 1:
+            return others[0]
+    return None
+
+
+def _explain_choice(tables: Sequence[FilledGrid], side: Side) -> str:
+    """Return the message that a side has several tables of one key, and how to name one of them."""
+    grids = [filled.grid for filled in tables]
+    key = grids[0].key
+    conditions = [Conditions.of(grid) for grid in grids]
+    labels = list(dict.fromkeys(own.describe_among(conditions) for own in conditions))
+    titles = list(dict.fromkeys(grid.title for grid in grids))
+    if len(labels) > 1:
+        names = ", ".join(f'"{side.place}{label}"' for label in labels)
+        return f"{side.name} has {key} under {'; '.join(labels)}. Name one of them: {names}"
+    if len(titles) > 1:
+        names = ", ".join(f'"{title}"' for title in titles)
+        return f"{side.name} has {key} with the titles {names}. Name one of them with --table"
+    return f"{side.name} has {len(grids)} tables {key} under {labels[0]}. Give their recipes other file names"
+
+
+def _alike(
+    filled: FilledGrid, tables: Sequence[FilledGrid], property_of: Callable[[FilledGrid], object]
+) -> list[FilledGrid]:
+    return [other for other in tables if property_of(other) == property_of(filled)]
+
+
+def _identity(filled: FilledGrid) -> object:
+    return grid_id(filled.grid)
+
+
+def _table(filled: FilledGrid) -> object:
+    return grid_id(filled.grid), filled.grid.title
 
 
 def _key(filled: FilledGrid) -> object:
@@ -105,7 +142,7 @@ def _cells(filled: FilledGrid) -> Iterator[tuple[tuple[object, ...], tuple[str, 
             continue
         for column, cell in zip(filled.grid.columns, cells, strict=True):
             names = row.label, column.header
-            yield (row.dataset, row.network, *names), names, cell
+            yield (row.dataset, row.network, column.header), names, cell
 
 
 def _note(differences: Sequence[float]) -> str:

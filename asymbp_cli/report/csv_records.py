@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from itertools import chain
 
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.records import make_records
@@ -16,7 +17,7 @@ def render_report(source: Source) -> Rendered:
 
 def render(tables: Sequence[FilledGrid]) -> str:
     """Return all cells of all tables under one header line."""
-    records = [record for filled in tables for record in make_records(filled)]
+    records = list(chain.from_iterable(make_records(tables)))
     if not records:
         return ""
     text = io.StringIO()

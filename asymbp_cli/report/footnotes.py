@@ -6,6 +6,7 @@ from statistics import mean
 from asymbp_cli.analysis.cells import POINTS, Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.analysis.uncertainty import samples_of
+from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.cells import has_paper
 
 _MOST_DATASETS = 4  # that a note tells of one by one
@@ -171,6 +172,15 @@ def _early_statistics(filled: FilledGrid) -> str | None:
     )
 
 
+def _data(filled: FilledGrid) -> str | None:
+    """Return what `data 3f2a91bc` in labels means, if any has it."""
+    names = [name_data(row.dataset) for row in filled.grid.rows if row.dataset]
+    used = [name for name in names if any(name in row.label for row in filled.grid.rows)]
+    if not used:
+        return None
+    return f"{', '.join(used)}: datasets of one name, by the beginning of the SHA-256 of their pixels and labels."
+
+
 def _missing_datasets(filled: FilledGrid) -> str | None:
     labels = [row.label for row in filled.grid.rows if row.dataset is None]
     return f"`-` dataset not available: {', '.join(labels)} (asymbp ls datasets)." if labels else None
@@ -190,6 +200,7 @@ _FOOTNOTES: tuple[Callable[[FilledGrid], str | None], ...] = (
     _diverged,
     _unfinished,
     _early_statistics,
+    _data,
     _missing_datasets,
 )
 

@@ -21,13 +21,13 @@ def render(tables: Sequence[FilledGrid], document: Document) -> str:
     """Return all tables with their cells, and the document's listings, as one JSON object."""
     content = {
         "asymbp": __version__,
-        "tables": [_table(filled) for filled in tables],
+        "tables": [_table(filled, records) for filled, records in zip(tables, make_records(tables), strict=True)],
         "listings": [make_listing_record(block) for block in document.blocks if isinstance(block, Listing)],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _table(filled: FilledGrid) -> dict[str, Any]:
+def _table(filled: FilledGrid, records: list[dict[str, Any]]) -> dict[str, Any]:
     grid = filled.grid
     return {
         "key": grid.key,
@@ -37,5 +37,5 @@ def _table(filled: FilledGrid) -> dict[str, Any]:
         "rule": "held-out" if grid.validation_fraction else "paper",
         "seeds": list(grid.seeds),
         "notes": list(write_footnotes(filled)),
-        "cells": make_records(filled),
+        "cells": records,
     }

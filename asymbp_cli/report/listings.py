@@ -15,6 +15,7 @@ from asymbp_cli.analysis.agreement import (
 from asymbp_cli.analysis.conclusions import Judgement, collect_our_numbers, judge, load_paper_numbers
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.recipe.labels import name_tables
 from asymbp_cli.report.document import Listing
 
 _MOST_LABELS = 3
@@ -63,7 +64,10 @@ def _points(ours: float | None, papers: float | None) -> str:
 def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
     """Return how close complete cells come to the paper's: per table, and in total with each cell once."""
     groups = _groups(tables)
-    lines = [line for filled in tables for line in _table_lines(filled, groups)]
+    names = name_tables([filled.grid for filled in tables])
+    lines = [
+        line for name, filled in zip(names, tables, strict=True) for line in _table_lines(name, filled, groups)
+    ]
     if not lines:
         return []
     protocols = {protocol for _, protocol, *_ in lines}
@@ -80,12 +84,12 @@ def _groups(tables: Sequence[FilledGrid]) -> list[Conditions]:
     return list(dict.fromkeys(Conditions.of(filled.grid) for filled in tables))
 
 
-def _table_lines(filled: FilledGrid, groups: Sequence[Conditions]) -> Iterator[Line]:
+def _table_lines(name: str, filled: FilledGrid, groups: Sequence[Conditions]) -> Iterator[Line]:
     protocol = Conditions.of(filled.grid).describe_among(groups)
     correlations = correlate_rows(filled)
     for kind, pairs in _kinds(pair_cells(filled)):
         ranks = _format_correlations({pair.row.label: correlations[pair.row.label] for pair in pairs})
-        yield filled.grid.key, protocol, kind, *_counts(Agreement.of(pairs)), ranks
+        yield name, protocol, kind, *_counts(Agreement.of(pairs)), ranks
 
 
 def _total_lines(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[Line]:

@@ -1,11 +1,13 @@
 """How to get the results of a report again: commands, datasets, software, devices, time spent."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from asymbp_cli import __version__
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.document import Listing
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
@@ -35,11 +37,13 @@ def _commands(grids: Sequence[Grid], store: Store) -> Iterator[Fact]:
 
 def _datasets(grids: Sequence[Grid], datasets: Mapping[str, DecodedDataset]) -> Iterator[Fact]:
     fingerprints = dict.fromkeys(row.dataset for grid in grids for row in grid.rows if row.dataset)
-    for fingerprint in fingerprints:
-        if info := datasets.get(fingerprint):
-            counts = f"{info.train_count:,} to train, {info.test_count:,} to test"
-            yield "dataset", f"{info.label}: {counts}, SHA-256 of pixels and labels {fingerprint[:16]}"
-            yield f"classes of {info.label}", ", ".join(info.classes)
+    infos = [datasets[fingerprint] for fingerprint in fingerprints if fingerprint in datasets]
+    counts = Counter(info.label for info in infos)
+    for info in infos:
+        label = info.label if counts[info.label] == 1 else f"{info.label} ({name_data(info.fingerprint)})"
+        samples = f"{info.train_count:,} to train, {info.test_count:,} to test"
+        yield "dataset", f"{label}: {samples}, SHA-256 of pixels and labels {info.fingerprint[:16]}"
+        yield f"classes of {label}", ", ".join(info.classes)
 
 
 def _attempts(runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:

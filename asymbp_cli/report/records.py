@@ -1,18 +1,25 @@
 """Tables and listings as data: flat records, with counts next to percentages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from asymbp_cli.analysis.cells import Cell, Pick
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.analysis.uncertainty import standard_error
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
+from asymbp_cli.recipe.labels import name_tables
 from asymbp_cli.report.document import Listing
 
 
-def make_records(filled: FilledGrid) -> list[dict[str, Any]]:
-    """Return one flat record per cell and seed; a cell without results has one record."""
+def make_records(tables: Sequence[FilledGrid]) -> list[list[dict[str, Any]]]:
+    """Return the records of each table: one per cell and seed; a cell without results has one record."""
+    names = name_tables([filled.grid for filled in tables])
+    return [_make_records(name, filled) for name, filled in zip(names, tables, strict=True)]
+
+
+def _make_records(name: str, filled: FilledGrid) -> list[dict[str, Any]]:
     return [
-        _record(filled.grid, row, column, cell, pick)
+        {"table": name, **_record(filled.grid, row, column, cell, pick)}
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
         for column, cell in zip(filled.grid.columns, cells, strict=True)
         for pick in cell.picks or (None,)
@@ -21,7 +28,6 @@ def make_records(filled: FilledGrid) -> list[dict[str, Any]]:
 
 def _record(grid: Grid, row: GridRow, column: GridColumn, cell: Cell, pick: Pick | None) -> dict[str, Any]:
     return {
-        "table": grid.key,
         "dataset": row.label,
         "column": column.header,
         "seed": pick.seed if pick else None,

@@ -50,7 +50,7 @@ class Contents:
 
     def restrict_to(self, grids: Iterable[Grid]) -> "Contents":
         """Return the contents that belong to `grids`, which may have fewer rows than the stored ones."""
-        kept = {grid_id(grid): grid for grid in grids}
+        kept = {_identity(grid): grid for grid in grids}
         wanted = {run_id for grid in kept.values() for run_id in grid.all_runs()}
         runs = {run_id: stored for run_id, stored in self.runs.items() if run_id in wanted}
         used = {stored.run.dataset for stored in runs.values()}
@@ -58,12 +58,16 @@ class Contents:
         return Contents(
             datasets={key: info for key, info in self.datasets.items() if key in used},
             grids={
-                key: replace(stored, grid=kept[grid_id(stored.grid)])
+                key: replace(stored, grid=kept[_identity(stored.grid)])
                 for key, stored in self.grids.items()
-                if grid_id(stored.grid) in kept
+                if _identity(stored.grid) in kept
             },
             runs=runs,
         )
+
+
+def _identity(grid: Grid) -> tuple[str, str]:
+    return grid_id(grid), grid.title
 
 
 def read_contents(connection: sqlite3.Connection) -> Contents:

@@ -12,12 +12,26 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
 
 S = TypeVar("S", bound=Spec)
 _BUSY_SECONDS = 10.0
 _ELSEWHERE = "use another directory with --results DIR"
+
+
+def check_directory(directory: Path, *, create: bool) -> None:
+    """Raise StoreError if `directory` cannot hold results, or holds none and is not to be made."""
+    if exists(directory) and not directory.is_dir():
+        raise StoreError(f"{directory} is a file, not a directory. Choose a directory with --results DIR")
+    if exists(directory / "checkpoints") and not (directory / "checkpoints").is_dir():
+        raise StoreError(f"{directory}/checkpoints is a file. Move it away, or use --results DIR")
+    if not create and not exists(directory / FILE_NAME):
+        raise StoreError(
+            f"there are no results in {directory}/. Train something first, for instance with "
+            "asymbp reproduce --table 2, or name another directory with --results DIR"
+        )
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import Grid, merge_grids, row_identity
+from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, row_identity
 from asymbp_cli.results.contents import (
     Contents,
     Rows,
@@ -75,13 +75,13 @@ def _add(contents: Contents, present: Contents) -> tuple[Merged, Contents]:
             different.append(Difference(run_id, kept, other, epoch))
         else:
             (longer if _progress(other) > _progress(kept) else same).append(run_id)
-    grids = {
-        key: _merge_grid(present.grids[key], grid) if key in present.grids else grid
-        for key, grid in contents.grids.items()
-    }
+    grids = dict(present.grids)
+    for stored in contents.grids.values():
+        key = choose_table_id(stored.grid, {key: grid.grid.title for key, grid in grids.items()})
+        grids[key] = _merge_grid(grids[key], stored) if key in grids else stored
     after = Contents(
         datasets={**contents.datasets, **present.datasets},
-        grids={**present.grids, **grids},
+        grids=grids,
         runs={**present.runs, **{run_id: contents.runs[run_id] for run_id in (*new, *longer)}},
     )
     moved = tuple(_moved_cells(present, after))

@@ -6,8 +6,7 @@ from pathlib import Path
 from asymbp_cli.errors import StoreError
 from asymbp_cli.paths import FILE_NAME
 from asymbp_cli.results.contents import Contents, read_contents
-from asymbp_cli.results.database import copy_to_memory, store_errors
-from asymbp_cli.results.store import check_directory
+from asymbp_cli.results.database import check_directory, copy_to_memory, store_errors
 from asymbp_cli.results.validity import Damage, check_contents
 
 

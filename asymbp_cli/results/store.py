@@ -13,11 +13,11 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, ProcessorFound, RunFinished
 from asymbp_cli.locks import hold_writer_lock
-from asymbp_cli.paths import FILE_NAME, exists
-from asymbp_cli.recipe.grid import Grid, grid_id, merge_grids
+from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, table_ids
 from asymbp_cli.results import queries
 from asymbp_cli.results.contents import Contents, read_contents
-from asymbp_cli.results.database import connect, parse_column, store_errors
+from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
 from asymbp_cli.results.journal import Journal, Statement
 from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.summaries import (
@@ -100,9 +100,9 @@ class Store:
     def save_grid(self, grid: Grid, command: str = "") -> None:
         """Store a grid and the command that asked for it.
 
-        If a stored grid differs in its datasets only, it gets the rows of this one.
+        If a stored grid of this title differs in its datasets only, it gets the rows of this one.
         """
-        identity = grid_id(grid)
+        identity = self._table_id(grid)
         now = time.time()
         commands, created = [command], now
         stored = self._journal.query("SELECT spec, command, created FROM grids WHERE id = ?", identity)
@@ -120,6 +120,13 @@ class Store:
             now,
         )
         self.flush()
+
+    def _table_id(self, grid: Grid) -> str:
+        """Return the id under which the store has a grid, or would have it."""
+        rows = self._journal.query("SELECT id, spec FROM grids WHERE id IN (?, ?)", *table_ids(grid))
+        with store_errors(self._path):
+            stored = {key: parse_column(Grid, spec, "grids", "id", key) for key, spec in rows}
+        return choose_table_id(grid, {key: other.title for key, other in stored.items()})
 
     def begin(self, runs: Iterable[Run], start_epoch: int, provenance: Provenance) -> None:
         """Store `runs` if they are new, and an attempt at each that continues after `start_epoch`.
@@ -209,7 +216,7 @@ class Store:
 
     def commands(self, grid: Grid) -> tuple[str, ...]:
         """Return the commands that asked for `grid`, oldest first."""
-        rows = self._journal.query("SELECT command FROM grids WHERE id = ?", grid_id(grid))
+        rows = self._journal.query("SELECT command FROM grids WHERE id = ?", self._table_id(grid))
         return tuple(line for (text,) in rows for line in text.splitlines())
 
     def datasets(self) -> dict[str, DecodedDataset]:
@@ -284,17 +291,4 @@ class Store:
             run=Run.model_validate_json(spec),
             attempts=tuple(self.attempts([run_id])),
             epochs=tuple(self.epochs([run_id])[run_id]),
-        )
-
-
-def check_directory(directory: Path, *, create: bool) -> None:
-    """Raise StoreError if `directory` cannot hold results, or holds none and is not to be made."""
-    if exists(directory) and not directory.is_dir():
-        raise StoreError(f"{directory} is a file, not a directory. Choose a directory with --results DIR")
-    if exists(directory / "checkpoints") and not (directory / "checkpoints").is_dir():
-        raise StoreError(f"{directory}/checkpoints is a file. Move it away, or use --results DIR")
-    if not create and not exists(directory / FILE_NAME):
-        raise StoreError(
-            f"there are no results in {directory}/. Train something first, for instance with "
-            "asymbp reproduce --table 2, or name another directory with --results DIR"
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import Grid, grid_id
+from asymbp_cli.recipe.grid import Grid, table_ids
 from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.specs.base import is_label
 from asymbp_cli.text import printable
@@ -48,7 +48,7 @@ def _check_times(owner: str, times: Iterable[float | None]) -> None:
 
 def _check_grid(key: str, stored: StoredGrid) -> None:
     grid, table = stored.grid, f"the table {key}"
-    _require(grid_id(grid) == key, f"{table} has the content of another table")
+    _require(key in table_ids(grid), f"{table} has the content of another table")
     columns = (*grid.columns, grid.baseline) if grid.baseline else grid.columns
     names = (
         grid.key,

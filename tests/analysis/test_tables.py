@@ -52,7 +52,7 @@ def test_several_seeds_give_the_median_of_their_cells(wrong: tuple[int, ...], mi
     assert cell.range_percent == (1.0, 3.0)
     assert f"n = {len(wrong)} seeds" in " ".join(make_result_table(filled).notes)
     assert "(1.00-3.00)" in render(Document("", "", (make_result_table(filled),)))
-    assert [(r["seed"], r["wrong"]) for r in make_records(filled)] == sorted(
+    assert [(r["seed"], r["wrong"]) for r in make_records([filled])[0]] == sorted(
         enumerate(wrong), key=lambda pair: pair[1]
     )
     part = {run_id: points for run_id, points in epochs.items() if run_id == runs[0].id}
@@ -265,7 +265,7 @@ def test_reports_hold_counts_marks_and_the_papers_numbers() -> None:
     lines = csv_records.render([filled]).splitlines()
     assert len(lines) == 4
     assert lines[1].startswith("table-2,MNIST,SGD,0,2.0,20,1000,2.0,0.67")
-    assert make_records(filled)[2]["error_percent"] is None
+    assert make_records([filled])[0][2]["error_percent"] is None
 
 
 def test_tables_of_one_name_stand_together_and_the_nearer_reading_first() -> None:

@@ -1,5 +1,6 @@
 """`asymbp store` as a user meets it: files, selections, messages, exit codes."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -176,16 +177,22 @@ def test_a_directory_with_impossible_results_is_refused(results: Path, tmp_path:
 
 def test_a_table_that_other_runs_fill_now_is_named(results: Path, tmp_path: Path) -> None:
     """The table was made by an earlier version, which averaged the test statistics of short epochs once."""
+    grids = {}
     for name, count, short_epochs in (("early", None, "once"), ("present", 1437, "cycle")):
         grid = small_study.grid("SGD", "uSF+BN")
         protocol = grid.protocol.model_copy(update={"batch_norm_short_epochs": short_epochs})
         row = small_study.row().model_copy(update={"train_count": count})
         columns = tuple(small_study.column(column.header, protocol) for column in grid.columns)
-        small_study.train(tmp_path / name, grid.model_copy(update={"rows": (row,), "columns": columns}))
+        grids[name] = grid.model_copy(update={"rows": (row,), "columns": columns})
+        small_study.train(tmp_path / name, grids[name])
     done = invoke("merge", tmp_path / "present", "--results", tmp_path / "early")
     assert done.stdout.splitlines()[1] == (
         f"{tmp_path / 'present'}: 1 cell of table-2 (paper with fewer epochs) now comes from other runs"
     )
+    small_study.train(tmp_path / "again", grids["early"])
+    (record,) = json.loads(invoke("merge", tmp_path / "present", "--json", "--results", tmp_path / "again").stdout)
+    assert record["moved"] == [{"table": "table-2", "protocol": "paper with fewer epochs", "count": 1}]
+    assert len(record["new"]) + len(record["same"]) > 1
 
 
 def alter(directory: Path, *statements: str) -> None:
@@ -232,3 +239,14 @@ def test_other_numbers_are_listed_run_by_run(
         assert [cell.strip() for cell in line.split("│")][3:6] == ["3", *numbers]
     assert (said in done.stdout) if said else ("Processors" not in done.stdout)
     assert repr(load(other)) == repr(kept)
+    as_json = invoke("merge", file, "--json", "--results", other)
+    (record,) = json.loads(as_json.stdout)
+    assert as_json.return_value == 1
+    assert record == {
+        "source": str(file),
+        "new": [],
+        "longer": [],
+        "same": [],
+        "different": [{"run": run_id, "epoch": 3} for run_id in sorted(kept.runs)],
+        "moved": [],
+    }

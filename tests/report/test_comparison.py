@@ -1,10 +1,12 @@
 """Two stores, or two protocols, cell by cell."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from sample_tables import filled
 
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.report.comparison import Side, compare_sides
@@ -32,9 +34,9 @@ def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:
     assert one.rows[0][-1] == "+1.00"
     other = filled(1, 2, 3, 4, 5, label="demo")
     with pytest.raises(
-        UsageError, match=r'both has table-2 under quick, paper. Name one of them \("both:PROTOCOL"\)'
+        UsageError, match=r'both has table-2 under quick; paper\. Name one of them: "both:quick", "both:paper"'
     ):
-        compare_sides(Side("a", (other,)), both)
+        compare_sides(Side("a", (other,)), replace(both, place="both:"))
 
 
 def test_nothing_in_common_is_said() -> None:
@@ -65,3 +67,38 @@ def test_unfinished_cells_do_not_count() -> None:
     (found,) = compare_sides(Side("a", (first,)), Side("b", (replace(second, cells=(unfinished,)),)))
     assert "4 cells" in found.notes[0]
     assert "largest 0.00" in found.notes[0]
+
+
+def with_seeds(*seeds: int) -> FilledGrid:
+    table = filled(1, 2, 3, 4, 5)
+    return replace(table, grid=table.grid.model_copy(update={"seeds": seeds}))
+
+
+def test_tables_of_one_protocol_are_named_by_their_seeds() -> None:
+    several = Side("quick", (with_seeds(0), with_seeds(0, 1)))
+    message = re.escape(
+        'quick has table-2 under quick, seeds 0; quick, seeds 0, 1. Name one of them: "quick, seeds 0"'
+    )
+    for sides in ((several, Side("b", (with_seeds(7),))), (Side("b", (with_seeds(7),)), several)):
+        with pytest.raises(UsageError, match=message):
+            compare_sides(*sides)
+
+
+def test_a_table_whose_only_counterpart_is_paired_with_its_twin_is_left_out() -> None:
+    (found,) = compare_sides(Side("a", (with_seeds(0), with_seeds(0, 1))), Side("b", (with_seeds(0),)))
+    assert len(found.rows) == 5
+    crossed = Side("a", (with_seeds(0), with_seeds(0, 1))), Side("b", (with_seeds(0), with_seeds(7)))
+    assert len(compare_sides(*crossed)) == 2
+
+
+def test_tables_of_two_titles_are_named_by_them() -> None:
+    table = filled(1, 2, 3, 4, 5)
+    small, large, mine = (
+        replace(table, grid=table.grid.model_copy(update={"title": title})) for title in ("Small", "Large", "Mine")
+    )
+    message = 'b has table-2 with the titles "Small", "Large"\\. Name one of them with --table'
+    with pytest.raises(UsageError, match=message):
+        compare_sides(Side("a", (mine,)), Side("b", (small, large)))
+    found = compare_sides(Side("a", (large, small)), Side("b", (small, large)))
+    assert [part.title for part in found] == ["Large: compared", "Small: compared"]
+    assert len(compare_sides(Side("a", (mine,)), Side("b", (small,)))) == 1

@@ -102,7 +102,7 @@ def test_latex_leaves_hollow_cells_without_ground() -> None:
 
 
 def test_records_have_them_in_columns_at_the_end() -> None:
-    first, *_, last = make_records(seeded())
+    first, *_, last = make_records([seeded()])[0]
     assert list(first)[-8:] == [
         "run",
         "standard_error_points",

@@ -1,0 +1,79 @@
+"""Names of rows and tables in results: the user's, and what differs if several have the same one."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import compress
+
+from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.specs.networks import Network, dimensions
+
+_LONGEST = 40  # characters of a label that are spent on layers
+_DIGITS = 8  # of a hash
+
+
+def tell_rows_apart(grid: Grid) -> Grid:
+    """Return the grid with row labels that all differ: `digits (FC 64)`, `pets (data 3f2a91bc)`.
+
+    Networks are told apart by their layers, datasets by the beginning of their fingerprint. A label that only one
+    row has stays as it is.
+    """
+    if len({row.label for row in grid.rows}) == len(grid.rows):
+        return grid
+    rows = []
+    for row in grid.rows:
+        what = ", ".join(_list_differences(row, [other for other in grid.rows if other.label == row.label]))
+        rows.append(row.model_copy(update={"label": f"{row.label} ({what})"}) if what else row)
+    return grid.model_copy(update={"rows": tuple(rows)})
+
+
+def _list_differences(row: GridRow, alike: Sequence[GridRow]) -> Iterator[str]:
+    """Yield what a row differs in from the others of its label; at other sizes the pixels differ anyway."""
+    if len(alike) == 1:
+        return
+    if row.network is None or row.dataset is None:
+        yield "not available"
+        return
+    networks = list(dict.fromkeys(other.network for other in alike if other.network))
+    if len(networks) > 1:
+        yield name_networks(networks)[row.network]
+    if len({other.dataset for other in alike if other.network and other.network.input == row.network.input}) > 1:
+        yield name_data(row.dataset)
+
+
+def name_data(fingerprint: str) -> str:
+    """Return a short name for a dataset with this fingerprint."""
+    return f"data {fingerprint[:_DIGITS]}"
+
+
+def name_networks(networks: Sequence[Network]) -> dict[Network, str]:
+    """Return a short name for each of several resolved networks: the layers that differ, if these are few.
+
+    Otherwise the tool's name for it, all its layers, or a hash.
+    """
+    parts = [(dimensions(network.input), *network.layers) for network in networks]
+    if len(set(map(len, parts))) == 1:
+        differs = [len(set(column)) > 1 for column in zip(*parts, strict=True)]
+        names = [", ".join(compress(part, differs)) for part in parts]
+        if max(map(len, names)) <= _LONGEST:
+            return dict(zip(networks, names, strict=True))
+    return {network: _name_alone(network) for network in networks}
+
+
+def _name_alone(network: Network) -> str:
+    (classes,) = network.shapes()[-1]
+    for name, known in NETWORKS.items():
+        if known.resolve(classes) == network:
+            return f"network {name}"
+    layers = ", ".join((dimensions(network.input), *network.layers))
+    if len(layers) <= _LONGEST:
+        return layers
+    return f"network {hashlib.sha256(network.model_dump_json().encode()).hexdigest()[:_DIGITS]}"
+
+
+def name_tables(grids: Sequence[Grid]) -> list[str]:
+    """Return the name of each table: its key, followed by its title if another has this key with another title."""
+    titles: dict[str, set[str]] = {}
+    for grid in grids:
+        titles.setdefault(grid.key, set()).add(grid.title)
+    return [f"{grid.key} ({grid.title})" if len(titles[grid.key]) > 1 else grid.key for grid in grids]

@@ -1,0 +1,182 @@
+"""Results of one name: no number stands under a title that is not its own, and rows say what differs."""
+
+import csv
+import io
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import small_study
+from click.testing import CliRunner
+from PIL import Image
+
+from asymbp_cli.cli.app import cli
+from asymbp_cli.results.store import Store
+
+RECIPE = """title: {title}
+dataset: {dataset}
+network: {{input: 8x8x1, layers: [FC {width}, FC classes]}}
+method: [SGD, BM]
+protocol: {{extends: demo, epochs: 1, rate_multipliers: [1]}}
+"""
+_RENDERED = ("markdown", "html", "latex", "csv", "json")
+
+
+def asymbp(line: str) -> str:
+    done = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def train(recipe: Path, *options: str) -> str:
+    return asymbp(shlex.join(["train", "--recipe", str(recipe), "--workers", "1", "--quiet", *options]))
+
+
+def write(folder: str, width: int = 16, title: str = "Mine", dataset: str = "digits") -> Path:
+    file = Path(folder) / "net.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(RECIPE.format(title=title, width=width, dataset=dataset))
+    return file
+
+
+def draw(folder: str, brightness: int) -> None:
+    for number in range(16):
+        file = Path(folder) / ("cat" if number % 2 else "dog") / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), brightness + 10 * number).save(file)
+
+
+def errors() -> dict[tuple[str, str], list[str]]:
+    """Return the errors in the csv report by table and row."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for record in csv.DictReader(io.StringIO(asymbp("report --to csv"))):
+        found.setdefault((record["table"], record["dataset"]), []).append(record["error_percent"])
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def shown_labels() -> list[str]:
+    """Return the row labels of the only table, which must be in every format."""
+    (table,) = json.loads(asymbp("report --to json"))["tables"]
+    labels = list(dict.fromkeys(cell["dataset"] for cell in table["cells"]))
+    for kind in _RENDERED:
+        text = asymbp(f"report --to {kind}")
+        for label in labels:
+            assert label in text, (kind, label)
+    assert len(labels) == len(set(labels))
+    return labels
+
+
+def test_recipes_of_one_file_name_with_two_titles_are_two_tables() -> None:
+    small, large = write("small", 16, "Small network"), write("large", 64, "Large network")
+    outputs = [train(small), train(large)]
+    text = asymbp("report")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    for title, output, layer in zip(("Small network", "Large network"), outputs, ("FC 16", "FC 64"), strict=True):
+        (section,) = [part for part in sections if part.startswith(f"{title}\n")]
+        numbers = re.findall(r"\d+\.\d\d(?= │)", output)
+        assert len(numbers) >= 2
+        assert all(number in section for number in numbers)
+        assert f"network {layer}" in section
+        (cells,) = [t["cells"] for t in json.loads(asymbp("report --to json"))["tables"] if t["title"] == title]
+        assert {cell["table"] for cell in cells} == {f"recipe-net ({title})"}
+    assert set(errors()) == {
+        ("recipe-net (Small network)", "digits"),
+        ("recipe-net (Large network)", "digits"),
+    }
+    assert "Large network" not in asymbp("report --table 'Small network'")
+    with Store.open(Path("results")) as store:
+        assert [len(store.commands(grid)) for grid in store.grids()] == [1, 1]
+
+    before = errors()
+    train(small)  # again: nothing moves
+    assert errors() == before
+    with Store.open(Path("results")) as store:
+        assert [grid.title for grid in store.grids()] == ["Small network", "Large network"]
+
+
+def test_tables_of_two_titles_travel_and_are_compared_title_by_title() -> None:
+    for folder, width, title in (("small", 16, "Small network"), ("large", 64, "Large network")):
+        train(write(folder, width, title))
+        train(write(folder, width, title), "--results", folder)
+    asymbp("store export all.jsonl.xz")
+    asymbp("store export large.jsonl.xz --table 'Large network'")
+    asymbp("store merge all.jsonl.xz --results a")
+    asymbp("store merge large.jsonl.xz small large --results b")  # in another order
+    asymbp("store merge all.jsonl.xz --results b")
+    here = errors()
+    for other in ("a", "b"):
+        compared = json.loads(asymbp(f"compare results {other} --json"))
+        assert [listing["title"] for listing in compared] == ["Small network: compared", "Large network: compared"]
+        assert {row["difference, points"] for listing in compared for row in listing["rows"]} == {"+0.00"}
+        with Store.open(Path(other)) as store:
+            assert len(store.grids()) == 2
+    assert len(here) == 2
+    compared = json.loads(asymbp("compare results large --json"))
+    assert [listing["title"] for listing in compared] == ["Large network: compared"]
+
+
+def test_networks_set_in_a_loop_are_rows_that_say_which() -> None:
+    recipe = write("one")
+    for width in (16, 32):
+        train(recipe, "--set", f"network={{input: 8x8x1, layers: [FC {width}, FC classes]}}")
+    assert shown_labels() == ["digits (FC 16)", "digits (FC 32)"]
+    assert re.search(r"digits \(FC 16\): .*network FC 16, FC 10\.", asymbp("report"))
+    train(recipe, "--results", "other")
+    (compared,) = json.loads(asymbp("compare results other --json"))
+    assert {row["dataset"] for row in compared["rows"]} == {"digits (FC 16)"}
+    assert {row["difference, points"] for row in compared["rows"]} == {"+0.00"}
+
+
+def test_a_folder_whose_images_change_is_two_rows_that_say_which() -> None:
+    draw("pets", 0)
+    recipe = write("one", dataset="pets/")
+    first = train(recipe)
+    assert shown_labels() == ["pets"]
+    draw("pets", 90)
+    second = train(recipe)
+    assert "pets (" not in first + second
+    labels = shown_labels()
+    assert len(labels) == 2
+    with Store.open(Path("results")) as store:
+        assert labels == [f"pets (data {fingerprint[:8]})" for fingerprint in _in_order(store)]
+    text = asymbp("report")
+    assert all(f"classes of {label}" in text for label in labels)
+    assert "by the beginning of the SHA-256" in text
+
+
+def _in_order(store: Store) -> list[str]:
+    (grid,) = store.grids()
+    return [row.dataset for row in grid.rows if row.dataset]
+
+
+def test_two_folders_of_one_name_are_two_rows_that_say_which() -> None:
+    recipe = write("one")
+    for number, folder in enumerate(("a/pets", "b/pets")):
+        draw(folder, 50 * number)
+        train(recipe, "--set", f"dataset={folder}")
+    labels = shown_labels()
+    assert len(labels) == 2
+    assert all(re.fullmatch(r"pets \(data [0-9a-f]{8}\)", label) for label in labels)
+
+
+def test_seeds_after_a_protocol_name_its_table() -> None:
+    grid = small_study.grid("SGD").model_copy(update={"protocol_label": "quick"})
+    for seeds in ((0,), (0, 1)):
+        small_study.train(Path("results"), grid.model_copy(update={"seeds": seeds}))
+    small_study.train(Path("other"), grid.model_copy(update={"seeds": (7,)}))
+    failed = CliRunner().invoke(cli, ["compare", "quick", "other"])
+    (message,) = str(failed.exception).splitlines()
+    names = re.findall(r'"([^"]+)"', message.partition("Name one of them: ")[2])
+    assert names == ["quick, seeds 0", "quick, seeds 0, 1"]
+    for name in names:
+        assert "1 cells are complete on both sides" in asymbp(f"compare '{name}' other")
+    failed = CliRunner().invoke(cli, ["compare", "other:quick", "results"])
+    assert '"results:quick, seeds 0, 1"' in str(failed.exception)
+    assert "complete on both sides" in asymbp("compare other:quick 'results:quick, seeds 0, 1'")
