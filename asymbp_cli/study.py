@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.locate import data_directory
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.preview import preview
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import CheckpointDue, OnProgress, RunFinished
 from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Train
@@ -31,12 +33,16 @@ from asymbp_cli.training.probe import facts_if_usable, probe_device
 
 @dataclass(frozen=True)
 class DataSource:
-    """The sources of datasets; None is the default of `datasets.prepare`."""
+    """The sources of datasets; None is the default of `datasets.prepare`.
+
+    If not `decode`, datasets that are not decoded have the names and counts of `datasets.preview`.
+    """
 
     data_dir: Path | None = None
     cache_dir: Path | None = None
     download: bool = False
     on_progress: OnProgress | None = None
+    decode: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,23 +91,23 @@ class Outcome:
 def prepare_datasets(
     refs: Sequence[DatasetRef], network: Network | None, protocol: Protocol, source: DataSource
 ) -> list[DecodedDataset]:
-    """Return every dataset at the input size of its network, decoded if it was not.
+    """Return every dataset at the input size of its network, decoded if `source` says so.
 
     Without a `network` every dataset has the paper's. Raises DataError as `datasets.prepare` does, UsageError if
     two datasets have the same name.
     """
+    get = partial(prepare, on_progress=source.on_progress) if source.decode else preview
     infos = []
     for ref in refs:
         key = ref if isinstance(ref, str) else "folder"
         infos.append(
-            prepare(
+            get(
                 ref,
                 input_shape(network or network_for(key), ref),
                 data_dir=source.data_dir,
                 cache_dir=source.cache_dir,
                 resize=protocol.resize,
                 download=source.download,
-                on_progress=source.on_progress,
             )
         )
     check_distinct([info.label for info in infos], "datasets")

@@ -15,11 +15,11 @@ from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
-from asymbp_cli.cli.display import SAFE_TO_STOP, Display, make_plan_event
+from asymbp_cli.cli.display import SAFE_TO_STOP, Display
+from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
-from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.labels import tell_rows_apart
 from asymbp_cli.report.listings import list_agreement, list_conclusions
@@ -50,7 +50,7 @@ class Options:
     def source(self) -> DataSource:
         """Return the sources of datasets."""
         show = None if self.quiet or self.as_json else show_progress()
-        return DataSource(self.data_dir, self.cache_dir, self.download, show)
+        return DataSource(self.data_dir, self.cache_dir, self.download, show, not self.dry_run)
 
     @property
     def execution(self) -> Execution:
@@ -61,7 +61,7 @@ class Options:
 def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Options) -> int:
     """Train what is missing of `grids`, print their tables, and return the exit code: 1 if runs failed."""
     if options.dry_run:
-        _dry_run(grids, options)
+        print_plan(make_plan(grids, infos, options.results_directory, options.execution), as_json=options.as_json)
         return 0
     study.check_device(options.device)  # before anything is written
     by_fingerprint = {info.fingerprint: info for info in infos}
@@ -74,30 +74,6 @@ def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Opt
         for run_id, message in failed.items():
             click.echo(f"  {run_id}: {message}", err=True)
     return 1 if failed else 0
-
-
-def _dry_run(grids: Sequence[Grid], options: Options) -> None:
-    if exists(options.results_directory / FILE_NAME):
-        with Store.open(options.results_directory, create=False) as store:
-            work = study.plan_work(grids, store)
-    else:
-        work = study.plan_work(grids, None)
-    if options.as_json:
-        click.echo(json.dumps(make_plan_event(work.runs, work.remaining, seconds=None)))
-        return
-    for grid in grids:
-        click.echo(_describe_plan(grid))
-    click.echo(f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs")
-
-
-def _describe_plan(grid: Grid) -> str:
-    available = ", ".join(row.label for row in grid.rows if row.dataset is not None)
-    missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
-    text = (
-        f"{grid.key}: {len(grid.columns)} columns on {available}, protocol {grid.protocol_label}: "
-        f"{len(grid.all_runs())} runs"
-    )
-    return f"{text}; not available: {missing}" if missing else text
 
 
 def _train(

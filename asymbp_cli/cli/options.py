@@ -91,7 +91,11 @@ _TRAINING: tuple[Decorator, ...] = (
         type=click.IntRange(min=1),
         help="Processes that train at once on the CPU, one thread each. Default: one per core.",
     ),
-    click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Show what would be trained, and for how long. Decodes and downloads nothing.",
+    ),
     click.option("--quiet", is_flag=True, help="Print the final table only."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON event per line, the table last."),
     _results_option("Results directory. An interrupted study resumes from it."),

@@ -54,9 +54,26 @@ def prepare(
     cache cannot be written.
     """
     dataset = find_dataset(ref, data_directory(data_dir), download=download, on_progress=on_progress)
+    target = _target(dataset, shape, resize, cache_dir)
+    return _rename(read_info(target) or _decode_locked(dataset, shape, resize, target, on_progress), dataset)
+
+
+def find_decoded(
+    dataset: FoundDataset, shape: tuple[int, ...], *, cache_dir: Path | None, resize: str
+) -> DecodedDataset | None:
+    """Return a dataset as `prepare` does if it is in the cache; None if it would have to be decoded."""
+    info = read_info(_target(dataset, shape, resize, cache_dir))
+    return _rename(info, dataset) if info else None
+
+
+def _target(dataset: FoundDataset, shape: tuple[int, ...], resize: str, cache_dir: Path | None) -> Path:
+    """Return the directory of the decoded arrays."""
     key = hashlib.sha256(json.dumps([dataset.source, shape, resize, _DECODER]).encode()).hexdigest()[:16]
-    target = cache_directory(cache_dir) / "resident" / f"{dataset.key}-{key}"
-    info = read_info(target) or _decode_locked(dataset, shape, resize, target, on_progress)
+    return cache_directory(cache_dir) / "resident" / f"{dataset.key}-{key}"
+
+
+def _rename(info: DecodedDataset, dataset: FoundDataset) -> DecodedDataset:
+    """Return decoded arrays under the names that the dataset has now."""
     dataset = judge_copy(dataset, info.content)
     names = {  # are no part of the key
         "label": dataset.label,

@@ -77,9 +77,14 @@ def _check_trained_layers(grid: Grid) -> None:
 
 
 def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
-    """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes."""
-    own = network_for(info.key).resolve(len(info.classes))
-    resolved = network.resolve(len(info.classes)) if network else own
+    """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes.
+
+    If these are not known yet, the network stays as it is written.
+    """
+    own = network_for(info.key)
+    resolved = network or own
+    if info.classes:
+        own, resolved = (one.resolve(len(info.classes)) for one in (own, resolved))
     notes = []
     if info.note:
         notes.append(info.note)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import compress
 
+from asymbp_cli.errors import NetworkError
 from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.networks import Network, dimensions
@@ -60,14 +61,27 @@ def name_networks(networks: Sequence[Network]) -> dict[Network, str]:
     return {network: _name_alone(network) for network in networks}
 
 
-def _name_alone(network: Network) -> str:
-    (classes,) = network.shapes()[-1]
+def describe_network(network: Network) -> str:
+    """Return the tool's name for a network, as written or resolved for some classes; otherwise all its layers."""
     for name, known in NETWORKS.items():
-        if known.resolve(classes) == network:
+        if network == known or (network.input == known.input and network == _resolve_alike(known, network)):
             return f"network {name}"
-    layers = ", ".join((dimensions(network.input), *network.layers))
-    if len(layers) <= _LONGEST:
-        return layers
+    return ", ".join((dimensions(network.input), *network.layers))
+
+
+def _resolve_alike(known: Network, network: Network) -> Network | None:
+    """Return `known` for as many classes as a network is resolved for; None if that is not resolved."""
+    try:
+        (classes,) = network.shapes()[-1]
+    except NetworkError:
+        return None
+    return known.resolve(classes)
+
+
+def _name_alone(network: Network) -> str:
+    text = describe_network(network)
+    if len(text) <= _LONGEST:
+        return text
     return f"network {hashlib.sha256(network.model_dump_json().encode()).hexdigest()[:_DIGITS]}"
 
 

@@ -1,0 +1,151 @@
+"""What `--dry-run` prints: the runs of each table, networks and time. Nothing is decoded or downloaded."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from asymbp_cli import study
+from asymbp_cli.cli.display import make_plan_event
+from asymbp_cli.cli.progress import format_duration
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.paths import FILE_NAME, exists
+from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.labels import describe_network
+from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.estimate import estimate
+from asymbp_cli.specs.runs import StepKind
+from asymbp_cli.study import Execution, Work
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tables, the runs that each of them and all together still need, and what is known of their time.
+
+    A dataset without a directory is not decoded, and one without samples has not been counted.
+    """
+
+    grids: Sequence[Grid]
+    works: Sequence[Work]  # of each table
+    whole: Work
+    infos: Mapping[str, DecodedDataset]  # by fingerprint
+    execution: Execution
+    step_seconds: Mapping[StepKind, float] | None  # None: steps are not timed, as on CUDA
+
+
+def make_plan(grids: Sequence[Grid], infos: Iterable[DecodedDataset], results: Path, execution: Execution) -> Plan:
+    """Return what is to be trained; steps of it are timed on random data, except on CUDA."""
+    by_fingerprint = {info.fingerprint: info for info in infos}
+    if exists(results / FILE_NAME):
+        with Store.open(results, create=False) as store:
+            works = [study.plan_work(part, store) for part in (*([grid] for grid in grids), grids)]
+    else:
+        works = [study.plan_work(part, None) for part in (*([grid] for grid in grids), grids)]
+    *of_tables, whole = works
+    counted = [run for run in whole.runs.values() if by_fingerprint[run.dataset].train_count]
+    step_seconds: Mapping[StepKind, float] | None = {}
+    if execution.device.startswith("cuda"):
+        step_seconds = None
+    elif counted:
+        from asymbp_cli.bench.rehearsal import time_steps
+
+        step_seconds = time_steps(counted, execution.device)
+    return Plan(grids, of_tables, whole, by_fingerprint, execution, step_seconds)
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan on standard output, as text or as one line of JSON."""
+    if as_json:
+        click.echo(json.dumps(_make_event(plan)))
+        return
+    for grid, work in zip(plan.grids, plan.works, strict=True):
+        click.echo(_describe_table(plan, grid, work))
+    for fingerprint, info in plan.infos.items():
+        if not info.directory:
+            count = sum(run.dataset == fingerprint for run in plan.whole.runs.values())
+            click.echo(f"{info.label} is not decoded: all {count} runs counted as missing")
+    work, workers = plan.whole, plan.execution.workers
+    text = f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"
+    if work.runs:
+        text += f" on {plan.execution.device} with {'1 worker' if workers == 1 else f'{workers} workers'}"
+        text += f", {_describe_time(plan, work)}"
+    click.echo(text)
+
+
+def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
+    available = ", ".join(_describe_row(row) for row in grid.rows if row.dataset is not None)
+    missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
+    text = (
+        f"{grid.key}: {len(grid.columns)} columns on {available}, protocol {grid.protocol_label}: "
+        f"{len(work.runs) + len(work.done)} runs"
+    )
+    if work.done:
+        text += f", {len(work.runs)} to train"
+    if work.runs:
+        text += f", {_describe_time(plan, work)}"
+    return f"{text}; not available: {missing}" if missing else text
+
+
+def _describe_row(row: GridRow) -> str:
+    return f"{row.label} ({describe_network(row.network)})" if row.network else row.label
+
+
+def _describe_time(plan: Plan, work: Work) -> str:
+    """Return how long the runs take; a dataset that is not counted is named."""
+    if plan.step_seconds is None:
+        return "the first epochs will show how long"
+    fingerprints = dict.fromkeys(run.dataset for run in work.runs.values())
+    unknown = [plan.infos[key].label for key in fingerprints if not plan.infos[key].train_count]
+    if len(unknown) == len(fingerprints):
+        return "time not known before the images are decoded"
+    text = f"about {format_duration(_estimate(plan, work))}"
+    return f"{text} and the time of {', '.join(unknown)}, not known before it is decoded" if unknown else text
+
+
+def _estimate(plan: Plan, work: Work) -> float:
+    """Return the seconds that the runs on counted datasets take."""
+    assert plan.step_seconds is not None
+    remaining = work.remaining
+    epochs = {run: remaining[run_id] for run_id, run in work.runs.items() if plan.infos[run.dataset].train_count}
+    return estimate(epochs, plan.infos, plan.step_seconds, plan.execution.workers)
+
+
+def _make_event(plan: Plan) -> dict[str, Any]:
+    """Return the plan event; runs on datasets that are not decoded have no id yet."""
+    event = make_plan_event(plan.whole.runs, plan.whole.remaining, _seconds(plan, plan.whole))
+    for run in event["runs"]:
+        if not plan.infos[run["dataset"]].directory:
+            run |= {"run": None, "dataset": None}
+    tables = zip(plan.grids, plan.works, strict=True)
+    return event | {"tables": [_table_record(plan, grid, work) for grid, work in tables]}
+
+
+def _seconds(plan: Plan, work: Work) -> float | None:
+    """Return the estimate in seconds; None if it is not known for all runs."""
+    is_known = all(plan.infos[run.dataset].train_count for run in work.runs.values())
+    return round(_estimate(plan, work), 1) if is_known and plan.step_seconds is not None else None
+
+
+def _table_record(plan: Plan, grid: Grid, work: Work) -> dict[str, Any]:
+    rows = [
+        {
+            "dataset": row.label,
+            "network": describe_network(row.network) if row.network else None,
+            "available": row.dataset is not None,
+            "decoded": row.dataset is not None and bool(plan.infos[row.dataset].directory),
+        }
+        for row in grid.rows
+    ]
+    return {
+        "table": grid.key,
+        "title": grid.title,
+        "protocol": grid.protocol_label,
+        "columns": len(grid.columns),
+        "rows": rows,
+        "runs": len(work.runs) + len(work.done),
+        "to_train": len(work.runs),
+        "seconds": _seconds(plan, work),
+    }
