@@ -186,7 +186,7 @@ def test_what_is_no_folder(path: str, tmp_path: Path) -> None:
 def test_a_file_of_many_gigabytes_in_a_small_archive_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asymbp_cli.datasets.readers.tree._LARGEST_FILE", 1000)
+    monkeypatch.setattr("asymbp_cli.datasets.archives.base.LARGEST_FILE", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png"):
             archive.writestr(name, bytes(10_000))

@@ -1,0 +1,1 @@
+"""What images lie in: folders, tars and zips, read in place."""

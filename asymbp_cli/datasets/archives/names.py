@@ -1,0 +1,98 @@
+"""Names in trees of files: which are hidden, which are those of images."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from posixpath import dirname, join, normpath, splitext
+from unicodedata import normalize
+
+from asymbp_cli.datasets.archives.signatures import is_picture
+
+#: endings of images, all that Pillow reads as pixels; one that cannot be decoded is an error
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
+    | {".png", ".apng", ".gif", ".webp", ".avif", ".avifs", ".heic", ".heif", ".hif", ".qoi"}
+    | {".tif", ".tiff", ".psd", ".tga", ".icb", ".vda", ".vst", ".pcd", ".pxr", ".gbr"}
+    | {".bmp", ".dib", ".ico", ".icns", ".cur", ".dds", ".blp", ".ftc", ".ftu", ".im", ".msp", ".pcx", ".dcx"}
+    | {".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".xbm", ".xpm", ".ras", ".sgi", ".rgb", ".rgba", ".bw"}
+)
+#: what no image has as its ending or name, and no folder of images: a link of that name is passed over
+_DOCUMENTS = frozenset(
+    {".txt", ".md", ".rst", ".tex", ".htm", ".html", ".pdf", ".doc", ".docx", ".odt", ".log"}
+    | {".csv", ".tsv", ".json", ".xml", ".yml", ".yaml", ".ini", ".cfg", ".mat", ".npy", ".py", ".sh", ".ipynb"}
+    | {"authors", "changelog", "copying", "licence", "license", "makefile", "notice", "readme"}
+)
+#: left by macOS, Windows, Linux, and by network drives of Synology, QNAP, Apple; in lower case
+_SYSTEM = frozenset(
+    {"__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r"}
+    | {"$recycle.bin", "recycler", "system volume information", "desktop.ini", "thumbs.db", "ehthumbs.db"}
+    | {"@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "~snapshot"}
+    | {"lost+found", "__pycache__", "_vti_cnf"}
+)
+_SYSTEM_ENDINGS = ("@synoeastream", "@synoresource")
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a part of the path is hidden: begins with a dot, or is of those that systems leave."""
+    above, _, last = name.rstrip("/").rpartition("/")
+    return _is_hidden_part(last) or (above != "" and _is_hidden_above(above))
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_hidden_above(folder: str) -> bool:
+    return any(map(_is_hidden_part, folder.split("/")))
+
+
+def _is_hidden_part(part: str) -> bool:
+    if part.startswith("."):
+        return part not in (".", "..")
+    lower = part.lower()
+    return lower in _SYSTEM or lower.endswith(_SYSTEM_ENDINGS)
+
+
+def ending(name: str) -> str:
+    """Return the ending of a file's name in lower case: `.jpg`, or `""` if it has none."""
+    suffix = splitext(name)[1].lower()
+    return "" if suffix == "." else suffix
+
+
+def is_image(name: str, read_start: Callable[[], bytes]) -> bool:
+    """Return whether a file is an image: by its ending, or if that is missing or a number, by its first bytes."""
+    suffix = ending(name)
+    return suffix in EXTENSIONS or ((not suffix or suffix[1:].isdecimal()) and is_picture(read_start()))
+
+
+def clean(name: str) -> str:
+    """Return the name of a member of an archive with forward slashes, without `./`, leading and double slashes."""
+    if "\\" in name and "/" not in name:  # some tools of Windows
+        name = name.replace("\\", "/")
+    if name.startswith(("./", "/")) or name == "." or "//" in name or "/./" in name:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        name = "/".join(parts) + ("/" if parts and name.endswith("/") else "")
+    return name
+
+
+def leads_to_images(name: str, target: str, images: Mapping[str, bool]) -> bool:
+    """Return whether a symbolic link may lead to an image or to a folder of images.
+
+    `images` says of every file of the archive whether it is one. A link to what is not there is judged by names.
+    """
+    inside = normpath(join(dirname(name), target))
+    if inside in images:
+        return images[inside]
+    return not (_is_document(name) or _is_document(target))
+
+
+def _is_document(name: str) -> bool:
+    last = name.rpartition("/")[2].lower()
+    return (ending(last) or last) in _DOCUMENTS
+
+
+def spelled_twice(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return two names of folders that look alike, but are composed of other characters (NFC, NFD)."""
+    folders = {name.rpartition("/")[0] for name in names if not name.isascii()}
+    spelling: dict[str, str] = {}
+    for part in sorted({part for folder in folders for part in folder.split("/")}):
+        known = spelling.setdefault(normalize("NFC", part), part)
+        if known != part:
+            return known, part
+    return None
