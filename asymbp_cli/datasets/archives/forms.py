@@ -36,7 +36,7 @@ def explain_other(path: Path) -> str:
     start = _read(path, START)
     if start.startswith(tuple(_PACKED)):
         inner = _unpack(path, start)
-        if inner is None or _is_tar(inner):
+        if inner is None or _is_tar(inner) or not inner.strip(b"\0"):  # damaged, a tar, or an empty one
             return ""
         again = " once more" if inner.startswith(tuple(_PACKED)) else ""
         return f"{path} is a single compressed file, not an archive. Unpack it{again}, and name what comes out."
@@ -65,11 +65,11 @@ def _read(path: Path, size: int, offset: int = 0) -> bytes:
 
 
 def _is_tar(start: bytes) -> bool:
-    """Return whether a file that starts so is a tar, by the checksum of its first header; an empty tar is one."""
+    """Return whether a file that starts so is a tar, by the checksum of its first header."""
     try:
         tarfile.TarInfo.frombuf(start[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
-        return start.count(0) == tarfile.BLOCKSIZE
+        return False
     return True
 
 
