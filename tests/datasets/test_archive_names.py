@@ -43,6 +43,15 @@ def test_a_backslash_that_is_part_of_a_name_on_unix(system: int, tmp_path: Path)
     assert Tree(tmp_path / "x.zip").names() == ["cat/a\\b.png" if system == 3 else "cat/a/b.png"]
 
 
+@pytest.mark.parametrize("attributes", [0x10, 0o40755 << 16])
+def test_a_folder_of_a_zip_without_its_slash(attributes: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        member = zipfile.ZipInfo("cat")
+        member.external_attr = attributes
+        archive.writestr(member, b"")
+    assert Tree(tmp_path / "x.zip").names() == ["cat/"]
+
+
 def unflagged(archive: Path, extra: bytes = b"", name: bytes = b"K\xc3\xa4fer/0.png") -> Path:
     """Write a zip whose only name has no flag that says UTF-8."""
     member = zipfile.ZipInfo("x" * len(name))

@@ -23,6 +23,7 @@ _METHODS = {
 }
 _ENCRYPTED = 1  # bit of the flags
 _UTF8 = 1 << 11  # likewise
+_DOS_FOLDER = 0x10  # of the attributes
 _UNIX = (3, 19)  # systems on which a backslash may be part of a name: Unix, macOS
 _UNICODE_PATH = 0x7075  # extra field of Info-ZIP
 
@@ -97,7 +98,8 @@ def _name(member: zipfile.ZipInfo) -> str:
         name = _unicode_path(member) or _try_utf8(name)
     if "\\" in name and member.create_system not in _UNIX:
         name = name.replace("\\", "/")
-    return clean(name)
+    folder = member.external_attr & _DOS_FOLDER or stat.S_ISDIR(member.external_attr >> 16)
+    return clean(f"{name}/" if folder and not name.endswith(("/", "\\")) else name)
 
 
 def _try_utf8(name: str) -> str:

@@ -86,7 +86,7 @@ def _refuse_unknown_white(image: Image.Image) -> None:
 def _refuse_lost_palette(content: bytes) -> None:
     """Raise ValueError if a PCX of 256 colours does not end in its palette; Pillow would take it for grey."""
     version, bits, planes, grey = content[1], content[3], content[65], content[68] == 2
-    if version == 5 and bits * planes == 8 and planes == 1 and not grey and content[-769] != 12:
+    if version == 5 and bits * planes == 8 and planes == 1 and not grey and content[-769:-768] != b"\x0c":
         raise ValueError("its palette is cut off")
 
 
