@@ -46,21 +46,21 @@ def png(width: int, depth: int, colour: int, row: bytes, *chunks: tuple[bytes, b
     return b"\x89PNG\r\n\x1a\n" + b"".join(joined)
 
 
-def tiff(bits: int, photometric: int, row: bytes, order: str = "<", sample: int = 1) -> bytes:
-    """Return a TIFF of one row of 4 grey pixels (TIFF 6.0, section 4; sample: 1 unsigned, 2 signed, 3 float)."""
-    short, long = 3, 4
-    tags = [
-        *((256, long, 4), (257, long, 1), (258, short, bits), (259, short, 1), (262, short, photometric)),
-        *((273, long, 8), (277, short, 1), (278, long, 1), (279, long, len(row)), (339, short, sample)),
-    ]
-    entries = [
-        struct.pack(
-            f"{order}HHI{'HH' if kind == short else 'I'}", tag, kind, 1, value, *([0] if kind == short else [])
-        )
-        for tag, kind, value in tags
-    ]
-    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(row)) + row
-    return start + struct.pack(order + "H", len(tags)) + b"".join(entries) + bytes(4)
+def tiff(
+    bits: int, photometric: int, row: bytes, order: str = "<", sample: int = 1, opacity: int | None = None
+) -> bytes:
+    """Return a TIFF of one row of 4 grey pixels (TIFF 6.0, section 4).
+
+    `sample`: 1 unsigned, 2 signed, 3 float. `opacity` adds a channel: 0 of what else, 1 multiplied already, 2.
+    """
+    samples = 1 if opacity is None else 2
+    numbers = {256: 4, 257: 1, 259: 1, 262: photometric, 273: 8, 277: samples, 278: 1, 279: len(row), 339: sample}
+    numbers |= {} if opacity is None else {338: opacity}
+    entries = {tag: struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in numbers.items()}
+    entries[258] = struct.pack(f"{order}HHIHH", 258, 3, samples, bits, bits if samples == 2 else 0)
+    start = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(row)) + row
+    listed = b"".join(entry for _, entry in sorted(entries.items()))
+    return start + struct.pack(f"{order}H", len(entries)) + listed + bytes(4)
 
 
 def tga(bits: int, opacity: int, *pixels: bytes) -> bytes:
@@ -165,6 +165,21 @@ def test_colours_written_by_hand(content: bytes, expected: list[list[int]]) -> N
 )
 def test_a_transparent_value_becomes_white(content: bytes, expected: list[int]) -> None:
     assert decode(content, 1, "x").tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("opacity", "expected"), [(0, [10, 7, 9, 0]), (1, [165, 7, 255, 0]), (2, [159, 7, 255, 0])]
+)
+def test_what_the_second_channel_of_a_grey_tiff_means(opacity: int, expected: list[int]) -> None:
+    content = tiff(8, 1, bytes([10, 100, 7, 255, 9, 0, 0, 255]), opacity=opacity)
+    assert decode(content, 1, "x").tolist() == [expected]
+
+
+def test_a_transparent_index_of_a_gif_and_an_icon_become_white() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.array([[0, 1, 2]], np.uint8)).save(file, "GIF", transparency=1)
+    assert decode(file.getvalue(), 1, "x").tolist() == [[0, 255, 2]]
+    assert (decode(encode("ICO", "RGBA", np.zeros((32, 32, 4), np.uint8)), 3, "x") == 255).all()
 
 
 def test_a_transparent_colour_of_sixteen_bits_is_refused_if_it_may_occur() -> None:

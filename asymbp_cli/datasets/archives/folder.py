@@ -80,7 +80,7 @@ def _read_start(entry: os.DirEntry[str]) -> bytes:
     target = os.path.join(os.path.dirname(entry.path), os.fsdecode(start))
     if b"/" in start and b"\0" not in start and os.path.isdir(target):
         raise DataError(
-            f"{entry.path} is the text of a symbolic link, as some copies leave it. Copy the folder that it names, "
-            "or remove it."
+            f"{entry.path} is the text of a symbolic link, as some copies leave it. Copy the folder that it "
+            "names, or remove it."
         )
     return start
