@@ -32,7 +32,7 @@ from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.locks import hold_lock
 
-_DECODER = 1  # raised whenever the same files would give other pixels
+_DECODER = 2  # raised whenever the same files would give other pixels
 
 
 def prepare(

@@ -47,21 +47,61 @@ def test_an_opaque_picture_keeps_its_colours_to_the_bit(mode: str, channels: int
     assert np.array_equal(decode(encode(image, "tiff"), channels, "x"), expected)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_upright_if_that_is_wanted(orientation: int) -> None:
-    corners = np.array([[0, 60, 120], [180, 240, 255]], np.uint8)
-    stored = {  # where row 0 and column 0 of the stored picture belong (EXIF 2.32, 4.6.4 A): undone
-        1: corners,
-        2: corners[:, ::-1],
-        3: corners[::-1, ::-1],
-        4: corners[::-1],
-        5: corners.T,
-        6: np.rot90(corners, 1),
-        7: corners[::-1, ::-1].T,
-        8: np.rot90(corners, -1),
-    }[orientation]
+CORNERS = np.array([[0, 60, 120], [180, 240, 255]], np.uint8).repeat(16, 0).repeat(16, 1)
+#: the same picture as each EXIF orientation stores it: by what row 0 and column 0 show (EXIF 2.32, 4.6.4 A)
+STORED = {
+    1: CORNERS,
+    2: CORNERS[:, ::-1],
+    3: CORNERS[::-1, ::-1],
+    4: CORNERS[::-1],
+    5: CORNERS.T,
+    6: np.rot90(CORNERS, 1),
+    7: CORNERS[::-1, ::-1].T,
+    8: np.rot90(CORNERS, -1),
+}
+
+
+def oriented(orientation: int) -> tuple[Image.Image, bytes]:
+    """Return the stored picture and the notes that say how it is turned."""
     notes = Image.Exif()
     notes[0x0112] = orientation
-    content = encode(Image.fromarray(np.ascontiguousarray(stored)), exif=notes.tobytes())
-    assert np.array_equal(decode(content, 1, "x", upright=True), corners)
-    assert np.array_equal(decode(content, 1, "x"), stored)
+    return Image.fromarray(np.ascontiguousarray(STORED[orientation])), notes.tobytes()
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "mpo"])
+def test_a_picture_is_turned_upright_if_that_is_wanted(form: str, orientation: int) -> None:
+    image, notes = oriented(orientation)
+    options = {"png": {}, "jpeg": {"quality": 100}, "mpo": {"quality": 100}, "webp": {"lossless": True}}[form]
+    content = encode(image, form, exif=notes, **options)
+    for upright, expected in ((True, CORNERS), (False, STORED[orientation])):
+        pixels = decode(content, 1, "x", upright=upright)
+        assert pixels.shape == expected.shape
+        assert np.abs(pixels.astype(int) - expected).max() <= (1 if options.get("quality") else 0)
+
+
+def test_an_orientation_behind_the_pixels_of_a_png_counts() -> None:
+    image, notes = oriented(6)
+    content = encode(image, exif=notes)
+    start = content.index(b"eXIf") - 4
+    chunk = content[start : start + 12 + int.from_bytes(content[start : start + 4], "big")]
+    moved = content.replace(chunk, b"")
+    assert np.array_equal(decode(moved[:-12] + chunk + moved[-12:], 1, "x", upright=True), CORNERS)
+
+
+def test_an_orientation_in_xmp_counts() -> None:
+    image, _ = oriented(6)
+    content = encode(image, "webp", lossless=True, xmp=b'<x:xmpmeta tiff:Orientation="6"/>')
+    assert np.array_equal(decode(content, 1, "x", upright=True), CORNERS)
+
+
+def test_a_picture_with_transparency_or_of_sixteen_bits_is_turned_too() -> None:
+    image, notes = oriented(6)
+    grey = np.asarray(image)
+    opacity = Image.fromarray(np.full_like(grey, 100))
+    white = laid_over_white(CORNERS[..., None], np.full_like(CORNERS, 100))[..., 0]
+    assert np.array_equal(
+        decode(encode(Image.merge("LA", [image, opacity]), exif=notes), 1, "x", upright=True), white
+    )
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    assert np.array_equal(decode(encode(deep, exif=notes), 1, "x", upright=True), CORNERS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from folders import pack
 from PIL import Image
 
 from asymbp_cli.cli.app import cli
@@ -120,10 +121,12 @@ def test_a_file_written_over_another_with_its_time_is_noticed(grow: Grow, decode
     assert decoded(tree).fingerprint != before.fingerprint
 
 
-def test_a_class_in_two_unicode_spellings_is_one(grow: Grow, decoded: Decoded) -> None:
+@pytest.mark.parametrize("ending", ["", ".tar", ".zip"])
+def test_a_class_in_two_unicode_spellings_is_one(ending: str, grow: Grow, decoded: Decoded) -> None:
     composed, apart = (unicodedata.normalize(form, "Bébé") for form in ("NFC", "NFD"))
     assert composed != apart
     counts = {f"train/{composed}": 3, "train/dog": 3, f"test/{apart}": 2, "test/dog": 2}
-    info = decoded(grow("pets", counts))
+    tree = grow("pets", counts)
+    info = decoded(pack(tree, ending) if ending else tree)
     assert info.classes == (composed, "dog")
     assert np.bincount(np.load(info.path / "y_test.npy")).tolist() == [2, 2]

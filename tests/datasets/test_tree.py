@@ -115,7 +115,7 @@ def test_a_tar_damaged_between_members(grow: Grow, decoded: Decoded) -> None:
 
 
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tar.xz", ".zip"])
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("kept", [0.01, 0.3, 0.9])
 def test_archives_cut_short(kept: float, ending: str, grow: Grow, decoded: Decoded) -> None:
     archive = pack(grow("pets", {"cat": 40, "dog": 40}), ending)
     content = archive.read_bytes().rstrip(b"\0")  # a tar ends in zeros

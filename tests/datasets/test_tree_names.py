@@ -8,6 +8,7 @@ from folders import pack
 
 from asymbp_cli.datasets.archives.names import is_hidden
 from asymbp_cli.datasets.readers.tree import Tree
+from asymbp_cli.errors import DataError
 
 Grow = Callable[..., Path]
 PACKED = pytest.mark.parametrize("ending", ["", ".tar", ".tar.gz", ".zip"])
@@ -56,3 +57,13 @@ def test_images_are_told_by_ending_or_else_by_content(ending: str, grow: Grow) -
     images = ["0.png", "a", "a.", "a.0001", "a.JPE", "a.TGA", "a.jpg.1"]
     assert Tree(path).images() == [f"cat/{name}" for name in images]
     assert list(Tree(path).passed_over().items()) == [(".txt", 2), ("", 1), (".5", 1), (".mp4", 1), (".part", 1)]
+
+
+def test_a_link_that_a_copy_turned_into_text_is_not_passed_over(grow: Grow) -> None:
+    tree = grow("pets", {"cat": 1, "dog": 1})
+    grow("store", {"owl": 1})
+    (tree / "owl").write_text("../store/elk")  # names nothing
+    assert Tree(tree).passed_over() == {"": 1}
+    (tree / "owl").write_text("../store/owl")
+    with pytest.raises(DataError, match=r"pets/owl is the text of a symbolic link, .*\. Copy the folder that it"):
+        Tree(tree).names()

@@ -69,8 +69,18 @@ class Folder:
 
 
 def _read_start(entry: os.DirEntry[str]) -> bytes:
-    """Return the first bytes of a file; none of a pipe or device, which might wait for ever."""
+    """Return the first bytes of a file; none of a pipe or device, which might wait for ever.
+
+    Raises DataError if they are the path of a folder: copies may turn a symbolic link to a class into such a text.
+    """
     if not entry.is_file():
         return b""
     with open(entry.path, "rb") as content:
-        return content.read(START)
+        start = content.read(START)
+    target = os.path.join(os.path.dirname(entry.path), os.fsdecode(start))
+    if b"/" in start and b"\0" not in start and os.path.isdir(target):
+        raise DataError(
+            f"{entry.path} is the text of a symbolic link, as some copies leave it. Copy the folder that it "
+            "names, or remove it."
+        )
+    return start

@@ -11,7 +11,7 @@ EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
     | {".png", ".apng", ".gif", ".webp", ".avif", ".avifs", ".heic", ".heif", ".hif", ".qoi"}
     | {".tif", ".tiff", ".psd", ".tga", ".icb", ".vda", ".vst", ".pcd", ".pxr", ".gbr"}
-    | {".bmp", ".dib", ".ico", ".icns", ".cur", ".dds", ".blp", ".ftc", ".ftu", ".im", ".msp", ".pcx", ".dcx"}
+    | {".bmp", ".dib", ".ico", ".icns", ".cur", ".dds", ".blp", ".ftc", ".ftu", ".msp", ".pcx", ".dcx"}
     | {".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".xbm", ".xpm", ".ras", ".sgi", ".rgb", ".rgba", ".bw"}
 )
 #: what no image has as its ending or name, and no folder of images: a link of that name is passed over

@@ -13,6 +13,8 @@ from asymbp_cli.datasets.archives.names import clean, is_hidden, is_image, leads
 from asymbp_cli.datasets.archives.signatures import START
 from asymbp_cli.errors import DataError
 
+_CONTINUED = b"M"  # type of a member that began in another volume (tar -M)
+
 
 class _StrictMember(tarfile.TarInfo):
     """Refuses damage between members; tarfile itself takes a broken header for the end."""
@@ -51,6 +53,8 @@ class Tar:
                     yield name, images[name]
                 elif member.issym():
                     links.append(member)
+                elif member.type == _CONTINUED:
+                    raise DataError(f"{self.path} is one of several volumes. Unpack them and name the folder.")
             _check_end(tar)
         for link in links:
             if leads_to_images(clean(link.name), link.linkname, images):

@@ -16,6 +16,7 @@ from typing import Any
 
 from asymbp_cli.datasets.archives.base import Container
 from asymbp_cli.datasets.archives.folder import Folder
+from asymbp_cli.datasets.archives.forms import explain_other, explain_part, is_zip
 from asymbp_cli.datasets.archives.names import ending
 from asymbp_cli.datasets.archives.tar import Tar
 from asymbp_cli.datasets.archives.zip import Zip
@@ -103,8 +104,9 @@ class Tree:
                     f"{self.path} cannot be read: {reason}. Remove what the message names, or allow reading it."
                 ) from error
             raise DataError(
-                f"{self.path} cannot be read: {reason}. It must be a folder, .tar, .tar.gz, .tar.xz or .zip that "
-                "is whole. Copy or fetch it again."
+                explain_part(self.path)
+                or f"{self.path} cannot be read: {reason}. It must be a folder, .tar, .tar.gz, .tar.xz or .zip "
+                "that is whole. Copy or fetch it again."
             ) from error
 
 
@@ -115,4 +117,8 @@ def _open(path: Path, inside: str) -> Container:
         return Folder(path)
     if not path.is_file():
         raise DataError(f"{path} is neither a folder nor a file. Name a folder, .tar(.gz, .xz) or .zip")
-    return Tar(path, inside) if inside or not zipfile.is_zipfile(path) else Zip(path)
+    if is_zip(path):
+        return Tar(path, inside) if inside else Zip(path)
+    if other := explain_other(path):
+        raise DataError(other)
+    return Tar(path)
