@@ -5,12 +5,14 @@ import hashlib
 import io
 import os
 import pickle
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from folders import pack
 from sklearn.datasets import load_digits
 
 from asymbp_cli.datasets import fetch
@@ -18,7 +20,7 @@ from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar as reader
-from asymbp_cli.errors import DataError
+from asymbp_cli.errors import DataError, MissingDataError
 
 RANDOM = np.random.default_rng(0)
 
@@ -161,10 +163,11 @@ def cifar(root: Path) -> DecodedDataset:
     return prepare("cifar10", (32, 32, 3), data_dir=root, cache_dir=root / "cache")
 
 
-def unpack(root: Path, files: dict[str, bytes]) -> None:
+def unpack(root: Path, files: dict[str, bytes]) -> Path:
     (root / "cifar-10-batches-py").mkdir()
     for name, content in files.items():
         (root / "cifar-10-batches-py" / name).write_bytes(content)
+    return root / "cifar-10-batches-py"
 
 
 def test_cifar_unpacked_and_packed(
@@ -198,6 +201,31 @@ def test_a_changed_cifar_file_is_refused(
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"cut short")
     with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is not the published file"):
+        cifar(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["cifar-10-python.tar", "cifar-10-python.tar.gz", "cifar-10-python.tgz"])
+def test_an_archive_that_was_packed_otherwise(
+    name: str, batches: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As browsers that unpack what they download leave it: the MD5 of each file inside decides."""
+    expect(monkeypatch, batches)
+    pack(unpack(tmp_path, batches), ".tar", "cifar-10-batches-py").rename(tmp_path / name)
+    expected = cifar(tmp_path).fingerprint
+    shutil.rmtree(tmp_path / "cifar-10-batches-py")
+    assert cifar(tmp_path).fingerprint == expected
+    expect(monkeypatch, batches | {"test_batch": b"other"})
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes())
+    with pytest.raises(DataError, match=rf"{name}: test_batch is not the published file \(MD5 differs\)"):
+        reader.locate("cifar10", reader.CIFAR10, tmp_path).open()  # type: ignore[union-attr]
+
+
+def test_a_batch_is_missing(batches: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expect(monkeypatch, batches)
+    (unpack(tmp_path, batches) / "test_batch").unlink()
+    with pytest.raises(
+        MissingDataError, match=r"cifar-10-batches-py/data_batch_5 are here; test_batch is missing\."
+    ):
         cifar(tmp_path)
 
 

@@ -1,8 +1,9 @@
 """CIFAR-10 and CIFAR-100 as torchvision keeps them, or copies of them as pictures."""
 
+import hashlib
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,18 @@ from typing import Any
 import numpy as np
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.datasets.checksums import signature, verify
-from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, open_arrays, verify_archive
+from asymbp_cli.datasets.checksums import digest, signature, verify
+from asymbp_cli.datasets.readers.base import (
+    Absent,
+    FoundDataset,
+    OpenDataset,
+    find_first,
+    find_parts,
+    open_arrays,
+)
 from asymbp_cli.datasets.readers.copies import CLASSES, find_named, locate_copy
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
-from asymbp_cli.paths import is_file
 
 
 @dataclass(frozen=True)
@@ -62,17 +69,19 @@ CIFAR100 = Batches(
 
 def locate(key: str, files: Batches, root: Path) -> FoundDataset | Absent:
     """Return a CIFAR from `root`: unpacked batches, else the archive, else a copy as pictures."""
-    entry = CATALOG[key]
-    for home in (root, *find_named(key, root)):
-        directory, archive = home / files.folder, home / entry.archives[0].name
-        if all(is_file(directory / name) for name in files.md5):
-            source = [signature(directory / name) for name in files.md5]
-            return FoundDataset.of(entry, source, partial(_open_directory, files, directory), directory)
-        if is_file(archive):
-            return FoundDataset.of(
-                entry, [signature(archive)], partial(_open_archive, key, files, archive), archive
-            )
-    return locate_copy(key, root)
+    entry, named = CATALOG[key], find_named(key, root)
+    homes = [home / files.folder for home in (root, *named)] + named
+    batches = find_parts(homes, [[name] for name in files.md5])
+    if not isinstance(batches, Absent):
+        source = [signature(file) for file in batches]
+        return FoundDataset.of(entry, source, partial(_open_files, files, batches), batches[0].parent)
+    name = entry.archives[0].name
+    for home in (root, *named):
+        if archive := find_first(home, name, name.removesuffix(".gz"), name.replace(".tar.gz", ".tgz")):
+            opening = partial(_open_archive, key, files, archive)
+            return FoundDataset.of(entry, [signature(archive)], opening, archive)
+    copy = locate_copy(key, root)
+    return copy if isinstance(copy, FoundDataset) else batches
 
 
 def locate_cifar10(root: Path) -> FoundDataset | Absent:
@@ -85,20 +94,30 @@ def locate_cifar100(root: Path) -> FoundDataset | Absent:
     return locate("cifar100", CIFAR100, root)
 
 
-def _open_directory(files: Batches, directory: Path) -> OpenDataset:
-    for name, published in files.md5.items():
-        verify(directory / name, published)
-    parts = {name: _load((directory / name).read_bytes(), directory / name) for name in files.md5}
-    return _join(files, parts, directory)
+def _open_files(files: Batches, batches: Sequence[Path]) -> OpenDataset:
+    for file in batches:
+        verify(file, files.md5[file.name])
+    parts = {file.name: _load(file.read_bytes(), file) for file in batches}
+    return _join(files, parts, batches[0].parent)
 
 
 def _open_archive(key: str, files: Batches, archive: Path) -> OpenDataset:
-    verify_archive(CATALOG[key], archive)
-    parts = {}
-    tree = Tree(archive)
-    members = {name for name in tree.names() if Path(name).name in files.md5}
-    for name, content in tree.read(members):
-        parts[Path(name).name] = _load(content, f"{archive}:{name}")
+    """Open the published archive, or one that is packed otherwise and holds the published files."""
+    published = CATALOG[key].archives[0].checksum
+    try:
+        is_published = digest(archive, published) == published
+        tree = Tree(archive)
+        members = {name for name in tree.names() if Path(name).name in files.md5}
+        contents = {Path(name).name: content for name, content in tree.read(members)}
+    except (OSError, DataError) as error:
+        reason = "MD5 differs" if isinstance(error, DataError) else error.strerror
+        raise DataError(
+            f"{archive} is not the published file ({reason}). Delete it and use --download."
+        ) from error
+    for name, content in contents.items():
+        if not is_published and hashlib.md5(content, usedforsecurity=False).hexdigest() != files.md5[name]:
+            raise DataError(f"{archive}: {name} is not the published file (MD5 differs). Use --download.")
+    parts = {name: _load(content, f"{archive}:{name}") for name, content in contents.items()}
     return _join(files, parts, archive)
 
 
