@@ -119,6 +119,26 @@ def test_other_names_are_no_copies(name: str, published: Published) -> None:
     assert READERS["cifar10"](root) == Absent()
 
 
+@pytest.mark.parametrize("splits", [("training", "testing"), ("Train", "TEST")])
+def test_splits_of_other_names(splits: tuple[str, str], published: Published) -> None:
+    root, original = published("mnist")
+    remove_published("mnist", root)
+    tree = write_copy(original, root / "mnist_png")
+    for split, name in zip(("train", "test"), splits, strict=True):
+        (tree / split).rename(tree / f"{split}.tmp")
+        (tree / f"{split}.tmp").rename(tree / name)
+    info = ready("mnist", root)
+    assert (info.label, info.exact) == ("MNIST", True)
+
+
+def test_grey_pictures_in_colour_files_are_the_same_pictures(published: Published) -> None:
+    root, original = published("mnist")
+    remove_published("mnist", root)
+    for file in write_copy(original, root / "mnist").rglob("*.png"):
+        Image.open(file).convert("RGB").save(file)
+    assert ready("mnist", root).label == "MNIST"
+
+
 def test_classes_are_numbered_as_published(published: Published) -> None:
     """By their names, whatever their case and signs, or by their numbers: sorted, `10` would come before `2`."""
     root, original = published("fashion-mnist")
