@@ -11,7 +11,8 @@ FILE_NAME = "asymbp.sqlite"  # of a store, in its directory
 def expand_home(text: str) -> Path:
     """Return the path with `~` expanded, the one place that does so.
 
-    Raises UsageError if there is no such user, or no home directory; a file of such a name, `~$notes.yaml`, means itself.
+    A file of such a name, `~$notes.yaml`, means itself. Raises UsageError if there is no such user, or no home
+    directory.
     """
     try:
         return Path(text).expanduser()
