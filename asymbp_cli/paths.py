@@ -11,14 +11,18 @@ FILE_NAME = "asymbp.sqlite"  # of a store, in its directory
 def expand_home(text: str) -> Path:
     """Return the path with `~` expanded, the one place that does so.
 
-    Raises UsageError if there is no such user; a file of such a name, `~$notes.yaml`, means itself.
+    A file of such a name, `~$notes.yaml`, means itself. Raises UsageError if there is no such user, or no home
+    directory.
     """
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
         if exists(Path(text)):
             return Path(text)
-        raise UsageError(f'"{text}": there is no user of that name. Write the whole path.') from error
+        problem = (
+            "your home directory is not known" if Path(text).parts[0] == "~" else "there is no user of that name"
+        )
+        raise UsageError(f'"{text}": {problem}. Write the whole path.') from error
 
 
 def environment_path(variable: str) -> Path | None:

@@ -21,7 +21,6 @@ from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
 from asymbp_cli.recipe.grid import Grid
-from asymbp_cli.recipe.labels import tell_rows_apart
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
@@ -100,7 +99,7 @@ def _make_progress(
 ) -> StudyProgress:
     forecast = study.forecast(work, infos, execution)
     progress = StudyProgress(
-        grids=[tell_rows_apart(grid) for grid in grids],
+        grids=grids,
         runs=work.runs,
         remaining=work.remaining,
         epoch_cost=forecast.epoch_cost,

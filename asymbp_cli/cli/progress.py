@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.labels import tell_rows_apart
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 
@@ -46,6 +47,7 @@ class StudyProgress:
 
     def __post_init__(self) -> None:
         self.began = self.clock()
+        self.grids = [tell_rows_apart(grid) for grid in self.grids]
         self.work = sum(self.epoch_cost[run] * epochs for run, epochs in self.remaining.items())
 
     def handle(self, event: StudyEvent) -> None:

@@ -29,16 +29,23 @@ def tell_rows_apart(grid: Grid) -> Grid:
 
 
 def _list_differences(row: GridRow, alike: Sequence[GridRow]) -> Iterator[str]:
-    """Yield what a row differs in from the others of its label; at other sizes the pixels differ anyway."""
+    """Yield what a row differs in from the others of its label.
+
+    Networks for other numbers of classes differ in widths anyway, and at other sizes so do the pixels.
+    """
     if len(alike) == 1:
         return
     if row.network is None or row.dataset is None:
         yield "not available"
         return
-    networks = list(dict.fromkeys(other.network for other in alike if other.network))
-    if len(networks) > 1:
-        yield name_networks(networks)[row.network]
-    if len({other.dataset for other in alike if other.network and other.network.input == row.network.input}) > 1:
+    others = [(other.dataset, other.network) for other in alike if other.network]
+    networks = [network for _, network in others if network.layers[-1] == row.network.layers[-1]]
+    if len(set(networks)) > 1:
+        yield name_networks(list(dict.fromkeys(networks)))[row.network]
+    if any(
+        dataset != row.dataset and (network.input == row.network.input or network not in networks)
+        for dataset, network in others
+    ):
         yield name_data(row.dataset)
 
 

@@ -132,7 +132,7 @@ def _listing(first_name: str, first: FilledGrid, second_name: str, second: Fille
 
 def _heading(name: str, filled: FilledGrid) -> str:
     label = filled.grid.protocol_label
-    return name if name.endswith(label) else f"{name} ({label})"
+    return name if name.endswith(label) or f"{label}, seeds " in name else f"{name} ({label})"
 
 
 def _cells(filled: FilledGrid) -> Iterator[tuple[tuple[object, ...], tuple[str, str], Cell]]:

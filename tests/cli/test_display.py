@@ -1,17 +1,23 @@
 """What the displays say once it is known: the time of a study, and that a part of it is tried again."""
 
 import json
+import re
 import sys
+from dataclasses import replace
+from io import StringIO
 
 import pytest
 import small_study
+from rich.console import Console
 
 from asymbp_cli.cli.choose_display import choose_display
+from asymbp_cli.cli.console import render_progress
 from asymbp_cli.cli.display import Display, JsonLines, PlainLines
 from asymbp_cli.cli.live import LiveDisplay
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted
+from asymbp_cli.specs.networks import Network
 
 
 class Clock:
@@ -127,3 +133,24 @@ def test_the_display_fits_options_and_terminal(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     assert type(choose_display(progress(Clock()), quiet=quiet, as_json=as_json)) is kind
+
+
+def test_rows_of_one_name_are_told_apart_while_they_train() -> None:
+    rows = [
+        small_study.row().model_copy(
+            update={"network": Network(input=(8, 8, 1), layers=(f"FC {width}", "FC classes")).resolve(10)}
+        )
+        for width in (16, 64)
+    ]
+    grid = small_study.grid("SGD", multipliers=(1.0,), rows=tuple(rows))
+    runs = grid.all_runs()
+    shown = StudyProgress(
+        grids=(grid,), runs=runs, remaining=dict.fromkeys(runs, 4), epoch_cost=dict.fromkeys(runs, 1.0)
+    )
+    assert [shown.describe_run(run) for run in runs] == ["SGD x1 on digits (FC 16)", "SGD x1 on digits (FC 64)"]
+    for number, run in enumerate(runs):
+        shown.handle(replace(ended(run, 1), test_wrong=5 + number))
+    text = StringIO()
+    Console(file=text, width=80).print(render_progress(shown))
+    assert re.search(r"digits \(FC 16\) +digits \(FC 64\)", text.getvalue())
+    assert re.search(r"SGD +10\.00 +12\.00", text.getvalue())

@@ -136,3 +136,14 @@ def test_a_file_whose_name_begins_so_means_itself(home: Path, tmp_path: Path) ->
     assert expand_home("~nobody-at-all.yaml") == Path("~nobody-at-all.yaml")
     with pytest.raises(UsageError, match="no user"):
         expand_home("~nobody-else.yaml")
+
+
+def test_a_home_directory_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under a number without a name."""
+
+    def fail(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", fail)
+    with pytest.raises(UsageError, match=r'"~/x": your home directory is not known\. Write the whole path'):
+        expand_home("~/x")

@@ -50,10 +50,14 @@ def test_rows_with_names_of_their_own_keep_them() -> None:
             (row(A, SMALL), row(B, network("FC 16", "FC classes", size="16x16x1"))),
             ["pets (8x8x1)", "pets (16x16x1)"],
         ),
+        (  # another class has come, and the last layer grows with it
+            (row(A, SMALL), row(B, Network(input=(8, 8, 1), layers=("FC 16", "FC 11")))),
+            ["pets (data aaaaaaaa)", "pets (data bbbbbbbb)"],
+        ),
         ((row(of=SMALL), row(label="cats"), row(of=LARGE)), ["pets (FC 16)", "cats", "pets (FC 64)"]),
         ((row(A), row(None, None)), ["pets", "pets (not available)"]),
     ],
-    ids=["networks", "images", "both", "sizes", "one of its own", "missing"],
+    ids=["networks", "images", "both", "sizes", "classes", "one of its own", "missing"],
 )
 def test_rows_of_one_name_say_what_differs(rows: tuple[GridRow, ...], expected: list[str]) -> None:
     assert labels(*rows) == expected
