@@ -182,6 +182,12 @@ def test_a_transparent_index_of_a_gif_and_an_icon_become_white() -> None:
     assert (decode(encode("ICO", "RGBA", np.zeros((32, 32, 4), np.uint8)), 3, "x") == 255).all()
 
 
+def test_a_palette_with_a_channel_of_opacity_is_laid_over_white() -> None:
+    header = bytes([0, 1, 1]) + struct.pack("<HHB", 0, 2, 32) + bytes(4) + struct.pack("<HHBB", 2, 1, 8, 0x28)
+    content = header + b"\1\2\3\0" + b"\4\5\6\xff" + bytes([0, 1])  # a TGA of 2 colours
+    assert decode(content, 3, "x").tolist() == [[[255, 255, 255], [6, 5, 4]]]
+
+
 def test_a_transparent_colour_of_sixteen_bits_is_refused_if_it_may_occur() -> None:
     with pytest.raises(DataError, match=r"one of its colours of 16 bits is transparent\. Save it with 8"):
         decode(png(1, 16, 2, sixteen(1, 2, 3), (b"tRNS", sixteen(1, 2, 3))), 3, "x")

@@ -28,6 +28,7 @@ class Folder:
     def walk(self) -> Iterator[tuple[str, bool]]:
         """Yield the name of each file and whether it is an image; names of folders end with a slash."""
         self._visits = 0
+        self._seen.clear()
         yield from self._below(self.path, "", ())
 
     def _below(

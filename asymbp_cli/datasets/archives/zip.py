@@ -67,7 +67,7 @@ class Zip:
     def _refuse_part(self) -> None:
         """Raise DataError if the zip is the last of several parts: its last record tells how many."""
         with self.path.open("rb") as file:
-            file.seek(max(0, os.path.getsize(self.path) - (1 << 16)))
+            file.seek(max(0, os.path.getsize(self.path) - (1 << 17)))
             end = file.read()
         record = end.rfind(b"PK\5\6")
         disk = int.from_bytes(end[record + 4 : record + 6], "little") if record >= 0 else 0
