@@ -78,7 +78,9 @@ def test_a_table_on_all_datasets_plans_the_papers_runs_and_says_what_is_missing(
 
     here = len(miniatures.WRITERS.keys() & set(PAPER_ROWS.values())) - 2
     first, *_, last = plan("2")
-    assert last.startswith(f"to train: {12 * 5 * here} of {12 * 5 * here} runs on cpu")  # 11 columns, uSF+BM by two procedures
+    assert last.startswith(
+        f"to train: {12 * 5 * here} of {12 * 5 * here} runs on cpu"
+    )  # 11 columns, uSF+BM by two procedures
     assert first.endswith("; not available: PubFig83-ID, LFW-ID, TIMIT80")
     assert plan("5")[-1].startswith(f"to train: {8 * 5 * 6} of {8 * 5 * 6} runs on cpu")
     whole = plan("all")[-1]
