@@ -7,17 +7,17 @@ Whether a copy counts as the set itself is known when its images have been decod
 import dataclasses
 import os
 import re
-import tarfile
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
+from asymbp_cli.datasets.archives.names import ending as ending_of
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.datasets.readers import folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, Image, OpenDataset
-from asymbp_cli.datasets.readers.picture import EXTENSIONS
+from asymbp_cli.datasets.readers.tree import Tree
+from asymbp_cli.errors import DataError
 
 #: names of folders and archives in the data directory, without what may follow
 _NAMES = {
@@ -97,25 +97,10 @@ def judge_copy(dataset: FoundDataset, content: str) -> FoundDataset:
 def _first_ending(path: Path) -> str | None:
     """Return the ending of some image in a folder or archive; None without any, "" if it cannot be read."""
     try:
-        for name in _walk(path):
-            visible = not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
-            if visible and (ending := PurePosixPath(name).suffix.lower()) in EXTENSIONS:
-                return ending
-    except Exception:  # damaged archives raise anything; the reader says what is wrong
+        name = Tree(path).first_image()
+    except DataError:  # the reader says what is wrong
         return ""
-    return None
-
-
-def _walk(path: Path) -> Iterator[str]:
-    if path.is_dir():
-        for directory, _, names in os.walk(path, followlinks=True):
-            yield from (PurePosixPath(os.path.relpath(directory, path), name).as_posix() for name in names)
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            yield from archive.namelist()
-    else:
-        with tarfile.open(path) as tar:
-            yield from (member.name for member in tar)
+    return None if name is None else ending_of(name)
 
 
 def _open(key: str, files: FoundDataset) -> OpenDataset:

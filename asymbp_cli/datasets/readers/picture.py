@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from asymbp_cli.datasets.archives import names
 from asymbp_cli.datasets.archives.signatures import START, find_kind, is_picture
 from asymbp_cli.errors import DataError
-
-EXTENSIONS = names.EXTENSIONS
 
 _PLAIN = frozenset(("1", "L", "P", "RGB", "CMYK", "YCbCr"))
 _OPACITY = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))  # modes with a channel of it

@@ -72,6 +72,11 @@ class Tree:
         """
         return [name for name, is_image in self._listed if is_image]
 
+    def first_image(self) -> str | None:
+        """Return the name of some image, without listing all; None if there is none."""
+        with self._guard():
+            return next((name for name, is_image in self._files.walk() if is_image), None)
+
     def passed_over(self) -> dict[str, int]:
         """Return how many visible files are no images, by their ending in lower case, the most frequent first."""
         others = (name for name, is_image in self._listed if not is_image and not name.endswith("/"))
