@@ -16,7 +16,7 @@ from PIL import Image
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets import fetch
-from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
+from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import digest
 from asymbp_cli.datasets.entry import Archive
 
@@ -34,10 +34,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_all_fifteen_are_listed_with_their_state(root: Path) -> None:
+def test_all_are_listed_with_their_state(root: Path) -> None:
     miniatures.packed(root / "cifar10-jpeg.tar.xz", {"train/a/1.jpg": b""}, "w:xz")
     states = {row["name"]: row["state"] for row in json.loads(data("ls", "--json").stdout)}
-    assert set(states) == {"digits", *PAPER_ROWS.values()}
+    assert set(states) == set(CATALOG)
     assert states["digits"] == states["svhn"] == states["flowers17"] == states["pubfig83"] == "ready"
     assert states["cifar10"] == "stand-in"
     assert states["caltech101"] == "can be fetched"
@@ -46,7 +46,7 @@ def test_all_fifteen_are_listed_with_their_state(root: Path) -> None:
     (root / "lfw").write_text("no archive either")
     table = data("ls").stdout
     assert str(root) in table
-    assert len([line for line in table.splitlines() if "  " in line]) == 2 + 16
+    assert len([line for line in table.splitlines() if "  " in line]) == 2 + len(CATALOG)
 
 
 def test_where_data_lie(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +60,8 @@ def test_what_is_whole_passes_the_check(root: Path) -> None:
     assert found.exit_code == 0
     assert found.stdout.splitlines() == [
         "SVHN: ok, 10 classes, 4 to train, 2 to test",
-        "Flowers-17: ok, 3 classes, 9 to train, 3 to test",
-        "PubFig83-ID: ok, 3 classes, 9 to train, 6 to test",
+        "Flowers-17: ok, 3 classes, 9 to train, 3 to test, 3 in neither",
+        "PubFig83-ID: ok, 3 classes, 9 to train, 6 to test, 6 in neither",
     ]
     assert "digits: ok" in data("check").stdout
     assert "SVHN: ok" in data("check").stdout
@@ -104,7 +104,7 @@ def test_classes_whose_names_are_numbers_are_shown_as_they_are(tmp_path: Path) -
             file = tmp_path / "num" / name / f"{number}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8), 20 * number).save(file)
-    _, _, table = data("show", str(tmp_path / "num")).stdout.partition("\nclass ")
+    _, _, table = data("show", str(tmp_path / "num")).stdout.partition("\nclass")
     assert sorted(line.split()[0] for line in table.splitlines()[2:]) == sorted(names)
     assert all(line.split()[1:] == ["3", "1"] for line in table.splitlines()[2:])
 
@@ -114,7 +114,7 @@ def test_vectors_have_no_picture(root: Path) -> None:
     from asymbp_cli.datasets.readers.base import FoundDataset
 
     nothing = FoundDataset("timit", "TIMIT-80", None, False, "", lambda: None)  # type: ignore[arg-type, return-value]
-    found = survey.Survey(nothing, ("a",), {}, ((1845,),) * 3, ())
+    found = survey.Survey(nothing, ("a",), {}, ((1845,),) * 3, (), 0, 0, "")
     with pytest.raises(survey.DataError, match="TIMIT-80 holds vectors of 1845 features"):
         survey.make_contact_sheet(found, (1845,))
 
@@ -159,6 +159,52 @@ def server(tmp_path: Path) -> Iterator[str]:
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
+
+
+def test_ready_is_only_what_would_be_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def states() -> dict[str, str]:
+        return {row["name"]: row["state"] for row in json.loads(data("ls", "--json").stdout)}
+
+    assert states()["pubfig83"] == states()["svhn"] == "ready"
+    shutil.rmtree(root / "pubfig83" / "Zac Efron")
+    sizes = tuple(dataclasses.replace(a, size=(root / a.name).stat().st_size) for a in CATALOG["svhn"].archives)
+    monkeypatch.setitem(CATALOG, "svhn", dataclasses.replace(CATALOG["svhn"], archives=sizes))
+    assert states()["svhn"] == "ready"
+    (root / "train_32x32.mat").write_bytes(b"half")
+    assert states()["pubfig83"] == states()["svhn"] == "unreadable"
+
+
+def test_only_what_is_missing_is_fetched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(fetch, "fetch", lambda archive, root, report: asked.append(archive.name))
+    unpacked = root / "indoor67" / "Images"
+    (unpacked / "bar").mkdir(parents=True)
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "train-images-idx3-ubyte").write_bytes(b"unpacked")
+    data("fetch", "indoor67", "mnist")
+    assert [name.rpartition("/")[2] for name in asked] == [
+        "TrainImages.txt",
+        "TestImages.txt",
+        "train-labels-idx1-ubyte.gz",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+    ]
+
+
+def test_all_that_cannot_be_fetched_is_listed_and_leaves_no_folders(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "new"
+    monkeypatch.setenv("ASYMBP_DATA", str(root))
+    for key in ("mnist", "indoor67"):
+        row = CATALOG[key]
+        archives = tuple(dataclasses.replace(a, urls=(f"{server}/none/{a.name}",)) for a in row.archives)
+        monkeypatch.setitem(CATALOG, key, dataclasses.replace(row, archives=archives))
+    text = str(data("fetch", "mnist", "indoor67", "--quiet").exception)
+    for name in [archive.name for key in ("mnist", "indoor67") for archive in CATALOG[key].archives]:
+        assert f"{name} could not be downloaded" in text
+    assert [path.name for path in root.iterdir()] == [".fetch.lock"]
 
 
 def test_archives_are_put_where_the_reader_looks(
