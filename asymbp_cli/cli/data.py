@@ -203,6 +203,7 @@ def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> 
         ["label", surveyed.dataset.label],
         ["note", surveyed.note or "-"],
         ["sizes", f"{sizes} (smallest / median / largest)"],
+        ["content", surveyed.content],
     ]
     click.echo(tabulate(lines, tablefmt="plain", disable_numparse=True))
     rows = list(zip(surveyed.classes, surveyed.counts["train"], surveyed.counts["test"], strict=True))

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from asymbp_cli.datasets.cache import count_shared, hash_sample
+from asymbp_cli.datasets.content import ContentChecksum
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import locate, open_dataset
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, Pixels, SplitName, iterate_images
+from asymbp_cli.datasets.readers.copies import judge_copy
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
@@ -37,6 +39,7 @@ class Survey:
     unused: int  # images in neither split
     shared: int  # test samples that are identical to a training sample
     note: str
+    content: str = ""  # content checksum of its images
 
 
 def find_state(entry: CatalogEntry, root: Path) -> State:
@@ -79,11 +82,13 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
     examples: dict[int, list[NDArray[Any]]] = {i: [] for i in range(len(opened.classes))}
     hashes: dict[SplitName, list[bytes]] = {"train": [], "test": []}
     damaged: list[DataError] = []
+    content = ContentChecksum()
     for split, position, image in iterate_images(
         opened, dataset.label, shape[-1], "reading", on_progress, damaged
     ):
         shapes.append(image.shape)
         hashes[split].append(hash_sample(image))
+        content.add(split, image, int(labels[split][position]))
         of_class = examples[int(labels[split][position])]
         if split == "train" and len(of_class) < per_class:
             of_class.append(image)
@@ -91,6 +96,7 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
     _refuse_damaged(dataset, [*damaged, *filter(None, unused)], sum(map(len, labels.values())) + len(unused))
     shapes.sort(key=lambda size: (np.prod(size), size))
     number = len(opened.classes)
+    dataset = judge_copy(dataset, content.hexdigest())
     return Survey(
         dataset=dataset,
         classes=opened.classes,
@@ -100,6 +106,7 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
         unused=len(unused),
         shared=count_shared(hashes["train"], hashes["test"]),
         note=dataset.note or opened.note,
+        content=content.hexdigest(),
     )
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from folders import pack
 from miniatures import content_checksum, ready, write_copy
 from PIL import Image
 
+from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.content import ContentChecksum
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -263,6 +265,24 @@ def test_a_damaged_copy_is_named(published: Published) -> None:
     (root / "cifar10.zip").write_bytes(b"PK\3\4 cut short")
     with pytest.raises(DataError, match=r"cifar10\.zip cannot be read"):
         ready("cifar10", root)
+
+
+def test_check_and_show_judge_a_copy_too(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, original = published("cifar10")
+    remove_published("cifar10", root)
+    tree = write_copy(original, root / "cifar10")
+    monkeypatch.setenv("ASYMBP_DATA", str(root))
+
+    def asymbp(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, ["data", *arguments, "--quiet"])
+        assert done.exit_code == 0, done.exception
+        return str(done.stdout)
+
+    assert asymbp("check", "cifar10").startswith("CIFAR-10: ok, 10 classes")
+    assert CATALOG["cifar10"].content in asymbp("show", "cifar10")
+    change_pixel(tree)
+    assert asymbp("check", "cifar10").startswith("CIFAR-10 (own copy): ok")
+    assert CATALOG["cifar10"].content not in asymbp("show", "cifar10")
 
 
 def test_the_checksum_takes_no_notice_of_order() -> None:
