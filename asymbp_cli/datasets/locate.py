@@ -1,7 +1,7 @@
 """Find a dataset in the data directory, or download it there."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -32,17 +32,25 @@ def locate(entry: CatalogEntry, root: Path) -> FoundDataset | Absent:
     here = read(root)
     if isinstance(here, FoundDataset):
         return here
-    below = {folder: found for folder in _folders(root) if isinstance(found := read(folder), FoundDataset)}
-    whole = {folder: found for folder, found in below.items() if not found.stand_in} or below
-    if len(whole) > 1:
-        names = ", ".join(map(str, whole))
-        raise DataError(f"{entry.label} is in several folders: {names}. Name one of them with --data-dir.")
-    for found in whole.values():
-        return found
+    below = {folder: read(folder) for folder in _folders(root)}
+    if whole := _choose(entry, below):
+        return whole
     for above in (root.absolute().parent, root.absolute().parent.parent):
         if isinstance(found := read(above), FoundDataset) and _holds(found.place, root.absolute()):
             return found
-    return here
+    return max(
+        [here, *(found for found in below.values() if isinstance(found, Absent))], key=lambda it: len(it.here)
+    )
+
+
+def _choose(entry: CatalogEntry, below: Mapping[Path, FoundDataset | Absent]) -> FoundDataset | None:
+    """Return the dataset that one of several folders holds; raises DataError if several do."""
+    found = {folder: it for folder, it in below.items() if isinstance(it, FoundDataset)}
+    whole = {folder: it for folder, it in found.items() if not it.stand_in} or found
+    if len(whole) > 1:
+        names = ", ".join(map(str, whole))
+        raise DataError(f"{entry.label} is in several folders: {names}. Name one of them with --data-dir.")
+    return next(iter(whole.values()), None)
 
 
 def _folders(root: Path) -> list[Path]:

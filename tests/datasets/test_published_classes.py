@@ -183,7 +183,12 @@ def test_what_is_there_and_what_is_missing(install: Install) -> None:
         (root / "indoor67" / name).unlink()
     with pytest.raises(DataError) as caught:
         ready("indoor67", root)
-    assert "indoor67/Images is here; TrainImages.txt and TestImages.txt are missing" in str(caught.value)
+    said = "indoor67/Images is here; TrainImages.txt and TestImages.txt are missing"
+    assert said in str(caught.value)
+    (root / "sets").mkdir()
+    (root / "indoor67").rename(root / "sets" / "indoor67")
+    with pytest.raises(DataError, match=f"sets/{said}"):
+        ready("indoor67", root)
 
 
 def test_grey_aligned_faces_are_taken_and_called_so(install: Install) -> None:
