@@ -1,10 +1,11 @@
 """Text that users read: the nearest known word, and text that is fit to be printed."""
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from unicodedata import category
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -16,7 +17,7 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
 def printable(text: str) -> bool:
     """Return whether the text is a single line without control or surrogate characters."""
-    return not any(category(character) in ("Cc", "Cs") for character in text)
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def printable_path(path: Path | str) -> str:
@@ -33,3 +34,8 @@ def digest_words(*words: object) -> bytes:
 def list_some(names: Sequence[str], most: int = 3) -> str:
     """Return the first names, and how many more there are: `a, b, c and 4 more`."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def simplify(name: str) -> str:
+    """Return a name without what people and file systems change: capitals, composed letters, spaces, dashes."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,17 +57,6 @@ def fingerprint(
             digest.update(pixels[split][i : i + _CHUNK].tobytes())
         digest.update(y.tobytes())
     return digest.hexdigest()
-
-
-def count_shared(train: Iterable[bytes], test: Iterable[bytes]) -> int:
-    """Return how many hashes of test samples are among those of training samples."""
-    seen = set(train)
-    return sum(value in seen for value in test)
-
-
-def hash_sample(sample: NDArray[Any]) -> bytes:
-    """Return a hash of a sample's shape and values."""
-    return hashlib.blake2b(repr(sample.shape).encode() + sample.tobytes(), digest_size=16).digest()
 
 
 def _signatures(directory: Path) -> dict[str, list[int]]:

@@ -10,13 +10,14 @@ _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256"}  # by hexadecimal digits
 
 
 def signature(file: Path) -> tuple[str, int, int, int, int]:
-    """Return (absolute path, bytes, modification time, change time, inode) of a file, without reading it.
+    """Return (absolute path, bytes, modification time, change time, number) of a file, without reading it.
 
     Times are in ns. Renaming a file, or writing another one of the same size and modification time in its place,
-    changes one of the last two.
+    changes one of the last two. The number is the file's on Windows, whose other time is that of its creation.
     """
     status = file.stat()
-    return os.path.abspath(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    number = status.st_ino if os.name == "nt" else 0
+    return os.path.abspath(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns, number
 
 
 def digest(file: Path, like: str) -> str:

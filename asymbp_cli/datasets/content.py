@@ -22,14 +22,21 @@ class ContentChecksum:
 
     def __init__(self) -> None:
         self._images: dict[str, list[bytes]] = {"train": [], "test": []}
+        self._pixels: dict[str, list[bytes]] = {"train": [], "test": []}  # of each image, whatever its label
 
     def add(self, split: str, pixels: NDArray[Any], label: int) -> None:
         """Take in an image, uint8 [H, W] or [H, W, C], or a vector [D]."""
         shape = (*pixels.shape, 1) if pixels.ndim == 2 else pixels.shape
-        head = f"{label} {'x'.join(map(str, shape))}\n"
-        self._images[split].append(hashlib.sha256(head.encode() + pixels.tobytes()).digest())
+        values = f"{'x'.join(map(str, shape))}\n".encode() + pixels.tobytes()
+        self._images[split].append(hashlib.sha256(f"{label} ".encode() + values).digest())
+        self._pixels[split].append(hashlib.blake2b(values, digest_size=16).digest())
 
     def hexdigest(self) -> str:
         """Return the checksum of all images so far, 64 hexadecimal digits."""
         splits = (hashlib.sha256(b"".join(sorted(images))).digest() for images in self._images.values())
         return hashlib.sha256(b"".join(splits)).hexdigest()
+
+    def count_shared(self) -> int:
+        """Return how many test images so far are training images too, pixel by pixel, whatever their labels."""
+        trained = set(self._pixels["train"])
+        return sum(pixels in trained for pixels in self._pixels["test"])

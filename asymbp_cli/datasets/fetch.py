@@ -31,7 +31,7 @@ def fetch(archive: Archive, root: Path, on_progress: OnProgress | None = None) -
     target = root / archive.name
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with hold_lock(root / ".fetch.lock"):
+        with hold_lock(root / f".fetch-{target.name}.lock"):
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if target.is_dir():

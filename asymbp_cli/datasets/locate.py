@@ -1,12 +1,13 @@
 """Find a dataset in the data directory, or download it there."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from asymbp_cli.datasets import fetch
+from asymbp_cli.datasets.archives.names import is_hidden
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, find_entry, parse_dataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.readers import READERS, folder
@@ -26,30 +27,45 @@ def data_directory(option: Path | None) -> Path:
 def locate(entry: CatalogEntry, root: Path) -> FoundDataset | Absent:
     """Return a dataset of the catalog from `root`, from one of its folders, or from one that `root` is a part of.
 
-    Raises DataError if it is unreadable, or in several folders.
+    The published files in a folder precede a stand-in in `root`. Raises DataError if it is unreadable in `root`,
+    and SeveralError if several folders hold it.
     """
     read = READERS[entry.key]
     here = read(root)
+    if isinstance(here, FoundDataset) and not here.stand_in:
+        return here
+    below = {folder: found for folder in _folders(root) if (found := _try(read, folder))}
+    whole = _choose(entry, below)
+    if whole and not (isinstance(here, FoundDataset) and whole.stand_in):
+        return whole
     if isinstance(here, FoundDataset):
         return here
-    below = {folder: read(folder) for folder in _folders(root)}
-    if whole := _choose(entry, below):
-        return whole
     for above in (root.absolute().parent, root.absolute().parent.parent):
-        if isinstance(found := read(above), FoundDataset) and _holds(found.place, root.absolute()):
+        found = _try(read, above)
+        if isinstance(found, FoundDataset) and _holds(found.place, root.absolute()):
             return found
-    return max(
-        [here, *(found for found in below.values() if isinstance(found, Absent))], key=lambda it: len(it.here)
-    )
+    return max([here, *(it for it in below.values() if isinstance(it, Absent))], key=lambda it: len(it.here))
+
+
+def _try(read: Callable[[Path], FoundDataset | Absent], folder: Path) -> FoundDataset | Absent | None:
+    """Return what a folder holds, None if that cannot be read: nobody named it."""
+    try:
+        return read(folder)
+    except DataError:
+        return None
+
+
+class SeveralError(DataError):
+    """A dataset is in several folders of the data directory."""
 
 
 def _choose(entry: CatalogEntry, below: Mapping[Path, FoundDataset | Absent]) -> FoundDataset | None:
-    """Return the dataset that one of several folders holds; raises DataError if several do."""
+    """Return the dataset that one of several folders holds; raises SeveralError if several do."""
     found = {folder: it for folder, it in below.items() if isinstance(it, FoundDataset)}
     whole = {folder: it for folder, it in found.items() if not it.stand_in} or found
     if len(whole) > 1:
         names = ", ".join(map(str, whole))
-        raise DataError(f"{entry.label} is in several folders: {names}. Name one of them with --data-dir.")
+        raise SeveralError(f"{entry.label} is in several folders: {names}. Name one of them with --data-dir.")
     return next(iter(whole.values()), None)
 
 
@@ -57,7 +73,7 @@ def _folders(root: Path) -> list[Path]:
     """Return the visible folders in `root`; none if there are so many that it is no data directory."""
     try:
         with os.scandir(root) as entries:
-            folders = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+            folders = sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
     except OSError:
         return []
     return [root / name for name in folders] if len(folders) <= _MOST_FOLDERS else []
@@ -80,8 +96,14 @@ def find_dataset(
     if isinstance(source, FolderSource):
         return folder.locate(source)
     entry = find_entry(source)
-    dataset = locate(entry, root)
-    if download and entry.archives and (isinstance(dataset, Absent) or dataset.stand_in):
+    can_fetch = download and bool(entry.archives)
+    try:
+        dataset = locate(entry, root)
+    except SeveralError:
+        if not can_fetch:
+            raise
+        dataset = Absent()
+    if can_fetch and (isinstance(dataset, Absent) or dataset.stand_in):
         fetch_all(entry, root, on_progress)
         dataset = locate(entry, root)
     if isinstance(dataset, Absent):
@@ -149,7 +171,7 @@ def _check_counts(entry: CatalogEntry, label: str, opened: OpenDataset) -> None:
         raise DataError(f"{label} must have {entry.classes} classes, not {len(opened.classes)}.")
     counts = len(opened.train_labels), len(opened.test_labels)
     if entry.train_count and counts != (entry.train_count, entry.test_count):
-        remedy = "use --download" if entry.archives else f"get them again from {entry.source}"
+        remedy = "delete them and use --download" if entry.archives else f"get them again from {entry.source}"
         raise DataError(
             f"{label} must have {entry.train_count} training and {entry.test_count} test samples, but its "
             f"files hold {counts[0]} and {counts[1]}. If they are another set, rename them; else {remedy}."

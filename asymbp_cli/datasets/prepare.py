@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from asymbp_cli.datasets.cache import (
     ARRAYS,
     cache_directory,
-    count_shared,
     fingerprint,
-    hash_sample,
     read_info,
     write_info,
 )
@@ -32,7 +30,7 @@ from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.locks import hold_lock
 
-_DECODER = 2  # raised whenever the same files would give other pixels
+_DECODER = 1  # raised whenever the same files would give other pixels
 
 
 def prepare(
@@ -126,7 +124,7 @@ def _decode(
     pixels = _decode_pixels(dataset, opened, shape, resize, directory, content, on_progress)
     for split, labels in opened.labels.items():
         np.save(directory / f"y_{split}.npy", labels)
-    shared = count_shared(*(map(hash_sample, pixels[split]) for split in ("train", "test")))
+    shared = content.count_shared()
     info = DecodedDataset(
         key=dataset.key,
         label=dataset.label,
@@ -139,7 +137,7 @@ def _decode(
         fingerprint=fingerprint(opened.classes, shape, pixels, opened.labels),
         note=_describe(dataset, opened, shared),
         shared=shared,
-        content=content.hexdigest() if dataset.is_copy else "",
+        content=content.hexdigest(),
         directory=str(directory),
     )
     del pixels  # the last reference closes the files
@@ -167,14 +165,16 @@ def _decode_pixels(
     content: ContentChecksum,
     on_progress: OnProgress | None,
 ) -> dict[SplitName, NDArray[Any]]:
-    """Write the pixels of both splits, and return them memory-mapped; a copy's images are added to `content`."""
+    """Write the pixels of both splits, and return them memory-mapped.
+
+    `content` takes in the images as they are stored.
+    """
     pixels = {
         split: _reserve(directory / f"x_{split}.npy", (len(y), *shape)) for split, y in opened.labels.items()
     }
     images = iterate_images(opened, dataset.label, shape[-1], "decoding", on_progress)
     for split, position, image in images:
-        if dataset.is_copy:
-            content.add(split, image, int(opened.labels[split][position]))
+        content.add(split, image, int(opened.labels[split][position]))
         pixels[split][position] = image if len(shape) == 1 else fit(image, shape, resize)
     return pixels
 

@@ -13,7 +13,7 @@ def _read(text: str) -> Mapping[str, int]:
     return {name: int(count) for name, _, count in entries}
 
 
-def checksum(counts: Mapping[str, int]) -> str:
+def hash_counts(counts: Mapping[str, int]) -> str:
     """Return the SHA-256 of lines `NAME COUNT`, sorted by name."""
     return hashlib.sha256("".join(f"{name} {counts[name]}\n" for name in sorted(counts)).encode()).hexdigest()
 

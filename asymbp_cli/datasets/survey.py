@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from asymbp_cli.datasets.cache import count_shared, hash_sample
 from asymbp_cli.datasets.content import ContentChecksum
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import locate, open_dataset
@@ -45,7 +44,7 @@ class Survey:
 def find_state(entry: CatalogEntry, root: Path) -> State:
     """Return whether the dataset is in `root` or, if not, how to obtain it.
 
-    What is a folder has its names and counts looked at, what is an archive its size, if that is published.
+    Folders of classes have their names and counts looked at, archives their size, if that is published.
     """
     try:
         dataset = locate(entry, root)
@@ -62,9 +61,8 @@ def _look_at(dataset: FoundDataset, entry: CatalogEntry) -> None:
     place = dataset.place
     if place is None:
         return
-    if place.is_dir():
+    if place.is_dir() and entry.draw:  # others would have to be read to be judged
         open_dataset(dataset)
-        return
     for archive in entry.archives:
         if place.name == Path(archive.name).name and archive.size and place.stat().st_size != archive.size:
             raise DataError(f"{place} has {place.stat().st_size:,} bytes, not {archive.size:,}")
@@ -80,14 +78,12 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
     shapes: list[tuple[int, ...]] = []
     per_class = max(1, _SHEET // len(opened.classes))
     examples: dict[int, list[NDArray[Any]]] = {i: [] for i in range(len(opened.classes))}
-    hashes: dict[SplitName, list[bytes]] = {"train": [], "test": []}
     damaged: list[DataError] = []
     content = ContentChecksum()
     for split, position, image in iterate_images(
         opened, dataset.label, shape[-1], "reading", on_progress, damaged
     ):
         shapes.append(image.shape)
-        hashes[split].append(hash_sample(image))
         content.add(split, image, int(labels[split][position]))
         of_class = examples[int(labels[split][position])]
         if split == "train" and len(of_class) < per_class:
@@ -104,7 +100,7 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
         shapes=(shapes[0], shapes[len(shapes) // 2], shapes[-1]),
         examples=tuple(image for of_class in examples.values() for image in of_class),
         unused=len(unused),
-        shared=count_shared(hashes["train"], hashes["test"]),
+        shared=content.count_shared(),
         note=dataset.note or opened.note,
         content=content.hexdigest(),
     )

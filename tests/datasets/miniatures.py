@@ -251,7 +251,7 @@ def pubfig83(root: Path) -> Miniature:
     counts = {"Adam Sandler": 5, "Zac Efron": 6, "Will Smith": 5, "Uma Thurman": 5}
     unpacked(root / "pubfig83", _images(counts, "{label}/{i}.jpg"))
     (root / "pubfig83" / "pubfig83_errata.txt").write_text("")
-    return Miniature({name: i for i, name in enumerate(counts)}, 9, 6, Draw(3, 3, 2, of=4, images=21))
+    return Miniature({name: i for i, name in enumerate(counts)}, 9, 6, Draw(3, 3, 2, of=4, images=21), counts)
 
 
 def sufrw(root: Path) -> Miniature:

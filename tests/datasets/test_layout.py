@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.readers.layout import Parts, count_wrappers, find_splits, split_of
+from asymbp_cli.datasets.readers.layout import Parts, count_wrappers, find_split, find_splits
 from asymbp_cli.errors import DataError
 
 ROOT = Path("pets")
@@ -34,7 +34,7 @@ ROOT = Path("pets")
     ],
 )
 def test_the_split_that_a_name_means(name: str, meaning: object) -> None:
-    assert split_of(name) == meaning
+    assert find_split(name) == meaning
 
 
 def paths(*names: str) -> list[Parts]:
@@ -97,6 +97,8 @@ def test_classes_that_sound_like_splits(images: tuple[str, ...]) -> None:
         (("training/cat", "training/dog"), "has training/, but no images in test/"),
         (("Test/cat", "Val/cat"), "has Test/, Val/, but no images in train/"),
         (("train_images/cat", "valid_images/cat"), "no images in test/"),
+        (("train/cat", "training_set/cat", "test/cat"), "has train/ and training_set/, which mean the same"),
+        (("Train/cat", "train/cat", "test/cat"), "has Train/ and train/, which mean the same"),
         (("train_1/cat", "train_2/cat", "test/cat"), "cannot be told which belong together"),
         (("cat/train", "cat/test", "dog/young"), "cat/ has folders to train and to test inside, dog/ has none"),
     ],

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import miniatures
 import pytest
 from folders import unpack
 from miniatures import ready
@@ -199,9 +198,3 @@ def test_grey_aligned_faces_are_taken_and_called_so(install: Install) -> None:
     assert info.label == "LFW-ID (grey, aligned)"
     assert info.note.startswith("aligned grey faces, not the colour pictures of the paper")
     assert info.train_count == CATALOG["lfw"].train_count
-
-
-def test_the_miniatures_know_what_the_catalog_knows() -> None:
-    known = {key for key, row in CATALOG.items() if row.images_of_class}
-    assert {"caltech101"} <= known
-    assert dataclasses.fields(miniatures.Miniature)[-1].name == "images"

@@ -62,7 +62,7 @@ def is_image(name: str, read_start: Callable[[], bytes]) -> bool:
 
 def clean(name: str) -> str:
     """Return the name of a member of an archive with forward slashes, without `./`, leading and double slashes."""
-    if "\\" in name and "/" not in name:  # some tools of Windows
+    if "\\" in name and "/" not in name:  # of some tools of Windows, whatever system they state
         name = name.replace("\\", "/")
     if name.startswith(("./", "/")) or name == "." or "//" in name or "/./" in name:
         parts = [part for part in name.split("/") if part not in ("", ".")]

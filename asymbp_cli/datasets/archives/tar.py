@@ -88,7 +88,8 @@ class Tar:
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int = -1) -> bytes:
     """Return the content of a member, or its first `size` bytes."""
     file = tar.extractfile(member)
-    assert file is not None  # a file, or a hard link to one
+    if file is None:
+        raise DataError(f"{tar.name!s}: {member.name} is a hard link to what is no file. Pack it again.")
     return file.read(size)
 
 

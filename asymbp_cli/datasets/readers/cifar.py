@@ -110,13 +110,15 @@ def _open_archive(key: str, files: Batches, archive: Path) -> OpenDataset:
         members = {name for name in tree.names() if Path(name).name in files.md5}
         contents = {Path(name).name: content for name, content in tree.read(members)}
     except (OSError, DataError) as error:
-        reason = "MD5 differs" if isinstance(error, DataError) else error.strerror
+        reason = str(error) if isinstance(error, DataError) else error.strerror
         raise DataError(
             f"{archive} is not the published file ({reason}). Delete it and use --download."
         ) from error
     for name, content in contents.items():
         if not is_published and hashlib.md5(content, usedforsecurity=False).hexdigest() != files.md5[name]:
-            raise DataError(f"{archive}: {name} is not the published file (MD5 differs). Use --download.")
+            raise DataError(
+                f"{archive}: {name} is not the published file (MD5 differs). Delete it and use --download."
+            )
     parts = {name: _load(content, f"{archive}:{name}") for name, content in contents.items()}
     return _join(files, parts, archive)
 

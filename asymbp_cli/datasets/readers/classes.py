@@ -1,13 +1,11 @@
 """The classes of a published dataset: their spelling, and how many images each has."""
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 from asymbp_cli.datasets.entry import CatalogEntry
-from asymbp_cli.datasets.published_classes import checksum
+from asymbp_cli.datasets.published_classes import hash_counts
 from asymbp_cli.errors import DataError
-from asymbp_cli.text import list_some
+from asymbp_cli.text import list_some, simplify
 
 
 def match_classes(
@@ -22,11 +20,11 @@ def match_classes(
     if not published:
         _refuse_other_checksum(entry, by_class, origin)
         return dict(by_class)
-    names = {_plain(name): name for name in published}
+    names = {simplify(name): name for name in published}
     found: dict[str, Sequence[str]] = {}
     unknown: list[str] = []
     for folder, images in sorted(by_class.items()):
-        name = folder if folder in published else names.get(_plain(folder))
+        name = folder if folder in published else names.get(simplify(folder))
         if name is None:
             unknown.append(folder)
         elif name in found:
@@ -38,13 +36,8 @@ def match_classes(
     return found
 
 
-def _plain(name: str) -> str:
-    """Return a name without what people and file systems change: capitals, composed letters, spaces, dashes."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
-
-
 def _refuse_other_checksum(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], origin: object) -> None:
-    found = checksum({name: len(images) for name, images in by_class.items()})
+    found = hash_counts({name: len(images) for name, images in by_class.items()})
     if entry.classes_checksum and found != entry.classes_checksum:
         raise DataError(
             f"{origin}: its classes, or how many images each has, are not those of {entry.label} as published. "

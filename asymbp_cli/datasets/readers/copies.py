@@ -18,6 +18,7 @@ from asymbp_cli.datasets.readers import folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, Image, OpenDataset
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import simplify
 
 #: names of folders and archives in the data directory, without what may follow
 _NAMES = {
@@ -64,7 +65,7 @@ def locate_copy(key: str, root: Path) -> FoundDataset | Absent:
     path = min(is_lossy, key=lambda path: is_lossy[path])  # the first by name of those that may be lossless
     entry, lossy = CATALOG[key], is_lossy[path]
     files = folder.locate(FolderSource(folder=str(path)))
-    kind = "JPEG copy" if lossy else "own copy" if entry.content else "own copy, not verified"
+    kind = "JPEG copy" if lossy else "copy, not compared yet" if entry.content else "own copy, not verified"
     return dataclasses.replace(
         FoundDataset.of(entry, files.source, lambda: _open(key, files), path, exact=False),
         label=f"{entry.label} ({kind})",
@@ -79,19 +80,23 @@ def _explain(label: str, kind: str) -> str:
         return f"a lossy JPEG copy of {label}, so its errors are not those of the original"
     if kind == "own copy":
         return f"a copy of {label} whose images or labels differ from the published ones"
+    if kind == "copy, not compared yet":
+        return f"a copy of {label} that is compared with the published content when it is decoded"
     return (
         f"a copy of {label} that was not compared with the published files, as their content checksum is not known"
     )
 
 
 def judge_copy(dataset: FoundDataset, content: str) -> FoundDataset:
-    """Return a copy under the names of the set itself if its content checksum is the published one."""
+    """Return a copy under the names that its content checksum gives it: those of the set itself if it is equal."""
     entry = CATALOG.get(dataset.key)
-    if entry is None or not dataset.is_copy or not content or content != entry.content:
+    if entry is None or not dataset.is_copy or not content or not entry.content:
         return dataset
-    return dataclasses.replace(
-        dataset, label=entry.label, note=entry.note, exact=entry.paper is not None, stand_in=False
-    )
+    if content == entry.content:
+        exact = entry.paper is not None
+        return dataclasses.replace(dataset, label=entry.label, note=entry.note, exact=exact, stand_in=False)
+    kind = "JPEG copy" if dataset.stand_in else "own copy"
+    return dataclasses.replace(dataset, label=f"{entry.label} ({kind})", note=_explain(entry.label, kind))
 
 
 def _first_ending(path: Path) -> str | None:
@@ -122,10 +127,10 @@ def _number_classes(
     Names that are published ones, but for case and punctuation, or that are numbers, have their number; others are
     numbered as they are sorted.
     """
-    known = {_letters(name): number for number, name in enumerate(published)}
+    known = {simplify(name): number for number, name in enumerate(published)}
     written = {int(name) for name in names if name.isascii() and name.isdecimal()}
-    if names and set(map(_letters, names)) == known.keys():
-        numbers, classes = [known[_letters(name)] for name in names], published
+    if names and set(map(simplify, names)) == known.keys():
+        numbers, classes = [known[simplify(name)] for name in names], published
     elif len(written) == len(names):
         order = sorted(names, key=int)
         numbers = [order.index(name) for name in names]
@@ -133,7 +138,3 @@ def _number_classes(
     else:
         numbers, classes = list(range(len(names))), names
     return np.array(numbers, np.int64), classes
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())

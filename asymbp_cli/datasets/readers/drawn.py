@@ -13,17 +13,17 @@ from asymbp_cli.datasets.readers.classes import match_classes
 from asymbp_cli.datasets.readers.members import draw_members, open_members
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
-from asymbp_cli.text import list_some
+from asymbp_cli.text import list_some, simplify
 
 #: pattern of class and file of an image, as published
 _NAMES = {
     "caltech101": r"(?P<label>[^/]+)/image_\d{4}\.jpe?g",
-    "caltech256": r"(?P<label>(?!257\b)\d{3}[^/]+)/\d{3}_\d{4}\.jpe?g",
+    "caltech256": r"(?P<label>(?!257)\d{3}[^/]+)/\d{3}_\d{4}\.jpe?g",
     "pubfig83": r"(?P<label>[^/]+)/\d+\.jpe?g",
     "lfw": r"(?P<label>[^/]+)/(?P=label)_\d{4}\.jpe?g",
     "flowers17": r"(?P<label>\d\d_[^/]+)/image_\d{4}\.jpe?g",
 }
-_CLUTTER = "257.clutter"  # of Caltech-256; not a class
+_CLUTTER = "257clutter"  # of Caltech-256, simplified; not a class
 _HOMES = {  # folders of the data directory that may hold what `_PLACES` names
     "caltech101": ("caltech101", "caltech-101", "Caltech101", "Caltech-101"),
     "caltech256": ("caltech256", "caltech-256", "Caltech256", "Caltech-256"),
@@ -67,10 +67,8 @@ def locate_lfw(root: Path) -> FoundDataset | Absent:
 
 
 def _find(root: Path, key: str, names: tuple[str, ...]) -> Path | None:
-    found = find_first(root, *(f"{home}/{name}" for name, home in product(names, _HOMES[key])), *names)
-    if found and found.name == key == "lfw" and (deeper := find_first(found, *names)):
-        return deeper
-    return found
+    """Return the first of `names` that is in a folder of the dataset's own, or in `root`."""
+    return find_first(root, *(f"{home}/{name}" for name, home in product(names, _HOMES[key])), *names)
 
 
 def locate_in(entry: CatalogEntry, path: Path) -> FoundDataset:
@@ -105,7 +103,8 @@ def group_by_class(entry: CatalogEntry, tree: Tree) -> dict[str, list[str]]:
     prefix = next(iter(above), "")
     known = {name for members in by_class.values() for name in members}
     beside = [name.removeprefix(prefix) for name in names if name.startswith(prefix) and name not in known]
-    odd = [name for name in beside if len(parts := PurePosixPath(name).parts) == 2 and parts[0] != _CLUTTER]
+    pairs = {name: PurePosixPath(name).parts for name in beside}
+    odd = [name for name, parts in pairs.items() if len(parts) == 2 and simplify(parts[0]) != _CLUTTER]
     if odd:
         be, them = ("is", "it") if len(odd) == 1 else ("are", "them")
         raise DataError(

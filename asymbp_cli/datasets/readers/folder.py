@@ -45,8 +45,11 @@ def _label(path: Path) -> str:
     return name
 
 
-def open_tree(tree: Tree, source: FolderSource) -> OpenDataset:
-    """Open the images of a tree; raises DataError unless it holds at least two classes with images."""
+def open_tree(tree: Tree, source: FolderSource, *, upright: bool = True) -> OpenDataset:
+    """Open the images of a tree; raises DataError unless it holds at least two classes with images.
+
+    With `upright` pictures are turned by their EXIF orientation.
+    """
     names = tree.names()
     files = {name: PurePosixPath(name).parts for name in tree.images()}
     _check_names(tree, names, files)
@@ -67,7 +70,7 @@ def open_tree(tree: Tree, source: FolderSource) -> OpenDataset:
     else:
         members = _draw(tree.path, files, source)
         notes.insert(0, f"split per class by seed {source.seed}")
-    return open_members(tree, members, note="; ".join(filter(None, notes)), upright=True)
+    return open_members(tree, members, note="; ".join(filter(None, notes)), upright=upright)
 
 
 def _check_names(tree: Tree, names: Iterable[str], files: Files) -> None:
@@ -110,10 +113,10 @@ def _take_splits(path: Path, files: Files, source: FolderSource) -> tuple[Member
     for name, parts in sorted(files.items()):
         if parts[0] == "validation":
             unused += 1
-        elif len(parts) < 3 or (split := parts[0]) not in ("train", "test"):
+        elif len(parts) < 3 or parts[0] not in members:
             raise DataError(f"{path}: {name} is outside train/CLASS/ and test/CLASS/. {LAYOUT}.")
         else:
-            members["train" if split == "train" else "test"].append((parts[1], name))
+            members[parts[0]].append((parts[1], name))
     train, test = ({label for label, _ in members[split]} for split in ("train", "test"))
     if train != test:
         odd = sorted(train ^ test)[0]

@@ -27,7 +27,7 @@ def _open(tree: Tree) -> OpenDataset:
         )
     if not tops >= {"train", "test"}:
         raise DataError(f"{tree.path} has no train/ and test/ folders. Expected: {entry.accepts}.")
-    opened = folder.open_tree(tree, FolderSource(folder=str(tree.path)))
+    opened = folder.open_tree(tree, FolderSource(folder=str(tree.path)), upright=False)
     if len(opened.classes) != entry.classes:
         raise DataError(f"{tree.path} holds {len(opened.classes)} categories. Expected: {entry.accepts}.")
     return opened

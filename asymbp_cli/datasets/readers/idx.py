@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asymbp_cli.datasets.archives.names import is_hidden
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.readers.base import Arrays, FoundDataset, OpenDataset, open_arrays
@@ -59,7 +60,7 @@ def _list(directory: Path) -> list[os.DirEntry[str]]:
     """Return the visible entries of a directory, those whose names end in .gz last; none if it cannot be read."""
     try:
         with os.scandir(directory) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
+            visible = [entry for entry in entries if not is_hidden(entry.name)]
     except (OSError, ValueError):
         return []
     return sorted(visible, key=lambda entry: (entry.name.lower().endswith(".gz"), entry.name))

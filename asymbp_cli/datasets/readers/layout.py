@@ -1,7 +1,7 @@
 """What the folders of a user's own images mean: splits, classes, or wrappers around them. Names only, no files."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from asymbp_cli.errors import DataError
@@ -26,7 +26,7 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]+")
 _GLUED = re.compile(rf"({'|'.join(sorted(_SPLIT_OF, key=len, reverse=True))})({'|'.join(_FILLERS)})?")
 
 
-def split_of(folder: str) -> tuple[str, Parts] | None:
+def find_split(folder: str) -> tuple[str, Parts] | None:
     """Return the split that a folder's name means, and its other words: `seg_train` is ("train", ("seg",)).
 
     None if no word of it means a split, or more than one.
@@ -80,10 +80,11 @@ def _pair(path: Path, names: Collection[str], *, whole: bool = True) -> dict[str
     DataError if the folders are splits only (`whole`), and training or test images are missing, or several are
     numbered.
     """
-    found = {name: meaning for name in names if (meaning := split_of(name))}
+    found = {name: meaning for name in names if (meaning := find_split(name))}
     for others in sorted({others for _, others in found.values()}):
         splits = {name: split for name, (split, words) in found.items() if words == others}
         if {"train", "test"} <= set(splits.values()):
+            _refuse_twins(path, splits)
             return splits
     meant = {split for split, _ in found.values()}
     if not whole or len(found) < len(names) or not names:
@@ -96,6 +97,17 @@ def _pair(path: Path, names: Collection[str], *, whole: bool = True) -> dict[str
         missing = " and ".join(f"{split}/" for split in ("train", "test") if split not in meant)
         raise DataError(f"{path} has {listed}, but no images in {missing}. {LAYOUT}.")
     return None
+
+
+def _refuse_twins(path: Path, splits: Mapping[str, str]) -> None:
+    """Raise DataError if two folders mean the same split: they might hold the same images."""
+    first: dict[str, str] = {}
+    for name, split in sorted(splits.items()):
+        if split in first:
+            raise DataError(
+                f"{path} has {first[split]}/ and {name}/, which mean the same. Keep one, or join them."
+            )
+        first[split] = name
 
 
 def _unwrapping(rewrite: Rewrite, images: Iterable[Parts], folders: Iterable[Parts]) -> Rewrite:

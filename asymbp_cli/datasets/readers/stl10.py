@@ -32,15 +32,14 @@ _CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", 
 
 def locate(root: Path) -> FoundDataset | Absent:
     """Return STL-10 from `root`, unpacked or the archive."""
-    entry = CATALOG["stl10"]
-    directory, archive = root / _FOLDER, root / entry.archives[0].name
-    if all(is_file(directory / name) for name in MD5):
-        source = [signature(directory / name) for name in MD5]
-        return FoundDataset.of(entry, source, lambda: _open_directory(directory), directory)
+    entry, archive = CATALOG["stl10"], root / CATALOG["stl10"].archives[0].name
+    files = find_parts([root / _FOLDER], [[name] for name in MD5])
+    if isinstance(files, list):
+        source = [signature(file) for file in files]
+        return FoundDataset.of(entry, source, lambda: _open_directory(root / _FOLDER), root / _FOLDER)
     if is_file(archive):
         return FoundDataset.of(entry, [signature(archive)], lambda: _open_archive(archive), archive)
-    parts = find_parts([directory], [[name] for name in MD5])
-    return parts if isinstance(parts, Absent) else Absent()
+    return files
 
 
 def _open_directory(directory: Path) -> OpenDataset:

@@ -93,7 +93,7 @@ class Tree:
         return listed
 
     def read(self, selected: set[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield (name, content) of the selected files, in their order in the archive."""
+        """Yield (name, content) of the selected files, in any order."""
         with self._guard():
             yield from self._files.read(selected)
 
