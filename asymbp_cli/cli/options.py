@@ -27,11 +27,12 @@ class UserPath(click.Path):
     ) -> Any:
         """Return the path; raises click.BadParameter if `~` names no user."""
         text = os.fspath(value)
-        try:
-            path = expand_home(text) if text else text  # an empty one is no folder, but a mistake
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-        return super().convert(path, param, ctx)
+        if text.startswith("~"):
+            try:
+                value = expand_home(text)
+            except UsageError as error:
+                self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def _parse_device(context: click.Context, parameter: click.Parameter, name: str) -> str:
