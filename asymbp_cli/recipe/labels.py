@@ -1,7 +1,7 @@
 """Names of rows and tables in results: the user's, and what differs if several have the same one."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 
 from asymbp_cli.errors import NetworkError
@@ -33,6 +33,12 @@ def name_rows(rows: Sequence[GridRow]) -> list[str]:
         alike.setdefault(row.label, []).append(row)
     differences = (", ".join(_list_differences(row, alike[row.label])) for row in rows)
     return [f"{row.label} ({what})" if what else row.label for row, what in zip(rows, differences, strict=True)]
+
+
+def name_datasets(rows: Iterable[GridRow]) -> dict[tuple[str, Network | None], str]:
+    """Return the label of `name_rows` for each dataset under each network: rows of several tables get one name."""
+    known = {(row.dataset, row.network): row for row in rows if row.dataset}
+    return dict(zip(known, name_rows(list(known.values())), strict=True))
 
 
 def _list_differences(row: GridRow, alike: Sequence[GridRow]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.recipe.grid import GridRow
-from asymbp_cli.recipe.labels import name_rows
+from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.specs.networks import Network
 
@@ -135,7 +135,10 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
 
 def _name_datasets(rows: Iterable[GridRow]) -> dict[tuple[str, Network | None], str]:
     """Return the name of each dataset under each network: its row in the paper, or a label that no other has."""
-    known = {(row.dataset, row.network): row for row in rows if row.dataset}
-    papers = {key: row.paper_name for key, row in known.items() if row.paper_name and row.exact}
-    named = [row.model_copy(update={"label": papers.get(key, row.label)}) for key, row in known.items()]
-    return dict(zip(known, name_rows(named), strict=True)) | papers
+    named, papers = [], {}
+    for row in rows:
+        if row.dataset and row.exact and row.paper_name:
+            papers[row.dataset, row.network] = row.paper_name
+            row = row.model_copy(update={"label": row.paper_name})
+        named.append(row)
+    return name_datasets(named) | papers
