@@ -1,8 +1,9 @@
 """`asymbp store`."""
 
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from asymbp_cli.report.document import Listing
     from asymbp_cli.results.contents import Contents, StoredRun
     from asymbp_cli.results.merge import Difference, Merged
+    from asymbp_cli.specs.networks import Network
 
 
 @click.group("store")
@@ -40,7 +42,13 @@ def command() -> None:
 @click.option(
     "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
 )
-@click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only the rows of these datasets.")
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Only these datasets, as reports or asymbp ls runs name them.",
+)
 @options.results
 def export(
     file: Path,
@@ -81,21 +89,36 @@ def _select(
 ) -> "list[Grid]":
     """Return the tables that the options name, with the rows that they name; raises UsageError if one has none."""
     from asymbp_cli.analysis.tables import filter_grids
+    from asymbp_cli.recipe.labels import name_datasets, tell_rows_apart
 
-    grids = filter_grids([stored.grid for stored in contents.grids.values()], keys)
+    stored = [stored.grid for stored in contents.grids.values()]
+    of_runs = name_datasets(row for grid in stored for row in grid.rows)
+    grids = filter_grids(stored, keys)
     _check_names("protocol", protocols, {grid.protocol_label for grid in grids})
     grids = [grid for grid in grids if not protocols or grid.protocol_label in protocols]
-    rows = [row for grid in grids for row in grid.rows]
-    _check_names("dataset", datasets, {row.label for row in rows}, {row.key for row in rows})
+    labels = {row.label for grid in grids for row in tell_rows_apart(grid).rows}
+    names = [_name_rows(grid, of_runs) for grid in grids]
+    _check_names("dataset", datasets, labels, {name for rows in names for row in rows for name in row})
     if not datasets:
         return grids
-    named = {name.lower() for name in datasets}
+    wanted = {name.lower() for name in datasets}
     selected = []
-    for grid in grids:
-        kept = tuple(row for row in grid.rows if {row.label.lower(), row.key} & named)
+    for grid, rows in zip(grids, names, strict=True):
+        kept = tuple(compress(grid.rows, [row & wanted for row in rows]))
         if kept:
             selected.append(grid.model_copy(update={"rows": kept}))
     return selected
+
+
+def _name_rows(grid: "Grid", of_runs: "Mapping[tuple[str, Network | None], str]") -> list[set[str]]:
+    """Return the names of each row, in lower case: label, key, and what reports and `asymbp ls runs` call it."""
+    from asymbp_cli.recipe.labels import tell_rows_apart
+
+    names = []
+    for row, told in zip(grid.rows, tell_rows_apart(grid).rows, strict=True):
+        of_run = of_runs[row.dataset, row.network] if row.dataset else row.label
+        names.append({name.lower() for name in (row.label, row.key, told.label, of_run)})
+    return names
 
 
 def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[str] = frozenset()) -> None:

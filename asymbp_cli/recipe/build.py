@@ -11,6 +11,7 @@ from asymbp_cli.recipe.networks import network_for
 from asymbp_cli.recipe.procedure import Procedure, describe_changes
 from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec
+from asymbp_cli.specs.layers import Pool, parse_layer
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
@@ -69,11 +70,16 @@ def _check_trained_layers(grid: Grid) -> None:
     """Raise UsageError if a method trains all layers but the last, and a network has no other."""
     bottom = [col.header for col in grid.columns if any(entry.method.train == "bottom" for entry in col.entries)]
     for row in grid.rows:
-        if bottom and row.network and len(row.network.weighted()) == 1:
+        if bottom and row.network and _count_weighted_layers(row.network) == 1:
             raise UsageError(
                 f'"{bottom[0]}" trains all layers but the last, and the network of {row.label} has only one. '
                 "Add a layer, or write train: all"
             )
+
+
+def _count_weighted_layers(network: Network) -> int:
+    """Return the number of convolutions and FC layers; the classes of the network need not be known."""
+    return sum(not isinstance(parse_layer(text, classes=1), Pool) for text in network.layers)
 
 
 def make_row(info: DecodedDataset, network: Network | None) -> GridRow:

@@ -1,7 +1,7 @@
 """Names of rows and tables in results: the user's, and what differs if several have the same one."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 
 from asymbp_cli.errors import NetworkError
@@ -14,18 +14,31 @@ _DIGITS = 8  # of a hash
 
 
 def tell_rows_apart(grid: Grid) -> Grid:
-    """Return the grid with row labels that all differ: `digits (FC 64)`, `pets (data 3f2a91bc)`.
+    """Return the grid with the labels of `name_rows`."""
+    names = name_rows(grid.rows)
+    if names == [row.label for row in grid.rows]:
+        return grid
+    rows = [row.model_copy(update={"label": name}) for row, name in zip(grid.rows, names, strict=True)]
+    return grid.model_copy(update={"rows": tuple(rows)})
+
+
+def name_rows(rows: Sequence[GridRow]) -> list[str]:
+    """Return labels of rows that all differ: `digits (FC 64)`, `pets (data 3f2a91bc)`.
 
     Networks are told apart by their layers, datasets by the beginning of their fingerprint. A label that only one
     row has stays as it is.
     """
-    if len({row.label for row in grid.rows}) == len(grid.rows):
-        return grid
-    rows = []
-    for row in grid.rows:
-        what = ", ".join(_list_differences(row, [other for other in grid.rows if other.label == row.label]))
-        rows.append(row.model_copy(update={"label": f"{row.label} ({what})"}) if what else row)
-    return grid.model_copy(update={"rows": tuple(rows)})
+    alike: dict[str, list[GridRow]] = {}
+    for row in rows:
+        alike.setdefault(row.label, []).append(row)
+    differences = (", ".join(_list_differences(row, alike[row.label])) for row in rows)
+    return [f"{row.label} ({what})" if what else row.label for row, what in zip(rows, differences, strict=True)]
+
+
+def name_datasets(rows: Iterable[GridRow]) -> dict[tuple[str, Network | None], str]:
+    """Return the label of `name_rows` for each dataset under each network: rows of several tables get one name."""
+    known = {(row.dataset, row.network): row for row in rows if row.dataset}
+    return dict(zip(known, name_rows(list(known.values())), strict=True))
 
 
 def _list_differences(row: GridRow, alike: Sequence[GridRow]) -> Iterator[str]:

@@ -13,9 +13,10 @@ from asymbp_cli.analysis.agreement import (
     pair_cells,
 )
 from asymbp_cli.analysis.conclusions import Judgement, collect_our_numbers, judge, load_paper_numbers
+from asymbp_cli.analysis.copies import find_copies, keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.recipe.labels import name_tables
+from asymbp_cli.recipe.labels import name_data, name_tables
 from asymbp_cli.report.document import Listing
 
 _MOST_LABELS = 3
@@ -76,7 +77,8 @@ def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
         lines += [line for group in groups for line in _total_lines(tables, group, groups)]
     within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
     header = ("table", "protocol", "data", "cells", *within, "same colour", "hollow ones", "rank correlation")
-    return [Listing("Agreement with the paper", header, tuple(lines), _AGREEMENT_NOTES)]
+    notes = (*_AGREEMENT_NOTES, *(note for group in groups for note in _note_copies(tables, group, groups)))
+    return [Listing("Agreement with the paper", header, tuple(lines), notes)]
 
 
 def _groups(tables: Sequence[FilledGrid]) -> list[Conditions]:
@@ -84,16 +86,33 @@ def _groups(tables: Sequence[FilledGrid]) -> list[Conditions]:
     return list(dict.fromkeys(Conditions.of(filled.grid) for filled in tables))
 
 
+def _tables_of(group: Conditions, tables: Sequence[FilledGrid]) -> list[FilledGrid]:
+    return [filled for filled in tables if Conditions.of(filled.grid) == group]
+
+
+def _note_copies(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[str]:
+    """Yield which copy of a dataset counts, if there are several."""
+    for name, copies in find_copies(_tables_of(group, tables)).items():
+        if len(copies) > 1:
+            (dataset, _), *_ = copies
+            yield (
+                f"{name}, {group.describe_among(groups)}: of {len(copies)} copies of the paper's data, in other "
+                f"orders, one counts in totals and conclusions. It is {name_data(dataset)}, which has the most "
+                "complete cells, or was the first of those with equally many."
+            )
+
+
 def _table_lines(name: str, filled: FilledGrid, groups: Sequence[Conditions]) -> Iterator[Line]:
     protocol = Conditions.of(filled.grid).describe_among(groups)
     correlations = correlate_rows(filled)
-    for kind, pairs in _kinds(pair_cells(filled)):
+    (own,) = keep_one_copy([filled])
+    for kind, pairs in _kinds(pair_cells(own)):
         ranks = _format_correlations({pair.row.label: correlations[pair.row.label] for pair in pairs})
         yield name, protocol, kind, *_counts(Agreement.of(pairs)), ranks
 
 
 def _total_lines(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[Line]:
-    pairs = [pair for filled in tables if Conditions.of(filled.grid) == group for pair in pair_cells(filled)]
+    pairs = [pair for filled in keep_one_copy(_tables_of(group, tables)) for pair in pair_cells(filled)]
     for kind, own in _kinds(deduplicate(pairs)):
         counts = _counts(Agreement.of(own))
         yield "all, each cell once", group.describe_among(groups), kind, *counts, ""
@@ -145,7 +164,7 @@ def _judge_ours(
     """Yield the judgements on our numbers of each protocol, after those on the paper's of the same datasets."""
     groups = _groups(tables)
     for group in groups:
-        own = collect_our_numbers([filled for filled in tables if Conditions.of(filled.grid) == group], infos)
+        own = collect_our_numbers(_tables_of(group, tables), infos)
         ours = judge(own)
         if all(judgement.verdict in ("not enough runs", "not enough datasets") for judgement in ours):
             continue

@@ -15,6 +15,7 @@ from asymbp_cli.events import EpochEnded, Event, ProcessorFound, RunFinished
 from asymbp_cli.locks import hold_writer_lock
 from asymbp_cli.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, table_ids
+from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.results import queries
 from asymbp_cli.results.contents import Contents, read_contents
 from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
@@ -275,8 +276,9 @@ class Store:
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id starts with `prefix`, the latest first."""
         rows = self._journal.query(queries.SUMMARIES, prefix=printable_path(prefix))
+        names = name_datasets(row for grid in self.grids() for row in grid.rows)
         with store_errors(self._path):
-            return [make_summary(row) for row in rows]
+            return [make_summary(row, names) for row in rows]
 
     def run(self, prefix: str) -> RunDetail:
         """Return the only run whose id starts with `prefix`; raises UsageError if there is none, or several."""

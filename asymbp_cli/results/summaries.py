@@ -10,6 +10,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.results.database import RowError, parse_column
 from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.runs import Run
 
 #: of the database, in the order of the fields
@@ -22,7 +23,7 @@ class RunSummary:
 
     id: str
     method: str  # the paper's name
-    dataset: str  # its label
+    dataset: str  # its label, with what tells it apart from others of that label
     rate_multiplier: float
     seed: int
     state: str | None  # "finished", "collapsed", "diverged", "failed"; None: not done
@@ -87,16 +88,20 @@ def _check_counts(run_id: str, wrong: object, seen: object, least: int) -> None:
         raise RowError("runs", "id", run_id, f"an epoch of it has {wrong!r} wrong answers of {seen!r}")
 
 
-def make_summary(row: tuple[Any, ...]) -> RunSummary:
-    """Return the summary in a row of `queries.SUMMARIES`."""
+def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None], str]) -> RunSummary:
+    """Return the summary in a row of `queries.SUMMARIES`.
+
+    `names` are those of datasets under networks in tables; a run of no table has its dataset's own.
+    """
     run_id, spec, info, state, updated, outcome, stored, wrong, seen, epoch = row
     run = parse_column(Run, spec, "runs", "id", run_id)
+    label = parse_column(DecodedDataset, info, "datasets", "fingerprint", run.dataset).label
     if stored:
         _check_counts(run_id, wrong, seen, 1)
     return RunSummary(
         id=run_id,
         method=method_name(run.method),
-        dataset=parse_column(DecodedDataset, info, "datasets", "fingerprint", run.dataset).label,
+        dataset=names.get((run.dataset, run.network), label),
         rate_multiplier=run.rate_multiplier,
         seed=run.seed,
         state=state or ("failed" if outcome == "failed" else None),

@@ -28,6 +28,7 @@ from asymbp_cli.analysis.conclusions import (
 )
 from asymbp_cli.analysis.conclusions import parts as kinds
 from asymbp_cli.analysis.conclusions.grading import required_count
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.resources import recipes_directory
@@ -609,15 +610,33 @@ def test_importing_is_quick() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def with_row(table: FilledGrid, **changes: object) -> FilledGrid:
+    (row,) = table.grid.rows
+    rows = (row.model_copy(update=changes),)
+    return replace(table, grid=table.grid.model_copy(update={"rows": rows}))
+
+
 def test_a_dataset_under_two_networks_is_two_datasets() -> None:
-    table, other = filled(1.0, 2.0, 3.0, 4.0, 5.0), filled(50.0, None, None, None, 60.0)
     network = NETWORKS["timit"].resolve(10)
-    rows = tuple(row.model_copy(update={"network": network}) for row in other.grid.rows)
-    other = replace(other, grid=other.grid.model_copy(update={"rows": rows}))
-    found = collect_our_numbers([table, other], {})
+    other = with_row(filled(50.0, None, None, None, 60.0), network=network, paper_name=None)
+    found = collect_our_numbers([filled(1.0, 2.0, 3.0, 4.0, 5.0), other], {})
     assert found.errors["MNIST", "SGD"] == 1.0
-    assert found.errors["MNIST (FC 512, FC 256, FC 10)", "SGD"] == 50.0
-    assert ("MNIST (FC 512, FC 256, FC 10)", "BN") not in found.errors
+    assert found.errors["MNIST (network timit)", "SGD"] == 50.0
+    assert ("MNIST (network timit)", "BN") not in found.errors
+
+
+def test_the_papers_own_data_has_the_papers_name_and_counts_once() -> None:
+    """A copy whose samples are in another order has another fingerprint."""
+    own = with_row(filled(1.0, 2.0, 3.0, None, 5.0), label="CIFAR-10", paper_name="CIFAR")
+    copy = with_row(filled(11.0, 12.0, None, 14.0, None), label="CIFAR-10", paper_name="CIFAR", dataset="e")
+    lossy = with_row(copy, label="CIFAR", exact=False, dataset="d")
+    for tables in ([own, copy, lossy], [lossy, copy, own]):
+        found = collect_our_numbers(tables, {})
+        by_name = {name: {m: e for (at, m), e in found.errors.items() if at == name} for name in found.datasets}
+        assert by_name == {
+            "CIFAR": {"SGD": 1.0, "BN": 2.0, "uSF": 3.0, "uSF+BN+BM": 5.0},
+            "CIFAR (data d)": {"SGD": 11.0, "BN": 12.0, "NuSF": 14.0},
+        }
 
 
 def test_ours_are_the_finished_cells_and_collapsed_ones_are_dead() -> None:

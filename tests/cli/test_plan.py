@@ -105,6 +105,22 @@ def test_a_recipe_of_ones_own_images_says_its_network_as_it_is_written(nothing_i
     assert undecoded == "pets is not decoded: all 20 runs counted as missing"
 
 
+def test_what_trains_all_layers_but_the_last_is_checked_before_the_classes_are_known(
+    nothing_is_read: Path,
+) -> None:
+    table, undecoded, _ = plan("reproduce --table 4-c2 --protocol quick --dataset ./pets").splitlines()
+    assert "8 columns on pets (network large), protocol quick: 45 runs" in table
+    assert undecoded == "pets is not decoded: all 45 runs counted as missing"
+    Path("one.yaml").write_text(
+        "dataset: pets/\nnetwork: {input: 8x8x1, layers: [Max 2x2/2, FC classes]}\nmethod: SGD Bottom\n"
+        "protocol: quick\n"
+    )
+    done = CliRunner().invoke(cli, ["train", "--recipe", "one.yaml", "--dry-run"])
+    assert '"SGD Bottom" trains all layers but the last, and the network of pets has only one' in str(
+        done.exception
+    )
+
+
 def test_what_would_be_downloaded_is_not(nothing_is_read: Path) -> None:
     line = "reproduce --table 2 --dataset svhn --protocol quick"
     done = CliRunner().invoke(cli, [*line.split(), "--dry-run"])

@@ -134,6 +134,39 @@ def test_networks_set_in_a_loop_are_rows_that_say_which() -> None:
     assert {row["difference, points"] for row in compared["rows"]} == {"+0.00"}
 
 
+def test_rows_are_exported_and_runs_are_listed_by_the_names_that_tell_them_apart() -> None:
+    recipe = write("one")
+    for width in (16, 32):
+        train(recipe, "--set", f"network={{input: 8x8x1, layers: [FC {width}, FC classes]}}")
+    listed = asymbp("ls runs")
+    for label in ("digits (FC 16)", "digits (FC 32)"):
+        assert listed.count(label) == 2  # a run of each method
+        asymbp(f"store export {label[-3:-1]}.jsonl.xz --dataset '{label}'")
+        asymbp(f"store merge {label[-3:-1]}.jsonl.xz --results {label[-3:-1]}")
+        with Store.open(Path(label[-3:-1])) as store:
+            assert {store.run(summary.id).run.network.layers[0] for summary in store.runs()} == {label[8:-1]}
+    (run, *_) = re.findall(r"^\w{16,}", listed, flags=re.MULTILINE)
+    assert re.search(r" on digits \(FC \d\d\)$", asymbp(f"show {run}"), flags=re.MULTILINE)
+    asymbp("store export both.jsonl.xz --dataset digits")
+    asymbp("store merge both.jsonl.xz --results both")
+    with Store.open(Path("both")) as store:
+        assert len(store.runs()) == 4
+    failed = CliRunner().invoke(cli, ["store", "export", "x.xz", "--dataset", "digits (FC 17)"])
+    assert 'Did you mean "digits (FC 1' in str(failed.exception)
+    assert 'Available: "digits (FC 16)", "digits (FC 32)"' in str(failed.exception)
+
+
+def test_runs_of_two_tables_are_listed_and_exported_by_names_of_their_own() -> None:
+    """Each report says `digits`, since each table has one row."""
+    for width in (16, 32):
+        train(write("net", width, f"Of {width}"))
+    assert set(re.findall(r"digits \(.*?\)", asymbp("ls runs"))) == {"digits (FC 16)", "digits (FC 32)"}
+    asymbp("store export a.jsonl.xz --dataset 'digits (FC 32)'")
+    asymbp("store merge a.jsonl.xz --results a")
+    with Store.open(Path("a")) as store:
+        assert [grid.title for grid in store.grids()] == ["Of 32"]
+
+
 def test_a_folder_whose_images_change_is_two_rows_that_say_which() -> None:
     draw("pets", 0)
     recipe = write("one", dataset="pets/")

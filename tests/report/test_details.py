@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import sample_document as sample
+import small_study
 from rich.console import Console
 from sample_tables import filled, make_epoch, make_grid
 
@@ -12,6 +13,7 @@ from asymbp_cli.analysis.agreement import Agreement, pair_cells
 from asymbp_cli.analysis.tables import FilledGrid, fill_grid
 from asymbp_cli.analysis.uncertainty import Difference
 from asymbp_cli.cli.console import print_result_table
+from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.report import csv_records, html, latex, markdown
 from asymbp_cli.report.document import Document
 from asymbp_cli.report.footnotes import write_footnotes
@@ -224,3 +226,34 @@ def test_hollow_colours_are_counted_apart() -> None:
     unpublished = tuple(replace(cell, paper=None, paper_colour=None) for cell in table.cells[0])
     notes = " ".join(write_footnotes(replace(table, cells=(unpublished,))))
     assert "two standard errors (1 of 2 of ours)." in notes
+
+
+def test_copies_of_the_papers_data_count_once_and_the_one_that_counts_is_named() -> None:
+    table, more = filled(1.0, 2.0, 3.0, None, None), filled(1.5, 2.5, 3.5, 4.5, None)
+    (row,), (cells,) = table.grid.rows, more.cells
+    rows = tuple(row.model_copy(update={"dataset": name * 64}) for name in "ab")
+    grid = table.grid.model_copy(update={"rows": rows})
+    two = replace(table, grid=grid, cells=(*table.cells, cells), baselines=table.baselines * 2)
+    again = replace(two, grid=grid.model_copy(update={"key": "table-4"}))
+    (listing,) = list_agreement([two, again])
+    assert [line[:4] for line in listing.rows] == [
+        ("table-2", "quick", "the paper's", "4"),
+        ("table-4", "quick", "the paper's", "4"),
+        ("all, each cell once", "quick", "the paper's", "4"),
+    ]
+    (note,) = [note for note in listing.notes if "copies" in note]
+    assert note.startswith("MNIST, quick: of 2 copies of the paper's data")
+    assert "It is data bbbbbbbb, which has the most complete cells" in note
+    (listing,) = list_agreement([table, more])
+    assert not any("copies" in note for note in listing.notes)
+
+
+def test_data_under_two_networks_is_explained_once() -> None:
+    networks = (small_study.NETWORK, NETWORKS["timit"].resolve(10))
+    rows = tuple(
+        small_study.row(name * 64).model_copy(update={"network": network})
+        for name, network in zip("aab", (*networks, networks[0]), strict=True)
+    )
+    table = fill_grid(small_study.grid(rows=rows), {}, {}, {})
+    (note,) = [note for note in write_footnotes(table) if "SHA-256" in note]
+    assert note.startswith("data aaaaaaaa, data bbbbbbbb: datasets of one name")

@@ -4,13 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.analysis.uncertainty import compare_errors
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.recipe.grid import GridRow
+from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.recipe.table import load_published
+from asymbp_cli.specs.networks import Network
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,21 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
     """Return the errors of all complete cells of `tables`, which share protocol and seeds.
 
     `infos` holds the datasets by fingerprint. A dataset under several networks counts as several, and so do two
-    datasets of one label. A network is dead if its cell collapsed.
+    datasets of one label, but of several copies of the paper's data one counts. A network is dead if its cell
+    collapsed.
     """
     errors: dict[tuple[str, str], float] = {}
     seeds: dict[tuple[str, str], dict[int, float]] = {}
     dead: set[tuple[str, str]] = set()
     used: dict[str, DecodedDataset] = {}
-    names: dict[tuple[object, object], str] = {}  # dataset and network -> the name that they have here
+    tables = keep_one_copy(tables)
+    names = _name_datasets(row for filled in tables for row in filled.grid.rows)
     for filled in tables:
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
-            name = names.setdefault((row.dataset, row.network), _unique_name(row, names.values()))
-            if row.dataset and row.dataset in infos:
+            if row.dataset is None:
+                continue
+            name = names[row.dataset, row.network]
+            if row.dataset in infos:
                 used[name] = infos[row.dataset]
             for column, cell in zip(filled.grid.columns, cells, strict=True):
                 if cell.complete and cell.error_percent is not None and column.paper_name:
@@ -126,8 +133,12 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
     )
 
 
-def _unique_name(row: GridRow, taken: Iterable[str]) -> str:
-    """Return the row's label, with its network and dataset as far as another row has the same label."""
-    taken = set(taken)
-    longer = f"{row.label} ({', '.join(row.network.layers) if row.network else 'not available'})"
-    return next(name for name in (row.label, longer, f"{longer} {row.dataset}") if name not in taken)
+def _name_datasets(rows: Iterable[GridRow]) -> dict[tuple[str, Network | None], str]:
+    """Return the name of each dataset under each network: its row in the paper, or a label that no other has."""
+    named, papers = [], {}
+    for row in rows:
+        if row.dataset and row.exact and row.paper_name:
+            papers[row.dataset, row.network] = row.paper_name
+            row = row.model_copy(update={"label": row.paper_name})
+        named.append(row)
+    return name_datasets(named) | papers
