@@ -134,3 +134,14 @@ def test_a_link_to_a_text_or_a_hidden_one_is_passed_over(name: str, target: str,
     tree = grow("pets", COUNTS)
     (tree / "notes.txt").write_text("hello")
     assert contents(link(name, target, pack(tree, ending))) == contents(tree)
+
+
+def test_a_hard_link_to_a_folder_is_refused(grow: Grow) -> None:
+    archive = pack(grow("pets", {"cat": 4, "dog": 4}), ".tar")
+    entry = tarfile.TarInfo("dog/9.png")
+    entry.type, entry.linkname = tarfile.LNKTYPE, "cat"
+    with tarfile.open(archive, "a") as tar:
+        tar.addfile(entry)
+    tree = Tree(archive)
+    with pytest.raises(DataError, match=r"dog/9\.png is a hard link to what is no file"):
+        list(tree.read(set(tree.images())))

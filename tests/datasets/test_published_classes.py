@@ -6,12 +6,16 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import miniatures
 import pytest
 from folders import unpack
 from miniatures import ready
 
+from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers.members import draw_members
+from asymbp_cli.datasets.survey import find_state
 from asymbp_cli.errors import DataError
 
 Install = Callable[[str], Path]
@@ -198,3 +202,42 @@ def test_grey_aligned_faces_are_taken_and_called_so(install: Install) -> None:
     assert info.label == "LFW-ID (grey, aligned)"
     assert info.note.startswith("aligned grey faces, not the colour pictures of the paper")
     assert info.train_count == CATALOG["lfw"].train_count
+
+
+def test_what_nobody_named_makes_no_dataset_unreadable(install: Install, tmp_path: Path) -> None:
+    root = install("pubfig83").rename(tmp_path / "data")
+    (root / "old").mkdir()
+    (root / "pubfig83").rename(root / "new")
+    (root / "old" / "pubfig83.v1.tgz").write_bytes(b"<html>")
+    (root.parent / "timit.zip").write_bytes(b"<html>")
+    assert find_state(CATALOG["timit"], root) == "manual download"
+    assert find_state(CATALOG["pubfig83"], root) == "manual download"
+    (root / "faces").mkdir()
+    (root / "new").rename(root / "faces" / "pubfig83")
+    assert find_state(CATALOG["pubfig83"], root) == "ready"
+
+
+def test_published_files_in_a_folder_precede_a_stand_in(install: Install) -> None:
+    root = install("flowers17")
+    published = ready("flowers17", root)
+    (root / "sets").mkdir()
+    (root / "flowers-17").rename(root / "sets" / "flowers-17")
+    (root / "flowers17" / "01_daffodil").mkdir(parents=True)
+    (root / "flowers17" / "01_daffodil" / "image_0001.jpg").write_bytes(miniatures.jpeg(0))
+    assert ready("flowers17", root).fingerprint == published.fingerprint
+
+
+def test_a_download_settles_which_of_several_copies_counts(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = install("svhn")
+    expected = ready("svhn", root).fingerprint
+    for name in ("a", "b"):
+        (root / name).mkdir()
+        for split in ("train", "test"):
+            shutil.copy(root / f"{split}_32x32.mat", root / name)
+    for split in ("train", "test"):
+        (root / f"{split}_32x32.mat").unlink()
+    monkeypatch.setattr(fetch, "fetch", lambda archive, root, _: shutil.copy(root / "a" / archive.name, root))
+    info = prepare("svhn", (32, 32, 3), data_dir=root, cache_dir=root / "cache", download=True)
+    assert info.fingerprint == expected
