@@ -15,6 +15,7 @@ from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, 
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.paths import environment_path
+from asymbp_cli.text import simplify
 
 _MOST_FOLDERS = 100  # of a data directory, if the datasets are looked for in them
 
@@ -141,10 +142,29 @@ def explain_missing(entry: CatalogEntry, root: Path, absent: Absent | None = Non
         )
     else:
         message = f"{entry.title} is not in {root}. "
+        if alike := _list_alike(entry, root):
+            message += f"{_are(alike, 'there')}, but not in a form or place that is read. "
     message += f"Put there {entry.accepts} (from {entry.source}), or name another directory with --data-dir. "
     if entry.archives:
         return f"{message}To download it, add --download or type asymbp data fetch {entry.key}"
     return f"{message}Then type asymbp data check {entry.key}. It is not downloaded for you: {entry.by_hand}."
+
+
+def _list_alike(entry: CatalogEntry, root: Path) -> list[str]:
+    """Return the names in a directory that sound like a dataset, the first three."""
+    words = [simplify(word) for word in (entry.key, *(Path(a.name).name.split(".")[0] for a in entry.archives))]
+    others = [simplify(key) for key in CATALOG if key != entry.key]
+    others = [other for other in others if any(word in other for word in words)]  # cifar100 is not cifar10
+    try:
+        names = sorted(name for name in os.listdir(root) if not is_hidden(name))
+    except OSError:
+        return []
+    simple = {name: simplify(name) for name in names}
+    return [
+        name
+        for name, plain in simple.items()
+        if any(word in plain for word in words) and not any(other in plain for other in others)
+    ][:3]
 
 
 def _are(names: Sequence[str], what: str) -> str:

@@ -145,3 +145,20 @@ def test_a_hard_link_to_a_folder_is_refused(grow: Grow) -> None:
     tree = Tree(archive)
     with pytest.raises(DataError, match=r"dog/9\.png is a hard link to what is no file"):
         list(tree.read(set(tree.images())))
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "gbk", "big5"])
+def test_names_in_another_code_page_keep_their_classes_apart(encoding: str, tmp_path: Path) -> None:
+    """The second byte of some letters is a backslash, and some names alone would pass for UTF-8."""
+    names = [f"{label}/{image}.png".encode(encoding) for label in ("十一", "十二") for image in ("一", "十", "表")]
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for i, name in enumerate(names):
+            file.writestr(zipfile.ZipInfo(f"{i}".ljust(len(name), "x")), b"")
+    content = archive.read_bytes()
+    for i, name in enumerate(names):
+        content = content.replace(f"{i}".ljust(len(name), "x").encode(), name)
+    archive.write_bytes(content)
+    found = Tree(archive).names()
+    assert len({name.split("/")[0] for name in found}) == 2
+    assert all(name.count("/") == 1 for name in found)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.datasets.readers.layout import Parts, count_wrappers, find_split, find_splits
+from asymbp_cli.datasets.readers.layout import Parts, count_wrappers, find_common_folders, find_split, find_splits
 from asymbp_cli.errors import DataError
 
 ROOT = Path("pets")
@@ -61,7 +61,10 @@ def rewritten(*names: str, folders: tuple[str, ...] = ()) -> list[str]:
             ["train/cat", "train/dog", "test/cat", "test/dog"],
         ),
         (("cat/train", "cat/test", "dog/train", "dog/test"), ["train/cat", "test/cat", "train/dog", "test/dog"]),
-        (("cat/training", "cat/testing/young"), ["train/cat", "test/cat/young"]),
+        (
+            ("cat/training", "cat/testing/young", "dog/training", "dog/testing"),
+            ["train/cat", "test/cat/young", "train/dog", "test/dog"],
+        ),
         (("train/cat", "test/cat", "cat"), ["train/cat", "test/cat", "cat"]),
         (("train/train/tabby", "train/bus", "test/bus"), ["train/train/tabby", "train/bus", "test/bus"]),
     ],
@@ -100,6 +103,23 @@ def test_classes_that_sound_like_splits(images: tuple[str, ...]) -> None:
         (("train/cat", "training_set/cat", "test/cat"), "has train/ and training_set/, which mean the same"),
         (("Train/cat", "train/cat", "test/cat"), "has Train/ and train/, which mean the same"),
         (("train_1/cat", "train_2/cat", "test/cat"), "cannot be told which belong together"),
+        (
+            ("trainval/cat", "trainval/dog", "test/cat", "test/dog"),
+            "test/, trainval/, which all hold cat, dog: these",
+        ),
+        (("traning/cat", "traning/dog", "testing/cat", "testing/dog"), "these seem to be the classes"),
+        (("train/cat", "train/dog", "holdout/cat", "holdout/dog"), "these seem to be the classes"),
+        (("Training/cat", "Training/dog", "PublicTest/cat", "PublicTest/dog"), "these seem to be the classes"),
+        (
+            tuple(
+                f"fold{k}/{split}/{label}" for k in (1, 2) for split in ("train", "test") for label in ("a", "b")
+            ),
+            "these seem to be the classes",
+        ),
+        (
+            ("cat/train", "cat/val", "dog/train", "dog/val"),
+            "hold train/, val/: splits, but not to train and to test",
+        ),
         (("cat/train", "cat/test", "dog/young"), "cat/ has folders to train and to test inside, dog/ has none"),
     ],
 )
@@ -122,3 +142,18 @@ def test_splits_that_are_not_whole(images: tuple[str, ...], said: str) -> None:
 )
 def test_wrappers(images: tuple[str, ...], folders: tuple[str, ...], depth: int) -> None:
     assert count_wrappers(paths(*images), paths(*folders), keep_splits=True) == depth
+
+
+@pytest.mark.parametrize(
+    ("images", "common"),
+    [
+        (("训练集/cat", "训练集/dog", "测试集/cat", "测试集/dog"), ["cat", "dog"]),
+        (("cat/young", "dog/young"), []),
+        (("cat/young", "cat/old", "dog/young"), []),
+        (("cat", "dog"), []),
+    ],
+)
+def test_folders_that_all_classes_hold_may_be_the_classes(images: tuple[str, ...], common: list[str]) -> None:
+    found = paths(*(f"{name}/1.png" for name in images))
+    assert find_splits(ROOT, found, []) is None
+    assert find_common_folders(found) == common

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -241,3 +242,41 @@ def test_a_download_settles_which_of_several_copies_counts(
     monkeypatch.setattr(fetch, "fetch", lambda archive, root, _: shutil.copy(root / "a" / archive.name, root))
     info = prepare("svhn", (32, 32, 3), data_dir=root, cache_dir=root / "cache", download=True)
     assert info.fingerprint == expected
+
+
+def test_images_with_the_number_of_another_class_are_noticed(classes: Path) -> None:
+    first, second = classes / "001.ak47" / "001_0001.jpg", classes / "256.toad" / "256_0001.jpg"
+    first.rename(classes / "kept")
+    second.rename(classes / "001.ak47" / second.name)
+    (classes / "kept").rename(classes / "256.toad" / first.name)
+    with pytest.raises(DataError, match=r"are not named as the images of Caltech-256 .*\(001\.ak47/001_"):
+        ready("caltech256", classes.parent)
+
+
+def test_an_image_of_another_number_is_noticed(classes: Path) -> None:
+    (classes / "056.dog" / "056_0002.jpg").rename(classes / "056.dog" / "056_0099.jpg")
+    with pytest.raises(DataError, match=r"056\.dog are numbered from 1 on, but 2 is missing, and .*0099"):
+        ready("caltech256", classes.parent)
+
+
+def test_numbers_with_zeros_before_them_draw_the_same_images(install: Install) -> None:
+    root = install("pubfig83")
+    expected = ready("pubfig83", root).fingerprint
+    for file in [*(root / "pubfig83").glob("*/*.jpg")]:
+        file.rename(file.with_name(f"{int(file.stem):04d}.jpg"))
+    assert ready("pubfig83", root).fingerprint == expected
+
+
+def test_a_set_with_names_of_its_own_is_not_told_to_be_removed(classes: Path) -> None:
+    for file in [*classes.glob("*/*.jpg")]:
+        file.rename(file.with_name(f"photo{file.stem}.jpg"))
+    with pytest.raises(DataError, match=r"no image is named as those of Caltech-256 .* are: 001\.ak47/001_"):
+        ready("caltech256", classes.parent)
+
+
+def test_what_sounds_like_the_set_is_named(tmp_path: Path) -> None:
+    for name in ("mnist.zip", "fashion-mnist.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("train-images-idx3-ubyte", b"")
+    with pytest.raises(DataError, match=r"\. mnist\.zip is there, but not in a form or place that is read"):
+        ready("mnist", tmp_path)

@@ -130,3 +130,41 @@ def test_a_class_in_two_unicode_spellings_is_one(ending: str, grow: Grow, decode
     info = decoded(pack(tree, ending) if ending else tree)
     assert info.classes == (composed, "dog")
     assert np.bincount(np.load(info.path / "y_test.npy")).tolist() == [2, 2]
+
+
+def test_classes_that_all_hold_the_same_folders_are_asked_about(grow: Grow) -> None:
+    found = check(grow("pets", {"a/cat": 4, "a/dog": 4, "b/cat": 4, "b/dog": 4}))
+    assert "each class holds the folders cat, dog: are these the classes?" in found.stdout
+
+
+def test_pictures_beside_idx_files_are_refused(grow: Grow) -> None:
+    tree = grow("pets", {"cat": 4, "dog": 4})
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tree / f"{name}-ubyte").write_bytes(b"")
+    assert "holds idx files and pictures. Give each a folder" in str(check(tree).exception)
+
+
+def test_packed_idx_files_are_named(grow: Grow) -> None:
+    tree = grow("pets", {})
+    tree.mkdir()
+    (tree / "train-images-idx3-ubyte").write_bytes(b"")
+    assert "holds idx files. Unpack it if it is packed" in str(check(pack(tree, ".zip")).exception)
+
+
+@pytest.mark.parametrize("name", ["recycler", "found", "work", "synology"])
+def test_classes_that_sound_like_left_overs_stay(name: str, grow: Grow, decoded: Decoded) -> None:
+    assert name in decoded(grow("things", {"bin": 4, name: 4})).classes
+
+
+def test_an_unused_channel_of_opacity_is_no_transparency(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", {"cat": 4, "dog": 4})
+    expected = decoded(tree)
+    for file in [*tree.rglob("*.png")]:
+        pixels = np.dstack([np.asarray(Image.open(file)), np.zeros((4, 6), np.uint8)])
+        Image.fromarray(pixels, "RGBA").save(file.with_suffix(".tga"))
+        file.unlink()
+    info = decoded(tree)
+    for split in ("train", "test"):
+        old, new = (np.sort(np.load(i.path / f"x_{split}.npy").ravel()) for i in (expected, info))
+        assert new.min() < 200  # not white
+        assert len(old) == len(new)

@@ -1,10 +1,12 @@
 """Names in trees of files: which are hidden, which are those of images."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from posixpath import dirname, join, normpath, splitext
 
-from asymbp_cli.datasets.archives.signatures import is_picture
+from asymbp_cli.datasets.archives.signatures import is_link, is_picture
+from asymbp_cli.errors import DataError
 
 #: endings of images, all that Pillow reads as pixels; one that cannot be decoded is an error
 EXTENSIONS = frozenset(
@@ -20,14 +22,18 @@ _DOCUMENTS = frozenset(
     | {".csv", ".tsv", ".json", ".xml", ".yml", ".yaml", ".ini", ".cfg", ".mat", ".npy", ".py", ".sh", ".ipynb"}
     | {"authors", "changelog", "copying", "licence", "license", "makefile", "notice", "readme"}
 )
-#: left by macOS, Windows, Linux, and by network drives of Synology, QNAP, Apple; in lower case
+#: left by macOS, Windows, Linux, and by network drives of Synology, QNAP, Buffalo, Apple; in lower case
 _SYSTEM = frozenset(
-    {"__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r"}
-    | {"$recycle.bin", "recycler", "system volume information", "desktop.ini", "thumbs.db", "ehthumbs.db"}
-    | {"@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "~snapshot"}
-    | {"lost+found", "__pycache__", "_vti_cnf"}
+    {"__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "thefindbycontentfolder"}
+    | {"$recycle.bin", "system volume information", "desktop.ini", "thumbs.db", "ehthumbs.db", "icon\r"}
+    | {"@eadir", "@tmp", "@appstore", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "#work"}
+    | {"lost+found", "__pycache__", "_vti_cnf", "_gsdata_", "~snapshot", "trashbox", "recycle bin"}
 )
-_SYSTEM_ENDINGS = ("@synoeastream", "@synoresource")
+#: likewise, in this case only: `recycler` may be a class
+_SYSTEM_EXACTLY = frozenset({"RECYCLER", "RECYCLED"})
+_SYSTEM_PATTERN = re.compile(
+    r".*@syno(eastream|resource)|@syno.*|network recycle bin \d+|_nas_recycle_.*|found\.\d{3}"
+)
 
 
 def is_hidden(name: str) -> bool:
@@ -45,7 +51,7 @@ def _is_hidden_part(part: str) -> bool:
     if part.startswith("."):
         return part not in (".", "..")
     lower = part.lower()
-    return lower in _SYSTEM or lower.endswith(_SYSTEM_ENDINGS)
+    return lower in _SYSTEM or part in _SYSTEM_EXACTLY or _SYSTEM_PATTERN.fullmatch(lower) is not None
 
 
 def ending(name: str) -> str:
@@ -55,15 +61,25 @@ def ending(name: str) -> str:
 
 
 def is_image(name: str, read_start: Callable[[], bytes]) -> bool:
-    """Return whether a file is an image: by its ending, or if that is missing or a number, by its first bytes."""
+    """Return whether a file is an image: by its ending, or if that is missing or a number, by its first bytes.
+
+    Raises DataError if these are what copies may leave of a symbolic link: a class would be lost.
+    """
     suffix = ending(name)
-    return suffix in EXTENSIONS or ((not suffix or suffix[1:].isdecimal()) and is_picture(read_start()))
+    if suffix in EXTENSIONS:
+        return True
+    if suffix and not suffix[1:].isdecimal():
+        return False
+    start = read_start()
+    if is_link(start):
+        raise DataError(
+            f"{name} is the text of a symbolic link, as some copies leave it. Copy what it names, or remove it."
+        )
+    return is_picture(start)
 
 
 def clean(name: str) -> str:
-    """Return the name of a member of an archive with forward slashes, without `./`, leading and double slashes."""
-    if "\\" in name and "/" not in name:  # of some tools of Windows, whatever system they state
-        name = name.replace("\\", "/")
+    """Return the name of a member of an archive without `./`, leading and double slashes."""
     if name.startswith(("./", "/")) or name == "." or "//" in name or "/./" in name:
         parts = [part for part in name.split("/") if part not in ("", ".")]
         name = "/".join(parts) + ("/" if parts and name.endswith("/") else "")

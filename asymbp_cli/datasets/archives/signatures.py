@@ -1,6 +1,7 @@
 """What a file is, by its first bytes."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 START = 512  # bytes that every function here wants, if the file has as many
@@ -36,6 +37,15 @@ _PICTURE = re.compile(
     ),
     re.DOTALL,
 )
+
+
+#: what copies make of a symbolic link: its text, or that of Cygwin, or of a share of Windows
+_LINK = re.compile(rb"(?:\.\.?/)+[^\s\0]+\s*\Z|XSym\n\d{4}\n|!<symlink>|IntxLNK\x01")
+
+
+def is_link(start: bytes) -> bool:
+    """Return whether a file that starts so is what is left of a symbolic link."""
+    return _LINK.match(start) is not None
 
 
 def is_picture(start: bytes) -> bool:
@@ -92,3 +102,13 @@ _KINDS = tuple(
 def find_kind(start: bytes) -> Kind | None:
     """Return what a file that starts so is, if it is known and cannot be read here."""
     return next((kind for pattern, kind in _KINDS if pattern.match(start)), None)
+
+
+def read_mistake(file: Path) -> Kind | None:
+    """Return what came instead of a published file, such as a web page; None if nothing of that sort is known."""
+    try:
+        with file.open("rb") as content:
+            kind = find_kind(content.read(START))
+    except OSError:
+        return None
+    return None if kind and kind.remedy == _NAME_FOLDER else kind  # data, perhaps in the published format

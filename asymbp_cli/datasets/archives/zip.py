@@ -41,7 +41,7 @@ class Zip:
         links: list[tuple[str, str]] = []
         self._refuse_part()
         with zipfile.ZipFile(self.path) as archive:
-            members = [(name, member) for member in archive.infolist() if not is_hidden(name := _name(member))]
+            members = [(name, member) for name, member in _list(archive) if not is_hidden(name)]
             files = [member for name, member in members if not name.endswith("/")]
             self._refuse_unreadable(archive, files)
             for name, member in members:
@@ -59,7 +59,7 @@ class Zip:
     def read(self, selected: set[str]) -> Iterator[tuple[str, bytes]]:
         """Yield (name, content) of the selected files, sorted by name."""
         with zipfile.ZipFile(self.path) as archive:
-            members = {_name(member): member for member in archive.infolist()}
+            members = dict(_list(archive))
             for name in sorted(selected):
                 check_size(self.path, name, members[name].file_size)
                 yield name, archive.read(members[name])
@@ -91,23 +91,39 @@ class Zip:
                 ) from error
 
 
-def _name(member: zipfile.ZipInfo) -> str:
-    """Return the name of a member: as UTF-8 if it is, whatever its flag says, and with forward slashes."""
+def _list(archive: zipfile.ZipFile) -> list[tuple[str, zipfile.ZipInfo]]:
+    """Return the members with their names: with forward slashes, and in UTF-8 if all names without a flag are.
+
+    One tool has made the archive, so what is true of one name is true of all.
+    """
+    members = archive.infolist()
+    unknown = [m for m in members if not (m.filename.isascii() or m.flag_bits & _UTF8 or _unicode_path(m))]
+    in_utf8 = all(_try_utf8(member.filename) is not None for member in unknown)
+    separates = not any("/" in member.filename for member in members)
+    return [(_name(member, in_utf8=in_utf8, separates=separates), member) for member in members]
+
+
+def _name(member: zipfile.ZipInfo, *, in_utf8: bool, separates: bool) -> str:
+    """Return the name of a member; `separates` says whether backslashes are between folders.
+
+    Of Windows they always are, unless they may be half of a letter of another code page.
+    """
     name = member.filename
+    separates = separates or (name.isascii() and member.create_system not in _UNIX)
     if not name.isascii() and not member.flag_bits & _UTF8:
-        name = _unicode_path(member) or _try_utf8(name)
-    if "\\" in name and member.create_system not in _UNIX:
+        name = _unicode_path(member) or (in_utf8 and _try_utf8(name)) or name
+    if separates:
         name = name.replace("\\", "/")
     folder = member.external_attr & _DOS_FOLDER or stat.S_ISDIR(member.external_attr >> 16)
-    return clean(f"{name}/" if folder and not name.endswith(("/", "\\")) else name)
+    return clean(f"{name}/" if folder and not name.endswith("/") else name)
 
 
-def _try_utf8(name: str) -> str:
-    """Return a name that was read as code page 437, the standard's, anew as UTF-8 if it can be."""
+def _try_utf8(name: str) -> str | None:
+    """Return a name that was read as code page 437, the standard's, anew as UTF-8; None if it is not."""
     try:
         return name.encode("cp437").decode("utf-8")
     except UnicodeError:
-        return name
+        return None
 
 
 def _unicode_path(member: zipfile.ZipInfo) -> str:

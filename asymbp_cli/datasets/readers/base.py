@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from asymbp_cli.datasets.archives.signatures import read_mistake
 from asymbp_cli.datasets.checksums import verify
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import DataError
@@ -152,7 +153,13 @@ def verify_archive(entry: CatalogEntry, file: Path) -> None:
     """Raise DataError if a file has the name of one of the entry's archives, but another checksum."""
     for archive in entry.archives:
         if file.name == Path(archive.name).name and archive.checksum:
-            verify(file, archive.checksum, "Delete it and fetch it again: asymbp data fetch " + entry.key)
+            remedy = f"Delete it and fetch it again: asymbp data fetch {entry.key}"
+            try:
+                verify(file, archive.checksum, remedy)
+            except DataError as error:
+                if kind := read_mistake(file):
+                    raise DataError(f"{file} is not the published file, but {kind.name}. {remedy}") from error
+                raise
 
 
 def open_arrays(train: Arrays, test: Arrays, classes: tuple[str, ...]) -> OpenDataset:

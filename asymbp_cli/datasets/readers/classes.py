@@ -7,10 +7,10 @@ from asymbp_cli.datasets.published_classes import hash_counts
 from asymbp_cli.errors import DataError
 from asymbp_cli.text import list_some, simplify
 
+Images = Mapping[str, str]  # of a class: the names in a tree, by keys that sort as the published names do
 
-def match_classes(
-    entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], origin: object
-) -> dict[str, Sequence[str]]:
+
+def match_classes(entry: CatalogEntry, by_class: Mapping[str, Images], origin: object) -> dict[str, Images]:
     """Return the images by the published names of their classes, however the folders spell them.
 
     Raises DataError if a class is missing, unknown or there twice, or has another number of images than published:
@@ -21,7 +21,7 @@ def match_classes(
         _refuse_other_checksum(entry, by_class, origin)
         return dict(by_class)
     names = {simplify(name): name for name in published}
-    found: dict[str, Sequence[str]] = {}
+    found: dict[str, Images] = {}
     unknown: list[str] = []
     for folder, images in sorted(by_class.items()):
         name = folder if folder in published else names.get(simplify(folder))
@@ -36,7 +36,7 @@ def match_classes(
     return found
 
 
-def _refuse_other_checksum(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], origin: object) -> None:
+def _refuse_other_checksum(entry: CatalogEntry, by_class: Mapping[str, Images], origin: object) -> None:
     found = hash_counts({name: len(images) for name, images in by_class.items()})
     if entry.classes_checksum and found != entry.classes_checksum:
         raise DataError(
@@ -61,7 +61,7 @@ def _refuse_other_classes(
 
 
 def _refuse_other_counts(
-    entry: CatalogEntry, published: Mapping[str, int], found: Mapping[str, Sequence[str]], origin: object
+    entry: CatalogEntry, published: Mapping[str, int], found: Mapping[str, Images], origin: object
 ) -> None:
     wrong = [
         f"{name} has {len(images):,} images, not {published[name]:,}"

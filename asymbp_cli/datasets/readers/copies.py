@@ -44,6 +44,17 @@ CLASSES: dict[str, tuple[str, ...]] = {
 }
 
 
+#: other names of classes, simplified
+_ALIASES = {
+    **{"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "auto": "automobile"},
+    **{"tshirt": "T-shirt/top", "top": "T-shirt/top", "boot": "Ankle boot", "sneakers": "Sneaker"},
+    **{
+        word: str(i)
+        for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    },
+}
+
+
 def find_named(key: str, root: Path) -> list[Path]:
     """Return the folders and archives in `root` whose names say that they hold the dataset, sorted by name."""
     pattern = re.compile(f"(?:{_NAMES[key]}){_MORE}{_PACKED}", re.IGNORECASE)
@@ -128,6 +139,7 @@ def _number_classes(
     numbered as they are sorted.
     """
     known = {simplify(name): number for number, name in enumerate(published)}
+    names = tuple(_ALIASES.get(simplify(name), name) for name in names)
     written = {int(name) for name in names if name.isascii() and name.isdecimal()}
     if names and set(map(simplify, names)) == known.keys():
         numbers, classes = [known[simplify(name)] for name in names], published

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path, PurePosixPath
 
@@ -10,19 +10,28 @@ from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, find_first, verify_archive
 from asymbp_cli.datasets.readers.classes import match_classes
-from asymbp_cli.datasets.readers.members import draw_members, open_members
+from asymbp_cli.datasets.readers.members import Members, draw_members, open_members
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 from asymbp_cli.text import list_some, simplify
 
+_ENDING = r"\.(?:jpe?g|jpe|jfif)(?:\.\d+)?"
 #: pattern of class and file of an image, as published
 _NAMES = {
-    "caltech101": r"(?P<label>[^/]+)/image_\d{4}\.jpe?g",
-    "caltech256": r"(?P<label>(?!257)\d{3}[^/]+)/\d{3}_\d{4}\.jpe?g",
-    "pubfig83": r"(?P<label>[^/]+)/\d+\.jpe?g",
-    "lfw": r"(?P<label>[^/]+)/(?P=label)_\d{4}\.jpe?g",
-    "flowers17": r"(?P<label>\d\d_[^/]+)/image_\d{4}\.jpe?g",
+    "caltech101": r"(?P<label>[^/]+)/image_(?P<number>\d+)",
+    "caltech256": r"(?P<label>(?P<first>(?!257)\d{3})[^/]+)/(?P=first)_(?P<number>\d+)",
+    "pubfig83": r"(?P<label>[^/]+)/(?P<number>\d+)",
+    "lfw": r"(?P<label>[^/]+)/(?P=label)_(?P<number>\d+)",
+    "flowers17": r"(?P<label>\d\d_[^/]+)/image_(?P<number>\d+)",
 }
+_EXAMPLES = {
+    "caltech101": "accordion/image_0001.jpg",
+    "caltech256": "001.ak47/001_0001.jpg",
+    "pubfig83": "Adam Sandler/1.jpg",
+    "lfw": "Aaron_Eckhart/Aaron_Eckhart_0001.jpg",
+    "flowers17": "01_daffodil/image_0001.jpg",
+}
+_COUNTED = ("caltech101", "caltech256", "lfw")  # each class has the numbers from 1 on
 _CLUTTER = "257clutter"  # of Caltech-256, simplified; not a class
 _HOMES = {  # folders of the data directory that may hold what `_PLACES` names
     "caltech101": ("caltech101", "caltech-101", "Caltech101", "Caltech-101"),
@@ -80,34 +89,70 @@ def locate_in(entry: CatalogEntry, path: Path) -> FoundDataset:
 def _open(entry: CatalogEntry, tree: Tree) -> OpenDataset:
     verify_archive(entry, tree.path)
     by_class = match_classes(entry, group_by_class(entry, tree), tree.path)
-    return open_members(tree, draw_members(entry, by_class, tree.path))
+    _refuse_other_numbers(entry, by_class, tree)
+    names = {f"{label}/{key}": name for label, images in by_class.items() for key, name in images.items()}
+    drawn = draw_members(
+        entry, {label: [f"{label}/{key}" for key in images] for label, images in by_class.items()}, tree.path
+    )
+    members: Members = {split: [(label, names[key]) for label, key in pairs] for split, pairs in drawn.items()}
+    return open_members(tree, members)
 
 
-def group_by_class(entry: CatalogEntry, tree: Tree) -> dict[str, list[str]]:
-    """Return the names of the images of each class.
+def group_by_class(entry: CatalogEntry, tree: Tree) -> dict[str, dict[str, str]]:
+    """Return the names of the images of each class, by keys that sort as the published names do.
 
     Raises DataError if the images are in several places, or files next to them are named otherwise.
     """
-    pattern = re.compile(rf"(?P<above>(?:.*/)?){_NAMES[entry.key]}", re.IGNORECASE)
+    pattern = re.compile(rf"(?P<above>(?:.*/)?){_NAMES[entry.key]}{_ENDING}", re.IGNORECASE)
     names = tree.images()
-    by_class: dict[str, list[str]] = {}
-    above: Counter[str] = Counter()
+    by_class: dict[str, dict[str, str]] = {}
+    above: set[str] = set()
+    known: set[str] = set()
     for name in names:
         if match := pattern.fullmatch(name):
-            by_class.setdefault(match["label"], []).append(name)
-            above[match["above"]] += 1
+            number = int(match["number"])
+            key = f"{number}." if entry.key == "pubfig83" else f"{number:04d}."
+            other = by_class.setdefault(match["label"], {}).setdefault(key, name)
+            above.add(match["above"])
+            known.add(name)
+            if other != name and len(above) == 1:
+                raise DataError(f"{tree.path} holds {other} and {name}, which mean the same image. Remove one.")
     if len(above) > 1:
         raise DataError(
             f"{tree.path} holds {entry.label} more than once: in {', '.join(sorted(above))[:200]}. Keep one."
         )
     prefix = next(iter(above), "")
-    known = {name for members in by_class.values() for name in members}
     beside = [name.removeprefix(prefix) for name in names if name.startswith(prefix) and name not in known]
+    _refuse_other_names(entry, tree, beside, len(known))
+    return by_class
+
+
+def _refuse_other_names(entry: CatalogEntry, tree: Tree, beside: Sequence[str], known: int) -> None:
+    """Raise DataError if there are images beside those with published names, or no images with such names."""
     pairs = {name: PurePosixPath(name).parts for name in beside}
     odd = [name for name, parts in pairs.items() if len(parts) == 2 and simplify(parts[0]) != _CLUTTER]
+    if not known and beside:
+        raise DataError(
+            f"{tree.path} holds {list_some(beside)}, but no image is named as those of {entry.label} are: "
+            f"{_EXAMPLES[entry.key]}. If it is another set, rename it; else get it again."
+        )
     if odd:
         be, them = ("is", "it") if len(odd) == 1 else ("are", "them")
         raise DataError(
-            f"{tree.path}: {list_some(odd, 10)} {be} not named as the images of {entry.label} are. Remove {them}."
+            f"{tree.path}: {list_some(odd, 10)} {be} not named as the images of {entry.label} are "
+            f"({_EXAMPLES[entry.key]}). Name {them} so, or remove {them}."
         )
-    return by_class
+
+
+def _refuse_other_numbers(entry: CatalogEntry, by_class: Mapping[str, Mapping[str, str]], tree: Tree) -> None:
+    """Raise DataError if a class has other numbers than 1 to n: other images would be drawn."""
+    if entry.key not in _COUNTED:
+        return
+    for label, images in sorted(by_class.items()):
+        wanted = {f"{number:04d}." for number in range(1, len(images) + 1)}
+        if lacking := sorted(wanted - images.keys()):
+            odd = images[min(images.keys() - wanted)]
+            raise DataError(
+                f"{tree.path}: the images of {label} are numbered from 1 on, but {int(lacking[0][:-1])} is "
+                f"missing, and {odd} is there. Name them as published, or copy them again."
+            )

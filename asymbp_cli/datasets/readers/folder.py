@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
-from asymbp_cli.datasets.readers.idx import locate_idx
-from asymbp_cli.datasets.readers.layout import LAYOUT, Parts, count_wrappers, find_splits
+from asymbp_cli.datasets.readers.idx import is_idx_name, locate_idx
+from asymbp_cli.datasets.readers.layout import LAYOUT, Parts, count_wrappers, find_common_folders, find_splits
 from asymbp_cli.datasets.readers.members import Members, open_members
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
@@ -23,9 +23,12 @@ Files = dict[str, Parts]  # name in the tree -> its parts below the wrapping fol
 def locate(source: FolderSource) -> FoundDataset:
     """Return the images of a folder or archive; raises DataError if it does not exist or cannot be read."""
     path = expand_home(source.folder)
-    if arrays := locate_idx(path, source):
-        return arrays
+    arrays = locate_idx(path, source)
     tree = Tree(path)
+    if arrays and tree.first_image() is not None:
+        raise DataError(f"{path} holds idx files and pictures. Give each a folder of its own.")
+    if arrays:
+        return arrays
     identity = [tree.source(), source.model_dump(mode="json", exclude={"label", "folder"})]
     return FoundDataset(
         key="folder",
@@ -64,6 +67,8 @@ def open_tree(tree: Tree, source: FolderSource, *, upright: bool = True) -> Open
     _refuse_empty_classes(tree.path, files, folders, 2 if rewrite else 1)
     files = _spell_alike(files, 1 if rewrite else 0)
     notes = [describe_passed_over(tree)]
+    if not rewrite and (common := find_common_folders(files.values())):
+        notes.append(f"each class holds the folders {', '.join(common[:3])}: are these the classes?")
     if rewrite:
         members, unused = _take_splits(tree.path, files, source)
         notes.insert(0, f"{unused:,} validation images are not used" if unused else "")
@@ -76,6 +81,8 @@ def open_tree(tree: Tree, source: FolderSource, *, upright: bool = True) -> Open
 def _check_names(tree: Tree, names: Iterable[str], files: Files) -> None:
     """Raise DataError if there are no images, or names that lead out of the tree or cannot be shown."""
     if not files:
+        if any(is_idx_name(PurePosixPath(name).name) for name in names):
+            raise DataError(f"{tree.path} holds idx files. Unpack it if it is packed, and name their folder.")
         others = describe_passed_over(tree)
         raise DataError(f"{tree.path} holds no images{f' ({others})' if others else ''}. {LAYOUT}.")
     for name in names:

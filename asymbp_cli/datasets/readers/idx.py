@@ -66,6 +66,11 @@ def _list(directory: Path) -> list[os.DirEntry[str]]:
     return sorted(visible, key=lambda entry: (entry.name.lower().endswith(".gz"), entry.name))
 
 
+def is_idx_name(name: str) -> bool:
+    """Return whether a file has the name of an idx file."""
+    return _NAME.fullmatch(name) is not None
+
+
 def part_of(name: str) -> str:
     """Return which of PARTS a file is, by its name; "" if none."""
     match = _NAME.fullmatch(name)

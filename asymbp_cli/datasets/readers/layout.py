@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from asymbp_cli.errors import DataError
@@ -54,12 +55,10 @@ def find_splits(path: Path, images: Collection[Parts], folders: Collection[Parts
     """
     if (splits := _pair(path, {parts[0] for parts in images})) is not None:
         return _unwrapping(lambda parts: (splits.get(parts[0], parts[0]), *parts[1:]), images, folders)
-    inner: dict[str, set[str]] = {parts[0]: set() for parts in images}
-    for parts in images:
-        if len(parts) > 2:
-            inner[parts[0]].add(parts[1])
+    inner = _list_folders(images, 0)
     pairs = {label: found for label, names in inner.items() if (found := _pair(path / label, names, whole=False))}
-    if not pairs:
+    _refuse_hidden_splits(path, images, inner, bool(pairs))
+    if not pairs or len(inner) == 1:
         return None
     if odd := sorted(inner.keys() - pairs.keys()):
         raise DataError(
@@ -71,6 +70,49 @@ def find_splits(path: Path, images: Collection[Parts], folders: Collection[Parts
         return (split, parts[0], *parts[2:]) if split else parts
 
     return swap
+
+
+def _list_folders(images: Iterable[Parts], level: int) -> dict[str, set[str]]:
+    """Return the folders that hold images `level` + 1 below each of the outermost folders."""
+    found: dict[str, set[str]] = {parts[0]: set() for parts in images}
+    for parts in images:
+        if len(parts) > level + 2:
+            found[parts[0]].add(parts[level + 1])
+    return found
+
+
+def find_common_folders(images: Collection[Parts], level: int = 0) -> list[str]:
+    """Return the folders below the outermost ones if these all hold the same, at least two: classes, perhaps."""
+    common = list(_list_folders(images, level).values())
+    alike = len(common) > 1 and len(common[0]) > 1 and all(folders == common[0] for folders in common)
+    return sorted(common[0]) if alike else []
+
+
+def _refuse_hidden_splits(
+    path: Path, images: Collection[Parts], inner: Mapping[str, set[str]], has_splits: bool
+) -> None:
+    """Raise DataError if the outermost folders are no classes: splits of other names, or sets that hold splits."""
+    tops = ", ".join(f"{name}/" for name in sorted(inner))
+    classes = find_common_folders(images, 1 if has_splits else 0)
+    if classes and (has_splits or any(map(_sounds_like_split, inner))):
+        raise DataError(
+            f"{path} has {tops}, which all hold {', '.join(classes[:3])}: these seem to be the classes. {LAYOUT}."
+        )
+    only_splits = all(names and all(map(is_split, names)) for names in inner.values())
+    if not has_splits and len(inner) > 1 and only_splits:
+        held = ", ".join(f"{name}/" for name in sorted(set.union(*inner.values())))
+        raise DataError(f"{path} has {tops}, which hold {held}: splits, but not to train and to test. {LAYOUT}.")
+
+
+def _sounds_like_split(folder: str) -> bool:
+    """Return whether a word of a folder's name begins or ends as that of a split, or is nearly one."""
+    words = [word.lower() for word in _WORD.findall(folder)]
+    return any(
+        word.startswith(("train", "test", "valid"))
+        or word.endswith(("train", "test", "val", "holdout", "unseen"))
+        or get_close_matches(word, ("training", "testing", "validation"), cutoff=0.85)
+        for word in words
+    )
 
 
 def _pair(path: Path, names: Collection[str], *, whole: bool = True) -> dict[str, str] | None:

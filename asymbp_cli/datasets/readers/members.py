@@ -96,7 +96,7 @@ def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], ori
     order = permutation(len(eligible), 0, entry.key, "classes")[: draw.classes]
     members: Members = {"train": [], "test": []}
     for label in sorted(eligible[i] for i in order):
-        names = sorted(by_class[label], key=lambda name: (name.lower(), name))  # as if endings were lower case
+        names = sorted(by_class[label])
         shuffled = [names[i] for i in permutation(len(names), 0, entry.key, "images", label)]
         members["train"] += [(label, name) for name in sorted(shuffled[: draw.train])]
         members["test"] += [(label, name) for name in sorted(shuffled[draw.train : draw.train + draw.test])]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asymbp_cli.datasets.archives.signatures import START, find_kind
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.entry import Archive
@@ -77,7 +78,9 @@ def _read_published(key: str, part: str, file: Path) -> bytes:
     except DataError as error:
         raise DataError(f"{file} is not the published file ({error}) Delete it and use --download.") from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != _archives(key)[part].unpacked_md5:
-        raise DataError(f"{file} is not the published file (MD5 differs). Delete it and use --download.")
+        kind = find_kind(content[:START])
+        reason = f"it is {kind.name}" if kind else "MD5 differs"
+        raise DataError(f"{file} is not the published file ({reason}). Delete it and use --download.")
     return content
 
 

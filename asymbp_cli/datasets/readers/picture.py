@@ -13,6 +13,7 @@ from asymbp_cli.errors import DataError
 
 _PLAIN = frozenset(("1", "L", "P", "RGB", "CMYK", "YCbCr"))
 _OPACITY = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))  # modes with a channel of it
+_UNUSED_OPACITY = frozenset(("BMP", "DIB", "TGA"))  # of these, a channel of zeros says nothing, as viewers take it
 _EXIF = frozenset(("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"))  # what may hold an orientation
 #: what Pillow opens with the help of other programs, or measurements
 _NO_PICTURES = frozenset(("BUFR", "EPS", "FITS", "GRIB", "HDF5", "MCIDAS", "MPEG", "WMF"))
@@ -119,8 +120,11 @@ def _lay_over_white(image: Image.Image) -> Image.Image:
     """Return an image that has a channel of opacity over white; as it is if all is opaque."""
     picture = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     opacity = picture.getchannel("A")
-    if opacity.getextrema()[0] == 255:
+    lowest, highest = opacity.getextrema()
+    if lowest == 255:
         return image
+    if highest == 0 and image.format in _UNUSED_OPACITY:
+        return picture.convert("RGB")
     ground = Image.new("RGB", image.size, "white")
     ground.paste(picture.convert("RGB"), mask=opacity)
     return ground
