@@ -11,6 +11,7 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.table import table_files
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
@@ -145,10 +146,12 @@ def table_ids(grid: Grid) -> tuple[str, str]:
 def choose_table_id(grid: Grid, titles: Mapping[str, str]) -> str:
     """Return the id of a grid's table among stored ones, of which `titles` has the titles by id.
 
-    A table with another title is another table, or a number would get a title that is not its own. The first one
-    of a `grid_id` has that, as in early stores.
+    A table of a user with another title is another table, or a number would get a title that is not its own. The
+    first one of a `grid_id` has that, as in early stores. A table of the paper stays one if its title is reworded.
     """
     plain, titled = table_ids(grid)
+    if grid.key in {f"table-{key}" for key in table_files()}:
+        return plain
     return titled if titled in titles or titles.get(plain, grid.title) != grid.title else plain
 
 

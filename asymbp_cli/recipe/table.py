@@ -74,13 +74,19 @@ VARIANT_KEYS = ("header", *_PROCEDURE_KEYS)
 _FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
 
 
+@cache
+def table_files() -> dict[str, Path]:
+    """Return the files of the paper's tables by key; no table of a user has one of these keys."""
+    directory = recipes_directory() / "tables"
+    return {file.stem.removeprefix("table"): file for file in sorted(directory.glob("table*.yaml"))}
+
+
 def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     """Return the tables of that key: `2`; `4` gives 4-c1 and 4-c2, `all` every one; or the one in a file.
 
     Raises UsageError with the nearest key, or RecipeError with all problems of the file.
     """
-    directory = recipes_directory() / "tables"
-    files = {file.stem.removeprefix("table"): file for file in sorted(directory.glob("table*.yaml"))}
+    files = table_files()
     name = key_or_path.lower().removeprefix("table").removeprefix("-")
     keys = [key for key in files if name in ("all", key) or key.startswith(f"{name}-")]
     if keys:

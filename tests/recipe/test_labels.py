@@ -6,6 +6,7 @@ import small_study
 from asymbp_cli.recipe.grid import Grid, GridRow, choose_table_id, grid_id, table_ids
 from asymbp_cli.recipe.labels import name_networks, name_tables, tell_rows_apart
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.table import load_table
 from asymbp_cli.specs.networks import Network
 
 A, B = "a" * 64, "b" * 64
@@ -98,3 +99,12 @@ def test_a_table_with_another_title_has_another_id_and_the_first_one_the_plain()
     assert choose_table_id(large, {plain: "Small", other: "Large"}) == other
     assert choose_table_id(large, {other: "Large"}) == other
     assert {plain, other} == set(table_ids(large))
+
+
+def test_a_table_of_the_paper_is_one_whatever_its_title() -> None:
+    for spec in load_table("all"):
+        key = f"table-{spec.key}"
+        plain = choose_table_id(titled("Old words", key), {})
+        assert choose_table_id(titled("New words", key), {plain: "Old words"}) == plain
+    plain = choose_table_id(titled("Old words", "table-mine"), {})
+    assert choose_table_id(titled("New words", "table-mine"), {plain: "Old words"}) != plain

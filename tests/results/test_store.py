@@ -381,6 +381,18 @@ def test_checkpoints_that_are_no_folder_are_said(tmp_path: Path) -> None:
         Store.open(tmp_path)
 
 
+def test_a_reworded_title_leaves_a_table_of_the_paper_whole(tmp_path: Path) -> None:
+    first = small_study.grid("SGD")
+    second = small_study.grid("SGD", rows=(small_study.row("e" * 64, "others"),))
+    with Store.open(tmp_path) as store, store.writing():
+        store.save_grid(first, "asymbp reproduce --table 2")
+        store.save_grid(second.model_copy(update={"title": "In other words"}))
+        (grid,) = store.grids()
+        assert grid.title == "In other words"
+        assert [row.label for row in grid.rows] == ["digits", "others"]
+        assert store.commands(first) == ("asymbp reproduce --table 2",)
+
+
 @pytest.mark.parametrize(
     "change", ["test_seen = 0", "test_wrong = 'abc'", "test_wrong = -5", "test_wrong = 1000", "train_wrong = -1"]
 )
