@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 @click.command("compare")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@click.option(
-    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
-)
+@options.tables
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.results
 def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, results_directory: Path) -> None:
@@ -76,13 +74,12 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
             if not protocol or protocol in (own.protocol, own.describe_among(conditions))
         ]
         if not selected:
-            labels = dict.fromkeys(f'"{grid.protocol_label}"' for grid in grids)
+            labels = dict.fromkeys(f'"{own.describe_among(conditions)}"' for own in conditions)
             raise UsageError(
                 f'"{name}" is neither a directory of results nor a protocol in {directory}/. '
                 f"Name one of {', '.join(labels)}"
             )
-        place = "" if name == protocol else f"{directory}:"
-        return Side(name, tuple(fill_all(store, selected)), place)
+        return Side(name, tuple(fill_all(store, selected)), protocol)
 
 
 def _split_name(name: str, results_directory: str) -> tuple[str, str]:
