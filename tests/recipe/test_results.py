@@ -44,7 +44,15 @@ def rows_of(file: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["table2-mnist-paper", "tables-mnist-quick", "cifar10-jpeg-one-epoch", "flowers17-demo"]
+    "name",
+    [
+        "table2-mnist-paper",
+        "table2-mnist-matconvnet-quick",
+        "tables-mnist-quick",
+        "cifar10-one-epoch",
+        "fashion-mnist-one-epoch",
+        "flowers17-demo",
+    ],
 )
 def test_the_tables_have_the_numbers_of_the_file(name: str) -> None:
     rows = rows_of(FOLDER / f"{name}.csv")
@@ -59,6 +67,7 @@ CAMPAIGNS_OF = {
     ("table2-mnist-paper-h100.jsonl.xz",): "table2-mnist-paper.csv",
     ("readings-matconvnet-quick-mnist.jsonl.xz",): "readings-matconvnet-quick.csv",
     ("readings-mnist.jsonl.xz", "readings-mnist-full.jsonl.xz"): "readings-mnist.csv",
+    ("table2-mnist-matconvnet-quick.jsonl.xz",): "table2-mnist-matconvnet-quick.csv",
     ("precision-mnist.jsonl.xz",): "precision-mnist.csv",
 }
 
