@@ -384,7 +384,7 @@ def test_checkpoints_that_are_no_folder_are_said(tmp_path: Path) -> None:
 def test_a_reworded_title_leaves_a_table_of_the_paper_whole(tmp_path: Path) -> None:
     first = small_study.grid("SGD")
     second = small_study.grid("SGD", rows=(small_study.row("e" * 64, "others"),))
-    with Store.open(tmp_path) as store:
+    with Store.open(tmp_path) as store, store.writing():
         store.save_grid(first, "asymbp reproduce --table 2")
         store.save_grid(second.model_copy(update={"title": "In other words"}))
         (grid,) = store.grids()
