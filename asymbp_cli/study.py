@@ -1,6 +1,6 @@
 """The loop: what a command wants, minus what the store has -> stacks -> executor -> events -> store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.networks import input_shape, network_for
 from asymbp_cli.results.provenance import Provenance, collect
 from asymbp_cli.results.store import Store
-from asymbp_cli.scheduling.estimate import epoch_flop, epoch_seconds, estimate
+from asymbp_cli.scheduling.estimate import Forecast, epoch_flop, epoch_seconds
 from asymbp_cli.scheduling.replica_limit import replica_limit
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.networks import Network
@@ -29,6 +29,9 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack, StepKind
 from asymbp_cli.training import resume
 from asymbp_cli.training.probe import facts_if_usable, probe_device
+
+#: returns the seconds of a training step of each kind, given runs and the name of a device
+Measure = Callable[[Collection[Run], str], Mapping[StepKind, float]]
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,6 @@ class Work:
     def remaining(self) -> dict[str, int]:
         """Return the epochs that each run still has, by id."""
         return {run.id: run.protocol.epochs - self.start_epochs[run.id] for run in self.runs.values()}
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a study will take. An epoch costs seconds, or operations if `seconds` is None."""
-
-    epoch_cost: Mapping[str, float]  # of each run, by id
-    seconds: float | None  # of the whole study
 
 
 @dataclass(frozen=True)
@@ -177,23 +172,30 @@ def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
     }
 
 
-def forecast(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> Forecast:
+def forecast(
+    work: Work, infos: Mapping[str, DecodedDataset], execution: Execution, *, measure: Measure | None = None
+) -> Forecast:
     """Return what the work will take; `infos` by fingerprint.
 
-    Steps are timed, except on CUDA, where only the first epochs show the seconds: this process opens no GPU, and
-    the search for the fastest kernels takes longer than many an epoch.
+    Steps are timed by `measure`, else on the datasets, but not on CUDA. Only the first epochs show the seconds
+    there: this process opens no GPU, and the search for the fastest kernels takes longer than many an epoch.
     """
-    runs = work.runs
+    runs = {run_id: run for run_id, run in work.runs.items() if infos[run.dataset].train_count}
     if execution.device.startswith("cuda"):
-        return Forecast({run_id: epoch_flop(run, infos[run.dataset]) for run_id, run in runs.items()}, None)
-    step_seconds: Mapping[StepKind, float] = {}
-    if runs:
-        from asymbp_cli.training.timing import measure_steps
-
-        step_seconds = measure_steps(runs.values(), infos, execution.device)
+        flop = {run_id: epoch_flop(run, infos[run.dataset]) for run_id, run in runs.items()}
+        return Forecast(flop, False, execution.workers)
+    measure = measure or partial(_measure_steps, infos)
+    step_seconds = measure(runs.values(), execution.device) if runs else {}
     cost = {run_id: epoch_seconds(run, infos[run.dataset], step_seconds) for run_id, run in runs.items()}
-    epochs = {run: work.remaining[run_id] for run_id, run in runs.items()}
-    return Forecast(cost, estimate(epochs, infos, step_seconds, execution.workers))
+    return Forecast(cost, True, execution.workers)
+
+
+def _measure_steps(
+    infos: Mapping[str, DecodedDataset], runs: Collection[Run], device: str
+) -> Mapping[StepKind, float]:
+    from asymbp_cli.training.timing import measure_steps
+
+    return measure_steps(runs, infos, device)
 
 
 def run(

@@ -1,6 +1,7 @@
 """The loop from grids to stored results: nothing twice, nothing lost, whatever ends it."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.registry import EXECUTORS, choose_executor
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run, StepKind, step_kind
 from asymbp_cli.training import resume
 
 TESTS = Path(__file__).parent
@@ -214,10 +216,35 @@ def test_the_forecast_weighs_runs_by_the_epochs_they_still_have(digits_info: Dec
     infos = {digits_info.fingerprint: digits_info}
     forecast = study.forecast(work, infos, study.Execution(workers=2))
     assert set(forecast.epoch_cost) == set(work.runs)
-    assert forecast.seconds == pytest.approx(4 * sum(forecast.epoch_cost.values()) / 2)
+    assert forecast.seconds(work.remaining) == pytest.approx(4 * sum(forecast.epoch_cost.values()) / 2)
     on_gpu = study.forecast(work, infos, study.Execution("cuda:0"))
-    assert on_gpu.seconds is None
+    assert on_gpu.seconds(work.remaining) is None
     assert all(cost > 1e6 for cost in on_gpu.epoch_cost.values())  # operations
+
+
+def test_steps_are_timed_as_the_caller_says_on_counted_datasets_only() -> None:
+    rows = (small_study.row(), small_study.row("u" * 64, "uncounted"))
+    uncounted = small_study.INFO.model_copy(update={"fingerprint": "u" * 64, "train_count": 0})
+    infos = {**small_study.INFOS, uncounted.fingerprint: uncounted}
+    whole, counted, other = (
+        study.plan_work([small_study.grid("SGD", rows=part)], None) for part in (rows, rows[:1], rows[1:])
+    )
+
+    def measure(runs: Iterable[Run], device: str) -> dict[StepKind, float]:
+        assert device == "cpu"
+        return dict.fromkeys(map(step_kind, runs), 0.3)
+
+    forecast = study.forecast(whole, infos, study.Execution(), measure=measure)
+    assert set(forecast.epoch_cost) == set(counted.runs)
+    expected = 2 * 4 * (1437 + 360 / 3) / 100 * 0.3  # two runs, four epochs, batches of 100
+    assert forecast.seconds(whole.remaining) == forecast.seconds(counted.remaining) == pytest.approx(expected)
+    assert forecast.seconds(other.remaining) == 0
+
+    def refuse(runs: Iterable[Run], device: str) -> dict[StepKind, float]:
+        pytest.fail("timed")
+
+    assert study.forecast(whole, infos, study.Execution("cuda:0"), measure=refuse).seconds(whole.remaining) is None
+    assert study.forecast(other, infos, study.Execution(), measure=refuse).seconds(other.remaining) == 0
 
 
 def test_datasets_are_prepared_for_a_study(tmp_path: Path) -> None:

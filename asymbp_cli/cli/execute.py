@@ -17,7 +17,7 @@ from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
 from asymbp_cli.cli.plan import make_plan, print_plan
-from asymbp_cli.cli.progress import StudyProgress, format_duration
+from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
 from asymbp_cli.recipe.grid import Grid
@@ -103,7 +103,7 @@ def _make_progress(
         runs=work.runs,
         remaining=work.remaining,
         epoch_cost=forecast.epoch_cost,
-        estimate_seconds=forecast.seconds,
+        estimate_seconds=forecast.seconds(work.remaining),
         done_before=len(work.done),
     )
     for points in store.epochs([*work.done, *work.runs]).values():
@@ -113,11 +113,9 @@ def _make_progress(
 
 
 def _announce(progress: StudyProgress, execution: Execution, display: Display) -> None:
-    seconds = progress.estimate_seconds
-    forecast = "the first epochs will show how long" if seconds is None else f"about {format_duration(seconds)}"
-    workers = "1 worker" if execution.workers == 1 else f"{execution.workers} workers"
+    count, seconds = len(progress.remaining), progress.estimate_seconds
     done = f" ({progress.done_before} already done)" if progress.done_before else ""
-    text = f"{len(progress.remaining)} runs to train on {execution.device} with {workers}{done}: {forecast}"
+    text = f"{count} runs to train {describe_execution(execution)}{done}: {describe_seconds(seconds)}"
     if seconds is not None and seconds > _LONG_SECONDS:
         text += f". {SAFE_TO_STOP}"
     display.announce(text)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,14 @@ import click
 
 from asymbp_cli import study
 from asymbp_cli.cli.display import make_plan_event
-from asymbp_cli.cli.progress import format_duration
+from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.labels import describe_network
 from asymbp_cli.results.store import Store
-from asymbp_cli.scheduling.estimate import estimate
-from asymbp_cli.specs.runs import StepKind
+from asymbp_cli.scheduling.estimate import Forecast
+from asymbp_cli.specs.runs import Run, StepKind
 from asymbp_cli.study import Execution, Work
 
 
@@ -33,27 +34,22 @@ class Plan:
     whole: Work
     infos: Mapping[str, DecodedDataset]  # by fingerprint
     execution: Execution
-    step_seconds: Mapping[StepKind, float] | None  # None: steps are not timed, as on CUDA
+    forecast: Forecast
 
 
 def make_plan(grids: Sequence[Grid], infos: Iterable[DecodedDataset], results: Path, execution: Execution) -> Plan:
-    """Return what is to be trained; steps of it are timed on random data, except on CUDA."""
+    """Return what is to be trained; its steps are timed on random data."""
     by_fingerprint = {info.fingerprint: info for info in infos}
-    if exists(results / FILE_NAME):
-        with Store.open(results, create=False) as store:
-            works = [study.plan_work(part, store) for part in (*([grid] for grid in grids), grids)]
-    else:
-        works = [study.plan_work(part, None) for part in (*([grid] for grid in grids), grids)]
-    *of_tables, whole = works
-    counted = [run for run in whole.runs.values() if by_fingerprint[run.dataset].train_count]
-    step_seconds: Mapping[StepKind, float] | None = {}
-    if execution.device.startswith("cuda"):
-        step_seconds = None
-    elif counted:
-        from asymbp_cli.bench.rehearsal import time_steps
+    with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
+        *works, whole = (study.plan_work(part, store) for part in (*([grid] for grid in grids), grids))
+    forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
+    return Plan(grids, works, whole, by_fingerprint, execution, forecast)
 
-        step_seconds = time_steps(counted, execution.device)
-    return Plan(grids, of_tables, whole, by_fingerprint, execution, step_seconds)
+
+def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
+    from asymbp_cli.bench.rehearsal import time_steps
+
+    return time_steps(runs, device)
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
@@ -67,11 +63,10 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         if not info.directory:
             count = sum(run.dataset == fingerprint for run in plan.whole.runs.values())
             click.echo(f"{info.label} is not decoded: all {count} runs counted as missing")
-    work, workers = plan.whole, plan.execution.workers
+    work = plan.whole
     text = f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"
     if work.runs:
-        text += f" on {plan.execution.device} with {'1 worker' if workers == 1 else f'{workers} workers'}"
-        text += f", {_describe_time(plan, work)}"
+        text += f" {describe_execution(plan.execution)}, {_describe_time(plan, work)}"
     click.echo(text)
 
 
@@ -95,22 +90,15 @@ def _describe_row(row: GridRow) -> str:
 
 def _describe_time(plan: Plan, work: Work) -> str:
     """Return how long the runs take; a dataset that is not counted is named."""
-    if plan.step_seconds is None:
-        return "the first epochs will show how long"
+    seconds = plan.forecast.seconds(work.remaining)
     fingerprints = dict.fromkeys(run.dataset for run in work.runs.values())
     unknown = [plan.infos[key].label for key in fingerprints if not plan.infos[key].train_count]
-    if len(unknown) == len(fingerprints):
+    if seconds is not None and len(unknown) == len(fingerprints):
         return "time not known before the images are decoded"
-    text = f"about {format_duration(_estimate(plan, work))}"
-    return f"{text} and the time of {', '.join(unknown)}, not known before it is decoded" if unknown else text
-
-
-def _estimate(plan: Plan, work: Work) -> float:
-    """Return the seconds that the runs on counted datasets take."""
-    assert plan.step_seconds is not None
-    remaining = work.remaining
-    epochs = {run: remaining[run_id] for run_id, run in work.runs.items() if plan.infos[run.dataset].train_count}
-    return estimate(epochs, plan.infos, plan.step_seconds, plan.execution.workers)
+    text = describe_seconds(seconds)
+    if seconds is None or not unknown:
+        return text
+    return f"{text} and the time of {', '.join(unknown)}, not known before it is decoded"
 
 
 def _make_event(plan: Plan) -> dict[str, Any]:
@@ -125,8 +113,9 @@ def _make_event(plan: Plan) -> dict[str, Any]:
 
 def _seconds(plan: Plan, work: Work) -> float | None:
     """Return the estimate in seconds; None if it is not known for all runs."""
+    seconds = plan.forecast.seconds(work.remaining)
     is_known = all(plan.infos[run.dataset].train_count for run in work.runs.values())
-    return round(_estimate(plan, work), 1) if is_known and plan.step_seconds is not None else None
+    return round(seconds, 1) if is_known and seconds is not None else None
 
 
 def _table_record(plan: Plan, grid: Grid, work: Work) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.labels import tell_rows_apart
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
+from asymbp_cli.study import Execution
 
 
 @dataclass
@@ -169,3 +170,14 @@ def format_duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def describe_seconds(seconds: float | None) -> str:
+    """Return what a forecast says of a study's time; None if its steps are not timed."""
+    return "the first epochs will show how long" if seconds is None else f"about {format_duration(seconds)}"
+
+
+def describe_execution(execution: Execution) -> str:
+    """Return where a study is trained: `on cpu with 2 workers`."""
+    workers = "1 worker" if execution.workers == 1 else f"{execution.workers} workers"
+    return f"on {execution.device} with {workers}"

@@ -1,11 +1,32 @@
 """How much work runs are, and how long they will take."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.specs.runs import Run, StepKind, step_kind
 
 _FORWARD = 1 / 3  # of a training step: forward, and the gradients of weights and inputs
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What runs will take. An epoch costs seconds, or operations if steps are not timed.
+
+    Runs on datasets whose samples are not counted have no cost.
+    """
+
+    epoch_cost: Mapping[str, float]  # of each run, by id
+    is_timed: bool
+    workers: int
+
+    def seconds(self, remaining: Mapping[str, int]) -> float | None:
+        """Return the seconds that runs with so many epochs left take, by id; None if steps are not timed.
+
+        That is no less than the longest run takes.
+        """
+        costs = [epochs * self.epoch_cost.get(run_id, 0.0) for run_id, epochs in remaining.items()]
+        return max([sum(costs) / self.workers, *costs], default=0.0) if self.is_timed else None
 
 
 def samples_per_epoch(run: Run, info: DecodedDataset) -> float:
@@ -29,16 +50,3 @@ def epoch_seconds(run: Run, info: DecodedDataset, seconds_per_step: Mapping[Step
 def epoch_flop(run: Run, info: DecodedDataset) -> float:
     """Return the floating-point operations of one epoch of a run, to weigh runs by before any was timed."""
     return samples_per_epoch(run, info) * run.network.flop_per_sample()
-
-
-def estimate(
-    remaining: Mapping[Run, int],
-    infos: Mapping[str, DecodedDataset],
-    seconds_per_step: Mapping[StepKind, float],
-    workers: int,
-) -> float:
-    """Return the seconds that runs with so many epochs left take on `workers`, no less than the longest run."""
-    seconds = [
-        epochs * epoch_seconds(run, infos[run.dataset], seconds_per_step) for run, epochs in remaining.items()
-    ]
-    return max([sum(seconds) / workers, *seconds], default=0.0)

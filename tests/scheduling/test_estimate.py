@@ -18,9 +18,9 @@ def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
     two_runs = epochs_to_train(10.0, 1.0)
     (kind,) = representatives(two_runs)
     assert kind == (small_study.NETWORK, "none", "all", 100, "standard")
-    one, two, many = (
-        estimate.estimate(two_runs, small_study.INFOS, {kind: 0.3}, workers=workers) for workers in (1, 2, 8)
-    )
+    cost = {run.id: estimate.epoch_seconds(run, small_study.INFO, {kind: 0.3}) for run in two_runs}
+    remaining = {run.id: epochs for run, epochs in two_runs.items()}
+    one, two, many = (estimate.Forecast(cost, True, workers).seconds(remaining) for workers in (1, 2, 8))
     assert one == pytest.approx(2 * 4 * (1437 + 360 / 3) / 100 * 0.3)
     assert one == pytest.approx(2 * two) == pytest.approx(2 * many)  # a run is not divided
 
@@ -33,7 +33,7 @@ def test_steps_of_fewer_layers_are_measured_apart_and_the_first_run_of_a_kind_is
 
 
 def test_nothing_to_do_takes_no_time() -> None:
-    assert estimate.estimate({}, {}, {}, workers=2) == 0
+    assert estimate.Forecast({}, True, workers=2).seconds({}) == 0
 
 
 def test_held_out_samples_are_evaluated_not_trained_on() -> None:
