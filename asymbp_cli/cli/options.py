@@ -58,6 +58,9 @@ def _results_option(text: str) -> Decorator:
 
 results = _results_option("Results directory to read.")
 results_to_extend = _results_option("Results directory to add to; made if it does not exist.")
+tables = click.option(
+    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
+)
 overrides = click.option(
     "--set",
     "overrides",

@@ -19,9 +19,7 @@ from asymbp_cli.report.renderers import RENDERERS, render
     help="Format.",
 )
 @click.option("--output", type=options.UserPath(dir_okay=False), help="File to write. Default: standard output.")
-@click.option(
-    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
-)
+@options.tables
 @options.results
 def command(target: str, output: Path | None, keys: tuple[str, ...], results_directory: Path) -> None:
     """Render every table and recipe that was requested, finished or not.

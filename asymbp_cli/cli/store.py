@@ -36,9 +36,7 @@ def command() -> None:
 
 @command.command("export")
 @click.argument("file", type=options.UserPath(dir_okay=False))
-@click.option(
-    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
-)
+@options.tables
 @click.option(
     "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
 )
