@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from statistics import mean
 
 from asymbp_cli.analysis.cells import Cell, Pick, colour_of
@@ -10,7 +11,7 @@ from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, resolve_protocol
-from asymbp_cli.recipe.labels import tell_rows_apart
+from asymbp_cli.recipe.labels import name_tables, tell_rows_apart
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
@@ -42,21 +43,26 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
     """
     if not grids:
         raise UsageError("no results yet. Run asymbp reproduce --table 2 first")
-    names = list(dict.fromkeys(grid.key for grid in grids))
+    names, order = name_tables(grids), list(dict.fromkeys(grid.key for grid in grids))
     for key in keys:
-        if not any(_matches(grid, key) for grid in grids):
-            hint = nearest(key, [name.partition("-")[2] for name in names])
-            raise UsageError(f'no results for table "{key}".{hint} Available: {", ".join(names)}')
-    found = [grid for grid in grids if not keys or any(_matches(grid, key) for key in keys)]
+        if not any(map(_matches, grids, names, repeat(key))):
+            choices = [*(name.partition("-")[2] for name in order), *(grid.title for grid in grids)]
+            available = ", ".join(dict.fromkeys(names))
+            raise UsageError(f'no results for table "{key}".{nearest(key, choices)} Available: {available}')
+    found = [
+        grid
+        for grid, name in zip(grids, names, strict=True)
+        if not keys or any(_matches(grid, name, key) for key in keys)
+    ]
     return sorted(
-        found, key=lambda grid: (names.index(grid.key), not grid.protocol_label.startswith("matconvnet"))
+        found, key=lambda grid: (order.index(grid.key), not grid.protocol_label.startswith("matconvnet"))
     )
 
 
-def _matches(grid: Grid, key: str) -> bool:
-    """Return whether `key`, as a user writes it, names the grid."""
+def _matches(grid: Grid, name: str, key: str) -> bool:
+    """Return whether `key`, as a user writes it, names the grid, which is `name` in results."""
     names = (key, f"table-{key}", f"recipe-{key}")
-    return grid.key in names or grid.key.startswith(f"table-{key}-") or grid.title == key
+    return grid.key in names or grid.key.startswith(f"table-{key}-") or key in (grid.title, name)
 
 
 def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:

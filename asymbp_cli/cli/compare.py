@@ -74,13 +74,12 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
             if not protocol or protocol in (own.protocol, own.describe_among(conditions))
         ]
         if not selected:
-            labels = dict.fromkeys(f'"{grid.protocol_label}"' for grid in grids)
+            labels = dict.fromkeys(f'"{own.describe_among(conditions)}"' for own in conditions)
             raise UsageError(
                 f'"{name}" is neither a directory of results nor a protocol in {directory}/. '
                 f"Name one of {', '.join(labels)}"
             )
-        place = "" if name == protocol else f"{directory}:"
-        return Side(name, tuple(fill_all(store, selected)), place)
+        return Side(name, tuple(fill_all(store, selected)), protocol)
 
 
 def _split_name(name: str, results_directory: str) -> tuple[str, str]:

@@ -15,14 +15,19 @@ from asymbp_cli.report.document import Listing
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: its name as the user wrote it, and its tables.
+    """One side of a comparison: its name as the user wrote it, its tables, and the protocol that ends the name.
 
-    `place` is what the user writes before a protocol to name fewer of its tables: `DIR:`, or nothing.
+    Without a protocol the name is a directory, whose tables may have several.
     """
 
     name: str
     tables: tuple[FilledGrid, ...]
-    place: str = ""
+    protocol: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return what the user writes before a protocol to name fewer of the tables: `DIR:`, or nothing."""
+        return self.name.removesuffix(self.protocol) if self.protocol else f"{self.name}:"
 
 
 def compare_sides(first: Side, second: Side) -> list[Listing]:
@@ -33,7 +38,8 @@ def compare_sides(first: Side, second: Side) -> list[Listing]:
     there is no pair, or if a pair is ambiguous.
     """
     listings = [
-        _listing(first.name, table, second.name, counterpart) for table, counterpart in _pair_tables(first, second)
+        _listing(table, _heading(first, table), counterpart, _heading(second, counterpart))
+        for table, counterpart in _pair_tables(first, second)
     ]
     listings = [listing for listing in listings if listing.rows]
     if not listings:
@@ -114,7 +120,7 @@ def _key_and_conditions(filled: FilledGrid) -> object:
     return filled.grid.key, Conditions.of(filled.grid)
 
 
-def _listing(first_name: str, first: FilledGrid, second_name: str, second: FilledGrid) -> Listing:
+def _listing(first: FilledGrid, first_heading: str, second: FilledGrid, second_heading: str) -> Listing:
     second_cells = {key: cell for key, _, cell in _cells(second)}
     rows, differences = [], []
     for key, names, cell in _cells(first):
@@ -125,14 +131,12 @@ def _listing(first_name: str, first: FilledGrid, second_name: str, second: Fille
         rows.append((*names, format_error(cell), format_error(other), f"{difference:+.2f}"))
         if cell.complete and other.complete:
             differences.append(difference)
-    headings = _heading(first_name, first), _heading(second_name, second)
-    header = ("dataset", "column", *headings, "difference, points")
+    header = ("dataset", "column", first_heading, second_heading, "difference, points")
     return Listing(f"{first.grid.title}: compared", header, tuple(rows), (_note(differences),))
 
 
-def _heading(name: str, filled: FilledGrid) -> str:
-    label = filled.grid.protocol_label
-    return name if name.endswith(label) or f"{label}, seeds " in name else f"{name} ({label})"
+def _heading(side: Side, filled: FilledGrid) -> str:
+    return side.name if side.protocol else f"{side.name} ({filled.grid.protocol_label})"
 
 
 def _cells(filled: FilledGrid) -> Iterator[tuple[tuple[object, ...], tuple[str, str], Cell]]:

@@ -90,7 +90,12 @@ def test_recipes_of_one_file_name_with_two_titles_are_two_tables() -> None:
         ("recipe-net (Small network)", "digits"),
         ("recipe-net (Large network)", "digits"),
     }
-    assert "Large network" not in asymbp("report --table 'Small network'")
+    for name in ("Small network", "recipe-net (Small network)"):
+        assert "Large network" not in asymbp(f"report --table '{name}'")
+    failed = CliRunner().invoke(cli, ["report", "--table", "Smal network"])
+    assert str(failed.exception).endswith(
+        'Did you mean "Small network"? Available: recipe-net (Small network), recipe-net (Large network)'
+    )
     with Store.open(Path("results")) as store:
         assert [len(store.commands(grid)) for grid in store.grids()] == [1, 1]
 
@@ -204,6 +209,8 @@ def test_seeds_after_a_protocol_name_its_table() -> None:
     for seeds in ((0,), (0, 1)):
         small_study.train(Path("results"), grid.model_copy(update={"seeds": seeds}))
     small_study.train(Path("other"), grid.model_copy(update={"seeds": (7,)}))
+    failed = CliRunner().invoke(cli, ["compare", "qick", "other"])
+    assert str(failed.exception).endswith('Name one of "quick, seeds 0", "quick, seeds 0, 1"')
     failed = CliRunner().invoke(cli, ["compare", "quick", "other"])
     (message,) = str(failed.exception).splitlines()
     names = re.findall(r'"([^"]+)"', message.partition("Name one of them: ")[2])
@@ -214,3 +221,11 @@ def test_seeds_after_a_protocol_name_its_table() -> None:
     failed = CliRunner().invoke(cli, ["compare", "other:quick", "results"])
     assert '"results:quick, seeds 0, 1"' in str(failed.exception)
     assert "complete on both sides" in asymbp("compare other:quick 'results:quick, seeds 0, 1'")
+
+
+def test_a_directory_that_is_called_like_a_protocol_is_headed_by_both() -> None:
+    grid = small_study.grid("SGD").model_copy(update={"protocol_label": "quick"})
+    for directory in ("results", "my-quick"):
+        small_study.train(Path(directory), grid)
+    (compared,) = json.loads(asymbp("compare my-quick results:quick --json"))
+    assert {"my-quick (quick)", "results:quick"} < set(compared["rows"][0])

@@ -36,7 +36,7 @@ def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:
     with pytest.raises(
         UsageError, match=r'both has table-2 under quick; paper\. Name one of them: "both:quick", "both:paper"'
     ):
-        compare_sides(Side("a", (other,)), replace(both, place="both:"))
+        compare_sides(Side("a", (other,)), both)
 
 
 def test_nothing_in_common_is_said() -> None:
@@ -75,7 +75,7 @@ def with_seeds(*seeds: int) -> FilledGrid:
 
 
 def test_tables_of_one_protocol_are_named_by_their_seeds() -> None:
-    several = Side("quick", (with_seeds(0), with_seeds(0, 1)))
+    several = Side("quick", (with_seeds(0), with_seeds(0, 1)), "quick")
     message = re.escape(
         'quick has table-2 under quick, seeds 0; quick, seeds 0, 1. Name one of them: "quick, seeds 0"'
     )
