@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from asymbp_cli.bench import rehearsal
@@ -13,12 +14,15 @@ from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets import fetch, prepare
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.table import load_table
-from asymbp_cli.training.timing import measure_steps
+from asymbp_cli.specs.runs import Run, StepKind, representatives, step_kind
 
+#: of a step per sample of the digits network, a multiply-add as two: three passes, two in the first layer
+_FLOP_OF_DIGITS = 2 * (2 * 8 * 8 * 9 * 16 + 3 * (4 * 4 * 9 * 16 * 32 + 2 * 2 * 32 * 64 + 64 * 10))
 TINY = "--set protocol.epochs=1 --set protocol.rate_multipliers=[1] --workers 1"
 
 
@@ -208,14 +212,26 @@ def test_steps_of_large_networks_are_timed_on_few_samples(
     assert planned["seconds"] == pytest.approx(2 * (train + test / 3) * per_sample * 1e-9, rel=1e-3)
 
 
-def test_steps_on_random_data_take_as_long_as_on_the_real_ones(digits_info: DecodedDataset) -> None:
-    """Within a factor of two, in one of five attempts on a machine that does other things meanwhile."""
+def test_steps_on_random_data_are_those_on_the_real_ones(
+    digits_info: DecodedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What decides a step's time is equal: its kind, and the shapes and types of its mini-batch."""
     protocol, label = load_protocol("demo")
     runs = make_table_grid(load_table("2")[0], protocol, label, [digits_info]).all_runs().values()
-    for _ in range(5):
-        real = measure_steps(runs, {digits_info.fingerprint: digits_info}, "cpu")
-        random = rehearsal.time_steps(runs, "cpu")
-        assert random.keys() == real.keys()
-        if all(seconds / 2 < random[kind] < 2 * seconds for kind, seconds in real.items()):
-            return
-    pytest.fail(f"{random} instead of {real}")
+    timed: dict[StepKind, float] = {}
+
+    def seconds_per_step(run: Run, data: ResidentData, *, device: str, steps: int) -> float:
+        kind, real = step_kind(run), load(digits_info, device=device)
+        expected = real.batch(real.train, torch.arange(kind.batch_size))
+        for index in torch.arange((steps + 1) * kind.batch_size).split(kind.batch_size):  # one to warm up
+            for ours, theirs in zip(data.batch(data.train, index), expected, strict=True):
+                assert (ours.shape, ours.dtype, ours.stride()) == (theirs.shape, theirs.dtype, theirs.stride())
+        assert data.train.x.dtype == real.train.x.dtype
+        assert set(data.train.y.tolist()) == set(real.train.y.tolist())
+        timed[kind] = float(len(timed) + 1)
+        return timed[kind]
+
+    monkeypatch.setattr(rehearsal, "seconds_per_step", seconds_per_step)
+    assert rehearsal.time_steps(runs, "cpu") == pytest.approx(timed)
+    assert timed.keys() == representatives(runs).keys()
+    assert {kind.network.flop_per_sample() for kind in timed} == {_FLOP_OF_DIGITS}
