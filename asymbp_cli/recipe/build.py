@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -12,14 +13,16 @@ from asymbp_cli.recipe.procedure import Procedure, describe_changes
 from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec
 from asymbp_cli.specs.layers import Pool, parse_layer
-from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.methods import method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 
 
 def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
     """Return the grid of a recipe: its methods as columns, its datasets as rows."""
-    columns = [make_column(method.label, [method.procedure], recipe.protocol) for method in recipe.methods]
+    columns = [
+        _with_method(make_column(method.label, [method.procedure], recipe.protocol)) for method in recipe.methods
+    ]
     grid = Grid(
         key=f"recipe-{recipe.name}",
         title=recipe.title or recipe.name,
@@ -32,6 +35,15 @@ def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
     )
     _check_trained_layers(grid)
     return grid
+
+
+def _with_method(column: GridColumn) -> GridColumn:
+    """Return a recipe's column with its method in the note if its header does not name it."""
+    method = column.entries[0].method
+    with suppress(UsageError):
+        if parse_method(column.header) == method:
+            return column
+    return column.model_copy(update={"note": ", ".join(filter(None, (method_name(method), column.note)))})
 
 
 def make_table_grid(

@@ -136,3 +136,19 @@ def test_a_cell_of_two_methods_stands_for_neither() -> None:
         "uSF",
         "",
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "note"),
+    [
+        ("uSF+BM1", ""),
+        ("{label: mine, method: uSF+BN}", "uSF+BN"),
+        ("{label: SGD, method: BM}", "BM"),
+        ("{label: SGD, method: SGD}", ""),
+        ("{label: mine, feedback: usf, update: bm2, protocol: {weight_decay: 0}}", "uSF+BM2, weight_decay 0.0"),
+    ],
+)
+def test_a_label_of_the_users_own_is_explained_by_its_method(method: str, note: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(f"dataset: digits\nmethod: [{method}]\nprotocol: demo\n")
+    (column,) = make_recipe_grid(load_recipe(tmp_path / "r.yaml"), [small_study.INFO]).columns
+    assert column.note == note
