@@ -14,31 +14,33 @@ _DIGITS = 8  # of a hash
 
 
 def tell_rows_apart(grid: Grid) -> Grid:
-    """Return the grid with the labels of `name_rows`."""
-    names = name_rows(grid.rows)
-    if names == [row.label for row in grid.rows]:
-        return grid
-    rows = [row.model_copy(update={"label": name}) for row, name in zip(grid.rows, names, strict=True)]
-    return grid.model_copy(update={"rows": tuple(rows)})
-
-
-def name_rows(rows: Sequence[GridRow]) -> list[str]:
-    """Return labels of rows that all differ: `digits (FC 64)`, `pets (data 3f2a91bc)`.
+    """Return the grid with row labels that all differ: `digits (FC 64)`, `pets (data 3f2a91bc)`.
 
     Networks are told apart by their layers, datasets by the beginning of their fingerprint. A label that only one
     row has stays as it is.
     """
-    alike: dict[str, list[GridRow]] = {}
-    for row in rows:
-        alike.setdefault(row.label, []).append(row)
-    differences = (", ".join(_list_differences(row, alike[row.label])) for row in rows)
-    return [f"{row.label} ({what})" if what else row.label for row, what in zip(rows, differences, strict=True)]
+    if len({row.label for row in grid.rows}) == len(grid.rows):
+        return grid
+    return grid.model_copy(update={"rows": _label_rows(grid.rows)})
 
 
 def name_datasets(rows: Iterable[GridRow]) -> dict[tuple[str, Network | None], str]:
-    """Return the label of `name_rows` for each dataset under each network: rows of several tables get one name."""
+    """Return a label for each dataset under each network, which tells it apart from the others in `rows`.
+
+    Rows of several tables have one label if they are the same.
+    """
     known = {(row.dataset, row.network): row for row in rows if row.dataset}
-    return dict(zip(known, name_rows(list(known.values())), strict=True))
+    told = _label_rows(_label_rows(list(known.values())))  # twice: a label of a table may say `digits (FC 64)`
+    return {key: row.label for key, row in zip(known, told, strict=True)}
+
+
+def _label_rows(rows: Sequence[GridRow]) -> tuple[GridRow, ...]:
+    """Return the rows, each of which adds to its label what it differs in from others of this label."""
+    labelled = []
+    for row in rows:
+        what = ", ".join(_list_differences(row, [other for other in rows if other.label == row.label]))
+        labelled.append(row.model_copy(update={"label": f"{row.label} ({what})"}) if what else row)
+    return tuple(labelled)
 
 
 def _list_differences(row: GridRow, alike: Sequence[GridRow]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import pytest
 import small_study
 
 from asymbp_cli.recipe.grid import Grid, GridRow, choose_table_id, grid_id, table_ids
-from asymbp_cli.recipe.labels import name_networks, name_tables, tell_rows_apart
+from asymbp_cli.recipe.labels import name_datasets, name_networks, name_tables, tell_rows_apart
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.specs.networks import Network
@@ -62,6 +62,17 @@ def test_rows_with_names_of_their_own_keep_them() -> None:
 )
 def test_rows_of_one_name_say_what_differs(rows: tuple[GridRow, ...], expected: list[str]) -> None:
     assert labels(*rows) == expected
+
+
+def test_rows_of_several_tables_have_one_name_or_names_that_differ() -> None:
+    same = row(A, SMALL)
+    assert name_datasets([same, same, row(None, None)]) == {(A, SMALL): "pets"}
+    told = row(A, SMALL, "pets (FC 16)")  # in a table where pets have another network too
+    assert name_datasets([told, row(B, SMALL), row(B, LARGE)]) == {
+        (A, SMALL): "pets (FC 16) (data aaaaaaaa)",
+        (B, SMALL): "pets (FC 16) (data bbbbbbbb)",
+        (B, LARGE): "pets (FC 64)",
+    }
 
 
 def test_networks_that_differ_in_much_have_a_name_or_a_hash() -> None:
