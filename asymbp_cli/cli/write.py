@@ -26,16 +26,26 @@ def is_replaceable(output: Path) -> bool:
 
 
 def check_output(output: Path) -> None:
-    """Raise UsageError if a file must not be written there, because it belongs to a store."""
+    """Raise UsageError if a file must not be written there, because it belongs to a store or to a cache."""
+    from asymbp_cli.datasets.cache import is_of_cache
+
     try:
         target = output.resolve()
-        store = target.parent.parent if target.parent.name == "checkpoints" else target.parent
-        is_checkpoint = store != target.parent and is_file(store / FILE_NAME)
-        is_lock = target.name == ".lock" and is_file(store / FILE_NAME)
+        of_store, of_cache = _is_of_store(target), is_of_cache(target)
     except (OSError, ValueError, RuntimeError):  # which writing will say
         return
-    if target.name.startswith(FILE_NAME) or is_checkpoint or is_lock:
-        raise UsageError(f"{printable_path(output)} belongs to stored results. Choose another file")
+    if of_store or of_cache:
+        owner = "stored results" if of_store else "a decoded dataset"
+        raise UsageError(f"{printable_path(output)} belongs to {owner}. Choose another file")
+
+
+def _is_of_store(target: Path) -> bool:
+    """Return whether a resolved path is that of a database, a lock or a checkpoint."""
+    if target.name.lower().startswith(FILE_NAME):  # some filesystems take both for the same name
+        return True
+    if target.name in (".lock", "checkpoints"):
+        return is_file(target.with_name(FILE_NAME))
+    return target.parent.name == "checkpoints" and is_file(target.parent.with_name(FILE_NAME))
 
 
 def write_bytes(content: bytes, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""Decode a dataset once into memory-mappable arrays; later starts only read a small file."""
+"""Decode a dataset once into memory-mappable arrays; later starts only verify their checksums."""
 
 import hashlib
 import json
@@ -17,6 +17,7 @@ from asymbp_cli.datasets.cache import (
     cache_directory,
     fingerprint,
     read_info,
+    read_verified,
     write_info,
 )
 from asymbp_cli.datasets.catalog import DatasetRef
@@ -43,7 +44,7 @@ def prepare(
     download: bool = False,
     on_progress: OnProgress | None = None,
 ) -> DecodedDataset:
-    """Return `ref` decoded at `shape`, from the cache if it is there.
+    """Return `ref` decoded at `shape`, from the cache if it is there and every byte of it is as it was decoded.
 
     `shape`: (height, width, channels) of images, which are resized, or (features,) of vectors.
 
@@ -53,7 +54,7 @@ def prepare(
     """
     dataset = find_dataset(ref, data_directory(data_dir), download=download, on_progress=on_progress)
     target = _target(dataset, shape, resize, cache_dir)
-    return _rename(read_info(target) or _decode_locked(dataset, shape, resize, target, on_progress), dataset)
+    return _rename(read_verified(target) or _decode_locked(dataset, shape, resize, target, on_progress), dataset)
 
 
 def find_decoded(
@@ -90,7 +91,7 @@ def _decode_locked(
     with _explained_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(target.with_name(f".{target.name}.lock")):
-            if info := read_info(target):
+            if info := read_verified(target):
                 return info
             for left_over in (target, part):  # a damaged cache, and what a killed process left
                 shutil.rmtree(left_over, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Where reports and pictures may be written, and where they would destroy something."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,17 +9,33 @@ from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.write import check_output
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    "name", ["asymbp.sqlite", "asymbp.sqlite-wal", ".lock", "checkpoints/0123456789abcdef.safetensors"]
+    "name",
+    [
+        "asymbp.sqlite",
+        "ASYMBP.sqlite",
+        "asymbp.sqlite-wal",
+        "asymbp.sqlite-shm",
+        ".lock",
+        "checkpoints/0123456789abcdef.safetensors",
+        "link",
+    ],
 )
 def test_nothing_is_written_over_a_store(name: str, tmp_path: Path) -> None:
     small_study.train(tmp_path, small_study.grid("SGD"))
     (tmp_path / "checkpoints").mkdir(exist_ok=True)
+    (tmp_path / "link").symlink_to("asymbp.sqlite")
     before = (tmp_path / "asymbp.sqlite").read_bytes()
-    for command in (["report", "--results", str(tmp_path), "--output"], ["data", "show", "digits", "--images"]):
+    results = ["--results", str(tmp_path)]
+    for command in (
+        ["report", *results, "--output"],
+        ["data", "show", "digits", "--images"],
+        ["store", "export", *results],
+    ):
         with pytest.raises(UsageError, match="belongs to stored results"):
             CliRunner().invoke(cli, [*command, str(tmp_path / name)], catch_exceptions=False)
     assert (tmp_path / "asymbp.sqlite").read_bytes() == before
@@ -38,4 +55,19 @@ def test_other_files_next_to_a_store_are_fine(tmp_path: Path) -> None:
     small_study.train(tmp_path, small_study.grid("SGD"))
     for name in ("report.md", "checkpoints.md", "lock"):
         check_output(tmp_path / name)
-    check_output(tmp_path / "elsewhere" / ".lock")
+    for name in (".lock", "checkpoints", "info.json"):
+        check_output(tmp_path / "elsewhere" / name)
+
+
+def test_no_file_takes_the_place_of_the_checkpoints(tmp_path: Path) -> None:
+    small_study.train(tmp_path, small_study.grid("SGD"))
+    shutil.rmtree(tmp_path / "checkpoints", ignore_errors=True)
+    with pytest.raises(UsageError, match="belongs to stored results"):
+        check_output(tmp_path / "checkpoints")
+
+
+@pytest.mark.parametrize("name", ["{}/x_train.npy", "{}/info.json", "{}/report.md", ".{}.lock"])
+def test_nothing_is_written_over_a_decoded_dataset(name: str, tmp_path: Path) -> None:
+    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path)
+    with pytest.raises(UsageError, match="belongs to a decoded dataset"):
+        check_output(info.path.parent / name.format(info.path.name))

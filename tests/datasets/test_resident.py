@@ -132,6 +132,19 @@ def test_damaged_statistics_are_computed_again(pets: DecodedDataset, content: by
         assert np.array_equal(mended["mean"].astype(np.float32), before.mean.numpy())
 
 
+def test_a_flipped_bit_of_the_statistics_is_noticed_or_changes_nothing(pets: DecodedDataset) -> None:
+    before = load(pets)
+    file = kept(pets)
+    content = file.read_bytes()
+    for bit in range(0, 8 * len(content), 7):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(changed)
+        after = load(pets)
+        assert torch.equal(after.mean, before.mean), bit
+        assert torch.equal(after.inverse_std, before.inverse_std), bit
+
+
 @pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel"])
 @pytest.mark.parametrize(
     ("mean", "deviation"),
