@@ -1,10 +1,13 @@
-"""Starting processes that have a pipe to this one, and that Ctrl-C does not reach."""
+"""Starting processes that have a pipe to this one, that no interruption reaches, and that import no stray files."""
 
+import atexit
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -18,18 +21,46 @@ def spawn(target: Callable[..., None], *arguments: Any) -> tuple[SpawnProcess, "
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), name="asymbp worker", daemon=True)
-    with theirs, _interrupts_held_back():
+    with theirs, _safe_path(), _interruptions_held_back():
         process.start()
+    atexit.register(process.kill)  # multiprocessing would only ask it to end
     return process, pipe
 
 
+def ignore_interruptions() -> None:
+    """Ignore what ends a whole group of processes, in one of them that ends with its parent."""
+    for number in interruptions():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def interruptions() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask a program to end: of Ctrl-C, of kill and schedulers, of a closed terminal."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+
+
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Block SIGINT, which a process started meanwhile inherits: not even its start can be interrupted."""
+def _safe_path() -> Iterator[None]:
+    """Let a Python started meanwhile import no file of the working directory: it may hold a `signal.py`."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+@contextmanager
+def _interruptions_held_back() -> Iterator[None]:
+    """Block interruptions, which a process started meanwhile inherits: not even its start is interrupted."""
     if sys.platform == "win32":
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # its start, else part of the first process's, would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, interruptions())
     try:
         yield
     finally:

@@ -1,8 +1,8 @@
 """Trains in worker processes of one thread each, a stack at a time.
 
 Every worker has a pipe of its own. One that dies takes nothing of the others with it, and closes its pipe: its
-death is noticed at once. Workers ignore Ctrl-C, which the parent handles, and end with the parent, even if that is
-killed.
+death is noticed at once. Workers ignore interruptions, which the parent handles, and end with the parent, even if
+that is killed.
 """
 
 import multiprocessing
@@ -19,7 +19,7 @@ from asymbp_cli.errors import AsymbpError, CaptureError
 from asymbp_cli.events import CheckpointDue, Event
 from asymbp_cli.executors import Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.spawn import spawn
+from asymbp_cli.spawn import ignore_interruptions, spawn
 
 _KILLED = -9  # exit code of a process that the system, or somebody, has killed
 
@@ -125,7 +125,7 @@ def _explain_death(code: int | None) -> Failure:
 
 def _work(pipe: "Connection", train: Train) -> None:
     """Train job after job, until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interruptions()
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # read when torch is imported
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has ended

@@ -1,0 +1,76 @@
+"""Processes that are started: what they import, and which signals reach them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from asymbp_cli.spawn import interruptions, spawn
+
+ROOT = Path(__file__).parents[1]
+STRANGE = ("signal", "socket", "threading", "yaml")  # of the standard library, and an installed one
+BY_PYTHON_M = ("re", "types")  # which `python -m` itself imports, before any of ours
+RECIPE = """
+dataset: digits
+network: {input: 8x8x1, layers: [FC 4, FC classes]}
+method: [SGD, BM]
+protocol: {extends: demo, epochs: 1, rate_multipliers: [1]}
+"""
+
+
+def tell_blocked(pipe: "Connection") -> None:
+    """Send the signals that are blocked, before anything could block them."""
+    pipe.send(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def test_no_interruption_reaches_the_first_process_nor_the_second() -> None:
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT / "tests")!r})
+from asymbp_cli.spawn import spawn, interruptions
+from test_spawn import tell_blocked
+if __name__ == "__main__":
+    for _ in range(2):
+        process, pipe = spawn(tell_blocked)
+        print(set(interruptions()) <= pipe.recv())
+        process.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
+def test_this_process_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    process, pipe = spawn(tell_blocked)
+    assert set(interruptions()) <= pipe.recv()
+    process.join()
+    assert "PYTHONSAFEPATH" not in os.environ
+    assert not set(interruptions()) & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.parametrize(
+    ("start", "names"),
+    [(["asymbp"], (*STRANGE, *BY_PYTHON_M)), ([sys.executable, "-m", "asymbp_cli"], STRANGE)],
+    ids=["asymbp", "python -m"],
+)
+def test_no_file_of_the_working_directory_is_imported(
+    tmp_path: Path, start: list[str], names: tuple[str, ...]
+) -> None:
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"open('imported-{name}', 'w').close()\n")
+    (tmp_path / "two.yaml").write_text(RECIPE)
+    found = shutil.which(start[0], path=Path(sys.executable).parent)
+    if found is None:
+        pytest.skip("the command is not installed")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONSAFEPATH", None)
+    command = [found, *start[1:], "train", "--recipe", "two.yaml", "--workers", "2", "--quiet"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.glob("imported-*")) == []
