@@ -3,6 +3,7 @@
 import os
 import shlex
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.paths import FILE_NAME, exists
+from asymbp_cli.paths import FILE_NAME, exists, is_file
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
 
@@ -22,11 +23,12 @@ _ELSEWHERE = "use another directory with --results DIR"
 
 
 def check_directory(directory: Path, *, create: bool) -> None:
-    """Raise StoreError if `directory` cannot hold results, or holds none and is not to be made."""
+    """Raise StoreError if `directory` cannot hold results, has lost them, or has none and is not to be made."""
     if exists(directory) and not directory.is_dir():
         raise StoreError(f"{directory} is a file, not a directory. Choose a directory with --results DIR")
     if exists(directory / "checkpoints") and not (directory / "checkpoints").is_dir():
         raise StoreError(f"{directory}/checkpoints is a file. Move it away, or use --results DIR")
+    _check_not_lost(directory / FILE_NAME)
     if not create and not exists(directory / FILE_NAME):
         raise StoreError(
             f"there are no results in {directory}/. Train something first, for instance with "
@@ -34,8 +36,25 @@ def check_directory(directory: Path, *, create: bool) -> None:
         )
 
 
+def _check_not_lost(path: Path) -> None:
+    """Raise StoreError if the database is empty, which asymbp never leaves, or has gone without its log.
+
+    SQLite would take it for a new one, and delete the log, in which the latest results are.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    is_empty = is_file(path) and path.stat().st_size == 0
+    if is_empty or (not os.path.lexists(path) and is_file(log) and log.stat().st_size > 0):
+        state = "is empty" if is_empty else f"is missing, but its {log.name} is there"
+        raise StoreError(
+            f"{path} {state}: its content was lost. Move {path.name}, {log.name} and {path.name}-shm away "
+            f"together, then put back a copy of {path.name} or start anew, or {_ELSEWHERE}"
+        )
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database at `path`, brought to the present version; transactions are explicit.
+
+    If there is none, it is made.
 
     With write-ahead logging if the filesystem permits it: readers never wait, and a killed process leaves the file
     whole. If nothing can be written, it is opened for reading.
@@ -43,6 +62,8 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises StoreError if the file is damaged, newer than this program or out of reach.
     """
     with store_errors(path):
+        if not os.path.lexists(path):
+            _create(path)
         read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         connection = sqlite3.connect(
             _read_only_address(path) if read_only else str(path),
@@ -62,6 +83,27 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def _create(path: Path) -> None:
+    """Make a database at `path`, whole or not at all, so that a killed process leaves no empty file there."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+            migrate(connection, unfinished)
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:  # another process was faster
+            return
+        except OSError:  # a filesystem without links
+            os.rename(unfinished, path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make {path}: {error.strerror}. Choose another directory with --results DIR"
+        ) from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def copy_to_memory(path: Path) -> sqlite3.Connection:

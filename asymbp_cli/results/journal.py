@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.results.database import store_errors
+from asymbp_cli.results.guard import Guard
 
 T = TypeVar("T")
 _FLUSH_SECONDS = 1.0
@@ -25,7 +26,7 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
-        self._file = _identify(path)
+        self._guard = Guard(path)
         self._lock = threading.RLock()  # of the connection and the statements
         self._statements: list[Statement] = []
         self._failure: StoreError | None = None  # of the thread that flushes
@@ -34,6 +35,7 @@ class Journal:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Accept statements; all of them are on disk at the end, however it ends."""
+        self._guard.start()
         self._recording = True
         end = threading.Event()
         flusher = threading.Thread(target=self._flush_each_second, args=(end,), daemon=True)
@@ -70,12 +72,9 @@ class Journal:
         with self._lock, store_errors(self._path):
             if not self._statements:
                 return
-            if _identify(self._path) != self._file:
-                raise StoreError(
-                    f"{self._path} was deleted or replaced while asymbp was writing to it, and the results in it "
-                    "are lost. Put the file back if you can, then run the same command again"
-                )
+            self._guard.check()
             self._execute_all()
+            self._guard.remember()
             self._statements.clear()
 
     def _execute_all(self) -> None:
@@ -112,12 +111,3 @@ class Journal:
             except StoreError as error:
                 self._failure = error
                 return
-
-
-def _identify(path: Path) -> tuple[int, int] | None:
-    """Return the identity of a file, which another file of its name does not share; None without a file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

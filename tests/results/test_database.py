@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import small_study
+from click.testing import CliRunner
 
+from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import StoreError
 from asymbp_cli.results import migrations
 from asymbp_cli.results.store import FILE_NAME, Store
@@ -59,6 +61,83 @@ def test_results_on_a_read_only_medium_can_be_read(tmp_path: Path, monkeypatch: 
     with Store.open(tmp_path, create=False) as store:
         assert len(store.grids()) == 1
         assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+COMMANDS = (
+    ["report"],
+    ["ls", "runs"],
+    ["show", "3f"],
+    ["store", "export", "out.jsonl.xz"],
+    ["store", "merge", "results", "--results", "elsewhere"],
+    ["compare", "results", "results"],
+    ["reproduce", "--table", "2"],
+)
+
+
+def contents_of(directory: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("how", "command"),
+    [
+        *(("emptied", command) for command in COMMANDS),
+        *(("deleted", command) for command in COMMANDS if command[0] != "compare"),  # takes it for a protocol
+    ],
+)
+def test_a_lost_database_is_said_and_its_log_kept(
+    how: str, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = fill(tmp_path / "results")
+    path.with_name(f"{FILE_NAME}-wal").write_bytes(b"the latest results")
+    if how == "emptied":
+        os.truncate(path, 0)
+    else:
+        path.unlink()
+    before = contents_of(tmp_path / "results")
+    with pytest.raises(StoreError, match=r"sqlite is (empty|missing, but .*): its content was lost\. Move "):
+        CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert contents_of(tmp_path / "results") == before
+
+
+def test_a_process_that_ends_while_it_makes_the_database_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("asymbp_cli.results.database.migrate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            Store.open(tmp_path)
+    assert not list(tmp_path.iterdir())
+    Store.open(tmp_path).close()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_database_is_made_next_to_its_place(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    fill(tmp_path)
+    assert read(tmp_path / FILE_NAME)[0] == NOW
+    assert not list(tmp_path.glob(".asymbp*"))
+
+
+def test_of_two_processes_that_make_the_database_the_first_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has found none, and is slower."""
+    lexists = os.path.lexists
+    fill(tmp_path)
+    monkeypatch.setattr(os.path, "lexists", lambda path: path != tmp_path / FILE_NAME and lexists(path))
+    with Store.open(tmp_path) as store:
+        assert len(store.grids()) == 1
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
