@@ -1,14 +1,30 @@
-"""`python -m asymbp_cli`, which puts the working directory first on the path: its files must not be imported."""
+"""The start of the `asymbp` command, and of `python -m asymbp_cli`."""
 
 import sys
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run the command line; interrupted while it is still being imported, it says so."""
+    from asymbp_cli.cli.interruption import exit_code, handle_interruptions
+
+    handle_interruptions()
+    try:
+        from asymbp_cli.cli import app
+    except KeyboardInterrupt:
+        print("asymbp: interrupted", file=sys.stderr)
+        sys.exit(exit_code())
+    app.main()
+
+
+def _forget_working_directory() -> None:
+    """Take the working directory, which `python -m` puts first, from the path: its files must not be imported."""
     from pathlib import Path
 
     first = None if sys.flags.safe_path else sys.path.pop(0)
     if first is not None and Path(first) == Path(__file__).parents[1]:
         sys.path.append(first)  # a checkout that is not installed: workers find it behind everything else
 
-    from asymbp_cli.cli.app import main
 
+if __name__ == "__main__":
+    _forget_working_directory()
     main()

@@ -49,6 +49,10 @@ class CaptureError(DeviceError):
     """A CUDA graph could not be captured: its process cannot use the GPU any more, a fresh one can."""
 
 
+class StudyInterrupted(KeyboardInterrupt):
+    """A study was interrupted; the text says what is kept of it."""
+
+
 def ran_out_of_memory(error: BaseException) -> bool:
     """Return whether an error came from too little memory, a GPU's or the machine's.
 

@@ -95,6 +95,19 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True)
+class EpochKept:
+    """All runs of a stack have ended `epoch`, and `save` writes their checkpoints if the training is interrupted.
+
+    It may be called from any thread. The event stays in the process that trains.
+    """
+
+    stack: str
+    runs: tuple[str, ...]
+    epoch: int
+    save: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """All epochs are done. `collapsed`: finite, but one class is predicted for every test image."""
 
@@ -103,4 +116,13 @@ class RunFinished:
     epochs: int
 
 
-Event = ProcessorFound | Progress | EpochEnded | RunDiverged | CheckpointDue | CheckpointSaved | RunFinished
+Event = (
+    ProcessorFound
+    | Progress
+    | EpochEnded
+    | RunDiverged
+    | CheckpointDue
+    | CheckpointSaved
+    | EpochKept
+    | RunFinished
+)

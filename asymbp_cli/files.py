@@ -1,10 +1,20 @@
 """Files that are written whole or not at all."""
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
+_LEAST_BYTES = 1 << 16  # a disk with less counts as full
 _NAME_CHARACTERS = 40  # of the target's name in the temporary one, which has an upper limit too
+
+
+def is_full(directory: Path) -> bool:
+    """Return whether the disk that holds a directory has no space left; False if it does not say."""
+    try:
+        return shutil.disk_usage(directory).free < _LEAST_BYTES
+    except OSError:
+        return False
 
 
 def replace(target: Path, content: bytes, *, durable: bool = False) -> None:

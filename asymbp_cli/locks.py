@@ -49,18 +49,27 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise StoreError(
-            f"cannot write in {directory}/: {error.strerror}. Choose another directory with --results DIR."
+            f"cannot write {path}: {error.strerror}. Choose another directory with --results DIR"
         ) from error
     with file:
         try:
             _acquire(file, wait=False)
         except OSError as error:
             raise StoreError(_explain(path, error)) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()} {platform.node()}\n")
-        file.flush()
+        _sign(file, path)
         yield
         file.truncate(0)
+
+
+def _sign(file: TextIO, path: Path) -> None:
+    """Write which process holds the lock, past every buffer; raises StoreError if the disk is full."""
+    try:
+        file.truncate(0)
+        os.write(file.fileno(), f"{os.getpid()} {platform.node()}\n".encode())
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}. Free some space, or use another directory with --results DIR"
+        ) from error
 
 
 def _explain(path: Path, error: OSError) -> str:
@@ -69,7 +78,7 @@ def _explain(path: Path, error: OSError) -> str:
         return (
             f"cannot lock {path}: {error.strerror}. Choose a directory on another filesystem with --results DIR."
         )
-    pid, _, host = path.read_text(encoding="utf-8").strip().partition(" ")
+    pid, _, host = path.read_text(encoding="utf-8", errors="replace").strip().partition(" ")
     place = f" on {host}" if host and host != platform.node() else ""
     return (
         f"another asymbp (pid {pid or '?'}{place}) is writing to {path.parent}/. Wait for it or use --results DIR."

@@ -1,4 +1,4 @@
-"""Starting processes that have a pipe to this one, that no interruption reaches, and that import no stray files."""
+"""Starting processes that have a pipe to this one, that no interruption reaches, and that import no stray file."""
 
 import atexit
 import multiprocessing
@@ -11,6 +11,8 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
+
+from asymbp_cli.interruptions import interruptions
 
 
 def spawn(target: Callable[..., None], *arguments: Any) -> tuple[SpawnProcess, "Connection"]:
@@ -25,18 +27,6 @@ def spawn(target: Callable[..., None], *arguments: Any) -> tuple[SpawnProcess, "
         process.start()
     atexit.register(process.kill)  # multiprocessing would only ask it to end
     return process, pipe
-
-
-def ignore_interruptions() -> None:
-    """Ignore what ends a whole group of processes, in one of them that ends with its parent."""
-    for number in interruptions():
-        signal.signal(number, signal.SIG_IGN)
-
-
-def interruptions() -> tuple[signal.Signals, ...]:
-    """Return the signals that ask a program to end: of Ctrl-C, of kill and schedulers, of a closed terminal."""
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
 
 
 @contextmanager

@@ -10,12 +10,13 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.locate import data_directory
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
-from asymbp_cli.errors import DataError, MissingDataError
+from asymbp_cli.errors import DataError, MissingDataError, StudyInterrupted
 from asymbp_cli.events import CheckpointDue, OnProgress, RunFinished
 from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.registry import choose_executor, make_executor
 from asymbp_cli.executors.retry import supervise
+from asymbp_cli.executors.standing import Standing
 from asymbp_cli.recipe.build import check_distinct
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.networks import input_shape, network_for
@@ -209,8 +210,10 @@ def run(
 ) -> Outcome:
     """Train every run of `grids` that the store has not, and store what happens; `infos` by fingerprint.
 
-    Interrupted at any point, the same call continues from the last checkpoints. Raises DeviceError if the device
-    cannot be used, AsymbpError as a training does, StoreError if another process writes to the store.
+    Ended at any point, the same call continues: after a KeyboardInterrupt, which is raised as StudyInterrupted, at
+    the epoch after the last one that was finished, after a kill or a crash from the last checkpoints. Raises
+    DeviceError if the device cannot be used, AsymbpError as a training does, StoreError if another process writes
+    to the store.
     """
     with store.writing():
         for info in infos.values():
@@ -258,19 +261,22 @@ def _train(
     device, workers = execution.device, min(execution.workers, len(jobs))
     executor = make_executor(execution.executor or choose_executor(device, workers), workers, execution.train)
     provenance = _collect_provenance(device)
-    finished: list[str] = []
-    failed: dict[str, str] = {}
+    standing = Standing(dict(work.start_epochs))
     try:
         for event in supervise(executor, jobs):
             _keep(event, work, store, provenance)
-            if isinstance(event, RunFinished):
-                finished.append(event.run)
-            elif isinstance(event, StackFailed) and not event.retrying:
-                failed.update(dict.fromkeys(event.runs, event.message))
+            standing.note(event)
             on_event(event)
+    except (KeyboardInterrupt, SystemExit) as interruption:
+        for event in executor.stop():
+            _keep(event, work, store, provenance)
+            standing.note(event)
+        if isinstance(interruption, SystemExit):
+            raise
+        raise StudyInterrupted(standing.describe()) from None
     finally:
         executor.cancel()
-    return Outcome(tuple(finished), failed, work.done)
+    return Outcome(tuple(standing.finished), standing.failed, work.done)
 
 
 def _collect_provenance(device: str) -> Provenance:

@@ -11,11 +11,21 @@ import os
 import signal
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from asymbp_cli.errors import CaptureError, DataError
-from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import (
+    CheckpointDue,
+    CheckpointSaved,
+    EpochEnded,
+    EpochKept,
+    Event,
+    Progress,
+    RunDiverged,
+    RunFinished,
+)
 from asymbp_cli.executors import Job
 from asymbp_cli.specs.runs import Run
 
@@ -37,10 +47,12 @@ def train(job: Job) -> Iterator[Event]:
             if _diverges(run) and epoch == 2:
                 yield RunDiverged(run.id, epoch)
             yield _epoch_ended(run, epoch, states[run.id])
+        save = partial(_save_all, directory, stack.runs, epoch, dict(states))
+        if epoch < epochs:
+            yield EpochKept(stack.id, tuple(run.id for run in stack.runs), epoch, save)
         if epoch < epochs and time.monotonic() - saved >= job.checkpoint_seconds:
             yield CheckpointDue(stack.id)
-            for run in stack.runs:
-                _save(directory, run, epoch, states[run.id])
+            save()
             yield CheckpointSaved(tuple(run.id for run in stack.runs), epoch)
             saved = time.monotonic()
     for run in stack.runs:
@@ -205,6 +217,11 @@ def _first_time(directory: Path, what: str) -> bool:
 def _tell_pid(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / f"pid-{os.getpid()}").touch()
+
+
+def _save_all(directory: Path, runs: tuple[Run, ...], epoch: int, states: Mapping[str, bytes]) -> None:
+    for run in runs:
+        _save(directory, run, epoch, states[run.id])
 
 
 def _save(directory: Path, run: Run, epoch: int, state: bytes) -> None:

@@ -50,7 +50,20 @@ def test_a_second_writer_is_told_who_the_first_is(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with (
-        pytest.raises(StoreError, match=r"cannot write in .*missing/: .*--results DIR"),
+        pytest.raises(StoreError, match=r"cannot write .*missing/\.lock: .*--results DIR"),
         hold_writer_lock(tmp_path / "missing"),
     ):
         pass
+
+
+def test_a_lock_of_odd_bytes_is_explained(tmp_path: Path) -> None:
+    with holder("writer", tmp_path, 60) as process:
+        (tmp_path / ".lock").write_bytes(b"12 caf\xe9\n")
+        try:
+            with (
+                pytest.raises(StoreError, match=r"another asymbp \(pid 12 on caf"),
+                hold_writer_lock(tmp_path),
+            ):
+                pass
+        finally:
+            process.kill()

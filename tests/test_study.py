@@ -11,8 +11,8 @@ import small_study
 
 from asymbp_cli import study
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.errors import DataError, DeviceError, MissingDataError, StoreError, UsageError
-from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
+from asymbp_cli.errors import DataError, DeviceError, MissingDataError, StoreError, StudyInterrupted, UsageError
+from asymbp_cli.events import CheckpointSaved, EpochEnded, Progress, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.registry import EXECUTORS, choose_executor
 from asymbp_cli.results.store import Store
@@ -148,6 +148,34 @@ def test_an_interrupt_keeps_what_was_received_and_goes_on_from_the_checkpoint(
     starts: list[StudyEvent] = []
     small_study.train(tmp_path / "a", grid, workers=workers, on_event=starts.append)
     assert max(report.start_epoch for report in starts if isinstance(report, StackStarted)) >= 3
+    small_study.train(tmp_path / "b", grid)
+    assert small_study.numbers(tmp_path / "a") == small_study.numbers(tmp_path / "b")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_keeps_the_last_finished_epoch(
+    tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.1")
+    grid = small_study.grid("SGD", epochs=6)
+    seen: list[StudyEvent] = []
+
+    def interrupt(report: StudyEvent) -> None:
+        seen.append(report)
+        if isinstance(report, Progress) and report.epoch == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(StudyInterrupted, match=r"^\d runs? goe?s? on after epochs? [23]"):
+        small_study.train(tmp_path / "a", grid, workers=workers, on_event=interrupt)
+    assert not any(isinstance(report, CheckpointSaved) for report in seen)
+    with Store.open(tmp_path / "a") as store:
+        starts = study.plan_work([grid], store).start_epochs
+        assert max(starts.values()) == 3
+        assert all(
+            epoch in (0, stored)
+            for epoch, stored in zip(starts.values(), store.epochs_stored(starts).values(), strict=True)
+        )
+    small_study.train(tmp_path / "a", grid)
     small_study.train(tmp_path / "b", grid)
     assert small_study.numbers(tmp_path / "a") == small_study.numbers(tmp_path / "b")
 

@@ -2,14 +2,15 @@
 
 import importlib
 import os
-import signal
 import sys
 
 import click
 
 from asymbp_cli import __version__
+from asymbp_cli.cli.interruption import exit_code, handle_interruptions
 from asymbp_cli.cli.streams import explain_loss, protect_streams
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, StudyInterrupted
+from asymbp_cli.interruptions import ignore_interruptions
 from asymbp_cli.text import nearest, printable_path
 
 #: command -> (module with a click command named `command`, one-line help)
@@ -26,12 +27,6 @@ COMMANDS = {
     "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }
-
-
-_INTERRUPTED = (
-    "interrupted. Finished runs are stored. Rerun the same command to resume the others from their last "
-    "checkpoint (at most a minute old)"
-)
 
 
 class LazyGroup(click.Group):
@@ -79,8 +74,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 some runs failed, 2 invalid input, 130 interrupted."""
     output, _ = protect_streams()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    handle_interruptions()
     code = _run()
+    ignore_interruptions()  # what is done is done
     output.flush()
     if loss := explain_loss(output):
         _print(f"standard output could not be written: {loss}. Results are stored. Run asymbp report to see them")
@@ -101,7 +97,8 @@ def _run() -> int:
         # click takes any EOFError for the end of standard input, which is never read
         if isinstance(error.__cause__, EOFError):
             raise error.__cause__ from None
-        return _fail(_interrupted(), 130)
+        ignore_interruptions()
+        return _fail(_describe_interruption(error.__cause__ or error), exit_code())
     except click.UsageError as error:
         return _fail_usage(error)
     except click.ClickException as error:
@@ -110,9 +107,11 @@ def _run() -> int:
         return _fail(str(error), error.exit_code)
 
 
-def _interrupted() -> str:
-    """Return the message of Ctrl-C; only trainings have something to resume."""
-    return _INTERRUPTED if sys.argv[1:2] in (["train"], ["reproduce"]) else "interrupted"
+def _describe_interruption(error: BaseException) -> str:
+    """Return the message of an interruption; only trainings have something to resume."""
+    if isinstance(error, StudyInterrupted):
+        return f"interrupted: {error}. Run the same command again to resume"
+    return "interrupted"
 
 
 def _fail_usage(error: click.UsageError) -> int:

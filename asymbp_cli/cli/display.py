@@ -16,7 +16,7 @@ from asymbp_cli.executors import StackFailed, StudyEvent
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 
-SAFE_TO_STOP = "Ctrl-C loses at most a minute or the current epoch; rerun the command to resume"
+SAFE_TO_STOP = "Ctrl-C loses no more than the current epoch. Rerun the command to resume"
 
 
 class Display:

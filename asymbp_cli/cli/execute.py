@@ -106,9 +106,10 @@ def _make_progress(
         estimate_seconds=forecast.seconds(work.remaining),
         done_before=len(work.done),
     )
-    for points in store.epochs([*work.done, *work.runs]).values():
+    for run_id, points in store.epochs([*work.done, *work.runs]).items():
         for point in points:
-            progress.keep_best(point)
+            if point.epoch <= work.start_epochs.get(run_id, point.epoch):  # else it is trained anew
+                progress.keep_best(point)
     return progress
 
 

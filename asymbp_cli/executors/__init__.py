@@ -14,6 +14,7 @@ from asymbp_cli.errors import AsymbpError, CaptureError, ran_out_of_memory
 from asymbp_cli.events import Event
 from asymbp_cli.specs.runs import Stack
 
+STOPPING_SECONDS = 1.5
 _LONGEST_MESSAGE = 300  # characters
 
 
@@ -93,6 +94,12 @@ class Executor(Protocol):
 
     def events(self) -> Iterator[Event | JobEnded]:
         """Yield what happens until a job ends; nothing if none runs. Raises AsymbpError as a job does."""
+
+    def stop(self) -> Iterator[Event]:
+        """Save the last finished epoch of every stack within `STOPPING_SECONDS`. Nothing trains after that.
+
+        Yields what happens meanwhile. Events may come twice. Only `cancel` may follow.
+        """
 
     def cancel(self) -> None:
         """Stop at once and free everything; also to be called at the end."""

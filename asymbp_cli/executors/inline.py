@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from typing import cast
 
 from asymbp_cli.errors import AsymbpError
-from asymbp_cli.events import Event
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
 from asymbp_cli.executors import Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.machine import free_memory
@@ -22,6 +22,7 @@ class InlineExecutor:
         self._train = train
         self._job: Job | None = None
         self._training: Iterator[Event] = iter(())
+        self._kept: EpochKept | None = None
 
     @property
     def has_room(self) -> bool:
@@ -39,19 +40,30 @@ class InlineExecutor:
         failure: Failure | None = None
         try:
             self._training = self._train(self._job)
-            yield from self._training
+            for event in self._training:
+                if isinstance(event, EpochKept):
+                    self._kept = event
+                else:
+                    yield event
         except AsymbpError:
             raise
         except Exception as error:
             failure = describe_failure(error)
         ended = JobEnded(self._job, failure)
-        self._job = None
+        self._job = self._kept = None
         self._training = iter(())  # with what it holds in memory
         free_memory()
         yield ended
 
+    def stop(self) -> Iterator[Event]:
+        """Save the last finished epoch."""
+        if self._kept is not None:
+            yield CheckpointDue(self._kept.stack)
+            self._kept.save()
+            yield CheckpointSaved(self._kept.runs, self._kept.epoch)
+
     def cancel(self) -> None:
         """Stop after the last event of the training."""
-        self._job = None
+        self._job = self._kept = None
         if isinstance(self._training, Generator):
             cast("Generator[Event]", self._training).close()

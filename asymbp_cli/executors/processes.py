@@ -5,10 +5,11 @@ death is noticed at once. Workers ignore interruptions, which the parent handles
 that is killed.
 """
 
-import multiprocessing
 import os
+import queue
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from asymbp_cli.errors import AsymbpError, CaptureError
-from asymbp_cli.events import CheckpointDue, Event
-from asymbp_cli.executors import Failure, Job, JobEnded, Train, describe_failure
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
+from asymbp_cli.executors import STOPPING_SECONDS, Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.spawn import ignore_interruptions, spawn
+from asymbp_cli.interruptions import delayed_interruptions, ignore_interruptions
+from asymbp_cli.spawn import spawn
 
 _KILLED = -9  # exit code of a process that the system, or somebody, has killed
 
@@ -29,11 +31,17 @@ class _Ready:
     """A worker has trained its job, and waits for another one."""
 
 
+@dataclass(frozen=True)
+class _Stop:
+    """A worker shall save the last finished epoch, and end."""
+
+
 @dataclass
 class _Worker:
     process: SpawnProcess
     pipe: "Connection"
     job: Job | None = None
+    unseen: Event | None = None  # received, but perhaps not seen by who asked for it, who was interrupted
 
     def end(self) -> None:
         """End the process at once; its checkpoints are replaced atomically."""
@@ -62,13 +70,14 @@ class ProcessExecutor:
 
     def submit(self, job: Job) -> None:
         """Hand a job to an idle worker, or to a new one."""
-        worker = next((worker for worker in self._workers if worker.job is None), None)
-        if worker is None:
-            worker = _Worker(*spawn(_work, self._train))
-            self._workers.append(worker)
-        worker.job = job
-        with suppress(OSError):  # it is dead already, which `events` notices
-            worker.pipe.send(job)
+        with delayed_interruptions():
+            worker = next((worker for worker in self._workers if worker.job is None), None)
+            if worker is None:
+                worker = _Worker(*spawn(_work, self._train))
+                self._workers.append(worker)
+            worker.job = job
+            with suppress(OSError):  # it is dead already, which `events` notices
+                worker.pipe.send(job)
 
     def events(self) -> Iterator[Event | JobEnded]:
         """Yield what the workers report until a job ends."""
@@ -79,12 +88,41 @@ class ProcessExecutor:
                 return
             for pipe in wait(list(busy)):
                 worker = busy[pipe]  # type: ignore[index]
-                event = self._receive(worker)
+                with delayed_interruptions():
+                    event = self._receive(worker)
+                    worker.unseen = None if isinstance(event, JobEnded) else event
                 yield event
+                worker.unseen = None
                 if isinstance(event, CheckpointDue):
                     with suppress(OSError):  # it is dead, which its closed pipe will show
                         worker.pipe.send(None)
                 ended = ended or isinstance(event, JobEnded)
+
+    def stop(self) -> Iterator[Event]:
+        """Let every worker save the last finished epoch; what it has sent before is yielded first."""
+        last = time.monotonic() + STOPPING_SECONDS
+        stopping = {worker.pipe: worker for worker in self._workers if worker.job}
+        for worker in stopping.values():
+            with suppress(OSError):  # it is dead, which its closed pipe will show
+                worker.pipe.send(_Stop())
+            if worker.unseen is not None:
+                yield worker.unseen
+        while stopping and (found := wait(list(stopping), max(last - time.monotonic(), 0))):
+            for pipe in found:
+                yield from self._drain(stopping, pipe)  # type: ignore[arg-type]
+
+    def _drain(self, stopping: "dict[Connection, _Worker]", pipe: "Connection") -> Iterator[Event]:
+        """Yield the next event of a worker that stops; forget it if it has ended."""
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            del stopping[pipe]
+            return
+        if not isinstance(message, _Ready | Failure | AsymbpError):
+            yield message
+        if isinstance(message, CheckpointDue):
+            with suppress(OSError):
+                pipe.send(None)
 
     def cancel(self) -> None:
         """End all workers at once."""
@@ -123,34 +161,70 @@ def _explain_death(code: int | None) -> Failure:
     return Failure(message, out_of_memory=code == _KILLED)
 
 
+class _Parent:
+    """The parent of this worker. A thread receives what it sends, so that a worker in training can be stopped."""
+
+    def __init__(self, pipe: "Connection") -> None:
+        self._pipe = pipe
+        self._sending = threading.Lock()
+        self._received: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.kept: EpochKept | None = None
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def receive(self) -> Job | None:
+        """Return the next job; None is the answer to `CheckpointDue`: everything is stored."""
+        return self._received.get()
+
+    def send(self, message: Event | _Ready | Failure | AsymbpError) -> None:
+        """Send what happened."""
+        with self._sending:
+            self._pipe.send(message)
+
+    def _listen(self) -> None:
+        """Hand on what the parent sends. End this process if it says so, or has ended itself."""
+        try:
+            while not isinstance(message := self._pipe.recv(), _Stop):
+                self._received.put(message)
+            self._stop()
+        finally:
+            os._exit(1)
+
+    def _stop(self) -> None:
+        """Save the last finished epoch, once the parent has stored everything that was sent."""
+        with self._sending:  # nothing else from now on
+            if self.kept is not None:
+                self._pipe.send(CheckpointDue(self.kept.stack))
+                self._pipe.recv()
+                self.kept.save()
+                self._pipe.send(CheckpointSaved(self.kept.runs, self.kept.epoch))
+            os._exit(0)
+
+
 def _work(pipe: "Connection", train: Train) -> None:
     """Train job after job, until the parent closes the pipe."""
     ignore_interruptions()
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # read when torch is imported
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has ended
-        while True:
-            _train_one(pipe, pipe.recv(), train)
+    parent = _Parent(pipe)
+    with suppress(OSError):  # the parent has ended
+        while (job := parent.receive()) is not None:
+            _train_one(parent, job, train)
 
 
-def _train_one(pipe: "Connection", job: Job, train: Train) -> None:
+def _train_one(parent: _Parent, job: Job, train: Train) -> None:
     try:
         for event in train(job):
-            pipe.send(event)
+            if isinstance(event, EpochKept):
+                parent.kept = event
+                continue
+            parent.send(event)
             if isinstance(event, CheckpointDue):
-                pipe.recv()  # the parent has stored everything
+                parent.receive()
     except CaptureError as error:
-        pipe.send(describe_failure(error))
+        parent.send(describe_failure(error))
     except AsymbpError as error:
-        pipe.send(error)
+        parent.send(error)
     except Exception as error:
-        pipe.send(describe_failure(error))
+        parent.send(describe_failure(error))
     else:
-        pipe.send(_Ready())
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
+        parent.kept = None
+        parent.send(_Ready())

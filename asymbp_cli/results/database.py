@@ -1,8 +1,11 @@
 """A SQLite file as the store needs it: opened and migrated, with every error explained."""
 
 import os
+import re
 import shlex
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -13,6 +16,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files import is_full
 from asymbp_cli.paths import FILE_NAME, exists, is_file
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
@@ -20,6 +24,7 @@ from asymbp_cli.specs.base import Spec
 S = TypeVar("S", bound=Spec)
 _BUSY_SECONDS = 10.0
 _ELSEWHERE = "use another directory with --results DIR"
+_OUT_OF_SPACE = re.compile("disk I/O|unable to open|readonly")  # how SQLite may say that the disk is full
 
 
 def check_directory(directory: Path, *, create: bool) -> None:
@@ -57,32 +62,76 @@ def connect(path: Path) -> sqlite3.Connection:
     If there is none, it is made.
 
     With write-ahead logging if the filesystem permits it: readers never wait, and a killed process leaves the file
-    whole. If nothing can be written, it is opened for reading.
+    whole. If nothing can be written, as on a full disk or a read-only medium, it is opened for reading.
 
     Raises StoreError if the file is damaged, newer than this program or out of reach.
     """
     with store_errors(path):
         if not os.path.lexists(path):
             _create(path)
-        read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-        connection = sqlite3.connect(
-            _read_only_address(path) if read_only else str(path),
-            uri=read_only,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            _check(connection, path)
-            connection.execute("PRAGMA foreign_keys = ON")
-            if read_only:
-                _check_version_to_read(connection, path)
-            else:
+        if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            return _open_to_read(path)
+        with _closed_on_failure(_connect(str(path))) as connection:
+            try:
+                _check(connection, path)
+                connection.execute("PRAGMA foreign_keys = ON")
                 _prepare_to_write(connection, path)
-        except BaseException:
-            connection.close()
+                return connection
+            except sqlite3.OperationalError as error:
+                if not (path.exists() and path.stat().st_size and _cannot_write(error)):
+                    raise
+                connection.close()
+        return _open_to_read(path)
+
+
+def _connect(address: str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(address, uri=uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+@contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _cannot_write(error: sqlite3.OperationalError) -> bool:
+    """Return whether an error may come from files that cannot be made or written."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_READONLY"))
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a database without writing anything, in a copy if it cannot be read where it is."""
+    try:
+        connection = _connect(_read_only_address(path), uri=True)
+        with _closed_on_failure(connection):
+            _check(connection, path)
+    except sqlite3.OperationalError as error:
+        if not _cannot_write(error):
             raise
-        return connection
+        connection = _copy_with_log(path)
+    with _closed_on_failure(connection):
+        _check(connection, path)
+        _check_version_to_read(connection, path)
+    return connection
+
+
+def _copy_with_log(path: Path) -> sqlite3.Connection:
+    """Return a copy in memory of a database and its write-ahead log, which is read through a file of its own."""
+    copy = _connect(":memory:")
+    with _closed_on_failure(copy), tempfile.TemporaryDirectory() as directory:
+        try:
+            for name in (path.name, f"{path.name}-wal"):
+                shutil.copyfile(path.with_name(name), Path(directory) / name)
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}. Copy it to a directory with space") from error
+        with closing(sqlite3.connect(Path(directory) / path.name)) as source:
+            source.backup(copy)
+    copy.execute("PRAGMA query_only = ON")
+    return copy
 
 
 def _create(path: Path) -> None:
@@ -125,7 +174,8 @@ def copy_to_memory(path: Path) -> sqlite3.Connection:
 
 
 def _read_only_address(path: Path) -> str:
-    complete = not path.with_name(f"{path.name}-wal").exists()  # nobody is writing it
+    log = path.with_name(f"{path.name}-wal")
+    complete = not log.exists() or not log.stat().st_size  # nobody is writing it
     return f"{path.resolve().as_uri()}?mode=ro&immutable={int(complete)}"
 
 
@@ -206,7 +256,7 @@ def _explain_row(path: Path, row: RowError) -> str:
 
 
 def _explain(path: Path, text: str) -> str:
-    if "full" in text:
+    if "full" in text or (_OUT_OF_SPACE.search(text) and is_full(path.parent)):
         return f"no space left for {path}. Free some or {_ELSEWHERE}, then run the same command again"
     if "not a database" in text or "malformed" in text or "encrypted" in text:
         return f"{path} is damaged ({text}). Move it away to start anew, or {_ELSEWHERE}"

@@ -4,7 +4,9 @@ Files are per run, not per stack, so that a study can resume in any packing. Ran
 and test statistics are recomputed after it, so weights and optimizer state are all there is.
 """
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from asymbp_cli.errors import StoreError
 from asymbp_cli.files import replace
 from asymbp_cli.training.resume import checkpoint_path, header_checksum, payload_checksum
 
+_MOST_KEEPING = 100  # seconds of training for each second of copying from another device
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -29,8 +33,10 @@ class Checkpoint:
     diverged: bool
 
 
-def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
+def write(directory: Path, run_id: str, checkpoint: Checkpoint, *, durable: bool = True) -> None:
     """Replace the run's checkpoint; a crash leaves the old one or the new one, never a part.
+
+    `durable`: it survives a loss of power, too, which takes longer.
 
     Raises StoreError if the directory cannot be written or the disk is full.
     """
@@ -41,7 +47,7 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
     content = save(tensors, metadata | {"header_crc32": str(header_checksum(metadata))})
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        replace(target, content, durable=True)
+        replace(target, content, durable=durable)
     except OSError as error:
         raise StoreError(
             f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "
@@ -50,12 +56,37 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint) -> None:
 
 
 class Writer:
-    """Writes the checkpoints of a stack; in the `background` by a thread, while the device trains on."""
+    """Writes the checkpoints of a stack; in the `background` by a thread, while the device trains on.
+
+    Those of the last epoch are kept at hand for an interruption. Copying them from a GPU takes time, of which no
+    more than a hundredth is spent on it.
+    """
 
     def __init__(self, directory: Path, *, background: bool) -> None:
         self._directory = directory
         self._thread = ThreadPoolExecutor(1, "checkpoints") if background else None
         self._pending: Future[None] | None = None
+        self._writing = threading.Lock()
+        self._kept: Mapping[str, Checkpoint] = {}
+        self._keep_from = 0.0  # seconds on the monotonic clock
+
+    @property
+    def may_keep(self) -> bool:
+        """Return whether it is worth the time to keep the checkpoints of an epoch."""
+        return time.monotonic() >= self._keep_from
+
+    def keep(self, make: Callable[[], Mapping[str, Checkpoint]]) -> Mapping[str, Checkpoint]:
+        """Keep and return what `make` makes: the checkpoints of an epoch that has ended, which nobody changes."""
+        began = time.monotonic()
+        self._kept = make()
+        ended = time.monotonic()
+        if self._thread is not None:
+            self._keep_from = ended + _MOST_KEEPING * (ended - began)
+        return self._kept
+
+    def save_kept(self) -> None:
+        """Write the checkpoints that are kept; raises StoreError as `write`."""
+        self._write_all(self._kept, durable=False)
 
     def start(self, checkpoints: Mapping[str, Checkpoint]) -> None:
         """Start to write checkpoints by run, which nobody may change meanwhile; raises StoreError as `write`."""
@@ -76,9 +107,10 @@ class Writer:
         if pending is not None:
             pending.result()
 
-    def _write_all(self, checkpoints: Mapping[str, Checkpoint]) -> None:
-        for run_id, found in checkpoints.items():
-            write(self._directory, run_id, found)
+    def _write_all(self, checkpoints: Mapping[str, Checkpoint], *, durable: bool = True) -> None:
+        with self._writing:
+            for run_id, found in checkpoints.items():
+                write(self._directory, run_id, found, durable=durable)
 
     def __enter__(self) -> "Writer":
         return self

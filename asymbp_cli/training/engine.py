@@ -6,6 +6,7 @@ Nothing is read on the host inside an epoch: losses and errors are summed on the
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -14,7 +15,16 @@ from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import StoreError
-from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import (
+    CheckpointDue,
+    CheckpointSaved,
+    EpochEnded,
+    EpochKept,
+    Event,
+    Progress,
+    RunDiverged,
+    RunFinished,
+)
 from asymbp_cli.specs.runs import Stack
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.bank import Bank
@@ -58,16 +68,25 @@ def train_stack(
 
 
 def _train_with_checkpoints(trainer: "Trainer", epochs: range, directory: Path, seconds: float) -> Iterator[Event]:
-    """Train `epochs`, with a checkpoint every so many seconds; all are written at the end."""
+    """Train `epochs`, with a checkpoint every so many seconds; all are written at the end.
+
+    That of the last epoch is kept for an interruption.
+    """
     runs, began, writing = tuple(run.id for run in trainer.stack.runs), time.monotonic(), list[CheckpointSaved]()
     with checkpoint.Writer(directory, background=trainer.device.type != "cpu") as writer:
         for epoch in epochs:
             yield from trainer.train_epoch(epoch)
-            if epoch < epochs[-1] and time.monotonic() - began >= seconds:
+            if epoch == epochs[-1]:
+                break
+            is_due = time.monotonic() - began >= seconds
+            if is_due or writer.may_keep:
+                kept = writer.keep(partial(trainer.checkpoints, epoch))
+                yield EpochKept(trainer.stack.id, runs, epoch, writer.save_kept)
+            if is_due:
                 yield CheckpointDue(trainer.stack.id)
                 writer.wait()
                 yield from writing
-                writer.start(trainer.checkpoints(epoch))
+                writer.start(kept)
                 began, writing = time.monotonic(), [CheckpointSaved(runs, epoch)]
             if writing and not writer.busy:
                 writer.wait()
@@ -210,8 +229,8 @@ class Trainer:
             yield RunFinished(run.id, state, self.protocol.epochs)  # type: ignore[arg-type]
 
     def checkpoints(self, epoch: int) -> dict[str, Checkpoint]:
-        """Return the checkpoint of every run after `epoch`, by id; on the CPU it shares the bank's rows."""
-        weights, state = self.bank.weights.detach().cpu(), self.bank.state.cpu()
+        """Return the checkpoint of every run after `epoch`, by id: copies on the host."""
+        weights, state = (bank.detach().to("cpu", copy=True) for bank in (self.bank.weights, self.bank.state))
         return {
             run.id: Checkpoint(epoch, weights[replica], state[replica], replica in self.dead)
             for replica, run in enumerate(self.stack.runs)

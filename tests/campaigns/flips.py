@@ -1,7 +1,7 @@
 """Flips single bits in every kind of file that asymbp keeps, and counts which damage is believed.
 
-PYTHONPATH=tests python tests/campaigns/flips.py COUNT [SEED]: COUNT flips of each kind. Exit code 1 if one is believed,
-ends in a traceback, or stops a study.
+PYTHONPATH=tests python tests/campaigns/flips.py COUNT [SEED]: COUNT flips of each kind. Exit code 1 if one is
+believed, ends in a traceback, or stops a study.
 """
 
 import os

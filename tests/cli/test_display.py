@@ -68,7 +68,9 @@ def test_without_an_estimate_the_pace_after_the_first_epoch_tells_how_long(
     assert known.eta_seconds == pytest.approx(200)  # no guess before the other run has ended the epoch, too
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1  # once
-    assert said[0].startswith("about 7 min to go, by the first epochs. Ctrl-C loses at most a minute")
+    assert said[0].startswith(
+        "about 7 min to go, by the first epochs. Ctrl-C loses no more than the current epoch"
+    )
 
 
 def test_runs_of_one_epoch_are_extrapolated_as_a_whole() -> None:

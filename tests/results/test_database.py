@@ -48,7 +48,7 @@ def test_a_directory_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with Store.open(tmp_path, create=False) as store:
         assert len(store.grids()) == 1
-        with pytest.raises(StoreError, match="cannot write in"), store.writing():
+        with pytest.raises(StoreError, match="cannot write"), store.writing():
             pass
     tmp_path.chmod(0o700)
 

@@ -14,7 +14,16 @@ import torch
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.errors import DeviceError, StoreError
-from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import (
+    CheckpointDue,
+    CheckpointSaved,
+    EpochEnded,
+    EpochKept,
+    Event,
+    Progress,
+    RunDiverged,
+    RunFinished,
+)
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
@@ -54,7 +63,7 @@ def facts(events: Sequence[Event] | object) -> list[Event]:
         if isinstance(event, EpochEnded):
             losses = {name: -1.0 for name in ("train_loss", "test_loss") if math.isnan(getattr(event, name))}
             event = replace(event, seconds=0.0, **losses)
-        if not isinstance(event, Progress | CheckpointDue | CheckpointSaved):
+        if not isinstance(event, Progress | CheckpointDue | CheckpointSaved | EpochKept):
             found.append(event)
     return found
 
@@ -230,10 +239,10 @@ def test_checkpoints_written_in_the_background_hold_their_own_epoch(
     whole = facts(train_stack(stack, digits))
     written, real = threading.Event(), checkpoint.write
 
-    def slow(*arguments: Any) -> None:
+    def slow(*arguments: Any, **how: Any) -> None:
         assert threading.current_thread() is not threading.main_thread()
         assert written.wait(30)
-        real(*arguments)
+        real(*arguments, **how)
 
     def copied(trainer: engine.Trainer, epoch: int) -> Any:
         found = real_checkpoints(trainer, epoch)
@@ -260,6 +269,23 @@ def test_checkpoints_written_in_the_background_hold_their_own_epoch(
     assert seen.index(saved[-1]) < next(i for i, e in enumerate(seen) if isinstance(e, RunFinished))
     rest = train_stack(replace(stack, start_epoch=2), digits, checkpoints=tmp_path)
     assert facts(rest) == [e for e in whole if isinstance(e, RunFinished) or getattr(e, "epoch", 0) > 2]
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_the_last_epoch_is_kept_for_an_interruption(digits: ResidentData, tmp_path: Path, epoch: int) -> None:
+    """Whatever is trained after it, and whichever thread saves it."""
+    stack = Stack(tuple(make(digits, "uSF+BN+BM", rate) for rate in (1e6, 1.0)))
+    whole = facts(train_stack(stack, digits))
+    training = train_stack(stack, digits, checkpoints=tmp_path)
+    kept = next(e for e in training if isinstance(e, EpochKept) and e.epoch == epoch)
+    next(e for e in training if isinstance(e, EpochEnded))
+    assert list(tmp_path.iterdir()) == []
+    training.close()
+    thread = threading.Thread(target=kept.save)
+    thread.start()
+    thread.join()
+    rest = facts(train_stack(replace(stack, start_epoch=epoch), digits, checkpoints=tmp_path))
+    assert rest == [e for e in whole if isinstance(e, RunFinished) or getattr(e, "epoch", 0) > epoch]
 
 
 def test_a_checkpoint_that_the_background_cannot_write_is_said(tmp_path: Path) -> None:
