@@ -146,7 +146,7 @@ def explain_missing(entry: CatalogEntry, root: Path, absent: Absent | None = Non
             message += f"{_are(alike, 'there')}, but not in a form or place that is read. "
     message += f"Put there {entry.accepts} (from {entry.source}), or name another directory with --data-dir. "
     if entry.archives:
-        return f"{message}To download it, add --download or type asymbp data fetch {entry.key}"
+        return f"{message}To download it, type asymbp data fetch {entry.key}, or add --download to a training"
     return f"{message}Then type asymbp data check {entry.key}. It is not downloaded for you: {entry.by_hand}."
 
 

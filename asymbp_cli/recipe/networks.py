@@ -20,6 +20,7 @@ from asymbp_cli.text import nearest, printable
 
 T = TypeVar("T", bound="WrittenNetwork")
 _ANY_CLASSES = 5040  # for an unknown number of classes: highly composite, so that groups divide it
+_FEW_CLASSES = 12  # likewise
 _IMAGE_CHANNELS = (1, 3)
 
 
@@ -58,6 +59,16 @@ def _validate(node: Node, form: type[T]) -> T | None:
         return None
     layers = [layer.attempt(_check_layer, layer.value) for layer in node["layers"].items()]
     return network if all(layers) else None
+
+
+def _resolve(network: Network, classes: int | None) -> Network:
+    """Return the network for a number of classes, or for some number if that is not known: many, or else few."""
+    if classes is not None:
+        return network.resolve(classes)
+    try:
+        return network.resolve(_ANY_CLASSES)
+    except NetworkError:  # perhaps only because so many make too many weights
+        return network.resolve(_FEW_CLASSES)
 
 
 def _check_layer(text: str) -> Layer:
@@ -129,9 +140,10 @@ def check_network(node: Node, network: Network | None, datasets: Sequence[Datase
     if network is None:
         return
     last = parse_layer(network.layers[-1], _ANY_CLASSES)  # decides if the number of classes is not known
-    counts = {find_entry(ref).classes for ref in datasets if isinstance(ref, str)}
-    for classes in sorted(counts) or [last.features if isinstance(last, FC) else _ANY_CLASSES]:
-        if node["layers"].attempt(network.resolve, classes) is None:
+    counts: list[int | None] = [*sorted({find_entry(ref).classes for ref in datasets if isinstance(ref, str)})]
+    written = last.features if isinstance(last, FC) and last.features != _ANY_CLASSES else None
+    for classes in counts or [written]:
+        if node["layers"].attempt(_resolve, network, classes) is None:
             return
     place = node["input"] if isinstance(node.value, Mapping) else node
     place.attempt(_check_channels, network)

@@ -210,7 +210,7 @@ def test_a_transparent_colour_of_sixteen_bits_is_refused_if_it_may_occur() -> No
             r"it is a document \(PDF or PostScript\), not an image. Save it as JPEG or PNG, or remove",
         ),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", r"it is a drawing \(SVG\), not an image. Save it as JPEG"),
-        (b"\xff\x0a\x7a", "it is a JPEG XL picture, which this installation cannot read, not an image"),
+        (b"\xff\x0a\x7a", "it is a JPEG XL picture, which this installation cannot read"),
         (
             b"version https://git-lfs.github.com/spec/v1\n",
             "it is a pointer of Git LFS, not an image. Type git lfs",

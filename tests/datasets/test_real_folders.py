@@ -168,3 +168,16 @@ def test_an_unused_channel_of_opacity_is_no_transparency(grow: Grow, decoded: De
         old, new = (np.sort(np.load(i.path / f"x_{split}.npy").ravel()) for i in (expected, info))
         assert new.min() < 200  # not white
         assert len(old) == len(new)
+
+
+def test_folders_of_documents_are_no_classes(grow: Grow, decoded: Decoded) -> None:
+    tree = grow("pets", {"images/cat": 4, "images/dog": 4})
+    expected = decoded(tree).fingerprint
+    (tree / "annotations" / "xmls").mkdir(parents=True)
+    (tree / "annotations" / "xmls" / "cat.xml").write_text("<xml>")
+    (tree / "annotations" / "README").write_text("about")
+    assert decoded(tree).fingerprint == decoded(pack(tree, ".zip")).fingerprint == expected
+    (tree / "images" / "owl").mkdir()
+    assert "owl/ holds no images" in str(check(tree).exception)
+    (tree / "images" / "owl" / "0.svgz").write_text("")
+    assert "owl/ holds no images" in str(check(tree).exception)

@@ -173,3 +173,12 @@ def test_a_network_of_vectors_takes_no_images() -> None:
 def test_the_name_of_a_network_s_file_may_have_capitals(tmp_path: Path) -> None:
     (tmp_path / "MyNet.yaml").write_text(TINY)
     assert list(load_networks(tmp_path)) == ["mynet"]
+
+
+def test_a_network_of_many_weights_for_many_classes_is_taken_for_few(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    text = "dataset: ./photos\nnetwork: {input: 400x400x3, layers: [FC classes]}\nmethod: SGD\nprotocol: demo\n"
+    (tmp_path / "big.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "big.yaml")
+    assert recipe.network
+    assert recipe.network.resolve(3).parameter_count() == 3 * (400 * 400 * 3 + 1)

@@ -94,9 +94,10 @@ def leads_to_images(name: str, target: str, images: Mapping[str, bool]) -> bool:
     inside = normpath(join(dirname(name), target))
     if inside in images:
         return images[inside]
-    return not (_is_document(name) or _is_document(target))
+    return not (is_document(name) or is_document(target))
 
 
-def _is_document(name: str) -> bool:
+def is_document(name: str) -> bool:
+    """Return whether a file is one of text or numbers, by its ending or name."""
     last = name.rpartition("/")[2].lower()
     return (ending(last) or last) in _DOCUMENTS

@@ -1,9 +1,10 @@
 """Images of the user's own: `train/CLASS/*` and `test/CLASS/*`, or one tree `CLASS/*` split by a seed."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from asymbp_cli.datasets.archives.names import is_document
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
 from asymbp_cli.datasets.readers.idx import is_idx_name, locate_idx
@@ -56,7 +57,7 @@ def open_tree(tree: Tree, source: FolderSource, *, upright: bool = True) -> Open
     names = tree.names()
     files = {name: PurePosixPath(name).parts for name in tree.images()}
     _check_names(tree, names, files)
-    folders = [PurePosixPath(name).parts for name in names if name.endswith("/")]
+    folders = [PurePosixPath(name).parts for name in _list_folders(names)]
     depth = count_wrappers(files.values(), folders, keep_splits=True)
     files = {name: parts[depth:] for name, parts in files.items()}
     folders = [parts[depth:] for parts in folders if len(parts) > depth]
@@ -76,6 +77,21 @@ def open_tree(tree: Tree, source: FolderSource, *, upright: bool = True) -> Open
         members = _draw(tree.path, files, source)
         notes.insert(0, f"split per class by seed {source.seed}")
     return open_members(tree, members, note="; ".join(filter(None, notes)), upright=upright)
+
+
+def _list_folders(names: Sequence[str]) -> list[str]:
+    """Return the folders of a tree, without those that hold documents only: these are no classes.
+
+    An empty folder may be a class whose images are missing, as may one of files that are not known.
+    """
+    contents: dict[str, list[bool]] = {name: [] for name in names if name.endswith("/")}
+    for name in names:
+        if not name.endswith("/"):
+            for folder in PurePosixPath(name).parents:
+                contents.setdefault(f"{folder}/", []).append(is_document(name))
+    return [
+        folder for folder, documents in contents.items() if folder != "./" and not (documents and all(documents))
+    ]
 
 
 def _check_names(tree: Tree, names: Iterable[str], files: Files) -> None:

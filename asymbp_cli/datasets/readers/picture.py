@@ -45,7 +45,8 @@ def decode(content: bytes, channels: int, origin: str, *, upright: bool = False)
 def _explain(content: bytes) -> str:
     """Return why Pillow knows no such picture, and what to do."""
     if kind := find_kind(content[:START]):
-        return f"it is {kind.name}, not an image. {kind.remedy}, or remove it"
+        what = kind.name if "picture" in kind.name else f"{kind.name}, not an image"
+        return f"it is {what}. {kind.remedy}, or remove it"
     begun = is_picture(content[:START])
     return (
         "it is cut short, or of a kind that is not read here" if begun else "not an image"
