@@ -33,6 +33,24 @@ LAST_EPOCHS = f"SELECT run, max(epoch), count(*) FROM epochs {_OF_RUNS} GROUP BY
 #: the rows of `ATTEMPT_COLUMNS` of every run in :runs
 ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts {_OF_RUNS} ORDER BY started, run"
 
+#: (run, epochs stored, first, last, wanted, state, whether a count cannot be, whether one is not the dataset's) of
+#: every run in :runs, for `check_history`; a frozen run trains on nothing. Texts that are no JSON have no numbers
+HISTORIES = """
+    WITH facts AS (
+        SELECT runs.id, state,
+            CASE WHEN json_valid(spec) THEN json_extract(spec, '$.protocol.epochs') END AS wanted,
+            CASE WHEN json_valid(info) THEN json_extract(info, '$.train_count') END AS train_count,
+            CASE WHEN json_valid(info) THEN json_extract(info, '$.test_count') END AS test_count
+        FROM runs JOIN datasets ON fingerprint = dataset
+        WHERE runs.id IN (SELECT value FROM json_each(:runs)))
+    SELECT id, count(epoch), min(epoch), max(epoch), wanted, state,
+        max(NOT (train_wrong BETWEEN 0 AND train_seen AND test_wrong BETWEEN 0 AND test_seen
+            AND (validation_wrong IS NULL) = (validation_seen IS NULL)
+            AND coalesce(validation_wrong BETWEEN 0 AND validation_seen, 1))),
+        max(test_seen <> test_count
+            OR train_seen NOT IN (0, train_count - coalesce(validation_seen, 0)))
+    FROM facts LEFT JOIN epochs ON run = id GROUP BY id"""
+
 #: (run, message) of runs whose last attempt failed
 FAILURES = """
     SELECT run, message FROM attempts JOIN runs ON runs.id = run

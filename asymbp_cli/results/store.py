@@ -27,6 +27,7 @@ from asymbp_cli.results.summaries import (
     RunDetail,
     RunSummary,
     Spent,
+    check_history,
     make_attempt,
     make_epoch,
     make_summary,
@@ -135,28 +136,14 @@ class Store:
         Epochs after it, which the attempt trains anew, are deleted.
         """
         now = time.time()
+        insert = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, NULL, ?, ?)"
+        attempt = """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git)
+            VALUES (?, ?, ?, ?, ?, ?, ?)"""
+        where = provenance.host, provenance.device, json.dumps(provenance.software), provenance.git
         for run in runs:
-            self._journal.note(
-                "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
-                run.id,
-                run.model_dump_json(),
-                run.dataset,
-                None,
-                now,
-                now,
-            )
+            self._journal.note(insert, run.id, run.model_dump_json(), run.dataset, now, now)
             self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
-            self._journal.note(
-                """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git)
-                VALUES (?, ?, ?, ?, ?, ?, ?)""",
-                run.id,
-                now,
-                start_epoch,
-                provenance.host,
-                provenance.device,
-                json.dumps(provenance.software),
-                provenance.git,
-            )
+            self._journal.note(attempt, run.id, now, start_epoch, *where)
         self.flush()
 
     def record(self, event: Event) -> None:
@@ -246,11 +233,20 @@ class Store:
     def _epochs_of(self, run_ids: Iterable[str], query: str) -> dict[str, list[EpochEnded]]:
         """Return the epochs that a query finds, by run."""
         epochs: dict[str, list[EpochEnded]] = {}
-        rows = self._journal.query(query, runs=json.dumps(list(run_ids)))
+        run_ids = list(run_ids)
+        self._check_histories(run_ids)
+        rows = self._journal.query(query, runs=json.dumps(run_ids))
         with store_errors(self._path):
             for event in map(make_epoch, rows):
                 epochs.setdefault(event.run, []).append(event)
         return epochs
+
+    def _check_histories(self, run_ids: Iterable[str]) -> None:
+        """Raise StoreError if the epochs of a run cannot be those of its training."""
+        rows = self._journal.query(queries.HISTORIES, runs=json.dumps(list(run_ids)))
+        with store_errors(self._path):
+            for row in rows:
+                check_history(row)
 
     def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the epoch of each run that the rule selects, and its last one, by id; tables need no others."""
@@ -278,7 +274,9 @@ class Store:
         rows = self._journal.query(queries.SUMMARIES, prefix=printable_path(prefix))
         names = name_datasets(row for grid in self.grids() for row in grid.rows)
         with store_errors(self._path):
-            return [make_summary(row, names) for row in rows]
+            summaries = [make_summary(row, names) for row in rows]
+        self._check_histories(summary.id for summary in summaries)
+        return summaries
 
     def run(self, prefix: str) -> RunDetail:
         """Return the only run whose id starts with `prefix`; raises UsageError if there is none, or several."""

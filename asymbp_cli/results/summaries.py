@@ -88,6 +88,21 @@ def _check_counts(run_id: str, wrong: object, seen: object, least: int) -> None:
         raise RowError("runs", "id", run_id, f"an epoch of it has {wrong!r} wrong answers of {seen!r}")
 
 
+def check_history(row: tuple[Any, ...]) -> None:
+    """Raise RowError if a row of `queries.HISTORIES` tells of epochs that no training has."""
+    run_id, stored, first, last, wanted, state, impossible, foreign = row
+    problems = {
+        f"its epochs are not 1, 2, ... up to {wanted} at most": stored
+        and ((first, last) != (1, stored) or (wanted is not None and last > wanted)),
+        "it has ended before its last epoch": state and wanted is not None and stored < wanted,
+        "an epoch of it has more wrong answers than samples, or fewer than none": impossible,
+        "an epoch of it has other samples than its dataset": foreign,
+    }
+    for reason, found in problems.items():
+        if found:
+            raise RowError("runs", "id", run_id, reason)
+
+
 def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None], str]) -> RunSummary:
     """Return the summary in a row of `queries.SUMMARIES`.
 
@@ -95,6 +110,8 @@ def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None]
     """
     run_id, spec, info, state, updated, outcome, stored, wrong, seen, epoch = row
     run = parse_column(Run, spec, "runs", "id", run_id)
+    if run.id != run_id:
+        raise RowError("runs", "id", run_id, "it has the content of another run")
     label = parse_column(DecodedDataset, info, "datasets", "fingerprint", run.dataset).label
     if stored:
         _check_counts(run_id, wrong, seen, 1)

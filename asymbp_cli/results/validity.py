@@ -21,12 +21,17 @@ class Damage(Exception):
 def check_contents(contents: Contents) -> None:
     """Raise Damage if identities, epochs, counts, times or names cannot be."""
     for fingerprint, info in contents.datasets.items():
-        _require(info.fingerprint == fingerprint, f"the dataset {fingerprint} has another fingerprint inside")
-        _check_names(f"the dataset {fingerprint}", (info.label, *info.classes), info.note)
+        check_dataset(fingerprint, info)
     for key, stored_grid in contents.grids.items():
-        _check_grid(key, stored_grid)
+        check_grid(key, stored_grid)
     for run_id, stored_run in contents.runs.items():
-        _check_run(run_id, stored_run, contents.datasets)
+        check_run(run_id, stored_run, contents.datasets)
+
+
+def check_dataset(fingerprint: str, info: DecodedDataset) -> None:
+    """Raise Damage if a dataset cannot be."""
+    _require(info.fingerprint == fingerprint, f"the dataset {fingerprint} has another fingerprint inside")
+    _check_names(f"the dataset {fingerprint}", (info.label, *info.classes), info.note)
 
 
 def _require(fact: bool, otherwise: str) -> None:
@@ -46,7 +51,8 @@ def _check_times(owner: str, times: Iterable[float | None]) -> None:
     _require(possible, f"{owner} has a date that cannot be")
 
 
-def _check_grid(key: str, stored: StoredGrid) -> None:
+def check_grid(key: str, stored: StoredGrid) -> None:
+    """Raise Damage if a table cannot be."""
     grid, table = stored.grid, f"the table {key}"
     _require(key in table_ids(grid), f"{table} has the content of another table")
     columns = (*grid.columns, grid.baseline) if grid.baseline else grid.columns
@@ -69,7 +75,8 @@ def _count_runs(grid: Grid) -> int:
     return len(grid.rows) * len(grid.seeds) * sum(rates)
 
 
-def _check_run(run_id: str, stored: StoredRun, datasets: Mapping[str, DecodedDataset]) -> None:
+def check_run(run_id: str, stored: StoredRun, datasets: Mapping[str, DecodedDataset]) -> None:
+    """Raise Damage if a run, one of its epochs or one of its attempts cannot be."""
     run, name = stored.run, f"the run {run_id}"
     _require(run.id == run_id, f"{name} has the content of another run")
     _require(run.dataset in datasets, f"{name} is on a dataset that is missing")
@@ -91,6 +98,6 @@ def _check_epoch(name: str, event: EpochEnded, info: DecodedDataset) -> None:
     _require(possible, f"{epoch} has a rate or a duration that cannot be")
     trained = event.train_seen + (event.validation_seen or 0)
     _require(
-        event.test_seen <= info.test_count and trained <= info.train_count,
-        f"{epoch} has seen more samples than {info.label} has",
+        event.test_seen == info.test_count and (trained == info.train_count or not event.train_seen),
+        f"{epoch} has seen other samples than {info.label} has",
     )

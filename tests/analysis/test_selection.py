@@ -23,7 +23,9 @@ from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
 
+INFO = small_study.INFO.model_copy(update={"train_count": 100, "test_count": 1000})  # as `make_epoch` has them
 SEEN = 20  # validation samples
+SIZES = {"validation_seen": SEEN, "train_seen": INFO.train_count - SEEN}
 Counts = tuple[int, int, float | None]  # wrong of the test set, of the validation set; validation loss
 
 
@@ -40,7 +42,7 @@ def make_epochs(grid: Grid, found: Sequence[Sequence[Counts]]) -> dict[str, list
     """Return the epochs of each run; under the paper's rule nothing of the held-out data."""
     return {
         run_id: [
-            make_epoch(run_id, epoch, wrong, validation_wrong=held_out, validation_seen=SEEN, validation_loss=loss)
+            make_epoch(run_id, epoch, wrong, validation_wrong=held_out, validation_loss=loss, **SIZES)
             if grid.validation_fraction
             else make_epoch(run_id, epoch, wrong)
             for epoch, (wrong, held_out, loss) in enumerate(counts, start=1)
@@ -130,7 +132,7 @@ def store_of(directory: Path, grid: Grid, epochs: dict[str, list[EpochEnded]]) -
     """Return a store that holds these epochs, each recorded as it ends."""
     store = Store.open(directory)
     with store.writing():
-        store.save_dataset(small_study.INFO)
+        store.save_dataset(INFO)
         store.begin(grid.all_runs().values(), 0, collect("cpu"))
         for points in epochs.values():
             for point in points:

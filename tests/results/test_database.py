@@ -292,7 +292,7 @@ def test_epochs_stored_without_a_validation_loss_are_kept_and_selected_as_before
         connection.execute(
             "INSERT INTO runs VALUES (?, ?, ?, NULL, 0, 0)", (run.id, run.model_dump_json(), info[0])
         )
-        sql = "INSERT INTO epochs VALUES (?, ?, 0.1, 0.1, 7, 100, 0.2, ?, 360, ?, 142, 0, 0, 1.5)"
+        sql = "INSERT INTO epochs VALUES (?, ?, 0.1, 0.1, 7, 1295, 0.2, ?, 360, ?, 142, 0, 0, 1.5)"
         connection.executemany(sql, [(run.id, 1, 9, 4), (run.id, 2, 8, 3), (run.id, 3, 7, 3)])
     with Store.open(tmp_path) as store:
         epochs = store.epochs([run.id])[run.id]

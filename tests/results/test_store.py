@@ -32,7 +32,8 @@ def ended(run: Run = RUN, epoch: int = 1, wrong: int = 30, **other: object) -> E
         test_wrong=wrong, test_seen=360, validation_wrong=None, validation_seen=None, one_class=False,
         diverged=False, seconds=1.5,
     )  # fmt: skip
-    return replace(usual, **other)  # type: ignore[arg-type]
+    held_out = other.get("validation_seen", 0)
+    return replace(usual, train_seen=1437 - held_out, **other)  # type: ignore[arg-type, operator]
 
 
 @pytest.fixture
@@ -78,12 +79,14 @@ def test_epochs_stored_counts_only_without_a_gap(begun: Store) -> None:
 def test_summaries_tell_progress_state_and_the_best_epoch(begun: Store) -> None:
     for epoch, wrong in ((1, 50), (2, 40), (3, 40)):
         begun.record(ended(RUNS[0], epoch, wrong))
+    for epoch in range(1, 5):
+        begun.record(ended(RUNS[1], epoch, 324, one_class=True))
     begun.record(RunFinished(RUNS[1].id, "collapsed", 4))
     found = {summary.id: summary for summary in begun.runs()}
     first = found[RUNS[0].id]
     assert (first.method, first.dataset, first.rate_multiplier, first.seed) == ("SGD", "digits", 10.0, 0)
     assert (first.progress, first.best) == ("3/4", (40, 360, 2))
-    assert (found[RUNS[1].id].progress, found[RUNS[1].id].best) == ("collapsed", None)
+    assert (found[RUNS[1].id].progress, found[RUNS[1].id].best) == ("collapsed", (324, 360, 1))
     assert begun.states() == {RUNS[1].id: "collapsed"}
 
 
@@ -112,6 +115,8 @@ def test_attempts_end_finished_failed_or_interrupted(store: Store) -> None:
         assert store.run(RUNS[0].id).summary.progress == "failed"
         store.begin(RUNS[:1], 2, HERE)
         assert store.failures() == {}
+        for epoch in range(1, 5):
+            store.record(ended(RUNS[0], epoch))
         store.record(RunFinished(RUNS[0].id, "finished", 4))
     first, second = store.run(RUNS[0].id).attempts
     assert (first.outcome, first.message, first.traceback) == ("failed", "out of memory", "Traceback ...")
@@ -391,6 +396,56 @@ def test_a_reworded_title_leaves_a_table_of_the_paper_whole(tmp_path: Path) -> N
         assert grid.title == "In other words"
         assert [row.label for row in grid.rows] == ["digits", "others"]
         assert store.commands(first) == ("asymbp reproduce --table 2",)
+
+
+def damage(directory: Path, change: str) -> str:
+    """Train a run in `directory` and change it in the database; return its id."""
+    small_study.train(directory, small_study.grid("SGD", multipliers=(1.0,)))
+    with closing(sqlite3.connect(directory / "asymbp.sqlite")) as connection, connection:
+        connection.execute(change)
+        ((run_id,),) = connection.execute("SELECT id FROM runs")
+    return str(run_id)
+
+
+OTHERS = "an epoch of it has other samples than its dataset"
+GAP = r"its epochs are not 1, 2, \.\.\. up to 4 at most"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("DELETE FROM epochs WHERE epoch = 2", GAP),
+        ("UPDATE epochs SET epoch = 5 WHERE epoch = 4", GAP),
+        ("UPDATE epochs SET epoch = epoch - 1", GAP),
+        ("DELETE FROM epochs WHERE epoch > 3", "it has ended before its last epoch"),
+        ("DELETE FROM epochs", "it has ended before its last epoch"),
+        ("UPDATE epochs SET test_seen = 361 WHERE epoch = 2", OTHERS),
+        ("UPDATE epochs SET train_seen = 1436 WHERE epoch = 2", OTHERS),
+        ("UPDATE epochs SET validation_seen = 1, validation_wrong = 1 WHERE epoch = 2", OTHERS),
+        ("UPDATE epochs SET validation_wrong = 0 WHERE epoch = 2", "wrong answers"),
+        ("UPDATE epochs SET test_wrong = -1 WHERE epoch = 2", "wrong answers"),
+        ("UPDATE epochs SET train_wrong = 1438 WHERE epoch = 2", "wrong answers"),
+    ],
+)
+def test_epochs_that_no_training_has_are_named_with_their_run(change: str, reason: str, tmp_path: Path) -> None:
+    """Also in epochs that are not shown: the second one is neither the selected one nor the last."""
+    run_id = damage(tmp_path, change)
+    with Store.open(tmp_path) as store:
+        for read in (store.runs, lambda: store.epochs([run_id]), lambda: store.selected([run_id])):
+            with pytest.raises(StoreError, match=rf"the row {run_id} of the table runs is damaged \(.*{reason}"):
+                read()
+
+
+def test_a_run_with_the_content_of_another_is_said(tmp_path: Path) -> None:
+    damage(tmp_path, "UPDATE runs SET spec = json_set(spec, '$.seed', 7)")
+    with Store.open(tmp_path) as store, pytest.raises(StoreError, match="it has the content of another run"):
+        store.runs()
+
+
+def test_a_frozen_run_trains_on_nothing(tmp_path: Path) -> None:
+    damage(tmp_path, "UPDATE epochs SET train_seen = 0, train_wrong = 0 WHERE epoch > 2")
+    with Store.open(tmp_path) as store:
+        assert len(store.runs()) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""All that can be found wrong with stored results: the file, its references, and every row, one by one."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.results.contents import StoredGrid, StoredRun
+from asymbp_cli.results.database import RowError, check_directory, copy_to_memory, parse_column, store_errors
+from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS, make_attempt, make_epoch
+from asymbp_cli.results.validity import Damage, check_dataset, check_grid, check_run
+from asymbp_cli.specs.runs import Run
+
+Row = tuple[Any, ...]
+_MOST_ERRORS = 100  # of the file itself
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was read, and what is wrong with it, in words."""
+
+    runs: int
+    epochs: int
+    problems: tuple[str, ...]
+
+
+def check_results(directory: Path) -> Checked:
+    """Return what is wrong with the results in `directory`, which is only read.
+
+    Raises StoreError if there are none, or the file cannot be read at all.
+    """
+    check_directory(directory, create=False)
+    path = directory / FILE_NAME
+    with store_errors(path), closing(copy_to_memory(path)) as connection:
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        problems = [*_check_file(connection), *_check_references(connection), *_check_rows(connection)]
+        return Checked(_count(connection, "runs"), _count(connection, "epochs"), tuple(problems))
+
+
+def _check_file(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what SQLite finds wrong with its pages and indices."""
+    for (message,) in connection.execute(f"PRAGMA integrity_check({_MOST_ERRORS})"):
+        if message != "ok":
+            yield f"the file: {message}"
+
+
+def _check_references(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield which tables have rows whose run or dataset is missing."""
+    found = connection.execute("PRAGMA foreign_key_check")
+    for table, parent in dict.fromkeys((table, parent) for table, _, parent, _ in found):
+        yield f"the table {table}: a row belongs to one that is missing in {parent}"
+
+
+def _check_rows(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what cannot be in each dataset, table and run."""
+    datasets: dict[str, DecodedDataset] = {}
+
+    def check_one_dataset(row: Row) -> None:
+        datasets[row[0]] = info = parse_column(DecodedDataset, row[1], "datasets", "fingerprint", row[0])
+        check_dataset(row[0], info)
+
+    def check_one_run(row: Row) -> None:
+        check_run(row[0], _read_run(connection, row), datasets)
+
+    checks: list[tuple[str, str, Callable[[Row], None]]] = [
+        ("the dataset", "fingerprint, info FROM datasets", check_one_dataset),
+        ("the table", "id, spec, command, created, updated FROM grids", _check_one_grid),
+        ("the run", "id, spec, state, created, updated FROM runs", check_one_run),
+    ]
+    for kind, columns, check in checks:
+        for row in connection.execute(f"SELECT {columns} ORDER BY 1").fetchall():
+            yield from _try(f"{kind} {row[0]}", check, row)
+
+
+def _try(owner: str, check: Callable[[Row], None], row: Row) -> Iterator[str]:
+    """Yield why `check` refuses a row, if it does."""
+    try:
+        check(row)
+    except RowError as error:
+        yield f"{owner}: {error.reason}"
+    except Damage as error:
+        yield str(error)
+    except (TypeError, ValueError, AttributeError):
+        yield f"{owner}: a value is of another type than asymbp writes"
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    number: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    return number
+
+
+def _check_one_grid(row: Row) -> None:
+    key, spec, command, created, updated = row
+    grid = parse_column(Grid, spec, "grids", "id", key)
+    check_grid(key, StoredGrid(grid, tuple(command.splitlines()), created, updated))
+
+
+def _read_run(connection: sqlite3.Connection, row: Row) -> StoredRun:
+    """Return the run in a row of the table, with its attempts and epochs. Raises RowError."""
+    key, spec, state, created, updated = row
+    run = parse_column(Run, spec, "runs", "id", key)
+    attempts, epochs = (
+        connection.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE run = ? ORDER BY {order}", (key,))
+        for table, columns, order in (("attempts", ATTEMPT_COLUMNS, "started"), ("epochs", EPOCH_COLUMNS, "epoch"))
+    )
+    return StoredRun(
+        run, state, created, updated, tuple(map(make_attempt, attempts)), tuple(map(make_epoch, epochs))
+    )
