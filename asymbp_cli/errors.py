@@ -41,6 +41,10 @@ class StoreError(AsymbpError):
     """The results directory cannot be read or written."""
 
 
+class StoreLockedError(StoreError):
+    """Another program has locked the database."""
+
+
 class DeviceError(AsymbpError):
     """The device asked for does not exist here, or cannot be used."""
 

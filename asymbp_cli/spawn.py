@@ -1,25 +1,59 @@
-"""Starting processes that have a pipe to this one, that no interruption reaches, and that import no stray file."""
+"""Starting processes that no interruption reaches and that import no stray file; the signals that interrupt."""
 
 import atexit
-import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-from asymbp_cli.interruptions import interruptions
+if TYPE_CHECKING:  # `asymbp` is to handle signals before anything large is imported
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
 
 
-def spawn(target: Callable[..., None], *arguments: Any) -> tuple[SpawnProcess, "Connection"]:
+def interruptions() -> tuple[signal.Signals, ...]:
+    """Return the signals of Ctrl-C, of kill and schedulers, and of a closed terminal, which Windows has not."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+
+
+def ignore_interruptions() -> None:
+    """Ignore them in this process from now on."""
+    for number in interruptions():
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def delayed_interruptions() -> Iterator[None]:
+    """Let an interruption wait until the end of something short that must not be left half done."""
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
+        yield
+        return
+    received: list[tuple[int, FrameType | None]] = []
+    before = {number: signal.getsignal(number) for number in interruptions()}
+    handled = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in handled:
+        signal.signal(number, lambda *arguments: received.append(arguments))
+    try:
+        yield
+    finally:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+        for arguments in received[:1]:
+            handled[signal.Signals(arguments[0])](*arguments)
+
+
+def spawn(target: Callable[..., None], *arguments: Any) -> "tuple[SpawnProcess, Connection]":
     """Start a fresh process that runs `target(pipe, *arguments)`; return it and the other end of its pipe.
 
     It ends with this process; `target` must be a module-level function.
     """
+    import multiprocessing
+
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), name="asymbp worker", daemon=True)
@@ -49,6 +83,8 @@ def _interruptions_held_back() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()  # its start, else part of the first process's, would unblock SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, interruptions())
     try:

@@ -12,7 +12,7 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
 from asymbp_cli.errors import DataError, MissingDataError, StudyInterrupted
 from asymbp_cli.events import CheckpointDue, OnProgress, RunFinished
-from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, Train
+from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, StudyWaits, Train
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.registry import choose_executor, make_executor
 from asymbp_cli.executors.retry import supervise
@@ -215,7 +215,7 @@ def run(
     DeviceError if the device cannot be used, AsymbpError as a training does, StoreError if another process writes
     to the store.
     """
-    with store.writing():
+    with store.writing(lambda message: on_event(StudyWaits(message))):
         for info in infos.values():
             store.save_dataset(info)
         for grid in grids:
@@ -268,6 +268,7 @@ def _train(
             standing.note(event)
             on_event(event)
     except (KeyboardInterrupt, SystemExit) as interruption:
+        store.hurry()
         for event in executor.stop():
             _keep(event, work, store, provenance)
             standing.note(event)
@@ -292,7 +293,7 @@ def _keep(event: StudyEvent, work: Work, store: Store, provenance: Provenance) -
         store.fail(event.runs, event.message, event.traceback)
     elif isinstance(event, CheckpointDue):
         store.flush()
-    else:
+    elif not isinstance(event, StudyWaits):
         store.record(event)
     if isinstance(event, RunFinished):
         store.flush()  # only then is its checkpoint of no more use

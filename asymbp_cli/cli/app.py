@@ -10,7 +10,7 @@ from asymbp_cli import __version__
 from asymbp_cli.cli.interruption import exit_code, handle_interruptions
 from asymbp_cli.cli.streams import explain_loss, protect_streams
 from asymbp_cli.errors import AsymbpError, StudyInterrupted
-from asymbp_cli.interruptions import ignore_interruptions
+from asymbp_cli.spawn import ignore_interruptions
 from asymbp_cli.text import nearest, printable_path
 
 #: command -> (module with a click command named `command`, one-line help)

@@ -12,7 +12,7 @@ import click
 
 from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
-from asymbp_cli.executors import StackFailed, StudyEvent
+from asymbp_cli.executors import StackFailed, StudyEvent, StudyWaits
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 
@@ -46,6 +46,8 @@ class Display:
         self.progress.handle(event)
         if isinstance(event, StackFailed) and event.remedy:
             self.say(f"{event.message}: {len(event.runs)} runs continue {event.remedy}")
+        if isinstance(event, StudyWaits):
+            self.say(event.message)
         if isinstance(event, EpochEnded) and is_unknown and (seconds := self.progress.eta_seconds) is not None:
             self.say(f"about {format_duration(seconds)} to go, by the first epochs. {SAFE_TO_STOP}")
 

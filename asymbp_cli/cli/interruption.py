@@ -4,7 +4,7 @@ import signal
 import time
 from types import FrameType
 
-from asymbp_cli.interruptions import interruptions
+from asymbp_cli.spawn import interruptions
 
 _LEAVING_SECONDS = 2.0  # in which the impatient are not heard
 _first: list[tuple[int, float]] = []  # signal, and seconds on the monotonic clock

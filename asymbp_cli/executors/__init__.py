@@ -73,7 +73,14 @@ class StackFailed:
         return self.remedy is not None
 
 
-StudyEvent = Event | StackStarted | StackFailed
+@dataclass(frozen=True)
+class StudyWaits:
+    """The study waits for something; training goes on meanwhile, until it needs that."""
+
+    message: str
+
+
+StudyEvent = Event | StackStarted | StackFailed | StudyWaits
 
 #: how a job is trained; a module-level function, so that worker processes find it
 Train = Callable[[Job], Iterator[Event]]

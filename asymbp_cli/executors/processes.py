@@ -20,8 +20,7 @@ from asymbp_cli.errors import AsymbpError, CaptureError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
 from asymbp_cli.executors import STOPPING_SECONDS, Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
-from asymbp_cli.interruptions import delayed_interruptions, ignore_interruptions
-from asymbp_cli.spawn import spawn
+from asymbp_cli.spawn import delayed_interruptions, ignore_interruptions, spawn
 
 _KILLED = -9  # exit code of a process that the system, or somebody, has killed
 

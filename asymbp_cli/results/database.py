@@ -15,14 +15,14 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from asymbp_cli.errors import StoreError
+from asymbp_cli.errors import StoreError, StoreLockedError
 from asymbp_cli.files import is_full
 from asymbp_cli.paths import FILE_NAME, exists, is_file
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
 
 S = TypeVar("S", bound=Spec)
-_BUSY_SECONDS = 10.0
+BUSY_SECONDS = 10.0  # that SQLite waits for other programs
 _ELSEWHERE = "use another directory with --results DIR"
 _OUT_OF_SPACE = re.compile("disk I/O|unable to open|readonly")  # how SQLite may say that the disk is full
 
@@ -85,7 +85,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _connect(address: str, *, uri: bool = False) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=uri, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(address, uri=uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def copy_to_memory(path: Path) -> sqlite3.Connection:
     with store_errors(path):
         copy = sqlite3.connect(":memory:", isolation_level=None)
         try:
-            with closing(sqlite3.connect(_read_only_address(path), uri=True, timeout=_BUSY_SECONDS)) as source:
+            with closing(sqlite3.connect(_read_only_address(path), uri=True, timeout=BUSY_SECONDS)) as source:
                 _check(source, path)
                 source.backup(copy)
             apply_steps(copy, read_version(copy), len(MIGRATIONS))
@@ -217,7 +217,8 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_explain(path, str(error))) from error
+        kind = StoreLockedError if "locked" in str(error) else StoreError
+        raise kind(_explain(path, str(error))) from error
     except RowError as error:
         raise StoreError(_explain_row(path, error)) from error
 

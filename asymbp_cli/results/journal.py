@@ -1,22 +1,29 @@
 """What a study notes: kept in memory, and written once a second in one transaction.
 
-Fast epochs cost nothing, a process that is killed loses that second, and the database stays whole.
+Fast epochs cost nothing, a process that is killed loses that second, and the database stays whole. While another
+program locks it, the journal keeps what comes. The study waits when it needs everything on disk, which is before
+checkpoints are written or deleted, and before the journal takes more than some tens of megabytes.
 """
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from asymbp_cli.errors import StoreError
-from asymbp_cli.results.database import store_errors
+from asymbp_cli.errors import StoreError, StoreLockedError
+from asymbp_cli.results.database import BUSY_SECONDS, store_errors
 from asymbp_cli.results.guard import Guard
 
 T = TypeVar("T")
 _FLUSH_SECONDS = 1.0
+_RETRY_SECONDS = 0.1  # between attempts at a locked database
+_HURRY_SECONDS = 0.3  # that a study which ends waits for it
+_MOST_STATEMENTS = 50_000  # in memory; one takes about half a kilobyte
 
+OnWait = Callable[[str], None]  # told what a study waits for
 Statement = tuple[str, tuple[Any, ...]]  # may be executed twice without harm
 
 
@@ -31,12 +38,19 @@ class Journal:
         self._statements: list[Statement] = []
         self._failure: StoreError | None = None  # of the thread that flushes
         self._recording = False
+        self._last_attempt: float | None = None  # at a locked database, on the monotonic clock; None: no last one
+        self._locked: StoreLockedError | None = None
+        self._on_wait: OnWait | None = None  # None: it was told
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Accept statements; all of them are on disk at the end, however it ends."""
+    def recording(self, on_wait: OnWait) -> Iterator[None]:
+        """Accept statements; all of them are on disk at the end, however it ends.
+
+        `on_wait` is told once what the study waits for, if another program locks the database.
+        """
         self._guard.start()
-        self._recording = True
+        self._recording, self._on_wait = True, on_wait
+        self._set_patience(_RETRY_SECONDS)
         end = threading.Event()
         flusher = threading.Thread(target=self._flush_each_second, args=(end,), daemon=True)
         flusher.start()
@@ -45,8 +59,11 @@ class Journal:
         finally:
             end.set()
             flusher.join()
-            self._recording = False
-            self.flush()
+            try:
+                self.flush()
+            finally:
+                self._recording = False
+                self._set_patience(BUSY_SECONDS)
 
     def note(self, sql: str, *values: Any) -> None:
         """Add a statement."""
@@ -62,13 +79,50 @@ class Journal:
                 self.note(sql, *values)
             self.flush()
 
-    def raise_failure(self) -> None:
-        """Raise the StoreError that ended the thread that flushes, if one did."""
+    def check(self) -> None:
+        """Raise the StoreError that ended the thread that flushes, if one did. Wait if too much is noted."""
         if self._failure:
             raise self._failure
+        if self._locked:
+            self._tell_wait()
+        if len(self._statements) > _MOST_STATEMENTS:
+            self.flush()
+
+    def hurry(self) -> None:
+        """From now on do not wait for other programs: the study ends."""
+        self._last_attempt = time.monotonic() + _HURRY_SECONDS
 
     def flush(self) -> None:
-        """Write everything noted so far, in one transaction. Raises StoreError; then nothing is lost."""
+        """Write everything noted so far, in one transaction, once no other program locks the database.
+
+        Raises StoreError; then nothing is lost.
+        """
+        self._when_free(self._write)
+
+    def _when_free(self, act: Callable[[], T]) -> T:
+        """Return the result of `act`, which is repeated while another program locks the database."""
+        while True:
+            try:
+                with self._lock, store_errors(self._path):
+                    return act()
+            except StoreLockedError as error:
+                self._locked = error
+                if not self._recording or (self._last_attempt and time.monotonic() > self._last_attempt):
+                    raise
+                self._tell_wait()
+            time.sleep(_RETRY_SECONDS)
+
+    def _tell_wait(self) -> None:
+        on_wait, self._on_wait = self._on_wait, None
+        if on_wait is not None:
+            on_wait(f"{self._path} is locked by another program; waiting")
+
+    def _set_patience(self, seconds: float) -> None:
+        """Set how long SQLite itself waits for other programs."""
+        self._connection.execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
+
+    def _write(self) -> None:
+        """Write everything noted so far. Raises StoreError, sqlite3.Error."""
         with self._lock, store_errors(self._path):
             if not self._statements:
                 return
@@ -76,6 +130,7 @@ class Journal:
             self._execute_all()
             self._guard.remember()
             self._statements.clear()
+            self._locked = None
 
     def _execute_all(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -90,24 +145,32 @@ class Journal:
 
     def query(self, sql: str, *values: Any, **named: Any) -> list[Any]:
         """Return the rows of a query, which sees everything noted so far."""
-        with self._lock, store_errors(self._path):
-            self.flush()
+
+        def read() -> list[Any]:
+            self._write()
             return self._connection.execute(sql, named or values).fetchall()
+
+        return self._when_free(read)
 
     def read_together(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Return the result of `read`; all its queries see the database, and everything noted, at one moment."""
-        with self._lock, store_errors(self._path):
-            self.flush()
+
+        def read_at_once() -> T:
+            self._write()
             self._connection.execute("BEGIN")
             try:
                 return read(self._connection)
             finally:
                 self._connection.execute("ROLLBACK")
 
+        return self._when_free(read_at_once)
+
     def _flush_each_second(self, end: threading.Event) -> None:
         while not end.wait(_FLUSH_SECONDS):
             try:
-                self.flush()
+                self._write()
+            except StoreLockedError as error:
+                self._locked = error
             except StoreError as error:
                 self._failure = error
                 return

@@ -19,7 +19,7 @@ from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.results import queries
 from asymbp_cli.results.contents import Contents, read_contents
 from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
-from asymbp_cli.results.journal import Journal, Statement
+from asymbp_cli.results.journal import Journal, OnWait, Statement
 from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.summaries import (
     EPOCH_COLUMNS,
@@ -79,12 +79,12 @@ class Store:
         self.close()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, on_wait: OnWait = lambda message: None) -> Iterator[None]:
         """Hold the writer's lock; what was recorded is on disk at the end, however it ends.
 
-        Raises StoreError if another process writes here.
+        `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
         """
-        with hold_writer_lock(self.directory), self._journal.recording():
+        with hold_writer_lock(self.directory), self._journal.recording(on_wait):
             self._close_attempts()  # of a process that was killed
             try:
                 yield
@@ -147,8 +147,8 @@ class Store:
         self.flush()
 
     def record(self, event: Event) -> None:
-        """Note an event; it is on disk a second later. Raises StoreError, also for events noted earlier."""
-        self._journal.raise_failure()
+        """Note an event; it is on disk a second later. Raises StoreError, also for earlier events."""
+        self._journal.check()
         now = time.time()
         if isinstance(event, EpochEnded):
             places = ", ".join("?" * len(EPOCH_COLUMNS))
@@ -173,6 +173,10 @@ class Store:
     def flush(self) -> None:
         """Put everything noted so far on disk, in one transaction. Raises StoreError; then nothing is lost."""
         self._journal.flush()
+
+    def hurry(self) -> None:
+        """Wait for no other program from now on."""
+        self._journal.hurry()
 
     def _end_attempt(
         self, run_id: str, outcome: str, message: str | None = None, traceback: str | None = None

@@ -267,7 +267,7 @@ def test_a_disk_found_full_by_the_flushing_thread_is_reported(
         raise StoreError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(begun._journal, "flush", full)
+        patch.setattr(begun._journal, "_write", full)
         small_study.wait_for(lambda: begun._journal._failure, seconds=5)
     with pytest.raises(StoreError, match="no space left"):
         begun.record(ended())
