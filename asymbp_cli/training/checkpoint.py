@@ -18,7 +18,7 @@ from torch import Tensor
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files import replace
-from asymbp_cli.training.resume import checkpoint_path, header_checksum, payload_checksum
+from asymbp_cli.training.resume import checkpoint_path, seal
 
 _MOST_KEEPING = 100  # seconds of training for each second of copying from another device
 
@@ -42,9 +42,8 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint, *, durable: bool
     """
     target = checkpoint_path(directory, run_id)
     tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
-    metadata = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
-    metadata["crc32"] = str(payload_checksum(save(tensors)))
-    content = save(tensors, metadata | {"header_crc32": str(header_checksum(metadata))})
+    facts = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
+    content = seal(lambda metadata: save(tensors, metadata), facts)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         replace(target, content, durable=durable)

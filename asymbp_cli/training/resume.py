@@ -1,18 +1,20 @@
 """Which epoch a run can continue from, read from the headers of its checkpoint. No torch.
 
 A safetensors file is 8 bytes of little-endian header length, the header as JSON, then the tensors; the header
-tells where each tensor ends, whose run it is and the CRC-32 of the tensors: a file that does not keep to all of
+tells where each tensor ends, whose run it is and the CRC-32 of the whole file: a file that does not keep to all of
 that is damaged, and its run starts anew.
 """
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
 
 _FACTS = {"run", "epoch", "diverged", "crc32"}
+_FILE_CRC = "file_crc32"  # of the whole file, in which it is ten zeros
+_NO_CRC = "0" * 10
 _LONGEST_HEADER = 1 << 20  # bytes; ours take a few hundred
 
 
@@ -53,6 +55,21 @@ def _delete(path: Path) -> None:
         raise StoreError(f"cannot delete {path}: {error.strerror}; delete it yourself") from error
 
 
+def seal(save: Callable[[dict[str, str]], bytes], facts: Mapping[str, str]) -> bytes:
+    """Return a safetensors file that `save` makes of `facts`, with a checksum of all of it among them."""
+    content = save({**facts, _FILE_CRC: _NO_CRC})
+    return content.replace(_field(_NO_CRC), _field(f"{zlib.crc32(content):010d}"), 1)
+
+
+def _field(checksum: str) -> bytes:
+    return f'"{_FILE_CRC}":"{checksum}"'.encode()
+
+
+def _is_sealed(content: bytes, checksum: str) -> bool:
+    """Return whether a file has the checksum that it states."""
+    return f"{zlib.crc32(content.replace(_field(checksum), _field(_NO_CRC), 1)):010d}" == checksum
+
+
 def payload_checksum(content: bytes) -> int:
     """Return the CRC-32 of the tensors in a safetensors file."""
     return zlib.crc32(content[8 + int.from_bytes(content[:8], "little") :])
@@ -79,5 +96,8 @@ def _read_epoch(path: Path, run_id: str) -> int:
     if length > _LONGEST_HEADER:
         return 0
     metadata = json.loads(content[8 : 8 + length])["__metadata__"]
-    intact = metadata["run"] == run_id and int(metadata["crc32"]) == payload_checksum(content)
-    return max(int(metadata["epoch"]), 0) if intact and _is_intact(metadata) else 0
+    if _FILE_CRC in metadata:
+        intact = _is_sealed(content, metadata[_FILE_CRC])
+    else:  # written before 0.6.0
+        intact = int(metadata["crc32"]) == payload_checksum(content) and _is_intact(metadata)
+    return max(int(metadata["epoch"]), 0) if intact and metadata["run"] == run_id else 0

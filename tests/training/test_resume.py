@@ -110,5 +110,16 @@ def test_a_damaged_fact_of_the_header_is_noticed(fact: str, damaged: str, tmp_pa
     assert content.count(fact.encode()) == 1
     path.write_bytes(content.replace(fact.encode(), damaged.encode()))
     assert resume.saved_epoch(tmp_path, RUN) == 0
-    path.write_bytes(content.replace(b"header_crc32", b"header_crc33"))  # nor is its checksum lost in silence
+    path.write_bytes(content.replace(b"file_crc32", b"file_crc33"))  # nor is its checksum lost in silence
     assert resume.saved_epoch(tmp_path, RUN) == 0
+
+
+def test_every_flipped_bit_of_the_header_is_noticed(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path, RUN, checkpoint.Checkpoint(7, torch.zeros(3), torch.ones(3), diverged=False))
+    path = resume.checkpoint_path(tmp_path, RUN)
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        assert resume.saved_epoch(tmp_path, RUN) == 0, bit
