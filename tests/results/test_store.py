@@ -417,6 +417,7 @@ GAP = r"its epochs are not 1, 2, \.\.\. up to 4 at most"
         ("DELETE FROM epochs WHERE epoch = 2", GAP),
         ("UPDATE epochs SET epoch = 5 WHERE epoch = 4", GAP),
         ("UPDATE epochs SET epoch = epoch - 1", GAP),
+        ("UPDATE runs SET dataset = 'x'", "its dataset is missing"),
         ("DELETE FROM epochs WHERE epoch > 3", "it has ended before its last epoch"),
         ("DELETE FROM epochs", "it has ended before its last epoch"),
         ("UPDATE epochs SET test_seen = 361 WHERE epoch = 2", OTHERS),
@@ -434,6 +435,14 @@ def test_epochs_that_no_training_has_are_named_with_their_run(change: str, reaso
         for read in (store.runs, lambda: store.epochs([run_id]), lambda: store.selected([run_id])):
             with pytest.raises(StoreError, match=rf"the row {run_id} of the table runs is damaged \(.*{reason}"):
                 read()
+
+
+def test_epochs_without_their_run_are_said(tmp_path: Path) -> None:
+    run_id = damage(tmp_path, "SELECT 1")
+    with closing(sqlite3.connect(tmp_path / "asymbp.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM runs")
+    with Store.open(tmp_path) as store, pytest.raises(StoreError, match="it has epochs, and is missing"):
+        store.selected([run_id])
 
 
 def test_a_run_with_the_content_of_another_is_said(tmp_path: Path) -> None:
