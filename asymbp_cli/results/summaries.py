@@ -88,6 +88,7 @@ def _check_counts(run_id: str, wrong: object, seen: object, least: int) -> None:
         raise RowError("runs", "id", run_id, f"an epoch of it has {wrong!r} wrong answers of {seen!r}")
 
 
+_STATES = (None, "finished", "collapsed", "diverged")
 _ENDED_EARLY = "it has ended before its last epoch"
 
 
@@ -99,6 +100,7 @@ def check_history(row: tuple[Any, ...]) -> None:
         "its dataset is missing": run and dataset is None,
         f"its epochs are not 1, 2, ... up to {wanted} at most": stored
         and ((first, last) != (1, stored) or (wanted is not None and last > wanted)),
+        "it has an end that does not exist": state not in _STATES,
         _ENDED_EARLY: state and wanted is not None and stored < wanted,
         "an epoch of it has more wrong answers than samples, or fewer than none": impossible,
         "an epoch of it has other samples than its dataset": foreign,

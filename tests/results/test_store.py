@@ -402,6 +402,7 @@ def damage(directory: Path, change: str) -> str:
     """Train a run in `directory` and change it in the database; return its id."""
     small_study.train(directory, small_study.grid("SGD", multipliers=(1.0,)))
     with closing(sqlite3.connect(directory / "asymbp.sqlite")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(change)
         ((run_id,),) = connection.execute("SELECT id FROM runs")
     return str(run_id)
@@ -418,6 +419,7 @@ GAP = r"its epochs are not 1, 2, \.\.\. up to 4 at most"
         ("UPDATE epochs SET epoch = 5 WHERE epoch = 4", GAP),
         ("UPDATE epochs SET epoch = epoch - 1", GAP),
         ("UPDATE runs SET dataset = 'x'", "its dataset is missing"),
+        ("UPDATE runs SET state = 'finishee'", "an end that does not exist"),
         ("DELETE FROM epochs WHERE epoch > 3", "it has ended before its last epoch"),
         ("DELETE FROM epochs", "it has ended before its last epoch"),
         ("UPDATE epochs SET test_seen = 361 WHERE epoch = 2", OTHERS),
