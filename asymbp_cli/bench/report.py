@@ -40,19 +40,19 @@ class ReportMeasure:
 def measure_report(directory: Path, *, epochs: int = 65) -> ReportMeasure:
     """Fill a store in `directory` with the whole study and measure a process that plans and renders it."""
     runs = _fill(directory, epochs)
-    code = f"from asymbp_cli.bench.report import plan_and_render; plan_and_render({str(directory)!r})"
+    code = f"from asymbp_cli.bench.report import plan_and_render; plan_and_render({str(directory)!r}, {epochs})"
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - began
     return ReportMeasure(runs, runs * epochs, seconds, json.loads(done.stdout)["peak_mib"])
 
 
-def plan_and_render(directory: str) -> None:
+def plan_and_render(directory: str, epochs: int) -> None:
     """Plan all tables on all datasets, look up missing runs, render the report; print the peak of memory."""
     import resource
 
     with Store.open(Path(directory), create=False) as store:
-        grids = _grids()
+        grids = _grids(epochs)
         if plan_work(grids, store).runs:
             raise RuntimeError("the made-up study is not complete")
         markdown.render(assemble_document(fill_all(store, grids), store))
@@ -74,11 +74,11 @@ def _rows() -> list[GridRow]:
     ]
 
 
-def _grids() -> list[Grid]:
+def _grids(epochs: int) -> list[Grid]:
     tables = [table for table in load_table("all") if table.kind == "errors"]
     rows = _rows()
     return [
-        make_table_grid(table, Protocol(), "paper", []).model_copy(
+        make_table_grid(table, Protocol(epochs=epochs), "paper", []).model_copy(
             update={"rows": tuple(row for row in rows if row.key in table.datasets)}
         )
         for table in tables
@@ -87,7 +87,7 @@ def _grids() -> list[Grid]:
 
 def _fill(directory: Path, epochs: int) -> int:
     source = random.Random(0)
-    grids = _grids()
+    grids = _grids(epochs)
     runs = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
     with Store.open(directory) as store, store.writing():
         for row in _rows():

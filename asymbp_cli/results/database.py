@@ -219,6 +219,8 @@ def store_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         kind = StoreLockedError if "locked" in str(error) else StoreError
         raise kind(_explain(path, str(error))) from error
+    except UnicodeDecodeError as error:  # Python cannot read what SQLite says of a damaged schema
+        raise StoreError(_explain(path, "malformed schema")) from error
     except RowError as error:
         raise StoreError(_explain_row(path, error)) from error
 

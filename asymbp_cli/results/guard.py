@@ -77,13 +77,13 @@ def _read_times(path: Path) -> tuple[int, int] | None:
 
 
 def _read_checksum(path: Path) -> int:
-    """Return the CRC-32 of a database without its log, -1 if it is none.
+    """Return the CRC-32 of a database without its log, -1 if it is none, 0 if this SQLite cannot tell it.
 
     Only SQLite may open the file: closing a descriptor of one's own releases the locks of the whole process.
     """
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-            return zlib.crc32(connection.serialize())
+            return zlib.crc32(connection.serialize()) if hasattr(connection, "serialize") else 0
     except sqlite3.Error:
         return -1
 

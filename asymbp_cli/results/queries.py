@@ -33,23 +33,29 @@ LAST_EPOCHS = f"SELECT run, max(epoch), count(*) FROM epochs {_OF_RUNS} GROUP BY
 #: the rows of `ATTEMPT_COLUMNS` of every run in :runs
 ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts {_OF_RUNS} ORDER BY started, run"
 
-#: (run, epochs stored, first, last, wanted, state, whether a count cannot be, whether one is not the dataset's) of
-#: every run in :runs, for `check_history`; a frozen run trains on nothing. Texts that are no JSON have no numbers
-HISTORIES = """
-    WITH facts AS (
-        SELECT runs.id, state,
+#: (run, epochs stored, first, last, wanted, state, the run and its dataset or NULL if they are missing, whether a
+#: count cannot be, whether one is not the dataset's) of every id in :runs, for `check_history`. A frozen run
+#: trains on nothing. Texts that are no JSON have no numbers
+HISTORIES = f"""
+    WITH counted AS (
+        SELECT run, count(*) AS stored, min(epoch) AS first, max(epoch) AS last,
+            max(NOT (train_wrong BETWEEN 0 AND train_seen AND test_wrong BETWEEN 0 AND test_seen
+                AND (validation_wrong IS NULL) = (validation_seen IS NULL)
+                AND coalesce(validation_wrong BETWEEN 0 AND validation_seen, 1))) AS impossible,
+            min(test_seen) AS least_tested, max(test_seen) AS most_tested,
+            min(CASE WHEN train_seen <> 0 THEN train_seen + coalesce(validation_seen, 0) END) AS least_trained,
+            max(CASE WHEN train_seen <> 0 THEN train_seen + coalesce(validation_seen, 0) END) AS most_trained
+        FROM epochs {_OF_RUNS} GROUP BY run),
+    facts AS (
+        SELECT id, fingerprint, state,
             CASE WHEN json_valid(spec) THEN json_extract(spec, '$.protocol.epochs') END AS wanted,
             CASE WHEN json_valid(info) THEN json_extract(info, '$.train_count') END AS train_count,
             CASE WHEN json_valid(info) THEN json_extract(info, '$.test_count') END AS test_count
-        FROM runs JOIN datasets ON fingerprint = dataset
-        WHERE runs.id IN (SELECT value FROM json_each(:runs)))
-    SELECT id, count(epoch), min(epoch), max(epoch), wanted, state,
-        max(NOT (train_wrong BETWEEN 0 AND train_seen AND test_wrong BETWEEN 0 AND test_seen
-            AND (validation_wrong IS NULL) = (validation_seen IS NULL)
-            AND coalesce(validation_wrong BETWEEN 0 AND validation_seen, 1))),
-        max(test_seen <> test_count
-            OR train_seen NOT IN (0, train_count - coalesce(validation_seen, 0)))
-    FROM facts LEFT JOIN epochs ON run = id GROUP BY id"""
+        FROM runs LEFT JOIN datasets ON fingerprint = dataset)
+    SELECT ids.value, coalesce(stored, 0), first, last, wanted, state, facts.id, fingerprint, impossible,
+        least_tested <> test_count OR most_tested <> test_count
+            OR coalesce(least_trained <> train_count OR most_trained <> train_count, 0)
+    FROM json_each(:runs) AS ids LEFT JOIN facts ON facts.id = ids.value LEFT JOIN counted ON run = ids.value"""
 
 #: (run, message) of runs whose last attempt failed
 FAILURES = """
@@ -66,7 +72,7 @@ SUMMARIES = f"""
     SELECT runs.id, runs.spec, datasets.info, runs.state, runs.updated,
         (SELECT outcome FROM attempts WHERE run = runs.id ORDER BY started DESC LIMIT 1),
         stored, test_wrong, test_seen, ranked.epoch
-    FROM runs JOIN datasets ON datasets.fingerprint = runs.dataset
+    FROM runs LEFT JOIN datasets ON datasets.fingerprint = runs.dataset
         LEFT JOIN ranked ON ranked.run = runs.id AND ranked.place = 1
     WHERE substr(runs.id, 1, length(:prefix)) = :prefix
     ORDER BY runs.updated DESC, runs.id"""

@@ -277,10 +277,9 @@ class Store:
         """Return the runs whose id starts with `prefix`, the latest first."""
         rows = self._journal.query(queries.SUMMARIES, prefix=printable_path(prefix))
         names = name_datasets(row for grid in self.grids() for row in grid.rows)
+        self._check_histories(row[0] for row in rows)
         with store_errors(self._path):
-            summaries = [make_summary(row, names) for row in rows]
-        self._check_histories(summary.id for summary in summaries)
-        return summaries
+            return [make_summary(row, names) for row in rows]
 
     def run(self, prefix: str) -> RunDetail:
         """Return the only run whose id starts with `prefix`; raises UsageError if there is none, or several."""

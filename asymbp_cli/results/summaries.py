@@ -88,13 +88,20 @@ def _check_counts(run_id: str, wrong: object, seen: object, least: int) -> None:
         raise RowError("runs", "id", run_id, f"an epoch of it has {wrong!r} wrong answers of {seen!r}")
 
 
+_STATES = (None, "finished", "collapsed", "diverged")
+_ENDED_EARLY = "it has ended before its last epoch"
+
+
 def check_history(row: tuple[Any, ...]) -> None:
     """Raise RowError if a row of `queries.HISTORIES` tells of epochs that no training has."""
-    run_id, stored, first, last, wanted, state, impossible, foreign = row
+    run_id, stored, first, last, wanted, state, run, dataset, impossible, foreign = row
     problems = {
+        "it has epochs, and is missing": stored and run is None,
+        "its dataset is missing": run and dataset is None,
         f"its epochs are not 1, 2, ... up to {wanted} at most": stored
         and ((first, last) != (1, stored) or (wanted is not None and last > wanted)),
-        "it has ended before its last epoch": state and wanted is not None and stored < wanted,
+        "it has an end that does not exist": state not in _STATES,
+        _ENDED_EARLY: state and wanted is not None and stored < wanted,
         "an epoch of it has more wrong answers than samples, or fewer than none": impossible,
         "an epoch of it has other samples than its dataset": foreign,
     }
@@ -115,6 +122,8 @@ def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None]
     label = parse_column(DecodedDataset, info, "datasets", "fingerprint", run.dataset).label
     if stored:
         _check_counts(run_id, wrong, seen, 1)
+    if state and stored != run.protocol.epochs:
+        raise RowError("runs", "id", run_id, _ENDED_EARLY)
     return RunSummary(
         id=run_id,
         method=method_name(run.method),

@@ -142,14 +142,21 @@ def try_flips(files: list[Path], judge: Judge, count: int, source: random.Random
     return found
 
 
-def main(count: int, seed: int) -> int:
-    """Print what became of the flips in each kind of file; return the exit code."""
-    bad = 0
+def run(count: int, seed: int) -> dict[str, Counter[str]]:
+    """Return what became of the flips in each kind of file."""
     with tempfile.TemporaryDirectory() as directory:
-        for kind, (files, judge) in make_files(Path(directory)).items():
-            found = try_flips(files, judge, count, random.Random(f"{seed}/{kind}"))
-            bad += sum(number for outcome, number in found.items() if outcome not in ("noticed", "harmless"))
-            print(f"{kind}: {count} tried; " + ", ".join(f"{n} {outcome}" for outcome, n in found.most_common()))
+        return {
+            kind: try_flips(files, judge, count, random.Random(f"{seed}/{kind}"))
+            for kind, (files, judge) in make_files(Path(directory)).items()
+        }
+
+
+def main(count: int, seed: int) -> int:
+    """Print what became of the flips; return the exit code."""
+    bad = 0
+    for kind, found in run(count, seed).items():
+        bad += sum(number for outcome, number in found.items() if outcome not in ("noticed", "harmless"))
+        print(f"{kind}: {count} tried; " + ", ".join(f"{n} {outcome}" for outcome, n in found.most_common()))
     print(f"{bad} believed or broken")
     return min(bad, 1)
 

@@ -157,6 +157,15 @@ def test_a_database_damaged_inside(tmp_path: Path) -> None:
         store.grids()
 
 
+def test_a_damaged_schema(tmp_path: Path) -> None:
+    """SQLite quotes it in its message, which is no text then."""
+    path = fill(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"PRIMARY KEY", b"PRIMARY \xcbEY"))
+    with pytest.raises(StoreError, match=r"is damaged \(malformed schema\)\. Move it away"):
+        Store.open(tmp_path)
+
+
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
         connection.execute("PRAGMA user_version = 99")

@@ -402,6 +402,7 @@ def damage(directory: Path, change: str) -> str:
     """Train a run in `directory` and change it in the database; return its id."""
     small_study.train(directory, small_study.grid("SGD", multipliers=(1.0,)))
     with closing(sqlite3.connect(directory / "asymbp.sqlite")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(change)
         ((run_id,),) = connection.execute("SELECT id FROM runs")
     return str(run_id)
@@ -417,6 +418,8 @@ GAP = r"its epochs are not 1, 2, \.\.\. up to 4 at most"
         ("DELETE FROM epochs WHERE epoch = 2", GAP),
         ("UPDATE epochs SET epoch = 5 WHERE epoch = 4", GAP),
         ("UPDATE epochs SET epoch = epoch - 1", GAP),
+        ("UPDATE runs SET dataset = 'x'", "its dataset is missing"),
+        ("UPDATE runs SET state = 'finishee'", "an end that does not exist"),
         ("DELETE FROM epochs WHERE epoch > 3", "it has ended before its last epoch"),
         ("DELETE FROM epochs", "it has ended before its last epoch"),
         ("UPDATE epochs SET test_seen = 361 WHERE epoch = 2", OTHERS),
@@ -434,6 +437,14 @@ def test_epochs_that_no_training_has_are_named_with_their_run(change: str, reaso
         for read in (store.runs, lambda: store.epochs([run_id]), lambda: store.selected([run_id])):
             with pytest.raises(StoreError, match=rf"the row {run_id} of the table runs is damaged \(.*{reason}"):
                 read()
+
+
+def test_epochs_without_their_run_are_said(tmp_path: Path) -> None:
+    run_id = damage(tmp_path, "SELECT 1")
+    with closing(sqlite3.connect(tmp_path / "asymbp.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM runs")
+    with Store.open(tmp_path) as store, pytest.raises(StoreError, match="it has epochs, and is missing"):
+        store.selected([run_id])
 
 
 def test_a_run_with_the_content_of_another_is_said(tmp_path: Path) -> None:
