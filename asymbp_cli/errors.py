@@ -1,10 +1,16 @@
 """Everything that can go wrong in a way the user can mend: one message each, exit code 2."""
 
+import errno
 import re
 from collections.abc import Iterable
 
 #: how the allocator of the CPU, CUDA and MPS, cuBLAS and cuDNN say it
 _OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
+
+#: how the loader of libraries, and Python, say that a limit is reached
+_NO_ADDRESS_SPACE = re.compile("failed to map segment|[Cc]annot (allocate memory|map)|can't start new thread")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
 
 
 class AsymbpError(Exception):
@@ -67,3 +73,22 @@ def ran_out_of_memory(error: BaseException) -> bool:
         return True
     behind = error.__cause__ or error.__context__
     return behind is not None and ran_out_of_memory(behind)
+
+
+def explain_limit(error: BaseException) -> str | None:
+    """Return which limit of the system an error comes from, and how to raise it; None if it comes from none."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _TOO_MANY_FILES:
+        return (
+            "a process may not open as many files as are needed here. Allow more, for instance with ulimit -n 1024"
+        )
+    if number in _FULL:
+        place = getattr(error, "filename", None)
+        return f"no space left{f' for {place}' if place else ''}. Free some space, then run the same command again"
+    texts = str(error) if isinstance(error, OSError | ImportError | RuntimeError) else ""
+    if number == errno.ENOMEM or isinstance(error, MemoryError) or _NO_ADDRESS_SPACE.search(texts):
+        return (
+            "a process may not use as much memory as is needed here. Allow more, for instance with "
+            "ulimit -v unlimited, or ask the scheduler of your cluster for more"
+        )
+    return None

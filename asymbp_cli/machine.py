@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+if sys.platform != "win32":
+    import resource
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 _BYTES = 1 << 30
 _LARGE = 1 << 16
@@ -61,6 +64,22 @@ def _busy_and_total() -> tuple[int, int]:
         ticks = [int(count) for count in file.readline().split()[1:9]]
     idle, waiting = ticks[3:5]
     return sum(ticks) - idle - waiting, sum(ticks)
+
+
+def cpu_limit() -> int | None:
+    """Return the seconds that a process may compute (`ulimit -t`); None if there is no limit."""
+    if sys.platform == "win32":
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_CPU)
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def seconds_of_children() -> float:
+    """Return the seconds that those processes have computed which this one has started and which have ended."""
+    if sys.platform == "win32":
+        return 0.0
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def available_bytes() -> int | None:

@@ -9,7 +9,7 @@ import click
 from asymbp_cli import __version__
 from asymbp_cli.cli.interruption import exit_code, handle_interruptions
 from asymbp_cli.cli.streams import explain_loss, protect_streams
-from asymbp_cli.errors import AsymbpError, StudyInterrupted
+from asymbp_cli.errors import AsymbpError, StudyInterrupted, explain_limit
 from asymbp_cli.spawn import ignore_interruptions
 from asymbp_cli.text import nearest, printable_path
 
@@ -105,6 +105,10 @@ def _run() -> int:
         return _fail(error.format_message(), 2)
     except AsymbpError as error:
         return _fail(str(error), error.exit_code)
+    except Exception as error:
+        if (limit := explain_limit(error)) is None:
+            raise
+        return _fail(limit, 2)
 
 
 def _describe_interruption(error: BaseException) -> str:

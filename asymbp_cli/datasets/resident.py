@@ -13,7 +13,7 @@ from torch import Tensor
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.splits import hold_out
-from asymbp_cli.errors import DataError
+from asymbp_cli.errors import DataError, explain_limit
 from asymbp_cli.files import replace
 
 Preprocessing = Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"]
@@ -67,6 +67,8 @@ def load(
     try:
         arrays = {name: np.load(info.path / f"{name}.npy", mmap_mode="c") for name in _NAMES}
     except (OSError, ValueError, EOFError) as error:
+        if explain_limit(error):
+            raise
         raise DataError(f"the decoded images in {info.path} are damaged ({error}). Delete that folder.") from error
     x, y = (torch.from_numpy(arrays[name]).to(device) for name in ("x_train", "y_train"))
     train = Split(x, y)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.errors import AsymbpError, CaptureError, ran_out_of_memory
+from asymbp_cli.errors import AsymbpError, CaptureError, explain_limit, ran_out_of_memory
 from asymbp_cli.events import Event
 from asymbp_cli.specs.runs import Stack
 
@@ -115,7 +115,7 @@ class Executor(Protocol):
 def describe_failure(error: BaseException) -> Failure:
     """Return what an exception, which is being handled, says about a job."""
     return Failure(
-        str(error) if isinstance(error, AsymbpError) else _shorten(error),
+        str(error) if isinstance(error, AsymbpError) else explain_limit(error) or _shorten(error),
         traceback.format_exc(),
         out_of_memory=ran_out_of_memory(error),
         in_capture=isinstance(error, CaptureError),

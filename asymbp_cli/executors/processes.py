@@ -20,9 +20,11 @@ from asymbp_cli.errors import AsymbpError, CaptureError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
 from asymbp_cli.executors import STOPPING_SECONDS, Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
+from asymbp_cli.machine import cpu_limit, seconds_of_children
 from asymbp_cli.spawn import delayed_interruptions, ignore_interruptions, spawn
 
 _KILLED = -9  # exit code of a process that the system, or somebody, has killed
+_NEARLY = 0.9  # of a limit: it is kept on another clock
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,9 @@ class ProcessExecutor:
         try:
             message: Event | _Ready | Failure | AsymbpError = worker.pipe.recv()
         except (EOFError, OSError):
+            before = seconds_of_children()
             worker.process.join(1)  # it closed its pipe, so it is about to end by itself
-            message = _explain_death(worker.process.exitcode)
+            message = _explain_death(worker.process.exitcode, seconds_of_children() - before)
         if isinstance(message, AsymbpError):
             raise message
         if isinstance(message, Failure):
@@ -149,15 +152,19 @@ class ProcessExecutor:
         return message
 
 
-def _explain_death(code: int | None) -> Failure:
-    """Return why a worker died, by its exit code."""
-    if code == _KILLED:
+def _explain_death(code: int | None, seconds: float) -> Failure:
+    """Return why a worker died, by its exit code and the seconds that it has computed."""
+    limit = cpu_limit()
+    used_up = code == _KILLED and limit is not None and seconds > _NEARLY * limit
+    if used_up:
+        message = f"the worker has used up its processor time of {limit} s (ulimit -t)"
+    elif code == _KILLED:
         message = "the worker was killed (SIGKILL), perhaps because memory ran out"
     elif code is not None and code < 0:
         message = f"the worker crashed ({signal.Signals(-code).name})"
     else:
         message = f"the worker ended with exit code {code}"
-    return Failure(message, out_of_memory=code == _KILLED)
+    return Failure(message, out_of_memory=code == _KILLED and not used_up)
 
 
 class _Parent:
