@@ -5,14 +5,16 @@ import sys
 
 def main() -> None:
     """Run the command line; interrupted while it is still being imported, it says so."""
-    from asymbp_cli.cli.interruption import exit_code, handle_interruptions
-
-    handle_interruptions()
     try:
+        from asymbp_cli.cli.interruption import handle_interruptions
+
+        handle_interruptions()
         from asymbp_cli.cli import app
     except KeyboardInterrupt:
+        from asymbp_cli.cli.interruption import leave
+
         print("asymbp: interrupted", file=sys.stderr)
-        sys.exit(exit_code())
+        leave()
     app.main()
 
 

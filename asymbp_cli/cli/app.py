@@ -7,7 +7,7 @@ import sys
 import click
 
 from asymbp_cli import __version__
-from asymbp_cli.cli.interruption import exit_code, handle_interruptions
+from asymbp_cli.cli.interruption import handle_interruptions, leave
 from asymbp_cli.cli.streams import explain_loss, protect_streams
 from asymbp_cli.errors import AsymbpError, StudyInterrupted, explain_limit
 from asymbp_cli.spawn import ignore_interruptions
@@ -98,7 +98,8 @@ def _run() -> int:
         if isinstance(error.__cause__, EOFError):
             raise error.__cause__ from None
         ignore_interruptions()
-        return _fail(_describe_interruption(error.__cause__ or error), exit_code())
+        _print(_describe_interruption(error.__cause__ or error))
+        leave()
     except click.UsageError as error:
         return _fail_usage(error)
     except click.ClickException as error:

@@ -1,8 +1,11 @@
 """What Ctrl-C, SIGTERM and SIGHUP do to a command: it ends once, with one line."""
 
+import os
 import signal
+import sys
 import time
 from types import FrameType
+from typing import NoReturn
 
 from asymbp_cli.spawn import interruptions
 
@@ -17,9 +20,14 @@ def handle_interruptions() -> None:
             signal.signal(number, _interrupt)
 
 
-def exit_code() -> int:
-    """Return the exit code of an interruption, as shells have it: 130 after Ctrl-C."""
-    return 128 + (_first[0][0] if _first else signal.SIGINT)
+def leave() -> NoReturn:
+    """End this process with the exit code that shells have for an interruption: 130 after Ctrl-C.
+
+    At once, since what Python and libraries do at their end may be interrupted, and may change the code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(128 + (_first[0][0] if _first else signal.SIGINT))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
