@@ -86,7 +86,7 @@ def test_squash_and_crop() -> None:
         (
             "bad.heic",
             b"\0\0\0\x18ftypheic\0",
-            "it is a HEIC picture, which this installation cannot read, not an image",
+            "it is a HEIC picture, which this installation cannot read",
         ),
         ("bad.heic", b"ftypheic", "not an image"),
         ("bad.png", "cut", "cannot be decoded"),
