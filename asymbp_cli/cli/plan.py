@@ -38,7 +38,7 @@ class Plan:
 
 
 def make_plan(grids: Sequence[Grid], infos: Iterable[DecodedDataset], results: Path, execution: Execution) -> Plan:
-    """Return what is to be trained; its steps are timed on random data."""
+    """Return the plan of a study; its steps are timed on random data."""
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
         *works, whole = (study.plan_work(part, store) for part in (*([grid] for grid in grids), grids))

@@ -49,7 +49,7 @@ def locate(entry: CatalogEntry, root: Path) -> FoundDataset | Absent:
 
 
 def _try(read: Callable[[Path], FoundDataset | Absent], folder: Path) -> FoundDataset | Absent | None:
-    """Return what a folder holds, None if that cannot be read: nobody named it."""
+    """Return the dataset in a folder, or None if the folder cannot be read: nobody named it."""
     try:
         return read(folder)
     except DataError:
@@ -137,13 +137,12 @@ def explain_missing(entry: CatalogEntry, root: Path, absent: Absent | None = Non
     """Return the message that a dataset is not in `root`: what is there, what to put there, and its source."""
     if absent and absent.here:
         here = [os.path.relpath(path, root) for path in absent.here]
-        message = (
-            f"{entry.title} is not whole in {root}: {_are(here, 'here')}; {_are(absent.missing, 'missing')}. "
-        )
+        there, missing = _list_as(here, "here"), _list_as(absent.missing, "missing")
+        message = f"{entry.title} is not whole in {root}: {there}; {missing}. "
     else:
         message = f"{entry.title} is not in {root}. "
         if alike := _list_alike(entry, root):
-            message += f"{_are(alike, 'there')}, but not in a form or place that is read. "
+            message += f"{_list_as(alike, 'there')}, but not in a form or place that is read. "
     message += f"Put there {entry.accepts} (from {entry.source}), or name another directory with --data-dir. "
     if entry.archives:
         return f"{message}To download it, type asymbp data fetch {entry.key}, or add --download to a training"
@@ -167,7 +166,8 @@ def _list_alike(entry: CatalogEntry, root: Path) -> list[str]:
     ][:3]
 
 
-def _are(names: Sequence[str], what: str) -> str:
+def _list_as(names: Sequence[str], what: str) -> str:
+    """Return a sentence on names: `a and b are missing`."""
     return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {what}"
 
 

@@ -92,7 +92,8 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
     _refuse_damaged(dataset, [*damaged, *filter(None, unused)], sum(map(len, labels.values())) + len(unused))
     shapes.sort(key=lambda size: (np.prod(size), size))
     number = len(opened.classes)
-    dataset = judge_copy(dataset, content.hexdigest())
+    checksum = content.hexdigest()
+    dataset = judge_copy(dataset, checksum)
     return Survey(
         dataset=dataset,
         classes=opened.classes,
@@ -102,7 +103,7 @@ def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgres
         unused=len(unused),
         shared=content.count_shared(),
         note=dataset.note or opened.note,
-        content=content.hexdigest(),
+        content=checksum,
     )
 
 

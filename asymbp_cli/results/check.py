@@ -31,7 +31,7 @@ class Checked:
 
 
 def check_results(directory: Path) -> Checked:
-    """Return what is wrong with the results in `directory`, which is only read.
+    """Return the damage in the results in `directory`, which is only read.
 
     Raises StoreError if there are none, or the file cannot be read at all.
     """

@@ -1,1 +1,1 @@
-"""What images lie in: folders, tars and zips, read in place."""
+"""Folders, tars and zips of images, read in place."""

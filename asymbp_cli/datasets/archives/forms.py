@@ -32,7 +32,7 @@ def is_zip(path: Path) -> bool:
 
 
 def explain_other(path: Path) -> str:
-    """Return what a file is if it is no zip and no tar, and what to do; "" if it may be one. Raises OSError."""
+    """Return the kind of a file that is no zip and no tar, and its remedy; "" if it may be one. Raises OSError."""
     start = _read(path, START)
     if start.startswith(tuple(_PACKED)):
         inner = _unpack(path, start)
@@ -52,7 +52,7 @@ def explain_other(path: Path) -> str:
 
 
 def explain_part(path: Path) -> str:
-    """Return what to do with a broken archive that is named as one part of several; "" if it is not."""
+    """Return the remedy for a broken archive that is named as one part of several; "" if it is not."""
     if not _PART.fullmatch(path.suffix):
         return ""
     return f"{path} is one part of a split archive. Join its parts, or unpack them, and name the result."

@@ -100,12 +100,12 @@ _KINDS = tuple(
 
 
 def find_kind(start: bytes) -> Kind | None:
-    """Return what a file that starts so is, if it is known and cannot be read here."""
+    """Return the kind of a file that starts so, if it is known and cannot be read here."""
     return next((kind for pattern, kind in _KINDS if pattern.match(start)), None)
 
 
 def read_mistake(file: Path) -> Kind | None:
-    """Return what came instead of a published file, such as a web page; None if nothing of that sort is known."""
+    """Return the kind of what came instead of a published file, such as a web page; None if it is not known."""
     try:
         with file.open("rb") as content:
             kind = find_kind(content.read(START))

@@ -1,4 +1,4 @@
-"""A tar, packed or not, which may lie in a zip."""
+"""A tar, packed or not, which may be in a zip."""
 
 import tarfile
 import zipfile

@@ -44,14 +44,17 @@ CLASSES: dict[str, tuple[str, ...]] = {
 }
 
 
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 #: other names of classes, simplified
-_ALIASES = {
-    **{"plane": "airplane", "aeroplane": "airplane", "car": "automobile", "auto": "automobile"},
-    **{"tshirt": "T-shirt/top", "top": "T-shirt/top", "boot": "Ankle boot", "sneakers": "Sneaker"},
-    **{
-        word: str(i)
-        for i, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
-    },
+_ALIASES = {word: str(digit) for digit, word in enumerate(_DIGITS)} | {
+    "plane": "airplane",
+    "aeroplane": "airplane",
+    "car": "automobile",
+    "auto": "automobile",
+    "tshirt": "T-shirt/top",
+    "top": "T-shirt/top",
+    "boot": "Ankle boot",
+    "sneakers": "Sneaker",
 }
 
 

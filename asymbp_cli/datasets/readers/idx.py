@@ -36,7 +36,7 @@ IdxFiles = dict[str, list[Path]]  # one of PARTS -> its files, unpacked names fi
 def find_idx_files(directory: Path) -> dict[str, IdxFiles]:
     """Return the idx files in a directory by what precedes `train-` or `test-` in their names ("" for MNIST's).
 
-    Each may lie in a folder of its own name, as Kaggle packs them. A directory that cannot be read holds none.
+    Each may be in a folder of its own name, as Kaggle packs them. A directory that cannot be read holds none.
     """
     found: dict[str, IdxFiles] = {}
     for entry in _list(directory):
@@ -52,7 +52,7 @@ def find_idx_files(directory: Path) -> dict[str, IdxFiles]:
 
 def find_misnamed(directory: Path) -> dict[str, Path]:
     """Return files whose names are almost those of PARTS, such as `t10k-labels-idx1-ubyte (1).gz`."""
-    names = [entry.name for entry in _list(directory) if not _NAME.fullmatch(entry.name)]
+    names = [entry.name for entry in _list(directory) if not is_idx_name(entry.name)]
     return {_part(match): directory / name for name in names if (match := _ALMOST.fullmatch(name))}
 
 
