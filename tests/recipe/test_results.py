@@ -46,7 +46,7 @@ def rows_of(file: Path) -> list[str]:
 @pytest.mark.parametrize(
     "name",
     [
-        "table2-mnist-paper",
+        "tables-mnist-paper",
         "table2-mnist-matconvnet-quick",
         "tables-mnist-quick",
         "cifar10-one-epoch",
@@ -64,7 +64,7 @@ def test_the_tables_have_the_numbers_of_the_file(name: str) -> None:
 CAMPAIGNS = sorted((FOLDER / "campaigns").glob("*.jsonl.xz"))
 #: campaigns -> the file that their tables were reported to
 CAMPAIGNS_OF = {
-    ("table2-mnist-paper-h100.jsonl.xz",): "table2-mnist-paper.csv",
+    ("tables-mnist-paper.jsonl.xz",): "tables-mnist-paper.csv",
     ("readings-matconvnet-quick-mnist.jsonl.xz",): "readings-matconvnet-quick.csv",
     ("readings-mnist.jsonl.xz", "readings-mnist-full.jsonl.xz"): "readings-mnist.csv",
     ("table2-mnist-matconvnet-quick.jsonl.xz",): "table2-mnist-matconvnet-quick.csv",
