@@ -9,7 +9,7 @@ import torch
 if find_spec("beartype"):  # shapes in annotations are checked at every call
     from jaxtyping import install_import_hook
 
-    _TYPED = [f"asymbp_cli.training.{name}" for name in ("feedback", "layers", "optim")]
+    _TYPED = [f"asymbp_cli.training.{name}" for name in ("feedback.forms", "feedback.site", "layers", "optim")]
     install_import_hook(_TYPED, "beartype.beartype")
 
 from asymbp_cli.datasets.decoded import DecodedDataset

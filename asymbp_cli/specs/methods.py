@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.specs.base import Spec
-from asymbp_cli.specs.schemes import SCHEMES, schemes_with
+from asymbp_cli.specs.schemes import SCHEMES, Scheme, schemes_with
 from asymbp_cli.text import nearest
 
 
@@ -25,26 +25,73 @@ def _list_schemes(schema: dict[str, Any]) -> None:
     schema["enum"] = list(SCHEMES)
 
 
-class Feedback(Spec):
+class LayerFeedback(Spec):
     """What replaces W in the step that computes the error of a layer's input (eq. 2)."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
     scheme: Annotated[str, AfterValidator(_known), Field(json_schema_extra=_list_schemes)] = "bp"
-    """bp, usf, nusf, brsf, frsf or rndf (asymbp ls schemes)."""
+    """The scheme (asymbp ls schemes)."""
     flip_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability p that a feedback weight gets the sign *opposite* to its forward weight (S_p, section 2):
     0 = all signs agree, 1 = all are opposite."""
     sigma: Annotated[float, Field(gt=0)] = 0.05
     """Standard deviation of RndF's fixed random weights (section 2: 0.05)."""
+    scale: Literal["unit", "glorot", "kaiming", "fan"] = "unit"
+    """Size of sign-concordant feedback weights, by layer. `unit`: 1, and M in [0, 1), as in the paper. Otherwise
+    signs are times s, and M in [0, sqrt(3) s), which has the same mean square. s is sqrt(2 / (fan_in + fan_out))
+    (`glorot`), 1 / sqrt(3 fan_in) (`kaiming`), or (`fan`) sqrt(2 / (filter area * output features)) of a
+    convolution and 1 / sqrt(fan_in) of an FC layer (Xiao, Chen, Liao and Poggio 2018)."""
+    density: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Probability that a feedback weight is there; the others are 0, always the same."""
+    alignment: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Correlation r of softFA's feedback weights with the initial weights."""
+    noise: Annotated[float, Field(ge=0)] = 0.5
+    """Standard deviation s of the noise of `noisy`, relative to each weight."""
+    expansion: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    """PFA's width of B over the outputs of the layer."""
+    mirror_rate: Annotated[float, Field(gt=0)] = 0.01
+    """WM's rate: V gets that much of the sum of y x^T over a mini-batch of noise (and over its positions)."""
+    mirror_noise: Annotated[float, Field(gt=0)] = 0.1
+    """WM's noise is uniform between minus and plus half of that."""
+    mirror_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of V that WM takes away in every step."""
+    mirror_passes: Annotated[int, Field(ge=0)] = 1
+    """Epochs of mirroring before the first epoch of training."""
+    last: Literal["same", "bp"] = "same"
+    """`bp`: the last layer's V is its W, and only the others follow the scheme."""
 
     @model_validator(mode="after")
-    def _takes_its_parameters_only(self) -> "Feedback":
+    def _takes_its_parameters_only(self) -> "LayerFeedback":
         for name, field in type(self).model_fields.items():
             if name == "scheme" or name in SCHEMES[self.scheme].parameters:
                 continue
             if getattr(self, name) != field.default:
-                raise ValueError(f"{name} belongs to {' and '.join(schemes_with(name))}, not to {self.scheme}")
+                owners = " and ".join(schemes_with(name))
+                raise ValueError(f"{name} belongs to {owners}, not to {self.scheme}")
+        return self
+
+    @property
+    def kind(self) -> Scheme:
+        """Return the row of the scheme."""
+        return SCHEMES[self.scheme]
+
+
+class Feedback(LayerFeedback):
+    """The feedback of all layers but the first."""
+
+    layers: Annotated[tuple[LayerFeedback, ...], Field(strict=False)] = ()
+    """Of `mixed`: the feedback of each layer but the first, in order."""
+
+    @model_validator(mode="after")
+    def _mixes_what_can_be_mixed(self) -> "Feedback":
+        if (self.scheme == "mixed") != bool(self.layers):
+            raise ValueError("mixed needs `layers`: the feedback of each layer but the first")
+        for part in self.layers:
+            scheme = part.kind
+            is_simple = scheme.route == "layerwise" and not scheme.learned and "layers" not in scheme.parameters
+            if not is_simple or part.last != "same":
+                raise ValueError(f"{feedback_name(part)} cannot be the feedback of one layer")
         return self
 
 
@@ -64,61 +111,83 @@ class Method(Spec):
 
 
 _NAME = re.compile(
-    r"(?P<head>sgd|bm[1-3]?|bn|[a-z][a-z0-9_]*(?:-(?P<percent>\d+(?:\.\d+)?)%)?)"
+    r"(?P<head>[a-z][a-z0-9_]*(?:-[a-z][a-z0-9_]*)*?)(?:-(?P<percent>\d+(?:\.\d+)?)%)?(?P<scaled>-scaled)?"
     r"(?P<parts>(?:\+(?:bn|bm[1-3]?))*)(?:\s+(?P<train>top|bottom))?",
     re.IGNORECASE,
 )
+_PLAIN = ("bn", "bm", "bm1", "bm2", "bm3")  # begin a name without a scheme
 
 
 def parse_method(name: str) -> Method:
     """Return the method that a header of the paper's tables names; `brSF-25%` flips a quarter of the signs.
 
-    BN carries learnable scale and shift with plain backpropagation only, as in the paper.
-    Raises UsageError with the nearest known name.
+    `uSF-scaled` has the scale `glorot`. BN carries learnable scale and shift with plain backpropagation only, as
+    in the paper. Raises UsageError with the nearest known name.
     """
     match = _NAME.fullmatch(name.strip())
     if match is None:
         raise _unknown(name)
-    head = match["head"].split("-")[0].lower()
-    parts = [part for part in match["parts"].lower().split("+") if part]
-    if head in ("bn", "bm", "bm1", "bm2", "bm3"):
+    head, parts = match["head"].lower(), [part for part in match["parts"].lower().split("+") if part]
+    if head in _PLAIN:
         parts, head = [head, *parts], "bp"
-    if head == "sgd":
-        head = "bp"
+    head = "bp" if head == "sgd" else _keys().get(head, "")
     has_bn = "bn" in parts
     updates = [part for part in parts if part != "bn"]
-    if head not in SCHEMES or len(updates) > 1 or parts.count("bn") > 1:
+    if not head or head == "mixed" or len(updates) > 1 or parts.count("bn") > 1:
         raise _unknown(name)
-    flips = "flip_probability" in SCHEMES[head].parameters
-    if match["percent"] and (not flips or float(match["percent"]) > 100):
+    feedback: dict[str, Any] = {"scheme": head}
+    if match["percent"]:
+        feedback["flip_probability"] = float(match["percent"]) / 100
+    if match["scaled"]:
+        feedback["scale"] = "glorot"
+    takes = {"scheme", *SCHEMES[head].parameters}
+    if not feedback.keys() <= takes or feedback.get("flip_probability", 0) > 1:
         raise _unknown(name)
     update = {"bm": "bm1"}.get(updates[0], updates[0]) if updates else "sgd"
-    normalization = ("learnable" if head == "bp" else "plain") if has_bn else "none"
-    flip = float(match["percent"]) / 100 if match["percent"] else 0.0
     return Method.model_validate(
         {
-            "feedback": {"scheme": head, "flip_probability": flip},
-            "batch_norm": normalization,
+            "feedback": feedback,
+            "batch_norm": ("learnable" if head == "bp" else "plain") if has_bn else "none",
             "update": update,
             "train": (match["train"] or "all").lower(),
         }
     )
 
 
+def _keys() -> dict[str, str]:
+    """Return the keys of schemes by key and by name, in lower case."""
+    return {name.lower(): key for key, scheme in SCHEMES.items() for name in (key, scheme.name)}
+
+
+def feedback_name(feedback: LayerFeedback) -> str:
+    """Return the name of a feedback, with what differs from its scheme's defaults."""
+    head = feedback.kind.name
+    if feedback.flip_probability:
+        head += f"-{feedback.flip_probability * 100:g}%"
+    if feedback.scale == "glorot":
+        head += "-scaled"
+    remarks = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name in type(feedback).model_fields
+        if name not in ("scheme", "flip_probability", "layers")
+        and (value := getattr(feedback, name)) != type(feedback).model_fields[name].default
+        and (name, value) != ("scale", "glorot")
+    ]
+    if isinstance(feedback, Feedback) and feedback.layers:
+        remarks.append(", ".join(map(feedback_name, feedback.layers)))
+    return f"{head} ({', '.join(remarks)})" if remarks else head
+
+
 def method_name(method: Method) -> str:
     """Return the paper's name of `method` (inverse of `parse_method`), with remarks if it has none."""
     feedback = method.feedback
-    head = SCHEMES[feedback.scheme].name
-    if feedback.flip_probability:
-        head += f"-{feedback.flip_probability * 100:g}%"
+    head, _, remarks = feedback_name(feedback).partition(" ")
     parts = [] if feedback.scheme == "bp" else [head]
     if method.batch_norm != "none":
         parts.append("BN")
     if method.update != "sgd":
         parts.append("BM" if method.update == "bm1" else method.update.upper())
-    name = "+".join(parts) or "SGD"
-    if feedback.sigma != 0.05:
-        name += f" (sigma {feedback.sigma:g})"
+    name = " ".join(["+".join(parts) or "SGD", *([remarks] if remarks else [])])
     if method.batch_norm != "none" and (method.batch_norm == "learnable") != (feedback.scheme == "bp"):
         name += " (learnable BN)" if method.batch_norm == "learnable" else " (plain BN)"
     return name if method.train == "all" else f"{name} {method.train.capitalize()}"

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import getitem
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -23,6 +23,17 @@ SEMANTICS = 1
 ADDED_LATER: dict[tuple[str, ...], object] = {
     ("protocol", "precision"): "standard",
     ("protocol", "batch_norm_short_epochs"): "once",
+    ("method", "feedback", "scale"): "unit",
+    ("method", "feedback", "density"): 1.0,
+    ("method", "feedback", "alignment"): 0.5,
+    ("method", "feedback", "noise"): 0.5,
+    ("method", "feedback", "expansion"): 10.0,
+    ("method", "feedback", "mirror_rate"): 0.01,
+    ("method", "feedback", "mirror_noise"): 0.1,
+    ("method", "feedback", "mirror_decay"): 0.0,
+    ("method", "feedback", "mirror_passes"): 1,
+    ("method", "feedback", "last"): "same",
+    ("method", "feedback", "layers"): [],
 }
 
 
@@ -41,21 +52,35 @@ class Run(Spec):
         """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
         content = self.model_dump(mode="json")
         content["protocol"].pop("rate_multipliers")  # one of them is this run's
-        for (*path, name), value in ADDED_LATER.items():
-            part = reduce(getitem, path, content)
-            if part[name] == value:
-                part.pop(name)
+        of_feedback = {path[2:]: value for path, value in ADDED_LATER.items() if path[1] == "feedback"}
+        for layer in content["method"]["feedback"]["layers"]:
+            _drop_added_later(layer, of_feedback)
+        _drop_added_later(content, ADDED_LATER)
         content["semantics"] = SEMANTICS
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def stack_key(self) -> str:
-        """Runs with equal keys can share a stack: same network, normalization, trained layers, batches, seed."""
+        """Runs with equal keys can share a stack.
+
+        They have the same network, normalization, trained layers, batches and seed, the same route of errors, and
+        their V is learned or not.
+        """
         content = self.model_dump(mode="json", include={"dataset", "network", "seed", "protocol"})
         content["protocol"].pop("rate_multipliers")
+        scheme = self.method.feedback.kind
         content |= {"batch_norm": self.method.batch_norm, "train": self.method.train}
+        content |= {"route": scheme.route, "learned": scheme.learned}
         return json.dumps(content, sort_keys=True)
+
+
+def _drop_added_later(content: dict[str, Any], defaults: Mapping[tuple[str, ...], object]) -> None:
+    """Take the fields that have their `defaults`, by path, out of `content`."""
+    for (*path, name), value in defaults.items():
+        part = reduce(getitem, path, content)
+        if part.get(name, value) == value:
+            part.pop(name, None)
 
 
 @dataclass(frozen=True)
@@ -79,13 +104,15 @@ class StepKind(NamedTuple):
     train: str  # which layers
     batch_size: int  # of the first epoch
     precision: str
+    scheme: str = "layerwise"  # its name, if it is learned or direct: others take the same time
 
 
 def step_kind(run: Run) -> StepKind:
     """Return the kind of steps that a run makes."""
     protocol, method = run.protocol, run.method
-    size = protocol.samples_per_batch(1)
-    return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision)
+    size, scheme = protocol.samples_per_batch(1), method.feedback.kind
+    alike = "layerwise" if scheme.route == "layerwise" and not scheme.learned else method.feedback.scheme
+    return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision, alike)
 
 
 def representatives(runs: Iterable[Run]) -> dict[StepKind, Run]:

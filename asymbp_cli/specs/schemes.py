@@ -1,9 +1,18 @@
 """Feedback schemes as data, a row each; their builders are in `training/feedback.py`. No torch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import nearest
+
+#: What the V of a layer carries to its input: the error of its output (`layerwise`), or what the network's output
+#: sends straight to it: the error, its sign, or the target (one-hot labels).
+Route = Literal["layerwise", "direct-error", "direct-sign", "direct-target"]
+
+
+#: How a V that is saved with the weights changes: by the update rule and a gradient of its own, or by mirroring W.
+Learned = Literal["", "gradient", "mirror"]
 
 
 @dataclass(frozen=True)
@@ -14,17 +23,21 @@ class Scheme:
     `per_stack_to_flip` count vectors of V's size that it keeps, for planning memory.
     """
 
-    name: str  # as the paper writes it
+    name: str  # as its paper writes it
     formula: str  # of the feedback weights V
     redrawn: str  # when its random draws are made
     source: str
     parameters: tuple[str, ...] = ()
+    route: Route = "layerwise"
+    learned: Learned = ""
     per_replica: int = 1
     per_stack: int = 0
     per_stack_to_flip: int = 0
 
 
 _PAPER = "Liao, Leibo and Poggio 2016"
+_AKROUT = "Akrout, Wilson, Humphreys, Lillicrap and Tweed 2019"
+_DIRECT = "drawn as W is, classes x inputs"
 
 SCHEMES: dict[str, Scheme] = {
     "bp": Scheme(
@@ -39,12 +52,14 @@ SCHEMES: dict[str, Scheme] = {
         formula="sign(W)",
         redrawn="-",
         source=f"{_PAPER}, section 2",
+        parameters=("scale", "density", "last"),
     ),
     "nusf": Scheme(
         name="NuSF",
         formula="sign(W) / (filter width * filter height * input features)",
         redrawn="-",
         source=f"{_PAPER}, section 5, Exp. A",
+        parameters=("density", "last"),
         per_stack=1,
     ),
     "brsf": Scheme(
@@ -52,7 +67,7 @@ SCHEMES: dict[str, Scheme] = {
         formula="M o sign(W) [o S_p]",
         redrawn="M and S_p after every update of W",
         source=f"{_PAPER}, section 2",
-        parameters=("flip_probability",),
+        parameters=("flip_probability", "scale", "density", "last"),
         per_stack=1,
         per_stack_to_flip=3,  # the draw of S_p, that minus p, and M o S_p
     ),
@@ -61,7 +76,7 @@ SCHEMES: dict[str, Scheme] = {
         formula="M o sign(W) [o S_p]",
         redrawn="never: M and S_p are drawn once",
         source=f"{_PAPER}, section 2",
-        parameters=("flip_probability",),
+        parameters=("flip_probability", "scale", "density", "last"),
         per_stack=1,
     ),
     "rndf": Scheme(
@@ -69,9 +84,138 @@ SCHEMES: dict[str, Scheme] = {
         formula="N(0, sigma^2), sigma = 0.05: feedback alignment",
         redrawn="never",
         source=f"Lillicrap, Cownden, Tweed and Akerman 2014; {_PAPER}, section 2",
-        parameters=("sigma",),
+        parameters=("sigma", "density", "last"),
         per_replica=0,
         per_stack=1,
+    ),
+    "fa": Scheme(
+        name="FA",
+        formula="drawn as W is, independently: feedback alignment",
+        redrawn="never",
+        source="Lillicrap, Cownden, Tweed and Akerman 2016",
+        parameters=("density", "last"),
+        per_replica=0,
+        per_stack=1,
+    ),
+    "soft": Scheme(
+        name="softFA",
+        formula="r W(0) + sqrt(1 - r^2) W', W' drawn as W is; r is the alignment",
+        redrawn="never",
+        source="Bordelon and Pehlevan 2022; Cheon et al. 2025",
+        parameters=("alignment", "density", "last"),
+        per_replica=0,
+        per_stack=1,
+    ),
+    "startsf": Scheme(
+        name="startSF",
+        formula="sign(W(0)): the signs at the start",
+        redrawn="never",
+        source="uSF with the signs kept",
+        parameters=("scale", "density", "last"),
+        per_replica=0,
+        per_stack=1,
+    ),
+    "noisy": Scheme(
+        name="noisy",
+        formula="W + s N(0, 1) o |W|; s is the noise",
+        redrawn="after every update of W",
+        source="a test of how exact V must be",
+        parameters=("noise", "last"),
+        per_stack=1,
+    ),
+    "ternary": Scheme(
+        name="ternary",
+        formula="a sign(W) if |W| > 0.7 mean|W|, else 0; a is the mean |W| of those, by layer",
+        redrawn="-",
+        source="Li, Zhang and Liu 2016 (their ternary W, taken for V)",
+        parameters=("last",),
+    ),
+    "sham": Scheme(
+        name="sham",
+        formula="W, by the way of the other schemes: equals BP to the bit",
+        redrawn="-",
+        source="a test of the engine",
+    ),
+    "mixed": Scheme(
+        name="mixed",
+        formula="a scheme for each layer but the first",
+        redrawn="as theirs",
+        source="-",
+        parameters=("layers",),
+        per_stack=3,
+    ),
+    "kp": Scheme(
+        name="KP",
+        formula="starts as FA's, then gets every increment of W, and decays like W",
+        redrawn="-",
+        source=f"Kolen and Pollack 1994; {_AKROUT}",
+        learned="gradient",
+        per_replica=0,
+    ),
+    "wm": Scheme(
+        name="WM",
+        formula="starts as FA's; each step V = (1 - decay) V + rate sum(y x^T), y = f(W x + b), x noise",
+        redrawn="x for every mini-batch",
+        source=f"the weight mirror of {_AKROUT}",
+        parameters=("mirror_rate", "mirror_noise", "mirror_decay", "mirror_passes"),
+        learned="mirror",
+        per_replica=0,
+    ),
+    "pfa": Scheme(
+        name="PFA",
+        formula="B R; B is fixed, outputs x (expansion * outputs), and R learns from the error d B",
+        redrawn="never: B is drawn once",
+        source="Ji-An and Benna 2024",
+        parameters=("expansion",),
+        learned="gradient",
+        per_replica=0,
+    ),
+    "pfa-o": Scheme(
+        name="PFA-o",
+        formula="B R; B is fixed and orthogonal, and R learns from the error d B",
+        redrawn="never: B is drawn once",
+        source="Ji-An and Benna 2024",
+        learned="gradient",
+        per_replica=0,
+    ),
+    "dfa": Scheme(
+        name="DFA",
+        formula=f"{_DIRECT}; carries the error of the logits",
+        redrawn="never",
+        source="Nokland 2016",
+        parameters=("density",),
+        route="direct-error",
+        per_replica=0,
+        per_stack=1,
+    ),
+    "sdfa": Scheme(
+        name="sDFA",
+        formula=f"{_DIRECT}; carries the sign of the error of the logits",
+        redrawn="never",
+        source="Frenkel et al. 2021",
+        parameters=("density",),
+        route="direct-sign",
+        per_replica=0,
+        per_stack=1,
+    ),
+    "drtp": Scheme(
+        name="DRTP",
+        formula=f"{_DIRECT}; carries the one-hot label",
+        redrawn="never",
+        source="Frenkel et al. 2021",
+        parameters=("density",),
+        route="direct-target",
+        per_replica=0,
+        per_stack=1,
+    ),
+    "dkp": Scheme(
+        name="DKP",
+        formula="starts as DFA's; its gradient is e^T a, e the error of the logits, a the layer's input",
+        redrawn="-",
+        source="Webster et al. 2021",
+        route="direct-error",
+        learned="gradient",
+        per_replica=0,
     ),
 }
 

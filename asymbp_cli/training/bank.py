@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.specs.runs import Run
-from asymbp_cli.training.feedback_bank import FeedbackBank, adjacent
+from asymbp_cli.training.feedback.bank import FeedbackBank, adjacent
+from asymbp_cli.training.feedback.forms import Learned
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.optim import SETTINGS
 from asymbp_cli.training.products import kernels_for
@@ -52,7 +53,9 @@ class Bank:
         self._train = runs[0].method.train
         self.segments = self._lay_segments()
         self.trained = tuple(part for part in model.parameters if self._trains(part.layer))
-        self.feedback_bank = FeedbackBank(runs, model, device, together=self.together and self.has_feedback)
+        self.feedback_bank = FeedbackBank(runs, model, self.working, together=self.together and self.has_feedback)
+        for form, rows in self.feedback_bank.learned:
+            self.weights[rows, model.learned_columns] = form.start.to(device)
         self.intact = torch.ones_like(self.alive)  # False once an update was not finite; kept by the fused kernel
 
     def _trains(self, layer: int) -> bool:
@@ -61,16 +64,19 @@ class Bank:
     def _lay_segments(self) -> tuple[Segment, ...]:
         """Return the trained columns, adjacent ones with the same treatment merged."""
         p = self.protocol
-        treatment = {
+        treatment: dict[str, tuple[bool, bool]] = {
             "weight": (True, True),
             "bias": (p.decay_biases, p.manhattan_biases),
             "scale": (p.decay_batch_norm, True),
             "shift": (p.decay_batch_norm, True),
         }
-        edges = [*(part.start for part in self.model.parameters), self.model.row_size]
+        if self.model.learns_by == "gradient" and self.has_feedback:
+            treatment["feedback"] = (True, True)
+        parts = (*self.model.parameters, *self.model.learned)
+        edges = [*(part.start for part in parts), self.model.row_size]
         trained = [
-            (span, treatment[part.kind] if self._trains(part.layer) else None)
-            for part, span in zip(self.model.parameters, pairwise(edges), strict=True)
+            (span, treatment.get(part.kind) if self._trains(part.layer) else None)
+            for part, span in zip(parts, pairwise(edges), strict=True)
         ]
         merged = []
         for flags, spans in groupby(trained, key=lambda pair: pair[1]):
@@ -104,6 +110,14 @@ class Bank:
         """Draw new M and S for the schemes that redraw them."""
         if self.has_feedback:
             self.feedback_bank.redraw()
+
+    def learn_feedback(self) -> None:
+        """Fill the gradients of a learned V from those of W, if its scheme has such a rule."""
+        of_w = self.gradients[:, : self.model.feedback_size]
+        of_v = self.gradients[:, self.model.learned_columns]
+        for form, rows in self.feedback_bank.learned if self.has_feedback else []:
+            if isinstance(form, Learned) and form.learn is not None:
+                form.learn(of_w[rows], of_v[rows])
 
     def refresh_feedback(self, *, signed: bool = True) -> None:
         """Recompute V of every replica from its present weights; without `signed` only what schemes compute."""

@@ -1,11 +1,13 @@
 """What a step computes at once: on CUDA all replicas of a stack in training, elsewhere each of them alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.model import Parameter, flatten_inputs, shape_as_input
+from asymbp_cli.training.products import correlate_vectors, pass_vectors_back
 
 
 def make_blocks(bank: Bank, replicas: Sequence[int], *, training: bool) -> list["Block"]:
@@ -17,25 +19,58 @@ def make_blocks(bank: Bank, replicas: Sequence[int], *, training: bool) -> list[
     return [Adjacent(bank, [replica]) for replica in replicas]
 
 
+#: of replicas in a bank
+Rows = slice | Tensor
+
+
 class Block:
     """Replicas that are computed at once: their weights and feedback weights by name, [R', ...]."""
 
-    def __init__(self, bank: Bank, weights: Tensor, values: Tensor | None, gradients: Tensor | None) -> None:
-        self.size = len(weights)
+    def __init__(
+        self, bank: Bank, rows: Rows, weights: Tensor, values: Tensor | None, gradients: Tensor | None
+    ) -> None:
+        self.rows, self.size = rows, len(weights)
         self.parameters = bank.model.views(weights)
         self.feedback = {} if values is None else bank.model.feedback_views(values)
         self._parts = bank.trained
         self._trained = [self.parameters[part.name].requires_grad_() for part in self._parts]
-        self._targets = [] if gradients is None else [part.columns(gradients) for part in self._parts]
+        self._targets: list[Tensor] = []
+        self._learned: list[tuple[Parameter, Tensor]] = []
+        if gradients is not None:
+            self._targets = [part.columns(gradients) for part in self._parts]
+            self._learned = [(part, part.columns(gradients)) for part in bank.model.learned]
+        self._shapes = {operation.number: operation.before for operation in bank.model.weighted}
 
     def fetch(self) -> None:
         """Make the present weights those of the block."""
 
-    def collect(self, logits: Tensor, error: Tensor) -> None:
-        """Store the gradients of the trained weights, from logits [B, R' * classes] and their `error`."""
-        found = torch.autograd.grad(logits, self._trained, grad_outputs=error)
+    def collect(self, logits: Tensor, error: Tensor, sent: Tensor, inputs: Mapping[int, Tensor]) -> None:
+        """Store the gradients of the trained weights, from logits [B, R' * classes] and their `error`.
+
+        `inputs` are those of layers to which V carries what is `sent` from the output [B, R' * classes]; of
+        layerwise routes there are none.
+        """
+        ends = [(x, self._carry(number, x, sent)) for number, x in inputs.items() if x.requires_grad]
+        ends += [(logits, error)] if logits.requires_grad else []
+        outputs, errors = zip(*ends, strict=True)
+        found = torch.autograd.grad(outputs, self._trained, grad_outputs=errors)
         flat = [part.flat(gradient) for part, gradient in zip(self._parts, found, strict=True)]
         torch._foreach_copy_(self._targets, flat)
+        if inputs and self._learned:
+            self._learn(sent, inputs)
+
+    def _carry(self, number: int, x: Tensor, sent: Tensor) -> Tensor:
+        """Return what V carries from the output to the input x of a layer."""
+        flat = pass_vectors_back(sent, self.feedback[f"{number}.weight"])
+        return shape_as_input(flat, x, self._shapes[number])
+
+    @torch.no_grad()
+    def _learn(self, sent: Tensor, inputs: Mapping[int, Tensor]) -> None:
+        """Store the gradients of V: what is sent, times each layer's input."""
+        for part, target in self._learned:
+            x = flatten_inputs(inputs[part.layer], self._shapes[part.layer])
+            gradient, _ = correlate_vectors(x, sent, self.feedback[f"{part.layer}.weight"], biased=False)
+            target.copy_(gradient.flatten(1))
 
 
 class Adjacent(Block):
@@ -45,21 +80,22 @@ class Adjacent(Block):
         rows = slice(replicas[0], replicas[-1] + 1)
         v = bank.feedback_bank
         values = v.values[rows] if v.together else v.row(replicas[0])
-        super().__init__(bank, bank.working[rows], values, bank.gradients[rows])
+        super().__init__(bank, rows, bank.working[rows], values, bank.gradients[rows])
 
 
 class Scattered(Block):
     """Replicas between which others have diverged: the block has copies of their rows."""
 
     def __init__(self, bank: Bank, replicas: Sequence[int], *, training: bool) -> None:
-        self._rows = torch.tensor(replicas, device=bank.alive.device)
+        rows = self._rows = torch.tensor(replicas, device=bank.alive.device)
         self._weights = (bank.working, _make_rows(bank.working, len(replicas)))
         values, gradients = bank.feedback_bank.values, bank.gradients
         self._values = (
             (values, _make_rows(values, len(replicas))) if training and bank.feedback_bank.together else None
         )
         self._gradients = (gradients, _make_rows(gradients, len(replicas))) if training else None
-        super().__init__(bank, self._weights[1], *(pair and pair[1] for pair in (self._values, self._gradients)))
+        copies = (pair and pair[1] for pair in (self._values, self._gradients))
+        super().__init__(bank, rows, self._weights[1], *copies)
 
     @torch.no_grad()
     def fetch(self) -> None:
@@ -68,9 +104,9 @@ class Scattered(Block):
             if pair:
                 torch.index_select(pair[0], 0, self._rows, out=pair[1])
 
-    def collect(self, logits: Tensor, error: Tensor) -> None:
+    def collect(self, logits: Tensor, error: Tensor, sent: Tensor, inputs: Mapping[int, Tensor]) -> None:
         """Store the gradients of the trained weights, from logits [B, R' * classes] and their `error`."""
-        super().collect(logits, error)
+        super().collect(logits, error, sent, inputs)
         assert self._gradients is not None
         self._gradients[0].index_copy_(0, self._rows, self._gradients[1])
 

@@ -24,15 +24,17 @@ def batch_order(seed: int, epoch: int, count: int, *, reshuffle: bool) -> Tensor
     return torch.randperm(count, generator=generator(seed, "order", epoch if reshuffle else 1))
 
 
-class Uniform:
-    """A stream of uniform [0, 1) vectors of one size, e.g. the magnitudes M of every mini-batch of an epoch.
+class Stream:
+    """A stream of vectors of one size, e.g. the magnitudes M of every mini-batch of an epoch.
 
-    Each is drawn into `out`, on its device, and overwrites the one before.
+    Each is drawn into `values`, on its device, and overwrites the one before.
     """
 
-    def __init__(self, seed: int, role: str, out: Tensor) -> None:
-        self._key, self._out = (seed, role), out
-        self.generator = generator(*self._key, 0, device=out.device)  # always this one, which a CUDA graph knows
+    def __init__(self, seed: int, role: str, values: Tensor) -> None:
+        self._key, self.values = (seed, role), values
+        self.generator = generator(
+            *self._key, 0, device=values.device
+        )  # always this one, which a CUDA graph knows
 
     def begin(self, epoch: int) -> None:
         """Start the stream of `epoch`; 0 holds the draws that are made once per experiment."""
@@ -40,4 +42,20 @@ class Uniform:
 
     def next(self) -> Tensor:
         """Return the next vector."""
-        return self._out.uniform_(generator=self.generator)
+        raise NotImplementedError
+
+
+class Uniform(Stream):
+    """A stream of uniform [0, 1) vectors."""
+
+    def next(self) -> Tensor:
+        """Return the next vector."""
+        return self.values.uniform_(generator=self.generator)
+
+
+class Normal(Stream):
+    """A stream of N(0, 1) vectors."""
+
+    def next(self) -> Tensor:
+        """Return the next vector."""
+        return self.values.normal_(generator=self.generator)

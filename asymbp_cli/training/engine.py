@@ -144,8 +144,10 @@ class Trainer:
         self.use_precision()
         if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
             self.bank.state.zero_()
-        self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
         self.step.begin_epoch(replicas)
+        if epoch == 1:
+            self.step.mirror_first(len(self.batches(epoch)))
+        self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
 
     def use_precision(self) -> None:
         """Let this process compute in the protocol's precision, until another trainer sets its own."""

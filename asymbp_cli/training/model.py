@@ -3,11 +3,11 @@
 Convolution weights are in the row as (O, kh, kw, C), so that their view is channels_last without a copy; FC
 weights after an image count its features in (height, width, channel) order. Weights that carry feedback come
 first, then the first layer's, then biases, then batch normalization's scale and shift: V banks are a prefix,
-and weights, biases and normalization are contiguous.
+and weights, biases and normalization are contiguous. A learned V comes last, laid out as V banks are.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
@@ -19,11 +19,12 @@ from asymbp_cli.specs.layers import FC, Pool
 from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.schemes import Learned, Route
 from asymbp_cli.training import layers
 from asymbp_cli.training.draws import generator
 from asymbp_cli.training.products import Geometry
 
-Kind = Literal["weight", "bias", "scale", "shift"]
+Kind = Literal["weight", "bias", "scale", "shift", "feedback"]
 #: (layer, input, scale, shift) -> normalized input
 NormalizeBy = Callable[[int, Tensor, Tensor | None, Tensor | None], Tensor]
 _ALIGNMENT = 64  # floats: every part starts on a full vector register, so packing cannot change a rounding
@@ -53,6 +54,11 @@ class Parameter:
         """Filter width * filter height * input features, or inputs of an FC layer."""
         return prod(self.shape[1:])
 
+    @property
+    def fan_out(self) -> int:
+        """Filter width * filter height * output features, or outputs of an FC layer."""
+        return self.shape[0] * prod(self.shape[1:-1]) if len(self.shape) == 4 else self.shape[0]
+
     def columns(self, rows: Tensor) -> Tensor:
         """Return this part of `rows` [R, P], as it is stored: [R, size]."""
         return rows[:, self.start : self.start + self.size]
@@ -68,10 +74,21 @@ class Parameter:
 
 
 class Model:
-    """Layout and forward pass of `network` (resolved) with the given normalization."""
+    """Layout and forward pass of `network` (resolved) with the given normalization and kind of feedback.
 
-    def __init__(self, network: Network, protocol: Protocol, batch_norm: Literal["none", "plain", "learnable"]):
-        self.protocol = protocol
+    `fed` are the parts of a row of V [F]: of each layer but the first. If V is learned, it is also a part of the
+    row of parameters, from column `learned_from`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        protocol: Protocol,
+        batch_norm: Literal["none", "plain", "learnable"],
+        route: Route = "layerwise",
+        learned: Learned = "",
+    ) -> None:
+        self.protocol, self.route, self.learns_by = protocol, route, learned
         self.dtype = torch.bfloat16 if protocol.precision == "bf16" else torch.float32  # of activations
         self.batch_norm = batch_norm
         self.operations = network.operations(batch_norm=batch_norm != "none")
@@ -81,14 +98,25 @@ class Model:
         self.last = self.weighted[-1].number
         self.classes = prod(self.weighted[-1].after)
         self.parameters = self._lay_out()
-        self.row_size = _aligned(self.parameters[-1].start + self.parameters[-1].size)
-        self.fed = tuple(p for p in self.parameters if p.kind == "weight" and p.layer != self.weighted[0].number)
-        self.feedback_size = _aligned(self.fed[-1].start + self.fed[-1].size) if self.fed else 0
+        self.learned_from = _end(self.parameters)
+        self.fed = self._lay_out_feedback()
+        self.feedback_size = _end(self.fed)
+        #: the parts of a row of parameters that are V
+        self.learned = tuple(
+            replace(part, kind="feedback", start=self.learned_from + part.start) for part in self.fed if learned
+        )
+        self.row_size = _end((*self.parameters, *self.learned))
+
+    @property
+    def learned_columns(self) -> slice:
+        """Return the columns of a row of parameters that are V; empty if it is not learned."""
+        return slice(self.learned_from, self.row_size)
 
     @classmethod
     def of(cls, network: Network, protocol: Protocol, method: Method) -> "Model":
         """Return the model that `method` trains."""
-        return cls(network, protocol, method.batch_norm)
+        scheme = method.feedback.kind
+        return cls(network, protocol, method.batch_norm, scheme.route, scheme.learned)
 
     def _lay_out(self) -> tuple[Parameter, ...]:
         first, *fed = self.weighted
@@ -105,6 +133,17 @@ class Model:
             start = _aligned(start + prod(shape))
         return tuple(parameters)
 
+    def _lay_out_feedback(self) -> tuple[Parameter, ...]:
+        """Return the parts of a row of V: like W or, from the output, (classes, inputs of the layer)."""
+        fed = [op for op in self.weighted if not op.first]
+        if self.route == "layerwise":
+            return self.parameters[: len(fed)]
+        parts, start = [], 0
+        for op in fed:
+            parts.append(Parameter(op.number, "weight", (self.classes, prod(op.before)), start))
+            start = _aligned(start + parts[-1].size)
+        return tuple(parts)
+
     def initial_row(self, seed: int) -> Tensor:
         """Return the initial parameters [P]: weights as the protocol says, scale 1, everything else 0."""
         row = torch.zeros(self.row_size)
@@ -113,12 +152,12 @@ class Model:
             if parameter.kind == "scale":
                 part.fill_(1)
             elif parameter.kind == "weight":
-                self._draw_weight(part, parameter, generator(seed, "weights", parameter.layer))
+                source = generator(seed, "weights", parameter.layer)
+                self.draw_weight(part, parameter.fan_in, parameter.fan_out, source)
         return row
 
-    def _draw_weight(self, part: Tensor, parameter: Parameter, source: torch.Generator) -> None:
-        fan_in, field = parameter.fan_in, prod(parameter.shape[1:-1]) if len(parameter.shape) == 4 else 1
-        fan_out = parameter.shape[0] * field
+    def draw_weight(self, part: Tensor, fan_in: int, fan_out: int, source: torch.Generator) -> None:
+        """Draw the initial weights of a layer into `part`, as the protocol says."""
         match self.protocol.initialization:
             case "glorot-normal":
                 part.normal_(0, (2 / (fan_in + fan_out)) ** 0.5, generator=source)
@@ -130,41 +169,53 @@ class Model:
             case "normal":
                 part.normal_(0, self.protocol.initial_std, generator=source)
 
-    def random_feedback(self, seed: int, sigma: float) -> Tensor:
-        """Return RndF's fixed V [F]: N(0, sigma^2), drawn layer by layer (section 2)."""
+    def random_feedback(self, seed: int, sigma: float | None = None) -> Tensor:
+        """Return a random V [F], drawn layer by layer: N(0, sigma^2), or as W is drawn without `sigma`."""
         row = torch.zeros(self.feedback_size)
         for parameter in self.fed:
             source = generator(seed, "random-feedback", parameter.layer)
-            row[parameter.start : parameter.start + parameter.size].normal_(0, sigma, generator=source)
+            part = row[parameter.start : parameter.start + parameter.size]
+            if sigma is None:
+                self.draw_weight(part, parameter.fan_in, parameter.fan_out, source)
+            else:
+                part.normal_(0, sigma, generator=source)
         return row
 
-    def fan_in_row(self) -> Tensor:
-        """Return each feedback weight's fan-in [F] (1 in the gaps)."""
+    def row_of(self, value: Callable[[Parameter], float]) -> Tensor:
+        """Return a row [F] that has, in each part of V, the `value` of that part (1 in the gaps)."""
         row = torch.ones(self.feedback_size)
         for parameter in self.fed:
-            row[parameter.start : parameter.start + parameter.size] = parameter.fan_in
+            row[parameter.start : parameter.start + parameter.size] = value(parameter)
         return row
 
     def views(self, rows: Tensor) -> dict[str, Tensor]:
         """Return the named parts of parameter rows [R, P]."""
-        return {parameter.name: parameter.view(rows) for parameter in self.parameters}
+        return {parameter.name: parameter.view(rows) for parameter in (*self.parameters, *self.learned)}
 
     def feedback_views(self, rows: Tensor) -> dict[str, Tensor]:
         """Return the named parts of feedback rows [R, F]."""
         return {parameter.name: parameter.view(rows) for parameter in self.fed}
 
     def forward(
-        self, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor], normalize: NormalizeBy
+        self,
+        x: Tensor,
+        w: Mapping[str, Tensor],
+        v: Mapping[str, Tensor],
+        normalize: NormalizeBy,
+        inputs: dict[int, Tensor] | None = None,
     ) -> Tensor:
         """Return the logits [B, R * classes] of x [B, C, H, W] (channels_last) or [B, I].
 
         `w` holds the parameters of R replicas by name, `v` the feedback weights of all layers but the first. In
-        between a replica's features are R-th parts of the channels: [B, R * C, H, W].
+        between a replica's features are R-th parts of the channels: [B, R * C, H, W]. If `inputs` is given, it
+        gets the input of each layer but the first, by number, and no error passes there to what comes before.
         """
         for operation in self.operations:
             match operation:
                 case Weighted():
-                    x = _weigh(operation, x, w, v)
+                    if inputs is not None and not operation.first:
+                        inputs[operation.number], x = x, x.detach()
+                    x = _weigh(operation, x, w, {} if inputs is not None else v)
                 case Normalize(number):
                     scale, shift = (w.get(f"{number}.{kind}") for kind in ("scale", "shift"))
                     x = normalize(
@@ -192,10 +243,24 @@ def _weigh(operation: Weighted, x: Tensor, w: Mapping[str, Tensor], v: Mapping[s
     weight, bias = w[name], w.get(f"{operation.number}.bias")
     back = v.get(name, weight)
     if isinstance(layer, FC):
-        return layers.linear(_flatten(x, operation.before) if x.ndim == 4 else x, weight, back, bias)
-    return layers.conv2d(
-        x, weight, back, bias, Geometry(layer.stride, layer.padding, layer.dilation, layer.groups)
-    )
+        return layers.linear(flatten_inputs(x, operation.before), weight, back, bias)
+    return layers.conv2d(x, weight, back, bias, Geometry.of(layer))
+
+
+def _end(parameters: tuple[Parameter, ...]) -> int:
+    return _aligned(parameters[-1].start + parameters[-1].size) if parameters else 0
+
+
+def flatten_inputs(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the input of a layer [B, R * H * W * C], by replica: images of `shape` as FC layers take them."""
+    return _flatten(x, shape) if x.ndim == 4 else x
+
+
+def shape_as_input(flat: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return `flat` [B, R * H * W * C] in the form of a layer's input x: the inverse of `flatten_inputs`."""
+    if x.ndim != 4:
+        return flat
+    return flat.view(len(x), -1, *shape).permute(0, 1, 4, 2, 3).reshape(x.shape)
 
 
 def _flatten(x: Tensor, shape: tuple[int, ...]) -> Tensor:

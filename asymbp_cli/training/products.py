@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asymbp_cli.specs.layers import Conv
+
 Gradients = tuple[Tensor, Tensor | None]  # of weights and, if they are asked for, of biases
 
 
@@ -24,6 +26,11 @@ class Geometry(NamedTuple):
     padding: int = 0
     dilation: int = 1
     groups: int = 1
+
+    @classmethod
+    def of(cls, layer: Conv) -> "Geometry":
+        """Return the geometry of a convolution as it is written."""
+        return cls(layer.stride, layer.padding, layer.dilation, layer.groups)
 
     def output(self, size: tuple[int, ...], field: tuple[int, int]) -> tuple[int, ...]:
         """Return the height and width that a convolution of an image of `size` with `field` has."""

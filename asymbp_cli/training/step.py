@@ -14,6 +14,7 @@ from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.blocks import Block, make_blocks
 from asymbp_cli.training.cuda_graphs import Captured, Graphs
+from asymbp_cli.training.feedback.mirror import Mirror
 from asymbp_cli.training.layers import batch_norm
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.update import update
@@ -37,6 +38,7 @@ class TrainingStep:
         self.wrong = torch.zeros(count, dtype=torch.int64, device=device)
         self.seen = 0
         self._finite = torch.zeros(count, dtype=torch.bool, device=device)
+        self._mirror = Mirror(bank) if model.learns_by == "mirror" and bank.has_feedback else None
 
     def begin_epoch(self, replicas: Sequence[int]) -> None:
         """Start the sums of an epoch in which `replicas` train."""
@@ -63,6 +65,16 @@ class TrainingStep:
         logits, losses = zip(*(self._block(block, x, y, toward) for block in self._blocks), strict=True)
         self._count(torch.cat(logits), torch.cat(losses), y)
         update(self._bank, self._finite)
+        if self._mirror:
+            self._mirror(self._blocks)
+
+    def mirror_first(self, steps: int) -> None:
+        """Mirror the initial weights into V, for the passes of `steps` mini-batches that a scheme asks for."""
+        if self._mirror and self._mirror.passes:
+            self._bank.feedback_bank.begin_epoch(0)
+            for _ in range(self._mirror.passes * steps):
+                self._bank.redraw()
+                self._mirror(self._blocks)
 
     def _toward(self, y: Tensor) -> Tensor:
         """Return the gradient of the cross-entropy by the log-probabilities [B, classes], the same for all."""
@@ -72,7 +84,9 @@ class TrainingStep:
     def _block(self, block: Block, x: Tensor, y: Tensor, toward: Tensor) -> tuple[Tensor, Tensor]:
         """Collect the gradients of a block; return its logits [R', B, classes] and its losses [R']."""
         block.fetch()
-        logits = self._model.forward(x, block.parameters, block.feedback, self._normalize)
+        inputs: dict[int, Tensor] = {}
+        cut = None if self._model.route == "layerwise" else inputs
+        logits = self._model.forward(x, block.parameters, block.feedback, self._normalize, cut)
         with torch.no_grad():
             plain = logits.detach().float().view(len(y), block.size, -1)  # [B, R', classes]
             log_p = F.log_softmax(plain, 2)
@@ -80,8 +94,20 @@ class TrainingStep:
             error: Tensor = torch.ops.aten._log_softmax_backward_data(
                 toward[:, None].expand_as(log_p), log_p, 2, torch.float32
             )
-        block.collect(logits, error.flatten(1).to(logits.dtype))
+            sent = self._send(error, toward)
+            parts = [part.flatten(1).to(logits.dtype) for part in ([error] if sent is error else [error, sent])]
+        block.collect(logits, parts[0], parts[-1], inputs)
         return plain.transpose(0, 1), losses
+
+    def _send(self, error: Tensor, toward: Tensor) -> Tensor:
+        """Return what the output sends to the layers [B, R', classes]; averaged if errors are."""
+        match self._model.route:
+            case "direct-sign":
+                return torch.sign(error) * -toward.sum(1)[:, None, None]
+            case "direct-target":
+                return -toward[:, None].expand_as(error)
+            case _:
+                return error
 
     @torch.no_grad()
     def _count(self, logits: Tensor, losses: Tensor, y: Tensor) -> None:

@@ -26,6 +26,7 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     computes V = W and V = F o sign(W).
     """
     bank.alive &= finite
+    bank.learn_feedback()
     bank.redraw()
     kernel = kernel or _kernel_of(bank.alive.device.type)
     kernel(bank)

@@ -35,6 +35,14 @@ STACKS = [
     ("BN", "BN+BM2"),
     ("SGD Top", "RndF+BM Top"),
     ("uSF+BN+BM Bottom", "brSF+BN Bottom"),
+    ("FA", "uSF-scaled+BM", "brSF-25%-scaled", "frSF-scaled", "startSF", "softFA", "noisy", "ternary", "sham"),
+    ("KP", "PFA+BM", "PFA-o"),
+    ("KP+BN+BM Bottom", "PFA+BN Bottom"),
+    ("WM",),
+    ("DFA", "DFA+BM3"),
+    ("sDFA+BN", "sDFA+BN+BM"),
+    ("DRTP Bottom",),
+    ("DKP",),
 ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asymbp_cli.specs.methods import Feedback
 from asymbp_cli.training.draws import Uniform, batch_order, generator
-from asymbp_cli.training.feedback import random_factor
+from asymbp_cli.training.feedback.site import random_factor
 
 W = torch.tensor([[0.5, -2.0, 0.0], [-0.0, 1e-30, -1e-30]])
 SIGNS = torch.tensor([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])

@@ -12,17 +12,19 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.scheduling.memory import bank_bytes
-from asymbp_cli.specs.methods import Feedback, method_name, parse_method
+from asymbp_cli.specs.methods import Feedback, LayerFeedback, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.specs.schemes import SCHEMES, Scheme, find_scheme
 from asymbp_cli.training.engine import Trainer, train_stack
-from asymbp_cli.training.feedback import BUILDERS, Computed, Form, Site
+from asymbp_cli.training.feedback.forms import Computed, Form
+from asymbp_cli.training.feedback.schemes import BUILDERS
+from asymbp_cli.training.feedback.site import Site
 
 CPU = torch.device("cpu")
 
 
-def noisy(feedback: Feedback, site: Site) -> Form:
+def noisy(feedback: LayerFeedback, site: Site) -> Form:
     """V = W + N, and N is N(0, sigma^2) drawn once."""
     noise = site.normal(feedback.sigma)
 

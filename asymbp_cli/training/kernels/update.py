@@ -115,7 +115,7 @@ def advance(bank: Bank) -> None:
     """
     v, protocol = bank.feedback_bank, bank.protocol
     rounded, width = bank.working is not bank.weights, bank.weights.shape[1]
-    size = bank.model.feedback_size if bank.has_feedback else 0
+    size = bank.model.feedback_size if bank.has_feedback and v.follows_updates else 0
     alive, intact = bank.alive.view(torch.uint8), bank.intact.view(torch.uint8)
     banks = bank.working, v.values, v.factors, v.slots, v.own_rows
     trained = list(bank.segments)

@@ -1,28 +1,29 @@
 """The feedback weights V of a stack's replicas: a bank [N, F] with a row for each replica whose V follows its W.
 
 Plain backpropagation needs no row, because its V is W. Feedback alignment needs none either: its V is drawn once,
-and all replicas share it. If replicas are computed at once, all have rows.
+and all replicas share it. If replicas are computed at once, all have rows. A learned V is in the bank of weights.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from asymbp_cli.specs.runs import Run
-from asymbp_cli.training.feedback import (
-    BUILDERS,
+from asymbp_cli.training.feedback.forms import (
     Computed,
     Fixed,
     Form,
+    Learned,
+    Mirrored,
     SignConcordant,
-    Site,
     Transposed,
-    write_signed,
+    write_form,
 )
+from asymbp_cli.training.feedback.schemes import build
+from asymbp_cli.training.feedback.site import Site
 from asymbp_cli.training.model import Model
 
 #: of a replica, in `FeedbackBank.slots`: V = W; no row that `update` writes; V = sign(W); from 2 on:
@@ -30,40 +31,37 @@ from asymbp_cli.training.model import Model
 WEIGHTS, NOT_WRITTEN, SIGN_ALONE = -1, 0, 1
 
 
-@dataclass(frozen=True)
-class _Group:
+class _Group(NamedTuple):
     """Adjacent replicas whose V follows from W: their rows of W and of V."""
 
-    form: Transposed | SignConcordant | Computed
+    form: Form
     rows: slice
     own: slice
-
-    def refresh(self, weights: Tensor, values: Tensor) -> None:
-        """Write V [R', F] from the weights [R', F] as products take them."""
-        if isinstance(self.form, Computed):
-            self.form.write(weights, values)
-        elif isinstance(self.form, Transposed):
-            values.copy_(weights)
-        else:
-            factor = self.form.factor.values if self.form.factor else None
-            write_signed(factor, weights, values, flips=self.form.flips)
 
 
 class FeedbackBank:
     """V of every replica of one model: `values` [N, F] of those with a row, `factors` [K, F] of signs.
 
-    With `together` every replica has a row, in the order of the replicas.
+    With `together` every replica has a row, in the order of the replicas. A learned V is a part of `working`
+    [R, P], the weights as products take them.
     """
 
-    def __init__(self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool) -> None:
-        self.together = together
+    def __init__(self, runs: Sequence[Run], model: Model, working: Tensor, *, together: bool) -> None:
+        device = working.device
+        self.together = together or bool(model.learned)
         groups = adjacent(runs, lambda run: run.method.feedback)
         specs = list(dict.fromkeys(spec for spec, _ in groups))
-        self.factors = torch.zeros(len(specs) + 1, model.feedback_size, device=device)
-        self._site = Site(model, runs[0].seed, self.factors)
-        forms = {spec: BUILDERS[spec.scheme](spec, self._site) for spec in specs}
-        count = sum(rows.stop - rows.start for spec, rows in groups if together or _follows_weights(forms[spec]))
-        self.values = torch.zeros(count, model.feedback_size, device=device, dtype=model.dtype)
+        most = 1 + sum(max(1, len(spec.layers)) for spec in specs)
+        self.factors = torch.zeros(most, model.feedback_size, device=device)
+        self.site = Site(model, runs[0].seed, self.factors)
+        forms = {spec: build(spec, self.site) for spec in specs}
+        #: adjacent replicas with one form of a learned V
+        self.learned: list[tuple[Learned | Mirrored, slice]] = []
+        if model.learned:
+            self.values = working[:, model.learned_columns]
+        else:
+            count = sum(rows.stop - rows.start for spec, rows in groups if together or _has_row(forms[spec]))
+            self.values = torch.zeros(count, model.feedback_size, device=device, dtype=model.dtype)
         self._rows: list[Tensor | None] = []  # [1, F] of each replica; None: V is W
         self._groups: list[_Group] = []
         self._free = 0
@@ -71,18 +69,22 @@ class FeedbackBank:
         for spec, rows in groups:
             slots += self._add(forms[spec], rows)
         self.slots, self.own_rows = torch.tensor(slots, dtype=torch.int32, device=device).T.contiguous()
+        #: whether an update kernel writes any V
+        self.follows_updates = any(slot != NOT_WRITTEN for slot, _ in slots)
 
     def _add(self, form: Form, rows: slice) -> list[tuple[int, int]]:
         """Add adjacent replicas with one form, and return their slots and rows."""
         count = rows.stop - rows.start
-        if not (self.together or _follows_weights(form)):
+        if isinstance(form, Learned | Mirrored):
+            self.learned.append((form, rows))
+        elif not (self.together or _has_row(form)):
             self._rows += [form.values[None] if isinstance(form, Fixed) else None] * count
             return [(NOT_WRITTEN, 0)] * count
         own = slice(self._free, self._free + count)
         self._free = own.stop
         if isinstance(form, Fixed):
             self.values[own] = form.values
-        else:
+        elif not isinstance(form, Learned | Mirrored):
             self._groups.append(_Group(form, rows, own))
         self._rows += [self.values[row : row + 1] for row in range(own.start, own.stop)]
         return [(_slot(form), row) for row in range(own.start, own.stop)]
@@ -94,25 +96,25 @@ class FeedbackBank:
     @property
     def generators(self) -> list[torch.Generator]:
         """Return the generators that `redraw` draws from."""
-        return self._site.generators
+        return self.site.generators
 
     def begin_epoch(self, epoch: int) -> None:
         """Start the random streams of `epoch` (from 1), so that a resumed training draws the same."""
-        self._site.begin_epoch(epoch)
+        self.site.begin_epoch(epoch)
 
     def redraw(self) -> None:
         """Draw the factors that are redrawn after every update."""
-        self._site.redraw()
+        self.site.redraw()
 
     @torch.no_grad()
     def refresh(self, weights: Tensor, *, signed: bool = True) -> None:
         """Rewrite V from the weights [R, P] as products take them; without `signed` only what schemes compute."""
-        for group in self._groups:
-            if signed or isinstance(group.form, Computed):
-                group.refresh(weights[group.rows, : self.values.shape[1]], self.values[group.own])
+        for form, rows, own in self._groups:
+            if signed or isinstance(form, Computed):
+                write_form(form, weights[rows, : self.values.shape[1]], self.values[own])
 
 
-def _follows_weights(form: Form) -> bool:
+def _has_row(form: Form) -> bool:
     return isinstance(form, SignConcordant | Computed)
 
 

@@ -1,0 +1,75 @@
+"""The weight mirror: V becomes like W, since noise that goes through W correlates with what comes out.
+
+For noise x into a layer, y = f(W x + b) is its output after the activation f. For linear f the mean of y x^T is W
+times the variance of x. Each layer has noise of its own, which all replicas of a stack share.
+
+Source: Akrout, Wilson, Humphreys, Lillicrap and Tweed 2019, section 4.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.specs.layers import FC
+from asymbp_cli.specs.networks import Weighted
+from asymbp_cli.training import products
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.blocks import Block, Rows
+from asymbp_cli.training.feedback.forms import Mirrored
+from asymbp_cli.training.products import Geometry
+
+
+class Mirror:
+    """Mirrors the weights of a stack's replicas into their V, after every update.
+
+    `passes` are the epochs of mirroring before training, the same for all replicas.
+    """
+
+    def __init__(self, bank: Bank) -> None:
+        self._bank = bank
+        site, forms = bank.feedback_bank.site, bank.feedback_bank.learned
+        samples, fed = bank.protocol.samples_per_batch(1), [op for op in bank.model.weighted if not op.first]
+        self._layers = [
+            (op, part, site.stream(f"mirror-{op.number}", samples * prod(op.before)).view(samples, *op.before))
+            for op, part in zip(fed, bank.model.learned, strict=True)
+        ]
+        self._rates, self._widths, self._decays = torch.zeros(3, len(bank.alive), 1, device=bank.alive.device)
+        self.passes = 0
+        for form, rows in forms:
+            assert isinstance(form, Mirrored)
+            self._rates[rows], self._widths[rows], self._decays[rows] = form.rate, form.width, form.decay
+            self.passes = max(self.passes, form.passes)
+
+    @torch.no_grad()
+    def __call__(self, blocks: Sequence[Block]) -> None:
+        """Change V of the replicas of `blocks` by their weights and the noise, which the bank has drawn."""
+        for block in blocks:
+            block.fetch()
+            for op, part, noise in self._layers:
+                V, rows = part.columns(self._bank.weights), block.rows
+                change = part.flat(self._correlate(block, op, noise)).float()
+                V[rows] = V[rows] * (1 - self._decays[rows]) + self._rates[rows] * change
+        self._bank.use_weights()
+
+    def _correlate(self, block: Block, op: Weighted, noise: Tensor) -> Tensor:
+        """Return the sum of y x^T [R', O, ...] over samples and positions."""
+        name = f"{op.number}.weight"
+        W, bias = block.parameters[name], block.parameters.get(f"{op.number}.bias")
+        flat, last = isinstance(op.layer, FC), op.number == self._bank.model.last
+        x = self._spread(noise, block.rows, flat=flat).to(W.dtype)
+        if isinstance(op.layer, FC):
+            y = products.multiply_vectors(x, W, bias)
+            gradient, _ = products.correlate_vectors(x, y if last else y.relu_(), W, biased=False)
+            return gradient
+        geometry = Geometry.of(op.layer)
+        y = products.multiply(x, W, bias, geometry)
+        gradient, _ = products.correlate(x, y if last else y.relu_(), W, geometry, biased=False)
+        return gradient
+
+    def _spread(self, noise: Tensor, rows: Rows, *, flat: bool) -> Tensor:
+        """Return the noise of each replica by its width: [N, R' * I] if `flat`, otherwise [N, R' * C, H, W]."""
+        centered = (noise.flatten(1) if flat else noise)[..., None, :] - 0.5  # [N, (H, W,) 1, I]
+        spread: Tensor = (centered * self._widths[rows]).flatten(-2)
+        return spread if flat else spread.permute(0, 3, 1, 2)

@@ -1,0 +1,207 @@
+"""Feedback schemes: a row in `specs/schemes.py` and a builder here, which returns the form that its V takes."""
+
+from collections.abc import Callable
+from functools import partial
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.specs.methods import Feedback, LayerFeedback
+from asymbp_cli.training.draws import generator
+from asymbp_cli.training.feedback.forms import (
+    Computed,
+    Fixed,
+    Form,
+    Learned,
+    Mirrored,
+    SignConcordant,
+    Transposed,
+    write_form,
+    write_signed,
+)
+from asymbp_cli.training.feedback.site import Site
+from asymbp_cli.training.model import Parameter
+
+Builder = Callable[[LayerFeedback, Site], Form]
+
+_TERNARY_THRESHOLD = 0.7  # of a layer's mean |W| (Li, Zhang and Liu 2016, eq. 6)
+
+
+def _usf(feedback: LayerFeedback, site: Site) -> Form:
+    gain = site.gain(feedback)
+    return SignConcordant(None if gain is None else site.constant(gain))
+
+
+def _nusf(feedback: LayerFeedback, site: Site) -> Form:
+    mask, row = site.mask(feedback.density), 1 / site.model.row_of(lambda part: part.fan_in)
+    return SignConcordant(site.constant(row if mask is None else row * mask))
+
+
+def _brsf(feedback: LayerFeedback, site: Site) -> Form:
+    factor = site.redrawn(feedback.flip_probability, site.gain(feedback, of_magnitudes=True))
+    return SignConcordant(factor, flips=feedback.flip_probability > 0)
+
+
+def _frsf(feedback: LayerFeedback, site: Site) -> Form:
+    factor = site.drawn_once(feedback.flip_probability, site.gain(feedback, of_magnitudes=True))
+    return SignConcordant(factor, flips=feedback.flip_probability > 0)
+
+
+def _fix(values: Tensor, feedback: LayerFeedback, site: Site) -> Form:
+    mask = site.mask(feedback.density)
+    return Fixed(site.send(values if mask is None else values * mask))
+
+
+def _rndf(feedback: LayerFeedback, site: Site) -> Form:
+    return _fix(site.model.random_feedback(site.seed, feedback.sigma), feedback, site)
+
+
+def _fa(feedback: LayerFeedback, site: Site) -> Form:
+    return _fix(site.model.random_feedback(site.seed), feedback, site)
+
+
+def _soft(feedback: LayerFeedback, site: Site) -> Form:
+    r = feedback.alignment
+    return _fix(r * site.initial() + (1 - r * r) ** 0.5 * site.model.random_feedback(site.seed), feedback, site)
+
+
+def _startsf(feedback: LayerFeedback, site: Site) -> Form:
+    weights, gain = site.initial(), site.gain(feedback)
+    values = torch.empty_like(weights)
+    write_signed(gain, weights, values)
+    return Fixed(site.send(values))
+
+
+def _noisy(feedback: LayerFeedback, site: Site) -> Form:
+    noise = site.noise()
+
+    def write(W: Tensor, V: Tensor) -> None:
+        torch.abs(W, out=V).mul_(noise).mul_(feedback.noise).add_(W)
+
+    return Computed(write)
+
+
+def _ternary(feedback: LayerFeedback, site: Site) -> Form:
+    parts = [slice(part.start, part.start + part.size) for part in site.model.fed]
+
+    def write(W: Tensor, V: Tensor) -> None:
+        for columns in parts:
+            weights = W[:, columns]
+            size = weights.abs()
+            large = size > _TERNARY_THRESHOLD * size.mean(1, keepdim=True)
+            mean = (size * large).sum(1, keepdim=True) / large.sum(1, keepdim=True).clamp_(min=1)
+            torch.mul(torch.sign(weights).mul_(large), mean, out=V[:, columns])
+
+    return Computed(write)
+
+
+def _learned(feedback: LayerFeedback, site: Site) -> Form:
+    return Learned(site.model.random_feedback(site.seed), learn=_copy)
+
+
+def _copy(source: Tensor, target: Tensor) -> None:
+    target.copy_(source)
+
+
+def draw_path(site: Site, part: Parameter, expansion: float | None) -> tuple[Tensor, Tensor]:
+    """Return PFA's B [O, r] and initial R [r, I] of a layer, r = expansion * O; without it B is orthogonal.
+
+    B is N(0, 1 / r), so that the mean of B B^T is the identity. R is drawn as the weights of a layer are.
+    """
+    outputs, source = part.shape[0], generator(site.seed, "path", part.layer)
+    width = outputs if expansion is None else ceil(expansion * outputs)
+    B = torch.empty(outputs, width).normal_(0, width**-0.5, generator=source)
+    R = torch.empty(width, part.fan_in)
+    site.model.draw_weight(R, part.fan_in, part.fan_out * width // outputs, source)
+    return torch.linalg.qr(B)[0] if expansion is None else B, R
+
+
+def _pfa(feedback: LayerFeedback, site: Site, *, orthogonal: bool) -> Form:
+    """Return V = B R without R: as R's gradient is B^T g, that of V is B B^T g, g the gradient of W.
+
+    Sums of increments with momentum and decay are linear, so that V is B R in every step. If Batch Manhattan takes
+    signs, it takes those of B B^T g.
+    """
+    start = torch.zeros(site.model.feedback_size)
+    squares: list[tuple[slice, int, Tensor]] = []
+    for part in site.model.fed:
+        B, R = draw_path(site, part, None if orthogonal else feedback.expansion)
+        columns = slice(part.start, part.start + part.size)
+        start[columns] = (B @ R).flatten()
+        squares.append((columns, len(B), (B @ B.T).to(site.device)))
+
+    def learn(of_w: Tensor, of_v: Tensor) -> None:
+        for columns, outputs, square in squares:
+            shape = (len(of_w), outputs, -1)
+            of_v[:, columns].view(shape).copy_(square @ of_w[:, columns].view(shape))
+
+    return Learned(start, learn=_copy if orthogonal else learn)
+
+
+def _wm(feedback: LayerFeedback, site: Site) -> Form:
+    return Mirrored(
+        site.model.random_feedback(site.seed),
+        rate=feedback.mirror_rate,
+        width=feedback.mirror_noise,
+        decay=feedback.mirror_decay,
+        passes=feedback.mirror_passes,
+    )
+
+
+def _mix(feedback: LayerFeedback, site: Site) -> Form:
+    """Return V with a form for each layer but the first."""
+    parts = site.model.fed
+    if isinstance(feedback, Feedback) and feedback.layers:
+        inner = feedback.layers
+    else:
+        own = feedback.model_copy(update={"last": "same"})
+        inner = (*[own] * (len(parts) - 1), LayerFeedback())
+    forms = {spec: build(spec, site) for spec in dict.fromkeys(inner)}
+    layers = [
+        (forms[spec], slice(part.start, part.start + part.size)) for spec, part in zip(inner, parts, strict=True)
+    ]
+
+    def write(W: Tensor, V: Tensor) -> None:
+        for form, columns in layers:
+            if isinstance(form, Computed):  # computes whole rows
+                rows = torch.empty_like(V)
+                form.write(W, rows)
+                V[:, columns] = rows[:, columns]
+            else:
+                write_form(form, W[:, columns], V[:, columns], columns)
+
+    return Computed(write)
+
+
+#: scheme -> what builds the form of its V; the keys are those of `specs.schemes.SCHEMES`
+BUILDERS: dict[str, Builder] = {
+    "bp": lambda feedback, site: Transposed(),
+    "usf": _usf,
+    "nusf": _nusf,
+    "brsf": _brsf,
+    "frsf": _frsf,
+    "rndf": _rndf,
+    "fa": _fa,
+    "soft": _soft,
+    "startsf": _startsf,
+    "noisy": _noisy,
+    "ternary": _ternary,
+    "sham": lambda feedback, site: Computed(_copy),
+    "mixed": _mix,
+    "kp": _learned,
+    "wm": _wm,
+    "pfa": partial(_pfa, orthogonal=False),
+    "pfa-o": partial(_pfa, orthogonal=True),
+    "dfa": _fa,
+    "sdfa": _fa,
+    "drtp": _fa,
+    "dkp": lambda feedback, site: Learned(site.model.random_feedback(site.seed)),
+}
+
+
+def build(feedback: LayerFeedback, site: Site) -> Form:
+    """Return the form of V that `feedback` asks for."""
+    if feedback.last == "bp":
+        return _mix(feedback, site)
+    return BUILDERS[feedback.scheme](feedback, site)

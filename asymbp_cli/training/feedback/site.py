@@ -1,0 +1,155 @@
+"""What builders of schemes may ask of a stack: its layout, constants, and draws that its schemes share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from asymbp_cli.specs.methods import LayerFeedback
+from asymbp_cli.training.draws import Normal, Stream, Uniform, generator
+from asymbp_cli.training.feedback.forms import Factor
+from asymbp_cli.training.model import Model, Parameter
+
+_SCALES: dict[str, Callable[[Parameter], float]] = {
+    "glorot": lambda part: (2 / (part.fan_in + part.fan_out)) ** 0.5,
+    "kaiming": lambda part: (3 * part.fan_in) ** -0.5,
+    "fan": lambda part: (2 / part.fan_out) ** 0.5 if len(part.shape) == 4 else part.fan_in**-0.5,
+}
+_UNIFORM_OVER_DEVIATION = 3**0.5  # the bound of a uniform distribution over its standard deviation
+
+
+@dataclass(frozen=True)
+class _Redrawn:
+    """A factor that is computed from every new M and S_p: M o S_p o gain."""
+
+    flip_probability: float
+    gain: Tensor | None
+    values: Tensor
+
+
+class Site:
+    """A stack's layout, constants, and the random draws that its schemes share.
+
+    `factors` [K, F] are the rows that factors are kept in.
+    """
+
+    def __init__(self, model: Model, seed: int, factors: Tensor) -> None:
+        self.model, self.seed, self._factors = model, seed, factors
+        self._used = 0
+        self._streams: dict[str, Stream] = {}
+        self._magnitudes: Factor | None = None  # redrawn
+        self._redrawn: list[_Redrawn] = []
+
+    def _row(self) -> Factor:
+        self._used += 1
+        return Factor(self._used - 1, self._factors[self._used - 1])
+
+    def send(self, row: Tensor) -> Tensor:
+        """Return a row [F] in the type of products, on the stack's device."""
+        return row.to(self.device, self.model.dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """Return the stack's device."""
+        return self._factors.device
+
+    def constant(self, values: Tensor) -> Factor:
+        """Return a factor of `values` [F]."""
+        factor = self._row()
+        factor.values.copy_(values)
+        return factor
+
+    def gain(self, feedback: LayerFeedback, *, of_magnitudes: bool = False) -> Tensor | None:
+        """Return what the scale and density of a feedback make of each weight [F], on the CPU; None if nothing."""
+        mask, scale = self.mask(feedback.density), _SCALES.get(feedback.scale)
+        if scale is None:
+            return mask
+        row = self.model.row_of(scale) * (_UNIFORM_OVER_DEVIATION if of_magnitudes else 1)
+        return row if mask is None else row * mask
+
+    def mask(self, density: float) -> Tensor | None:
+        """Return 1 for a share `density` of the weights and 0 for the others [F], on the CPU; None for all.
+
+        Masks are nested: what is there at a density is there at every larger one.
+        """
+        if density == 1:
+            return None
+        drawn = torch.empty(self.model.feedback_size).uniform_(generator=generator(self.seed, "density"))
+        return (drawn < density).float()
+
+    def drawn_once(self, flip_probability: float, gain: Tensor | None = None) -> Factor:
+        """Return M o S_p (o `gain`), drawn once on the CPU, so that every device has the same."""
+        magnitudes, uniform = (
+            Uniform(self.seed, role, torch.empty(self.model.feedback_size)).next()
+            for role in ("magnitudes", "flips")
+        )
+        factor = random_factor(magnitudes, uniform, flip_probability)
+        return self.constant(factor if gain is None else factor * gain)
+
+    def redrawn(self, flip_probability: float, gain: Tensor | None = None) -> Factor:
+        """Return M o S_p (o `gain`), drawn anew by `redraw`. All of a stack's schemes share the draws."""
+        if self._magnitudes is None:
+            self._magnitudes = self._row()
+            self._streams["magnitudes"] = Uniform(self.seed, "magnitudes", self._magnitudes.values)
+        if not flip_probability and gain is None:
+            return self._magnitudes
+        if flip_probability and "flips" not in self._streams:
+            self._streams["flips"] = Uniform(self.seed, "flips", torch.empty_like(self._magnitudes.values))
+        factor = self._row()
+        gain = None if gain is None else gain.to(self.device)
+        self._redrawn.append(_Redrawn(flip_probability, gain, factor.values))
+        return factor
+
+    def noise(self) -> Tensor:
+        """Return N(0, 1) [F], drawn anew by `redraw`. All of a stack's schemes share the draws."""
+        if "noise" not in self._streams:
+            self._streams["noise"] = Normal(self.seed, "noise", torch.empty_like(self._factors[0]))
+        return self._streams["noise"].values
+
+    def stream(self, role: str, size: int) -> Tensor:
+        """Return uniform [0, 1) numbers [size] of this role, drawn anew by `redraw`."""
+        if role not in self._streams:
+            self._streams[role] = Uniform(self.seed, role, torch.empty(size, device=self.device))
+        return self._streams[role].values
+
+    def initial(self) -> Tensor:
+        """Return the initial weights [F] of the layers that V belongs to, on the CPU."""
+        return self.model.initial_row(self.seed)[: self.model.feedback_size]
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """Return the generators that `redraw` draws from."""
+        return [stream.generator for stream in self._streams.values()]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start the random streams of `epoch` (from 1), so that a resumed training draws the same."""
+        for stream in self._streams.values():
+            stream.begin(epoch)
+
+    def redraw(self) -> None:
+        """Draw the next M, S_p and noise."""
+        drawn = {role: stream.next() for role, stream in self._streams.items()}
+        for part in self._redrawn:
+            if part.flip_probability:
+                random_factor(drawn["magnitudes"], drawn["flips"], part.flip_probability, out=part.values)
+            else:
+                part.values.copy_(drawn["magnitudes"])
+            if part.gain is not None:
+                part.values.mul_(part.gain)
+
+
+def random_factor(
+    magnitudes: Float[Tensor, "F"],
+    uniform: Float[Tensor, "F"],
+    flip_probability: float,
+    *,
+    out: Float[Tensor, "F"] | None = None,
+) -> Float[Tensor, "F"]:
+    """Return M o S_p, in `out` if given. S_p is -1 if `uniform` in [0, 1) is below p: flips are nested in p.
+
+    >>> random_factor(torch.tensor([0.5, 0.25]), torch.tensor([0.1, 0.9]), 0.3)
+    tensor([-0.5000,  0.2500])
+    """
+    return torch.copysign(magnitudes, uniform - flip_probability, out=out)

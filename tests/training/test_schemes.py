@@ -1,0 +1,467 @@
+"""The schemes beyond the paper, each held against plain operations or a closed form."""
+
+from collections.abc import Callable
+from math import acos, degrees
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from asymbp_cli.bench.steps import make_random_data
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, parse_method
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training.draws import Normal, Uniform
+from asymbp_cli.training.engine import Trainer
+from asymbp_cli.training.feedback.schemes import draw_path
+from asymbp_cli.training.feedback.site import Site
+
+CPU = torch.device("cpu")
+VECTORS = Network(input=(12,), layers=("FC 9", "FC 7", "FC classes"))
+IMAGES = Network(input=(9, 8, 2), layers=("Conv 3x3x6/1 pad 1", "Max 2x2/2", "Conv 3x2x5/1", "FC 8", "FC classes"))
+DIGITS = NETWORKS["digits"]
+
+
+def make(
+    *methods: Method | str,
+    network: Network = VECTORS,
+    data: ResidentData | None = None,
+    rate: float = 1.0,
+    **protocol: Any,
+) -> Trainer:
+    network = network.resolve(10)
+    settings = Protocol.model_validate({"epochs": 3, "batch_size": 50, **protocol})
+    runs = tuple(
+        Run(
+            dataset="x",
+            network=network,
+            method=parse_method(method) if isinstance(method, str) else method,
+            protocol=settings,
+            rate_multiplier=rate,
+            seed=3,
+        )
+        for method in methods
+    )
+    return Trainer(Stack(runs), data or make_random_data(network, 10, 230, CPU), CPU)
+
+
+def train(trainer: Trainer, steps: int = 5) -> Trainer:
+    trainer.begin_epoch(1, range(len(trainer.stack.runs)))
+    for index in trainer.batches(1)[:steps]:
+        trainer.step(index)
+    return trainer
+
+
+def of(scheme: str, **parameters: Any) -> Method:
+    return Method(feedback=Feedback(scheme=scheme, **parameters))
+
+
+def row(trainer: Trainer, replica: int = 0) -> Tensor:
+    """Return V of a replica, layer after layer."""
+    parts = trainer.bank.feedback(replica) or {
+        name: part
+        for name, part in trainer.bank.parameters(replica).items()
+        if name in {part.name for part in trainer.model.fed}
+    }
+    return torch.cat([parts[name].flatten() for name in sorted(parts)])
+
+
+def weights_row(trainer: Trainer, replica: int = 0) -> Tensor:
+    parts = trainer.bank.parameters(replica)
+    return torch.cat([parts[part.name].flatten() for part in sorted(trainer.model.fed, key=lambda p: p.name)])
+
+
+def angle(a: Tensor, b: Tensor) -> float:
+    return degrees(acos(F.cosine_similarity(a.double(), b.double(), dim=0).item()))
+
+
+# --- V as a function of W, of draws, or of the start
+
+
+@pytest.mark.parametrize("rest", ["", "+BN", "+BM2", "+BN+BM"])
+@pytest.mark.parametrize("precision", ["standard", "bf16"])
+def test_sham_and_silent_noise_are_backpropagation_to_the_bit(rest: str, precision: str) -> None:
+    bn = "BN" in rest
+    normal = {"batch_norm": "plain"} if bn else {}
+    update = {"": "sgd", "+BN": "sgd", "+BM2": "bm2", "+BN+BM": "bm1"}[rest]
+    methods = [
+        Method(feedback=Feedback(scheme=scheme, **parameters), update=update, **normal)
+        for scheme, parameters in (("bp", {}), ("sham", {}), ("noisy", {"noise": 0.0}))
+    ]
+    trainer = train(make(*methods, network=IMAGES, precision=precision))
+    before = trainer.model.initial_row(3)
+    assert not torch.equal(trainer.bank.weights[0], before)
+    for replica in (1, 2):
+        assert torch.equal(trainer.bank.weights[replica], trainer.bank.weights[0])
+
+
+def test_feedback_alignment_is_drawn_as_w_is_and_stays() -> None:
+    trainer = make("FA", network=DIGITS)
+    before = row(trainer).clone()
+    W = weights_row(trainer)
+    assert before.std().item() == pytest.approx(W.std().item(), rel=0.03)
+    assert angle(before, W) == pytest.approx(90, abs=1.5)
+    assert torch.equal(row(train(trainer)), before)
+
+
+@pytest.mark.parametrize(
+    ("r", "expected"), [(0.25, 75.5), (0.5, 60.0), (0.75, 41.4), (0.9, 25.8), (0, 90), (1, 0)]
+)
+def test_soft_alignment_starts_at_its_angle(r: float, expected: float) -> None:
+    trainer = make(of("soft", alignment=r), network=DIGITS)
+    assert angle(row(trainer), weights_row(trainer)) == pytest.approx(expected, abs=1.5)
+    assert row(trainer).std().item() == pytest.approx(weights_row(trainer).std().item(), rel=0.05)
+
+
+#: cos = (1 - 2p) E|w| E m / sqrt(E w^2 E m^2)
+ANGLES = [
+    ("usf", "glorot-uniform", [30.0]),
+    ("usf", "glorot-normal", [37.1]),
+    ("brsf", "glorot-uniform", [41.4, 68.0, 90, 112.0, 138.6]),
+    ("frsf", "glorot-uniform", [41.4, 68.0, 90, 112.0, 138.6]),
+    ("brsf", "glorot-normal", [46.3, 69.8, 90, 110.2, 133.7]),
+    ("frsf", "glorot-normal", [46.3, 69.8, 90, 110.2, 133.7]),
+]
+
+
+@pytest.mark.parametrize(("scheme", "initialization", "expected"), ANGLES)
+def test_angles_at_the_start_have_their_closed_form(
+    scheme: str, initialization: str, expected: list[float]
+) -> None:
+    methods = [
+        of(scheme, **({"flip_probability": number / 4} if number else {})) for number in range(len(expected))
+    ]
+    network = Network(input=(40,), layers=("FC 20", "FC 900", "FC classes"))
+    trainer = make(*methods, network=network, initialization=initialization)
+    trainer.begin_epoch(1, range(len(methods)))
+    for replica, wanted in enumerate(expected):
+        V, W = (
+            find["4.weight" if "4.weight" in find else "2.weight"].flatten() for find in parts(trainer, replica)
+        )
+        assert angle(V, W) == pytest.approx(wanted, abs=1.0)
+
+
+def parts(trainer: Trainer, replica: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    return trainer.bank.feedback(replica), trainer.bank.parameters(replica)
+
+
+SIZES: dict[str, Callable[[tuple[int, ...]], float]] = {
+    "glorot": lambda s: (
+        (2 / (s[1] * s[2] * s[3] + s[0] * s[2] * s[3])) ** 0.5 if len(s) == 4 else (2 / sum(s)) ** 0.5
+    ),
+    "kaiming": lambda s: 1 / (3 * torch.Size(s[1:]).numel()) ** 0.5,
+    "fan": lambda s: (2 / (s[0] * s[2] * s[3])) ** 0.5 if len(s) == 4 else s[1] ** -0.5,
+}
+
+
+@pytest.mark.parametrize("rule", SIZES)
+def test_scaled_signs_have_the_size_of_their_rule(rule: str) -> None:
+    trainer = make(*(of(scheme, scale=rule) for scheme in ("usf", "startsf", "brsf", "frsf")), network=IMAGES)
+    trainer.begin_epoch(1, range(4))
+    for replica, scheme in enumerate(("usf", "startsf", "brsf", "frsf")):
+        V, W = parts(trainer, replica)
+        for name, values in V.items():
+            size = SIZES[rule](values.shape[1:])
+            assert torch.equal(values.sign(), W[name].sign())
+            if scheme in ("usf", "startsf"):
+                torch.testing.assert_close(values.abs(), torch.full_like(values, size))
+            else:
+                assert values.abs().max() <= 3**0.5 * size
+                assert values.square().mean().item() == pytest.approx(size**2, rel=0.35)
+
+
+def test_magnitudes_are_the_draws_of_the_paper_times_the_scale() -> None:
+    trainer = train(make("brSF-25%", "brSF-25%-scaled", "frSF", "frSF-scaled", network=IMAGES), steps=2)
+    for plain, scaled in ((0, 1), (2, 3)):
+        a, b = trainer.bank.feedback(plain), trainer.bank.feedback(scaled)
+        for name, values in a.items():
+            same = trainer.bank.parameters(plain)[name].sign() == trainer.bank.parameters(scaled)[name].sign()
+            factor = 3**0.5 * SIZES["glorot"](values.shape[1:])
+            torch.testing.assert_close(b[name][same], values[same] * factor)
+
+
+@pytest.mark.parametrize("scheme", ["usf", "nusf", "brsf", "frsf", "rndf", "fa", "soft", "startsf", "dfa"])
+def test_sparse_feedback_has_a_share_of_the_weights_always_the_same(scheme: str) -> None:
+    stack = [of(scheme, density=density) for density in (1.0, 0.5, 0.1)]
+    trainer = make(*stack, network=DIGITS)
+    trainer.begin_epoch(1, range(3))
+    first = [row(trainer, replica) != 0 for replica in range(3)]
+    size = len(first[0])
+    assert first[0].float().mean() > 0.999
+    for share, there in zip((0.5, 0.1), first[1:], strict=True):
+        assert there.float().mean().item() == pytest.approx(share, abs=4 * (share * (1 - share) / size) ** 0.5)
+    assert not (first[2] & ~first[1]).any()  # nested
+    whole, half = row(trainer, 0), row(trainer, 1)
+    assert torch.equal(half[first[1]], whole[first[1]])
+    trainer.step(trainer.batches(1)[0])
+    assert torch.equal(row(trainer, 1) != 0, first[1])
+
+
+def test_noise_is_relative_to_each_weight_and_drawn_in_every_step() -> None:
+    trainer = make(of("noisy", noise=0.25), network=IMAGES)
+    trainer.begin_epoch(1, [0])
+    stream = Normal(3, "noise", torch.empty(trainer.model.feedback_size))
+    stream.begin(1)
+    for index in trainer.batches(1)[:3]:
+        noise = trainer.model.feedback_views(stream.next()[None])
+        for name, values in trainer.bank.feedback(0).items():
+            W = trainer.bank.parameters(0)[name]
+            torch.testing.assert_close(values, W + 0.25 * noise[name] * W.abs())
+        trainer.step(index)
+
+
+def test_ternary_feedback_has_three_values_a_layer() -> None:
+    trainer = train(make("ternary", network=IMAGES), steps=2)
+    for name, values in trainer.bank.feedback(0).items():
+        W = trainer.bank.parameters(0)[name]
+        large = W.abs() > 0.7 * W.abs().mean()
+        expected = torch.where(large, W.sign() * W.abs()[large].mean(), 0.0)
+        torch.testing.assert_close(values, expected)
+        assert len(values.unique()) == 3
+
+
+def test_signs_at_the_start_stay() -> None:
+    trainer = make("startSF", network=IMAGES)
+    start = weights_row(trainer).sign()
+    for _ in range(20):
+        train(trainer, steps=4)
+    assert not torch.equal(weights_row(trainer).sign(), start)
+    assert torch.equal(row(trainer), start)
+
+
+# --- a scheme for each layer
+
+
+def mixed(*layers: LayerFeedback) -> Method:
+    return Method(feedback=Feedback(scheme="mixed", layers=layers))
+
+
+def test_the_same_scheme_in_all_layers_is_that_scheme() -> None:
+    for scheme in ("usf", "brsf", "frsf", "rndf", "noisy", "ternary"):
+        one = LayerFeedback(scheme=scheme)
+        trainer = train(make(of(scheme), mixed(one, one, one), network=IMAGES))
+        assert torch.equal(trainer.bank.weights[0], trainer.bank.weights[1])
+
+
+def test_the_last_layer_may_be_exact() -> None:
+    usf, bp = LayerFeedback(scheme="usf", scale="glorot"), LayerFeedback()
+    methods = [of("usf", scale="glorot", last="bp"), mixed(usf, usf, bp), of("usf", scale="glorot")]
+    trainer = train(make(*methods, network=IMAGES))
+    V, W = parts(trainer, 0)
+    assert torch.equal(V["5.weight"], W["5.weight"])
+    assert torch.equal(V["4.weight"].sign(), W["4.weight"].sign())
+    assert torch.equal(trainer.bank.weights[0], trainer.bank.weights[1])
+    assert not torch.equal(trainer.bank.weights[0], trainer.bank.weights[2])
+
+
+def test_layers_have_the_draws_that_they_have_alone() -> None:
+    """Which layers use a scheme changes no draw of another."""
+    methods = [of("brsf"), mixed(*(LayerFeedback(scheme=scheme) for scheme in ("bp", "brsf", "fa"))), of("fa")]
+    trainer = make(*methods, network=IMAGES)
+    trainer.begin_epoch(1, range(3))
+    brsf, own, fa = (trainer.bank.feedback(replica) for replica in range(3))
+    assert torch.equal(own["3.weight"], trainer.bank.parameters(1)["3.weight"])
+    assert torch.equal(own["4.weight"], brsf["4.weight"])
+    assert torch.equal(own["5.weight"], fa["5.weight"])
+
+
+# --- learned and direct feedback, against a loop over matrices
+
+
+def loop(
+    trainer: Trainer, scheme: str, *, steps: int, V: list[Tensor], R: list[Tensor] | None = None, B: Any = None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Train the network of vectors in float64 by plain operations; return its W and V, [O, I] each."""
+    protocol, feedback = trainer.protocol, trainer.stack.runs[0].method.feedback
+    rate = protocol.rate(1)
+    W = [part.flatten(0, 1).double() for name, part in sorted(initial(trainer).items()) if "weight" in name]
+    b = [torch.zeros(len(part), dtype=torch.float64) for part in W]
+    V, R = [part.double() for part in V], [part.double() for part in R or []]
+    kept = [W, b, V, R]
+    tau = [[torch.zeros_like(part) for part in kind] for kind in kept]
+    mirrors = [Uniform(3, f"mirror-{number}", torch.empty(50 * size)) for number, size in ((2, 9), (3, 7))]
+
+    def mirror(epoch: int, times: int) -> None:
+        if epoch >= 0:
+            for stream in mirrors:
+                stream.begin(epoch)
+        for _ in range(times):
+            for layer, stream in enumerate(mirrors):
+                x = (stream.next().view(50, -1).double() - 0.5) * feedback.mirror_noise
+                y = x @ W[layer + 1].T + b[layer + 1]
+                y = y if layer else y.relu()
+                V[layer] = (1 - feedback.mirror_decay) * V[layer] + feedback.mirror_rate * y.T @ x
+
+    if scheme == "wm":
+        mirror(0, 5)
+        mirror(1, 0)
+        for stream in mirrors:
+            stream.next()  # drawn before the first step, for schemes that need it there
+    for index in trainer.batches(1)[:steps]:
+        x, y = trainer.data.batch(trainer.data.train, index)
+        a = [x.double()]
+        for layer in range(3):
+            z = a[-1] @ W[layer].T + b[layer]
+            a.append(z.relu() if layer < 2 else z)
+        target = F.one_hot(y, 10).double()
+        e = F.softmax(a.pop(), 1) - target
+        sent = {"sdfa": e.sign(), "drtp": target}.get(scheme, e)
+        d = [e]
+        for layer in (1, 0):
+            error = sent @ V[layer] if trainer.model.route != "layerwise" else d[0] @ V[layer]
+            d.insert(0, error * (a[layer + 1] > 0))
+        gW = [d[layer].T @ a[layer] for layer in range(3)]
+        gV, gR = [], []
+        if scheme in ("kp",):
+            gV = gW[1:]
+        elif scheme == "dkp":
+            gV = [e.T @ a[layer + 1] for layer in range(2)]
+        elif scheme in ("pfa", "pfa-o"):
+            gR = [(d[layer + 1] @ B[layer].double()).T @ a[layer + 1] for layer in range(2)]
+        grads = [gW, [part.sum(0) for part in d], gV, gR]
+        for kind, gradients, momenta in zip(kept, grads, tau, strict=True):
+            for i, g in enumerate(gradients):
+                momenta[i] = protocol.momentum * momenta[i] - g - protocol.weight_decay * kind[i]
+                kind[i] += rate * momenta[i]
+        if scheme in ("pfa", "pfa-o"):
+            V[:] = [B[i].double() @ R[i] for i in range(2)]
+        if scheme == "wm":
+            mirror(-1, 1)
+    return W, V
+
+
+def initial(trainer: Trainer) -> dict[str, Tensor]:
+    return trainer.model.views(trainer.model.initial_row(3)[None])
+
+
+@pytest.mark.parametrize("scheme", ["kp", "wm", "pfa", "pfa-o", "dfa", "sdfa", "drtp", "dkp", "fa"])
+def test_it_trains_as_a_loop_over_matrices(scheme: str) -> None:
+    parameters = {"mirror_rate": 0.05, "mirror_noise": 1.0, "mirror_decay": 0.01} if scheme == "wm" else {}
+    trainer = make(of(scheme, **parameters), rate=1.0, weight_decay=0.05, base_rate=0.002, decay_biases=True)
+    start = trainer.model.random_feedback(3)[None]
+    V = [trainer.model.feedback_views(start)[name].flatten(0, 1) for name in ("2.weight", "3.weight")]
+    B, R = None, None
+    if scheme.startswith("pfa"):
+        site = Site(trainer.model, 3, torch.empty(1, trainer.model.feedback_size))
+        paths = [draw_path(site, part, None if scheme == "pfa-o" else 10.0) for part in trainer.model.fed]
+        B, R = [path[0] for path in paths], [path[1] for path in paths]
+        V = [path[0] @ path[1] for path in paths]
+    W, V = loop(trainer, scheme, steps=5, V=V, R=R, B=B)
+    train(trainer)
+    moved = 0.0
+    for number, (weights, values) in enumerate(zip(W, [None, *V], strict=True), start=1):
+        found = trainer.bank.parameters(0)[f"{number}.weight"][0].double()
+        torch.testing.assert_close(found, weights, rtol=2e-3, atol=2e-5)
+        moved += (weights - initial(trainer)[f"{number}.weight"][0].double()).abs().max().item()
+        if values is not None:
+            torch.testing.assert_close(
+                trainer.bank.feedback(0)[f"{number}.weight"][0].double(), values, rtol=2e-3, atol=2e-5
+            )
+    assert moved > 0.01
+
+
+def test_kolen_pollack_from_w_itself_is_backpropagation_to_the_bit() -> None:
+    for rest, network in (("", VECTORS), ("+BM", IMAGES)):
+        trainer = make("KP" + rest, network=network)
+        size = trainer.model.feedback_size
+        trainer.bank.weights[:, trainer.model.learned_columns] = trainer.bank.weights[:, :size]
+        train(trainer)
+        plain = train(make("SGD" if not rest else "BM", network=network))
+        width = trainer.model.learned_from
+        assert torch.equal(trainer.bank.weights[:, :width], plain.bank.weights)
+        assert torch.equal(trainer.bank.weights[:, width:], plain.bank.weights[:, :size])
+
+
+def test_kolen_pollack_shrinks_the_difference_by_the_decay() -> None:
+    trainer = make("KP", network=IMAGES, momentum=0.0, weight_decay=0.5, base_rate=0.1)
+    size, columns = trainer.model.feedback_size, trainer.model.learned_columns
+    before = (trainer.bank.weights[:, columns] - trainer.bank.weights[:, :size]).double()
+    train(trainer, steps=4)
+    after = (trainer.bank.weights[:, columns] - trainer.bank.weights[:, :size]).double()
+    torch.testing.assert_close(after, before * (1 - 0.1 * 0.5) ** 4, rtol=1e-3, atol=1e-5)
+
+
+def test_direct_feedback_through_the_last_weights_is_backpropagation() -> None:
+    network = Network(input=(12,), layers=("FC 9", "FC classes"))
+    direct, plain = make("DFA", network=network), make("SGD", network=network)
+    direct.bank.feedback(0)["2.weight"].copy_(direct.bank.parameters(0)["2.weight"])
+    for trainer in (direct, plain):
+        train(trainer, steps=1)
+    torch.testing.assert_close(direct.bank.weights, plain.bank.weights)
+
+
+@pytest.mark.parametrize("network", [DIGITS, IMAGES], ids=["digits", "odd"])
+def test_direct_feedback_reaches_images_feature_by_feature(network: Network) -> None:
+    """The error of a layer's input is e V, in the order of FC weights: height, width, features."""
+    trainer = make("DFA", network=network)
+    trainer.begin_epoch(1, [0])
+    (block,) = trainer.step._blocks
+    inputs: dict[int, Tensor] = {}
+    x, _ = trainer.data.batch(trainer.data.train, trainer.batches(1)[0])
+    logits = trainer.model.forward(x, block.parameters, block.feedback, trainer.step._normalize, inputs)
+    e = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
+    for number, part in inputs.items():
+        if part.ndim == 4:
+            error = block._carry(number, part, e)
+            V = trainer.bank.feedback(0)[f"{number}.weight"][0]
+            height, width, features = part.shape[2], part.shape[3], part.shape[1]
+            expected = torch.einsum("bk,khwf->bfhw", e, V.view(10, height, width, features))
+            torch.testing.assert_close(error, expected)
+
+
+# --- in the engine
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ("FA", "uSF-scaled", "noisy", "brSF-scaled+BM", "softFA"),
+        ("KP", "PFA", "PFA-o", "KP+BM"),
+        ("WM", "WM+BM"),
+        ("DFA", "DFA+BM"),
+        ("sDFA+BN", "sDFA+BN+BM"),
+        ("DKP", "DKP+BM"),
+        ("KP+BN Bottom", "PFA+BN Bottom"),
+    ],
+    ids="/".join,
+)
+def test_a_stack_trains_as_its_replicas_alone_and_learns(methods: tuple[str, ...], digits: ResidentData) -> None:
+    stack = make(
+        *methods, network=DIGITS, data=digits, batch_size=100, rate=0.1 if "BM" not in methods[0] else 0.01
+    )
+    list(stack.train_epoch(1))
+    assert not stack.dead
+    for replica, method in enumerate(methods):
+        alone = make(method, network=DIGITS, data=digits, batch_size=100, rate=stack.stack.runs[0].rate_multiplier)
+        list(alone.train_epoch(1))
+        assert torch.equal(stack.bank.weights[replica], alone.bank.weights[0])
+
+
+@pytest.mark.parametrize(
+    "methods", [("KP", "PFA+BM"), ("WM",), ("DKP",), ("noisy", "uSF-scaled"), ("DFA",)], ids="/".join
+)
+def test_a_resumed_training_has_the_same_bits(methods: tuple[str, ...], digits: ResidentData) -> None:
+    whole = make(*methods, network=DIGITS, data=digits, rate=0.1)
+    list(whole.train_epoch(1))
+    saved = whole.checkpoints(1)
+    list(whole.train_epoch(2))
+    resumed = make(*methods, network=DIGITS, data=digits, rate=0.1)
+    for replica, run in enumerate(resumed.stack.runs):
+        resumed.bank.weights[replica].copy_(saved[run.id].weights)
+        resumed.bank.state[replica].copy_(saved[run.id].state)
+    list(resumed.train_epoch(2))
+    assert torch.equal(resumed.bank.weights, whole.bank.weights)
+
+
+def test_no_feedback_reaches_below_a_top_that_trains_alone(digits: ResidentData) -> None:
+    found = []
+    for name in ("SGD Top", "KP Top", "DFA Top", "WM Top", "FA Top"):
+        trainer = train(make(name, network=DIGITS, data=digits))
+        found.append(trainer.bank.weights[:, : trainer.model.learned_from])
+    for weights in found[1:]:
+        assert torch.equal(weights, found[0])
