@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.specs.base import Spec
-from asymbp_cli.specs.schemes import SCHEMES, Scheme, schemes_with
+from asymbp_cli.specs.schemes import SCHEMES, Scheme, scheme_keys, schemes_with
 from asymbp_cli.text import nearest
 
 
@@ -130,7 +130,7 @@ def parse_method(name: str) -> Method:
     head, parts = match["head"].lower(), [part for part in match["parts"].lower().split("+") if part]
     if head in _PLAIN:
         parts, head = [head, *parts], "bp"
-    head = "bp" if head == "sgd" else _keys().get(head, "")
+    head = "bp" if head == "sgd" else scheme_keys().get(head, "")
     has_bn = "bn" in parts
     updates = [part for part in parts if part != "bn"]
     if not head or head == "mixed" or len(updates) > 1 or parts.count("bn") > 1:
@@ -152,11 +152,6 @@ def parse_method(name: str) -> Method:
             "train": (match["train"] or "all").lower(),
         }
     )
-
-
-def _keys() -> dict[str, str]:
-    """Return the keys of schemes by key and by name, in lower case."""
-    return {name.lower(): key for key, scheme in SCHEMES.items() for name in (key, scheme.name)}
 
 
 def feedback_name(feedback: LayerFeedback) -> str:

@@ -230,9 +230,14 @@ def find_scheme(name: object) -> str:
     key = name.lower()
     if key.endswith("-p") and "flip_probability" in _parameters(key.removesuffix("-p")):
         key = key.removesuffix("-p")
-    if key not in SCHEMES:
+    if key not in (keys := scheme_keys()):
         raise UsageError(f'"{name}" is not a scheme.{nearest(name, SCHEMES)} (asymbp ls schemes)')
-    return key
+    return keys[key]
+
+
+def scheme_keys() -> dict[str, str]:
+    """Return the keys of schemes by key and by name, in lower case."""
+    return {name.lower(): key for key, scheme in SCHEMES.items() for name in (key, scheme.name)}
 
 
 def _parameters(key: str) -> tuple[str, ...]:
