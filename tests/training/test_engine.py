@@ -331,7 +331,7 @@ NEEDED: dict[str, dict[str, object]] = {  # without which the field has nothing 
     "decay_biases": {"weight_decay": 0.1},
     "batch_norm_short_epochs": {"batch_size": 100},  # 15 mini-batches
 }
-METHOD_FOR = {"decay_batch_norm": "BN", "zero_sign": "BM"}
+METHOD_FOR = {"decay_batch_norm": "BN", "zero_sign": "BM", "gradient": "uSF+BN"}  # signs know no mean
 RATE_FOR = {"zero_sign": 30.0}  # so large that units die: their gradients are exactly 0
 NOT_TRAINING = {"rate_multipliers", "resize"}  # one of them is the run's own; what is decoded is the reader's
 
