@@ -162,7 +162,7 @@ def _derived_fields(column: GridColumn) -> dict[str, Any]:
 
 
 def _younger_fields(procedure: Procedure) -> dict[str, Any]:
-    content = procedure.model_dump()
+    content = procedure.model_dump(mode="json")
     found: dict[str, Any] = {"protocol": {"batch_norm_short_epochs": True}}
     for path, value in ADDED_LATER.items():
         *place, name = path

@@ -65,7 +65,9 @@ def banks(methods: tuple[str, ...], *, together: bool = False, **protocol: Any) 
 def test_the_kernel_equals_the_plain_operations(
     methods: tuple[str, ...], protocol: dict[str, Any], together: bool, advance: Callable[[Bank], None]
 ) -> None:
+    methods = methods if len(methods) > 1 else methods * 2
     plain, fused = banks(methods, together=together, **protocol)
+    schemes = [parse_method(name).feedback.scheme for name in methods for _ in range(2)]  # at two rates
     size, source = plain.model.feedback_size, draws.generator("gradients")
     assert plain.weights.shape[1] > 1024
     for step in range(4):
@@ -73,7 +75,8 @@ def test_the_kernel_equals_the_plain_operations(
         gradients[:, ::7] = 0
         finite = torch.ones(len(gradients), dtype=torch.bool)
         if step == 1:  # a weight would stop being finite, in the kernel's last block
-            gradients[1, plain.segments[-1].columns.stop - 1] = torch.nan
+            own = [part.columns.stop for part in plain.segments if part.columns.start < plain.model.learned_from]
+            gradients[1, min(own[-1], plain.model.learned_from) - 1] = torch.nan
         if step == 2:  # a loss has
             finite[2] = False
         for bank, kernel in ((plain, update.plain), (fused, advance)):
@@ -87,10 +90,11 @@ def test_the_kernel_equals_the_plain_operations(
         torch.testing.assert_close(fused.working.float(), plain.working.float(), rtol=max(3e-7, ulp), atol=1e-7)
         assert fused.feedback_bank.values.shape[1] == size
         for replica in alive.nonzero().flatten().tolist():  # dead ones keep the V that they had
+            follows = schemes[replica] in ("bp", "noisy", "ternary", "sham", "kp", "pfa", "pfa-o", "wm", "dkp")
             for name, expected in plain.feedback(replica).items():
                 found = fused.feedback(replica)[name]
-                if torch.equal(expected, plain.parameters(replica)[name]):  # V is W, which may differ in rounding
-                    torch.testing.assert_close(found.float(), expected.float(), rtol=max(3e-7, ulp), atol=1e-7)
+                if follows:  # W, which may differ in rounding
+                    torch.testing.assert_close(found.float(), expected.float(), rtol=max(1e-6, ulp), atol=1e-7)
                 else:
                     assert torch.equal(found, expected)
     assert bool(plain.alive.any())

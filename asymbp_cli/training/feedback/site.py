@@ -114,6 +114,10 @@ class Site:
             self._streams[role] = Uniform(self.seed, role, torch.empty(size, device=self.device))
         return self._streams[role].values
 
+    def normal(self, sigma: float) -> Tensor:
+        """Return N(0, sigma^2) [F], drawn once on the CPU layer by layer."""
+        return self.send(self.model.random_feedback(self.seed, sigma))
+
     def initial(self) -> Tensor:
         """Return the initial weights [F] of the layers that V belongs to, on the CPU."""
         return self.model.initial_row(self.seed)[: self.model.feedback_size]
