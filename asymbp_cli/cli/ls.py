@@ -50,8 +50,11 @@ def _list_networks(results: Path) -> Table:
 def _list_schemes(results: Path) -> Table:
     from asymbp_cli.specs.schemes import SCHEMES
 
-    rows = [[key, scheme.name, scheme.formula, scheme.redrawn] for key, scheme in SCHEMES.items()]
-    return ["name", "in the paper", "feedback weights V", "redrawn"], rows
+    rows = [
+        [key, scheme.name, scheme.formula, scheme.redrawn, scheme.source, ", ".join(scheme.parameters)]
+        for key, scheme in SCHEMES.items()
+    ]
+    return ["name", "in tables", "feedback weights V", "redrawn", "source", "parameters"], rows
 
 
 def _list_methods(results: Path) -> Table:

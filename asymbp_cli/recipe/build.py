@@ -33,7 +33,7 @@ def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
         seeds=recipe.seeds,
         base=recipe.protocol,
     )
-    _check_trained_layers(grid)
+    _check_layers(grid)
     return grid
 
 
@@ -74,12 +74,13 @@ def make_table_grid(
         seeds=tuple(seeds),
         base=protocol,
     )
-    _check_trained_layers(grid)
+    _check_layers(grid)
     return grid
 
 
-def _check_trained_layers(grid: Grid) -> None:
-    """Raise UsageError if a method trains all layers but the last, and a network has no other."""
+def _check_layers(grid: Grid) -> None:
+    """Raise UsageError if a method does not fit the layers of a network."""
+    _check_feedback_layers(grid)
     bottom = [col.header for col in grid.columns if any(entry.method.train == "bottom" for entry in col.entries)]
     for row in grid.rows:
         if bottom and row.network and _count_weighted_layers(row.network) == 1:
@@ -87,6 +88,17 @@ def _check_trained_layers(grid: Grid) -> None:
                 f'"{bottom[0]}" trains all layers but the last, and the network of {row.label} has only one. '
                 "Add a layer, or write train: all"
             )
+
+
+def _check_feedback_layers(grid: Grid) -> None:
+    named = [(col.header, entry.method.feedback.layers) for col in grid.columns for entry in col.entries]
+    for header, layers in named:
+        for row in grid.rows:
+            if layers and row.network and len(layers) != (count := _count_weighted_layers(row.network) - 1):
+                raise UsageError(
+                    f'"{header}" names the feedback of {len(layers)} layers, and the network of {row.label} has '
+                    f"{count} besides the first, which needs none. Name {count}"
+                )
 
 
 def _count_weighted_layers(network: Network) -> int:

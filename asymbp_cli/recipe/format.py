@@ -109,9 +109,10 @@ _METHOD_FIELDS = _fields(Method)
 METHOD_KEYS: Keys = {
     **_METHOD_FIELDS,
     "feedback": _any_of(
-        "A scheme's name, or a mapping with it and its probability or standard deviation.",
+        "A scheme's name, a mapping with it and its parameters, or a list: one for each layer but the first.",
         _text(examples=SCHEMES),
         _mapping(FEEDBACK_KEYS),
+        {"type": "array", "items": {"anyOf": [{"type": "string"}, _mapping(FEEDBACK_KEYS)]}, "minItems": 1},
     ),
     "update": _METHOD_FIELDS["update"] | {"enum": ["sgd", "bm", "bm1", "bm2", "bm3"]},  # bm is bm1
 }

@@ -99,7 +99,16 @@ def _read_spelled_out(node: Node) -> Method | None:
 
 
 def _read_feedback(node: Node) -> Feedback | None:
-    """Return feedback from its scheme's name, or from a mapping; `brsf-p` is brsf with its flip probability."""
+    """Return feedback from its scheme's name, a mapping, or a list with one of these for each layer but the first.
+
+    `brsf-p` is brsf with its flip probability.
+    """
+    if isinstance(node.value, list):
+        layers = [_read_feedback(item) for item in node.items()]
+        if None in layers:
+            return None
+        inner = [layer.model_dump(exclude={"layers"}) for layer in layers if layer]
+        return node.attempt(Feedback.model_validate, {"scheme": "mixed", "layers": inner})
     content = dict(node.value) if isinstance(node.value, Mapping) else {"scheme": node.value}
     scheme = content.get("scheme", "bp")
     content["scheme"] = (node["scheme"] if node.is_mapping else node).attempt(find_scheme, scheme)

@@ -51,11 +51,20 @@ def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bo
 
 
 def row_size(run: Run) -> int:
-    """Return the weights, biases, scales and shifts of one replica."""
+    """Return the weights, biases, scales and shifts of one replica, and its V if that is learned."""
     norm, shapes = run.method.batch_norm, [operation.weight_shape for operation in run.network.weighted()]
     normalized = sum(shape[0] for shape in shapes[:-1]) if norm != "none" else 0
     biases = sum(shape[0] for shape in shapes) - (0 if run.protocol.biases == "all" else normalized)
-    return sum(map(prod, shapes)) + biases + (2 * normalized if norm == "learnable" else 0)
+    learned = feedback_size(run) if run.method.feedback.kind.learned else 0
+    return sum(map(prod, shapes)) + biases + (2 * normalized if norm == "learnable" else 0) + learned
+
+
+def feedback_size(run: Run) -> int:
+    """Return the feedback weights V of one replica."""
+    fed = [operation for operation in run.network.weighted() if not operation.first]
+    if run.method.feedback.kind.route == "layerwise":
+        return sum(prod(operation.weight_shape) for operation in fed)
+    return sum(prod(fed[-1].after) * prod(operation.before) for operation in fed)
 
 
 def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
@@ -63,14 +72,15 @@ def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
 
     If replicas step in `parallel`, each has a V.
     """
-    _, *fed = (prod(operation.weight_shape) for operation in run.network.weighted())
     width, feedback = _width(run.protocol), run.method.feedback
     rounded = width if width < _FLOAT else 0  # weights as products take them
     scheme = SCHEMES[feedback.scheme]
     shared = scheme.per_stack + (scheme.per_stack_to_flip if feedback.flip_probability else 0)
-    rows = 1 if parallel and run.method.train != "top" else scheme.per_replica
+    rows = 1 if parallel and run.method.train != "top" and not scheme.learned else scheme.per_replica
     vectors = replicas * rows * width + shared * _FLOAT
-    return replicas * row_size(run) * (3 * _FLOAT + rounded) + sum(fed) * vectors
+    inputs = sum(prod(operation.before) for operation in run.network.weighted() if not operation.first)
+    noise = inputs * run.protocol.samples_per_batch(1) * _FLOAT if scheme.learned == "mirror" else 0
+    return replicas * row_size(run) * (3 * _FLOAT + rounded) + feedback_size(run) * vectors + noise
 
 
 def _copied_bytes(run: Run, replicas: int) -> int:
@@ -78,9 +88,8 @@ def _copied_bytes(run: Run, replicas: int) -> int:
 
     The weights as products take them, for training and for testing, V, and gradients.
     """
-    _, *fed = (prod(operation.weight_shape) for operation in run.network.weighted())
     width = _width(run.protocol)
-    return replicas * (row_size(run) * (2 * width + _FLOAT) + sum(fed) * width) if replicas > 2 else 0
+    return replicas * (row_size(run) * (2 * width + _FLOAT) + feedback_size(run) * width) if replicas > 2 else 0
 
 
 def _width(protocol: Protocol) -> int:

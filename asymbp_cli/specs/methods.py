@@ -101,7 +101,7 @@ class Method(Spec):
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
     feedback: Feedback = Feedback()
-    """A scheme's name, or a mapping with it and its probability or standard deviation."""
+    """A scheme's name, a mapping with it and its parameters, or a list: one for each layer but the first."""
     batch_norm: Literal["none", "plain", "learnable"] = "none"
     """`learnable` has scale and shift; the paper uses it in the columns BN and BN+BM only (section 3)."""
     update: Literal["sgd", "bm1", "bm2", "bm3"] = "sgd"

@@ -23,7 +23,8 @@ from asymbp_cli.training import evaluation
 from asymbp_cli.training.engine import Trainer
 from asymbp_cli.training.model import Model
 
-METHODS = ("SGD", "NuSF", "brSF", "brSF-50%", "frSF-50%", "RndF", "uSF+BN", "BN", "uSF Top", "uSF Bottom")
+BEYOND = ("KP", "WM+BN", "DFA", "DKP+BN", "FA")
+METHODS = ("SGD", "NuSF", "brSF", "brSF-50%", "frSF-50%", "RndF", "uSF+BN", "BN", "uSF Top", "uSF Bottom", *BEYOND)
 SMALL = Network(input=(6, 6, 1), layers=("Conv 3x3x4/1", "Max 2x2/2", "FC 5", "FC 10"))
 #: every order of convolutions, poolings and ReLU
 MIXED = Network(
@@ -71,7 +72,8 @@ def test_a_small_network_by_hand() -> None:
 def test_a_row_is_the_models_but_for_its_gaps(method: str, biases: str) -> None:
     found = run(method, MIXED, biases=biases)
     model = Model.of(found.network, found.protocol, found.method)
-    assert memory.row_size(found) == sum(part.size for part in model.parameters)
+    assert memory.row_size(found) == sum(part.size for part in (*model.parameters, *model.learned))
+    assert memory.feedback_size(found) == sum(part.size for part in model.fed)
 
 
 def test_evaluation_batches_are_as_large_as_counted() -> None:
