@@ -51,7 +51,6 @@ class Journal:
         `on_wait` is told once what the study waits for, if another program locks the database. Raises StoreError
         if what is stored is damaged.
         """
-        self._when_free(self._verify)
         self._guard.start()
         self._recording, self._on_wait = True, on_wait
         self._set_patience(_RETRY_SECONDS)
@@ -59,6 +58,7 @@ class Journal:
         flusher = threading.Thread(target=self._flush_each_second, args=(end,), daemon=True)
         flusher.start()
         try:
+            self._when_free(self._verify)
             yield
         finally:
             end.set()

@@ -81,7 +81,8 @@ def judge_store(directory: Path) -> Judge:
     def look() -> object:
         with Store.open(directory, create=False) as store:
             stored = store.contents(), store.datasets(), store.runs(), store.states(), store.failures()
-        return repr(stored), *(print_of(command, directory) for command in (["report"], ["ls", "runs"]))
+        printed = [print_of(command, directory) for command in (["report", "--to", "csv"], ["ls", "runs"])]
+        return repr(stored), printed
 
     whole = look()
 
