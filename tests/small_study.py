@@ -1,9 +1,12 @@
 """A small grid for tests, and a command that trains it in a process that a test can kill."""
 
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.executors import StudyEvent, Train
 from asymbp_cli.executors.job import train as real_train
+from asymbp_cli.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.results import checksums
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
@@ -94,6 +99,21 @@ def numbers(directory: Path) -> dict[str, list[str]]:
     with Store.open(directory, create=False) as store:
         epochs = store.epochs(summary.id for summary in store.runs())
     return {run: [repr(replace(event, seconds=0.0)) for event in events] for run, events in epochs.items()}
+
+
+def change(directory: Path, *statements: str, take_checksums: bool = False) -> list[str]:
+    """Change a database without regard for its rules, and return the ids of its runs.
+
+    If `take_checksums`, it is changed as by damage that is older than the checksums.
+    """
+    with closing(sqlite3.connect(directory / FILE_NAME, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        for statement in statements:
+            connection.execute(statement)
+        if take_checksums:
+            checksums.take(connection)
+        return [run_id for (run_id,) in connection.execute("SELECT id FROM runs ORDER BY id")]
 
 
 def checkpoints(directory: Path) -> list[Path]:

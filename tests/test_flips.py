@@ -6,16 +6,16 @@ from pathlib import Path
 FILE = Path(__file__).parent / "campaigns" / "flips.py"
 
 
-def test_no_flipped_bit_is_believed_but_in_the_database() -> None:
-    """In a database a digit may become another one: every read looks for the impossible only."""
+def test_no_flipped_bit_is_believed() -> None:
+    """Those in the free space of a database are harmless: everything that is read of it is the same."""
     spec = importlib.util.spec_from_file_location("flips", FILE)
     assert spec
     assert spec.loader
     flips = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(flips)
     found = flips.run(25, seed=3)
-    database = found.pop("database")
-    assert set(database) <= {"noticed", "harmless", "believed"}
-    assert database["noticed"]
+    for kind in ("database", "database of an earlier version"):
+        outcomes = found.pop(kind)
+        assert set(outcomes) == {"noticed", "harmless"}
     assert set(found) == {"checkpoint", "decoded dataset", "exported file"}
     assert all(set(outcomes) == {"noticed"} for outcomes in found.values())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asymbp_cli.cli import options
+from asymbp_cli.cli import options, store_check
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.paths import FILE_NAME, exists, is_file
@@ -35,33 +35,7 @@ def command() -> None:
     """
 
 
-@command.command("check")
-@options.results
-def check(results_directory: Path) -> int:
-    """Look for damage in the results: the file, the references, and every run with its epochs.
-
-    What is wrong is printed run by run, and the exit code is 1. Results are only read.
-
-    \b
-    Example:
-      asymbp store check
-      asymbp store check --results other/results
-    """
-    from asymbp_cli.results.check import check_results
-
-    checked = check_results(results_directory)
-    for problem in checked.problems:
-        click.echo(printable_path(problem))
-    place = f"{printable_path(results_directory)}/"
-    if not checked.problems:
-        click.echo(f"{place}: ok, {checked.runs:,} runs, {checked.epochs:,} epochs")
-        return 0
-    click.echo(
-        f"{place} is damaged. Put back a copy of {FILE_NAME}, or merge the results of one that is whole into new "
-        "ones with asymbp store merge",
-        err=True,
-    )
-    return 1
+command.add_command(store_check.command)
 
 
 @command.command("export")

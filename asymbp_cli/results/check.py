@@ -11,6 +11,8 @@ from typing import Any
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.results import checksums
+from asymbp_cli.results.checksums import Owner
 from asymbp_cli.results.contents import StoredGrid, StoredRun
 from asymbp_cli.results.database import RowError, check_directory, copy_to_memory, parse_column, store_errors
 from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS, make_attempt, make_epoch
@@ -22,11 +24,21 @@ _MOST_ERRORS = 100  # of the file itself
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Something that is wrong, in words, and with what; None: with the file."""
+
+    text: str
+    owner: Owner | None = None
+    newer: bool = False  # no damage: a newer version has written it
+
+
+@dataclass(frozen=True)
 class Checked:
     """What was read, and what is wrong with it, in words."""
 
     runs: int
     epochs: int
+    late: int  # runs that had no checksum when they were written
     problems: tuple[str, ...]
 
 
@@ -38,56 +50,65 @@ def check_results(directory: Path) -> Checked:
     check_directory(directory, create=False)
     path = directory / FILE_NAME
     with store_errors(path), closing(copy_to_memory(path)) as connection:
-        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-        problems = [*_check_file(connection), *_check_references(connection), *_check_rows(connection)]
-        return Checked(_count(connection, "runs"), _count(connection, "epochs"), tuple(problems))
+        problems = tuple(problem.text for problem in find_problems(connection))
+        late = _count(connection, "checksums WHERE late AND kind = 'runs' AND id IN (SELECT id FROM runs)")
+        return Checked(_count(connection, "runs"), _count(connection, "epochs"), late, problems)
 
 
-def _check_file(connection: sqlite3.Connection) -> Iterator[str]:
+def find_problems(connection: sqlite3.Connection) -> list[Problem]:
+    """Return all that is wrong in a database, which is a copy. Raises sqlite3.Error if it cannot be read."""
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    problems = [*_check_file(connection), *_check_references(connection), *_check_rows(connection)]
+    explained = {problem.owner for problem in problems}
+    changed = [owner for owner in checksums.find_damaged(connection) if owner not in explained]
+    return [*problems, *(Problem(f"{owner} is not as it was written", owner) for owner in changed)]
+
+
+def _check_file(connection: sqlite3.Connection) -> Iterator[Problem]:
     """Yield what SQLite finds wrong with its pages and indices."""
     for (message,) in connection.execute(f"PRAGMA integrity_check({_MOST_ERRORS})"):
         if message != "ok":
-            yield f"the file: {message}"
+            yield Problem(f"the file: {message}")
 
 
-def _check_references(connection: sqlite3.Connection) -> Iterator[str]:
+def _check_references(connection: sqlite3.Connection) -> Iterator[Problem]:
     """Yield which tables have rows whose run or dataset is missing."""
     found = connection.execute("PRAGMA foreign_key_check")
     for table, parent in dict.fromkeys((table, parent) for table, _, parent, _ in found):
-        yield f"the table {table}: a row belongs to one that is missing in {parent}"
+        yield Problem(f"the table {table}: a row belongs to one that is missing in {parent}")
 
 
-def _check_rows(connection: sqlite3.Connection) -> Iterator[str]:
+def _check_rows(connection: sqlite3.Connection) -> Iterator[Problem]:
     """Yield what cannot be in each dataset, table and run."""
     datasets: dict[str, DecodedDataset] = {}
 
     def check_one_dataset(row: Row) -> None:
-        datasets[row[0]] = info = parse_column(DecodedDataset, row[1], "datasets", "fingerprint", row[0])
+        datasets[row[0]] = info = parse_column(DecodedDataset, row[1], "datasets", row[0])
         check_dataset(row[0], info)
 
     def check_one_run(row: Row) -> None:
         check_run(row[0], _read_run(connection, row), datasets)
 
     checks: list[tuple[str, str, Callable[[Row], None]]] = [
-        ("the dataset", "fingerprint, info FROM datasets", check_one_dataset),
-        ("the table", "id, spec, command, created, updated FROM grids", _check_one_grid),
-        ("the run", "id, spec, state, created, updated FROM runs", check_one_run),
+        ("datasets", "fingerprint, info FROM datasets", check_one_dataset),
+        ("grids", "id, spec, command, created, updated FROM grids", _check_one_grid),
+        ("runs", "id, spec, state, created, updated FROM runs", check_one_run),
     ]
     for kind, columns, check in checks:
         for row in connection.execute(f"SELECT {columns} ORDER BY 1").fetchall():
-            yield from _try(f"{kind} {row[0]}", check, row)
+            yield from _try(Owner(kind, str(row[0])), check, row)
 
 
-def _try(owner: str, check: Callable[[Row], None], row: Row) -> Iterator[str]:
+def _try(owner: Owner, check: Callable[[Row], None], row: Row) -> Iterator[Problem]:
     """Yield why `check` refuses a row, if it does."""
     try:
         check(row)
     except RowError as error:
-        yield f"{owner}: {error.reason}"
+        yield Problem(f"{owner}: {error.reason}", owner, error.unknown is not None)
     except Damage as error:
-        yield str(error)
+        yield Problem(str(error), owner)
     except (TypeError, ValueError, AttributeError):
-        yield f"{owner}: a value is of another type than asymbp writes"
+        yield Problem(f"{owner}: a value is of another type than asymbp writes", owner)
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:
@@ -97,14 +118,14 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 
 def _check_one_grid(row: Row) -> None:
     key, spec, command, created, updated = row
-    grid = parse_column(Grid, spec, "grids", "id", key)
+    grid = parse_column(Grid, spec, "grids", key)
     check_grid(key, StoredGrid(grid, tuple(command.splitlines()), created, updated))
 
 
 def _read_run(connection: sqlite3.Connection, row: Row) -> StoredRun:
     """Return the run in a row of the table, with its attempts and epochs. Raises RowError."""
     key, spec, state, created, updated = row
-    run = parse_column(Run, spec, "runs", "id", key)
+    run = parse_column(Run, spec, "runs", key)
     attempts, epochs = (
         connection.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE run = ? ORDER BY {order}", (key,))
         for table, columns, order in (("attempts", ATTEMPT_COLUMNS, "started"), ("epochs", EPOCH_COLUMNS, "epoch"))

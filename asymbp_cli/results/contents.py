@@ -82,14 +82,12 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
     return Contents(
         datasets={key: _parse_dataset(key, info) for key, info in datasets},
         grids={
-            key: StoredGrid(
-                parse_column(Grid, spec, "grids", "id", key), tuple(command.splitlines()), created, updated
-            )
+            key: StoredGrid(parse_column(Grid, spec, "grids", key), tuple(command.splitlines()), created, updated)
             for key, spec, command, created, updated in grids
         },
         runs={
             key: StoredRun(
-                parse_column(Run, spec, "runs", "id", key),
+                parse_column(Run, spec, "runs", key),
                 state,
                 created,
                 updated,
@@ -102,7 +100,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 
 def _parse_dataset(fingerprint: str, text: str) -> DecodedDataset:
-    info = parse_column(DecodedDataset, text, "datasets", "fingerprint", fingerprint)
+    info = parse_column(DecodedDataset, text, "datasets", fingerprint)
     return info.model_copy(update={"directory": ""})
 
 

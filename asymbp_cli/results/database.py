@@ -18,12 +18,15 @@ from pydantic import ValidationError
 from asymbp_cli.errors import StoreError, StoreLockedError
 from asymbp_cli.files import is_full
 from asymbp_cli.paths import FILE_NAME, exists, is_file
+from asymbp_cli.results import checksums
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
+from asymbp_cli.text import printable_path
 
 S = TypeVar("S", bound=Spec)
 BUSY_SECONDS = 10.0  # that SQLite waits for other programs
 _ELSEWHERE = "use another directory with --results DIR"
+_DAMAGED = re.compile("not a database|malformed|encrypted|^no such (table|column)")  # how SQLite may say it
 _OUT_OF_SPACE = re.compile("disk I/O|unable to open|readonly")  # how SQLite may say that the disk is full
 
 
@@ -190,6 +193,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not tables >= TABLES:
         raise StoreError(f"{path} is a database of another program. Choose another directory with --results DIR")
+    if tables and version == 0:
+        raise StoreError(_explain(path, "malformed: without a version"))
 
 
 def _check_version_to_read(connection: sqlite3.Connection, path: Path) -> None:
@@ -209,6 +214,7 @@ def _prepare_to_write(connection: sqlite3.Connection, path: Path) -> None:
         if mode == "wal":
             connection.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; no fsync per commit
     migrate(connection, path)
+    checksums.watch(connection)
 
 
 @contextmanager
@@ -223,6 +229,8 @@ def store_errors(path: Path) -> Iterator[None]:
         raise StoreError(_explain(path, "malformed schema")) from error
     except RowError as error:
         raise StoreError(_explain_row(path, error)) from error
+    except checksums.DamageFound as error:
+        raise StoreError(f"{path} is damaged: {error}. {explain_remedy(path)}") from error
 
 
 @dataclass(eq=False)
@@ -230,13 +238,12 @@ class RowError(Exception):
     """The content of a row cannot be read; `unknown` names a field of a newer version."""
 
     table: str
-    key: str  # name of the column that identifies a row
     value: str
     reason: str
     unknown: str | None = None
 
 
-def parse_column(model: type[S], text: str, table: str, key: str, value: str) -> S:
+def parse_column(model: type[S], text: str, table: str, value: str) -> S:
     """Return the content of a column; raises RowError, for `store_errors`."""
     try:
         return model.model_validate_json(text)
@@ -244,25 +251,30 @@ def parse_column(model: type[S], text: str, table: str, key: str, value: str) ->
         details = error.errors(include_url=False)
         unknown = next((str(d["loc"][-1]) for d in details if d["type"] == "extra_forbidden"), None)
         place = ".".join(map(str, details[0]["loc"]))
-        raise RowError(table, key, value, f"{place} {details[0]['msg']}".strip(), unknown) from error
+        raise RowError(table, value, f"{place} {details[0]['msg']}".strip(), unknown) from error
 
 
 def _explain_row(path: Path, row: RowError) -> str:
     place = f"{path}: the row {row.value} of the table {row.table}"
     if row.unknown:
         return f'{place} holds "{row.unknown}", which only a newer asymbp knows. Upgrade asymbp, or {_ELSEWHERE}'
-    delete = f"DELETE FROM {row.table} WHERE {row.key} = '{row.value}'"
+    return f"{place} is damaged ({row.reason}). {explain_remedy(path)}"
+
+
+def explain_remedy(path: Path) -> str:
+    """Return what to do about the damaged database at `path`."""
+    directory = shlex.quote(printable_path(path.parent))
     return (
-        f"{place} is damaged ({row.reason}). Restore {path.name} from a copy, or delete that row with "
-        f'sqlite3 {shlex.quote(str(path))} "{delete}" and repeat the command that made it, or {_ELSEWHERE}'
+        f"Put back a copy of {path.name}, or let asymbp store check --drop --results {directory} delete what is "
+        f"damaged and repeat the command that made it, or {_ELSEWHERE}"
     )
 
 
 def _explain(path: Path, text: str) -> str:
     if "full" in text or (_OUT_OF_SPACE.search(text) and is_full(path.parent)):
         return f"no space left for {path}. Free some or {_ELSEWHERE}, then run the same command again"
-    if "not a database" in text or "malformed" in text or "encrypted" in text:
-        return f"{path} is damaged ({text}). Move it away to start anew, or {_ELSEWHERE}"
+    if _DAMAGED.search(text):
+        return f"{path} is damaged ({text}). Move it away to start anew, or put back a copy, or {_ELSEWHERE}"
     if "locked" in text:
         return f"{path} is locked by another program. Close that program, or {_ELSEWHERE}"
     if "readonly" in text or "unable to open" in text:

@@ -34,6 +34,7 @@ from asymbp_cli.results.database import RowError
 from asymbp_cli.results.validity import Damage, check_contents
 
 _FORMAT = 1
+_SCHEMA = 3  # the version of the rows: version 4 adds checksums only, which stay in the database
 _MAGIC = b"\xfd7zXZ\x00"  # of xz
 _PRESET = 6 | lzma.PRESET_EXTREME
 _PIECE = 2**20  # bytes that are decompressed at once
@@ -57,7 +58,7 @@ _TYPES: dict[str, tuple[type, ...]] = {"TEXT": (str,), "INTEGER": (int,), "REAL"
 
 def encode(contents: Contents) -> bytes:
     """Return the exported file. Raises StoreError if it were too large for `decode`."""
-    lines = [{"asymbp_export": _FORMAT, "schema": len(migrations.MIGRATIONS)}, *map(_columns, _rows(contents))]
+    lines = [{"asymbp_export": _FORMAT, "schema": _SCHEMA}, *map(_columns, _rows(contents))]
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
     if len(text) > _MOST_BYTES:
         raise StoreError(

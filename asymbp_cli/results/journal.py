@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asymbp_cli.errors import StoreError, StoreLockedError
+from asymbp_cli.results import checksums
 from asymbp_cli.results.database import BUSY_SECONDS, store_errors
 from asymbp_cli.results.guard import Guard
 
@@ -37,6 +38,7 @@ class Journal:
         self._lock = threading.RLock()  # of the connection and the statements
         self._statements: list[Statement] = []
         self._failure: StoreError | None = None  # of the thread that flushes
+        self._verified: int | None = None  # SQLite's number of what others have written; None: look again
         self._recording = False
         self._last_attempt: float | None = None  # at a locked database, on the monotonic clock; None: no last one
         self._locked: StoreLockedError | None = None
@@ -46,7 +48,8 @@ class Journal:
     def recording(self, on_wait: OnWait) -> Iterator[None]:
         """Accept statements; all of them are on disk at the end, however it ends.
 
-        `on_wait` is told once what the study waits for, if another program locks the database.
+        `on_wait` is told once what the study waits for, if another program locks the database. Raises StoreError
+        if what is stored is damaged.
         """
         self._guard.start()
         self._recording, self._on_wait = True, on_wait
@@ -55,6 +58,7 @@ class Journal:
         flusher = threading.Thread(target=self._flush_each_second, args=(end,), daemon=True)
         flusher.start()
         try:
+            self._when_free(self._verify)
             yield
         finally:
             end.set()
@@ -62,7 +66,7 @@ class Journal:
             try:
                 self.flush()
             finally:
-                self._recording = False
+                self._recording, self._verified = False, None
                 self._set_patience(BUSY_SECONDS)
 
     def note(self, sql: str, *values: Any) -> None:
@@ -143,22 +147,34 @@ class Journal:
                 self._connection.execute("ROLLBACK")
             raise
 
+    def _verify(self) -> None:
+        """Raise DamageFound or sqlite3.Error if anything is damaged; looks only if another process has written."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._verified:
+            checksums.verify(self._connection)
+            self._verified = version
+
     def query(self, sql: str, *values: Any, **named: Any) -> list[Any]:
-        """Return the rows of a query, which sees everything noted so far."""
+        """Return the rows of a query, which sees everything noted so far. Raises StoreError if any is damaged."""
 
         def read() -> list[Any]:
             self._write()
+            self._verify()
             return self._connection.execute(sql, named or values).fetchall()
 
         return self._when_free(read)
 
     def read_together(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        """Return the result of `read`; all its queries see the database, and everything noted, at one moment."""
+        """Return the result of `read`; all its queries see the database, and everything noted, at one moment.
+
+        Raises StoreError if any of it is damaged.
+        """
 
         def read_at_once() -> T:
             self._write()
             self._connection.execute("BEGIN")
             try:
+                self._verify()
                 return read(self._connection)
             finally:
                 self._connection.execute("ROLLBACK")

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.results import checksums
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -55,11 +56,29 @@ def _add_validation_losses(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE epochs ADD COLUMN validation_loss REAL")
 
 
-#: of every version
+def _add_checksums(connection: sqlite3.Connection) -> None:
+    """Add the checksums of `results/checksums.py`; `late` ones, with 1 added, are no older than this step.
+
+    A later step that changes rows or columns first verifies the checksums, and then takes them anew.
+    """
+    connection.execute(
+        """CREATE TABLE checksums (
+            kind TEXT NOT NULL, id TEXT NOT NULL, checksum INTEGER NOT NULL, late INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (kind, id)) WITHOUT ROWID"""
+    )
+    checksums.take(connection)
+
+
+#: that hold results, in every version
 TABLES = frozenset({"datasets", "grids", "runs", "attempts", "epochs"})
 
 #: version n is reached by MIGRATIONS[n - 1]; SQLite keeps the version in `PRAGMA user_version`
-MIGRATIONS: tuple[Migration, ...] = (_create_tables, _add_instruction_sets, _add_validation_losses)
+MIGRATIONS: tuple[Migration, ...] = (
+    _create_tables,
+    _add_instruction_sets,
+    _add_validation_losses,
+    _add_checksums,
+)
 
 
 def read_version(connection: sqlite3.Connection) -> int:

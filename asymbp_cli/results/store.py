@@ -110,7 +110,7 @@ class Store:
         stored = self._journal.query("SELECT spec, command, created FROM grids WHERE id = ?", identity)
         for spec, earlier, since in stored:
             with store_errors(self._path):
-                grid = merge_grids(parse_column(Grid, spec, "grids", "id", identity), grid)
+                grid = merge_grids(parse_column(Grid, spec, "grids", identity), grid)
             commands, created = [*earlier.splitlines(), command], since
         self._journal.note(
             "INSERT OR REPLACE INTO grids VALUES (?, ?, ?, ?, ?, ?)",
@@ -127,7 +127,7 @@ class Store:
         """Return the id under which the store has a grid, or would have it."""
         rows = self._journal.query("SELECT id, spec FROM grids WHERE id IN (?, ?)", *table_ids(grid))
         with store_errors(self._path):
-            stored = {key: parse_column(Grid, spec, "grids", "id", key) for key, spec in rows}
+            stored = {key: parse_column(Grid, spec, "grids", key) for key, spec in rows}
         return choose_table_id(grid, {key: other.title for key, other in stored.items()})
 
     def begin(self, runs: Iterable[Run], start_epoch: int, provenance: Provenance) -> None:
@@ -204,7 +204,7 @@ class Store:
         """Return every grid that was asked for, oldest first."""
         rows = self._journal.query("SELECT id, spec FROM grids ORDER BY created, id")
         with store_errors(self._path):
-            return [parse_column(Grid, spec, "grids", "id", identity) for identity, spec in rows]
+            return [parse_column(Grid, spec, "grids", identity) for identity, spec in rows]
 
     def commands(self, grid: Grid) -> tuple[str, ...]:
         """Return the commands that asked for `grid`, oldest first."""
@@ -215,7 +215,7 @@ class Store:
         """Return the datasets of the runs, by fingerprint."""
         rows = self._journal.query("SELECT fingerprint, info FROM datasets")
         with store_errors(self._path):
-            return {key: parse_column(DecodedDataset, info, "datasets", "fingerprint", key) for key, info in rows}
+            return {key: parse_column(DecodedDataset, info, "datasets", key) for key, info in rows}
 
     def states(self) -> dict[str, str]:
         """Return how each run ended, by id, of the runs that have ended."""

@@ -85,10 +85,9 @@ def _check_counts(run_id: str, wrong: object, seen: object, least: int) -> None:
     if wrong is None and seen is None and least == 0:
         return
     if not (isinstance(wrong, int) and isinstance(seen, int) and 0 <= wrong <= seen and seen >= least):
-        raise RowError("runs", "id", run_id, f"an epoch of it has {wrong!r} wrong answers of {seen!r}")
+        raise RowError("runs", run_id, f"an epoch of it has {wrong!r} wrong answers of {seen!r}")
 
 
-_STATES = (None, "finished", "collapsed", "diverged")
 _ENDED_EARLY = "it has ended before its last epoch"
 
 
@@ -100,14 +99,13 @@ def check_history(row: tuple[Any, ...]) -> None:
         "its dataset is missing": run and dataset is None,
         f"its epochs are not 1, 2, ... up to {wanted} at most": stored
         and ((first, last) != (1, stored) or (wanted is not None and last > wanted)),
-        "it has an end that does not exist": state not in _STATES,
         _ENDED_EARLY: state and wanted is not None and stored < wanted,
         "an epoch of it has more wrong answers than samples, or fewer than none": impossible,
         "an epoch of it has other samples than its dataset": foreign,
     }
     for reason, found in problems.items():
         if found:
-            raise RowError("runs", "id", run_id, reason)
+            raise RowError("runs", run_id, reason)
 
 
 def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None], str]) -> RunSummary:
@@ -116,14 +114,14 @@ def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None]
     `names` are those of datasets under networks in tables; a run of no table has its dataset's own.
     """
     run_id, spec, info, state, updated, outcome, stored, wrong, seen, epoch = row
-    run = parse_column(Run, spec, "runs", "id", run_id)
+    run = parse_column(Run, spec, "runs", run_id)
     if run.id != run_id:
-        raise RowError("runs", "id", run_id, "it has the content of another run")
-    label = parse_column(DecodedDataset, info, "datasets", "fingerprint", run.dataset).label
+        raise RowError("runs", run_id, "it has the content of another run")
+    label = parse_column(DecodedDataset, info, "datasets", run.dataset).label
     if stored:
         _check_counts(run_id, wrong, seen, 1)
     if state and stored != run.protocol.epochs:
-        raise RowError("runs", "id", run_id, _ENDED_EARLY)
+        raise RowError("runs", run_id, _ENDED_EARLY)
     return RunSummary(
         id=run_id,
         method=method_name(run.method),
@@ -146,7 +144,7 @@ def make_attempt(row: tuple[Any, ...]) -> Attempt:
     except ValueError:
         software = None
     if not isinstance(software, dict):
-        raise RowError("attempts", "started", repr(named["started"]), "software is not a mapping")
+        raise RowError("attempts", repr(named["started"]), "software is not a mapping")
     return Attempt(**named | {"software": software})
 
 

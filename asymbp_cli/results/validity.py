@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.events import EpochEnded
+from asymbp_cli.events import EpochEnded, RunState
 from asymbp_cli.recipe.grid import Grid, table_ids
 from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.specs.base import is_label
 from asymbp_cli.text import printable
 
 _LATEST = 253_402_300_799.0  # the end of the year 9999, seconds since 1970
+_STATES = (None, *get_args(RunState))
 _MOST_RUNS = 1_000_000  # of a table; all columns of Table 4 on 15 datasets with 1000 seeds have fewer
 
 
@@ -85,6 +87,7 @@ def check_run(run_id: str, stored: StoredRun, datasets: Mapping[str, DecodedData
         [event.epoch for event in stored.epochs] == list(range(1, count + 1)) and count <= run.protocol.epochs,
         f"{name} has other epochs than 1, 2, ... up to {run.protocol.epochs} at most",
     )
+    _require(stored.state in _STATES, f"{name} has an end that does not exist")
     _require(not stored.state or count == run.protocol.epochs, f"{name} has ended before its last epoch")
     for event in stored.epochs:
         _check_epoch(name, event, datasets[run.dataset])

@@ -6,6 +6,7 @@ believed, ends in a traceback, or stops a study.
 
 import os
 import random
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import small_study
 import torch
+from click.testing import CliRunner
 
+from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.errors import AsymbpError
@@ -25,6 +28,7 @@ from asymbp_cli.results.store import Store
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.resume import saved_epoch
 
+OLD = Path(__file__).parents[1] / "results" / "old_store" / "results"
 Judge = Callable[[], str]  # of a file as it is: "noticed", "harmless" or "believed"
 
 
@@ -72,11 +76,13 @@ def judge_cache(cache: Path) -> Judge:
 
 
 def judge_store(directory: Path) -> Judge:
-    """Return the judge of a database: its numbers are what they were, or it is refused."""
+    """Return the judge of a database: all that is in it and printed of it is what it was, or it is refused."""
 
     def look() -> object:
         with Store.open(directory, create=False) as store:
-            return small_study.numbers(directory), store.states(), [grid.model_dump() for grid in store.grids()]
+            stored = store.contents(), store.datasets(), store.runs(), store.states(), store.failures()
+        printed = [print_of(command, directory) for command in (["report", "--to", "csv"], ["ls", "runs"])]
+        return repr(stored), printed
 
     whole = look()
 
@@ -87,6 +93,11 @@ def judge_store(directory: Path) -> Judge:
             return "noticed"
 
     return judge
+
+
+def print_of(command: list[str], directory: Path) -> str:
+    """Return what a command that reads results prints; raises AsymbpError."""
+    return CliRunner().invoke(cli, [*command, "--results", str(directory)], catch_exceptions=False).output
 
 
 def judge_export(file: Path) -> Judge:
@@ -117,11 +128,14 @@ def make_files(directory: Path) -> dict[str, tuple[list[Path], Judge]]:
     saved.write_bytes(content)
     exported = directory / "all.jsonl.xz"
     exported.write_bytes(encode(read_directory(results)))
+    old = shutil.copytree(OLD, directory / "old")
+    Store.open(old).close()  # brought to the present version; its runs are unfinished
     arrays = [file for file in cache.rglob("*") if file.is_file() and file.name[0] != "."]
     return {
         "checkpoint": ([saved], judge_checkpoint(saved.parent, saved.stem)),
         "decoded dataset": (arrays, judge_cache(cache)),
         "database": ([results / "asymbp.sqlite"], judge_store(results)),
+        "database of an earlier version": ([old / "asymbp.sqlite"], judge_store(old)),
         "exported file": ([exported], judge_export(exported)),
     }
 

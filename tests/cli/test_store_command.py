@@ -168,9 +168,9 @@ def test_a_directory_that_a_study_writes_is_merged_as_it_stands(results: Path, t
 
 
 def test_a_directory_with_impossible_results_is_refused(results: Path, tmp_path: Path) -> None:
-    alter(results, "UPDATE epochs SET epoch = 9 WHERE epoch = 4")
+    small_study.change(results, "UPDATE epochs SET epoch = 9 WHERE epoch = 4", take_checksums=True)
     with pytest.raises(
-        AsymbpError, match=r"asymbp\.sqlite is damaged \(.* has other epochs than 1, 2, .*Restore it"
+        AsymbpError, match=r"asymbp\.sqlite is damaged \(.* has other epochs than 1, 2, .*Put back a copy"
     ):
         invoke("merge", results, "--results", tmp_path / "other")
 
@@ -195,12 +195,6 @@ def test_a_table_that_other_runs_fill_now_is_named(results: Path, tmp_path: Path
     assert len(record["new"]) + len(record["same"]) > 1
 
 
-def alter(directory: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(directory / "asymbp.sqlite")) as connection, connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
 @pytest.mark.parametrize(
     ("here", "there", "said"),
     [
@@ -217,13 +211,16 @@ def test_other_numbers_are_listed_run_by_run(
     here: str, there: str, said: str | None, results: Path, tmp_path: Path
 ) -> None:
     file, other = tmp_path / "a.jsonl.xz", tmp_path / "other"
-    alter(results, f"UPDATE attempts SET device = 'cpu (a)', instruction_set = {here}")
+    small_study.change(
+        results, f"UPDATE attempts SET device = 'cpu (a)', instruction_set = {here}", take_checksums=True
+    )
     invoke("export", file, "--results", results)
     invoke("merge", file, "--results", other)
-    alter(
+    small_study.change(
         other,
         f"UPDATE attempts SET instruction_set = {there}",
         "UPDATE epochs SET test_wrong = 360 - test_wrong WHERE epoch > 2",
+        take_checksums=True,
     )
     kept = load(other)
     done = invoke("merge", file, "--results", other)

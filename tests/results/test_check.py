@@ -1,7 +1,5 @@
 """`asymbp store check`: every kind of damage is found, run by run."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,15 +18,6 @@ GRID = small_study.grid("SGD", "uSF", multipliers=(1.0,))
 def results(tmp_path: Path) -> Path:
     small_study.train(tmp_path, GRID)
     return tmp_path
-
-
-def change(directory: Path, *statements: str) -> list[str]:
-    """Execute statements without regard for the rules of the schema; return the ids of the runs."""
-    with closing(sqlite3.connect(directory / FILE_NAME, isolation_level=None)) as connection:
-        connection.execute("PRAGMA ignore_check_constraints = ON")
-        for statement in statements:
-            connection.execute(statement)
-        return [run_id for (run_id,) in connection.execute("SELECT id FROM runs ORDER BY id")]
 
 
 def test_results_without_damage(results: Path) -> None:
@@ -72,8 +61,8 @@ FIRST = "(SELECT min(id) FROM runs)"
     ],
 )
 def test_what_is_damaged_is_said(statement: str, problem: str, results: Path) -> None:
-    run_id = change(results)[0]
-    change(results, statement)
+    run_id = small_study.change(results)[0]
+    small_study.change(results, statement)
     before = (results / FILE_NAME).read_bytes()
     found = CliRunner().invoke(
         cli, ["store", "check", "--results", str(results)], catch_exceptions=False, standalone_mode=False
@@ -86,5 +75,5 @@ def test_what_is_damaged_is_said(statement: str, problem: str, results: Path) ->
 
 
 def test_all_damaged_runs_are_listed(results: Path) -> None:
-    ids = change(results, "DELETE FROM epochs WHERE epoch = 1")
+    ids = small_study.change(results, "DELETE FROM epochs WHERE epoch = 1")
     assert [problem.split()[2] for problem in check_results(results).problems] == ids

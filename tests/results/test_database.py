@@ -18,6 +18,7 @@ from asymbp_cli.results import migrations
 from asymbp_cli.results.store import FILE_NAME, Store
 
 NOW = len(migrations.MIGRATIONS)  # version of the schema
+TABLES = {*migrations.TABLES, "checksums"}
 
 
 def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkey
         add_steps(newer, half_done, fail)
         with pytest.raises(StoreError, match="disk I/O error"):
             Store.open(tmp_path)
-    assert read(path) == read(backup(path)) == before == (NOW, migrations.TABLES, ["table-2"])
+    assert read(path) == read(backup(path)) == before == (NOW, TABLES, ["table-2"])
     with Store.open(tmp_path) as store:
         assert len(store.grids()) == 1
 
@@ -250,7 +251,7 @@ def test_a_migration_that_is_killed_leaves_the_file_as_it_was(
     with monkeypatch.context() as newer:  # the next command of the newer version
         add_steps(newer, half_done, lambda connection: None)
         Store.open(tmp_path).close()
-    assert read(path) == (NOW + 2, {*migrations.TABLES, "half_done"}, [])
+    assert read(path) == (NOW + 2, {*TABLES, "half_done"}, [])
     assert not list(tmp_path.glob("*before-version*"))
 
 
@@ -286,7 +287,7 @@ def test_an_older_database_is_brought_up_to_date_once(tmp_path: Path, monkeypatc
         add_steps(newer, second)
         for _ in range(2):
             Store.open(tmp_path).close()
-    assert backups == [(NOW, migrations.TABLES, ["table-2"])]
+    assert backups == [(NOW, TABLES, ["table-2"])]
     assert not list(tmp_path.glob("*before-version*"))
     with pytest.raises(StoreError, match=rf"version {NOW + 1} .* this one knows {NOW}"):
         Store.open(tmp_path)

@@ -48,9 +48,10 @@ def kept_of(path: Path) -> Path:
 
 def change_a_count(path: Path) -> None:
     """Change a number in a database, which keeps its size."""
+    small_study.change(
+        path.parent, "UPDATE epochs SET test_wrong = 1 - min(test_wrong, 1) WHERE epoch = 1", take_checksums=True
+    )
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE epochs SET test_wrong = 1 - min(test_wrong, 1) WHERE epoch = 1")
-        connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -1,0 +1,69 @@
+"""`asymbp store check`."""
+
+from pathlib import Path
+
+import click
+
+from asymbp_cli.cli import options
+from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.text import printable_path
+
+
+@click.command("check")
+@click.option("--drop", is_flag=True, help="Delete what is damaged, and keep a copy of everything as it was.")
+@options.results
+def command(drop: bool, results_directory: Path) -> int:
+    """Look for damage in the results: in the file, and in every row by its checksum and its meaning.
+
+    What is wrong is printed run by run, and the exit code is 1. Results are only read, unless --drop is given:
+    then damaged runs and tables are deleted, and datasets with their runs. The commands that made them make them
+    again.
+
+    \b
+    Example:
+      asymbp store check
+      asymbp store check --drop --results other/results
+    """
+    from asymbp_cli.results.check import check_results
+
+    if drop:
+        return _drop(results_directory)
+    checked = check_results(results_directory)
+    for problem in checked.problems:
+        click.echo(printable_path(problem))
+    place = f"{printable_path(results_directory)}/"
+    if not checked.problems:
+        click.echo(f"{place}: ok, {checked.runs:,} runs, {checked.epochs:,} epochs")
+        if checked.late:
+            click.echo(
+                f"{checked.late:,} runs are older than their checksums: earlier damage to them may not be seen"
+            )
+        return 0
+    click.echo(
+        f"{place} is damaged. Put back a copy of {FILE_NAME}, or delete what is damaged with asymbp store check "
+        "--drop",
+        err=True,
+    )
+    return 1
+
+
+def _drop(results_directory: Path) -> int:
+    """Delete what is damaged, and say what it was; return the exit code."""
+    from asymbp_cli.results.drop import drop_damage
+
+    dropped = drop_damage(results_directory)
+    place = f"{printable_path(results_directory)}/"
+    if dropped.kept is None:
+        click.echo(f"{place}: ok, nothing is deleted")
+        return 0
+    for problem in dropped.problems:
+        click.echo(printable_path(problem))
+    counts = {"run": dropped.runs, "table": dropped.tables, "dataset": dropped.datasets}
+    deleted = (f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
+    click.echo(
+        f"{place} is whole again. Deleted: {', '.join(deleted) or 'nothing'}. Everything as it was is in "
+        f"{printable_path(dropped.kept)}. Repeat the commands that trained the runs, or merge a whole copy with "
+        "asymbp store merge",
+        err=True,
+    )
+    return 0

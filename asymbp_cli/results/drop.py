@@ -1,0 +1,97 @@
+"""Deleting what is damaged in stored results, so that the rest can be used and the deleted is trained anew."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.locks import hold_writer_lock
+from asymbp_cli.paths import FILE_NAME, exists
+from asymbp_cli.results import checksums
+from asymbp_cli.results.check import Problem, find_problems
+from asymbp_cli.results.database import BUSY_SECONDS, check_directory, copy_to_memory, store_errors
+
+#: runs go with their dataset, attempts and epochs with their run; VACUUM copies indices as they are
+_DELETE = """
+    DELETE FROM datasets WHERE fingerprint IN (SELECT id FROM damaged WHERE kind = 'datasets');
+    DELETE FROM grids WHERE id IN (SELECT id FROM damaged WHERE kind = 'grids');
+    DELETE FROM runs WHERE id IN (SELECT id FROM damaged WHERE kind = 'runs')
+        OR dataset NOT IN (SELECT fingerprint FROM datasets);
+    DELETE FROM attempts WHERE run NOT IN (SELECT id FROM runs);
+    DELETE FROM epochs WHERE run NOT IN (SELECT id FROM runs);
+    DELETE FROM checksums WHERE id NOT IN
+        (SELECT fingerprint FROM datasets UNION ALL SELECT id FROM grids UNION ALL SELECT id FROM runs);
+    DROP TABLE damaged;
+    VACUUM;
+    REINDEX"""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What was wrong, how many runs, tables and datasets were deleted for it, and where all is as it was."""
+
+    problems: tuple[str, ...]
+    runs: int
+    tables: int
+    datasets: int
+    kept: Path | None  # None: nothing was wrong
+
+
+def drop_damage(directory: Path) -> Dropped:
+    """Delete the damaged runs, tables and datasets in `directory`; a dataset's runs are deleted with it.
+
+    A copy of the database is kept first. Raises StoreError if another process writes to the results, if the copy
+    cannot be written, or if deleting does not make them whole; then nothing is changed.
+    """
+    check_directory(directory, create=False)
+    path = directory / FILE_NAME
+    kept = path.with_name(f"{path.name}.damaged")
+    with (
+        hold_writer_lock(directory),
+        store_errors(path),
+        closing(copy_to_memory(path)) as stored,
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as rest,
+    ):
+        problems = find_problems(stored)
+        if not problems:
+            return Dropped((), 0, 0, 0, None)
+        if exists(kept):
+            raise StoreError(
+                f"{kept} is there from an earlier time. Move it away, then run the same command again"
+            )
+        if any(problem.newer for problem in problems):
+            raise StoreError(f"{path} holds what only a newer asymbp knows, which is no damage. Upgrade asymbp")
+        stored.backup(rest)
+        _delete(rest, problems)
+        before, after = _count(stored), _count(rest)
+        if find_problems(rest) or (before[0] and not after[0]):
+            raise StoreError(
+                f"{path} is damaged in a way that deleting cannot mend. Put back a copy of it, or move it away "
+                "to start anew"
+            )
+        _write(stored, kept)
+        _write(rest, path)
+    runs, tables, datasets = (earlier - now for earlier, now in zip(before, after, strict=True))
+    return Dropped(tuple(problem.text for problem in problems), runs, tables, datasets, kept)
+
+
+def _write(content: sqlite3.Connection, path: Path) -> None:
+    """Give the database at `path`, which may be new, the content of another one, in one transaction."""
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
+        content.backup(file)
+
+
+def _count(connection: sqlite3.Connection) -> tuple[int, ...]:
+    """Return the numbers of runs, tables and datasets."""
+    tables = ("runs", "grids", "datasets")
+    return tuple(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+
+
+def _delete(connection: sqlite3.Connection, problems: Iterable[Problem]) -> None:
+    """Delete what has a problem, and what belongs to it; pages and indices are written anew."""
+    owners = [(problem.owner.kind, problem.owner.id) for problem in problems if problem.owner]
+    connection.execute(f"CREATE TEMP TABLE damaged AS {checksums.list_damaged(connection)}")
+    connection.executemany("INSERT INTO damaged VALUES (?, ?)", owners)
+    connection.executescript(_DELETE)

@@ -1,0 +1,158 @@
+"""`asymbp store check --drop`: what is damaged goes, the rest stays, and everything as it was is kept."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import small_study
+from click.testing import CliRunner
+
+from asymbp_cli.cli.app import cli
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.errors import StoreError
+from asymbp_cli.results.check import check_results
+from asymbp_cli.results.drop import Dropped, drop_damage
+from asymbp_cli.results.merge import merge
+from asymbp_cli.results.source import read_directory
+from asymbp_cli.results.store import FILE_NAME, Store
+
+GRID = small_study.grid("SGD", "uSF", multipliers=(1.0,))
+RUN, OTHER = sorted(GRID.all_runs())
+CHANGED = f"UPDATE epochs SET test_wrong = test_wrong + 1 WHERE run = '{RUN}' AND epoch = 2"
+DIGITS = small_study.INFO
+MORE = DIGITS.model_copy(update={"fingerprint": "e" * 64, "label": "more digits", "key": "more"})
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    small_study.train(tmp_path / "results", GRID)
+    return tmp_path / "results"
+
+
+def kept_of(directory: Path) -> Path:
+    return directory / f"{FILE_NAME}.damaged"
+
+
+def read_all(path: Path) -> list[list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as connection:
+        tables = ("datasets", "grids", "runs", "attempts", "epochs", "checksums")
+        return [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
+
+
+def test_a_damaged_run_is_deleted_trained_anew_and_kept_as_it_was(results: Path) -> None:
+    before = small_study.numbers(results)
+    small_study.change(results, CHANGED)
+    content = read_all(results / FILE_NAME)
+    done = CliRunner().invoke(cli, ["store", "check", "--drop", "--results", str(results)], standalone_mode=False)
+    assert (done.return_value, done.stdout) == (0, f"the run {RUN} is not as it was written\n")
+    assert "is whole again. Deleted: 1 run. Everything as it was is in" in done.stderr
+    assert read_all(kept_of(results)) == content
+    assert check_results(results).problems == ()
+    assert small_study.numbers(results) == {OTHER: before[OTHER]}
+    assert small_study.train(results, GRID).finished == (RUN,)
+    assert small_study.numbers(results) == before
+
+
+def test_a_whole_copy_brings_back_what_was_deleted(results: Path, tmp_path: Path) -> None:
+    small_study.train(tmp_path / "copy", GRID)
+    before = small_study.numbers(tmp_path / "copy")
+    small_study.change(results, CHANGED)
+    drop_damage(results)
+    with Store.open(results) as store:
+        (merged,) = merge([read_directory(tmp_path / "copy")], store)
+    assert (merged.new, merged.different) == ((RUN,), ())
+    assert small_study.numbers(results) == before
+
+
+def damage_info(directory: Path, info: DecodedDataset) -> None:
+    where = f"WHERE fingerprint = '{info.fingerprint}'"
+    small_study.change(directory, f"UPDATE datasets SET info = replace(info, 'igits', 'igitz') {where}")
+
+
+def test_a_dataset_goes_with_its_runs_and_a_table_without_them(results: Path) -> None:
+    rows = (small_study.row(MORE.fingerprint, "more digits"),)
+    more = small_study.grid("BM", multipliers=(1.0,), rows=rows, key="table-3")
+    small_study.train(results, more, infos={MORE.fingerprint: MORE})
+    before = small_study.numbers(results)
+    damage_info(results, MORE)
+    small_study.change(results, "UPDATE grids SET command = 'x' WHERE key = 'table-2'")
+    dropped = drop_damage(results)
+    assert (dropped.runs, dropped.tables, dropped.datasets) == (2, 1, 1)  # one is the baseline
+    assert check_results(results).problems == ()
+    assert small_study.numbers(results) == {run: before[run] for run in (RUN, OTHER)}
+    small_study.train(results, GRID, more, infos={**small_study.INFOS, MORE.fingerprint: MORE})
+    assert small_study.numbers(results) == before
+
+
+def test_damage_that_is_older_than_the_checksums_is_deleted_too(results: Path) -> None:
+    small_study.change(
+        results,
+        f"UPDATE runs SET state = 'dead' WHERE id = '{RUN}'",
+        f"INSERT INTO epochs SELECT 'unknown', {'epoch, rate, train_loss, train_wrong, train_seen, '}"
+        "test_loss, test_wrong, test_seen, validation_wrong, validation_seen, one_class, diverged, seconds, "
+        f"validation_loss FROM epochs WHERE run = '{RUN}'",
+        take_checksums=True,
+    )
+    assert drop_damage(results).runs == 1
+    assert check_results(results).problems == ()
+    assert small_study.numbers(results).keys() == {OTHER}
+
+
+def test_what_is_whole_stays_as_it_is(results: Path) -> None:
+    before = (results / FILE_NAME).read_bytes()
+    done = CliRunner().invoke(cli, ["store", "check", "--drop", "--results", str(results)])
+    assert done.stdout == f"{results}/: ok, nothing is deleted\n"
+    assert drop_damage(results) == Dropped((), 0, 0, 0, None)
+    assert (results / FILE_NAME).read_bytes() == before
+    assert not kept_of(results).exists()
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        (
+            ["UPDATE epochs SET test_wrong = test_wrong + 1"],
+            "deleting cannot mend. Put back a copy of it, or move",
+        ),
+        (["UPDATE runs SET spec = json_set(spec, '$.future', 1)", CHANGED], "only a newer asymbp knows"),
+    ],
+)
+def test_nothing_is_changed_if_deleting_is_no_help(statements: list[str], said: str, results: Path) -> None:
+    small_study.change(results, *statements)
+    before = (results / FILE_NAME).read_bytes()
+    with pytest.raises(StoreError, match=said):
+        drop_damage(results)
+    assert (results / FILE_NAME).read_bytes() == before
+    assert not kept_of(results).exists()
+
+
+def test_what_was_kept_before_is_not_overwritten(results: Path) -> None:
+    small_study.change(results, CHANGED)
+    kept_of(results).write_bytes(b"from before")
+    with pytest.raises(StoreError, match=r"sqlite\.damaged is there from an earlier time\. Move it away"):
+        drop_damage(results)
+    assert kept_of(results).read_bytes() == b"from before"
+
+
+def test_nothing_is_deleted_while_a_study_writes(results: Path) -> None:
+    with Store.open(results) as store, store.writing():
+        small_study.change(results, CHANGED)
+        with pytest.raises(StoreError, match="is writing to"):
+            drop_damage(results)
+
+
+def test_pages_and_indices_are_written_anew(results: Path) -> None:
+    """All rows are whole, and an index has a row that its table has not."""
+    with closing(sqlite3.connect(results / FILE_NAME, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("CREATE INDEX more ON runs (created)")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = 'CREATE INDEX more ON runs (updated)' WHERE name = 'more'"
+        )
+    with Store.open(results) as store, pytest.raises(StoreError, match=r"is damaged: .*index more"):
+        store.runs()
+    dropped = drop_damage(results)
+    assert (dropped.runs, dropped.tables, dropped.datasets) == (0, 0, 0)
+    assert check_results(results).problems == ()
+    assert len(small_study.numbers(results)) == 2
