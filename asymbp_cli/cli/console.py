@@ -3,22 +3,25 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
-from typing import TypeVar
+from typing import TextIO, TypeVar, cast
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import select_epoch
 from asymbp_cli.cli.progress import StudyProgress, format_duration
+from asymbp_cli.cli.streams import SteeringStream
 from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.result_table import ResultTable
+from asymbp_cli.text import escape_controls, is_number
 
 T = TypeVar("T")
 _UNLIMITED = 10_000  # columns: what a table would take
@@ -28,16 +31,26 @@ _NARROWEST = 20  # columns of a terminal that can show a table
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
 
 
+class _Console(Console):
+    """Escapes what would steer the terminal in all that is printed; only rich itself may."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else escape_controls(text), style, control)
+
+
 def make_console(*, stderr: bool) -> Console:
-    """Return a console that prints text as it is."""
-    width = _width(is_terminal=(sys.stderr if stderr else sys.stdout).isatty())
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    """Return a console that prints text as it is, with letters escaped that would steer the terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = _width(is_terminal=stream.isatty())
+    file = cast(TextIO, SteeringStream(stream))
+    return _Console(file=file, stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def _width(*, is_terminal: bool) -> int:
     """Return COLUMNS, if it is wide enough for a table; otherwise the terminal's width, or 160 without one."""
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) >= _NARROWEST:
+    if is_number(columns) and int(columns) >= _NARROWEST:
         return int(columns)
     if not is_terminal:
         return 160
@@ -57,8 +70,8 @@ def print_listing(console: Console, listing: Listing) -> None:
     """Print a listing, with its rows as columns if its words would not fit."""
     numeric = listing.numeric or (False,) * len(listing.header)
     table = Table()
-    for header, is_number in zip(listing.header, numeric, strict=True):
-        table.add_column(Text(header), justify="right" if is_number else "left")
+    for header, is_numeric in zip(listing.header, numeric, strict=True):
+        table.add_column(Text(header), justify="right" if is_numeric else "left")
     for row in listing.rows:
         table.add_row(*map(Text, row))
     tables = [table]

@@ -61,8 +61,9 @@ def export(
 ) -> None:
     """Write the results to FILE: runs, epochs, provenance and tables, without checkpoints.
 
-    Everything by default; a running study as it stands. The same results give the same bytes, compressed with xz.
-    Host names and commands are in the file; directories of datasets are not.
+    Everything by default; a running study as it stands, while a copy of its database alone lacks the latest
+    epochs. The same results give the same bytes, compressed with xz. Host names and commands are in the file;
+    directories of datasets are not.
 
     \b
     Example:

@@ -15,9 +15,9 @@ from asymbp_cli.text import printable_path
 def command(drop: bool, results_directory: Path) -> int:
     """Look for damage in the results: in the file, and in every row by its checksum and its meaning.
 
-    What is wrong is printed run by run, and the exit code is 1. Results are only read, unless --drop is given:
-    then damaged runs and tables are deleted, and datasets with their runs. The commands that made them make them
-    again.
+    Rows that a copy of the file lacks are noticed if there are newer checkpoints next to it. What is wrong is
+    printed run by run, and the exit code is 1. Results are only read, unless --drop is given: then damaged runs
+    and tables are deleted, and datasets with their runs. The commands that made them make them again.
 
     \b
     Example:
@@ -25,10 +25,12 @@ def command(drop: bool, results_directory: Path) -> int:
       asymbp store check --drop --results other/results
     """
     from asymbp_cli.results.check import check_results
+    from asymbp_cli.training import resume
 
     if drop:
         return _drop(results_directory)
-    checked = check_results(results_directory)
+    saved = resume.all_saved_epochs(results_directory / "checkpoints")  # first: the database is never behind
+    checked = check_results(results_directory, saved)
     for problem in checked.problems:
         click.echo(printable_path(problem))
     place = f"{printable_path(results_directory)}/"

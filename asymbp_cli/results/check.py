@@ -1,7 +1,7 @@
 """All that can be found wrong with stored results: the file, its references, and every row, one by one."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -42,17 +42,20 @@ class Checked:
     problems: tuple[str, ...]
 
 
-def check_results(directory: Path) -> Checked:
+def check_results(directory: Path, saved: Mapping[str, int] | None = None) -> Checked:
     """Return the damage in the results in `directory`, which is only read.
+
+    `saved` has the epoch of each run's checkpoint, read before: no database that is whole is behind them.
 
     Raises StoreError if there are none, or the file cannot be read at all.
     """
     check_directory(directory, create=False)
     path = directory / FILE_NAME
     with store_errors(path), closing(copy_to_memory(path)) as connection:
-        problems = tuple(problem.text for problem in find_problems(connection))
+        problems = [problem.text for problem in find_problems(connection)]
+        problems += _check_ahead(connection, saved or {})
         late = _count(connection, "checksums WHERE late AND kind = 'runs' AND id IN (SELECT id FROM runs)")
-        return Checked(_count(connection, "runs"), _count(connection, "epochs"), late, problems)
+        return Checked(_count(connection, "runs"), _count(connection, "epochs"), late, tuple(problems))
 
 
 def find_problems(connection: sqlite3.Connection) -> list[Problem]:
@@ -97,6 +100,17 @@ def _check_rows(connection: sqlite3.Connection) -> Iterator[Problem]:
     for kind, columns, check in checks:
         for row in connection.execute(f"SELECT {columns} ORDER BY 1").fetchall():
             yield from _try(Owner(kind, str(row[0])), check, row)
+
+
+def _check_ahead(connection: sqlite3.Connection, saved: Mapping[str, int]) -> Iterator[str]:
+    """Yield which runs have fewer epochs than their checkpoints say."""
+    last = dict(connection.execute("SELECT run, max(epoch) FROM epochs GROUP BY run"))
+    for run_id, epoch in sorted(saved.items()):
+        if epoch > last.get(run_id, 0):
+            yield (
+                f"the run {run_id} has {last.get(run_id, 0)} epochs, and its checkpoint is of epoch {epoch}: the "
+                f"latest rows are missing. Perhaps {FILE_NAME} was copied without its {FILE_NAME}-wal"
+            )
 
 
 def _try(owner: Owner, check: Callable[[Row], None], row: Row) -> Iterator[Problem]:

@@ -111,7 +111,7 @@ class Method(Spec):
 
 
 _NAME = re.compile(
-    r"(?P<head>[a-z][a-z0-9_]*(?:-[a-z][a-z0-9_]*)*?)(?:-(?P<percent>\d+(?:\.\d+)?)%)?(?P<scaled>-scaled)?"
+    r"(?P<head>[a-z][a-z0-9_]*(?:-[a-z][a-z0-9_]*)*?)(?:-(?P<percent>[0-9]+(?:\.[0-9]+)?)%)?(?P<scaled>-scaled)?"
     r"(?P<parts>(?:\+(?:bn|bm[1-3]?))*)(?:\s+(?P<train>top|bottom))?",
     re.IGNORECASE,
 )
