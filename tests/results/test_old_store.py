@@ -124,6 +124,10 @@ def test_what_was_finished_is_not_trained_again_and_the_rest_ends_with_the_old_n
         compare(epochs[run], expected)
 
 
+#: of losses, test and training errors: on the old commit's kind of processor, and on others
+_TOLERANCES = {True: (1e-3, 2, 8), False: (0.02, 4, 16)}
+
+
 def compare(epochs: list[EpochEnded], expected: list[list[Any]]) -> None:
     """Compare a run with the numbers of the old commit, perhaps on another kind of processor."""
     assert len(epochs) == len(expected)
@@ -131,10 +135,11 @@ def compare(epochs: list[EpochEnded], expected: list[list[Any]]) -> None:
         epoch, train_wrong, train_seen, test_wrong, test_seen, train_loss, test_loss, one_class, diverged = row
         assert (event.epoch, event.train_seen, event.test_seen) == (epoch, train_seen, test_seen)
         assert (event.one_class, event.diverged) == (one_class, diverged)
-        assert event.train_loss == pytest.approx(float(train_loss), abs=1e-3)
-        assert event.test_loss == pytest.approx(float(test_loss), abs=1e-3)
-        assert abs(event.test_wrong - test_wrong) <= 2
-        assert abs(event.train_wrong - train_wrong) <= 8  # as many of 1437
+        loss, few, more = _TOLERANCES[torch.backends.cpu.get_cpu_capability() == "AVX512"]
+        assert event.train_loss == pytest.approx(float(train_loss), abs=loss)
+        assert event.test_loss == pytest.approx(float(test_loss), abs=loss)
+        assert abs(event.test_wrong - test_wrong) <= few  # of 360
+        assert abs(event.train_wrong - train_wrong) <= more  # of 1437
 
 
 def test_its_report_is_rendered(old: Path) -> None:
