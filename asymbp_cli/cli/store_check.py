@@ -52,16 +52,20 @@ def command(drop: bool, results_directory: Path) -> int:
 def _drop(results_directory: Path) -> int:
     """Delete what is damaged, and say what it was; return the exit code."""
     from asymbp_cli.results.drop import drop_damage
+    from asymbp_cli.training import resume
 
     dropped = drop_damage(results_directory)
+    checkpoints = results_directory / "checkpoints"
+    present = {path.stem for path in checkpoints.glob("*.safetensors")}
+    resume.discard(checkpoints, present & dropped.runs)
     place = f"{printable_path(results_directory)}/"
     if dropped.kept is None:
         click.echo(f"{place}: ok, nothing is deleted")
         return 0
     for problem in dropped.problems:
         click.echo(printable_path(problem))
-    counts = {"run": dropped.runs, "table": dropped.tables, "dataset": dropped.datasets}
-    deleted = (f"{count:,} {what}{'s' * (count > 1)}" for what, count in counts.items() if count)
+    kinds = {"run": dropped.runs, "table": dropped.tables, "dataset": dropped.datasets}
+    deleted = (f"{len(ids):,} {what}{'s' * (len(ids) > 1)}" for what, ids in kinds.items() if ids)
     click.echo(
         f"{place} is whole again. Deleted: {', '.join(deleted) or 'nothing'}. Everything as it was is in "
         f"{printable_path(dropped.kept)}. Repeat the commands that trained the runs, or merge a whole copy with "

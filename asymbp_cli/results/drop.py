@@ -30,13 +30,13 @@ _DELETE = """
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was wrong, how many runs, tables and datasets were deleted for it, and where all is as it was."""
+    """What was wrong, the ids of what was deleted for it, and where everything is as it was."""
 
-    problems: tuple[str, ...]
-    runs: int
-    tables: int
-    datasets: int
-    kept: Path | None  # None: nothing was wrong
+    problems: tuple[str, ...] = ()
+    runs: frozenset[str] = frozenset()
+    tables: frozenset[str] = frozenset()
+    datasets: frozenset[str] = frozenset()
+    kept: Path | None = None  # None: nothing was wrong
 
 
 def drop_damage(directory: Path) -> Dropped:
@@ -56,7 +56,7 @@ def drop_damage(directory: Path) -> Dropped:
     ):
         problems = find_problems(stored)
         if not problems:
-            return Dropped((), 0, 0, 0, None)
+            return Dropped()
         if exists(kept):
             raise StoreError(
                 f"{kept} is there from an earlier time. Move it away, then run the same command again"
@@ -65,7 +65,7 @@ def drop_damage(directory: Path) -> Dropped:
             raise StoreError(f"{path} holds what only a newer asymbp knows, which is no damage. Upgrade asymbp")
         stored.backup(rest)
         _delete(rest, problems)
-        before, after = _count(stored), _count(rest)
+        before, after = _list_ids(stored), _list_ids(rest)
         if find_problems(rest) or (before[0] and not after[0]):
             raise StoreError(
                 f"{path} is damaged in a way that deleting cannot mend. Put back a copy of it, or move it away "
@@ -83,10 +83,10 @@ def _write(content: sqlite3.Connection, path: Path) -> None:
         content.backup(file)
 
 
-def _count(connection: sqlite3.Connection) -> tuple[int, ...]:
-    """Return the numbers of runs, tables and datasets."""
-    tables = ("runs", "grids", "datasets")
-    return tuple(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+def _list_ids(connection: sqlite3.Connection) -> list[frozenset[str]]:
+    """Return the ids of runs, tables and datasets."""
+    queries = ("SELECT id FROM runs", "SELECT id FROM grids", "SELECT fingerprint FROM datasets")
+    return [frozenset(key for (key,) in connection.execute(query)) for query in queries]
 
 
 def _delete(connection: sqlite3.Connection, problems: Iterable[Problem]) -> None:

@@ -30,6 +30,11 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
+def count(dropped: Dropped) -> tuple[int, int, int]:
+    """Return the numbers of runs, tables and datasets that were deleted."""
+    return len(dropped.runs), len(dropped.tables), len(dropped.datasets)
+
+
 def kept_of(directory: Path) -> Path:
     return directory / f"{FILE_NAME}.damaged"
 
@@ -44,10 +49,13 @@ def test_a_damaged_run_is_deleted_trained_anew_and_kept_as_it_was(results: Path)
     before = small_study.numbers(results)
     small_study.change(results, CHANGED)
     content = read_all(results / FILE_NAME)
+    for run in (RUN, OTHER):
+        (results / "checkpoints" / f"{run}.safetensors").touch()
     done = CliRunner().invoke(cli, ["store", "check", "--drop", "--results", str(results)], standalone_mode=False)
     assert (done.return_value, done.stdout) == (0, f"the run {RUN} is not as it was written\n")
     assert "is whole again. Deleted: 1 run. Everything as it was is in" in done.stderr
     assert read_all(kept_of(results)) == content
+    assert [path.stem for path in small_study.checkpoints(results)] == [OTHER]
     assert check_results(results).problems == ()
     assert small_study.numbers(results) == {OTHER: before[OTHER]}
     assert small_study.train(results, GRID).finished == (RUN,)
@@ -78,7 +86,7 @@ def test_a_dataset_goes_with_its_runs_and_a_table_without_them(results: Path) ->
     damage_info(results, MORE)
     small_study.change(results, "UPDATE grids SET command = 'x' WHERE key = 'table-2'")
     dropped = drop_damage(results)
-    assert (dropped.runs, dropped.tables, dropped.datasets) == (2, 1, 1)  # one is the baseline
+    assert count(dropped) == (2, 1, 1)  # one is the baseline
     assert check_results(results).problems == ()
     assert small_study.numbers(results) == {run: before[run] for run in (RUN, OTHER)}
     small_study.train(results, GRID, more, infos={**small_study.INFOS, MORE.fingerprint: MORE})
@@ -94,7 +102,7 @@ def test_damage_that_is_older_than_the_checksums_is_deleted_too(results: Path) -
         f"validation_loss FROM epochs WHERE run = '{RUN}'",
         take_checksums=True,
     )
-    assert drop_damage(results).runs == 1
+    assert drop_damage(results).runs == {RUN}
     assert check_results(results).problems == ()
     assert small_study.numbers(results).keys() == {OTHER}
 
@@ -103,7 +111,7 @@ def test_what_is_whole_stays_as_it_is(results: Path) -> None:
     before = (results / FILE_NAME).read_bytes()
     done = CliRunner().invoke(cli, ["store", "check", "--drop", "--results", str(results)])
     assert done.stdout == f"{results}/: ok, nothing is deleted\n"
-    assert drop_damage(results) == Dropped((), 0, 0, 0, None)
+    assert drop_damage(results) == Dropped()
     assert (results / FILE_NAME).read_bytes() == before
     assert not kept_of(results).exists()
 
@@ -153,6 +161,6 @@ def test_pages_and_indices_are_written_anew(results: Path) -> None:
     with Store.open(results) as store, pytest.raises(StoreError, match=r"is damaged: .*index more"):
         store.runs()
     dropped = drop_damage(results)
-    assert (dropped.runs, dropped.tables, dropped.datasets) == (0, 0, 0)
+    assert count(dropped) == (0, 0, 0)
     assert check_results(results).problems == ()
     assert len(small_study.numbers(results)) == 2

@@ -321,3 +321,8 @@ def test_a_study_that_is_running_is_exported_as_it_stands(tmp_path: Path) -> Non
         store.begin(grid.all_runs().values(), 0, collect("cpu"))
         running: list[StoredRun] = list(decode(encode(load(tmp_path)), FILE).runs.values())
     assert [attempt.outcome for stored in running for attempt in stored.attempts] == [None, None]
+
+
+def test_versions_before_checksums_can_read_the_file(small: Contents) -> None:
+    header, *_ = lzma.decompress(encode(small)).splitlines()
+    assert json.loads(header) == {"asymbp_export": 1, "schema": 3}
