@@ -15,9 +15,22 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f' Did you mean "{by_lower[matches[0]]}"?' if matches else ""
 
 
+#: what steers a terminal or turns text around: C0, DEL, C1, line separators, bidirectional overrides and isolates;
+#: and surrogates, which no file can hold
+_UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+
+
 def printable(text: str) -> bool:
-    """Return whether the text is a single line without control or surrogate characters."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    """Return whether the text is a single line without control, override or surrogate characters."""
+    return _UNPRINTABLE.search(text) is None
+
+
+def escape_controls(text: str, *, keep: str = "\n\t") -> str:
+    r"""Return text with all that `printable` refuses written as \u001b, except for the letters in `keep`.
+
+    In JSON the escape means the same letter.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
 
 
 def printable_path(path: Path | str) -> str:

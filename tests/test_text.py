@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from asymbp_cli.text import nearest, printable, printable_path
+from asymbp_cli.text import escape_controls, nearest, printable, printable_path
 
 
 def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
@@ -8,11 +10,18 @@ def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
     assert nearest("zebra", ["CIFAR", "MNIST"]) == ""
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\x1b[31m", "\udc80"])
+@pytest.mark.parametrize("text", ["a\nb", "a\x1b[31m", "\udc80", "a\x9bb", "\u2028", "a\u202eb", "\u2066"])
 def test_what_is_not_printable_is_escaped(text: str) -> None:
     assert not printable(text)
     assert printable(printable_path(text))
 
 
 def test_printable_text_stays_as_it_is() -> None:
-    assert printable_path("Füße/猫.png") == "Füße/猫.png"
+    for text in ("Füße/猫.png", "שלום\u200f", "\U0001f468\u200d\U0001f469"):
+        assert printable_path(text) == text
+
+
+def test_escapes_keep_lines_and_mean_the_same_in_json() -> None:
+    text = "a\n\tb\x1b\x9b\u202e"
+    assert escape_controls(text) == "a\n\tb\\u001b\\u009b\\u202e"
+    assert json.loads(escape_controls(json.dumps(text, ensure_ascii=False))) == text

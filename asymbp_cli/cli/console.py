@@ -3,22 +3,25 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
-from typing import TypeVar
+from typing import TextIO, TypeVar, cast
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import select_epoch
 from asymbp_cli.cli.progress import StudyProgress, format_duration
+from asymbp_cli.cli.streams import SteeringStream
 from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.result_table import ResultTable
+from asymbp_cli.text import escape_controls
 
 T = TypeVar("T")
 _UNLIMITED = 10_000  # columns: what a table would take
@@ -28,10 +31,20 @@ _NARROWEST = 20  # columns of a terminal that can show a table
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
 
 
+class _Console(Console):
+    """Escapes what would steer the terminal in all that is printed; only rich itself may."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else escape_controls(text), style, control)
+
+
 def make_console(*, stderr: bool) -> Console:
-    """Return a console that prints text as it is."""
-    width = _width(is_terminal=(sys.stderr if stderr else sys.stdout).isatty())
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    """Return a console that prints text as it is, with letters escaped that would steer the terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = _width(is_terminal=stream.isatty())
+    file = cast(TextIO, SteeringStream(stream))
+    return _Console(file=file, stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def _width(*, is_terminal: bool) -> int:

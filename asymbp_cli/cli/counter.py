@@ -5,7 +5,9 @@ import time
 
 import click
 
+from asymbp_cli.cli.streams import SteeringStream
 from asymbp_cli.events import OnProgress
+from asymbp_cli.text import printable_path
 
 _SECONDS = 10  # between lines if there is no terminal
 
@@ -18,7 +20,8 @@ def show_progress() -> OnProgress:
         of = f" of {total:,}" if total else ""
         if sys.stderr.isatty():
             end = "\n" if done == total else ""
-            click.echo(f"\r{what}: {done:,}{of}{end}", nl=False, err=True)
+            SteeringStream(sys.stderr).write(f"\r{printable_path(what)}: {done:,}{of}{end}")
+            sys.stderr.flush()
         elif done == total:
             click.echo(f"{what}: {done:,}", err=True)
         elif time.monotonic() - last.setdefault(what, time.monotonic()) > _SECONDS:

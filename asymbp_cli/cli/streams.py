@@ -5,11 +5,14 @@ import os
 import sys
 from typing import Any, TextIO, cast
 
+from asymbp_cli.text import escape_controls
+
 
 class TolerantStream:
     """A text stream that drops text after its first error, and keeps this error.
 
-    Letters missing in the terminal's encoding are written as `?`.
+    Letters missing in the terminal's encoding are written as `?`, and those that would steer it are escaped: names
+    in files of others do not reach it otherwise.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -20,12 +23,16 @@ class TolerantStream:
 
     def write(self, text: str) -> int:
         """Write, unless writing failed before."""
+        self.steer(escape_controls(text))
+        return len(text)
+
+    def steer(self, text: str) -> None:
+        """Write text that may steer the terminal, unless writing failed before."""
         if self.error is None:
             try:
-                return self._stream.write(text)
+                self._stream.write(text)
             except OSError as error:
                 self._lose(error)
-        return len(text)
 
     def flush(self) -> None:
         """Flush, unless writing failed before."""
@@ -41,6 +48,21 @@ class TolerantStream:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class SteeringStream:
+    """A stream for what draws in the terminal, and escapes the texts of others itself."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text as it is."""
+        getattr(self._stream, "steer", self._stream.write)(text)
+        return len(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -1,7 +1,10 @@
 """The formats of reports. A further one is a file with a function `render_report`, and a line here."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from asymbp_cli.text import escape_controls
 
 if TYPE_CHECKING:
     from asymbp_cli.report.source import Rendered, Source
@@ -17,6 +20,6 @@ RENDERERS = {
 
 
 def render(name: str, source: "Source") -> "Rendered":
-    """Return a report in the format of that name."""
+    """Return a report in the format of that name; `escape_controls` says what no name in it can do."""
     rendered: Rendered = import_module(f"asymbp_cli.report.{RENDERERS[name]}").render_report(source)
-    return rendered
+    return replace(rendered, text=escape_controls(rendered.text))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from asymbp_cli.report.document import Figure
 from asymbp_cli.specs.methods import PAPER_METHODS
+from asymbp_cli.text import escape_controls
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,9 +67,12 @@ def canvas(rows: int, columns: int, row_inches: float) -> Iterator[tuple["Drawin
 def save_figure(drawing: "Drawing", name: str, caption: str, alt: str) -> Figure:
     """Return the drawing as SVG and PNG. Equal data give equal bytes; ids differ between figures."""
     import matplotlib
+    from matplotlib.text import Text
 
     safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     text, pixels = io.StringIO(), io.BytesIO()
+    for label in drawing.findobj(Text):
+        label.set_text(escape_controls(label.get_text()))  # or the SVG would be no XML
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": safe}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # the PNG's font may lack a letter; the SVG has it
         drawing.savefig(text, format="svg", transparent=True, metadata={"Date": None})
