@@ -1,4 +1,4 @@
-"""Frozen facts that the engine emits. They travel from worker processes to the store and the terminal."""
+"""Facts that the engine emits. They travel from worker processes to the store and the terminal."""
 
 import math
 from collections.abc import Callable
@@ -76,14 +76,15 @@ class RunDiverged:
     epoch: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class CheckpointDue:
-    """Checkpoints are written once the next event is asked for: first store those before.
+    """Checkpoints are written once the next event is asked for: first store those before, or postpone them.
 
     Then no checkpoint is ever ahead of what is stored, whatever is killed when.
     """
 
     stack: str
+    postponed: bool = False  # the answer: the events before are not stored, so try again later
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from asymbp_cli.datasets.locate import data_directory
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
 from asymbp_cli.errors import DataError, MissingDataError, StudyInterrupted
-from asymbp_cli.events import CheckpointDue, OnProgress, RunFinished
-from asymbp_cli.executors import Job, StackFailed, StackStarted, StudyEvent, StudyWaits, Train
+from asymbp_cli.events import OnProgress
+from asymbp_cli.executors import Job, StudyEvent, StudyWaits, Train
 from asymbp_cli.executors.job import train as train_with_engine
+from asymbp_cli.executors.keeping import Keeping
 from asymbp_cli.executors.registry import choose_executor, make_executor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.executors.standing import Standing
@@ -260,41 +261,24 @@ def _train(
     """Store and pass on what the executor reports, to the end."""
     device, workers = execution.device, min(execution.workers, len(jobs))
     executor = make_executor(execution.executor or choose_executor(device, workers), workers, execution.train)
-    provenance = _collect_provenance(device)
-    standing = Standing(dict(work.start_epochs))
+    keeping = Keeping(store, work.runs, _collect_provenance(device), Standing(dict(work.start_epochs)))
     try:
         for event in supervise(executor, jobs):
-            _keep(event, work, store, provenance)
-            standing.note(event)
+            keeping.keep(event)
             on_event(event)
+        keeping.finish()
     except (KeyboardInterrupt, SystemExit) as interruption:
         store.hurry()
         for event in executor.stop():
-            _keep(event, work, store, provenance)
-            standing.note(event)
+            keeping.keep(event)
         if isinstance(interruption, SystemExit):
             raise
-        raise StudyInterrupted(standing.describe()) from None
+        raise StudyInterrupted(keeping.describe()) from None
     finally:
         executor.cancel()
-    return Outcome(tuple(standing.finished), standing.failed, work.done)
+    return Outcome(tuple(keeping.standing.finished), keeping.standing.failed, work.done)
 
 
 def _collect_provenance(device: str) -> Provenance:
     facts = facts_if_usable(device) if device.startswith("cuda") else None
     return collect(device, facts.model if facts else None)
-
-
-def _keep(event: StudyEvent, work: Work, store: Store, provenance: Provenance) -> None:
-    """Store an event, and delete the checkpoint of a run that has finished."""
-    if isinstance(event, StackStarted):
-        store.begin([work.runs[run_id] for run_id in event.runs], event.start_epoch, provenance)
-    elif isinstance(event, StackFailed):
-        store.fail(event.runs, event.message, event.traceback)
-    elif isinstance(event, CheckpointDue):
-        store.flush()
-    elif not isinstance(event, StudyWaits):
-        store.record(event)
-    if isinstance(event, RunFinished):
-        store.flush()  # only then is its checkpoint of no more use
-        resume.discard(store.checkpoints, [event.run])

@@ -51,7 +51,10 @@ def train(job: Job) -> Iterator[Event]:
         if epoch < epochs:
             yield EpochKept(stack.id, tuple(run.id for run in stack.runs), epoch, save)
         if epoch < epochs and time.monotonic() - saved >= job.checkpoint_seconds:
-            yield CheckpointDue(stack.id)
+            due = CheckpointDue(stack.id)
+            yield due
+            if due.postponed:
+                continue
             save()
             yield CheckpointSaved(tuple(run.id for run in stack.runs), epoch)
             saved = time.monotonic()

@@ -58,7 +58,10 @@ class InlineExecutor:
     def stop(self) -> Iterator[Event]:
         """Save the last finished epoch."""
         if self._kept is not None:
-            yield CheckpointDue(self._kept.stack)
+            due = CheckpointDue(self._kept.stack)
+            yield due
+            if due.postponed:
+                return
             self._kept.save()
             yield CheckpointSaved(self._kept.runs, self._kept.epoch)
 

@@ -33,6 +33,13 @@ class _Ready:
 
 
 @dataclass(frozen=True)
+class _Answer:
+    """The answer to `CheckpointDue`: whether the worker shall save later, since not everything is stored."""
+
+    postponed: bool
+
+
+@dataclass(frozen=True)
 class _Stop:
     """A worker shall save the last finished epoch, and end."""
 
@@ -96,7 +103,7 @@ class ProcessExecutor:
                 worker.unseen = None
                 if isinstance(event, CheckpointDue):
                     with suppress(OSError):  # it is dead, which its closed pipe will show
-                        worker.pipe.send(None)
+                        worker.pipe.send(_Answer(event.postponed))
                 ended = ended or isinstance(event, JobEnded)
 
     def stop(self) -> Iterator[Event]:
@@ -123,7 +130,7 @@ class ProcessExecutor:
             yield message
         if isinstance(message, CheckpointDue):
             with suppress(OSError):
-                pipe.send(None)
+                pipe.send(_Answer(message.postponed))
 
     def cancel(self) -> None:
         """End all workers at once."""
@@ -173,12 +180,12 @@ class _Parent:
     def __init__(self, pipe: "Connection") -> None:
         self._pipe = pipe
         self._sending = threading.Lock()
-        self._received: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._received: queue.SimpleQueue[Job | _Answer] = queue.SimpleQueue()
         self.kept: EpochKept | None = None
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def receive(self) -> Job | None:
-        """Return the next job; None is the answer to `CheckpointDue`: everything is stored."""
+    def receive(self) -> Job | _Answer:
+        """Return the next job, or the answer to `CheckpointDue`."""
         return self._received.get()
 
     def send(self, message: Event | _Ready | Failure | AsymbpError) -> None:
@@ -200,9 +207,9 @@ class _Parent:
         with self._sending:  # nothing else from now on
             if self.kept is not None:
                 self._pipe.send(CheckpointDue(self.kept.stack))
-                self._pipe.recv()
-                self.kept.save()
-                self._pipe.send(CheckpointSaved(self.kept.runs, self.kept.epoch))
+                if not self._pipe.recv().postponed:
+                    self.kept.save()
+                    self._pipe.send(CheckpointSaved(self.kept.runs, self.kept.epoch))
             os._exit(0)
 
 
@@ -212,7 +219,7 @@ def _work(pipe: "Connection", train: Train) -> None:
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # read when torch is imported
     parent = _Parent(pipe)
     with suppress(OSError):  # the parent has ended
-        while (job := parent.receive()) is not None:
+        while isinstance(job := parent.receive(), Job):
             _train_one(parent, job, train)
 
 
@@ -224,7 +231,7 @@ def _train_one(parent: _Parent, job: Job, train: Train) -> None:
                 continue
             parent.send(event)
             if isinstance(event, CheckpointDue):
-                parent.receive()
+                event.postponed = parent.receive() != _Answer(False)
     except CaptureError as error:
         parent.send(describe_failure(error))
     except AsymbpError as error:

@@ -144,7 +144,7 @@ class Store:
             self._journal.note(insert, run.id, run.model_dump_json(), run.dataset, now, now)
             self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
             self._journal.note(attempt, run.id, now, start_epoch, *where)
-        self.flush()
+        self.flush_if_free()
 
     def record(self, event: Event) -> None:
         """Note an event; it is on disk a second later. Raises StoreError, also for earlier events."""
@@ -168,11 +168,14 @@ class Store:
         """Store that the present attempts at the runs failed."""
         for run_id in run_ids:
             self._end_attempt(run_id, "failed", message, traceback)
-        self.flush()
 
     def flush(self) -> None:
         """Put everything noted so far on disk, in one transaction. Raises StoreError; then nothing is lost."""
         self._journal.flush()
+
+    def flush_if_free(self) -> bool:
+        """Put everything noted so far on disk unless another program locks the database; return whether it is."""
+        return self._journal.flush_if_free()
 
     def hurry(self) -> None:
         """Wait for no other program from now on."""

@@ -37,6 +37,7 @@ from asymbp_cli.training.model import Model
 from asymbp_cli.training.step import TrainingStep
 
 _PROGRESS_SECONDS = 0.25
+_POSTPONED_SECONDS = 5.0  # until a checkpoint is due again that could not be written
 
 
 def train_stack(
@@ -83,7 +84,11 @@ def _train_with_checkpoints(trainer: "Trainer", epochs: range, directory: Path, 
                 kept = writer.keep(partial(trainer.checkpoints, epoch))
                 yield EpochKept(trainer.stack.id, runs, epoch, writer.save_kept)
             if is_due:
-                yield CheckpointDue(trainer.stack.id)
+                due = CheckpointDue(trainer.stack.id)
+                yield due
+                if due.postponed:
+                    began = time.monotonic() - seconds + min(seconds, _POSTPONED_SECONDS)
+                    continue
                 writer.wait()
                 yield from writing
                 writer.start(kept)

@@ -4,13 +4,16 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from asymbp_cli.paths import FILE_NAME
 from asymbp_cli.results.store import Store
 from asymbp_cli.training import resume
 
@@ -74,6 +77,23 @@ def test_an_interruption_is_one_line_and_keeps_the_last_epoch(
         saved = resume.saved_epochs(store.checkpoints, stored)
     assert max(saved.values()) >= 4  # its fifth epoch may just have ended, in one run of its stack only
     assert all(stored[run] - 1 <= epoch <= stored[run] for run, epoch in saved.items())
+
+
+def test_an_interruption_during_a_lock_says_what_is_lost(tmp_path: Path) -> None:
+    process = train(tmp_path, 2)
+    wait_for_epoch(process, 2)
+    with closing(sqlite3.connect(tmp_path / "results" / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        wait_for_epoch(process, 5)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < LEAVING_SECONDS
+    assert process.returncode == 130
+    lost = "What came later is lost, since another program locks the database"
+    assert re.fullmatch(
+        rf"\n?asymbp: interrupted: .*anew[.] {lost}[.] Run the same command again to resume\n", errors
+    )
 
 
 def test_the_impatient_are_answered_once(tmp_path: Path) -> None:

@@ -1,21 +1,23 @@
 """A database that another program locks for a while: a study goes on once it is free, and nothing is missing."""
 
+import signal
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import small_study
 
-from asymbp_cli.errors import StoreLockedError
-from asymbp_cli.events import EpochEnded
+from asymbp_cli.errors import StoreLockedError, StudyInterrupted
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import StudyEvent, StudyWaits
 from asymbp_cli.paths import FILE_NAME
 from asymbp_cli.results import journal
 from asymbp_cli.results.store import Store
+from asymbp_cli.training import resume
 
 GRID = small_study.grid(epochs=6)
 SECONDS = 1.0  # of a lock: many times as long as a single attempt waits
@@ -68,26 +70,91 @@ def test_a_study_outlasts_a_lock_and_says_once_that_it_waits(
     )
     assert browsers[0].released.is_set()
     assert (len(outcome.finished), outcome.failed) == (4, {})
-    assert said == [f"{tmp_path / 'a' / FILE_NAME} is locked by another program; waiting"]
+    locked = f"{tmp_path / 'a' / FILE_NAME} is locked by another program"
+    assert said == [f"{locked}; results stay in memory until it is free"]
     small_study.train(tmp_path / "b", GRID)
     assert small_study.numbers(tmp_path / "a") == small_study.numbers(tmp_path / "b")
 
 
-def test_an_interruption_does_not_wait_for_the_lock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_training_goes_on_during_a_lock_and_no_checkpoint_is_ahead(tmp_path: Path, workers: int) -> None:
+    """The lock ends once a run has finished, with epochs, ends and checkpoints of it still to be written."""
+    browsers: list[Browser] = []
+    seen: list[StudyEvent] = []
+
+    def follow(event: StudyEvent) -> None:
+        seen.append(event)
+        if isinstance(event, CheckpointSaved) and event.epoch == 2 and not browsers:
+            browsers.append(Browser(tmp_path / FILE_NAME))
+        if isinstance(event, RunFinished) and not browsers[0].released.is_set():
+            files = tmp_path / "checkpoints"
+            with closing(sqlite3.connect(f"file:{tmp_path / FILE_NAME}?mode=ro", uri=True)) as reader:
+                stored = dict(reader.execute("SELECT run, max(epoch) FROM epochs GROUP BY run"))
+            saved = resume.saved_epochs(files, stored)
+            assert 2 <= saved[event.run] <= stored[event.run] < GRID.protocol.epochs  # still there
+            browsers[0].release()
+
+    outcome = small_study.train(tmp_path, GRID, workers=workers, checkpoint_seconds=0.0, on_event=follow)
+    assert len(outcome.finished) == 4
+    assert any(isinstance(event, CheckpointDue) and event.postponed for event in seen)
+    assert small_study.checkpoints(tmp_path) == []
+    assert len(small_study.numbers(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interruption_does_not_wait_for_the_lock_and_says_what_is_kept(tmp_path: Path, workers: int) -> None:
     began = 0.0
 
     def lock(event: StudyEvent) -> None:
         nonlocal began
-        if isinstance(event, EpochEnded) and event.epoch == 2:
-            stack.append(Browser(tmp_path / FILE_NAME))
+        if isinstance(event, CheckpointSaved) and event.epoch == 2 and not stack:
+            stack.append(Browser(tmp_path / "a" / FILE_NAME))
+        if isinstance(event, EpochEnded) and event.epoch == 4:
             began = time.monotonic()
             raise KeyboardInterrupt
 
     stack: list[Browser] = []
-    with pytest.raises(StoreLockedError, match="is locked by another program"):
-        small_study.train(tmp_path, GRID, on_event=lock)
+    with pytest.raises(StudyInterrupted, match=r"on after epoch.* What came later is lost, since another program"):
+        small_study.train(tmp_path / "a", GRID, workers=workers, checkpoint_seconds=0.0, on_event=lock)
     assert time.monotonic() - began < 2
     stack[0].release()
+    with Store.open(tmp_path / "a") as store:
+        stored = store.epochs_stored(GRID.all_runs())
+        saved = resume.saved_epochs(store.checkpoints, stored)
+    assert all(saved[run] <= stored[run] for run in stored)
+    assert max(saved.values()) >= 2
+    small_study.train(tmp_path / "a", GRID)
+    small_study.train(tmp_path / "b", GRID)
+    assert small_study.numbers(tmp_path / "a") == small_study.numbers(tmp_path / "b")
+
+
+def test_an_interruption_of_the_last_wait_is_one(tmp_path: Path) -> None:
+    """Everything is trained, nothing of it can be written, and the study waits."""
+
+    def lock(event: StudyEvent) -> None:
+        if isinstance(event, EpochEnded) and not stack:
+            stack.append(Browser(tmp_path / FILE_NAME))
+        if isinstance(event, RunFinished) and len(ended) == 3:
+            threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        if isinstance(event, RunFinished):
+            ended.append(event.run)
+
+    stack: list[Browser] = []
+    ended: list[str] = []
+    with pytest.raises(StudyInterrupted, match=r"^4 runs start anew[.] What came later is lost"):
+        small_study.train(tmp_path, GRID, on_event=lock)
+    assert len(ended) == 4
+    stack[0].release()
+
+
+def test_an_interruption_of_the_first_wait_is_one(tmp_path: Path) -> None:
+    small_study.train(tmp_path, GRID)
+    with browsing(tmp_path):
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            small_study.train(tmp_path, small_study.grid("BM"))
+        assert time.monotonic() - began < 3
 
 
 def test_what_is_noted_meanwhile_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

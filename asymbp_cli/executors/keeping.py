@@ -1,0 +1,64 @@
+"""Stores what an executor reports. While another program locks the database it stays in memory, in order.
+
+Training goes on meanwhile. Two things wait until everything before them is on disk: checkpoints, which must not be
+ahead of the database, and the end of a run, whose checkpoint is deleted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from asymbp_cli.events import CheckpointDue, RunFinished
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits
+from asymbp_cli.executors.standing import Standing
+from asymbp_cli.results.provenance import Provenance
+from asymbp_cli.results.store import Store
+from asymbp_cli.specs.runs import Run
+from asymbp_cli.training import resume
+
+
+@dataclass
+class Keeping:
+    """Fed by all events of a study, in order; `runs` by id are those that it trains."""
+
+    store: Store
+    runs: Mapping[str, Run]
+    provenance: Provenance
+    standing: Standing  # of what is on disk
+    _ended: list[RunFinished] = field(default_factory=list)  # perhaps not on disk yet
+
+    def keep(self, event: StudyEvent) -> None:
+        """Store an event, and delete the checkpoint of a run that has finished. Raises StoreError."""
+        if isinstance(event, StackStarted):
+            self.store.begin([self.runs[run_id] for run_id in event.runs], event.start_epoch, self.provenance)
+        elif isinstance(event, StackFailed):
+            self.store.fail(event.runs, event.message, event.traceback)
+        elif isinstance(event, CheckpointDue):
+            event.postponed = not self._settle()
+        elif not isinstance(event, StudyWaits):
+            self.store.record(event)
+        if isinstance(event, RunFinished):
+            self._ended.append(event)
+            self._settle()
+        else:
+            self.standing.note(event)
+
+    def finish(self) -> None:
+        """Put everything on disk, once no other program locks the database. Raises StoreError."""
+        self.store.flush()
+        self._settle()
+
+    def describe(self) -> str:
+        """Return what of an interrupted study is kept, and why it is not all."""
+        if self._settle():
+            return self.standing.describe()
+        return f"{self.standing.describe()}. What came later is lost, since another program locks the database"
+
+    def _settle(self) -> bool:
+        """Put everything on disk if that can be done now, and draw the conclusions; return whether it was done."""
+        if not self.store.flush_if_free():
+            return False
+        for event in self._ended:
+            resume.discard(self.store.checkpoints, [event.run])  # of no more use
+            self.standing.note(event)
+        self._ended.clear()
+        return True
