@@ -85,7 +85,7 @@ def seconds_of_children() -> float:
 def available_bytes() -> int | None:
     """Return the memory that this Linux machine (not its container) has available; None elsewhere."""
     try:
-        match = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        match = re.search(r"MemAvailable:\s+([0-9]+) kB", Path("/proc/meminfo").read_text())
     except OSError:
         return None
     return int(match[1]) << 10 if match else None

@@ -39,6 +39,11 @@ def printable_path(path: Path | str) -> str:
     return text if printable(text) else ascii(text)[1:-1]
 
 
+def is_number(text: str) -> bool:
+    """Return whether text is a whole number in the digits 0 to 9; Python takes those of any script."""
+    return text.isascii() and text.isdecimal()
+
+
 def digest_words(*words: object) -> bytes:
     """Return the SHA-256 of words: what seeds of random draws are made of, the same on every machine."""
     return hashlib.sha256("/".join(map(str, words)).encode()).digest()

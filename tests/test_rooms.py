@@ -1,6 +1,7 @@
 """The house: imports go one way, what must start fast does not load torch, files stay small."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,16 @@ def test_every_table_of_text_shows_names_as_they_are() -> None:
     assert [
         words for words in given if ast.unparse(words.get("disable_numparse", ast.Constant(0))) != "True"
     ] == []
+
+
+def test_numbers_are_read_in_the_digits_0_to_9() -> None:
+    """`\\d`, `isdigit` and `isdecimal` take the digits of every script, which nobody means in a name."""
+    files = [file for file in (ROOT / "asymbp_cli").rglob("*.py") if file.name != "text.py"]
+    nodes = [(file.name, node) for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    texts = [(name, node.value) for name, node in nodes if isinstance(node, ast.Constant)]
+    assert [at for at in texts if isinstance(at[1], str) and re.search(r"(?<!\\)\\d(?![a-z])", at[1])] == []
+    calls = [(name, node.attr) for name, node in nodes if isinstance(node, ast.Attribute)]
+    assert [at for at in calls if at[1] in ("isdigit", "isdecimal", "isnumeric")] == []
 
 
 def _functions(file: Path) -> Iterator[tuple[str, int]]:

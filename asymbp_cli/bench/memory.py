@@ -8,6 +8,7 @@ import multiprocessing
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -17,8 +18,8 @@ import torch
 
 from asymbp_cli.bench.steps import SIZES, Steps, make_random_data, make_runs
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.errors import DeviceError
-from asymbp_cli.machine import give_back_memory, keep_memory
+from asymbp_cli.errors import DeviceError, ran_out_of_memory
+from asymbp_cli.machine import available_bytes, give_back_memory, keep_memory
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
 from asymbp_cli.training.device import open_device, threads
@@ -66,9 +67,31 @@ def measure_memory(candidates: Sequence[Candidate]) -> Iterator[Memory]:
     Raises DeviceError if memory cannot be measured, or is too small.
     """
     context = multiprocessing.get_context("spawn")
+    for candidate in candidates:
+        _check_fits(candidate)
     with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
-        for memories in pool.map(_measure, candidates):
-            yield from memories
+        for candidate in candidates:
+            try:
+                yield from pool.submit(_measure, candidate).result()
+            except (BrokenProcessPool, MemoryError, RuntimeError) as error:
+                if not isinstance(error, BrokenProcessPool) and not ran_out_of_memory(error):
+                    raise
+                raise DeviceError(_explain_shortage(candidate)) from error
+
+
+def _check_fits(candidate: Candidate) -> None:
+    """Raise DeviceError if a stack is predicted to need more memory than is free; GPUs say so themselves."""
+    device, free = torch.device(candidate.device), available_bytes()
+    if device.type == "cpu" and free is not None and max(_predict(candidate, device)) > free:
+        raise DeviceError(_explain_shortage(candidate))
+
+
+def _explain_shortage(candidate: Candidate) -> str:
+    needed = max(_predict(candidate, torch.device(candidate.device))) / 2**30
+    return (
+        f"{candidate.replicas:,} replicas of the network {candidate.network} need more memory than "
+        f"is free on {candidate.device}: about {needed:,.1f} GiB. Use fewer, for instance --replicas 8"
+    )
 
 
 class _Gauge(NamedTuple):
@@ -130,7 +153,7 @@ def _gauge(device: torch.device, *, kept: bool = False) -> _Gauge:
         keep_memory()
 
     def read(field: str) -> int:
-        match = re.search(rf"{field}:\s+(\d+) kB", status.read_text())
+        match = re.search(rf"{field}:\s+([0-9]+) kB", status.read_text())
         return int(match[1]) << 10 if match else 0
 
     def restart() -> int:

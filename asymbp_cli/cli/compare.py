@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.text import nearest
 
 if TYPE_CHECKING:
     from asymbp_cli.report.comparison import Side
@@ -74,10 +75,10 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
             if not protocol or protocol in (own.protocol, own.describe_among(conditions))
         ]
         if not selected:
-            labels = dict.fromkeys(f'"{own.describe_among(conditions)}"' for own in conditions)
+            labels = list(dict.fromkeys(own.describe_among(conditions) for own in conditions))
             raise UsageError(
-                f'"{name}" is neither a directory of results nor a protocol in {directory}/. '
-                f"Name one of {', '.join(labels)}"
+                f'"{name}" is neither a directory of results nor a protocol in {directory}/.'
+                f"{nearest(protocol, labels)} Name one of " + ", ".join(f'"{label}"' for label in labels)
             )
         return Side(name, tuple(fill_all(store, selected)), protocol)
 

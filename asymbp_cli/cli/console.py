@@ -21,7 +21,7 @@ from asymbp_cli.cli.streams import SteeringStream
 from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.result_table import ResultTable
-from asymbp_cli.text import escape_controls
+from asymbp_cli.text import escape_controls, is_number
 
 T = TypeVar("T")
 _UNLIMITED = 10_000  # columns: what a table would take
@@ -50,7 +50,7 @@ def make_console(*, stderr: bool) -> Console:
 def _width(*, is_terminal: bool) -> int:
     """Return COLUMNS, if it is wide enough for a table; otherwise the terminal's width, or 160 without one."""
     columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns) >= _NARROWEST:
+    if is_number(columns) and int(columns) >= _NARROWEST:
         return int(columns)
     if not is_terminal:
         return 160
@@ -70,8 +70,8 @@ def print_listing(console: Console, listing: Listing) -> None:
     """Print a listing, with its rows as columns if its words would not fit."""
     numeric = listing.numeric or (False,) * len(listing.header)
     table = Table()
-    for header, is_number in zip(listing.header, numeric, strict=True):
-        table.add_column(Text(header), justify="right" if is_number else "left")
+    for header, is_numeric in zip(listing.header, numeric, strict=True):
+        table.add_column(Text(header), justify="right" if is_numeric else "left")
     for row in listing.rows:
         table.add_row(*map(Text, row))
     tables = [table]

@@ -1,12 +1,17 @@
 """`asymbp validate`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.errors import RecipeError
+from asymbp_cli.paths import exists, expand_home
 from asymbp_cli.text import printable_path
+
+if TYPE_CHECKING:
+    from asymbp_cli.recipe.kinds import Kind
 
 
 @click.command("validate")
@@ -14,22 +19,50 @@ from asymbp_cli.text import printable_path
 @options.overrides
 @click.option("--resolved", is_flag=True, help="Print each recipe with all its defaults filled in.")
 def command(files: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool) -> None:
-    """Check recipe files without training. Prints all problems of all files at once.
+    """Check recipes, and files of tables, protocols and networks, without training. Prints all problems at once.
+
+    Images need not be there: a recipe is valid without them, and a note says which are missing.
 
     \b
     Example:
       asymbp validate recipes/examples/*.yaml
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
-    from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
+    from asymbp_cli.recipe.kinds import find_kind
+    from asymbp_cli.recipe.yamlfile import read_yaml
 
     problems: list[str] = []
     for file in files:
         try:
-            recipe = load_recipe(file, overrides)
+            kind = find_kind(read_yaml(file))
+            if kind == "recipe" or resolved or overrides:
+                _check_recipe(file, overrides, resolved=resolved)
+            else:
+                _load_part(kind, file)
+                click.echo(f"{printable_path(file)}: ok, a {kind}")
         except RecipeError as error:
             problems += error.problems
-            continue
-        click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok")
     if problems:
         raise RecipeError(problems)
+
+
+def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> None:
+    """Print that a recipe is valid, and which images are missing; raises RecipeError."""
+    from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
+
+    recipe = load_recipe(file, overrides)
+    click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok")
+    for ref in recipe.datasets:
+        if not isinstance(ref, str) and not exists(expand_home(ref.folder)):
+            click.echo(f"{printable_path(file)}: note: the images in {ref.folder} are not here", err=True)
+
+
+def _load_part(kind: "Kind", file: Path) -> None:
+    """Read a file of a table, a protocol or a network; raises RecipeError."""
+    from asymbp_cli.recipe.networks import load_network
+    from asymbp_cli.recipe.protocols import load_protocol
+    from asymbp_cli.recipe.table import load_table_file
+
+    path = str(file) if len(file.parts) > 1 else f"./{file}"
+    loaders = {"table": load_table_file, "protocol": lambda _: load_protocol(path), "network": load_network}
+    loaders[kind](file)

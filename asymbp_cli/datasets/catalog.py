@@ -60,6 +60,11 @@ class FolderSource(Spec):
             raise ValueError("test_fraction excludes train_per_class and test_per_class")
         return self
 
+    @property
+    def asks_for_a_split(self) -> bool:
+        """Whether it says how to split the images, which those with splits of their own cannot follow."""
+        return bool(self.train_per_class or self.test_per_class or self.test_fraction or self.seed)
+
 
 DatasetRef = str | FolderSource
 

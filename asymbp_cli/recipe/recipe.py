@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
-from asymbp_cli.errors import UsageError
+from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.paths import exists
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
+from asymbp_cli.recipe.kinds import explain_use, find_kind
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
 from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.procedure import changed_values
@@ -43,6 +44,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`.
     """
     document = read_yaml(path, overrides, SHORTHANDS)
+    if (kind := find_kind(document)) != "recipe":
+        raise RecipeError([explain_use(kind, path)])
     recipe = document.root
     recipe.has_only(RECIPE_KEYS)
     protocol, label = read_protocol(recipe["protocol"], path.parent)

@@ -95,11 +95,16 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
         file = expand_home(key_or_path)
         if file.stem in files:
             raise UsageError(f"{file}: {file.stem} is a table of the paper. Give the file another name")
-        return (_load(file, printable_path(file.stem)),)
+        return (load_table_file(file),)
     raise UsageError(
         f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
         f"{nearest(key_or_path, files)} (asymbp ls tables)"
     )
+
+
+def load_table_file(file: Path) -> TableSpec:
+    """Return the table in a file; raises RecipeError with all its problems."""
+    return _load(file, printable_path(file.stem))
 
 
 @cache
@@ -112,8 +117,8 @@ def _load(file: Path, key: str) -> TableSpec:
     root = document.root
     root.has_only(TABLE_KEYS)
     content = {name: value for name, value in document.data.items() if name in TABLE_KEYS}
-    if file.parent != recipes_directory() / "tables":  # columns of users find the paper's numbers by method
-        content.pop("reference", None)
+    if file.resolve().parent != (recipes_directory() / "tables").resolve():
+        _check_reference(root["reference"], content.pop("reference", None))
     columns = _read_columns(root.get("columns", []))
     table = root.attempt(TableSpec.model_validate, content | {"key": key, "columns": columns})
     if table:
@@ -122,6 +127,13 @@ def _load(file: Path, key: str) -> TableSpec:
     if table is None:
         raise RecipeError([f"{file}: is not a table"])
     return table
+
+
+def _check_reference(node: Node, name: object) -> None:
+    """Note a reference of a user's table, which means nothing; a copy of the paper's tables may keep theirs."""
+    known = [file.name for file in (recipes_directory() / "reference").glob("*.csv")]
+    if name is not None and name not in known:
+        node.note("means nothing in your own tables, which find the paper's numbers by method. Delete the line")
 
 
 def _check(root: Node, table: TableSpec) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from asymbp_cli.report.result_table import ResultTable
 
-_NUMBER = re.compile(r"[-+]?\d[\d.,]*(e[-+]\d+| %| \(\d+ %\)| of \d+)?")
+_NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*(e[-+][0-9]+| %| \([0-9]+ %\)| of [0-9]+)?")
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,12 @@ class FC:
 Layer = Conv | Pool | FC
 
 
-_CONV = re.compile(r"conv\s+(\d+)x(\d+)x(\S+)/(\d+)((?:\s+(?:pad|dilation|groups)\s+\d+)*)", re.IGNORECASE)
-_POOL = re.compile(r"(max|avg)\s+(\d+)x(\d+)/(\d+)(?:\s+pad_end\s+(\d+))?", re.IGNORECASE)
+_CONV = re.compile(
+    r"conv\s+([0-9]+)x([0-9]+)x(\S+)/([0-9]+)((?:\s+(?:pad|dilation|groups)\s+[0-9]+)*)", re.IGNORECASE
+)
+_POOL = re.compile(r"(max|avg)\s+([0-9]+)x([0-9]+)/([0-9]+)(?:\s+pad_end\s+([0-9]+))?", re.IGNORECASE)
 _FC = re.compile(r"fc\s+(.+)", re.IGNORECASE)
-_WIDTH = re.compile(r"(?:(\d+)\s*\*\s*)?classes|(\d+)")
+_WIDTH = re.compile(r"(?:([0-9]+)\s*\*\s*)?classes|([0-9]+)")
 _MAX = re.compile(r"max\(([^,()]+),([^,()]+)\)")
 
 
@@ -106,7 +108,7 @@ def parse_layer(text: str, classes: int | None) -> Layer:
 
     Raises NetworkError with the notation.
     """
-    if long := re.search(rf"\d{{{MOST_DIGITS + 1},}}", text):
+    if long := re.search(rf"[0-9]{{{MOST_DIGITS + 1},}}", text):
         raise NetworkError(f"{long[0][:20]} is too large; numbers in layers have {MOST_DIGITS} digits at most")
     if match := _CONV.fullmatch(text.strip()):
         height, width, features, stride, extras = match.groups()

@@ -64,7 +64,7 @@ class Method(Spec):
 
 
 _NAME = re.compile(
-    r"(?P<head>sgd|bm[1-3]?|bn|[a-z][a-z0-9_]*(?:-(?P<percent>\d+(?:\.\d+)?)%)?)"
+    r"(?P<head>sgd|bm[1-3]?|bn|[a-z][a-z0-9_]*(?:-(?P<percent>[0-9]+(?:\.[0-9]+)?)%)?)"
     r"(?P<parts>(?:\+(?:bn|bm[1-3]?))*)(?:\s+(?P<train>top|bottom))?",
     re.IGNORECASE,
 )

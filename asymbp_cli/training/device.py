@@ -9,6 +9,7 @@ from asymbp_cli.errors import DeviceError
 from asymbp_cli.machine import DeviceFacts, keep_memory
 
 _GET = "https://pytorch.org/get-started"
+_LAST_INDEX = 127  # of a GPU, that torch can name
 _LARGE_WORKSPACE, _SMALL_WORKSPACE = 32 << 20, 9 << 20  # bytes that cuBLAS keeps: from Hopper on, and before
 
 
@@ -18,6 +19,7 @@ def open_device(name: str) -> torch.device:
     On the CPU freed memory is kept. Raises DeviceError if this machine has no such device or this PyTorch cannot
     use it.
     """
+    _check_exists(name)
     try:
         device = torch.device(name)
         if device.type == "cuda":
@@ -29,6 +31,21 @@ def open_device(name: str) -> torch.device:
     if device.type == "cpu":
         keep_memory()
     return device
+
+
+def _check_exists(name: str) -> None:
+    """Raise DeviceError for a GPU that is not here; torch takes cuda:256 for cuda:0."""
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 0
+    if kind == "mps" and not torch.backends.mps.is_available():
+        reason = "it is the GPU of Apple's computers"
+    elif count and int(number or 0) >= count:
+        reason = f"the last GPU is cuda:{count - 1}" if count > 1 else "the only GPU is cuda:0"
+    elif kind == "cuda" and int(number or 0) > _LAST_INDEX:
+        reason = "no machine has so many GPUs"
+    else:
+        return
+    raise DeviceError(f'there is no device "{name}" here: {reason}. Use --device {" or ".join(_usable())}')
 
 
 def _try(device: torch.device) -> None:

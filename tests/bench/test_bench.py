@@ -1,6 +1,9 @@
 """Measures, baselines, the projection of the paper's tables; the whole study planned and rendered."""
 
 import math
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,3 +182,25 @@ def test_the_whole_study_is_planned_and_rendered(tmp_path: Path) -> None:
     assert (found.runs, found.epochs) == (2520, 2520 * 2)
     assert found.seconds > 0
     assert found.peak_mib > 0
+
+
+def test_stacks_that_no_memory_holds_are_refused_before_they_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates = memory.list_candidates("cpu", [4096])
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 30)
+    message = (
+        r"^4,096 replicas of the network mnist need more memory than is free on cpu: about \d+\.\d GiB\. Use fewer"
+    )
+    with pytest.raises(DeviceError, match=message):
+        next(memory.measure_memory(candidates))
+
+
+@pytest.mark.parametrize("fault", [MemoryError, BrokenProcessPool, partial(RuntimeError, "CUDA out of memory")])
+def test_memory_that_runs_out_after_all_is_said(
+    fault: Callable[[], Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault()
+
+    monkeypatch.setattr(memory.ProcessPoolExecutor, "submit", fail)
+    with pytest.raises(DeviceError, match="2 replicas of the network mnist need more memory"):
+        next(memory.measure_memory(memory.list_candidates("cpu", [2])))

@@ -407,3 +407,58 @@ def test_a_protocol_whose_label_has_colons_can_be_compared(tmp_path: Path) -> No
     done = run("compare", one, f"results:{other}", "--json", directory=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["rows"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "use"),
+    [
+        ("table", "title: x\ncolumns: [SGD]\n", "Train it with asymbp reproduce --table part.yaml"),
+        ("protocol", "epochs: 3\n", "Name it in a recipe: protocol: part.yaml"),
+        ("protocol", "extends: quick\n", "Name it in a recipe: protocol: part.yaml"),
+        ("network", "input: 8x8x1\nlayers: [FC classes]\n", "Name it in a recipe: network: part.yaml"),
+    ],
+)
+def test_parts_of_recipes_are_told_from_recipes_and_checked(
+    kind: str, text: str, use: str, tmp_path: Path
+) -> None:
+    (tmp_path / "part.yaml").write_text(text)
+    assert run("validate", "part.yaml", directory=tmp_path).stdout == f"part.yaml: ok, a {kind}\n"
+    done = run("train", "--recipe", "./part.yaml", directory=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"asymbp: part.yaml: is a {kind}, not a recipe. {use}\n")
+    (tmp_path / "part.yaml").write_text(
+        text.replace("3", "three").replace("quick", "quik").replace("[", "[SGDD, ")
+    )
+    broken = run("validate", "part.yaml", directory=tmp_path)
+    assert broken.returncode == 2
+    assert "part.yaml:" in broken.stderr
+    assert "dataset" not in broken.stderr
+
+
+def test_a_recipe_without_its_images_is_valid_and_a_note_says_so(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("dataset: {folder: none.tar}\nmethod: SGD\nprotocol: demo\n")
+    done = run("validate", "mine.yaml", directory=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "mine.yaml: ok\n")
+    assert done.stderr == "mine.yaml: note: the images in none.tar are not here\n"
+    (tmp_path / "none.tar").mkdir()
+    assert run("validate", "mine.yaml", directory=tmp_path).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cpu:7", "there is one cpu. Write cpu. How many cores train at once says --workers"),
+        ("mps:1", "there is one mps. Write mps"),
+        ("cuda:\u0663", "is not a device; there are cpu, cuda, cuda:1"),
+    ],
+)
+def test_devices_that_nothing_is(device: str, said: str, tmp_path: Path) -> None:
+    done = run("bench", "--device", device, directory=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_protocol_that_is_nearly_named_is_suggested(tmp_path: Path) -> None:
+    assert run("train", "--recipe", str(recipe(tmp_path)), *TINY, directory=tmp_path).returncode == 0
+    done = run("compare", "demo with epochs=1", "results", directory=tmp_path)
+    assert done.returncode == 2
+    assert 'Did you mean "demo with' in done.stderr

@@ -173,3 +173,11 @@ def test_a_folder_whose_name_cannot_be_shown_has_a_label(grow: Grow, monkeypatch
     info = prepare(FolderSource(folder="."), (4, 6, 3), cache_dir=odd.parent / "cache")
     assert info.label == "p\\udcffets\\n"
     assert DecodedDataset.model_validate_json(info.model_dump_json()) == info
+
+
+@pytest.mark.parametrize("options", [{"seed": 1}, {"test_fraction": 0.5}, {"train_per_class": 1}])
+def test_a_folder_with_splits_follows_no_other(options: dict[str, float], grow: Grow, decoded: Decoded) -> None:
+    with pytest.raises(
+        DataError, match=r"has its own train and test folders\. Leave out the per-class counts, fraction"
+    ):
+        decoded(grow("pets", OFFICIAL), **options)

@@ -224,3 +224,10 @@ def test_a_copy_of_a_table_of_the_paper_is_a_table_of_ones_own(tmp_path: Path) -
     copy.write_text((recipes_directory() / "tables" / "table2.yaml").read_text())
     (own,) = load_table(str(copy))
     assert (own.columns, own.datasets, own.reference) == (theirs.columns, theirs.datasets, None)
+
+
+def test_a_reference_of_ones_own_is_no_reference(tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=r"mine.yaml:2: reference: means nothing in your own tables.*Delete the line"
+    ):
+        own(tmp_path, "title: x\nreference: mine.csv\ncolumns: [SGD]\n")

@@ -70,7 +70,18 @@ def test_batch_norm_is_learnable_only_with_plain_backpropagation() -> None:
             "uSF+SGD",
             "SGD+uSF",
         ),
-        *("uSF-25%", "RndF-50%", "brSF-101%", "brSF-%", "brSF--5%", "brSF-p", "uSF Middle", "uSFTop", "all"),
+        *(
+            "uSF-25%",
+            "RndF-50%",
+            "brSF-101%",
+            "brSF-%",
+            "brSF--5%",
+            "brSF-p",
+            "brSF-\u0662\u0665%",
+            "uSF Middle",
+            "uSFTop",
+            "all",
+        ),
     ],
 )
 def test_what_is_no_method_is_refused(name: str) -> None:

@@ -123,7 +123,10 @@ def test_notation(text: str, layer: object) -> None:
             (text, "is not a layer")
             for text in ("FC", "Conv 3x3x4/1 pad", "Conv 3x3x4/1 pda 1", "Max 2x2/2 pad 1", "ReLU")
         ),
-        *((text, "a width is a number") for text in ("FC x", "FC -1", "FC classes*2", "FC max(1)", "FC 1.5")),
+        *(
+            (text, "a width is a number")
+            for text in ("FC x", "FC -1", "FC classes*2", "FC max(1)", "FC 1.5", "FC \u0665")
+        ),
         *((text, "must be at least 1") for text in ("Conv 3x3x4/0", "Conv 0x3x4/1", "Max 2x2/0", "FC 0")),
         ("Conv 3x3x4/1 groups 0", "must be at least 1"),
         ("FC 0*classes", "must be at least 1"),

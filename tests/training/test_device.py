@@ -64,8 +64,25 @@ def test_a_gpu_has_an_index_and_is_the_current_one(name: str, index: int, monkey
             "cuda:3",
             2,
             None,
-            'there is no device "cuda:3" here: CUDA error: invalid device ordinal. '
-            "Use --device cpu or cuda:0 or cuda:1",
+            'there is no device "cuda:3" here: the last GPU is cuda:1. Use --device cpu or cuda:0 or cuda:1',
+        ),
+        (
+            "cuda:256",  # torch takes it for cuda:0
+            1,
+            None,
+            'there is no device "cuda:256" here: the only GPU is cuda:0. Use --device cpu or cuda:0',
+        ),
+        (
+            "cuda:99999999999",
+            0,
+            None,
+            'there is no device "cuda:99999999999" here: no machine has so many GPUs. Use --device cpu',
+        ),
+        (
+            "mps",
+            1,
+            None,
+            'there is no device "mps" here: it is the GPU of Apple\'s computers. Use --device cpu or cuda:0',
         ),
         (
             "cuda",
@@ -96,7 +113,17 @@ def test_a_gpu_has_an_index_and_is_the_current_one(name: str, index: int, monkey
             "device. Install a PyTorch that supports it (https://pytorch.org/get-started), or use --device cpu",
         ),
     ],
-    ids=["no driver", "no such index", "old driver", "no memory", "busy", "too old a GPU"],
+    ids=[
+        "no driver",
+        "no such index",
+        "wrapped index",
+        "huge index",
+        "no Mac",
+        "old driver",
+        "no memory",
+        "busy",
+        "too old a GPU",
+    ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(
     name: str, count: int, fault: Exception | None, message: str, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,9 @@ _PACKED: dict[bytes, Callable[[Path], Any]] = {
     b"\xfd7zXZ\0": lzma.LZMAFile,
 }
 _ISO, _ISO_AT = b"CD001", 0x8001  # ISO 9660: the first volume descriptor
-_PART = re.compile(r"\.(z?\d\d+|a[a-z]|part[-_.]?\w+)", re.IGNORECASE)  # endings of the parts of a split archive
+_PART = re.compile(
+    r"\.(z?[0-9]{2,}|a[a-z]|part[-_.]?\w+)", re.IGNORECASE
+)  # endings of the parts of a split archive
 
 
 def is_zip(path: Path) -> bool:

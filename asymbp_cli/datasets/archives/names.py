@@ -7,6 +7,7 @@ from posixpath import dirname, join, normpath, splitext
 
 from asymbp_cli.datasets.archives.signatures import is_link, is_picture
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import is_number
 
 #: endings of images, all that Pillow reads as pixels; one that cannot be decoded is an error
 EXTENSIONS = frozenset(
@@ -32,7 +33,7 @@ _SYSTEM = frozenset(
 #: likewise, in this case only: `recycler` may be a class
 _SYSTEM_EXACTLY = frozenset({"RECYCLER", "RECYCLED"})
 _SYSTEM_PATTERN = re.compile(
-    r".*@syno(eastream|resource)|@syno.*|network recycle bin \d+|_nas_recycle_.*|found\.\d{3}"
+    r".*@syno(eastream|resource)|@syno.*|network recycle bin [0-9]+|_nas_recycle_.*|found\.[0-9]{3}"
 )
 
 
@@ -68,7 +69,7 @@ def is_image(name: str, read_start: Callable[[], bytes]) -> bool:
     suffix = ending(name)
     if suffix in EXTENSIONS:
         return True
-    if suffix and not suffix[1:].isdecimal():
+    if suffix and not is_number(suffix[1:]):
         return False
     start = read_start()
     if is_link(start):

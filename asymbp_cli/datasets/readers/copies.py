@@ -18,7 +18,7 @@ from asymbp_cli.datasets.readers import folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, Image, OpenDataset
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
-from asymbp_cli.text import simplify
+from asymbp_cli.text import is_number, simplify
 
 #: names of folders and archives in the data directory, without what may follow
 _NAMES = {
@@ -143,7 +143,7 @@ def _number_classes(
     """
     known = {simplify(name): number for number, name in enumerate(published)}
     names = tuple(_ALIASES.get(simplify(name), name) for name in names)
-    written = {int(name) for name in names if name.isascii() and name.isdecimal()}
+    written = {int(name) for name in names if is_number(name)}
     if names and set(map(simplify, names)) == known.keys():
         numbers, classes = [known[simplify(name)] for name in names], published
     elif len(written) == len(names):

@@ -15,14 +15,14 @@ from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
 from asymbp_cli.text import list_some, simplify
 
-_ENDING = r"\.(?:jpe?g|jpe|jfif)(?:\.\d+)?"
+_ENDING = r"\.(?:jpe?g|jpe|jfif)(?:\.[0-9]+)?"
 #: pattern of class and file of an image, as published
 _NAMES = {
-    "caltech101": r"(?P<label>[^/]+)/image_(?P<number>\d+)",
-    "caltech256": r"(?P<label>(?P<first>(?!257)\d{3})[^/]+)/(?P=first)_(?P<number>\d+)",
-    "pubfig83": r"(?P<label>[^/]+)/(?P<number>\d+)",
-    "lfw": r"(?P<label>[^/]+)/(?P=label)_(?P<number>\d+)",
-    "flowers17": r"(?P<label>\d\d_[^/]+)/image_(?P<number>\d+)",
+    "caltech101": r"(?P<label>[^/]+)/image_(?P<number>[0-9]+)",
+    "caltech256": r"(?P<label>(?P<first>(?!257)[0-9]{3})[^/]+)/(?P=first)_(?P<number>[0-9]+)",
+    "pubfig83": r"(?P<label>[^/]+)/(?P<number>[0-9]+)",
+    "lfw": r"(?P<label>[^/]+)/(?P=label)_(?P<number>[0-9]+)",
+    "flowers17": r"(?P<label>[0-9][0-9]_[^/]+)/image_(?P<number>[0-9]+)",
 }
 _EXAMPLES = {
     "caltech101": "accordion/image_0001.jpg",

@@ -127,9 +127,9 @@ def _refuse_empty_classes(path: Path, files: Files, folders: list[Parts], length
 
 def _take_splits(path: Path, files: Files, source: FolderSource) -> tuple[Members, int]:
     """Return the images of the folder's own splits, and how many validation images there are besides."""
-    if source.train_per_class or source.test_per_class or source.test_fraction:
+    if source.asks_for_a_split:
         raise DataError(
-            f"{path} has its own train and test folders. Leave out the per-class counts and fractions."
+            f"{path} has its own train and test folders. Leave out the per-class counts, fraction and seed."
         )
     members: Members = {"train": [], "test": []}
     unused = 0

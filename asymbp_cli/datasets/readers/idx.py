@@ -23,7 +23,7 @@ from asymbp_cli.text import printable_path
 
 _PART = r"(?P<set>.*?)[-_.]?(?P<split>train|t10k|test)[-_.](?P<what>images|labels)"
 #: as train-images-idx3-ubyte, train-images.idx3-ubyte.gz, emnist-letters-test-labels-idx1-ubyte.gz
-_NAME = re.compile(_PART + r"[-_.]idx\d[-_.]ubyte(?:\.gz)*", re.IGNORECASE)
+_NAME = re.compile(_PART + r"[-_.]idx[0-9][-_.]ubyte(?:\.gz)*", re.IGNORECASE)
 _ALMOST = re.compile(_PART + r".*idx.*(?<!part)(?<!download)", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _MOST_BYTES = 1 << 30  # of an unpacked file; the largest known, of EMNIST, has half of them
@@ -134,8 +134,10 @@ def locate_idx(path: Path, source: FolderSource) -> FoundDataset | None:
         raise DataError(
             f"{path} holds the idx files {', '.join(sorted(found))}, but {', '.join(missing)} is missing. Add it."
         )
-    if source.train_per_class or source.test_per_class or source.test_fraction:
-        raise DataError(f"{path} has its own train and test files. Leave out the per-class counts and fractions.")
+    if source.asks_for_a_split:
+        raise DataError(
+            f"{path} has its own train and test files. Leave out the per-class counts, fraction and seed."
+        )
     files = {part: _choose(found[part]) for part in PARTS}
     options = source.model_dump(mode="json", exclude={"label", "folder"})
     return FoundDataset(

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import is_number
 
 Parts = tuple[str, ...]  # of a path, from the outside in
 Rewrite = Callable[[Parts], Parts]
@@ -23,7 +24,7 @@ _FILLERS = (
     *("set", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos"),
     *("samples", "split", "files", "folder"),
 )
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_]+")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\W0-9_]+")
 _GLUED = re.compile(rf"({'|'.join(sorted(_SPLIT_OF, key=len, reverse=True))})({'|'.join(_FILLERS)})?")
 
 
@@ -132,7 +133,7 @@ def _pair(path: Path, names: Collection[str], *, whole: bool = True) -> dict[str
     if not whole or len(found) < len(names) or not names:
         return None
     listed = ", ".join(f"{name}/" for name in sorted(names))
-    numbered = all(word.isdigit() for _, others in found.values() for word in others)
+    numbered = all(is_number(word) for _, others in found.values() for word in others)
     if {"train", "test"} <= meant and numbered:
         raise DataError(f"{path} has {listed}: it cannot be told which belong together. {LAYOUT}.")
     if all(others == () for _, others in found.values()):

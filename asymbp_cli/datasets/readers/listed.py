@@ -163,13 +163,13 @@ def _open_sufrw(tree: Tree) -> OpenDataset:
     if len(lists) != 1:
         raise DataError(f"{tree.path} holds {len(lists)} files {_SUFRW_INFO}, not one. Copy it again.")
     ((_, content),) = tree.read(set(lists))
-    pattern = re.compile(r"(?:.*/)?SUFR_in_the_wild/([1-9]\d*)\.jpg", re.IGNORECASE)
+    pattern = re.compile(r"(?:.*/)?SUFR_in_the_wild/([1-9][0-9]*)\.jpg", re.IGNORECASE)
     images = _invert(tree, {name: match[1] for name in names if (match := pattern.fullmatch(name))})
     lines = content.decode("utf-8-sig", "replace").splitlines()
     people: dict[str, list[str]] = {}
     identities: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
-        identity = re.fullmatch(r"\s*(\d+)\s*#\s*(.+?)\s*", line)
+        identity = re.fullmatch(r"\s*([0-9]+)\s*#\s*(.+?)\s*", line)
         if identity is None:
             raise DataError(f"{tree.path}:{lists[0]}:{number} is not `ID # NAME`. Copy it again.")
         if str(number) not in images:

@@ -30,7 +30,7 @@ _PHONCODE = (  # TIMIT's phoncode.doc
 LABELS = tuple(_PHONCODE.split())
 UNITS = tuple(f"{label}/{third}" for label in LABELS for third in (1, 2, 3))
 _BEYOND = 1600  # samples by which a last phone may end after its audio
-_FILE = re.compile(r"(?:.*/)?(TRAIN|TEST)/(DR[1-8]/[FM][A-Z]{3}\d/S[IX]\d+)\.(PHN|WAV|WAV\.WAV)")
+_FILE = re.compile(r"(?:.*/)?(TRAIN|TEST)/(DR[1-8]/[FM][A-Z]{3}[0-9]/S[IX][0-9]+)\.(PHN|WAV|WAV\.WAV)")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _units(content: bytes, count: int, origin: str) -> NDArray[np.int64]:
     centres = np.arange(count) * SHIFT + WINDOW // 2
     before = 0
     for number, line in enumerate(content.decode("ascii", "replace").splitlines(), start=1):
-        match = re.fullmatch(r"\s*(\d{1,9})\s+(\d{1,9})\s+(\S+)\s*", line)
+        match = re.fullmatch(r"\s*([0-9]{1,9})\s+([0-9]{1,9})\s+(\S+)\s*", line)
         if match is None or match[3] not in LABELS or not before <= int(match[1]) < int(match[2]):
             raise DataError(f'{origin}:{number}: "{line[:60]}" is not START END PHONE of TIMIT. Copy it again.')
         start, end = int(match[1]), int(match[2])
