@@ -1,12 +1,16 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and what killed processes leave of them."""
 
 import os
+import re
 import shutil
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
 _LEAST_BYTES = 1 << 16  # a disk with less counts as full
 _NAME_CHARACTERS = 40  # of the target's name in the temporary one, which has an upper limit too
+_OLD_SECONDS = 3600.0  # in which every file is written
 
 
 def is_full(directory: Path) -> bool:
@@ -17,12 +21,32 @@ def is_full(directory: Path) -> bool:
         return False
 
 
+def temporary_path(target: Path) -> Path:
+    """Return the path next to `target` at which this thread makes it, before it is renamed."""
+    name = target.name[:_NAME_CHARACTERS]
+    return target.with_name(f".{name}.{os.getpid()}-{threading.get_ident()}.part")
+
+
+def sweep(target: Path) -> None:
+    """Delete what killed processes left of making `target`: temporary files that have not changed for an hour.
+
+    Until 0.5.0 those of databases had no ending. SQLite's journal of one is next to it.
+    """
+    name = re.escape(target.name[:_NAME_CHARACTERS])
+    left = re.compile(rf"\.{name}\.[0-9]+-[0-9]+(\.part)?(-journal)?")
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if left.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _OLD_SECONDS:
+                with suppress(OSError):
+                    os.unlink(entry)
+
+
 def replace(target: Path, content: bytes, *, durable: bool = False) -> None:
     """Write `content` to `target`; a crash leaves the old file or the new one, never a part.
 
     `durable`: the content survives a loss of power. Raises OSError if the file cannot be written.
     """
-    temporary = target.with_name(f".{target.name[:_NAME_CHARACTERS]}.{os.getpid()}")
+    temporary = temporary_path(target)
     try:
         with temporary.open("wb") as file:
             file.write(content)

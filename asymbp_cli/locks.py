@@ -31,10 +31,13 @@ else:
 
 
 @contextmanager
-def hold_lock(path: Path) -> Iterator[None]:
-    """Wait until no other process holds `path`, then hold it. Raises OSError if it cannot be created or locked."""
+def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Wait until no other process holds `path`, then hold it.
+
+    Raises OSError if it cannot be created or locked; if not `wait`, also if another process holds it.
+    """
     with path.open("a") as file:
-        _acquire(file, wait=True)
+        _acquire(file, wait=wait)
         yield
 
 

@@ -1,8 +1,15 @@
+import os
 from pathlib import Path
 
 import pytest
+import small_study
 
 from asymbp_cli import files
+from asymbp_cli.cli.write import write_bytes
+from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.resident import load
+from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.training import resume
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -46,3 +53,45 @@ def test_the_first_error_is_reported_if_the_temporary_file_cannot_be_removed(
     monkeypatch.setattr(Path, "unlink", fail)
     with pytest.raises(OSError, match="directory"):
         files.replace(tmp_path / "folder", b"new")
+
+
+@pytest.mark.parametrize("name", ["report.md", "asymbp.sqlite", "a[1]*.md", "x" * 250])
+def test_what_killed_processes_left_is_deleted_once_it_is_old(tmp_path: Path, name: str) -> None:
+    target = tmp_path / name
+    left = files.temporary_path(target)
+    others = [left.with_name(left.name.removesuffix(".part")), left.with_name(f"{left.name}-journal")]
+    users = [
+        target,
+        tmp_path / f".{name[:40]}.1",
+        tmp_path / f".{name[:40]}.part",
+        tmp_path / ".other.md.1-2.part",
+    ]
+    for path in (left, *others, *users):
+        path.write_text("")
+    files.sweep(target)
+    assert len(list(tmp_path.iterdir())) == 7  # a process may be at it
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+    files.sweep(target)
+    assert set(tmp_path.iterdir()) == set(users)
+
+
+def test_every_use_sweeps_before_it_writes(tmp_path: Path) -> None:
+    """Databases, reports, and what a cache keeps next to its arrays; checkpoints are swept when a study begins."""
+
+    def leave(target: Path) -> Path:
+        left = files.temporary_path(target).with_name(f".{target.name}.1-2.part")
+        left.parent.mkdir(exist_ok=True)
+        left.write_text("")
+        os.utime(left, (0, 0))
+        return left
+
+    left = [leave(tmp_path / "results" / FILE_NAME), leave(tmp_path / "report.md")]
+    small_study.train(tmp_path / "results", small_study.grid("SGD"))
+    write_bytes(b"", tmp_path / "report.md")
+    left.append(leave(resume.checkpoint_path(tmp_path / "results" / "checkpoints", "0" * 16)))
+    small_study.train(tmp_path / "results", small_study.grid("BM"))
+    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path / "cache")
+    left.append(leave(info.path / "statistics-mean-image-0.0-0.npz"))
+    load(info)
+    assert not [path for path in left if path.exists()]

@@ -40,7 +40,8 @@ def command() -> None:
 def check(results_directory: Path) -> int:
     """Look for damage in the results: the file, the references, and every run with its epochs.
 
-    What is wrong is printed run by run, and the exit code is 1. Results are only read.
+    Rows that a copy of the file lacks are noticed if there are newer checkpoints next to it. What is wrong is
+    printed run by run, and the exit code is 1. Results are only read.
 
     \b
     Example:
@@ -48,8 +49,10 @@ def check(results_directory: Path) -> int:
       asymbp store check --results other/results
     """
     from asymbp_cli.results.check import check_results
+    from asymbp_cli.training import resume
 
-    checked = check_results(results_directory)
+    saved = resume.all_saved_epochs(results_directory / "checkpoints")
+    checked = check_results(results_directory, saved)
     for problem in checked.problems:
         click.echo(printable_path(problem))
     place = f"{printable_path(results_directory)}/"
@@ -87,8 +90,9 @@ def export(
 ) -> None:
     """Write the results to FILE: runs, epochs, provenance and tables, without checkpoints.
 
-    Everything by default; a running study as it stands. The same results give the same bytes, compressed with xz.
-    Host names and commands are in the file; directories of datasets are not.
+    Everything by default; a running study as it stands, while a copy of its database alone lacks the latest
+    epochs. The same results give the same bytes, compressed with xz. Host names and commands are in the file;
+    directories of datasets are not.
 
     \b
     Example:

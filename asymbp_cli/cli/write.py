@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.files import replace
+from asymbp_cli.files import replace, sweep
 from asymbp_cli.paths import FILE_NAME, exists, is_file
 from asymbp_cli.text import printable_path
 
@@ -58,6 +58,7 @@ def write_bytes(content: bytes, output: Path) -> None:
             return
         target = output.resolve()  # of a symbolic link
         target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target)
         replace(target, content)
     except (OSError, ValueError, RuntimeError) as error:  # a null character; links in a circle
         reason = getattr(error, "strerror", None) or error

@@ -17,7 +17,7 @@ from platformdirs import user_cache_path
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.readers.base import SplitName
-from asymbp_cli.files import replace
+from asymbp_cli.files import replace, sweep
 from asymbp_cli.paths import environment_path, is_file
 
 SPLITS: tuple[SplitName, ...] = ("train", "test")
@@ -65,6 +65,7 @@ def read_verified(directory: Path) -> DecodedDataset | None:
 
 def write_info(info: DecodedDataset, directory: Path) -> None:
     """Declare the arrays of `directory` whole. Raises OSError."""
+    sweep(directory / _INFO)
     content = info.model_dump(mode="json") | {"arrays": _checksums(directory)}
     replace(directory / _INFO, json.dumps(content | {"checksum": _checksum(content)}).encode())
 

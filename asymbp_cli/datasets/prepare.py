@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.locks import hold_lock
 
+_PART = ".part"  # ending of the folder of a dataset that is being decoded
 _DECODER = 1  # raised whenever the same files would give other pixels
 
 
@@ -87,13 +88,14 @@ def _decode_locked(
     dataset: FoundDataset, shape: tuple[int, ...], resize: str, target: Path, on_progress: OnProgress | None
 ) -> DecodedDataset:
     """Decode into `target`, or wait for the process that does so already."""
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}{_PART}")
     with _explained_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
         with hold_lock(target.with_name(f".{target.name}.lock")):
             if info := read_verified(target):
                 return info
-            for left_over in (target, part):  # a damaged cache, and what a killed process left
+            for left_over in (target, part):  # a damaged cache, and what a process left that was killed just now
                 shutil.rmtree(left_over, ignore_errors=True)
             try:
                 part.mkdir()
@@ -102,6 +104,13 @@ def _decode_locked(
             finally:
                 shutil.rmtree(part, ignore_errors=True)
     return info.model_copy(update={"directory": str(target)})
+
+
+def _sweep(directory: Path) -> None:
+    """Delete the half-decoded datasets that killed processes left: those whose lock nobody holds."""
+    for part in directory.glob(f".*{_PART}"):
+        with suppress(OSError), hold_lock(part.with_name(f"{part.name.removesuffix(_PART)}.lock"), wait=False):
+            shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

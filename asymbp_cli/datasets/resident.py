@@ -14,7 +14,7 @@ from torch import Tensor
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.splits import hold_out
 from asymbp_cli.errors import DataError, explain_limit
-from asymbp_cli.files import replace
+from asymbp_cli.files import replace, sweep
 
 Preprocessing = Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"]
 
@@ -135,6 +135,7 @@ def _read_statistics(file: Path, shapes: tuple[tuple[int, ...], ...]) -> tuple[N
 def _try_to_keep(kept: Path, mean: NDArray[Any], deviation: NDArray[Any]) -> None:
     content = io.BytesIO()
     np.savez(content, mean=mean, deviation=deviation)
+    sweep(kept)
     with suppress(OSError):  # the file only saves time
         replace(kept, content.getvalue())
 

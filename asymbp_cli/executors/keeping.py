@@ -33,7 +33,7 @@ class Keeping:
         elif isinstance(event, StackFailed):
             self.store.fail(event.runs, event.message, event.traceback)
         elif isinstance(event, CheckpointDue):
-            event.postponed = not self._settle()
+            event.postponed = not self._settle(durable=True)
         elif not isinstance(event, StudyWaits):
             self.store.record(event)
         if isinstance(event, RunFinished):
@@ -53,9 +53,9 @@ class Keeping:
             return self.standing.describe()
         return f"{self.standing.describe()}. What came later is lost, since another program locks the database"
 
-    def _settle(self) -> bool:
+    def _settle(self, *, durable: bool = False) -> bool:
         """Put everything on disk if that can be done now, and draw the conclusions; return whether it was done."""
-        if not self.store.flush_if_free():
+        if not self.store.flush_if_free(durable=durable):
             return False
         for event in self._ended:
             resume.discard(self.store.checkpoints, [event.run])  # of no more use

@@ -1,7 +1,7 @@
 """All that can be found wrong with stored results: the file, its references, and every row, one by one."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -30,8 +30,10 @@ class Checked:
     problems: tuple[str, ...]
 
 
-def check_results(directory: Path) -> Checked:
+def check_results(directory: Path, saved: Mapping[str, int] | None = None) -> Checked:
     """Return the damage in the results in `directory`, which is only read.
+
+    `saved` has the epoch of each run's checkpoint, read before: no database that is whole is behind them.
 
     Raises StoreError if there are none, or the file cannot be read at all.
     """
@@ -40,6 +42,7 @@ def check_results(directory: Path) -> Checked:
     with store_errors(path), closing(copy_to_memory(path)) as connection:
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         problems = [*_check_file(connection), *_check_references(connection), *_check_rows(connection)]
+        problems += _check_ahead(connection, saved or {})
         return Checked(_count(connection, "runs"), _count(connection, "epochs"), tuple(problems))
 
 
@@ -76,6 +79,17 @@ def _check_rows(connection: sqlite3.Connection) -> Iterator[str]:
     for kind, columns, check in checks:
         for row in connection.execute(f"SELECT {columns} ORDER BY 1").fetchall():
             yield from _try(f"{kind} {row[0]}", check, row)
+
+
+def _check_ahead(connection: sqlite3.Connection, saved: Mapping[str, int]) -> Iterator[str]:
+    """Yield which runs have fewer epochs than their checkpoints say."""
+    last = dict(connection.execute("SELECT run, max(epoch) FROM epochs GROUP BY run"))
+    for run_id, epoch in sorted(saved.items()):
+        if epoch > last.get(run_id, 0):
+            yield (
+                f"the run {run_id} has {last.get(run_id, 0)} epochs, and its checkpoint is of epoch {epoch}: the "
+                f"latest rows are missing. Perhaps {FILE_NAME} was copied without its {FILE_NAME}-wal"
+            )
 
 
 def _try(owner: str, check: Callable[[Row], None], row: Row) -> Iterator[str]:

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError, StoreLockedError
-from asymbp_cli.files import is_full
+from asymbp_cli.files import is_full, sweep, temporary_path
 from asymbp_cli.paths import FILE_NAME, exists, is_file
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
@@ -136,7 +135,7 @@ def _copy_with_log(path: Path) -> sqlite3.Connection:
 
 def _create(path: Path) -> None:
     """Make a database at `path`, whole or not at all, so that a killed process leaves no empty file there."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    unfinished = temporary_path(path)
     try:
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
             migrate(connection, unfinished)
@@ -204,6 +203,7 @@ def _check_version_to_read(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _prepare_to_write(connection: sqlite3.Connection, path: Path) -> None:
+    sweep(path)
     with suppress(sqlite3.OperationalError):  # a filesystem without shared memory
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode == "wal":

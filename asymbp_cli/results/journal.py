@@ -104,14 +104,18 @@ class Journal:
         """
         self._when_free(self._write)
 
-    def flush_if_free(self) -> bool:
+    def flush_if_free(self, *, durable: bool = False) -> bool:
         """Write everything noted so far unless another program locks the database; return whether it is on disk.
+
+        `durable`: a loss of power, or a copy of the file without its log, does not lose it either.
 
         Raises StoreError as `flush`. An interrupted study waits for a moment.
         """
         while True:
             try:
                 self._write()
+                if durable:
+                    self._empty_log()
                 return True
             except StoreLockedError as error:
                 self._locked = error
@@ -163,6 +167,13 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+    def _empty_log(self) -> None:
+        """Bring what the write-ahead log holds into the file itself, as far as no reader needs it in the log."""
+        with self._lock, store_errors(self._path):
+            self._guard.check()
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._guard.remember()
 
     def query(self, sql: str, *values: Any, **named: Any) -> list[Any]:
         """Return the rows of a query, which sees everything noted so far."""

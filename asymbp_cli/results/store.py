@@ -173,9 +173,9 @@ class Store:
         """Put everything noted so far on disk, in one transaction. Raises StoreError; then nothing is lost."""
         self._journal.flush()
 
-    def flush_if_free(self) -> bool:
-        """Put everything noted so far on disk unless another program locks the database; return whether it is."""
-        return self._journal.flush_if_free()
+    def flush_if_free(self, *, durable: bool = False) -> bool:
+        """Do so unless another program locks the database, and return whether it was done; see `Journal`."""
+        return self._journal.flush_if_free(durable=durable)
 
     def hurry(self) -> None:
         """Wait for no other program from now on."""

@@ -36,6 +36,12 @@ def saved_epochs(directory: Path, run_ids: Iterable[str]) -> dict[str, int]:
     return {run_id: saved_epoch(directory, run_id) for run_id in run_ids}
 
 
+def all_saved_epochs(directory: Path) -> dict[str, int]:
+    """Return the epoch of every intact checkpoint in a directory, by run."""
+    saved = saved_epochs(directory, (path.stem for path in directory.glob("*.safetensors")))
+    return {run_id: epoch for run_id, epoch in saved.items() if epoch}
+
+
 def discard(directory: Path, run_ids: Iterable[str]) -> None:
     """Delete the checkpoints of runs that need none any more."""
     for run_id in run_ids:

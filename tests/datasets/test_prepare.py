@@ -19,6 +19,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import DataError
+from asymbp_cli.locks import hold_lock
 
 Grow = Callable[..., Path]
 Decoded = Callable[..., DecodedDataset]
@@ -173,6 +174,12 @@ def test_what_a_killed_process_left_is_cleared(grow: Grow, decoded: Decoded, tmp
     (left / "x_train.npy").write_text("half")
     assert decoded(tree) == info
     assert not left.exists()
+    others = [left.with_name(f".{name}.part") for name in ("folder-left", "folder-held")]
+    for other in others:
+        other.mkdir()
+    with hold_lock(left.with_name(".folder-held.lock")):
+        decoded(grow("more", PETS))  # of other datasets too, unless one is being decoded
+    assert [other.exists() for other in others] == [False, True]
     assert sorted(file.name for file in info.path.iterdir()) == [
         "info.json", "x_test.npy", "x_train.npy", "y_test.npy", "y_train.npy",
     ]  # fmt: skip

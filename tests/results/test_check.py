@@ -1,7 +1,8 @@
 """`asymbp store check`: every kind of damage is found, run by run."""
 
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import small_study
 from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
+from asymbp_cli.events import CheckpointSaved, EpochEnded
+from asymbp_cli.executors import StudyEvent
 from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.store import FILE_NAME
+from asymbp_cli.training import resume
 
 GRID = small_study.grid("SGD", "uSF", multipliers=(1.0,))
 
@@ -88,3 +92,42 @@ def test_what_is_damaged_is_said(statement: str, problem: str, results: Path) ->
 def test_all_damaged_runs_are_listed(results: Path) -> None:
     ids = change(results, "DELETE FROM epochs WHERE epoch = 1")
     assert [problem.split()[2] for problem in check_results(results).problems] == ids
+
+
+def test_rows_that_a_copy_lost_are_found_by_newer_checkpoints(tmp_path: Path) -> None:
+    """The file is copied without its log, and checkpoints later. What a checkpoint stands on is in the file."""
+    copy = tmp_path / "copy"
+    kept: list[dict[str, int]] = []
+
+    def copy_alone(event: StudyEvent) -> None:
+        if isinstance(event, CheckpointSaved) and event.epoch in (1, 3):
+            files = tmp_path / "results" / "checkpoints"
+            shutil.copytree(files, copy / "checkpoints", dirs_exist_ok=True)
+            if event.epoch == 1:
+                shutil.copyfile(tmp_path / "results" / FILE_NAME, copy / FILE_NAME)
+            saved = resume.all_saved_epochs(copy / "checkpoints")
+            kept.append(saved)
+            problems = check_results(copy, saved).problems
+            assert len(problems) == (0 if event.epoch == 1 else len(saved))
+            assert all("the latest rows are missing. Perhaps" in problem for problem in problems)
+
+    small_study.train(tmp_path / "results", GRID, checkpoint_seconds=0.0, on_event=copy_alone)
+    assert [set(saved.values()) for saved in kept] == [{1}, {3}]
+    found = CliRunner().invoke(cli, ["store", "check", "--results", str(copy)], standalone_mode=False)
+    assert found.return_value == 1
+    small_study.train(copy, GRID)
+    assert small_study.numbers(copy) == small_study.numbers(tmp_path / "results")
+
+
+def test_a_study_that_has_ended_is_one_file(tmp_path: Path) -> None:
+    def interrupt(event: StudyEvent) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 3:
+            raise KeyboardInterrupt
+
+    for name, on_event in (("ended", lambda event: None), ("interrupted", interrupt)):
+        with suppress(KeyboardInterrupt):
+            small_study.train(tmp_path / name, GRID, on_event=on_event)
+        assert not list((tmp_path / name).glob(f"{FILE_NAME}-*"))
+        (tmp_path / f"{name}-copy").mkdir()
+        shutil.copyfile(tmp_path / name / FILE_NAME, tmp_path / f"{name}-copy" / FILE_NAME)
+        assert small_study.numbers(tmp_path / f"{name}-copy") == small_study.numbers(tmp_path / name) != {}
