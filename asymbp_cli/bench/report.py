@@ -96,13 +96,14 @@ def _fill(directory: Path, epochs: int) -> int:
             store.save_grid(grid, "asymbp reproduce --table all --dataset all --protocol paper")
         store.begin(runs.values(), 0, collect("cpu"))
         for run_id in runs:
-            for event in _epochs(run_id, epochs, source):
+            for event in make_up_epochs(run_id, epochs, source):
                 store.record(event)
             store.record(RunFinished(run_id, "finished", epochs))
     return len(runs)
 
 
-def _epochs(run_id: str, epochs: int, source: random.Random) -> Sequence[EpochEnded]:
+def make_up_epochs(run_id: str, epochs: int, source: random.Random) -> Sequence[EpochEnded]:
+    """Return made-up epochs of a run."""
     wrong = source.randint(50, 5000)
     return [
         EpochEnded(

@@ -40,7 +40,7 @@ class _BenchGroup(click.Group):
     def _find_name(self, args: list[str]) -> int | None:
         """Return the position of the experiment's name, if there is one."""
         for i, text in enumerate(args):
-            is_value = i > 0 and args[i - 1] == "--cache-dir"  # a directory may have such a name
+            is_value = i > 0 and args[i - 1] in ("--cache-dir", "--data-dir")  # a directory may have such a name
             if text in self.commands and not is_value:
                 return i
         return None
@@ -149,3 +149,41 @@ def report(as_json: bool) -> None:
         f"planning and rendering {cost.runs:,} runs with {cost.epochs:,} epochs: {cost.seconds:.2f} s, "
         f"at most {cost.peak_mib:.0f} MiB"
     )
+
+
+@command.command("checks")
+@click.option("--dataset", default="digits", show_default=True, help="Dataset of the paper, or digits.")
+@options.data_dir
+@options.cache_dir
+@bench_options.as_json
+def checks(dataset: str, data_dir: Path | None, cache_dir: Path | None, as_json: bool) -> None:
+    """Measure what it costs to notice damage, next to an epoch of a run of Table 2 on the CPU.
+
+    Checksums of the decoded dataset, of checkpoints and of the database, and the checks of stored epochs.
+
+    \b
+    Example:
+      asymbp bench checks
+      asymbp bench checks --dataset mnist --data-dir DIR
+    """
+    from asymbp_cli.bench.checks import measure_checks
+    from asymbp_cli.datasets.catalog import find_entry
+    from asymbp_cli.datasets.prepare import prepare
+    from asymbp_cli.recipe.networks import network_for
+
+    bench_options.announce("cpu", quiet=as_json)
+    key = find_entry(dataset).key
+    info = prepare(key, network_for(key).input, data_dir=data_dir, cache_dir=cache_dir)
+    with TemporaryDirectory() as directory:
+        found = measure_checks(info, Path(directory))
+    if as_json:
+        click.echo(json.dumps(asdict(found) | {"share": found.share}))
+        return
+    share = [f"{100 * check.seconds / found.epoch_seconds:.3f}" for check in found.checks]
+    rows = [
+        [check.what, f"per {check.per}", f"{1000 * check.seconds:.2f}", percent]
+        for check, percent in zip(found.checks, share, strict=True)
+    ]
+    click.echo(f"An epoch of a run of Table 2 on {info.label} takes {found.epoch_seconds:.2f} s on one core:\n")
+    click.echo(format_grid(rows, ["", "at most", "ms", "% of the epoch"]))
+    click.echo(f"\nall checks together: {100 * found.share:.2f} %")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 
-from asymbp_cli.bench import memory, projection
+from asymbp_cli.bench import checks, memory, projection
 from asymbp_cli.bench.measure import Measure
 from asymbp_cli.cli import app
 from asymbp_cli.cli.bench_tables import format_training
@@ -48,7 +48,7 @@ def test_an_unknown_experiment_is_refused() -> None:
     assert "trainig" in done.output
 
 
-@pytest.mark.parametrize("name", ["training", "memory", "paper", "report"])
+@pytest.mark.parametrize("name", ["training", "memory", "paper", "report", "checks"])
 def test_every_experiment_explains_itself(name: str) -> None:
     text = invoke("bench", name, "--help").output
     assert f"asymbp bench {name}" in text.split("Example:")[1]
@@ -128,3 +128,20 @@ def test_an_experiment_that_does_not_exist_is_named_with_all_others() -> None:
         result = CliRunner().invoke(app.cli, ["bench", name])
         assert result.exit_code == 2
         assert f'no such experiment "{name}".{hint} The experiments are training, memory' in result.output
+
+
+def test_bench_checks_sets_them_against_an_epoch() -> None:
+    found = json.loads(invoke("bench", "checks", "--json").output)
+    assert [check["per"] for check in found["checks"]] == ["start", "epoch", "start", "epoch", "epoch", "start"]
+    assert all(check["seconds"] >= 0 for check in found["checks"])
+    total = sum(check["seconds"] for check in found["checks"])
+    assert found["share"] == pytest.approx(total / found["epoch_seconds"])
+
+
+def test_bench_checks_shows_a_line_per_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = checks.ChecksMeasure(2.0, (checks.Check("one", "start", 0.01), checks.Check("two", "epoch", 0.002)))
+    monkeypatch.setattr(checks, "measure_checks", lambda info, directory: measured)
+    shown = invoke("bench", "checks").output
+    assert "An epoch of a run of Table 2 on digits takes 2.00 s on one core:" in shown
+    assert re.search(r"one +per start +10.00 +0.500\ntwo +per epoch +2.00 +0.100\n", shown)
+    assert shown.endswith("all checks together: 0.60 %\n")
