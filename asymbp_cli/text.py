@@ -9,9 +9,10 @@ from pathlib import Path
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return `' Did you mean "x"?'` for the choice closest to `word`, or `''` if none is close."""
+    """Return `' Did you mean "x"?'` for the choice closest to `word`, or the only one that begins so, or `''`."""
     by_lower = {choice.lower(): choice for choice in choices}
-    matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    beginning = [choice for choice in by_lower if word and choice.startswith(f"{word.lower()} ")]
+    matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6) or beginning[: len(beginning) == 1]
     return f' Did you mean "{by_lower[matches[0]]}"?' if matches else ""
 
 

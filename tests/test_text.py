@@ -8,6 +8,9 @@ from asymbp_cli.text import escape_controls, nearest, printable, printable_path
 def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
     assert nearest("mnsit", ["CIFAR", "MNIST"]) == ' Did you mean "MNIST"?'
     assert nearest("zebra", ["CIFAR", "MNIST"]) == ""
+    labels = ["quick with epochs=3", "paper with epochs=5", "paper with epochs=6", "quickly"]
+    assert nearest("Quick", labels[:3]) == ' Did you mean "quick with epochs=3"?'
+    assert nearest("paper", labels) == nearest("", labels) == ""
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[31m", "\udc80", "a\x9bb", "\u2028", "a\u202eb", "\u2066"])

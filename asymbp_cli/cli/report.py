@@ -24,6 +24,8 @@ from asymbp_cli.report.renderers import RENDERERS, render
 def command(target: str, output: Path | None, keys: tuple[str, ...], results_directory: Path) -> None:
     """Render every table and recipe that was requested, finished or not.
 
+    In csv, text that a spreadsheet would compute (=...) has an apostrophe before it; numbers are numbers.
+
     \b
     Example:
       asymbp report --to markdown --output results/report.md
