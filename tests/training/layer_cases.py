@@ -15,6 +15,17 @@ GEOMETRIES = [
     Geometry(stride=2, padding=1, groups=2),
 ]
 REPLICAS = 3
+#: stacks of the schemes beyond the paper
+BEYOND = [
+    ("FA", "uSF-scaled+BM", "brSF-25%-scaled", "frSF-scaled", "startSF", "softFA", "noisy", "ternary", "sham"),
+    ("KP", "PFA+BM", "PFA-o"),
+    ("KP+BN+BM Bottom", "PFA+BN Bottom"),
+    ("WM",),
+    ("DFA", "DFA+BM3"),
+    ("sDFA+BN", "sDFA+BN+BM"),
+    ("DRTP Bottom",),
+    ("DKP",),
+]
 #: stacks of all schemes, settings, normalizations and trained layers
 STACKS = [
     (
@@ -35,14 +46,7 @@ STACKS = [
     ("BN", "BN+BM2"),
     ("SGD Top", "RndF+BM Top"),
     ("uSF+BN+BM Bottom", "brSF+BN Bottom"),
-    ("FA", "uSF-scaled+BM", "brSF-25%-scaled", "frSF-scaled", "startSF", "softFA", "noisy", "ternary", "sham"),
-    ("KP", "PFA+BM", "PFA-o"),
-    ("KP+BN+BM Bottom", "PFA+BN Bottom"),
-    ("WM",),
-    ("DFA", "DFA+BM3"),
-    ("sDFA+BN", "sDFA+BN+BM"),
-    ("DRTP Bottom",),
-    ("DKP",),
+    *BEYOND,
 ]
 
 

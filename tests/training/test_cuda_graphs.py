@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from layer_cases import BEYOND
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -78,6 +79,7 @@ class Tapes:
         ("uSF+BN", "brSF+BN+BM"),
         ("BN", "BN+BM"),
         ("uSF+BN Top", "uSF+BN+BM Top"),
+        *BEYOND,
     ],
 )
 @pytest.mark.parametrize("precision", ["standard", "bf16"])

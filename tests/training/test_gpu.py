@@ -14,7 +14,7 @@ import fake_engine
 import pytest
 import small_study
 import torch
-from layer_cases import GEOMETRIES, REPLICAS, draw
+from layer_cases import BEYOND, GEOMETRIES, REPLICAS, draw
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
@@ -107,7 +107,7 @@ def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DecodedDat
 
 
 @pytest.mark.parametrize(
-    "methods", [("SGD", "brSF-25%", "frSF", "RndF", "BM3"), ("uSF+BN", "brSF+BN+BM"), ("BN",)]
+    "methods", [("SGD", "brSF-25%", "frSF", "RndF", "BM3"), ("uSF+BN", "brSF+BN+BM"), ("BN",), *BEYOND]
 )
 @pytest.mark.parametrize("zero_sign", [0, 1])
 def test_no_value_is_read_inside_an_epoch(
@@ -154,7 +154,9 @@ def _last(data: ResidentData, runs: tuple[Run, ...], *, graphs: bool = True) -> 
     return [(e.train_wrong, e.test_wrong) for e in events if isinstance(e, EpochEnded) and e.epoch == 5]
 
 
-@pytest.mark.parametrize("methods", [("SGD", "BM3", "brSF-25%", "frSF", "RndF"), ("uSF+BN", "brSF+BN+BM")])
+@pytest.mark.parametrize(
+    "methods", [("SGD", "BM3", "brSF-25%", "frSF", "RndF"), ("uSF+BN", "brSF+BN+BM"), *BEYOND]
+)
 @pytest.mark.parametrize("precision", ["standard", "fp32", "bf16"])
 def test_captured_steps_train_as_plain_ones(
     methods: tuple[str, ...],

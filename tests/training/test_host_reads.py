@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from layer_cases import BEYOND
 from torch import Tensor
 from torch.autograd import Function
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -71,7 +72,9 @@ def counted() -> Iterator[tuple[list[str], set[str]]]:
 
 
 @pytest.mark.parametrize(
-    "methods", [("SGD", "brSF-25%", "frSF", "RndF", "BM3"), ("uSF+BN", "brSF+BN+BM"), ("BN",)], ids="/".join
+    "methods",
+    [("SGD", "brSF-25%", "frSF", "RndF", "BM3"), ("uSF+BN", "brSF+BN+BM"), ("BN",), *BEYOND],
+    ids="/".join,
 )
 @pytest.mark.parametrize("zero_sign", [0, 1])
 def test_no_value_is_read_inside_an_epoch(

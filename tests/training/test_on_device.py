@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from layer_cases import BEYOND
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -80,6 +81,7 @@ def _check(trainer: Trainer) -> set[str]:
 
 
 NAMES = sorted({*PAPER_METHODS, "BM3 Top", "BN+BM2", "brSF-50%", "frSF-50%+BM", "brSF Bottom", "RndF+BN+BM3"})
+NAMES += [name for stack in BEYOND for name in stack]
 
 
 @pytest.mark.usefixtures("_host_generators")

@@ -70,7 +70,8 @@ class Mirrored:
     """V starts from `start` [F]; after each update it gets `rate` times what noise through W correlates to.
 
     The noise is uniform in [-width / 2, width / 2). `decay` is the share of V that is taken away before. `passes`
-    are epochs of mirroring before training.
+    are epochs of mirroring before training. `noise` has uniform [0, 1) numbers for each layer [N, ...], drawn anew
+    after every update and the same for all replicas.
     """
 
     start: Tensor
@@ -78,6 +79,7 @@ class Mirrored:
     width: float
     decay: float
     passes: int
+    noise: tuple[Tensor, ...]
 
 
 Form = Transposed | Fixed | SignConcordant | Computed | Learned | Mirrored

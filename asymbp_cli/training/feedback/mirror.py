@@ -7,7 +7,6 @@ Source: Akrout, Wilson, Humphreys, Lillicrap and Tweed 2019, section 4.
 """
 
 from collections.abc import Sequence
-from math import prod
 
 import torch
 from torch import Tensor
@@ -29,16 +28,12 @@ class Mirror:
 
     def __init__(self, bank: Bank) -> None:
         self._bank = bank
-        site, forms = bank.feedback_bank.site, bank.feedback_bank.learned
-        samples, fed = bank.protocol.samples_per_batch(1), [op for op in bank.model.weighted if not op.first]
-        self._layers = [
-            (op, part, site.stream(f"mirror-{op.number}", samples * prod(op.before)).view(samples, *op.before))
-            for op, part in zip(fed, bank.model.learned, strict=True)
-        ]
+        fed = [op for op in bank.model.weighted if not op.first]
         self._rates, self._widths, self._decays = torch.zeros(3, len(bank.alive), 1, device=bank.alive.device)
         self.passes = 0
-        for form, rows in forms:
+        for form, rows in bank.feedback_bank.learned:
             assert isinstance(form, Mirrored)
+            self._layers = list(zip(fed, bank.model.learned, form.noise, strict=True))
             self._rates[rows], self._widths[rows], self._decays[rows] = form.rate, form.width, form.decay
             self.passes = max(self.passes, form.passes)
 

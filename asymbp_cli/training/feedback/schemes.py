@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from math import ceil
+from math import ceil, prod
 
 import torch
 from torch import Tensor
@@ -140,12 +140,17 @@ def _pfa(feedback: LayerFeedback, site: Site, *, orthogonal: bool) -> Form:
 
 
 def _wm(feedback: LayerFeedback, site: Site) -> Form:
+    samples = site.model.protocol.samples_per_batch(1)
+    fed = [op for op in site.model.weighted if not op.first]
     return Mirrored(
         site.model.random_feedback(site.seed),
         rate=feedback.mirror_rate,
         width=feedback.mirror_noise,
         decay=feedback.mirror_decay,
         passes=feedback.mirror_passes,
+        noise=tuple(
+            site.stream(f"mirror-{op.number}", samples * prod(op.before)).view(samples, *op.before) for op in fed
+        ),
     )
 
 
