@@ -170,6 +170,12 @@ def _younger_fields(procedure: Procedure) -> dict[str, Any]:
             continue
         if reduce(getitem, place, content)[name] == value:
             reduce(lambda part, key: part.setdefault(key, {}), place, found)[name] = True
+    for i, layer in enumerate(content["method"]["feedback"]["layers"]):
+        for path, value in ADDED_LATER.items():
+            *place, name = path
+            if place == ["method", "feedback"] and layer.get(name) == value:
+                layers = found.setdefault("method", {}).setdefault("feedback", {}).setdefault("layers", {})
+                layers.setdefault(i, {})[name] = True
     return found
 
 

@@ -109,6 +109,8 @@ def _read_feedback(node: Node) -> Feedback | None:
             return None
         inner = [layer.model_dump(exclude={"layers"}) for layer in layers if layer]
         return node.attempt(Feedback.model_validate, {"scheme": "mixed", "layers": inner})
+    if "layers" in node and node.value.get("scheme") == "mixed" and isinstance(node["layers"].value, list):
+        return _read_feedback(node["layers"])
     content = dict(node.value) if isinstance(node.value, Mapping) else {"scheme": node.value}
     scheme = content.get("scheme", "bp")
     content["scheme"] = (node["scheme"] if node.is_mapping else node).attempt(find_scheme, scheme)

@@ -76,9 +76,12 @@ def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
     rounded = width if width < _FLOAT else 0  # weights as products take them
     scheme = SCHEMES[feedback.scheme]
     shared = scheme.per_stack + (scheme.per_stack_to_flip if feedback.flip_probability else 0)
+    shared += 2 * len(feedback.layers)  # a factor or fixed row, and a draw
     rows = 1 if parallel and run.method.train != "top" and not scheme.learned else scheme.per_replica
     vectors = replicas * rows * width + shared * _FLOAT
     inputs = sum(prod(operation.before) for operation in run.network.weighted() if not operation.first)
+    if feedback.scheme == "pfa":
+        vectors += _FLOAT  # what B B^T makes of a gradient
     noise = inputs * run.protocol.samples_per_batch(1) * _FLOAT if scheme.learned == "mirror" else 0
     return replicas * row_size(run) * (3 * _FLOAT + rounded) + feedback_size(run) * vectors + noise
 

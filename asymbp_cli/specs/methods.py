@@ -48,7 +48,7 @@ class LayerFeedback(Spec):
     """Correlation r of softFA's feedback weights with the initial weights."""
     noise: Annotated[float, Field(ge=0)] = 0.5
     """Standard deviation s of the noise of `noisy`, relative to each weight."""
-    expansion: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    expansion: Annotated[float, Field(gt=0, le=100)] = 10.0
     """PFA's width of B over the outputs of the layer."""
     mirror_rate: Annotated[float, Field(gt=0)] = 0.01
     """WM's rate: V gets that much of the sum of y x^T over a mini-batch of noise (and over its positions)."""
@@ -67,8 +67,9 @@ class LayerFeedback(Spec):
             if name == "scheme" or name in SCHEMES[self.scheme].parameters:
                 continue
             if getattr(self, name) != field.default:
-                owners = " and ".join(schemes_with(name))
-                raise ValueError(f"{name} belongs to {owners}, not to {self.scheme}")
+                *owners, last = schemes_with(name)
+                owners_text = " and ".join(filter(None, [", ".join(owners), last]))
+                raise ValueError(f"{name} belongs to {owners_text}, not to {self.scheme}")
         return self
 
     @property
@@ -86,7 +87,7 @@ class Feedback(LayerFeedback):
     @model_validator(mode="after")
     def _mixes_what_can_be_mixed(self) -> "Feedback":
         if (self.scheme == "mixed") != bool(self.layers):
-            raise ValueError("mixed needs `layers`: the feedback of each layer but the first")
+            raise ValueError("must be the feedback of each layer but the first")
         for part in self.layers:
             scheme = part.kind
             is_simple = scheme.route == "layerwise" and not scheme.learned and "layers" not in scheme.parameters

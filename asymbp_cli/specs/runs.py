@@ -69,9 +69,10 @@ class Run(Spec):
         """
         content = self.model_dump(mode="json", include={"dataset", "network", "seed", "protocol"})
         content["protocol"].pop("rate_multipliers")
-        scheme = self.method.feedback.kind
+        feedback = self.method.feedback
         content |= {"batch_norm": self.method.batch_norm, "train": self.method.train}
-        content |= {"route": scheme.route, "learned": scheme.learned}
+        content |= {"route": feedback.kind.route, "learned": feedback.kind.learned}
+        content |= {"mirror_passes": feedback.mirror_passes}
         return json.dumps(content, sort_keys=True)
 
 

@@ -1,4 +1,4 @@
-"""Feedback schemes as data, a row each; their builders are in `training/feedback.py`. No torch."""
+"""Feedback schemes as data, a row each; their builders are in `training/feedback/schemes.py`. No torch."""
 
 from dataclasses import dataclass
 from typing import Literal

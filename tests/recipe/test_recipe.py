@@ -248,7 +248,7 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
             '3: feedback.scheme: "usff" is not a scheme. Did you mean "usf"? (asymbp ls schemes)',
         ),
         (
-            "method:\nfeedback: [usf]",
+            "method:\nfeedback: 3",
             "2: feedback: must be the name of a scheme, or a mapping with one (asymbp ls schemes)",
         ),
         (

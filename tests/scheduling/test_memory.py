@@ -9,8 +9,8 @@ import small_study
 import torch
 from torch.profiler import profile
 
-from asymbp_cli import study
 from asymbp_cli.bench.steps import make_random_data
+from asymbp_cli.events import StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling import memory
 from asymbp_cli.scheduling import replica_limit as packing
@@ -228,7 +228,7 @@ def test_a_study_trains_the_same_in_the_little_memory_there_is(
         seen: list[int] = []
 
         def note(report: object, seen: list[int] = seen) -> None:
-            if isinstance(report, study.StackStarted):
+            if isinstance(report, StackStarted):
                 seen.append(len(report.runs))
 
         small_study.train(tmp_path / f"{available}", small_study.grid("SGD", "uSF"), on_event=note)

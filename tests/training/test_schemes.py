@@ -465,3 +465,26 @@ def test_no_feedback_reaches_below_a_top_that_trains_alone(digits: ResidentData)
         found.append(trainer.bank.weights[:, : trainer.model.learned_from])
     for weights in found[1:]:
         assert torch.equal(weights, found[0])
+
+
+@pytest.mark.parametrize("precision", ["standard", "bf16"])
+@pytest.mark.parametrize("method", ["ternary", "PFA", "noisy", "WM"])
+def test_a_run_has_the_same_bits_beside_others_of_its_kind(method: str, precision: str) -> None:
+    five = train(make(*[method] * 5, network=IMAGES, precision=precision))
+    one = train(make(method, network=IMAGES, precision=precision))
+    for replica in range(5):
+        assert torch.equal(five.bank.weights[replica], one.bank.weights[0])
+
+
+def test_runs_with_other_passes_of_mirroring_share_no_stack() -> None:
+    few, many = (make(of("wm", mirror_passes=passes)).stack.runs[0] for passes in (0, 3))
+    assert few.stack_key != many.stack_key
+    assert few.id != many.id
+
+
+def test_a_network_of_one_layer_has_no_feedback() -> None:
+    network = Network(input=(12,), layers=("FC classes",))
+    methods = [of(key, last="bp") for key in ("usf", "fa", "noisy")]
+    trainer = train(make(of("bp"), *methods, network=network))
+    for replica in (1, 2, 3):
+        assert torch.equal(trainer.bank.weights[replica], trainer.bank.weights[0])

@@ -8,6 +8,7 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import GridColumn
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.canvas import MARKERS, canvas, save_figure, scale_error_axis, style_of
+from asymbp_cli.specs.methods import Feedback
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,4 +78,5 @@ def _is_on_curve(column: GridColumn, scheme: str) -> bool:
     """Return whether a column is the scheme with BN and BM under the table's own protocol."""
     method = column.entries[0].method
     is_usual = method.batch_norm == "plain" and method.update == "bm1" and method.train == "all"
-    return method.feedback.scheme == scheme and is_usual and not column.note
+    usual = Feedback(scheme=scheme, flip_probability=method.feedback.flip_probability) if is_usual else None
+    return method.feedback == usual and not column.note

@@ -55,7 +55,7 @@ Learn = Callable[[Tensor, Tensor], None]
 
 @dataclass(frozen=True)
 class Learned:
-    """V starts from `start` [F] and is updated by W's rule (rate, momentum, decay, signs).
+    """V starts from `start` [F] and is updated by W's rule (rate, momentum, decay, signs) if W is.
 
     `learn` fills its gradients from those of W. Without it they are the products of the error that is sent and of
     each layer's input (`direct` routes).

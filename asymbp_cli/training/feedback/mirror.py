@@ -23,7 +23,7 @@ from asymbp_cli.training.products import Geometry
 class Mirror:
     """Mirrors the weights of a stack's replicas into their V, after every update.
 
-    `passes` are the epochs of mirroring before training, the same for all replicas.
+    `passes` are the epochs of mirroring before training, the same for all replicas (`Run.stack_key`).
     """
 
     def __init__(self, bank: Bank) -> None:

@@ -1,6 +1,6 @@
 """Feedback schemes: a row in `specs/schemes.py` and a builder here, which returns the form that its V takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import ceil, prod
 
@@ -86,14 +86,21 @@ def _ternary(feedback: LayerFeedback, site: Site) -> Form:
     parts = [slice(part.start, part.start + part.size) for part in site.model.fed]
 
     def write(W: Tensor, V: Tensor) -> None:
-        for columns in parts:
-            weights = W[:, columns]
-            size = weights.abs()
-            large = size > _TERNARY_THRESHOLD * size.mean(1, keepdim=True)
-            mean = (size * large).sum(1, keepdim=True) / large.sum(1, keepdim=True).clamp_(min=1)
-            torch.mul(torch.sign(weights).mul_(large), mean, out=V[:, columns])
+        for w, v in _split_rows(W, V):
+            for columns in parts:
+                weights = w[:, columns].float()
+                size = weights.abs()
+                large = size > _TERNARY_THRESHOLD * size.mean(1, keepdim=True)
+                mean = (size * large).sum(1, keepdim=True) / large.sum(1, keepdim=True).clamp_(min=1)
+                v[:, columns] = weights.sign_().mul_(large).mul_(mean)
 
     return Computed(write)
+
+
+def _split_rows(*banks: Tensor) -> Iterable[tuple[Tensor, ...]]:
+    """Yield banks [R', ...] row by row on the CPU, so that no sum depends on R'; elsewhere whole."""
+    parts = (torch.split(bank, 1 if bank.device.type == "cpu" else len(bank)) for bank in banks)
+    return zip(*parts, strict=True)
 
 
 def _learned(feedback: LayerFeedback, site: Site) -> Form:
@@ -132,9 +139,10 @@ def _pfa(feedback: LayerFeedback, site: Site, *, orthogonal: bool) -> Form:
         squares.append((columns, len(B), (B @ B.T).to(site.device)))
 
     def learn(of_w: Tensor, of_v: Tensor) -> None:
-        for columns, outputs, square in squares:
-            shape = (len(of_w), outputs, -1)
-            of_v[:, columns].view(shape).copy_(square @ of_w[:, columns].view(shape))
+        for w, v in _split_rows(of_w, of_v):
+            for columns, outputs, square in squares:
+                shape = (len(w), outputs, -1)
+                v[:, columns].view(shape).copy_(square @ w[:, columns].view(shape))
 
     return Learned(start, learn=_copy if orthogonal else learn)
 
@@ -161,7 +169,7 @@ def _mix(feedback: LayerFeedback, site: Site) -> Form:
         inner = feedback.layers
     else:
         own = feedback.model_copy(update={"last": "same"})
-        inner = (*[own] * (len(parts) - 1), LayerFeedback())
+        inner = (*[own] * len(parts[1:]), *[LayerFeedback()] * len(parts[:1]))
     forms = {spec: build(spec, site) for spec in dict.fromkeys(inner)}
     layers = [
         (forms[spec], slice(part.start, part.start + part.size)) for spec, part in zip(inner, parts, strict=True)

@@ -21,7 +21,13 @@ from asymbp_cli.training import update
 from asymbp_cli.training.device import open_device
 from asymbp_cli.training.engine import Trainer
 
-STACKS = (["SGD", "uSF", "NuSF", "brSF-25%", "frSF-25%", "RndF", "BM"], ["uSF+BN", "brSF+BN+BM"], ["BN", "BN+BM"])
+BEYOND = (["KP", "PFA"], ["WM"], ["DFA"], ["DKP"], ["FA", "noisy", "ternary", "brSF-25%-scaled"])
+STACKS = (
+    ["SGD", "uSF", "NuSF", "brSF-25%", "frSF-25%", "RndF", "BM"],
+    ["uSF+BN", "brSF+BN+BM"],
+    ["BN", "BN+BM"],
+    *BEYOND,
+)
 
 
 class _Trained(NamedTuple):
