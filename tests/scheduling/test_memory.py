@@ -10,7 +10,7 @@ import torch
 from torch.profiler import profile
 
 from asymbp_cli.bench.steps import make_random_data
-from asymbp_cli.events import StackStarted
+from asymbp_cli.executors import StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling import memory
 from asymbp_cli.scheduling import replica_limit as packing
