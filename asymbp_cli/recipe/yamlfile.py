@@ -118,8 +118,28 @@ def yaml_value(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
+class _TooMuchError(Exception):
+    """A text has too many or too deeply nested values."""
+
+
 class _Loader(yaml.SafeLoader):
-    """Tells plain text from quoted text; `yaml_value` decides what it means."""
+    """Tells plain text from quoted text; `yaml_value` decides what it means.
+
+    It stops at too much of a text: reading thousands of open brackets would take seconds.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes, self._depth = 0, -1  # keys are nodes here, too
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > 2 * _MOST_NODES or self._depth > _DEEPEST:
+            raise _TooMuchError
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         return (_PLAIN if implicit[0] else _TEXT) if kind is yaml.ScalarNode else ""
@@ -143,7 +163,7 @@ class _Builder:
         except yaml.reader.ReaderError as error:
             line = text[: error.position].count("\n") + 1
             problem = "a control character. Delete it"
-        except RecursionError:
+        except _TooMuchError:
             raise RecipeError([f"{self._name}: {_TOO_MUCH}"]) from None
         raise RecipeError([f"{self._at(line)}: is not valid YAML: {problem}"])
 

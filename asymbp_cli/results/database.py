@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from asymbp_cli.specs.base import Spec
 
 S = TypeVar("S", bound=Spec)
 BUSY_SECONDS = 10.0  # that SQLite waits for other programs
+_ABANDONED_SECONDS = 60.0  # after which nobody makes a database any more
 _ELSEWHERE = "use another directory with --results DIR"
 _OUT_OF_SPACE = re.compile("disk I/O|unable to open|readonly")  # how SQLite may say that the disk is full
 
@@ -136,7 +138,7 @@ def _copy_with_log(path: Path) -> sqlite3.Connection:
 
 def _create(path: Path) -> None:
     """Make a database at `path`, whole or not at all, so that a killed process leaves no empty file there."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    unfinished = path.with_name(f"{_unfinished(path)}{os.getpid()}-{threading.get_ident()}")
     try:
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
             migrate(connection, unfinished)
@@ -153,6 +155,19 @@ def _create(path: Path) -> None:
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> str:
+    """Return how the names of unfinished databases begin, each of which a process makes for `path`."""
+    return f".{path.name}."
+
+
+def sweep(path: Path) -> None:
+    """Delete what processes that were killed while they made the database at `path` have left."""
+    for left in path.parent.glob(f"{_unfinished(path)}*"):
+        with suppress(OSError):  # it does no harm
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                left.unlink()
 
 
 def copy_to_memory(path: Path) -> sqlite3.Connection:

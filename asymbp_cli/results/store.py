@@ -18,7 +18,7 @@ from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, table_ids
 from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.results import queries
 from asymbp_cli.results.contents import Contents, read_contents
-from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
+from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors, sweep
 from asymbp_cli.results.journal import Journal, OnWait, Statement
 from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.summaries import (
@@ -85,6 +85,7 @@ class Store:
         `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
         """
         with hold_writer_lock(self.directory), self._journal.recording(on_wait):
+            sweep(self._path)
             self._close_attempts()  # of a process that was killed
             try:
                 yield

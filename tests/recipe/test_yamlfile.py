@@ -1,5 +1,6 @@
 """YAML as the tool reads it: the traps closed, every problem with its line, overrides laid over."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,6 +119,13 @@ def test_aliases_stand_for_what_they_name_but_cannot_explode() -> None:
     assert problems("a: &x [*x]") == ["f.yaml: has too many or too deeply nested values"]
     for depth in (100, 1500):
         assert problems(f"a: {'[' * depth}{']' * depth}") == ["f.yaml: has too many or too deeply nested values"]
+
+
+@pytest.mark.parametrize("text", ["[" * 150_000, "{a: " * 40_000, "a: [" + "1," * 90_000 + "]", "? " * 90_000])
+def test_too_much_is_refused_at_once(text: str) -> None:
+    began = time.process_time()
+    assert problems(text) == ["f.yaml: has too many or too deeply nested values"]
+    assert time.process_time() - began < 2.0  # open brackets took as long for a hundredth of them
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -115,6 +115,25 @@ def test_a_process_that_ends_while_it_makes_the_database_leaves_none(
     Store.open(tmp_path).close()
 
 
+def test_what_a_process_left_that_was_killed_while_it_made_the_database_goes(tmp_path: Path) -> None:
+    dies = (
+        "from asymbp_cli.results import database; import os; database.os.link = lambda *_: os.kill(os.getpid(), 9)"
+    )
+    code = f"{dies}; database.connect(database.Path({str(tmp_path / FILE_NAME)!r}))"
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    left, young = sorted(tmp_path.iterdir())
+    assert left.name.startswith(f".{FILE_NAME}.")
+    journal = left.with_name(f"{left.name}-journal")
+    journal.touch()
+    for old in (left, journal):
+        os.utime(old, (0, 0))
+    with Store.open(tmp_path) as store:
+        assert left.exists()  # who only reads deletes nothing
+        with store.writing():
+            assert set(tmp_path.glob(".asymbp*")) == {young}  # somebody may be at it
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_a_database_is_made_next_to_its_place(
     links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,268 @@
+"""Small studies on the digits as commands, which campaigns disturb until they have finished."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tally import Record, Tally
+
+from asymbp_cli.recipe.build import make_recipe_grid
+from asymbp_cli.recipe.recipe import load_recipe
+from asymbp_cli.results.check import check_results
+from asymbp_cli.results.store import Store
+from asymbp_cli.study import DataSource, Execution, prepare_datasets
+from asymbp_cli.study import run as run_study
+
+ROOT = Path(__file__).parents[2]
+METHODS = ("SGD", "uSF+BN")
+ENDING_SECONDS = 3.0  # in which the workers of a killed command end
+_LONGEST_SECONDS = 300.0  # of a command; one that takes longer hangs
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+#: a context in which a directory is on a disk of its own
+Disk = Callable[[Path], AbstractContextManager[object]]
+
+
+def make_recipe(*methods: str, epochs: int = 100, more: str = "") -> str:
+    """Return a recipe of two rates for each method, of some milliseconds an epoch."""
+    return f"""dataset: digits
+network: {{input: 8x8x1, layers: [FC 8, FC classes]}}
+method: [{", ".join(methods or METHODS)}]
+protocol: {{extends: demo, epochs: {epochs}, batch_size: 500, rate_multipliers: [1, 0.1]}}
+{more}"""
+
+
+class Command:
+    """A running `asymbp train --json`, in a process group of its own; its output is collected meanwhile."""
+
+    def __init__(self, arguments: list[str], directory: Path, environment: dict[str, str], **options: Any) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=directory,
+            env=environment,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
+            **options,
+        )
+        self.events: list[dict[str, Any]] = []
+        self.errors = ""
+        self.faults: list[str] = []  # that who started it has found
+        self._readers = [threading.Thread(target=read) for read in (self._read_events, self._read_errors)]
+        for reader in self._readers:
+            reader.start()
+
+    def _read_events(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if line.endswith(b"\n"):  # else its process was killed
+                self.events.append(json.loads(line))
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr
+        self.errors = self.process.stderr.read().decode(errors="replace")
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the command runs."""
+        return self.process.poll() is None
+
+    def wait_for_seconds(self, seconds: float) -> bool:
+        """Wait so long; return whether the command still runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.alive
+
+    @property
+    def trains(self) -> bool:
+        """Return whether an epoch has ended."""
+        return any(event["event"] == "EpochEnded" for event in list(self.events))
+
+    def wait_for_epoch(self) -> bool:
+        """Wait until an epoch has ended; return whether the command still runs."""
+        last = time.monotonic() + _LONGEST_SECONDS
+        while self.alive and not self.trains and time.monotonic() < last:
+            time.sleep(0.005)
+        return self.alive
+
+    def expect(self, fact: object, fault: str) -> None:
+        """Note a fault unless `fact` holds."""
+        if not fact:
+            self.faults.append(fault)
+
+    def send(self, number: signal.Signals, *, group: bool) -> None:
+        """Send a signal to the command, or to its whole group as a terminal does."""
+        try:
+            (os.killpg if group else os.kill)(self.process.pid, number)
+        except ProcessLookupError:
+            return
+
+    def workers(self) -> list[int]:
+        """Return the worker processes."""
+        return [pid for pid, words in self._members() if b"spawn_main" in words and b"resource" not in words]
+
+    def _members(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the living processes of the group, with their command lines."""
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                state, _, group = (path / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(group) == self.process.pid and state != "Z":
+                    yield int(path.name), (path / "cmdline").read_bytes()
+            except OSError:  # it has ended
+                continue
+
+    def end(self) -> int:
+        """Wait for the end of the command and its processes; return its exit code. One that hangs is killed."""
+        try:
+            self.process.wait(_LONGEST_SECONDS)
+            last = time.monotonic() + ENDING_SECONDS
+            while any(self._members()) and time.monotonic() < last:
+                time.sleep(0.01)
+            if left := list(self._members()):
+                self.faults.append(f"{left} outlive the command")
+        except subprocess.TimeoutExpired:
+            self.faults.append("the command hangs")
+        self.send(signal.SIGKILL, group=True)
+        for reader in self._readers:
+            reader.join()
+        with self.process:  # and close its pipes
+            return self.process.wait()
+
+
+class Study:
+    """A recipe and its results in `directory`; its commands are all the same. `often`: a checkpoint an epoch."""
+
+    def __init__(self, directory: Path, recipe: str = "", *, often: bool = False, name: str = "study") -> None:
+        self.directory = directory
+        self.results = directory / "results"
+        self.recipe = directory / f"{name}.yaml"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.recipe.write_text(recipe or make_recipe())
+        self._program = [__file__] if often else ["-m", "asymbp_cli"]
+
+    def start(self, workers: int = 1, **options: Any) -> Command:
+        """Start to train it, or to go on with it."""
+        arguments = ["train", "--recipe", self.recipe.name, "--json", "--workers", str(workers)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "ASYMBP_CACHE": str(self.directory.parent / "cache")}
+        options = {"preexec_fn": obey_interruptions} | options
+        return Command([*self._program, *arguments], self.directory, environment, **options)
+
+    def read(self) -> dict[str, tuple[str | None, list[str]]]:
+        """Return the state of every run, and each epoch exact to the bit but for its duration."""
+        with Store.open(self.results, create=False) as store:
+            states = store.states()
+            epochs = store.epochs(summary.id for summary in store.runs())
+        return {
+            run: (states.get(run), [repr(replace(event, seconds=0.0)) for event in events])
+            for run, events in epochs.items()
+        }
+
+    def left_behind(self) -> set[str]:
+        """Return the files in the results directory that a finished study does not need."""
+        files = {str(path.relative_to(self.results)) for path in self.results.rglob("*") if path.is_file()}
+        return files - {"asymbp.sqlite", "asymbp.sqlite-wal", "asymbp.sqlite-shm", ".lock"}
+
+
+def ask(study: Study, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run another command on the results of a study."""
+    command = [sys.executable, "-m", "asymbp_cli", *arguments, "--results", str(study.results)]
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+
+
+def obey_interruptions() -> None:
+    """Let a child hear signals that this process may ignore, as under `nohup` or in the background."""
+    for number in _INTERRUPTIONS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def train_undisturbed(directory: Path, recipe: str = "") -> dict[str, tuple[str | None, list[str]]]:
+    """Train a study in `directory`, in this process and without any disturbance; return what it stores."""
+    undisturbed = Study(directory / "undisturbed", recipe)
+    loaded = load_recipe(undisturbed.recipe)
+    source = DataSource(cache_dir=directory / "cache")
+    infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, source)
+    with Store.open(undisturbed.results) as store:
+        by_fingerprint = {info.fingerprint: info for info in infos}
+        outcome = run_study([make_recipe_grid(loaded, infos)], by_fingerprint, store, Execution())
+    assert not outcome.failed
+    return undisturbed.read()
+
+
+#: starts a command for a study, disturbs it, ends it; returns it, and what was done to it ("" if nothing)
+Attempt = Callable[[Study], tuple[Command, str]]
+
+
+def disturb_studies(
+    tally: Tally, attempt: Attempt, *, recipe: str = "", often: bool = False, disk: Disk = nullcontext
+) -> None:
+    """Disturb commands as often as the tally wants it: of one study after the other, each to its end.
+
+    `disk` is a context in which the directory of a study is on a disk of its own.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        expected = train_undisturbed(Path(directory), recipe)
+        for number in range(10 * tally.goal):
+            if not tally.left:
+                return
+            where = Path(directory) / f"study {number}"
+            where.mkdir()
+            with disk(where):
+                study = Study(where, recipe, often=often)
+                finish(study, attempt, tally)
+                check_end(study, expected, tally, where.name)
+    tally.lost(False, f"{tally.left} attempts came too late")
+
+
+def finish(study: Study, attempt: Attempt, tally: Tally) -> None:
+    """Repeat the command of a study until it ends well, disturbed as often as the tally wants it."""
+    record = Record()
+    for number in range(10 * tally.goal + 10):
+        what = f"{study.directory.name}, command {number}"
+        command, done = attempt(study) if tally.left else (study.start(), "")
+        code = command.end()
+        if done:
+            tally.tried[done] += 1
+            what = f"{what}, {done}"
+        record.note(command.events, tally, what)
+        tally.check_words(command.errors, what)
+        for fault in command.faults:
+            tally.lost(False, f"{what}: {fault}")
+        if code == 0:
+            return
+        tally.lost(done, f"{what}: exit code {code}, undisturbed: {command.errors}")
+    tally.lost(False, f"{study.directory.name} does not come to its end")
+
+
+def check_end(study: Study, expected: object, tally: Tally, what: str) -> None:
+    """Check a study that has come to its end: same bits, no damage, and no file is left behind."""
+    command = study.start()  # trains nothing, and tidies up
+    code = command.end()
+    tally.lost(code == 0, f"{what}: a finished study ends with {code}: {command.errors}")
+    tally.check_words(command.errors, what)
+    started = [event for event in command.events if event["event"] == "StackStarted"]
+    tally.lost(not started, f"{what}: a finished study trains {started}")
+    tally.believed(study.read() == expected, f"{what}: the results differ from those of the undisturbed study")
+    problems = check_results(study.results).problems
+    tally.believed(not problems, f"{what}: {problems}")
+    tally.lost(not study.left_behind(), f"{what}: {study.left_behind()} stay for ever")
+
+
+if __name__ == "__main__":  # the command line of asymbp, but with a checkpoint after every epoch
+    from asymbp_cli.__main__ import main as asymbp
+    from asymbp_cli.cli import execute
+
+    execute.Execution = partial(execute.Execution, checkpoint_seconds=0.0)  # type: ignore[assignment,misc]
+    asymbp()

@@ -1,0 +1,127 @@
+"""The campaigns of faults, in short: a few seconds each, with the same functions as in long."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import disks
+import fuzz
+import kills
+import lowest
+import memory
+import pytest
+import signals
+import soak
+import studies
+import writers
+from studies import Study
+from tally import Record, Tally
+
+Run = Callable[[Tally, int], None]
+
+
+def limited_files(tally: Tally, seed: int) -> None:
+    """Disks whose files may not grow, which need no root."""
+    disks.run(tally, seed, mount=False)
+
+
+@pytest.mark.parametrize(
+    ("run", "count", "seed"),
+    [(kills.run, 2, 1), (signals.run, 2, 0), (limited_files, 1, 1), (memory.run, 1, 0), (writers.run, 1, 0)],
+)
+def test_nothing_is_lost_or_believed(run: Run, count: int, seed: int) -> None:
+    tally = Tally(count)
+    run(tally, seed)
+    assert tally.found == []
+    assert tally.count >= count
+
+
+def test_disks(tmp_path: Path) -> None:
+    if not disks.may_mount():
+        pytest.skip("not run: only root may mount a small disk")
+    tally = Tally(1)
+    disks.run(tally, 0, mount=True)
+    assert tally.found == []
+    assert tally.count == 1
+
+
+def test_odd_files_are_loaded_or_refused() -> None:
+    tally = Tally(160)
+    fuzz.run(tally, 0)
+    assert tally.found == []
+    assert tally.count == 160
+    (outcomes,) = tally.notes
+    assert "loaded" in outcomes
+    assert "refused" in outcomes
+
+
+def test_memory_stays_flat() -> None:
+    tally = Tally(40)
+    soak.run(tally, 0, most_growth=1.25)  # a tenth of so few runs is too early
+    assert tally.found == []
+    assert len(tally.notes) >= 2  # the parent and a worker
+
+
+def test_a_campaign_sees_what_is_lost_and_what_differs(tmp_path: Path) -> None:
+    recipe = studies.make_recipe("SGD", epochs=2)
+    expected = studies.train_undisturbed(tmp_path, recipe)
+    study = Study(tmp_path / "study", recipe)
+    events = study.start()
+    assert events.end() == 0
+    tally, record = Tally(1), Record()
+    record.note(events.events, tally, "once")
+    studies.check_end(study, expected, tally, "as it is")
+    assert tally.found == []
+    record.note(events.events, tally, "twice")
+    assert {"had finished" in fault or "was kept" in fault for fault in tally.faults["lost"]} == {True}
+    (study.results / ".asymbp.sqlite.1-2").touch()
+    run = next(iter(expected))
+    studies.check_end(study, expected | {run: ("collapsed", [])}, tally, "another")
+    assert len(tally.faults["believed"]) == 1
+    assert "stay for ever" in tally.faults["lost"][-1]
+    tally.check_words("Traceback (most recent call last):", "words")
+    assert len(tally.faults["tracebacks"]) == 1
+    assert tally.print("a campaign") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [("kaputt", "tracebacks"), ("slow", "lost"), ("mute", "lost"), ("other", "believed")],
+)
+def test_fuzzing_sees_every_fault(text: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(kind: str, file: Path) -> bool:
+        if text == "kaputt":
+            raise KeyError(text)
+        if text == "mute":
+            raise fuzz.AsymbpError("")
+        return text != "other"
+
+    monkeypatch.setattr(fuzz, "load", load)
+    if text == "slow":
+        monkeypatch.setattr(fuzz, "MOST_SECONDS", 0.0)
+    tally = Tally(1)
+    fuzz.judge("recipe", text, tmp_path / "odd.yaml", tally)
+    assert [kind for kind, faults in tally.faults.items() if faults] == [fault]
+
+
+def test_growth_is_seen() -> None:
+    tally = Tally(1)
+    soak.compare([soak.Sample(k, 1000 + k, 5) for k in range(100)], 1.05, tally, "memory")
+    soak.compare([soak.Sample(k, 1000, 5 + k // 50) for k in range(100)], 1.05, tally, "files")
+    soak.compare([soak.Sample(k, 1000, 5) for k in range(100)], 1.05, tally, "flat")
+    assert len(tally.faults["lost"]) == 2
+    assert "memory has grown" in tally.faults["lost"][0]
+    assert "files had 5 open files" in tally.faults["lost"][1]
+
+
+@pytest.mark.parametrize(
+    ("line", "pinned"),
+    [("numpy>=1.26", "numpy==1.26"), ("types-PyYAML", "types-PyYAML"), ("torch>=2.11,<3", "torch==2.11")],
+)
+def test_the_lowest_version_is_the_bound(line: str, pinned: str) -> None:
+    assert lowest.pin(line) == pinned
+
+
+def test_every_requirement_has_a_bound_but_stubs() -> None:
+    requirements = lowest.read_requirements(studies.ROOT / "pyproject.toml")
+    assert len(requirements) > 20
+    assert {line for line in requirements if "==" not in line} == {"types-PyYAML", "types-tabulate"}
