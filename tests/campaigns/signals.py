@@ -74,7 +74,7 @@ def run(tally: Tally, seed: int) -> None:
         check_answer(command, number, moment, sent)
         return command, f"{number.name} {moment}"
 
-    disturb_studies(tally, attempt, recipe=make_recipe(epochs=150))
+    disturb_studies(tally, attempt, recipe=make_recipe(epochs=100))
     slow = sum(found > LEAVING_SECONDS for found in seconds)
     tally.notes.append(f"{slow} took longer than {LEAVING_SECONDS:g} s; the longest {max(seconds):.1f} s")
 

@@ -31,11 +31,13 @@ _LONGEST_SECONDS = 300.0  # of a command; one that takes longer hangs
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+#: of a run: its state, and its epochs exact to the bit
+Stored = tuple[str | None, list[str]]
 #: a context in which a directory is on a disk of its own
 Disk = Callable[[Path], AbstractContextManager[object]]
 
 
-def make_recipe(*methods: str, epochs: int = 100, more: str = "") -> str:
+def make_recipe(*methods: str, epochs: int = 60, more: str = "") -> str:
     """Return a recipe of two rates for each method, of some milliseconds an epoch."""
     return f"""dataset: digits
 network: {{input: 8x8x1, layers: [FC 8, FC classes]}}
@@ -160,7 +162,7 @@ class Study:
         options = {"preexec_fn": obey_interruptions} | options
         return Command([*self._program, *arguments], self.directory, environment, **options)
 
-    def read(self) -> dict[str, tuple[str | None, list[str]]]:
+    def read(self) -> dict[str, Stored]:
         """Return the state of every run, and each epoch exact to the bit but for its duration."""
         with Store.open(self.results, create=False) as store:
             states = store.states()
@@ -188,7 +190,7 @@ def obey_interruptions() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def train_undisturbed(directory: Path, recipe: str = "") -> dict[str, tuple[str | None, list[str]]]:
+def train_undisturbed(directory: Path, recipe: str = "") -> dict[str, Stored]:
     """Train a study in `directory`, in this process and without any disturbance; return what it stores."""
     undisturbed = Study(directory / "undisturbed", recipe)
     loaded = load_recipe(undisturbed.recipe)

@@ -13,7 +13,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from studies import Command, Study, check_end, make_recipe, train_undisturbed
+from studies import Command, Stored, Study, check_end, make_recipe, train_undisturbed
 from tally import Tally, main
 
 from asymbp_cli.results.store import Store
@@ -96,7 +96,7 @@ def run(tally: Tally, seed: int) -> None:
     """Note in the tally what becomes of studies that are started at once."""
     source = random.Random(seed)
     with tempfile.TemporaryDirectory() as root:
-        expected = [train_undisturbed(Path(root) / str(number), recipe) for number, recipe in enumerate(RECIPES)]
+        expected: dict[int, dict[str, Stored]] = {}
         for number in range(tally.goal):
             if tally.stopped:
                 return
@@ -105,6 +105,8 @@ def run(tally: Tally, seed: int) -> None:
             what = f"group {number}, recipes {chosen}"
             directory = Path(root) / f"group {number}"
             train_together(directory, [RECIPES[k] for k in chosen], source, tally, what)
+            for k in set(chosen) - expected.keys():
+                expected[k] = train_undisturbed(Path(root) / f"recipe {k}", RECIPES[k])
             union = {run: found for k in chosen for run, found in expected[k].items()}
             check_end(Study(directory, RECIPES[chosen[0]], name="study-0"), union, tally, what)
             tally.tried["the same runs" if same else "some runs in common"] += 1
