@@ -15,7 +15,7 @@ from tally import Tally, main
 
 LEAVING_SECONDS = 2.0  # that a command may take
 EARLY_SECONDS = 0.1  # in which Python itself may not have started
-LONGEST_START = 4.0  # seconds
+LONGEST_START = 3.0  # seconds after the program hears signals
 LONGEST_WAIT = 0.5  # seconds after the first epoch of a command
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOMENTS = ("in training", "in training", "at once", "at the start")
@@ -31,8 +31,12 @@ def wait(command: Command, moment: str, source: random.Random) -> bool:
     """Wait for a moment; return whether the command still runs."""
     if moment == "in training" and command.wait_for_epoch():
         time.sleep(source.uniform(0, LONGEST_WAIT))
-    elif moment != "in training":
-        time.sleep(source.uniform(0, EARLY_SECONDS if moment == "at once" else LONGEST_START))
+    elif moment == "at the start":
+        while command.alive and not command.hears(signal.SIGTERM):
+            time.sleep(0.001)
+        time.sleep(source.uniform(0, LONGEST_START))
+    elif moment == "at once":
+        time.sleep(source.uniform(0, EARLY_SECONDS))
     return command.alive
 
 
