@@ -1,11 +1,13 @@
 """Limits that a machine or its administrator sets: each is named, with what raises it, and never a traceback."""
 
 import errno
+import multiprocessing
 import os
 import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +84,19 @@ def test_a_killed_worker_has_perhaps_no_memory_whatever_the_processor_time(
         failure = processes._explain_death(-9, seconds)
         assert failure.out_of_memory
         assert "perhaps because memory ran out" in failure.message
+
+
+def test_a_worker_without_memory_for_its_thread_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(processes, "ignore_interruptions", lambda: None)
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    ours, theirs = multiprocessing.Pipe()
+    with ours, theirs:
+        processes._work(theirs, computes_for_ever)  # type: ignore[arg-type]
+        assert "ulimit -v" in ours.recv().message
 
 
 @pytest.mark.parametrize("workers", [1, 2])

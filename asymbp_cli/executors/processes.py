@@ -217,8 +217,12 @@ def _work(pipe: "Connection", train: Train) -> None:
     """Train job after job, until the parent closes the pipe."""
     ignore_interruptions()
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # read when torch is imported
-    parent = _Parent(pipe)
     with suppress(OSError):  # the parent has ended
+        try:
+            parent = _Parent(pipe)
+        except Exception as error:  # no memory for its thread
+            pipe.send(describe_failure(error))
+            return
         while isinstance(job := parent.receive(), Job):
             _train_one(parent, job, train)
 

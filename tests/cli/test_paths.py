@@ -22,8 +22,9 @@ PARAMETERS = {
 }
 #: text that is a path or may hold one, in all commands; each has a command in COMMANDS
 TAKE_PATHS = {"table", "names", "protocol", "overrides", "first", "second", "name"}
-#: text that names something else; `data fetch` takes names of the catalog alone
-TAKE_NAMES = {"device", "keys", "protocols", "datasets", "run", ("asymbp data fetch", "names")}
+#: text that names something else; these two take names of the catalog alone
+_OF_CATALOG = {("asymbp data fetch", "names"), ("asymbp bench checks", "dataset")}
+TAKE_NAMES = {"device", "keys", "protocols", "datasets", "run", *_OF_CATALOG}
 
 TINY = "protocol: {extends: ~/base.yaml, rate_multipliers: [1], weight_decay: 0}"
 #: with the home directory of `home`
