@@ -112,8 +112,9 @@ def test_a_recorded_training_equals_a_plain_one(
     monkeypatch.setattr(engine, "_graphs", lambda device, generators: Tapes(noticed))
     again = train()
     kinds = Counter(map(_name, calls))
-    assert kinds["_compute"] >= 4  # two sizes of mini-batches, before a replica died and after
-    assert kinds["_count"] >= 4
+    times = 4 if len(methods) > 1 else 2  # two sizes of mini-batches, before a replica died and after, if any lives
+    assert kinds["_compute"] >= times
+    assert kinds["_count"] >= times
     assert bool(kinds["_observe"]) == any("BN" in m for m in methods)
     told = [(e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in plain]
     assert told == [
