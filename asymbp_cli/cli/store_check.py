@@ -27,30 +27,35 @@ def command(drop: bool, results_directory: Path) -> int:
     from asymbp_cli.results.check import check_results
     from asymbp_cli.training import resume
 
-    if drop:
-        return _drop(results_directory)
+    if drop and _drop(results_directory):
+        return 0
     saved = resume.all_saved_epochs(results_directory / "checkpoints")  # first: the database is never behind
     checked = check_results(results_directory, saved)
-    for problem in checked.problems:
+    for problem in (*checked.problems, *checked.missing):
         click.echo(printable_path(problem))
     place = f"{printable_path(results_directory)}/"
-    if not checked.problems:
+    if not checked.problems and not checked.missing:
         click.echo(f"{place}: ok, {checked.runs:,} runs, {checked.epochs:,} epochs")
         if checked.late:
             click.echo(
                 f"{checked.late:,} runs are older than their checksums: earlier damage to them may not be seen"
             )
         return 0
-    click.echo(
-        f"{place} is damaged. Put back a copy of {FILE_NAME}, or delete what is damaged with asymbp store check "
-        "--drop",
-        err=True,
-    )
+    if checked.problems:
+        remedy = (
+            f"is damaged. Put back a copy of {FILE_NAME}, or delete what is damaged with asymbp store check --drop"
+        )
+    else:
+        remedy = (
+            f"lacks rows. Put back {FILE_NAME} with its {FILE_NAME}-wal, or repeat the commands that trained "
+            "these runs: they start anew"
+        )
+    click.echo(f"{place} {remedy}", err=True)
     return 1
 
 
-def _drop(results_directory: Path) -> int:
-    """Delete what is damaged, and say what it was; return the exit code."""
+def _drop(results_directory: Path) -> bool:
+    """Delete what is damaged, and say what it was; return whether anything was."""
     from asymbp_cli.results.drop import drop_damage
     from asymbp_cli.training import resume
 
@@ -60,8 +65,8 @@ def _drop(results_directory: Path) -> int:
     resume.discard(checkpoints, present & dropped.runs)
     place = f"{printable_path(results_directory)}/"
     if dropped.kept is None:
-        click.echo(f"{place}: ok, nothing is deleted")
-        return 0
+        click.echo(f"{place}: nothing is damaged, nothing is deleted")
+        return False
     for problem in dropped.problems:
         click.echo(printable_path(problem))
     kinds = {"run": dropped.runs, "table": dropped.tables, "dataset": dropped.datasets}
@@ -72,4 +77,4 @@ def _drop(results_directory: Path) -> int:
         "asymbp store merge",
         err=True,
     )
-    return 0
+    return True

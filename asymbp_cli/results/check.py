@@ -40,6 +40,7 @@ class Checked:
     epochs: int
     late: int  # runs that had no checksum when they were written
     problems: tuple[str, ...]
+    missing: tuple[str, ...]  # rows that checkpoints stand on, in words
 
 
 def check_results(directory: Path, saved: Mapping[str, int] | None = None) -> Checked:
@@ -52,10 +53,10 @@ def check_results(directory: Path, saved: Mapping[str, int] | None = None) -> Ch
     check_directory(directory, create=False)
     path = directory / FILE_NAME
     with store_errors(path), closing(copy_to_memory(path)) as connection:
-        problems = [problem.text for problem in find_problems(connection)]
-        problems += _check_ahead(connection, saved or {})
+        problems = tuple(problem.text for problem in find_problems(connection))
+        missing = tuple(_check_ahead(connection, saved or {}))
         late = _count(connection, "checksums WHERE late AND kind = 'runs' AND id IN (SELECT id FROM runs)")
-        return Checked(_count(connection, "runs"), _count(connection, "epochs"), late, tuple(problems))
+        return Checked(_count(connection, "runs"), _count(connection, "epochs"), late, problems, missing)
 
 
 def find_problems(connection: sqlite3.Connection) -> list[Problem]:

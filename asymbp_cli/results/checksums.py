@@ -75,9 +75,13 @@ def _read_columns(connection: sqlite3.Connection, table: str) -> dict[str, int]:
 
 
 def _call(columns: dict[str, int], prefix: str = "") -> str:
-    """Return the SQL of a row's CRC-32. Texts, which are no less than '', become bytes: they may not be UTF-8."""
+    """Return the SQL of a row's CRC-32. Texts become bytes, since they may not be UTF-8.
+
+    Blobs, which asymbp never writes, become texts: a text that became a blob has another CRC-32.
+    """
     names = [prefix + name for name in columns]
-    values = (f"CASE WHEN {name} >= '' THEN CAST({name} AS BLOB) ELSE {name} END" for name in names)
+    kinds = "WHEN 'text' THEN CAST({0} AS BLOB) WHEN 'blob' THEN hex({0}) ELSE {0}"
+    values = (f"CASE typeof({name}) {kinds.format(name)} END" for name in names)
     return f"{_FUNCTION}({', '.join(values)})"
 
 

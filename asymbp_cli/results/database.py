@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError, StoreLockedError
 from asymbp_cli.files import is_full, sweep, temporary_path
+from asymbp_cli.locks import hold_writer_lock
 from asymbp_cli.paths import FILE_NAME, exists, is_file
 from asymbp_cli.results import checksums
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
@@ -64,7 +65,8 @@ def connect(path: Path) -> sqlite3.Connection:
     If there is none, it is made.
 
     With write-ahead logging if the filesystem permits it: readers never wait, and a killed process leaves the file
-    whole. If nothing can be written, as on a full disk or a read-only medium, it is opened for reading.
+    whole. If nothing can be written, as on a full disk or a read-only medium, it is opened for reading. An older
+    database is migrated with the writer's lock held, or in a copy in memory if that cannot be had.
 
     Raises StoreError if the file is damaged, newer than this program or out of reach.
     """
@@ -77,12 +79,12 @@ def connect(path: Path) -> sqlite3.Connection:
             try:
                 _check(connection, path)
                 connection.execute("PRAGMA foreign_keys = ON")
-                _prepare_to_write(connection, path)
-                return connection
+                if _prepare_to_write(connection, path):
+                    return connection
             except sqlite3.OperationalError as error:
                 if not (path.exists() and path.stat().st_size and _cannot_write(error)):
                     raise
-                connection.close()
+            connection.close()
         return _open_to_read(path)
 
 
@@ -106,7 +108,7 @@ def _cannot_write(error: sqlite3.OperationalError) -> bool:
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    """Open a database without writing anything, in a copy if it cannot be read where it is."""
+    """Open a database without writing anything, in a copy if it is older or cannot be read where it is."""
     try:
         connection = _connect(_read_only_address(path), uri=True)
         with _closed_on_failure(connection):
@@ -117,8 +119,21 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         connection = _copy_with_log(path)
     with _closed_on_failure(connection):
         _check(connection, path)
-        _check_version_to_read(connection, path)
-    return connection
+        if read_version(connection) == len(MIGRATIONS):
+            return connection
+    with closing(connection):
+        copy = _copy_migrated(connection)
+    copy.execute("PRAGMA query_only = ON")
+    return copy
+
+
+def check_no_copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreError if the database at `path` was opened as a copy, which keeps nothing."""
+    if not connection.execute("PRAGMA database_list").fetchone()[2]:
+        raise StoreError(
+            f"{path} could not be changed when it was opened, perhaps because another asymbp wrote to it. Run the "
+            f"same command again, or {_ELSEWHERE}"
+        )
 
 
 def _copy_with_log(path: Path) -> sqlite3.Connection:
@@ -162,16 +177,15 @@ def copy_to_memory(path: Path) -> sqlite3.Connection:
 
     Raises StoreError as `connect`.
     """
-    with store_errors(path):
-        copy = sqlite3.connect(":memory:", isolation_level=None)
-        try:
-            with closing(sqlite3.connect(_read_only_address(path), uri=True, timeout=BUSY_SECONDS)) as source:
-                _check(source, path)
-                source.backup(copy)
-            apply_steps(copy, read_version(copy), len(MIGRATIONS))
-        except BaseException:
-            copy.close()
-            raise
+    with store_errors(path), closing(_connect(_read_only_address(path), uri=True)) as source:
+        _check(source, path)
+        return _copy_migrated(source)
+
+
+def _copy_migrated(source: sqlite3.Connection) -> sqlite3.Connection:
+    with _closed_on_failure(_connect(":memory:")) as copy:
+        source.backup(copy)
+        apply_steps(copy, read_version(copy), len(MIGRATIONS))
         return copy
 
 
@@ -196,25 +210,22 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(_explain(path, "malformed: without a version"))
 
 
-def _check_version_to_read(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise StoreError if the database must be migrated, which a read-only file cannot be."""
-    version = read_version(connection)
-    if version < len(MIGRATIONS):
-        raise StoreError(
-            f"{path} was written by an older asymbp (version {version} of its schema, this one needs "
-            f"{len(MIGRATIONS)}) and cannot be changed. Copy its directory to where you may write, and name the "
-            "copy with --results DIR"
-        )
-
-
-def _prepare_to_write(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare_to_write(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether rows of this version can be written. An older asymbp may be at its own: then they cannot."""
     sweep(path)
     with suppress(sqlite3.OperationalError):  # a filesystem without shared memory
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode == "wal":
             connection.execute("PRAGMA synchronous = NORMAL")  # safe against kill -9; no fsync per commit
-    migrate(connection, path)
+    with ExitStack() as lock:
+        if read_version(connection) < len(MIGRATIONS):
+            try:
+                lock.enter_context(hold_writer_lock(path.parent))
+            except StoreError:  # another process holds it, or it cannot be made
+                return False
+        migrate(connection, path)
     checksums.watch(connection)
+    return True
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +71,13 @@ def drop_damage(directory: Path) -> Dropped:
                 f"{path} is damaged in a way that deleting cannot mend. Put back a copy of it, or move it away "
                 "to start anew"
             )
-        _write(stored, kept)
-        _write(rest, path)
+        try:
+            _write(stored, kept)
+            _write(rest, path)
+        except sqlite3.Error:  # nothing is deleted, so the copy would only be in the way
+            with suppress(OSError):
+                kept.unlink(missing_ok=True)
+            raise
     runs, tables, datasets = (earlier - now for earlier, now in zip(before, after, strict=True))
     return Dropped(tuple(problem.text for problem in problems), runs, tables, datasets, kept)
 
@@ -84,8 +89,13 @@ def _write(content: sqlite3.Connection, path: Path) -> None:
 
 
 def _list_ids(connection: sqlite3.Connection) -> list[frozenset[str]]:
-    """Return the ids of runs, tables and datasets."""
-    queries = ("SELECT id FROM runs", "SELECT id FROM grids", "SELECT fingerprint FROM datasets")
+    """Return the ids of runs, of which there may be parts only, tables and datasets."""
+    runs = "SELECT id FROM runs UNION SELECT run FROM attempts UNION SELECT run FROM epochs"
+    queries = (
+        f"{runs} UNION SELECT id FROM checksums WHERE kind = 'runs'",
+        "SELECT id FROM grids",
+        "SELECT fingerprint FROM datasets",
+    )
     return [frozenset(key for (key,) in connection.execute(query)) for query in queries]
 
 

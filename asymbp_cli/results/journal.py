@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from asymbp_cli.errors import StoreError, StoreLockedError
 from asymbp_cli.results import checksums
-from asymbp_cli.results.database import BUSY_SECONDS, store_errors
+from asymbp_cli.results.database import BUSY_SECONDS, check_no_copy, store_errors
 from asymbp_cli.results.guard import Guard
 
 T = TypeVar("T")
@@ -50,10 +50,11 @@ class Journal:
         """Accept statements; all of them are on disk at the end, unless it is interrupted during a lock.
 
         `on_wait` is told once what the study waits for, if another program locks the database. Raises StoreError
-        if what is stored is damaged.
+        if what is stored is damaged, or was opened as a copy.
         """
+        check_no_copy(self._connection, self._path)
         self._guard.start()
-        self._recording, self._on_wait = True, on_wait
+        self._recording, self._on_wait, self._last_attempt = True, on_wait, None
         self._set_patience(_RETRY_SECONDS)
         end = threading.Event()
         flusher = threading.Thread(target=self._flush_each_second, args=(end,), daemon=True)
@@ -111,7 +112,8 @@ class Journal:
     def flush_if_free(self, *, durable: bool = False) -> bool:
         """Write everything noted so far unless another program locks the database; return whether it is on disk.
 
-        `durable`: a loss of power, or a copy of the file without its log, does not lose it either.
+        `durable`: a loss of power, or a copy of the file without its log, does not lose it either. Only if another
+        program has been reading since before it was written, it stays in the log: no reader is waited for.
 
         Raises StoreError as `flush`. An interrupted study waits for a moment.
         """
@@ -180,7 +182,7 @@ class Journal:
             self._verified = version
 
     def _empty_log(self) -> None:
-        """Bring what the write-ahead log holds into the file itself, as far as no reader needs it in the log."""
+        """Bring what the write-ahead log holds into the file itself, as far as no reader stands in the way."""
         with self._lock, store_errors(self._path):
             self._guard.check()
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")

@@ -97,7 +97,7 @@ def test_rows_that_a_copy_lost_are_found_by_newer_checkpoints(tmp_path: Path) ->
                 shutil.copyfile(tmp_path / "results" / FILE_NAME, copy / FILE_NAME)
             saved = resume.all_saved_epochs(copy / "checkpoints")
             kept.append(saved)
-            problems = check_results(copy, saved).problems
+            problems = check_results(copy, saved).missing
             assert len(problems) == (0 if event.epoch == 1 else len(saved))
             assert all("the latest rows are missing. Perhaps" in problem for problem in problems)
 
@@ -105,6 +105,12 @@ def test_rows_that_a_copy_lost_are_found_by_newer_checkpoints(tmp_path: Path) ->
     assert [set(saved.values()) for saved in kept] == [{1}, {3}]
     found = CliRunner().invoke(cli, ["store", "check", "--results", str(copy)], standalone_mode=False)
     assert found.return_value == 1
+    assert "lacks rows. Put back asymbp.sqlite with its asymbp.sqlite-wal, or repeat" in found.stderr
+    assert "--drop" not in found.output
+    dropped = CliRunner().invoke(cli, ["store", "check", "--drop", "--results", str(copy)], standalone_mode=False)
+    assert dropped.stdout.splitlines()[1:] == found.stdout.splitlines()
+    assert (dropped.return_value, dropped.stderr) == (1, found.stderr)
+    assert resume.all_saved_epochs(copy / "checkpoints") == kept[-1]
     small_study.train(copy, GRID)
     assert small_study.numbers(copy) == small_study.numbers(tmp_path / "results")
 

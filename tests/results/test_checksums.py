@@ -86,9 +86,11 @@ OWNERS = {
 }
 
 
-def columns() -> list[tuple[str, str]]:
+def columns(kind: str = "") -> list[tuple[str, str]]:
+    """Return (table, column) of all columns, or of those of one type."""
+    sql = f"SELECT name FROM pragma_table_info(?) WHERE '{kind}' IN ('', type)"
     with closing(connect_to_nothing()) as connection:
-        names = {table: connection.execute(f"SELECT name FROM pragma_table_info('{table}')") for table in OWNERS}
+        names = {table: connection.execute(sql, (table,)) for table in OWNERS}
         return [(table, name) for table, rows in names.items() for (name,) in rows]
 
 
@@ -113,6 +115,16 @@ def test_a_change_of_any_column_is_named_and_no_later_write_hides_it(
         connection.execute("UPDATE runs SET updated = 7")
         connection.execute("UPDATE attempts SET message = 'later'")
     assert owner in damaged(results)
+
+
+@pytest.mark.parametrize(("table", "column"), columns("TEXT"))
+def test_a_text_that_becomes_a_blob_of_the_same_bytes_is_named(table: str, column: str, results: Path) -> None:
+    """One flipped bit of the row's header does that."""
+    with closing(connect(results / FILE_NAME)) as connection:
+        connection.execute("UPDATE attempts SET git = 'a', message = 'b', traceback = 'c', instruction_set = 'd'")
+    assert damaged(results) == []
+    small_study.change(results, f"UPDATE {table} SET {column} = CAST({column} AS BLOB)")
+    assert OWNERS[table][1] in damaged(results)
 
 
 @pytest.mark.parametrize(

@@ -341,10 +341,14 @@ def test_a_new_database_needs_no_backup(tmp_path: Path, monkeypatch: pytest.Monk
     assert read(tmp_path / FILE_NAME)[0] == NOW + 1
 
 
-def test_an_older_database_that_cannot_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_database_that_cannot_be_changed_is_read_in_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = fill(tmp_path)
-    add_steps(monkeypatch, half_done)
+    add_steps(monkeypatch, lambda connection: None)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    with pytest.raises(StoreError, match=rf"older asymbp \(version {NOW} .* needs {NOW + 1}\) and cannot"):
-        Store.open(tmp_path, create=False)
+    with Store.open(tmp_path, create=False) as store:
+        assert len(store.grids()) == 1
+        with pytest.raises(StoreError, match=r"could not be changed when it was opened"), store.writing():
+            pytest.fail("what is written here would be lost")
     assert read(path)[0] == NOW

@@ -10,12 +10,16 @@ from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.errors import StoreError
+from asymbp_cli.errors import StoreError, StudyInterrupted
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.executors import StudyEvent
+from asymbp_cli.results import drop
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.drop import Dropped, drop_damage
 from asymbp_cli.results.merge import merge
 from asymbp_cli.results.source import read_directory
 from asymbp_cli.results.store import FILE_NAME, Store
+from asymbp_cli.training import resume
 
 GRID = small_study.grid("SGD", "uSF", multipliers=(1.0,))
 RUN, OTHER = sorted(GRID.all_runs())
@@ -102,7 +106,7 @@ def test_damage_that_is_older_than_the_checksums_is_deleted_too(results: Path) -
         f"validation_loss FROM epochs WHERE run = '{RUN}'",
         take_checksums=True,
     )
-    assert drop_damage(results).runs == {RUN}
+    assert drop_damage(results).runs == {RUN, "unknown"}
     assert check_results(results).problems == ()
     assert small_study.numbers(results).keys() == {OTHER}
 
@@ -110,7 +114,7 @@ def test_damage_that_is_older_than_the_checksums_is_deleted_too(results: Path) -
 def test_what_is_whole_stays_as_it_is(results: Path) -> None:
     before = (results / FILE_NAME).read_bytes()
     done = CliRunner().invoke(cli, ["store", "check", "--drop", "--results", str(results)])
-    assert done.stdout == f"{results}/: ok, nothing is deleted\n"
+    assert done.stdout == f"{results}/: nothing is damaged, nothing is deleted\n{results}/: ok, 2 runs, 8 epochs\n"
     assert drop_damage(results) == Dropped()
     assert (results / FILE_NAME).read_bytes() == before
     assert not kept_of(results).exists()
@@ -141,6 +145,53 @@ def test_what_was_kept_before_is_not_overwritten(results: Path) -> None:
     with pytest.raises(StoreError, match=r"sqlite\.damaged is there from an earlier time\. Move it away"):
         drop_damage(results)
     assert kept_of(results).read_bytes() == b"from before"
+
+
+def interrupt(event: StudyEvent) -> None:
+    if isinstance(event, EpochEnded) and event.epoch == 3:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("lost", [CHANGED, f"DELETE FROM runs WHERE id = '{RUN}'"])
+def test_after_an_interrupted_run_is_deleted_nothing_is_wrong(lost: str, tmp_path: Path) -> None:
+    """It had a checkpoint. Of a run without its own row, epochs and attempts are left."""
+    results = tmp_path / "interrupted"
+    with pytest.raises(StudyInterrupted):
+        small_study.train(results, GRID, checkpoint_seconds=0.0, on_event=interrupt)
+    saved = resume.all_saved_epochs(results / "checkpoints")
+    assert RUN in saved
+    small_study.change(results, lost)
+    check = ["store", "check", "--results", str(results)]
+    assert CliRunner().invoke(cli, check, standalone_mode=False).return_value == 1
+    dropped = CliRunner().invoke(cli, [*check, "--drop"], standalone_mode=False, catch_exceptions=False)
+    assert dropped.return_value == 0
+    found = CliRunner().invoke(cli, check, standalone_mode=False)
+    assert (found.return_value, found.stderr) == (0, ""), found.stdout
+    assert RUN not in resume.all_saved_epochs(results / "checkpoints")
+    small_study.train(results, GRID)
+    small_study.train(tmp_path / "whole", GRID)
+    assert small_study.numbers(results) == small_study.numbers(tmp_path / "whole")
+
+
+def test_if_the_rest_cannot_be_written_no_copy_is_in_the_way(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_study.change(results, CHANGED)
+    before = (results / FILE_NAME).read_bytes()
+    write = drop._write
+
+    def fail(content: sqlite3.Connection, path: Path) -> None:
+        if path == results / FILE_NAME:
+            raise sqlite3.OperationalError("database is locked")
+        write(content, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drop, "_write", fail)
+        with pytest.raises(StoreError, match="is locked by another program"):
+            drop_damage(results)
+    assert (results / FILE_NAME).read_bytes() == before
+    assert not kept_of(results).exists()
+    assert drop_damage(results).runs == {RUN}
 
 
 def test_nothing_is_deleted_while_a_study_writes(results: Path) -> None:

@@ -1,5 +1,7 @@
 """A database that another program locks for a while: a study goes on once it is free, and nothing is missing."""
 
+import re
+import shutil
 import signal
 import sqlite3
 import threading
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 import small_study
+from click.testing import CliRunner
 
+from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import StoreLockedError, StudyInterrupted
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import StudyEvent, StudyWaits
@@ -170,6 +174,39 @@ def test_what_is_noted_meanwhile_is_bounded(tmp_path: Path, monkeypatch: pytest.
                 store.record(first)
                 most = max(most, len(store._journal._statements))
             assert 20 < most < 25
+
+
+def test_a_reader_that_never_ends_stops_no_checkpoint(tmp_path: Path) -> None:
+    """What checkpoints stand on stays in the log. Of a copy without it, that is said."""
+    small_study.train(tmp_path / "a", small_study.grid("BM"))
+    copy = tmp_path / "copy"
+    with closing(sqlite3.connect(tmp_path / "a" / FILE_NAME, isolation_level=None)) as reader:
+
+        def copy_alone(event: StudyEvent) -> None:
+            if isinstance(event, EpochEnded) and not reader.in_transaction:
+                reader.execute("BEGIN")
+                reader.execute("SELECT count(*) FROM epochs").fetchall()
+            if isinstance(event, CheckpointSaved) and event.epoch == 4 and not copy.exists():
+                shutil.copytree(tmp_path / "a" / "checkpoints", copy / "checkpoints")
+                shutil.copyfile(tmp_path / "a" / FILE_NAME, copy / FILE_NAME)
+
+        small_study.train(tmp_path / "a", GRID, checkpoint_seconds=0.0, on_event=copy_alone)
+    saved = resume.all_saved_epochs(copy / "checkpoints")
+    assert set(saved.values()) == {4}
+    found = CliRunner().invoke(cli, ["store", "check", "--results", str(copy)])
+    assert re.search(r"the latest rows are missing|is damaged", found.output + str(found.exception))
+    small_study.train(tmp_path / "b", small_study.grid("BM"), GRID)
+    assert small_study.numbers(tmp_path / "a") == small_study.numbers(tmp_path / "b")
+
+
+def test_only_the_study_that_was_interrupted_hurries(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        with store.writing():
+            store.hurry()
+        with store.writing(), browsing(tmp_path) as browser:
+            browser.release_later()
+            store.save_grid(GRID)  # waits
+        assert store.grids() == [GRID]
 
 
 def test_a_reader_waits_for_the_time_it_always_has(tmp_path: Path) -> None:
