@@ -112,7 +112,7 @@ def test_a_recorded_training_equals_a_plain_one(
     monkeypatch.setattr(engine, "_graphs", lambda device, generators: Tapes(noticed))
     again = train()
     kinds = Counter(map(_name, calls))
-    times = 4 if len(methods) > 1 else 2  # two sizes of mini-batches, before a replica died and after, if any lives
+    times = 4 if len(methods) > 1 else 2  # two sizes of mini-batches, before a replica died and after
     assert kinds["_compute"] >= times
     assert kinds["_count"] >= times
     assert bool(kinds["_observe"]) == any("BN" in m for m in methods)
