@@ -129,7 +129,10 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 def check_no_copy(connection: sqlite3.Connection, path: Path) -> None:
     """Raise StoreError if the database at `path` was opened as a copy, which keeps nothing."""
-    if not connection.execute("PRAGMA database_list").fetchone()[2]:
+    path_size = (
+        "SELECT length(CAST(file AS BLOB)) FROM pragma_database_list WHERE name = 'main'"  # or no text at all
+    )
+    if not connection.execute(path_size).fetchone()[0]:
         raise StoreError(
             f"{path} could not be changed when it was opened, perhaps because another asymbp wrote to it. Run the "
             f"same command again, or {_ELSEWHERE}"
