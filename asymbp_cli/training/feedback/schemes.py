@@ -92,7 +92,7 @@ def _ternary(feedback: LayerFeedback, site: Site) -> Form:
                 size = weights.abs()
                 large = size > _TERNARY_THRESHOLD * size.mean(1, keepdim=True)
                 mean = (size * large).sum(1, keepdim=True) / large.sum(1, keepdim=True).clamp_(min=1)
-                v[:, columns] = weights.sign_().mul_(large).mul_(mean)
+                v[:, columns] = torch.sign(weights).mul_(large).mul_(mean)
 
     return Computed(write)
 
