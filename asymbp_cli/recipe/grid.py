@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, reduce
 from itertools import product
-from operator import getitem
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,7 +14,7 @@ from asymbp_cli.recipe.table import table_files
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.runs import ADDED_LATER, Run
+from asymbp_cli.specs.runs import Run, younger_paths
 
 
 class GridColumn(Spec):
@@ -164,18 +163,10 @@ def _derived_fields(column: GridColumn) -> dict[str, Any]:
 def _younger_fields(procedure: Procedure) -> dict[str, Any]:
     content = procedure.model_dump(mode="json")
     found: dict[str, Any] = {"protocol": {"batch_norm_short_epochs": True}}
-    for path, value in ADDED_LATER.items():
-        *place, name = path
-        if path == ("protocol", "precision") or place[0] not in content:  # tables always had a precision
-            continue
-        if reduce(getitem, place, content)[name] == value:
-            reduce(lambda part, key: part.setdefault(key, {}), place, found)[name] = True
-    for i, layer in enumerate(content["method"]["feedback"]["layers"]):
-        for path, value in ADDED_LATER.items():
+    for path in younger_paths(content):
+        if path != ("protocol", "precision"):  # tables always had one
             *place, name = path
-            if place == ["method", "feedback"] and layer.get(name) == value:
-                layers = found.setdefault("method", {}).setdefault("feedback", {}).setdefault("layers", {})
-                layers.setdefault(i, {})[name] = True
+            reduce(lambda part, key: part.setdefault(key, {}), place, found)[name] = True
     return found
 
 

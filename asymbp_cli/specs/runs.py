@@ -52,10 +52,8 @@ class Run(Spec):
         """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
         content = self.model_dump(mode="json")
         content["protocol"].pop("rate_multipliers")  # one of them is this run's
-        of_feedback = {path[2:]: value for path, value in ADDED_LATER.items() if path[1] == "feedback"}
-        for layer in content["method"]["feedback"]["layers"]:
-            _drop_added_later(layer, of_feedback)
-        _drop_added_later(content, ADDED_LATER)
+        for *place, name in younger_paths(content):
+            reduce(getitem, place, content).pop(name)
         content["semantics"] = SEMANTICS
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -76,12 +74,19 @@ class Run(Spec):
         return json.dumps(content, sort_keys=True)
 
 
-def _drop_added_later(content: dict[str, Any], defaults: Mapping[tuple[str, ...], object]) -> None:
-    """Take the fields that have their `defaults`, by path, out of `content`."""
-    for (*path, name), value in defaults.items():
-        part = reduce(getitem, path, content)
-        if part.get(name, value) == value:
-            part.pop(name, None)
+def younger_paths(content: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the paths of younger fields that have their first values in a dumped run or procedure.
+
+    They are no part of an identity. The fields of the feedback of single layers are among them.
+    """
+    firsts: dict[tuple[Any, ...], object] = dict(ADDED_LATER)
+    for number, layer in enumerate(content["method"]["feedback"]["layers"]):
+        for (*place, name), value in ADDED_LATER.items():
+            if place == ["method", "feedback"] and name in layer:
+                firsts[*place, "layers", number, name] = value
+    return [
+        path for path, value in firsts.items() if path[0] in content and reduce(getitem, path, content) == value
+    ]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Block:
             self._learn(sent, inputs)
 
     def _carry(self, number: int, x: Tensor, sent: Tensor) -> Tensor:
-        """Return what V carries from the output to the input x of a layer."""
+        """Return the error that V carries from the output to the input x of a layer."""
         flat = pass_vectors_back(sent, self.feedback[f"{number}.weight"])
         return shape_as_input(flat, x, self._shapes[number])
 

@@ -53,8 +53,8 @@ class FeedbackBank:
         specs = list(dict.fromkeys(spec for spec, _ in groups))
         most = 1 + sum(max(1, len(spec.layers)) for spec in specs)
         self.factors = torch.zeros(most, model.feedback_size, device=device)
-        self.site = Site(model, runs[0].seed, self.factors)
-        forms = {spec: build(spec, self.site) for spec in specs}
+        self._site = Site(model, runs[0].seed, self.factors)
+        forms = {spec: build(spec, self._site) for spec in specs}
         #: adjacent replicas with one form of a learned V
         self.learned: list[tuple[Learned | Mirrored, slice]] = []
         if model.learned:
@@ -96,15 +96,15 @@ class FeedbackBank:
     @property
     def generators(self) -> list[torch.Generator]:
         """Return the generators that `redraw` draws from."""
-        return self.site.generators
+        return self._site.generators
 
     def begin_epoch(self, epoch: int) -> None:
         """Start the random streams of `epoch` (from 1), so that a resumed training draws the same."""
-        self.site.begin_epoch(epoch)
+        self._site.begin_epoch(epoch)
 
     def redraw(self) -> None:
         """Draw the factors that are redrawn after every update."""
-        self.site.redraw()
+        self._site.redraw()
 
     @torch.no_grad()
     def refresh(self, weights: Tensor, *, signed: bool = True) -> None:

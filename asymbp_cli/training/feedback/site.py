@@ -62,7 +62,7 @@ class Site:
         return factor
 
     def gain(self, feedback: LayerFeedback, *, of_magnitudes: bool = False) -> Tensor | None:
-        """Return what the scale and density of a feedback make of each weight [F], on the CPU; None if nothing."""
+        """Return the factor of each weight [F] by scale and density of a feedback, on the CPU; None if it is 1."""
         mask, scale = self.mask(feedback.density), _SCALES.get(feedback.scale)
         if scale is None:
             return mask
