@@ -1,7 +1,7 @@
 """Stores what an executor reports. While another program locks the database it stays in memory, in order.
 
-Training goes on meanwhile. Two things wait until everything before them is on disk: checkpoints, which must not be
-ahead of the database, and the end of a run, whose checkpoint is deleted.
+Training continues meanwhile. Two things wait until everything before them is on disk: checkpoints, which must not
+be ahead of the database, and the end of a run, whose checkpoint is deleted.
 """
 
 from collections.abc import Mapping
@@ -48,13 +48,13 @@ class Keeping:
         self._settle()
 
     def describe(self) -> str:
-        """Return what of an interrupted study is kept, and why it is not all."""
+        """Describe the part of an interrupted study that is kept, and why the rest is lost."""
         if self._settle():
             return self.standing.describe()
         return f"{self.standing.describe()}. What came later is lost, since another program locks the database"
 
     def _settle(self, *, durable: bool = False) -> bool:
-        """Put everything on disk if that can be done now, and draw the conclusions; return whether it was done."""
+        """Put everything on disk if possible now, and delete checkpoints of ended runs; return whether it was."""
         if not self.store.flush_if_free(durable=durable):
             return False
         for event in self._ended:

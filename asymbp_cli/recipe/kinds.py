@@ -16,7 +16,7 @@ _USES: dict[Kind, str] = {
 
 
 def find_kind(document: Document) -> Kind:
-    """Return what a file is; a recipe if its keys do not tell."""
+    """Return the kind of a file; a recipe if its keys do not tell."""
     keys = set(document.data)
     if keys & set(RECIPE_KEYS) - {"title"}:
         return "recipe"

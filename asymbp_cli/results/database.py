@@ -276,7 +276,7 @@ def _explain_row(path: Path, row: RowError) -> str:
 
 
 def explain_remedy(path: Path) -> str:
-    """Return what to do about the damaged database at `path`."""
+    """Return the remedy for the damaged database at `path`."""
     directory = shlex.quote(printable_path(path.parent))
     return (
         f"Put back a copy of {path.name}, or let asymbp store check --drop --results {directory} delete what is "

@@ -100,7 +100,7 @@ class TrainingStep:
         return plain.transpose(0, 1), losses
 
     def _send(self, error: Tensor, toward: Tensor) -> Tensor:
-        """Return what the output sends to the layers [B, R', classes]; averaged if errors are."""
+        """Return the signal that the output sends to the layers [B, R', classes]; averaged if errors are."""
         match self._model.route:
             case "direct-sign":
                 return torch.sign(error) * -toward.sum(1)[:, None, None]

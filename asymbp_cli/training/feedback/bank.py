@@ -75,17 +75,18 @@ class FeedbackBank:
     def _add(self, form: Form, rows: slice) -> list[tuple[int, int]]:
         """Add adjacent replicas with one form, and return their slots and rows."""
         count = rows.stop - rows.start
-        if isinstance(form, Learned | Mirrored):
-            self.learned.append((form, rows))
-        elif not (self.together or _has_row(form)):
+        if not (self.together or _has_row(form)):
             self._rows += [form.values[None] if isinstance(form, Fixed) else None] * count
             return [(NOT_WRITTEN, 0)] * count
         own = slice(self._free, self._free + count)
         self._free = own.stop
-        if isinstance(form, Fixed):
-            self.values[own] = form.values
-        elif not isinstance(form, Learned | Mirrored):
-            self._groups.append(_Group(form, rows, own))
+        match form:
+            case Learned() | Mirrored():
+                self.learned.append((form, rows))
+            case Fixed(values):
+                self.values[own] = values
+            case _:
+                self._groups.append(_Group(form, rows, own))
         self._rows += [self.values[row : row + 1] for row in range(own.start, own.stop)]
         return [(_slot(form), row) for row in range(own.start, own.stop)]
 

@@ -34,8 +34,8 @@ def _usf(feedback: LayerFeedback, site: Site) -> Form:
 
 
 def _nusf(feedback: LayerFeedback, site: Site) -> Form:
-    mask, row = site.mask(feedback.density), 1 / site.model.row_of(lambda part: part.fan_in)
-    return SignConcordant(site.constant(row if mask is None else row * mask))
+    row = 1 / site.model.row_of(lambda part: part.fan_in)
+    return SignConcordant(site.constant(site.thin(row, feedback.density)))
 
 
 def _brsf(feedback: LayerFeedback, site: Site) -> Form:
@@ -49,8 +49,7 @@ def _frsf(feedback: LayerFeedback, site: Site) -> Form:
 
 
 def _fix(values: Tensor, feedback: LayerFeedback, site: Site) -> Form:
-    mask = site.mask(feedback.density)
-    return Fixed(site.send(values if mask is None else values * mask))
+    return Fixed(site.send(site.thin(values, feedback.density)))
 
 
 def _rndf(feedback: LayerFeedback, site: Site) -> Form:
@@ -170,19 +169,21 @@ def _mix(feedback: LayerFeedback, site: Site) -> Form:
     else:
         own = feedback.model_copy(update={"last": "same"})
         inner = (*[own] * len(parts[1:]), *[LayerFeedback()] * len(parts[:1]))
-    forms = {spec: build(spec, site) for spec in dict.fromkeys(inner)}
-    layers = [
-        (forms[spec], slice(part.start, part.start + part.size)) for spec, part in zip(inner, parts, strict=True)
-    ]
+    columns_of: dict[LayerFeedback, list[slice]] = {}
+    for spec, part in zip(inner, parts, strict=True):
+        columns_of.setdefault(spec, []).append(slice(part.start, part.start + part.size))
+    forms = [(build(spec, site), layers) for spec, layers in columns_of.items()]
 
     def write(W: Tensor, V: Tensor) -> None:
-        for form, columns in layers:
+        for form, layers in forms:
             if isinstance(form, Computed):  # computes whole rows
                 rows = torch.empty_like(V)
                 form.write(W, rows)
-                V[:, columns] = rows[:, columns]
+                for columns in layers:
+                    V[:, columns] = rows[:, columns]
             else:
-                write_form(form, W[:, columns], V[:, columns], columns)
+                for columns in layers:
+                    write_form(form, W[:, columns], V[:, columns], columns)
 
     return Computed(write)
 

@@ -63,21 +63,21 @@ class Site:
 
     def gain(self, feedback: LayerFeedback, *, of_magnitudes: bool = False) -> Tensor | None:
         """Return the factor of each weight [F] by scale and density of a feedback, on the CPU; None if it is 1."""
-        mask, scale = self.mask(feedback.density), _SCALES.get(feedback.scale)
-        if scale is None:
-            return mask
-        row = self.model.row_of(scale) * (_UNIFORM_OVER_DEVIATION if of_magnitudes else 1)
-        return row if mask is None else row * mask
+        scale = _SCALES.get(feedback.scale)
+        if scale is None and feedback.density == 1:
+            return None
+        row = self.model.row_of(scale or (lambda part: 1.0))
+        return self.thin(row * _UNIFORM_OVER_DEVIATION if scale and of_magnitudes else row, feedback.density)
 
-    def mask(self, density: float) -> Tensor | None:
-        """Return 1 for a share `density` of the weights and 0 for the others [F], on the CPU; None for all.
+    def thin(self, values: Tensor, density: float) -> Tensor:
+        """Return `values` [F], on the CPU, with 0 for all but a share `density` of them.
 
-        Masks are nested: what is there at a density is there at every larger one.
+        Shares are nested: what is there at a density is there at every larger one.
         """
         if density == 1:
-            return None
+            return values
         drawn = torch.empty(self.model.feedback_size).uniform_(generator=generator(self.seed, "density"))
-        return (drawn < density).float()
+        return values * (drawn < density)
 
     def drawn_once(self, flip_probability: float, gain: Tensor | None = None) -> Factor:
         """Return M o S_p (o `gain`), drawn once on the CPU, so that every device has the same."""
@@ -95,8 +95,8 @@ class Site:
             self._streams["magnitudes"] = Uniform(self.seed, "magnitudes", self._magnitudes.values)
         if not flip_probability and gain is None:
             return self._magnitudes
-        if flip_probability and "flips" not in self._streams:
-            self._streams["flips"] = Uniform(self.seed, "flips", torch.empty_like(self._magnitudes.values))
+        if flip_probability:
+            self.stream("flips", self.model.feedback_size)
         factor = self._row()
         gain = None if gain is None else gain.to(self.device)
         self._redrawn.append(_Redrawn(flip_probability, gain, factor.values))
@@ -104,14 +104,12 @@ class Site:
 
     def noise(self) -> Tensor:
         """Return N(0, 1) [F], drawn anew by `redraw`. All of a stack's schemes share the draws."""
-        if "noise" not in self._streams:
-            self._streams["noise"] = Normal(self.seed, "noise", torch.empty_like(self._factors[0]))
-        return self._streams["noise"].values
+        return self.stream("noise", self.model.feedback_size, Normal)
 
-    def stream(self, role: str, size: int) -> Tensor:
-        """Return uniform [0, 1) numbers [size] of this role, drawn anew by `redraw`."""
+    def stream(self, role: str, size: int, kind: type[Stream] = Uniform) -> Tensor:
+        """Return numbers [size] of this role, uniform in [0, 1) by default, drawn anew by `redraw`."""
         if role not in self._streams:
-            self._streams[role] = Uniform(self.seed, role, torch.empty(size, device=self.device))
+            self._streams[role] = kind(self.seed, role, torch.empty(size, device=self.device))
         return self._streams[role].values
 
     def normal(self, sigma: float) -> Tensor:
