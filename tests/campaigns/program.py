@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asymbp_cli import study
-
 
 def choose_engine() -> dict[str, Any]:
     """Return the arguments of an `Execution` that choose the engine."""
@@ -20,14 +18,16 @@ def choose_engine() -> dict[str, Any]:
     sys.path.append(str(Path(__file__).parents[1]))
     from fake_engine import train
 
-    study._measure_steps = lambda *_: defaultdict(lambda: 0.001)  # type: ignore[assignment]  # needs no torch
     return {"train": train}
 
 
 if __name__ == "__main__":
+    from asymbp_cli import study
     from asymbp_cli.__main__ import main
     from asymbp_cli.cli import execute
 
     how = choose_engine()
+    if how:
+        study._measure_steps = lambda *_: defaultdict(lambda: 0.001)  # type: ignore[assignment]  # needs no torch
     execute.Execution = partial(execute.Execution, checkpoint_seconds=0.0, **how)  # type: ignore[assignment,misc]
     main()
