@@ -1,11 +1,13 @@
 """Facts that the engine emits. They travel from worker processes to the store and the terminal."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 RunState = Literal["finished", "collapsed", "diverged"]
+#: of each measure: layer -> value (`specs/measures.py`); None if it has no meaning there
+Measured = Mapping[str, Mapping[int, float | None]]
 #: told (what is done, units done so far, units in all) of a download or of decoding; 0 in all: not known
 OnProgress = Callable[[str, int, int], None]
 
@@ -51,6 +53,7 @@ class EpochEnded:
     diverged: bool  # scored as "always the first class", see RunDiverged
     seconds: float
     validation_loss: float | None = None  # None: nothing is held out, or it was not stored
+    measures: Measured = field(default_factory=dict)  # by measure and layer; empty: none was made
 
     @property
     def criterion(self) -> tuple[float, float]:

@@ -198,6 +198,7 @@ def _epoch_ended(run: Run, epoch: int, state: bytes) -> EpochEnded:
         one_class=dead,
         diverged=dead,
         seconds=0.5,
+        measures={} if dead else {"angle": {2: state[4] / 2, 3: None}},
     )
 
 

@@ -116,6 +116,14 @@ def change(directory: Path, *statements: str, take_checksums: bool = False) -> l
         return [run_id for (run_id,) in connection.execute("SELECT id FROM runs ORDER BY id")]
 
 
+#: turns a database back into one of version 3 of the schema
+TO_VERSION_3 = (
+    "DROP TABLE checksums",
+    "ALTER TABLE epochs DROP COLUMN measures",
+    "PRAGMA user_version = 3",
+)
+
+
 def checkpoints(directory: Path) -> list[Path]:
     """Return the checkpoints in a results directory, half-written ones too."""
     return list((directory / "checkpoints").glob("*.safetensors*"))

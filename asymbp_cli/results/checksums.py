@@ -111,6 +111,30 @@ def take(connection: sqlite3.Connection) -> None:
     )
 
 
+def change_rows(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute a statement that gives all rows another form, and take their checksums anew.
+
+    What was damaged before stays so, and what had a checksum from the start has one.
+    """
+    _add_function(connection)
+    for name, query in (
+        ("early", "SELECT kind, id FROM checksums WHERE NOT late"),
+        ("damaged", list_damaged(connection)),
+    ):
+        connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
+    connection.execute(statement)
+    take(connection)
+    connection.execute(
+        "UPDATE checksums SET checksum = checksum - 1, late = 0 WHERE (kind, id) IN (SELECT kind, id FROM early)"
+    )
+    connection.execute(
+        "INSERT INTO checksums (kind, id, checksum) SELECT kind, id, 1 FROM damaged "
+        "WHERE kind IS NOT NULL AND id IS NOT NULL ON CONFLICT (kind, id) DO UPDATE SET checksum = checksum + 1"
+    )
+    for name in ("early", "damaged"):
+        connection.execute(f"DROP TABLE temp.{name}")
+
+
 def list_damaged(connection: sqlite3.Connection) -> str:
     """Return the SQL of (kind, id) of everything that is not as it was written."""
     _add_function(connection)

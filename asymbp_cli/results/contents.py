@@ -1,18 +1,24 @@
 """All that a store holds, read at one moment, as it travels to a file and to another store."""
 
 import json
-import math
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, grid_id
 from asymbp_cli.results.database import parse_column
-from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS, Attempt, make_attempt, make_epoch
+from asymbp_cli.results.summaries import (
+    ATTEMPT_COLUMNS,
+    EPOCH_COLUMNS,
+    Attempt,
+    make_attempt,
+    make_epoch,
+    make_epoch_row,
+)
 from asymbp_cli.specs.runs import Run
 
 Rows = dict[str, list[dict[str, Any]]]  # of each table: column -> value
@@ -151,12 +157,5 @@ def make_run_rows(run_id: str, stored: StoredRun) -> Rows:
     attempts = [
         {"run": run_id, **vars(attempt), "software": json.dumps(attempt.software)} for attempt in stored.attempts
     ]
-    epochs = [{name: _plain(value) for name, value in asdict(event).items()} for event in stored.epochs]
+    epochs = [dict(zip(EPOCH_COLUMNS, make_epoch_row(event), strict=True)) for event in stored.epochs]
     return {"runs": [row], "attempts": attempts, "epochs": epochs}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as SQLite keeps it: flags as 0 and 1, not-a-number as NULL."""
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return int(value) if isinstance(value, bool) else value

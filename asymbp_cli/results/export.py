@@ -2,7 +2,7 @@
 
 `xz --decompress` turns it into lines of JSON:
 
-    {"asymbp_export": 1, "schema": 3}              versions: of this format, and of the store's schema
+    {"asymbp_export": 1, "schema": 5}              versions: of this format, and of the store's schema
     {"datasets": {"fingerprint": [...], ...}}      rows by table and column; a line per dataset, grid and run
     {"runs": {...}, "attempts": {...}, "epochs": {"epoch": [1, 2, ...], "test_wrong": [...], ...}}
     {"sha256": "..."}                              of all lines before this one
@@ -34,7 +34,8 @@ from asymbp_cli.results.database import RowError
 from asymbp_cli.results.validity import Damage, check_contents
 
 _FORMAT = 1
-_SCHEMA = 3  # the version of the rows: version 4 adds checksums only, which stay in the database
+#: the version of the rows, with measures and without; version 4 adds checksums, which stay in the database
+_SCHEMA, _SCHEMA_WITHOUT_MEASURES = 5, 3
 _MAGIC = b"\xfd7zXZ\x00"  # of xz
 _PRESET = 6 | lzma.PRESET_EXTREME
 _PIECE = 2**20  # bytes that are decompressed at once
@@ -58,7 +59,9 @@ _TYPES: dict[str, tuple[type, ...]] = {"TEXT": (str,), "INTEGER": (int,), "REAL"
 
 def encode(contents: Contents) -> bytes:
     """Return the exported file. Raises StoreError if it were too large for `decode`."""
-    lines = [{"asymbp_export": _FORMAT, "schema": _SCHEMA}, *map(_columns, _rows(contents))]
+    measured = any(event.measures for stored in contents.runs.values() for event in stored.epochs)
+    schema = _SCHEMA if measured else _SCHEMA_WITHOUT_MEASURES
+    lines = [{"asymbp_export": _FORMAT, "schema": schema}, *map(_columns, _rows(contents))]
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
     if len(text) > _MOST_BYTES:
         raise StoreError(
@@ -77,12 +80,15 @@ def _rows(contents: Contents) -> Iterator[Rows]:
 
 
 def _columns(rows: Rows) -> dict[str, dict[str, list[Any]]]:
-    """Return rows by table and column, which compress better."""
-    return {
+    """Return rows by table and column, which compress better; measures only if there are any."""
+    columns = {
         table: {column: [row[column] for row in found] for column in found[0]}
         for table, found in rows.items()
         if found
     }
+    if not any(columns.get("epochs", {}).get("measures", ())):
+        columns.get("epochs", {}).pop("measures", None)
+    return columns
 
 
 def decode(content: bytes, path: Path) -> Contents:

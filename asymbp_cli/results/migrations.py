@@ -57,16 +57,18 @@ def _add_validation_losses(connection: sqlite3.Connection) -> None:
 
 
 def _add_checksums(connection: sqlite3.Connection) -> None:
-    """Add the checksums of `results/checksums.py`; `late` ones, with 1 added, are no older than this step.
-
-    A later step that changes rows or columns first verifies the checksums, and then takes them anew.
-    """
+    """Add the checksums of `results/checksums.py`; `late` ones, with 1 added, are no older than this step."""
     connection.execute(
         """CREATE TABLE checksums (
             kind TEXT NOT NULL, id TEXT NOT NULL, checksum INTEGER NOT NULL, late INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (kind, id)) WITHOUT ROWID"""
     )
     checksums.take(connection)
+
+
+def _add_measures(connection: sqlite3.Connection) -> None:
+    """Add the measures of an epoch as JSON: measure -> layer -> value or null; NULL if none was made."""
+    checksums.change_rows(connection, "ALTER TABLE epochs ADD COLUMN measures TEXT")
 
 
 #: that hold results, in every version
@@ -78,6 +80,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_instruction_sets,
     _add_validation_losses,
     _add_checksums,
+    _add_measures,
 )
 
 

@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 from types import TracebackType
 
@@ -30,6 +29,7 @@ from asymbp_cli.results.summaries import (
     check_history,
     make_attempt,
     make_epoch,
+    make_epoch_row,
     make_summary,
 )
 from asymbp_cli.specs.runs import Run
@@ -153,7 +153,7 @@ class Store:
         if isinstance(event, EpochEnded):
             places = ", ".join("?" * len(EPOCH_COLUMNS))
             sql = f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({places})"
-            self._journal.note(sql, *astuple(event))
+            self._journal.note(sql, *make_epoch_row(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
         elif isinstance(event, ProcessorFound):
             sql = "UPDATE attempts SET instruction_set = ? WHERE run = ? AND ended IS NULL"

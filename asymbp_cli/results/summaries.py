@@ -4,15 +4,19 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.events import EpochEnded
+from asymbp_cli.events import EpochEnded, Measured
 from asymbp_cli.results.database import RowError, parse_column
+from asymbp_cli.specs.base import Label
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.runs import Run
 
+_MEASURES = TypeAdapter(dict[Label, dict[Annotated[int, Field(ge=0)], FiniteFloat | None]])
 #: of the database, in the order of the fields
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochEnded))
 
@@ -148,6 +152,22 @@ def make_attempt(row: tuple[Any, ...]) -> Attempt:
     return Attempt(**named | {"software": software})
 
 
+def make_epoch_row(event: EpochEnded) -> tuple[Any, ...]:
+    """Return the row of `EPOCH_COLUMNS` of an event, as SQLite keeps it.
+
+    Flags are 0 and 1, not-a-number is NULL, and measures are JSON, or NULL if there are none.
+    """
+    return tuple(_plain(getattr(event, name)) for name in EPOCH_COLUMNS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json.dumps(value, separators=(",", ":")) if value else None
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return int(value) if isinstance(value, bool) else value
+
+
 def make_epoch(row: tuple[Any, ...]) -> EpochEnded:
     """Return the event in a row of `EPOCH_COLUMNS`; SQLite stores not-a-number as NULL.
 
@@ -158,4 +178,16 @@ def make_epoch(row: tuple[Any, ...]) -> EpochEnded:
         _check_counts(named["run"], named[f"{split}_wrong"], named[f"{split}_seen"], least)
     for loss in ("train_loss", "test_loss"):
         named[loss] = math.nan if named[loss] is None else named[loss]
+    named["measures"] = _parse_measures(named["run"], named["measures"])
     return EpochEnded(**named | {flag: bool(named[flag]) for flag in ("one_class", "diverged")})
+
+
+def _parse_measures(run_id: str, text: object) -> Measured:
+    """Return the measures in a column; raises RowError if they are not as `make_epoch_row` writes them."""
+    if text is None:
+        return {}
+    try:
+        found = _MEASURES.validate_json(text)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise RowError("epochs", run_id, "the measures of an epoch are damaged") from error
+    return found

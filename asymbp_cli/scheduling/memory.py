@@ -14,6 +14,7 @@ from math import ceil, prod
 from typing import NamedTuple
 
 from asymbp_cli.specs.layers import FC
+from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
@@ -60,10 +61,11 @@ def row_size(run: Run) -> int:
 
 
 def feedback_size(run: Run) -> int:
-    """Return the feedback weights V of one replica."""
+    """Return the feedback weights V of one replica; the first layer has some only for measures."""
     fed = [operation for operation in run.network.weighted() if not operation.first]
     if run.method.feedback.kind.route == "layerwise":
-        return sum(prod(operation.weight_shape) for operation in fed)
+        first = run.network.weighted()[:1] if FIRST_LAYER in run.protocol.measure else ()
+        return sum(prod(operation.weight_shape) for operation in (*fed, *first))
     return sum(prod(fed[-1].after) * prod(operation.before) for operation in fed)
 
 

@@ -6,15 +6,18 @@ a table, so that a comparison between columns never rests on it.
 
 from itertools import accumulate, pairwise
 from math import ceil, floor
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from asymbp_cli.specs.base import Spec
+from asymbp_cli.specs.measures import ON_REQUEST
+from asymbp_cli.text import nearest
 
 #: what one method of a comparison cannot change: all see the same images, chosen by the same rule
 SHARED_FIELDS = ("resize", "validation_fraction")
 
+T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["standard", "fp32", "bf16"]
@@ -34,10 +37,22 @@ class BatchSize(Spec):
     size: Count
 
 
-def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     if len(set(values)) < len(values):
         raise ValueError("must not name a value twice")
     return values
+
+
+def _on_request(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return measures in the order of their list."""
+    for name in names:
+        if name not in ON_REQUEST:
+            raise ValueError(f'"{name}" is not one of {", ".join(ON_REQUEST)}.{nearest(name, ON_REQUEST)}')
+    return tuple(sorted(_distinct(names), key=ON_REQUEST.index))
+
+
+def _list_measures(schema: dict[str, Any]) -> None:
+    schema["items"]["enum"] = list(ON_REQUEST)
 
 
 def _from_the_first_epoch(entries: tuple[BatchSize, ...]) -> tuple[BatchSize, ...]:
@@ -126,6 +141,11 @@ class Protocol(Spec):
     """Of products and activations: `standard` is fp32 on the CPU and tf32 on CUDA. Weights and updates: fp32."""
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training set held out, per class. 0 is the paper's rule, which picks on the test set."""
+    measure: Annotated[
+        tuple[str, ...], Field(strict=False, json_schema_extra=_list_measures), AfterValidator(_on_request)
+    ] = ()
+    """What is measured after every epoch besides angles, signs and norms of V and W. Nothing else depends on it.
+    `first-layer-feedback` gives the first layer a V too, for these measures alone."""
 
     def schedule(self) -> tuple[tuple[int, float], ...]:
         """Return (epochs, learning rate at multiplier 1) of each phase; the epochs add up to `epochs`.

@@ -23,6 +23,7 @@ SEMANTICS = 1
 ADDED_LATER: dict[tuple[str, ...], object] = {
     ("protocol", "precision"): "standard",
     ("protocol", "batch_norm_short_epochs"): "once",
+    ("protocol", "measure"): [],
     ("method", "feedback", "scale"): "unit",
     ("method", "feedback", "density"): 1.0,
     ("method", "feedback", "alignment"): 0.5,

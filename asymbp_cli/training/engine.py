@@ -21,6 +21,7 @@ from asymbp_cli.events import (
     EpochEnded,
     EpochKept,
     Event,
+    Measured,
     Progress,
     RunDiverged,
     RunFinished,
@@ -33,6 +34,7 @@ from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, CudaGraphs, Graphs
 from asymbp_cli.training.device import open_device, set_precision
 from asymbp_cli.training.draws import batch_order
 from asymbp_cli.training.evaluation import Evaluation, Score, first_class
+from asymbp_cli.training.measures.meter import Meter
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.step import TrainingStep
 
@@ -128,6 +130,7 @@ class Trainer:
         captures = _graphs(device, self.bank.generators) if graphs else None
         self.step = TrainingStep(self.model, self.bank, data, captures)
         self.evaluation = Evaluation(self.model, self.bank, data, captures)
+        self.meter = Meter(self.bank, self.step, self.batches(1)[0])
         self.dead: set[int] = set()  # replicas known on the host to have diverged
         self.scores: dict[int, Score] = {}  # last test scores
 
@@ -141,8 +144,9 @@ class Trainer:
         yield from self._mark_diverged(epoch)
         alive = [replica for replica in active if replica not in self.dead]
         scores = self.evaluation.scores(alive, self.statistics_batches(epoch)) if alive else {}
+        measures = self.meter() if alive else {}
         seconds = (time.monotonic() - began) / max(len(active), 1)
-        yield from self._report(epoch, scores, seconds if active else 0.0)
+        yield from self._report(epoch, scores, measures, seconds if active else 0.0)
 
     def begin_epoch(self, epoch: int, replicas: Sequence[int]) -> None:
         """Prepare the steps of `epoch`, in which `replicas` train."""
@@ -202,7 +206,13 @@ class Trainer:
                 self.dead.add(replica)
                 yield RunDiverged(self.stack.runs[replica].id, epoch)
 
-    def _report(self, epoch: int, scores: Mapping[int, list[Score]], seconds: float) -> Iterator[Event]:
+    def _report(
+        self,
+        epoch: int,
+        scores: Mapping[int, list[Score]],
+        measures: Mapping[int, Measured],
+        seconds: float,
+    ) -> Iterator[Event]:
         losses, wrong, seen = self.step.loss.tolist(), self.step.wrong.tolist(), self.step.seen
         missing = [first_class(split) for split in self.evaluation.splits]
         for replica, run in enumerate(self.stack.runs):
@@ -226,6 +236,7 @@ class Trainer:
                 diverged=diverged,
                 seconds=seconds if trained else 0.0,
                 validation_loss=held_out.loss if held_out else None,
+                measures={} if diverged else measures[replica],
             )
 
     def finish(self) -> Iterator[Event]:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.specs.layers import FC, Pool
+from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
 from asymbp_cli.specs.protocol import Protocol
@@ -27,6 +28,8 @@ from asymbp_cli.training.products import Geometry
 Kind = Literal["weight", "bias", "scale", "shift", "feedback"]
 #: (layer, input, scale, shift) -> normalized input
 NormalizeBy = Callable[[int, Tensor, Tensor | None, Tensor | None], Tensor]
+#: (layer, output of a weighted layer [B, R * C, ...], before normalization and activation)
+Watch = Callable[[int, Tensor], None]
 _ALIGNMENT = 64  # floats: every part starts on a full vector register, so packing cannot change a rounding
 
 
@@ -76,8 +79,9 @@ class Parameter:
 class Model:
     """Layout and forward pass of `network` (resolved) with the given normalization and kind of feedback.
 
-    `fed` are the parts of a row of V [F]: of each layer but the first. If V is learned, it is also a part of the
-    row of parameters, from column `learned_from`.
+    `fed` are the parts of a row of V [F]: of each layer but the first. If the first has a V for measures, it comes
+    last, after `passed_size` columns. If V is learned, it is also a part of the row of parameters, from column
+    `learned_from`.
     """
 
     def __init__(
@@ -99,7 +103,11 @@ class Model:
         self.classes = prod(self.weighted[-1].after)
         self.parameters = self._lay_out()
         self.learned_from = _end(self.parameters)
-        self.fed = self._lay_out_feedback()
+        passed = self._lay_out_feedback()
+        self.passed_size = _end(passed)
+        #: whether the first layer has a V, which no error passes
+        self.feeds_first = FIRST_LAYER in protocol.measure and route == "layerwise"
+        self.fed = (*passed, self.parameters[len(passed)]) if self.feeds_first else passed
         self.feedback_size = _end(self.fed)
         #: the parts of a row of parameters that are V
         self.learned = tuple(
@@ -133,8 +141,14 @@ class Model:
             start = _aligned(start + prod(shape))
         return tuple(parameters)
 
+    @property
+    def fed_operations(self) -> list[Weighted]:
+        """Return the weighted layers that have a V, in the order of `fed`."""
+        by_number = {operation.number: operation for operation in self.weighted}
+        return [by_number[part.layer] for part in self.fed]
+
     def _lay_out_feedback(self) -> tuple[Parameter, ...]:
-        """Return the parts of a row of V: like W or, from the output, (classes, inputs of the layer)."""
+        """Return the parts of V that errors pass: like W or, from the output, (classes, inputs of the layer)."""
         fed = [op for op in self.weighted if not op.first]
         if self.route == "layerwise":
             return self.parameters[: len(fed)]
@@ -203,12 +217,14 @@ class Model:
         v: Mapping[str, Tensor],
         normalize: NormalizeBy,
         inputs: dict[int, Tensor] | None = None,
+        watch: Watch | None = None,
     ) -> Tensor:
         """Return the logits [B, R * classes] of x [B, C, H, W] (channels_last) or [B, I].
 
         `w` holds the parameters of R replicas by name, `v` the feedback weights of all layers but the first. In
         between a replica's features are R-th parts of the channels: [B, R * C, H, W]. If `inputs` is given, it
         gets the input of each layer but the first, by number, and no error passes there to what comes before.
+        `watch` sees the output of every weighted layer.
         """
         for operation in self.operations:
             match operation:
@@ -216,6 +232,8 @@ class Model:
                     if inputs is not None and not operation.first:
                         inputs[operation.number], x = x, x.detach()
                     x = _weigh(operation, x, w, {} if inputs is not None else v)
+                    if watch is not None:
+                        watch(operation.number, x)
                 case Normalize(number):
                     scale, shift = (w.get(f"{number}.{kind}") for kind in ("scale", "shift"))
                     x = normalize(

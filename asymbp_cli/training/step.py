@@ -16,7 +16,7 @@ from asymbp_cli.training.blocks import Block, make_blocks
 from asymbp_cli.training.cuda_graphs import Captured, Graphs
 from asymbp_cli.training.feedback.mirror import Mirror
 from asymbp_cli.training.layers import batch_norm
-from asymbp_cli.training.model import Model
+from asymbp_cli.training.model import Model, Watch
 from asymbp_cli.training.update import update
 
 
@@ -33,7 +33,7 @@ class TrainingStep:
         device, count = bank.alive.device, len(bank.alive)
         self.replicas: tuple[int, ...] = ()
         self._rows = torch.empty(0, dtype=torch.int64, device=device)  # the replicas, on the device
-        self._blocks: list[Block] = []
+        self.blocks: list[Block] = []  # of the replicas, in their order
         self.loss = torch.zeros(count, dtype=sum_type(device), device=device)
         self.wrong = torch.zeros(count, dtype=torch.int64, device=device)
         self.seen = 0
@@ -46,8 +46,8 @@ class TrainingStep:
             self.replicas = tuple(replicas)
             self._rows = torch.tensor(self.replicas, dtype=torch.int64, device=self.loss.device)
             self.captured.forget()
-            self._blocks = []  # gives its memory back first
-            self._blocks = make_blocks(self._bank, self.replicas, training=True)
+            self.blocks = []  # gives its memory back first
+            self.blocks = make_blocks(self._bank, self.replicas, training=True)
         self.loss.zero_()
         self.wrong.zero_()
         self._finite.zero_()
@@ -62,11 +62,19 @@ class TrainingStep:
         x, y = self._data.batch(self._data.train, index)
         x = x.to(self._model.dtype)
         toward = self._toward(y)
-        logits, losses = zip(*(self._block(block, x, y, toward) for block in self._blocks), strict=True)
+        logits, losses = zip(*(self._block(block, x, y, toward) for block in self.blocks), strict=True)
         self._count(torch.cat(logits), torch.cat(losses), y)
         update(self._bank, self._finite)
         if self._mirror:
-            self._mirror(self._blocks)
+            self._mirror(self.blocks)
+
+    def probe(self, block: Block, index: Tensor, *, exact: bool = False, watch: Watch | None = None) -> None:
+        """Collect the gradients of a block on the samples in `index` [B], and change nothing else.
+
+        If `exact`, errors go through W. `watch` sees the output of each weighted layer.
+        """
+        x, y = self._data.batch(self._data.train, index)
+        self._block(block, x.to(self._model.dtype), y, self._toward(y), exact=exact, watch=watch)
 
     def mirror_first(self, steps: int) -> None:
         """Mirror the initial weights into V, for the passes of `steps` mini-batches that a scheme asks for."""
@@ -74,19 +82,29 @@ class TrainingStep:
             self._bank.feedback_bank.begin_epoch(0)
             for _ in range(self._mirror.passes * steps):
                 self._bank.redraw()
-                self._mirror(self._blocks)
+                self._mirror(self.blocks)
 
     def _toward(self, y: Tensor) -> Tensor:
         """Return the gradient of the cross-entropy by the log-probabilities [B, classes], the same for all."""
         scale = 1.0 if self._model.protocol.gradient == "sum" else 1 / len(y)
         return torch.zeros(len(y), self._model.classes, device=y.device).scatter_(1, y[:, None], -scale)
 
-    def _block(self, block: Block, x: Tensor, y: Tensor, toward: Tensor) -> tuple[Tensor, Tensor]:
+    def _block(
+        self,
+        block: Block,
+        x: Tensor,
+        y: Tensor,
+        toward: Tensor,
+        *,
+        exact: bool = False,
+        watch: Watch | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Collect the gradients of a block; return its logits [R', B, classes] and its losses [R']."""
         block.fetch()
         inputs: dict[int, Tensor] = {}
-        cut = None if self._model.route == "layerwise" else inputs
-        logits = self._model.forward(x, block.parameters, block.feedback, self._normalize, cut)
+        cut = None if exact or self._model.route == "layerwise" else inputs
+        feedback = {} if exact else block.feedback
+        logits = self._model.forward(x, block.parameters, feedback, self._normalize, cut, watch)
         with torch.no_grad():
             plain = logits.detach().float().view(len(y), block.size, -1)  # [B, R', classes]
             log_p = F.log_softmax(plain, 2)

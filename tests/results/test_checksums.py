@@ -13,7 +13,7 @@ from asymbp_cli.errors import StoreError
 from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.results import checksums
 from asymbp_cli.results.database import connect
-from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps
+from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, read_version
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import FILE_NAME, Store
 
@@ -227,10 +227,7 @@ def test_rows_are_verified_once_until_others_write(results: Path, monkeypatch: p
 
 
 def test_results_that_are_older_than_checksums_get_them(results: Path) -> None:
-    path = results / FILE_NAME
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # as version 3 left it
-        connection.execute("DROP TABLE checksums")
-        connection.execute("PRAGMA user_version = 3")
+    small_study.change(results, *small_study.TO_VERSION_3)
     check = ["store", "check", "--results", str(results)]
     late = "2 runs are older than their checksums: earlier damage to them may not be seen\n"
     for _ in range(2):
@@ -239,6 +236,29 @@ def test_results_that_are_older_than_checksums_get_them(results: Path) -> None:
     assert damaged(results) == []
     small_study.change(results, CHANGED)
     assert damaged(results) == [f"the run {RUN}"]
+
+
+def test_a_migration_keeps_the_checksums_of_the_rows_that_it_changes(results: Path) -> None:
+    """Damage before it stays damage, and no run becomes one without a checksum from the start."""
+    path = results / FILE_NAME
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:  # as version 4 left it
+        checksums.change_rows(connection, "ALTER TABLE epochs DROP COLUMN measures")
+        connection.execute("PRAGMA user_version = 4")
+    sound = path.read_bytes()
+    check = ["store", "check", "--results", str(results)]
+    assert CliRunner().invoke(cli, check).output == f"{results}/: ok, 2 runs, 8 epochs\n"
+
+    for statement, owner in (
+        (f"UPDATE epochs SET test_wrong = test_wrong - 1 WHERE run = '{RUN}' AND epoch = 2", f"the run {RUN}"),
+        (f"DELETE FROM attempts WHERE run = '{RUN}'", f"the run {RUN}"),
+        ("DELETE FROM grids", OWNERS["grids"][1]),
+    ):
+        path.write_bytes(sound)
+        small_study.change(results, statement)
+        assert damaged(results) == [owner]
+        with closing(connect(path)) as connection:  # brings it up to date
+            assert read_version(connection) == len(MIGRATIONS)
+        assert damaged(results) == [owner]
 
 
 def test_a_database_without_its_version_is_damaged(results: Path) -> None:

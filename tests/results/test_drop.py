@@ -103,7 +103,7 @@ def test_damage_that_is_older_than_the_checksums_is_deleted_too(results: Path) -
         f"UPDATE runs SET state = 'dead' WHERE id = '{RUN}'",
         f"INSERT INTO epochs SELECT 'unknown', {'epoch, rate, train_loss, train_wrong, train_seen, '}"
         "test_loss, test_wrong, test_seen, validation_wrong, validation_seen, one_class, diverged, seconds, "
-        f"validation_loss FROM epochs WHERE run = '{RUN}'",
+        f"validation_loss, measures FROM epochs WHERE run = '{RUN}'",
         take_checksums=True,
     )
     assert drop_damage(results).runs == {RUN, "unknown"}

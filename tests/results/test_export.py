@@ -68,6 +68,10 @@ epochs = st.builds(
     test_wrong=st.just(1), test_seen=st.just(INFO.test_count),
     validation_wrong=st.none(), validation_seen=st.none(),
     one_class=st.booleans(), diverged=st.booleans(), seconds=numbers, validation_loss=st.none() | st.floats(0.0),
+    measures=st.dictionaries(
+        st.sampled_from(["angle", "rank"]),
+        st.dictionaries(st.integers(0, 9), st.none() | numbers, min_size=1),
+    ),
 )  # fmt: skip
 attempts = st.builds(
     Attempt, started=times, ended=st.none() | times, start_epoch=st.integers(0, 99), host=st.text(),
@@ -295,15 +299,23 @@ def test_results_that_a_file_could_not_hold_are_not_exported(
         encode(small)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+def without_measures(contents: Contents) -> Contents:
+    ((run_id, stored),) = contents.runs.items()
+    epochs = tuple(replace(event, measures={}) for event in stored.epochs)
+    return with_runs(contents, **{run_id: replace(stored, epochs=epochs)})
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_file_of_an_older_schema_is_migrated(version: int, small: Contents) -> None:
     def age(lines: list[Any]) -> None:
         lines[0]["schema"] = version
-        del lines[2]["epochs"]["validation_loss"]
+        del lines[2]["epochs"]["measures"]
+        if version < 3:
+            del lines[2]["epochs"]["validation_loss"]
         if version == 1:
             del lines[2]["attempts"]["instruction_set"]
 
-    assert repr(decode(rewrite(encode(small), age), FILE)) == repr(small)
+    assert repr(decode(rewrite(encode(small), age), FILE)) == repr(without_measures(small))
 
 
 def test_a_later_step_of_the_schema_changes_what_is_read(small: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,6 +335,8 @@ def test_a_study_that_is_running_is_exported_as_it_stands(tmp_path: Path) -> Non
     assert [attempt.outcome for stored in running for attempt in stored.attempts] == [None, None]
 
 
-def test_versions_before_checksums_can_read_the_file(small: Contents) -> None:
-    header, *_ = lzma.decompress(encode(small)).splitlines()
-    assert json.loads(header) == {"asymbp_export": 1, "schema": 3}
+@pytest.mark.parametrize("measured", [False, True])
+def test_versions_before_measures_can_read_a_file_without_any(measured: bool, small: Contents) -> None:
+    header, *lines = lzma.decompress(encode(small if measured else without_measures(small))).splitlines()
+    assert json.loads(header) == {"asymbp_export": 1, "schema": 5 if measured else 3}
+    assert any(b"measures" in line for line in lines) == measured

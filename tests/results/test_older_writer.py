@@ -27,11 +27,10 @@ def results(tmp_path: Path) -> Path:
     small_study.train(tmp_path / "results", GRID)
     small_study.change(
         tmp_path / "results",
-        "DROP TABLE checksums",
+        *small_study.TO_VERSION_3,
         "CREATE TABLE later AS SELECT * FROM epochs WHERE epoch > 2",
         "DELETE FROM epochs WHERE epoch > 2",
         "UPDATE runs SET state = NULL",
-        "PRAGMA user_version = 3",
     )
     return tmp_path / "results"
 
@@ -109,7 +108,7 @@ def test_migrating_holds_the_lock(results: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(checksums, "take", try_to_write)
     Store.open(results).close()
-    assert tried == ["to write"]
+    assert set(tried) == {"to write"}
     with hold_writer_lock(results):  # nobody holds it any more
         assert version(results) == len(MIGRATIONS)
 

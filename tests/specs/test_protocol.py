@@ -163,6 +163,7 @@ def run(**changes: Any) -> Run:
 
 #: every field of a protocol with another value than its default; a new field must be added here
 OTHER: dict[str, Any] = {
+    "measure": ("rank",),
     "epochs": 3,
     "phases": (Phase(share=1, factor=1),),
     "base_rate": 1e-3,

@@ -7,58 +7,16 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from small_trainers import DIGITS, IMAGES, VECTORS, make, of, train
 from torch import Tensor
 
-from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, parse_method
+from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method
 from asymbp_cli.specs.networks import Network
-from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.draws import Normal, Uniform
 from asymbp_cli.training.engine import Trainer
 from asymbp_cli.training.feedback.schemes import draw_path
 from asymbp_cli.training.feedback.site import Site
-
-CPU = torch.device("cpu")
-VECTORS = Network(input=(12,), layers=("FC 9", "FC 7", "FC classes"))
-IMAGES = Network(input=(9, 8, 2), layers=("Conv 3x3x6/1 pad 1", "Max 2x2/2", "Conv 3x2x5/1", "FC 8", "FC classes"))
-DIGITS = NETWORKS["digits"]
-
-
-def make(
-    *methods: Method | str,
-    network: Network = VECTORS,
-    data: ResidentData | None = None,
-    rate: float = 1.0,
-    **protocol: Any,
-) -> Trainer:
-    network = network.resolve(10)
-    settings = Protocol.model_validate({"epochs": 3, "batch_size": 50, **protocol})
-    runs = tuple(
-        Run(
-            dataset="x",
-            network=network,
-            method=parse_method(method) if isinstance(method, str) else method,
-            protocol=settings,
-            rate_multiplier=rate,
-            seed=3,
-        )
-        for method in methods
-    )
-    return Trainer(Stack(runs), data or make_random_data(network, 10, 230, CPU), CPU)
-
-
-def train(trainer: Trainer, steps: int = 5) -> Trainer:
-    trainer.begin_epoch(1, range(len(trainer.stack.runs)))
-    for index in trainer.batches(1)[:steps]:
-        trainer.step(index)
-    return trainer
-
-
-def of(scheme: str, **parameters: Any) -> Method:
-    return Method(feedback=Feedback(scheme=scheme, **parameters))
 
 
 def row(trainer: Trainer, replica: int = 0) -> Tensor:
@@ -400,7 +358,7 @@ def test_direct_feedback_reaches_images_feature_by_feature(network: Network) -> 
     """The error of a layer's input is e V, in the order of FC weights: height, width, features."""
     trainer = make("DFA", network=network)
     trainer.begin_epoch(1, [0])
-    (block,) = trainer.step._blocks
+    (block,) = trainer.step.blocks
     inputs: dict[int, Tensor] = {}
     x, _ = trainer.data.batch(trainer.data.train, trainer.batches(1)[0])
     logits = trainer.model.forward(x, block.parameters, block.feedback, trainer.step._normalize, inputs)

@@ -28,12 +28,11 @@ class Mirror:
 
     def __init__(self, bank: Bank) -> None:
         self._bank = bank
-        fed = [op for op in bank.model.weighted if not op.first]
         self._rates, self._widths, self._decays = torch.zeros(3, len(bank.alive), 1, device=bank.alive.device)
         self.passes = 0
         for form, rows in bank.feedback_bank.learned:
             assert isinstance(form, Mirrored)
-            self._layers = list(zip(fed, bank.model.learned, form.noise, strict=True))
+            self._layers = list(zip(bank.model.fed_operations, bank.model.learned, form.noise, strict=True))
             self._rates[rows], self._widths[rows], self._decays[rows] = form.rate, form.width, form.decay
             self.passes = max(self.passes, form.passes)
 

@@ -148,7 +148,6 @@ def _pfa(feedback: LayerFeedback, site: Site, *, orthogonal: bool) -> Form:
 
 def _wm(feedback: LayerFeedback, site: Site) -> Form:
     samples = site.model.protocol.samples_per_batch(1)
-    fed = [op for op in site.model.weighted if not op.first]
     return Mirrored(
         site.model.random_feedback(site.seed),
         rate=feedback.mirror_rate,
@@ -156,21 +155,23 @@ def _wm(feedback: LayerFeedback, site: Site) -> Form:
         decay=feedback.mirror_decay,
         passes=feedback.mirror_passes,
         noise=tuple(
-            site.stream(f"mirror-{op.number}", samples * prod(op.before)).view(samples, *op.before) for op in fed
+            site.stream(f"mirror-{op.number}", samples * prod(op.before)).view(samples, *op.before)
+            for op in site.model.fed_operations
         ),
     )
 
 
 def _mix(feedback: LayerFeedback, site: Site) -> Form:
-    """Return V with a form for each layer but the first."""
+    """Return V with a form for each layer but the first, whose V for measures has that of the second."""
     parts = site.model.fed
+    count = len(parts) - site.model.feeds_first
     if isinstance(feedback, Feedback) and feedback.layers:
         inner = feedback.layers
     else:
         own = feedback.model_copy(update={"last": "same"})
-        inner = (*[own] * len(parts[1:]), *[LayerFeedback()] * len(parts[:1]))
+        inner = (*[own] * (count - 1), *[LayerFeedback()] * min(count, 1))
     columns_of: dict[LayerFeedback, list[slice]] = {}
-    for spec, part in zip(inner, parts, strict=True):
+    for spec, part in zip((*inner, *inner[:1]) if site.model.feeds_first else inner, parts, strict=True):
         columns_of.setdefault(spec, []).append(slice(part.start, part.start + part.size))
     forms = [(build(spec, site), layers) for spec, layers in columns_of.items()]
 

@@ -39,6 +39,7 @@ class Site:
         self.model, self.seed, self._factors = model, seed, factors
         self._used = 0
         self._streams: dict[str, Stream] = {}
+        self._drawn: dict[str, Tensor] = {}  # rows, by role
         self._magnitudes: Factor | None = None  # redrawn
         self._redrawn: list[_Redrawn] = []
 
@@ -92,11 +93,11 @@ class Site:
         """Return M o S_p (o `gain`), drawn anew by `redraw`. All of a stack's schemes share the draws."""
         if self._magnitudes is None:
             self._magnitudes = self._row()
-            self._streams["magnitudes"] = Uniform(self.seed, "magnitudes", self._magnitudes.values)
+            self._draw_row("magnitudes", Uniform, self._magnitudes.values)
         if not flip_probability and gain is None:
             return self._magnitudes
         if flip_probability:
-            self.stream("flips", self.model.feedback_size)
+            self._draw_row("flips", Uniform)
         factor = self._row()
         gain = None if gain is None else gain.to(self.device)
         self._redrawn.append(_Redrawn(flip_probability, gain, factor.values))
@@ -104,12 +105,25 @@ class Site:
 
     def noise(self) -> Tensor:
         """Return N(0, 1) [F], drawn anew by `redraw`. All of a stack's schemes share the draws."""
-        return self.stream("noise", self.model.feedback_size, Normal)
+        return self._draw_row("noise", Normal)
 
-    def stream(self, role: str, size: int, kind: type[Stream] = Uniform) -> Tensor:
-        """Return numbers [size] of this role, uniform in [0, 1) by default, drawn anew by `redraw`."""
+    def _draw_row(self, role: str, kind: type[Stream], row: Tensor | None = None) -> Tensor:
+        """Return a row [F] of this role, drawn anew by `redraw`.
+
+        The V of the first layer, which only measures see, has a stream of its own: no other draw depends on it.
+        """
+        if role not in self._drawn:
+            row = torch.empty(self.model.feedback_size, device=self.device) if row is None else row
+            self._drawn[role], passed = row, self.model.passed_size
+            self._streams[role] = kind(self.seed, role, row[:passed])
+            if self.model.feeds_first:
+                self._streams[f"{role}-first"] = kind(self.seed, f"{role}-first", row[passed:])
+        return self._drawn[role]
+
+    def stream(self, role: str, size: int) -> Tensor:
+        """Return uniform [0, 1) numbers [size] of this role, drawn anew by `redraw`."""
         if role not in self._streams:
-            self._streams[role] = kind(self.seed, role, torch.empty(size, device=self.device))
+            self._streams[role] = Uniform(self.seed, role, torch.empty(size, device=self.device))
         return self._streams[role].values
 
     def normal(self, sigma: float) -> Tensor:
@@ -132,12 +146,15 @@ class Site:
 
     def redraw(self) -> None:
         """Draw the next M, S_p and noise."""
-        drawn = {role: stream.next() for role, stream in self._streams.items()}
+        for stream in self._streams.values():
+            stream.next()
         for part in self._redrawn:
             if part.flip_probability:
-                random_factor(drawn["magnitudes"], drawn["flips"], part.flip_probability, out=part.values)
+                random_factor(
+                    self._drawn["magnitudes"], self._drawn["flips"], part.flip_probability, out=part.values
+                )
             else:
-                part.values.copy_(drawn["magnitudes"])
+                part.values.copy_(self._drawn["magnitudes"])
             if part.gain is not None:
                 part.values.mul_(part.gain)
 

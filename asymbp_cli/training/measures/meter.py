@@ -1,0 +1,75 @@
+"""Makes the measures of a stack after an epoch. Changes nothing that a training depends on, and draws nothing."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.events import Measured
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.blocks import Block
+from asymbp_cli.training.measures.signals import (
+    Found,
+    measure_gradient_angles,
+    measure_growth,
+    measure_ranks,
+)
+from asymbp_cli.training.measures.weights import compare_weights
+from asymbp_cli.training.step import TrainingStep
+
+MOST_SAMPLES = 128  # of the fixed mini-batch
+
+#: measure on request -> how a block's is made on a mini-batch
+ON_A_BATCH: dict[str, Callable[[TrainingStep, Bank, Block, Tensor], Found]] = {
+    "gradient-angle": measure_gradient_angles,
+    "rank": measure_ranks,
+    "growth": measure_growth,
+}
+
+
+class Meter:
+    """Measures the replicas of a stack that an epoch has trained.
+
+    The fixed mini-batch `index` [B] is that of the first step, up to 128 samples.
+    """
+
+    def __init__(self, bank: Bank, step: TrainingStep, index: Tensor) -> None:
+        self._bank, self._step, self._index = bank, step, index[:MOST_SAMPLES]
+        self._wanted = [key for key in ON_A_BATCH if key in bank.protocol.measure]
+        route = bank.model.route
+        self._fed = bank.model.fed if route == "layerwise" and bank.has_feedback else ()
+
+    def __call__(self) -> dict[int, Measured]:
+        """Return the measures of each replica; one that has diverged has some too."""
+        found: dict[int, Measured] = {}
+        replicas = iter(self._step.replicas)
+        for block in self._step.blocks:
+            block.fetch()
+            places, values = self._measure(block)
+            for row in torch.stack(values, 1).tolist() if values else [[]] * block.size:
+                found[next(replicas)] = _arrange(places, row)
+        return found
+
+    def _measure(self, block: Block) -> tuple[list[tuple[str, int]], list[Tensor]]:
+        """Return (measure, layer) of each value of the replicas of a block, and the values, each [R']."""
+        places: list[tuple[str, int]] = []
+        values: list[Tensor] = []
+        with torch.no_grad():
+            for part in self._fed:
+                found = compare_weights(block.parameters[part.name], block.feedback.get(part.name))
+                places += [(key, part.layer) for key in found]
+                values += found.values()
+        for key in self._wanted:
+            for layer, value in ON_A_BATCH[key](self._step, self._bank, block, self._index):
+                places.append((key, layer))
+                values.append(value.double() if value.device.type != "mps" else value)
+        return places, values
+
+
+def _arrange(places: Sequence[tuple[str, int]], values: Sequence[float]) -> Measured:
+    """Return values by measure and layer, to six digits; None for what is not a number."""
+    arranged: dict[str, dict[int, float | None]] = {}
+    for (key, layer), value in sorted(zip(places, values, strict=True), key=lambda pair: pair[0][1]):
+        arranged.setdefault(key, {})[layer] = float(f"{value:.6g}") if math.isfinite(value) else None
+    return arranged
