@@ -185,8 +185,10 @@ class Journal:
         """Bring what the write-ahead log holds into the file itself, as far as no reader stands in the way."""
         with self._lock, store_errors(self._path):
             self._guard.check()
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._guard.remember()
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            finally:  # a disk that is full has perhaps taken a part
+                self._guard.remember()
 
     def query(self, sql: str, *values: Any, **named: Any) -> list[Any]:
         """Return the rows of a query, which sees everything noted so far. Raises StoreError if any is damaged."""

@@ -1,6 +1,7 @@
 """A full disk and a read-only medium: results are read as ever, and what cannot be written is said."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -116,3 +117,25 @@ def test_a_lock_on_a_full_disk(disk: Path) -> None:
     fill(disk)
     with pytest.raises(StoreError, match="No space left on device"), hold_writer_lock(disk):
         pass
+
+
+def test_a_part_of_the_log_that_reached_the_file_is_no_foreign_change(tmp_path: Path) -> None:
+    """Emptying the log may end halfway, on a full disk or at the largest size of a file."""
+    path = tmp_path / FILE_NAME
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Store.open(tmp_path) as store, store.writing():
+        for number in range(40):
+            store.save_dataset(small_study.INFO.model_copy(update={"fingerprint": f"{number:064}"}))
+        store.flush()
+        before = path.read_bytes()
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 4096, limits[1]))
+            with pytest.raises(StoreError):
+                store.flush_if_free(durable=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert path.read_bytes() != before
+        store.save_dataset(small_study.INFO)
+    assert not list(tmp_path.glob("*.kept"))
+    with Store.open(tmp_path) as store:
+        assert len(store.datasets()) == 41
