@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from asymbp_cli.cli.bench_tables import format_grid
 from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.machine import cores
 from asymbp_cli.text import nearest
+
+if TYPE_CHECKING:
+    from asymbp_cli.datasets.decoded import DecodedDataset
 
 
 class _BenchGroup(click.Group):
@@ -151,8 +155,11 @@ def report(as_json: bool) -> None:
     )
 
 
+_dataset = click.option("--dataset", default="digits", show_default=True, help="Dataset of the paper, or digits.")
+
+
 @command.command("checks")
-@click.option("--dataset", default="digits", show_default=True, help="Dataset of the paper, or digits.")
+@_dataset
 @options.data_dir
 @options.cache_dir
 @bench_options.as_json
@@ -167,13 +174,9 @@ def checks(dataset: str, data_dir: Path | None, cache_dir: Path | None, as_json:
       asymbp bench checks --dataset mnist --data-dir DIR
     """
     from asymbp_cli.bench.checks import measure_checks
-    from asymbp_cli.datasets.catalog import find_entry
-    from asymbp_cli.datasets.prepare import prepare
-    from asymbp_cli.recipe.networks import network_for
 
     bench_options.announce("cpu", quiet=as_json)
-    key = find_entry(dataset).key
-    info = prepare(key, network_for(key).input, data_dir=data_dir, cache_dir=cache_dir)
+    info = _prepare(dataset, data_dir, cache_dir)
     with TemporaryDirectory() as directory:
         found = measure_checks(info, Path(directory))
     if as_json:
@@ -187,3 +190,41 @@ def checks(dataset: str, data_dir: Path | None, cache_dir: Path | None, as_json:
     click.echo(f"An epoch of a run of Table 2 on {info.label} takes {found.epoch_seconds:.2f} s on one core:\n")
     click.echo(format_grid(rows, ["", "at most", "ms", "% of the epoch"]))
     click.echo(f"\nall checks together: {100 * found.share:.2f} %")
+
+
+@command.command("measures")
+@_dataset
+@options.data_dir
+@options.cache_dir
+@bench_options.as_json
+def measures(dataset: str, data_dir: Path | None, cache_dir: Path | None, as_json: bool) -> None:
+    """Measure what angles, signs, norms, ranks and growth cost after an epoch, next to the epoch, on the CPU.
+
+    \b
+    Example:
+      asymbp bench measures
+      asymbp bench measures --dataset mnist --data-dir DIR
+    """
+    from asymbp_cli.bench.measures import time_measures
+
+    bench_options.announce("cpu", quiet=as_json)
+    info = _prepare(dataset, data_dir, cache_dir)
+    found = time_measures(info)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+    rows = [
+        [key, f"{1000 * seconds:.2f}", f"{100 * seconds / found.epoch_seconds:.2f}"]
+        for key, seconds in found.seconds.items()
+    ]
+    click.echo(f"An epoch of a uSF run on {info.label} takes {found.epoch_seconds:.2f} s on one core:\n")
+    click.echo(format_grid(rows, ["measured", "ms", "% of the epoch"]))
+
+
+def _prepare(dataset: str, data_dir: Path | None, cache_dir: Path | None) -> "DecodedDataset":
+    from asymbp_cli.datasets.catalog import find_entry
+    from asymbp_cli.datasets.prepare import prepare
+    from asymbp_cli.recipe.networks import network_for
+
+    key = find_entry(dataset).key
+    return prepare(key, network_for(key).input, data_dir=data_dir, cache_dir=cache_dir)

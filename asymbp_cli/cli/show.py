@@ -36,7 +36,10 @@ def command(run: str, results_directory: Path) -> None:
     for attempt in detail.attempts:
         click.echo("\n".join(_describe_attempt(attempt)))
     click.echo()
-    console.print_listing(console.make_console(stderr=False), _list_epochs(detail.epochs))
+    screen = console.make_console(stderr=False)
+    console.print_listing(screen, _list_epochs(detail.epochs))
+    for listing in _list_measures(detail.epochs):
+        console.print_listing(screen, listing)
 
 
 def _describe_run(summary: "RunSummary") -> Iterator[str]:
@@ -76,3 +79,23 @@ def _list_epochs(epochs: "Sequence[EpochEnded]") -> "Listing":
         for epoch in epochs
     )
     return Listing("Epochs", header, tuple(rows))
+
+
+def _list_measures(epochs: "Sequence[EpochEnded]") -> "Iterator[Listing]":
+    """Yield a listing for each measure: layers beside each other, an epoch a line."""
+    from asymbp_cli.report.document import Listing
+    from asymbp_cli.specs.measures import MEASURES
+
+    for key in dict.fromkeys(key for epoch in epochs for key in epoch.measures):
+        measured = [(epoch.epoch, epoch.measures[key]) for epoch in epochs if key in epoch.measures]
+        layers = sorted({layer for _, values in measured for layer in values})
+        header = ("epoch", *(f"layer {layer}" if layer else "network" for layer in layers))
+        rows = tuple(
+            (f"{epoch}", *(_format_value(values.get(layer)) for layer in layers)) for epoch, values in measured
+        )
+        title = MEASURES[key].title if key in MEASURES else key
+        yield Listing(f"{title[0].upper()}{title[1:]}", header, rows)
+
+
+def _format_value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

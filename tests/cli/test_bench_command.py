@@ -48,7 +48,7 @@ def test_an_unknown_experiment_is_refused() -> None:
     assert "trainig" in done.output
 
 
-@pytest.mark.parametrize("name", ["training", "memory", "paper", "report", "checks"])
+@pytest.mark.parametrize("name", ["training", "memory", "paper", "report", "checks", "measures"])
 def test_every_experiment_explains_itself(name: str) -> None:
     text = invoke("bench", name, "--help").output
     assert f"asymbp bench {name}" in text.split("Example:")[1]
@@ -145,3 +145,12 @@ def test_bench_checks_shows_a_line_per_check(monkeypatch: pytest.MonkeyPatch) ->
     assert "An epoch of a run of Table 2 on digits takes 2.00 s on one core:" in shown
     assert re.search(r"one +per start +10.00 +0.500\ntwo +per epoch +2.00 +0.100\n", shown)
     assert shown.endswith("all checks together: 0.60 %\n")
+
+
+def test_bench_measures_are_set_against_an_epoch() -> None:
+    found = json.loads(invoke("bench", "measures", "--json").output)
+    assert list(found["seconds"]) == ["V and W", "gradient-angle", "rank", "growth"]
+    assert all(seconds >= 0 for seconds in found["seconds"].values())
+    assert found["epoch_seconds"] > 0
+    shown = invoke("bench", "measures").output
+    assert re.search(r"measured +ms +% of the epoch\n-.*\nV and W +[0-9.]+ +[0-9.]+\n", shown)

@@ -46,6 +46,12 @@ def recipe(directory: Path, **content: object) -> Path:
     return file
 
 
+def usf_run(directory: Path) -> str:
+    """Return the id of a run of uSF."""
+    listed = run("ls", "runs", directory=directory).stdout
+    return next(line.split()[0] for line in listed.splitlines() if "uSF" in line)
+
+
 def test_a_table_from_nothing_to_a_report(tmp_path: Path) -> None:
     first = run("reproduce", "--table", "2", *TINY, directory=tmp_path)
     assert first.returncode == 0, first.stderr
@@ -76,6 +82,7 @@ def test_a_table_from_nothing_to_a_report(tmp_path: Path) -> None:
     assert len(listed.stdout.splitlines()) == 2 + 16
     shown = run("show", listed.stdout.splitlines()[2][:8], directory=tmp_path)
     assert "test error" in shown.stdout
+    assert "Angle between V and W, degrees" in run("show", usf_run(tmp_path), directory=tmp_path).stdout
     assert re.search(rf"attempt .* cpu \(.*\) \({instruction_set}\) on ", shown.stdout)
 
 

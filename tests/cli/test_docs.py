@@ -20,6 +20,7 @@ from asymbp_cli.cli.app import COMMANDS, cli
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.results.store import Store
+from asymbp_cli.specs.measures import MEASURES
 from asymbp_cli.specs.schemes import SCHEMES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -179,6 +180,12 @@ def test_every_yaml_in_the_readme_is_a_recipe_or_a_table(tmp_path: Path) -> None
             assert table.columns
         else:
             assert load_recipe(file).methods
+
+
+def test_every_measure_is_explained() -> None:
+    text = (ROOT / "recipes/README.md").read_text()
+    for key, measure in MEASURES.items():
+        assert f"| `{key}` | {measure.meaning} | {measure.source} | {measure.cost or 'always made'} |" in text
 
 
 if __name__ == "__main__":

@@ -177,3 +177,33 @@ def test_a_column_under_another_protocol_is_no_point_of_the_curve() -> None:
         figure for figure in draw_figures([fill_grid(grid, more, {}, {})], more) if "opposite" in figure.name
     ]
     assert "75 %" not in signs.alt
+
+
+def measured(filled: FilledGrid, epochs: Epochs, key: str, values: Sequence[dict[int, float | None]]) -> Epochs:
+    """Return the epochs of a grid with a measure in those of its second column."""
+    runs = {run.id for run in filled.grid.runs(filled.grid.rows[0], filled.grid.columns[1])}
+    return {
+        run: [replace(p, measures={key: v}) if run in runs else p for p, v in zip(points, values, strict=True)]
+        for run, points in epochs.items()
+    }
+
+
+def test_angles_are_drawn_by_layer_where_v_is_not_w(plotted: Plotted) -> None:
+    filled, epochs = trained("SGD", "uSF")
+    angles: list[dict[int, float | None]] = [{3: 90.0, 5: 30.0}, {3: 80.0, 5: None}, {3: 70.0, 5: 20.0}]
+    drawn = {figure.name: figure for figure in draw_figures([filled], measured(filled, epochs, "angle", angles))}
+    chance, *lines = plotted["table-2-1-1-angle"]
+    assert chance[1] == [90.0, 90.0]
+    assert lines == [([1.0, 2.0, 3.0], [90.0, 80.0, 70.0]), ([1.0, 3.0], [30.0, 20.0])]
+    figure = drawn["table-2-1-1-angle"]
+    assert "uSF 70, 20." in figure.alt
+    assert "Layers: 3 blue, 5 vermilion." in figure.caption
+
+
+@pytest.mark.parametrize(("key", "exact"), [("angle", 0.0), ("agreement", 1.0)])
+def test_a_measure_that_says_nothing_is_not_drawn(key: str, exact: float) -> None:
+    filled, epochs = trained("SGD", "uSF")
+    same = measured(filled, epochs, key, [{3: exact}] * 3)
+    once = measured(filled, epochs, key, [{3: 0.5}, {}, {}])
+    for points in (same, once):
+        assert not [name for name in names(draw_figures([filled], points)) if name.endswith(key)]

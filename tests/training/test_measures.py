@@ -93,11 +93,19 @@ def test_norm_ratio_of_scaled_signs() -> None:
 
 
 def test_a_v_that_is_w_is_at_no_angle() -> None:
-    for found in at_the_start(make("SGD", "sham", network=IMAGES, measure=["gradient-angle"])):
-        assert all(angle < 1e-5 for angle in found["angle"].values() if angle is not None)
-        assert set(found["agreement"].values()) == {1.0}
-        assert set(found["norm-ratio"].values()) == {1.0}
-        assert all(angle < 1e-3 for angle in found["gradient-angle"].values() if angle is not None)
+    plain, found = at_the_start(make("SGD", "sham", network=IMAGES, measure=["gradient-angle"]))
+    assert all(angle < 1e-5 for angle in found["angle"].values() if angle is not None)
+    assert set(found["agreement"].values()) == {1.0}
+    assert set(found["norm-ratio"].values()) == {1.0}
+    assert found["gradient-angle"] == pytest.approx(dict.fromkeys((0, 1, 3, 4, 5), 0.0), abs=1e-3)
+    assert plain.keys() == {"gradient-angle"}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_plain_backpropagation_has_no_v_to_measure(together: bool) -> None:
+    plain, found = at_the_start(make("SGD", "uSF", network=IMAGES, together=together))
+    assert plain == {}
+    assert found.keys() == {"angle", "agreement", "norm-ratio"}
 
 
 def test_weights_that_are_absent_have_no_sign() -> None:
@@ -181,7 +189,7 @@ def test_measures_move_no_other_bit(methods: tuple[str, ...], together: bool) ->
     assert measured
     assert all(set(found) <= set(MEASURES) and "growth" in found for found in measured)
     if trainer.model.route == "layerwise" and trainer.bank.has_feedback:
-        assert all(1 in found["angle"] for found in measured)
+        assert all(1 in found.get("angle", {1: 0}) for found in measured)
 
 
 def test_what_has_diverged_is_not_measured() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from asymbp_cli.analysis.tables import Epochs, FilledGrid
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.learning_curves import draw_learning_curves
+from asymbp_cli.report.figures.measures import draw_measures
 from asymbp_cli.report.figures.opposite_signs import draw_opposite_signs
 from asymbp_cli.report.figures.rates import draw_rates
 from asymbp_cli.report.figures.scatter import draw_scatter
@@ -14,7 +15,7 @@ def draw_figures(tables: Sequence[FilledGrid], epochs: Epochs) -> tuple[Figure, 
     """Return every figure that the tables and the stored epochs (by run id) allow.
 
     Over all tables: ours against the paper's. Per table and dataset: error against the share of opposite signs
-    (Exp. B), learning curves, and error against learning rate.
+    (Exp. B), learning curves, error against learning rate, and angles and agreeing signs of V and W.
     """
     figures = (*draw_scatter(tables), *_draw_rows(tables, epochs))
     names = [figure.name for figure in figures]
@@ -30,3 +31,4 @@ def _draw_rows(tables: Sequence[FilledGrid], epochs: Epochs) -> Iterator[Figure]
             yield from draw_opposite_signs(filled, i, stem)
             yield from draw_learning_curves(filled, i, epochs, stem)
             yield from draw_rates(filled, i, epochs, stem)
+            yield from draw_measures(filled, i, epochs, stem)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 GREY = "#747b86"  # of text and lines: legible on a light and on a dark page
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito (2008)
+COLOUR_NAMES = ("blue", "vermilion", "green", "pink", "orange", "light blue")
 _DASHES = ("solid", "dashed", "dashdot", "dotted")
 MARKERS = "osD^vPX*<>hdp8H"
 _DPI = 144

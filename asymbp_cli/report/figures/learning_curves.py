@@ -36,7 +36,6 @@ def draw_learning_curves(filled: FilledGrid, i: int, epochs: Epochs, stem: str) 
             errors=[error for _, errors in curves.values() for error in errors],
             baseline=_baseline(filled.baselines[i], epochs),
             x_label="epoch",
-            logarithmic_x=False,
         ),
         name=f"{stem}-learning-curves",
         caption=f"Learning curves on {label}, {describe_table(filled)}: test error of the run that the rule "

@@ -1,6 +1,6 @@
 """One small panel per column of a table's row; learning curves and rates are drawn in such panels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,12 @@ class Panels:
     """What a figure of panels shows: one panel per column, and the baseline in grey in all of them."""
 
     draw: Mapping[int, Callable[["Axes"], None]]  # index of a column -> function that draws its panel
-    errors: list[float]  # all that are drawn
-    baseline: Points | None
     x_label: str
-    logarithmic_x: bool
+    y_label: str = "test error, %"
+    errors: Sequence[float] = ()  # all that are drawn; the vertical axis shows them
+    limits: tuple[float, float] | None = None  # of the vertical axis, if it shows something else
+    baseline: Points | None = None
+    logarithmic_x: bool = False
 
 
 def draw_panels(filled: FilledGrid, panels: Panels, *, name: str, caption: str, alt: str) -> Figure:
@@ -42,7 +44,7 @@ def draw_panels(filled: FilledGrid, panels: Panels, *, name: str, caption: str, 
             axes.set_visible(False)
         _scale_axes(all_axes[0], panels)
         drawing.supxlabel(panels.x_label, fontsize=9)
-        drawing.supylabel("test error, %", fontsize=9)
+        drawing.supylabel(panels.y_label, fontsize=9)
         return save_figure(drawing, name, caption, alt)
 
 
@@ -54,6 +56,9 @@ def _scale_axes(axes: "Axes", panels: Panels) -> None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    if panels.limits:
+        axes.set_ylim(*panels.limits)
+        return
     baseline_errors = panels.baseline[1] if panels.baseline else []
     scale_error_axis(axes, [*panels.errors, *baseline_errors])
 

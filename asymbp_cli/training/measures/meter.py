@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.events import Measured
+from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.blocks import Block
 from asymbp_cli.training.measures.signals import (
@@ -31,10 +32,13 @@ ON_A_BATCH: dict[str, Callable[[TrainingStep, Bank, Block, Tensor], Found]] = {
 class Meter:
     """Measures the replicas of a stack that an epoch has trained.
 
-    The fixed mini-batch `index` [B] is that of the first step, up to 128 samples.
+    V is not compared with W in plain backpropagation, where they are the same, nor if it carries errors from the
+    output, since then it has another shape. The fixed mini-batch `index` [B] is that of the first step, up to 128
+    samples.
     """
 
-    def __init__(self, bank: Bank, step: TrainingStep, index: Tensor) -> None:
+    def __init__(self, runs: Sequence[Run], bank: Bank, step: TrainingStep, index: Tensor) -> None:
+        self._plain = [run.method.feedback.scheme == "bp" for run in runs]
         self._bank, self._step, self._index = bank, step, index[:MOST_SAMPLES]
         self._wanted = [key for key in ON_A_BATCH if key in bank.protocol.measure]
         route = bank.model.route
@@ -48,7 +52,8 @@ class Meter:
             block.fetch()
             places, values = self._measure(block)
             for row in torch.stack(values, 1).tolist() if values else [[]] * block.size:
-                found[next(replicas)] = _arrange(places, row)
+                replica = next(replicas)
+                found[replica] = _arrange(places, row, plain=self._plain[replica])
         return found
 
     def _measure(self, block: Block) -> tuple[list[tuple[str, int]], list[Tensor]]:
@@ -56,8 +61,8 @@ class Meter:
         places: list[tuple[str, int]] = []
         values: list[Tensor] = []
         with torch.no_grad():
-            for part in self._fed:
-                found = compare_weights(block.parameters[part.name], block.feedback.get(part.name))
+            for part in self._fed if block.feedback else ():
+                found = compare_weights(block.parameters[part.name], block.feedback[part.name])
                 places += [(key, part.layer) for key in found]
                 values += found.values()
         for key in self._wanted:
@@ -67,9 +72,14 @@ class Meter:
         return places, values
 
 
-def _arrange(places: Sequence[tuple[str, int]], values: Sequence[float]) -> Measured:
-    """Return values by measure and layer, to six digits; None for what is not a number."""
+def _arrange(places: Sequence[tuple[str, int]], values: Sequence[float], *, plain: bool) -> Measured:
+    """Return values by measure and layer, to six digits; None for what is not a number.
+
+    Of `plain` backpropagation without those of V.
+    """
     arranged: dict[str, dict[int, float | None]] = {}
     for (key, layer), value in sorted(zip(places, values, strict=True), key=lambda pair: pair[0][1]):
+        if plain and key not in ON_A_BATCH:
+            continue
         arranged.setdefault(key, {})[layer] = float(f"{value:.6g}") if math.isfinite(value) else None
     return arranged

@@ -11,18 +11,15 @@ from asymbp_cli.training.step import sum_type
 _MOST_AT_ONCE = 2**22  # numbers, as sums are taken in a wider type
 
 
-def compare_weights(W: Tensor, V: Tensor | None) -> Mapping[str, Tensor]:
+def compare_weights(W: Tensor, V: Tensor) -> Mapping[str, Tensor]:
     """Return angle (degrees), agreement (share of signs) and norm ratio of weights [R, ...], each [R].
 
-    V is None if it is W. What has no meaning, as an angle to 0, is not a number.
+    What has no meaning, as an angle to 0, is not a number.
 
     >>> found = compare_weights(torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0, 0.0]]))
     >>> {name: round(value.item(), 4) for name, value in found.items()}
     {'angle': 45.0, 'agreement': 1.0, 'norm-ratio': 1.4142}
     """
-    if V is None:
-        zero = torch.zeros(len(W), dtype=sum_type(W.device), device=W.device)
-        return {"angle": zero, "agreement": zero + 1, "norm-ratio": zero + 1}
     rows = max(1, _MOST_AT_ONCE // max(1, W[0].numel()))
     parts = zip(*(torch.split(part.flatten(1), rows) for part in (W, V)), strict=True)
     products, weights, feedback, agreeing, counted = torch.cat([_sum(*part) for part in parts], 1)
