@@ -1,6 +1,10 @@
 """The start of the `asymbp` command, and of `python -m asymbp_cli`."""
 
+import os
 import sys
+
+# nothing here multiplies matrices with NumPy, and without memory for its threads OpenBLAS interrupts the process
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def main() -> None:

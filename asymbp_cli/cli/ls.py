@@ -100,11 +100,12 @@ def _shorten(file: Path) -> str:
 
 
 def _list_tables(results: Path) -> Table:
-    from asymbp_cli.recipe.table import load_table
+    from asymbp_cli.recipe.table import load_table, other_table_files
 
     rows = [
         [table.key, table.title, ", ".join(column.header for column in table.columns)]
-        for table in load_table("all")
+        for key in ("all", *other_table_files())
+        for table in load_table(key)
     ]
     return ["table", "title", "columns"], rows
 

@@ -22,11 +22,11 @@ _RULES = {
 }
 
 
-def _load_protocol(name: str | None, rule: str | None, overrides: tuple[str, ...]) -> tuple["Protocol", str]:
+def _load_protocol(name: str, rule: str | None, overrides: tuple[str, ...]) -> tuple["Protocol", str]:
     """Return the protocol and its label; raises UsageError if an override turns the rule into its opposite."""
     from asymbp_cli.recipe.protocols import load_protocol
 
-    protocol, label = load_protocol(name or "demo", (*_RULES[rule], *overrides))
+    protocol, label = load_protocol(name, (*_RULES[rule], *overrides))
     fraction = protocol.validation_fraction
     if rule is not None and (rule == "held-out") != (fraction > 0):
         raise UsageError(
@@ -36,19 +36,22 @@ def _load_protocol(name: str | None, rule: str | None, overrides: tuple[str, ...
 
 
 @click.command("reproduce")
-@click.option("--table", required=True, metavar="N", help="1 to 5, 4-c1, 4-c2, all, or a table file of your own.")
+@click.option(
+    "--table", required=True, metavar="N", help="A name (asymbp ls tables), all (of the paper), or a file."
+)
 @click.option(
     "--dataset",
     "names",
     multiple=True,
     metavar="NAME",
     help="A dataset (asymbp ls datasets), a folder or archive of images, or `all`: every dataset of the table "
-    "that is installed. May be repeated. Default: digits.",
+    "that is installed. May be repeated. Default: digits; of other papers theirs.",
 )
 @click.option(
     "--protocol",
     metavar="NAME",
-    help="A name (asymbp ls protocols), or a file. Default: demo on digits; required for other datasets.",
+    help="A name (asymbp ls protocols), or a file. Default: demo on digits; required for other datasets. Tables of "
+    "other papers have their own.",
 )
 @click.option(
     "--rule",
@@ -83,6 +86,7 @@ def command(
       asymbp reproduce --table 2
       asymbp reproduce --table 2 --dataset mnist --protocol quick
       asymbp reproduce --table 1
+      asymbp reproduce --table akrout2019
     """
     from asymbp_cli.cli.execute import Options, execute
     from asymbp_cli.datasets.catalog import parse_dataset
@@ -92,16 +96,17 @@ def command(
 
     settings = Options(**chosen)
     tables = load_table(table)
-    names = tuple(dict.fromkeys(names)) or ("digits",)
+    own = next((spec.protocol for spec in tables), None)  # that of another paper
+    names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ("digits",))
     refs = [parse_dataset(name) for name in names if name != "all"]
-    training, label = _load_protocol(protocol, rule, overrides)
+    training, label = _load_protocol(protocol or own or "demo", rule, overrides)
     error_tables = [spec for spec in tables if spec.kind == "errors"]
     if len(error_tables) < len(tables) and not (error_tables and (settings.as_json or settings.quiet)):
         _print_networks()
     if not error_tables:
         return 0
-    _check_protocol(protocol, names)
-    named = prepare_datasets(refs, None, training, settings.source)
+    _check_protocol(protocol or own, names)
+    named = prepare_datasets(refs, tables[0].network, training, settings.source)
     installed: list[DecodedDataset] = []
     missing: Mapping[str, str] = {}
     if "all" in names:

@@ -68,7 +68,7 @@ def make_table_grid(
         key=f"table-{table.key}",
         title=table.title,
         columns=tuple(columns),
-        rows=sort_rows([*(make_row(info, None) for info in infos), *map(make_missing_row, missing)]),
+        rows=sort_rows([*(make_row(info, table.network) for info in infos), *map(make_missing_row, missing)]),
         baseline=make_column(table.baseline, [baseline], protocol),
         protocol_label=label,
         seeds=tuple(seeds),
@@ -121,7 +121,7 @@ def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
     if info.paper_name and not info.exact:
         notes.append(f"not the paper's data; the paper's {info.paper_name} row is shown for comparison only")
     if resolved != own:
-        notes.append(f"network {', '.join(resolved.layers)}")
+        notes.append(f"network {', '.join(resolved.words)}")
     return GridRow(
         label=info.label,
         key=info.key,

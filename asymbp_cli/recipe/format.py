@@ -86,7 +86,10 @@ FOLDER_KEYS: Keys = _described(
 NETWORK_KEYS: Keys = {
     **_described(
         _fields(WrittenNetwork),
-        {"layers": "In the notation of Table 1: Conv 5x5x20/1 pad 2, Max 2x2/2, FC classes."},
+        {
+            "layers": "In the notation of Table 1: Conv 5x5x20/1 pad 2, Max 2x2/2, FC classes.",
+            "activation": "After every convolution and FC layer but the last.",
+        },
     ),
     "input": _any_of(
         "Height x width x channels of images (28x28x1), or the number of features of vectors (1845).",

@@ -74,7 +74,7 @@ def name_networks(networks: Sequence[Network]) -> dict[Network, str]:
 
     Otherwise the tool's name for it, all its layers, or a hash.
     """
-    parts = [(dimensions(network.input), *network.layers) for network in networks]
+    parts = [(dimensions(network.input), *network.words) for network in networks]
     if len(set(map(len, parts))) == 1:
         differs = [len(set(column)) > 1 for column in zip(*parts, strict=True)]
         names = [", ".join(compress(part, differs)) for part in parts]
@@ -88,7 +88,7 @@ def describe_network(network: Network) -> str:
     for name, known in NETWORKS.items():
         if network == known or (network.input == known.input and network == _resolve_alike(known, network)):
             return f"network {name}"
-    return ", ".join((dimensions(network.input), *network.layers))
+    return ", ".join((dimensions(network.input), *network.words))
 
 
 def _resolve_alike(known: Network, network: Network) -> Network | None:

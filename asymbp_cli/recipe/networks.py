@@ -39,7 +39,7 @@ class WrittenNetwork(Network):
     @property
     def network(self) -> Network:
         """The network alone."""
-        return Network(input=self.input, layers=self.layers)
+        return Network.model_validate({name: getattr(self, name) for name in Network.model_fields})
 
 
 class NetworkFile(WrittenNetwork):

@@ -12,12 +12,14 @@ from asymbp_cli.datasets.catalog import CATALOG, find_entry
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.paths import expand_home
 from asymbp_cli.recipe.document import Node
+from asymbp_cli.recipe.networks import read_network
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.resources import names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label, Spec, is_label
 from asymbp_cli.specs.methods import Method, method_name, parse_method
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.text import nearest, printable_path
 
@@ -50,7 +52,10 @@ class TableColumn(Spec):
 
 
 class TableSpec(Spec):
-    """A table. `reference` names the file of its published numbers; only the paper's own tables have one."""
+    """A table. `reference` names the file of its published numbers; only the paper's own tables have one.
+
+    `published` names that of a table of another paper (`analysis/marks.py`), whose network and protocol it has.
+    """
 
     key: str  # "2", "4-c1", or a user's file stem
     title: Label
@@ -59,6 +64,9 @@ class TableSpec(Spec):
     columns: Annotated[tuple[TableColumn, ...], Field(strict=False)] = ()
     baseline: str = "SGD"
     reference: str | None = None
+    network: Network | None = None  # of all datasets; None: the paper's
+    protocol: Label | None = None  # unless another one is asked for
+    published: str | None = None
 
     @property
     def baseline_method(self) -> Method:
@@ -81,8 +89,15 @@ def table_files() -> dict[str, Path]:
     return {file.stem.removeprefix("table"): file for file in sorted(directory.glob("table*.yaml"))}
 
 
+@cache
+def other_table_files() -> dict[str, Path]:
+    """Return the files of other papers' tables by key; no table of a user has one of these keys."""
+    files = sorted((recipes_directory() / "tables").glob("*.yaml"))
+    return {file.stem: file for file in files if not file.stem.startswith("table")}
+
+
 def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
-    """Return the tables of that key: `2`; `4` gives 4-c1 and 4-c2, `all` every one; or the one in a file.
+    """Return the tables of that key: `2`; `4` gives 4-c1 and 4-c2, `all` every one of the paper; or that in a file.
 
     Raises UsageError with the nearest key, or RecipeError with all problems of the file.
     """
@@ -91,14 +106,18 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     keys = [key for key in files if name in ("all", key) or key.startswith(f"{name}-")]
     if keys:
         return tuple(_load_papers(files[key], key) for key in keys)
+    others = other_table_files()
+    if name in others:
+        return (_load_papers(others[name], name),)
     if names_a_file(key_or_path):
         file = expand_home(key_or_path)
-        if file.stem in files:
-            raise UsageError(f"{file}: {file.stem} is a table of the paper. Give the file another name")
+        if file.stem in (*files, *others):
+            raise UsageError(f"{file}: {file.stem} is a table of a paper. Give the file another name")
         return (load_table_file(file),)
+    known = (*files, "4", "all", *others)
     raise UsageError(
-        f'"{key_or_path}" is not a table; there are {", ".join(files)}, 4, all, or the path of a file.'
-        f"{nearest(key_or_path, files)} (asymbp ls tables)"
+        f'"{key_or_path}" is not a table; there are {", ".join(known)}, or the path of a file.'
+        f"{nearest(key_or_path, known)} (asymbp ls tables)"
     )
 
 
@@ -118,7 +137,9 @@ def _load(file: Path, key: str) -> TableSpec:
     root.has_only(TABLE_KEYS)
     content = {name: value for name, value in document.data.items() if name in TABLE_KEYS}
     if file.resolve().parent != (recipes_directory() / "tables").resolve():
-        _check_reference(root["reference"], content.pop("reference", None))
+        for kind in ("reference", "published"):
+            _check_reference(root[kind], content.pop(kind, None))
+    content["network"] = read_network(root.get("network", None), file.parent)
     columns = _read_columns(root.get("columns", []))
     table = root.attempt(TableSpec.model_validate, content | {"key": key, "columns": columns})
     if table:

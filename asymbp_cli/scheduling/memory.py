@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from asymbp_cli.specs.layers import FC
 from asymbp_cli.specs.measures import FIRST_LAYER
-from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
+from asymbp_cli.specs.networks import Activate, Network, Normalize, Pooling, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.specs.schemes import SCHEMES
@@ -173,15 +173,15 @@ class _Node:
     parts: int = 0  # of gradients, in float32, as kernels sum them
     normalized: bool = False  # BN follows, with an output of its own
     widened: int = 0  # what normalizing with given statistics takes: its output, or input and output in float32
-    rectified: bool = False  # ReLU works on its output, in place
+    activated: bool = False  # the activation works on its output, in place
 
 
 class _Walk:
     """A replica's way through its layers; `peak` is the most bytes at once, without the mini-batch.
 
-    Every output is kept until the last operation that needs it has gone back: a layer's input, ReLU's result, max
-    pooling's input and indices, BN's input. The errors of an operation's output and of its input are there
-    together, and the weights' gradients so far.
+    Every output is kept until the last operation that needs it has gone back: a layer's input, the activation's
+    result, max pooling's input and indices, BN's input. The errors of an operation's output and of its input are
+    there together, and the weights' gradients so far.
     """
 
     def __init__(self, way: _Way) -> None:
@@ -229,7 +229,7 @@ class _Walk:
     def _back(self, number: int) -> None:
         """Go back through a layer, with the error of its output there, and leave that of its input."""
         node, first = self._nodes[number], number == self._first
-        if node.rectified:
+        if node.activated:
             self._change(node.after, -node.after, -node.after)  # another error; the old one, the result
         if node.normalized:  # torch's batch norm works in a buffer of its own
             self._change(node.after, node.after, -node.after, -node.after, -node.after)
@@ -238,7 +238,7 @@ class _Walk:
             self._change(node.padded, -node.padded, -node.after, error, -node.padded)
         else:
             self._change(error, node.parts, node.weights - node.parts, -node.indices, -node.after - node.flattened)
-        if not first and not self._nodes[number - 1].rectified:
+        if not first and not self._nodes[number - 1].activated:
             self._change(-node.before)
 
 
@@ -252,8 +252,8 @@ def _nodes(way: _Way) -> list[_Node]:
             case Normalize(_, shape):
                 widened = way.samples * prod(shape) * (2 * _FLOAT if way.width < _FLOAT else _FLOAT)
                 nodes[-1] = replace(nodes[-1], normalized=True, widened=widened)
-            case Rectify():
-                nodes[-1] = replace(nodes[-1], rectified=True)
+            case Activate():
+                nodes[-1] = replace(nodes[-1], activated=True)
     return nodes
 
 

@@ -1,12 +1,12 @@
 """Networks as data, and the flat list of operations that they compute. No torch.
 
 A network is written as a list of layers (`layers.py`). `Network.operations` alone knows where batch normalization
-and ReLU are. Forward pass, parameter layout, counts of weights and operations, memory and Table 1 read that list.
+and activations are. Forward pass, parameter layout, counts of weights and operations, memory and Table 1 read it.
 """
 
 from functools import lru_cache
 from math import prod
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -48,8 +48,8 @@ class Normalize(NamedTuple):
     shape: Shape
 
 
-class Rectify(NamedTuple):
-    """ReLU."""
+class Activate(NamedTuple):
+    """The network's activation function."""
 
     shape: Shape
 
@@ -63,7 +63,8 @@ class Pooling(NamedTuple):
     after: Shape
 
 
-Operation = Weighted | Normalize | Rectify | Pooling
+Operation = Weighted | Normalize | Activate | Pooling
+Activation = Literal["relu", "sigmoid", "tanh"]
 
 
 class Network(Spec):
@@ -71,6 +72,12 @@ class Network(Spec):
 
     input: Annotated[tuple[_Size, ...], Field(strict=False, min_length=1, max_length=3)]
     layers: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    activation: Activation = "relu"  # after every convolution and FC layer but the last
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return the layers as they are written, and the activation if it is not ReLU."""
+        return self.layers if self.activation == "relu" else (*self.layers, self.activation)
 
     def resolve(self, classes: int) -> "Network":
         """Return the network for `classes` classes: widths computed, notation normalized, shapes checked.
@@ -78,7 +85,7 @@ class Network(Spec):
         Raises NetworkError if a layer does not parse or fit its input, or the last is not `FC classes`.
         """
         layers = tuple(parse_layer(text, classes) for text in self.layers)
-        resolved = Network(input=self.input, layers=tuple(str(layer) for layer in layers))
+        resolved = self.model_copy(update={"layers": tuple(str(layer) for layer in layers)})
         shapes = resolved.shapes()
         if (count := resolved.parameter_count()) > _MOST_WEIGHTS:
             raise NetworkError(
@@ -150,18 +157,18 @@ class Network(Spec):
 def _compile(network: "Network", batch_norm: bool) -> tuple[Operation, ...]:
     """Return what `network` computes.
 
-    BN follows every weighted layer but the last, and ReLU follows that. A max pooling comes before ReLU: they
-    commute, and ReLU then has a quarter of the work.
+    BN follows every weighted layer but the last, and the activation follows that. A max pooling comes before the
+    activation, which never falls: they commute, and the activation then has a quarter of the work.
     """
     layers, shapes = network.parsed(), network.shapes()
     last = max(number for number, layer in enumerate(layers) if not isinstance(layer, Pool))
     operations: list[Operation] = []
-    rectify = False
+    activate = False
     for number, layer in enumerate(layers):
         before, after = shapes[number], shapes[number + 1]
-        if rectify and not (isinstance(layer, Pool) and layer.kind == "max"):
-            operations.append(Rectify(before))
-            rectify = False
+        if activate and not (isinstance(layer, Pool) and layer.kind == "max"):
+            operations.append(Activate(before))
+            activate = False
         if isinstance(layer, Pool):
             operations.append(Pooling(number + 1, layer, before, after))
             continue
@@ -169,7 +176,7 @@ def _compile(network: "Network", batch_norm: bool) -> tuple[Operation, ...]:
         operations.append(Weighted(number + 1, layer, before, after, first))
         if number != last:
             operations += [Normalize(number + 1, after)] if batch_norm else []
-            rectify = True
+            activate = True
     return tuple(operations)
 
 

@@ -24,10 +24,14 @@ Precision = Literal["standard", "fp32", "bf16"]
 
 
 class Phase(Spec):
-    """A stretch of epochs at one learning rate: `share` of all epochs at `factor` times the base rate."""
+    """A stretch of epochs at one learning rate: `share` of all epochs at `factor` times the base rate.
+
+    Weights decay by `decay` times the weight decay.
+    """
 
     share: Annotated[float, Field(ge=1e-6, le=1e6)]
     factor: Annotated[float, Field(gt=0, le=1e6)]
+    decay: Annotated[float, Field(ge=0, le=1e6)] = 1.0
 
 
 class BatchSize(Spec):
@@ -103,6 +107,10 @@ class Protocol(Spec):
     """d of section 3; not stated in the paper (MatConvNet's default, there beside a mean gradient)."""
     gradient: Literal["sum", "mean"] = "sum"
     """Over the mini-batch. Section 3 writes a sum; the protocol `matconvnet` takes the mean."""
+    loss: Literal["cross-entropy", "sigmoid-cross-entropy"] = "cross-entropy"
+    """Of a sample: cross-entropy after a softmax, or the sum over classes of that after a sigmoid each."""
+    bias_gradient: Positive = 1.0
+    """Factor on the gradients of biases. (Batch Manhattan takes their signs.)"""
     zero_sign: Literal[0, 1] = 0
     """What Batch Manhattan makes of a gradient that is exactly 0; not stated in the paper (MATLAB: 0)."""
     decay_biases: bool = True
@@ -113,8 +121,12 @@ class Protocol(Spec):
     """Weight decay on learnable scale and shift; not stated in the paper (its formulas say w)."""
     momentum_at_change: Literal["keep", "reset"] = "keep"
     """Momentum when rate or batch size changes; not stated in the paper."""
-    initialization: Literal["glorot-normal", "glorot-uniform", "he-normal", "normal"] = "glorot-normal"
-    """Weights; biases start at 0. Not stated in the paper."""
+    initialization: Literal["glorot-normal", "glorot-uniform", "he-normal", "half-glorot-normal", "normal"] = (
+        "glorot-normal"
+    )
+    """Of weights; `half-glorot-normal` has half of Glorot's variance. Not stated in the paper."""
+    initial_biases: Literal["zero", "as-weights"] = "zero"
+    """Biases start at 0, or drawn as the weights of their layer. Not stated in the paper."""
     initial_std: Positive = 0.01
     """Standard deviation of `initialization: normal`; MatConvNet's examples use 0.01 to 0.05."""
     biases: Literal["without-batch-norm", "all"] = "without-batch-norm"
@@ -129,8 +141,8 @@ class Protocol(Spec):
     """If an epoch has fewer mini-batches: average them once, or cycle to that number."""
     average_pool_border: Literal["inside", "padded"] = "inside"
     """Average pooling at the padded border divides by the cells inside the image (MatConvNet), or by all."""
-    order: Literal["reshuffle", "fixed"] = "reshuffle"
-    """Of the mini-batches, each epoch; not stated in the paper."""
+    order: Literal["reshuffle", "fixed", "file"] = "reshuffle"
+    """Of the samples: drawn for each epoch, drawn once, or as in the dataset. Not stated in the paper."""
     last_batch: Literal["keep", "drop"] = "keep"
     """The short mini-batch at an epoch's end; not stated in the paper."""
     preprocessing: Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"] = "mean-image"
@@ -164,12 +176,19 @@ class Protocol(Spec):
 
     def rate(self, epoch: int) -> float:
         """Return the learning rate at multiplier 1 of `epoch` (counted from 1)."""
-        last = 0
-        for count, rate in self.schedule():
-            last += count
-            if epoch <= last:
-                return rate
-        raise ValueError(f"epoch {epoch} is beyond {self.epochs}")
+        return self.schedule()[self._phase(epoch)][1]
+
+    def decay(self, epoch: int) -> float:
+        """Return the weight decay of `epoch` (counted from 1)."""
+        return self.weight_decay * self.phases[self._phase(epoch)].decay
+
+    def _phase(self, epoch: int) -> int:
+        """Return the number of the phase of `epoch`, from 0."""
+        ends = accumulate(count for count, _ in self.schedule())
+        try:
+            return next(number for number, end in enumerate(ends) if epoch <= end)
+        except StopIteration:
+            raise ValueError(f"epoch {epoch} is beyond {self.epochs}") from None
 
     @property
     def batch_grows(self) -> bool:

@@ -24,6 +24,10 @@ ADDED_LATER: dict[tuple[str, ...], object] = {
     ("protocol", "precision"): "standard",
     ("protocol", "batch_norm_short_epochs"): "once",
     ("protocol", "measure"): [],
+    ("protocol", "loss"): "cross-entropy",
+    ("protocol", "bias_gradient"): 1.0,
+    ("protocol", "initial_biases"): "zero",
+    ("network", "activation"): "relu",
     ("method", "feedback", "scale"): "unit",
     ("method", "feedback", "density"): 1.0,
     ("method", "feedback", "alignment"): 0.5,
@@ -78,13 +82,15 @@ class Run(Spec):
 def younger_paths(content: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Return the paths of younger fields that have their first values in a dumped run or procedure.
 
-    They are no part of an identity. The fields of the feedback of single layers are among them.
+    They are no part of an identity. The fields of the feedback of single layers, and of phases, are among them.
     """
     firsts: dict[tuple[Any, ...], object] = dict(ADDED_LATER)
     for number, layer in enumerate(content["method"]["feedback"]["layers"]):
         for (*place, name), value in ADDED_LATER.items():
             if place == ["method", "feedback"] and name in layer:
                 firsts[*place, "layers", number, name] = value
+    for number in range(len(content["protocol"]["phases"])):
+        firsts["protocol", "phases", number, "decay"] = 1.0
     return [
         path for path, value in firsts.items() if path[0] in content and reduce(getitem, path, content) == value
     ]

@@ -44,6 +44,7 @@ class Bank:
         self._multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
         self.rates = torch.zeros_like(self._multipliers)  # [R, 1] learning rates of the present epoch
         self.alive = torch.ones(len(runs), dtype=torch.bool, device=device)
+        self.weight_decay = self.protocol.weight_decay  # of the present epoch
         self.decay = {  # on the device already: a number would be copied there in every step
             True: torch.tensor(self.protocol.weight_decay, device=device),
             False: torch.tensor(0.0, device=device),
@@ -100,6 +101,18 @@ class Bank:
         self.feedback_bank.begin_epoch(epoch)
         self.redraw()
         self.refresh_feedback()
+
+    @property
+    def bias_gradients(self) -> Tensor:
+        """Return the gradients of biases [R, ...], whose columns are contiguous."""
+        biases = [part for part in self.model.parameters if part.kind == "bias"]
+        return self.gradients[:, biases[0].start : biases[-1].start + biases[-1].size]
+
+    def change_decay(self, decay: float) -> bool:
+        """Let weights decay by `decay` from now on; return whether they decayed by another number before."""
+        changes, self.weight_decay = decay != self.weight_decay, decay
+        self.decay[True].fill_(decay)
+        return changes
 
     @property
     def has_feedback(self) -> bool:

@@ -19,9 +19,11 @@ def _seed(*key: int | str) -> int:
     return int.from_bytes(digest_words(*key)[:7], "little")
 
 
-def batch_order(seed: int, epoch: int, count: int, *, reshuffle: bool) -> Tensor:
-    """Return the order (int64 [count]) in which `epoch` (from 1) visits the training samples."""
-    return torch.randperm(count, generator=generator(seed, "order", epoch if reshuffle else 1))
+def batch_order(seed: int, epoch: int, count: int, order: str = "reshuffle") -> Tensor:
+    """Return the order (int64 [count]) in which `epoch` (from 1) visits the samples, by `Protocol.order`."""
+    if order == "file":
+        return torch.arange(count)
+    return torch.randperm(count, generator=generator(seed, "order", epoch if order == "reshuffle" else 1))
 
 
 class Stream:

@@ -153,6 +153,8 @@ class Trainer:
         self.use_precision()
         if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
             self.bank.state.zero_()
+        if self.bank.change_decay(self.protocol.decay(epoch)):
+            self.step.captured.forget()  # a kernel has it as a number
         self.step.begin_epoch(replicas)
         if epoch == 1:
             self.step.mirror_first(len(self.batches(epoch)))
@@ -183,7 +185,7 @@ class Trainer:
     def batches(self, epoch: int) -> list[Tensor]:
         """Return the sample indices of each mini-batch of `epoch`, on the device."""
         count, size = len(self.data.train.y), self.protocol.samples_per_batch(epoch)
-        order = batch_order(self.seed, epoch, count, reshuffle=self.protocol.order == "reshuffle")
+        order = batch_order(self.seed, epoch, count, self.protocol.order)
         batches = list(torch.split(order.to(self.device), size))
         if self.protocol.last_batch == "drop" and len(batches) > 1 and len(batches[-1]) < size:
             batches.pop()

@@ -7,7 +7,6 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData, Split
@@ -15,8 +14,9 @@ from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.blocks import Block, make_blocks
 from asymbp_cli.training.cuda_graphs import Captured, Graphs
 from asymbp_cli.training.layers import batch_norm, batch_statistics, normalize
+from asymbp_cli.training.losses import LOSSES
 from asymbp_cli.training.model import Model
-from asymbp_cli.training.step import cross_entropy, sum_type
+from asymbp_cli.training.step import sum_type
 
 _SAMPLES_PER_BATCH = 250
 Averages = Mapping[int, tuple[Tensor, Tensor]]
@@ -37,6 +37,7 @@ class Evaluation:
 
     def __init__(self, model: Model, bank: Bank, data: ResidentData, graphs: Graphs | None = None) -> None:
         self._model, self._bank, self._data = model, bank, data
+        self._measure_loss = LOSSES[model.protocol.loss].measure
         self._observing = {first: Captured(graphs) for first in (True, False)}
         self.splits = [data.test, *([data.validation] if data.validation else [])]
         self._counting = [(split, Captured(graphs)) for split in self.splits]
@@ -146,7 +147,7 @@ class Evaluation:
         block.fetch()
         logits = self._model.forward(x, block.parameters, {}, partial(self._apply, tested.averages))
         logits = logits.float().view(len(y), block.size, -1)
-        return logits.transpose(0, 1), cross_entropy(F.log_softmax(logits, 2), y, reduction="sum")
+        return logits.transpose(0, 1), self._measure_loss(logits, y, "sum")
 
     def _apply(
         self, averages: Averages, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None

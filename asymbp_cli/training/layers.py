@@ -5,6 +5,7 @@ paper's batch normalization (section 3). Shapes: replicas R, samples B, inputs I
 channels C. Replicas have weights of their own, and are computed at once.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,13 @@ from torch.autograd.function import once_differentiable
 
 from asymbp_cli.training import products
 from asymbp_cli.training.products import Geometry
+
+#: `Network.activation`, in place
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": Tensor.relu_,
+    "sigmoid": Tensor.sigmoid_,
+    "tanh": Tensor.tanh_,
+}
 
 
 class _Linear(Function):

@@ -18,7 +18,7 @@ from torch import Tensor
 from asymbp_cli.specs.layers import FC, Pool
 from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.methods import Method
-from asymbp_cli.specs.networks import Network, Normalize, Pooling, Rectify, Weighted
+from asymbp_cli.specs.networks import Activate, Network, Normalize, Pooling, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.schemes import Learned, Route
 from asymbp_cli.training import layers
@@ -95,6 +95,7 @@ class Model:
         self.protocol, self.route, self.learns_by = protocol, route, learned
         self.dtype = torch.bfloat16 if protocol.precision == "bf16" else torch.float32  # of activations
         self.batch_norm = batch_norm
+        self.activate = layers.ACTIVATIONS[network.activation]
         self.operations = network.operations(batch_norm=batch_norm != "none")
         self.weighted = network.weighted()
         #: numbers of the weighted layers that BN follows: all but the last, if there is BN
@@ -159,7 +160,7 @@ class Model:
         return tuple(parts)
 
     def initial_row(self, seed: int) -> Tensor:
-        """Return the initial parameters [P]: weights as the protocol says, scale 1, everything else 0."""
+        """Return the initial parameters [P]: as the protocol says, scale 1, everything else 0."""
         row = torch.zeros(self.row_size)
         for parameter in self.parameters:
             part = row[parameter.start : parameter.start + parameter.size]
@@ -168,6 +169,9 @@ class Model:
             elif parameter.kind == "weight":
                 source = generator(seed, "weights", parameter.layer)
                 self.draw_weight(part, parameter.fan_in, parameter.fan_out, source)
+            elif parameter.kind == "bias" and self.protocol.initial_biases == "as-weights":
+                weights = next(p for p in self.parameters if p.layer == parameter.layer)
+                self.draw_weight(part, weights.fan_in, weights.fan_out, generator(seed, "biases", parameter.layer))
         return row
 
     def draw_weight(self, part: Tensor, fan_in: int, fan_out: int, source: torch.Generator) -> None:
@@ -175,6 +179,8 @@ class Model:
         match self.protocol.initialization:
             case "glorot-normal":
                 part.normal_(0, (2 / (fan_in + fan_out)) ** 0.5, generator=source)
+            case "half-glorot-normal":
+                part.normal_(0, (fan_in + fan_out) ** -0.5, generator=source)
             case "glorot-uniform":
                 bound = (6 / (fan_in + fan_out)) ** 0.5
                 part.uniform_(-bound, bound, generator=source)
@@ -239,8 +245,8 @@ class Model:
                     x = normalize(
                         number, x, *(None if part is None else part.flatten() for part in (scale, shift))
                     )
-                case Rectify():
-                    x = x.relu_()
+                case Activate():
+                    x = self.activate(x)
                 case Pooling():
                     x = self._pool(x, operation.layer)
         return x

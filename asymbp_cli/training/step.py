@@ -7,7 +7,6 @@ done for the whole stack at once. Nothing is read on the host: losses and errors
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
@@ -16,6 +15,7 @@ from asymbp_cli.training.blocks import Block, make_blocks
 from asymbp_cli.training.cuda_graphs import Captured, Graphs
 from asymbp_cli.training.feedback.mirror import Mirror
 from asymbp_cli.training.layers import batch_norm
+from asymbp_cli.training.losses import LOSSES
 from asymbp_cli.training.model import Model, Watch
 from asymbp_cli.training.update import update
 
@@ -37,6 +37,7 @@ class TrainingStep:
         self.loss = torch.zeros(count, dtype=sum_type(device), device=device)
         self.wrong = torch.zeros(count, dtype=torch.int64, device=device)
         self.seen = 0
+        self._loss = LOSSES[model.protocol.loss]
         self._finite = torch.zeros(count, dtype=torch.bool, device=device)
         self._mirror = Mirror(bank) if model.learns_by == "mirror" and bank.has_feedback else None
 
@@ -64,6 +65,8 @@ class TrainingStep:
         toward = self._toward(y)
         logits, losses = zip(*(self._block(block, x, y, toward) for block in self.blocks), strict=True)
         self._count(torch.cat(logits), torch.cat(losses), y)
+        if self._model.protocol.bias_gradient != 1:
+            self._bank.bias_gradients.mul_(self._model.protocol.bias_gradient)
         update(self._bank, self._finite)
         if self._mirror:
             self._mirror(self.blocks)
@@ -85,7 +88,7 @@ class TrainingStep:
                 self._mirror(self.blocks)
 
     def _toward(self, y: Tensor) -> Tensor:
-        """Return the gradient of the cross-entropy by the log-probabilities [B, classes], the same for all."""
+        """Return minus the weight of each sample at its label, 0 elsewhere [B, classes], the same for all."""
         scale = 1.0 if self._model.protocol.gradient == "sum" else 1 / len(y)
         return torch.zeros(len(y), self._model.classes, device=y.device).scatter_(1, y[:, None], -scale)
 
@@ -107,11 +110,7 @@ class TrainingStep:
         logits = self._model.forward(x, block.parameters, feedback, self._normalize, cut, watch)
         with torch.no_grad():
             plain = logits.detach().float().view(len(y), block.size, -1)  # [B, R', classes]
-            log_p = F.log_softmax(plain, 2)
-            losses = cross_entropy(log_p, y, reduction=self._model.protocol.gradient)
-            error: Tensor = torch.ops.aten._log_softmax_backward_data(
-                toward[:, None].expand_as(log_p), log_p, 2, torch.float32
-            )
+            losses, error = self._loss.pass_back(plain, y, self._model.protocol.gradient, toward)
             sent = self._send(error, toward)
             parts = [part.flatten(1).to(logits.dtype) for part in ([error] if sent is error else [error, sent])]
         block.collect(logits, parts[0], parts[-1], inputs)
@@ -137,14 +136,6 @@ class TrainingStep:
 
     def _normalize(self, layer: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
         return batch_norm(x, scale, shift, epsilon=self._model.protocol.batch_norm_epsilon)
-
-
-def cross_entropy(log_p: Tensor, y: Tensor, *, reduction: str) -> Tensor:
-    """Return the loss [R'] of each replica in nats, over samples, from log-probabilities [B, R', classes]."""
-    if log_p.shape[1] == 1:
-        return F.nll_loss(log_p[:, 0], y, reduction=reduction)[None]
-    picked = -log_p.gather(2, y[:, None, None].expand(-1, log_p.shape[1], 1))[..., 0]
-    return picked.sum(0) if reduction == "sum" else picked.mean(0)
 
 
 def sum_type(device: torch.device) -> torch.dtype:

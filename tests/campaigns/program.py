@@ -22,8 +22,8 @@ def choose_engine() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from asymbp_cli import study
-    from asymbp_cli.__main__ import main
+    from asymbp_cli.__main__ import main  # first, as in the command
+    from asymbp_cli import study  # isort: skip
     from asymbp_cli.cli import execute
 
     how = choose_engine()

@@ -185,9 +185,9 @@ def test_operations_are_a_flat_list_in_the_order_of_computation() -> None:
     network = Network(input=(8, 8, 2), layers=layers)
     named = [f"{type(op).__name__} {getattr(op, 'number', '')}".strip() for op in network.operations()]
     assert named == [
-        "Weighted 1", "Pooling 2", "Rectify",  # a max pooling goes first
-        "Weighted 3", "Rectify", "Pooling 4",  # an average pooling does not
-        "Weighted 5", "Rectify", "Weighted 6",
+        "Weighted 1", "Pooling 2", "Activate",  # a max pooling goes first
+        "Weighted 3", "Activate", "Pooling 4",  # an average pooling does not
+        "Weighted 5", "Activate", "Weighted 6",
     ]  # fmt: skip
     with_norm = network.operations(batch_norm=True)
     normalized = [(op.number, with_norm[i - 1]) for i, op in enumerate(with_norm) if isinstance(op, Normalize)]
@@ -202,5 +202,5 @@ def test_operations_are_a_flat_list_in_the_order_of_computation() -> None:
 def test_poolings_before_any_weighted_layer_and_in_a_row() -> None:
     network = Network(input=(9, 9, 1), layers=("Avg 2x2/1", "Conv 1x1x3/1", "Max 2x2/1", "Max 2x2/1", "FC 2"))
     kinds = [type(op).__name__ for op in network.operations()]
-    assert kinds == ["Pooling", "Weighted", "Pooling", "Pooling", "Rectify", "Weighted"]
+    assert kinds == ["Pooling", "Weighted", "Pooling", "Pooling", "Activate", "Weighted"]
     assert network.weighted()[0].first

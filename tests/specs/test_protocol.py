@@ -164,6 +164,9 @@ def run(**changes: Any) -> Run:
 #: every field of a protocol with another value than its default; a new field must be added here
 OTHER: dict[str, Any] = {
     "measure": ("rank",),
+    "loss": "sigmoid-cross-entropy",
+    "bias_gradient": 0.5,
+    "initial_biases": "as-weights",
     "epochs": 3,
     "phases": (Phase(share=1, factor=1),),
     "base_rate": 1e-3,

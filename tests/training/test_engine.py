@@ -322,6 +322,9 @@ OTHER_VALUES: dict[str, object] = {
     "order": "fixed",
     "last_batch": "drop",
     "precision": "bf16",
+    "loss": "sigmoid-cross-entropy",
+    "bias_gradient": 0.5,
+    "initial_biases": "as-weights",
     "preprocessing": "mean-pixel",
     "validation_fraction": 0.2,
 }
@@ -331,9 +334,15 @@ NEEDED: dict[str, dict[str, object]] = {  # without which the field has nothing 
     "decay_biases": {"weight_decay": 0.1},
     "batch_norm_short_epochs": {"batch_size": 100},  # 15 mini-batches
 }
-METHOD_FOR = {"decay_batch_norm": "BN", "zero_sign": "BM", "gradient": "uSF+BN"}  # signs know no mean
+METHOD_FOR = {
+    "decay_batch_norm": "BN",
+    "zero_sign": "BM",
+    "gradient": "uSF+BN",
+    "bias_gradient": "uSF",
+}  # signs know no mean
 RATE_FOR = {"zero_sign": 30.0}  # so large that units die: their gradients are exactly 0
-NOT_TRAINING = {"rate_multipliers", "resize"}  # one of them is the run's own; what is decoded is the reader's
+#: one of the multipliers is the run's own; what is decoded is the reader's; measures change nothing
+NOT_TRAINING = {"rate_multipliers", "resize", "measure"}
 
 
 def test_every_field_of_the_protocol_is_tried_below() -> None:

@@ -82,9 +82,9 @@ def test_draws_are_keyed_by_seed_role_and_epoch() -> None:
 
 
 def test_orders_are_permutations_that_change_with_the_epoch() -> None:
-    one, two = (batch_order(0, epoch, 100, reshuffle=True) for epoch in (1, 2))
+    one, two = (batch_order(0, epoch, 100) for epoch in (1, 2))
     assert sorted(one.tolist()) == list(range(100))
     assert not torch.equal(one, two)
-    fixed = [batch_order(0, epoch, 100, reshuffle=False) for epoch in (1, 2)]
+    fixed = [batch_order(0, epoch, 100, "fixed") for epoch in (1, 2)]
     assert torch.equal(*fixed)
     assert generator("a", 1).initial_seed() != generator("a", 2).initial_seed()

@@ -51,15 +51,16 @@ class Mirror:
         """Return the sum of y x^T [R', O, ...] over samples and positions."""
         name = f"{op.number}.weight"
         W, bias = block.parameters[name], block.parameters.get(f"{op.number}.bias")
+        activate = self._bank.model.activate
         flat, last = isinstance(op.layer, FC), op.number == self._bank.model.last
         x = self._spread(noise, block.rows, flat=flat).to(W.dtype)
         if isinstance(op.layer, FC):
             y = products.multiply_vectors(x, W, bias)
-            gradient, _ = products.correlate_vectors(x, y if last else y.relu_(), W, biased=False)
+            gradient, _ = products.correlate_vectors(x, y if last else activate(y), W, biased=False)
             return gradient
         geometry = Geometry.of(op.layer)
         y = products.multiply(x, W, bias, geometry)
-        gradient, _ = products.correlate(x, y if last else y.relu_(), W, geometry, biased=False)
+        gradient, _ = products.correlate(x, y if last else activate(y), W, geometry, biased=False)
         return gradient
 
     def _spread(self, noise: Tensor, rows: Rows, *, flat: bool) -> Tensor:

@@ -124,7 +124,7 @@ def advance(bank: Bank) -> None:
         grid = (triton.cdiv(last - first, _BLOCK), len(bank.weights))
         _advance[grid](
             bank.weights, bank.gradients, bank.state, *banks, bank.settings, bank.rates, alive, intact,
-            first, last, width, size, protocol.momentum, protocol.weight_decay if part.decays else 0.0,
+            first, last, width, size, protocol.momentum, bank.weight_decay if part.decays else 0.0,
             TRAINED=part in trained, SIGNS=part.signs, ZERO_SIGN=protocol.zero_sign, ROUNDED=rounded, BLOCK=_BLOCK,
         )  # fmt: skip
     for part in trained:
