@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from asymbp_cli import study
-from asymbp_cli.analysis.tables import FilledGrid, fill_all
+from asymbp_cli.analysis.marks import load_marks
+from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
@@ -22,6 +23,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
+from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.results.store import Store
@@ -67,7 +69,9 @@ def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Opt
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options)
         tables = fill_all(store, grids)
-    present(tables, by_fingerprint, quiet=options.quiet, as_json=options.as_json)
+        marked = [filled for filled in tables if load_marks(filled.grid.key.removeprefix("table-"))]
+        epochs = store.epochs({run_id for filled in marked for run_id in filled.grid.all_runs()})
+    present(tables, by_fingerprint, epochs, quiet=options.quiet, as_json=options.as_json)
     if failed and not options.as_json:
         click.echo(f"{len(failed)} runs failed (details: asymbp show RUN):", err=True)
         for run_id, message in failed.items():
@@ -123,9 +127,14 @@ def _announce(progress: StudyProgress, execution: Execution, display: Display) -
 
 
 def present(
-    tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset], *, quiet: bool, as_json: bool
+    tables: Sequence[FilledGrid],
+    infos: Mapping[str, DecodedDataset],
+    epochs: Epochs,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
-    """Print the tables on standard output."""
+    """Print the tables on standard output; `epochs` of those of other papers, to compare."""
     if as_json:
         cells: list[dict[str, Any]] = list(chain.from_iterable(make_records(tables)))
         click.echo(json.dumps({"event": "table", "cells": cells}))
@@ -137,5 +146,6 @@ def present(
         console.print_result_table(out, make_result_table(filled))
     if quiet:
         return
-    for listing in (*list_agreement(tables), *list_conclusions(tables, infos)[:1]):
+    marks = (listing for filled in tables for listing in list_marks(filled, epochs, every=False))
+    for listing in (*marks, *list_agreement(tables), *list_conclusions(tables, infos)[:1]):
         console.print_listing(out, listing)

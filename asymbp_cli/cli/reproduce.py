@@ -50,8 +50,8 @@ def _load_protocol(name: str, rule: str | None, overrides: tuple[str, ...]) -> t
 @click.option(
     "--protocol",
     metavar="NAME",
-    help="A name (asymbp ls protocols), or a file. Default: demo on digits; required for other datasets. Tables of "
-    "other papers have their own.",
+    help="A name (asymbp ls protocols), or a file. Default: demo on digits; required for other datasets. A "
+    "table of another paper has its own.",
 )
 @click.option(
     "--rule",

@@ -18,10 +18,10 @@ _USES: dict[Kind, str] = {
 def find_kind(document: Document) -> Kind:
     """Return the kind of a file; a recipe if its keys do not tell."""
     keys = set(document.data)
-    if keys & set(RECIPE_KEYS) - {"title"}:
-        return "recipe"
     if keys & {"columns", "kind"}:
         return "table"
+    if keys & set(RECIPE_KEYS) - {"title"}:
+        return "recipe"
     if "layers" in keys:
         return "network"
     return "protocol" if keys and keys <= {"extends", *Protocol.model_fields} else "recipe"

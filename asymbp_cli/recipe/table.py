@@ -97,7 +97,7 @@ def other_table_files() -> dict[str, Path]:
 
 
 def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
-    """Return the tables of that key: `2`; `4` gives 4-c1 and 4-c2, `all` every one of the paper; or that in a file.
+    """Return the tables of that key, or the one in a file: `4` gives 4-c1 and 4-c2, `all` every one of the paper.
 
     Raises UsageError with the nearest key, or RecipeError with all problems of the file.
     """

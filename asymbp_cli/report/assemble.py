@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asymbp_cli.analysis.agreement import Conditions
+from asymbp_cli.analysis.marks import load_marks
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.document import Block, Document, Figure, Listing
 from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences
+from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
@@ -28,6 +30,8 @@ def assemble_document(tables: Sequence[FilledGrid], store: Store, figures: Seque
         blocks.append(replace(make_result_table(filled), title=title))
         blocks += [replace(listing, title=f"{title}: differences") for listing in list_differences(filled)]
         blocks += [replace(listing, title=f"{title}: uncertainty") for listing in list_uncertainty(filled)]
+        if load_marks(filled.grid.key.removeprefix("table-")):
+            blocks += list_marks(filled, store.epochs(filled.grid.all_runs()), every=True)
     blocks += list_agreement(tables)
     blocks += list_conclusions(tables, store.datasets())
     blocks += figures

@@ -205,13 +205,16 @@ def test_what_is_wrong_with_a_table(text: str, message: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("key", ["6", "", "4-c3", "tables", "-c1"])
 def test_what_is_no_table(key: str) -> None:
-    with pytest.raises(UsageError, match=r"is not a table; there are 1, 2, 3, 4-c1, 4-c2, 5, 4, all, or the path"):
+    with pytest.raises(
+        UsageError,
+        match=r"is not a table; there are 1, 2, 3, 4-c1, 4-c2, 5, 4, all, akrout2019, pfa2024, or the path",
+    ):
         load_table(key)
 
 
 def test_a_file_cannot_pose_as_a_table_of_the_paper(tmp_path: Path) -> None:
     """Its results would be stored as the paper's table, with the paper's numbers next to them."""
-    with pytest.raises(UsageError, match=r"2 is a table of the paper\. Give the file another name"):
+    with pytest.raises(UsageError, match=r"2 is a table of a paper\. Give the file another name"):
         own(tmp_path, "title: x\ncolumns: [SGD]\n", "2.yaml")
     with pytest.raises(RecipeError, match="there is no such file"):
         load_table(str(tmp_path / "none.yaml"))

@@ -1,0 +1,103 @@
+"""Numbers that another paper printed of its trainings, beside ours: errors, angles and norms at certain epochs."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import mean
+
+from asymbp_cli.analysis.tables import Epochs
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
+from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.recipe.table import load_table, other_table_files
+
+ERROR = "error"  # on the test set, in percent
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A printed number: of a column, after `epoch`; `layer` is 0 for the test error.
+
+    Ours agrees with it up to `tolerance`.
+    """
+
+    column: str
+    epoch: int
+    measure: str  # ERROR, or one of `specs.measures.MEASURES`
+    layer: int
+    value: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class ComparedMark:
+    """A mark, and ours: the mean over seeds."""
+
+    mark: Mark
+    ours: float
+
+    @property
+    def difference(self) -> float:
+        """Return ours minus theirs."""
+        return self.ours - self.mark.value
+
+    @property
+    def agrees(self) -> bool:
+        """Return whether they differ by the tolerance at most."""
+        return abs(self.difference) <= self.mark.tolerance + 1e-9
+
+
+@cache
+def load_marks(table: str) -> tuple[Mark, ...]:
+    """Return what the paper of a table of that key printed; nothing if it is no table of another paper."""
+    if table not in other_table_files():
+        return ()
+    (spec,) = load_table(table)
+    if spec.published is None:
+        return ()
+    with open(recipes_directory() / "reference" / spec.published, newline="", encoding="utf-8") as file:
+        return tuple(
+            Mark(
+                column=row["column"],
+                epoch=int(row["epoch"]),
+                measure=row["measure"],
+                layer=int(row["layer"] or 0),
+                value=float(row["value"]),
+                tolerance=float(row["tolerance"]),
+            )
+            for row in csv.DictReader(file)
+        )
+
+
+def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark]:
+    """Return the marks of a grid's table that a row has reached, in every seed: curve by curve, by column.
+
+    Only the data that the paper trained on are compared.
+    """
+    key = grid.key.removeprefix("table-")
+    marks = load_marks(key)
+    if not marks or row.key not in load_table(key)[0].datasets:
+        return []
+    compared = []
+    for column in grid.columns:
+        histories = _histories(grid, row, column, epochs)
+        for mark in sorted(marks, key=lambda mark: (mark.measure != ERROR, mark.measure, mark.layer, mark.epoch)):
+            if mark.column == column.header:
+                values = [_read(history.get(mark.epoch), mark) for history in histories]
+                if values and None not in values:
+                    compared.append(ComparedMark(mark, mean(value for value in values if value is not None)))
+    return compared
+
+
+def _histories(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs) -> Sequence[dict[int, EpochEnded]]:
+    """Return the epochs of each run of a cell, by number."""
+    return [{point.epoch: point for point in epochs.get(run.id, ())} for run in grid.runs(row, column)]
+
+
+def _read(point: EpochEnded | None, mark: Mark) -> float | None:
+    if point is None:
+        return None
+    if mark.measure == ERROR:
+        return 100 * point.test_wrong / point.test_seen
+    return point.measures.get(mark.measure, {}).get(mark.layer)

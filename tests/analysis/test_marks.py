@@ -1,0 +1,110 @@
+"""Other papers' printed numbers, and ours beside them."""
+
+import pytest
+import small_study
+from sample_tables import make_epoch
+
+from asymbp_cli.analysis.marks import ComparedMark, Mark, compare_marks, load_marks
+from asymbp_cli.analysis.tables import fill_grid
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.recipe.build import make_table_grid
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.table import load_table, other_table_files
+from asymbp_cli.report.marks_listing import list_marks
+from asymbp_cli.specs.measures import MEASURES
+
+MNIST = small_study.INFO.model_copy(
+    update={"key": "mnist", "label": "MNIST", "shape": (28, 28, 1), "fingerprint": "m" * 64}
+)
+
+
+def grid_of(key: str, seeds: tuple[int, ...] = (0,)) -> Grid:
+    (table,) = load_table(key)
+    assert table.protocol is not None
+    protocol, label = load_protocol(table.protocol)
+    return make_table_grid(table, protocol, label, [MNIST], seeds=seeds)
+
+
+def epochs_of(grid: Grid, column: str, points: dict[int, list[EpochEnded]]) -> dict[str, list[EpochEnded]]:
+    """Return the points of the seeds of a column, by run."""
+    (wanted,) = (one for one in grid.columns if one.header == column)
+    return {run.id: points[run.seed] for run in grid.runs(grid.rows[0], wanted)}
+
+
+@pytest.mark.parametrize("key", other_table_files())
+def test_every_printed_number_belongs_to_the_table(key: str) -> None:
+    (table,) = load_table(key)
+    grid, marks = grid_of(key), load_marks(key)
+    network = grid.rows[0].network
+    assert network is not None
+    layers = [operation.number for operation in network.weighted()]
+    assert {column.header for column in table.columns} <= {mark.column for mark in marks}
+    assert {mark.column for mark in marks} - {column.header for column in table.columns} <= {"PFA"}
+    for mark in marks:
+        assert mark.measure in ("error", *MEASURES)
+        assert mark.layer in (layers if mark.measure != "error" else [0])
+        assert mark.tolerance > 0
+        assert "first-layer-feedback" in grid.protocol.measure
+    assert len({(mark.column, mark.epoch, mark.measure, mark.layer) for mark in marks}) == len(marks)
+
+
+def test_what_was_printed_is_beside_the_mean_over_seeds() -> None:
+    grid = grid_of("pfa2024", seeds=(0, 1))
+    points = {
+        seed: [make_epoch("", 40, wrong, measures={"angle": {1: 89.0, 3: angle}, "norm-ratio": {}})]
+        for seed, wrong, angle in ((0, 18, 60.0), (1, 20, 70.0))
+    }
+    found = {
+        (one.mark.measure, one.mark.layer): one
+        for one in compare_marks(grid, grid.rows[0], epochs_of(grid, "FA", points))
+    }
+    assert list(found) == [("error", 0), ("angle", 1), ("angle", 3)]  # not those that we have not measured
+    error, angle = found["error", 0], found["angle", 3]
+    assert (error.mark.value, error.ours, error.mark.tolerance) == (1.77, pytest.approx(1.9), 0.15)
+    assert error.agrees
+    assert (angle.mark.value, angle.ours) == (61.2, 65.0)
+    assert not angle.agrees
+    assert angle.difference == pytest.approx(3.8)
+
+
+def test_a_mark_that_a_seed_has_not_reached_is_not_compared() -> None:
+    grid = grid_of("pfa2024", seeds=(0, 1))
+    points = {0: [make_epoch("", 40, 18)], 1: [make_epoch("", 39, 18)]}
+    assert compare_marks(grid, grid.rows[0], epochs_of(grid, "BP", points)) == []
+
+
+def test_other_data_and_other_tables_are_not_compared() -> None:
+    grid = grid_of("akrout2019")
+    epochs = epochs_of(grid, "BP", {0: [make_epoch("", 1, 120)]})
+    assert len(compare_marks(grid, grid.rows[0], epochs)) == 1
+    row = grid.rows[0].model_copy(update={"key": "digits"})
+    assert compare_marks(grid, row, epochs) == []
+    assert compare_marks(grid.model_copy(update={"key": "table-2"}), grid.rows[0], epochs) == []
+    assert load_marks("2") == ()
+
+
+@pytest.mark.parametrize(("ours", "agrees"), [(1.5, True), (1.51, False), (0.5, True)])
+def test_a_mark_agrees_up_to_its_tolerance(ours: float, agrees: bool) -> None:
+    assert ComparedMark(Mark("BP", 1, "error", 0, 1.0, 0.5), ours).agrees == agrees
+
+
+def test_the_listing_sums_up_each_curve() -> None:
+    grid = grid_of("akrout2019")
+    measured = {1: 89.5, 2: 41.04}
+    points = [
+        make_epoch("", 1, 150, measures={"angle": measured}),
+        make_epoch("", 2, 115, measures={"angle": measured}),
+    ]
+    epochs = epochs_of(grid, "FA", {0: points})
+    filled = fill_grid(grid, epochs, {}, {})
+    summary, every = list_marks(filled, epochs, every=True)
+    assert "5 of 6 printed numbers agree on MNIST" in summary.title
+    assert summary.rows == (
+        ("FA: error", "2", "2", "0.5", "+0.49", "1", "2", "11.96", "11.50"),
+        ("FA: angle in layer 1", "2", "2", "3", "-0.3", "1", "2", "89.8", "89.5"),
+        ("FA: angle in layer 2", "2", "1", "3", "+6.1", "2", "2", "34.9", "41.0"),
+    )
+    assert len(every.rows) == 6
+    assert every.rows[0] == ("FA: error", "1", "14.51", "15.00", "+0.49")
+    assert len(list(list_marks(filled, epochs, every=False))) == 1
