@@ -13,6 +13,8 @@ from asymbp_cli.training.device import open_device, threads
 
 #: the reference, methods without BN, and methods with it
 _METHODS = ("SGD", "uSF", "NuSF", "brSF", "brSF-50%", "frSF", "frSF-50%", "RndF", "BM", "BN", "uSF+BN")
+#: the reference, and schemes whose V learns or comes from the output
+_SCHEMES = ("SGD", "FA", "KP", "WM", "PFA-o", "PFA", "DFA", "DKP")
 #: samples of a mini-batch; the paper's, which is the reference, first
 _BATCH_SIZES = (100, 25, 50, 200, 500)
 _PRECISIONS: dict[str, Precision] = {"fp32": "standard", "bf16": "bf16"}
@@ -21,10 +23,19 @@ _CUDA_PRECISIONS: dict[str, Precision] = {"tf32": "standard", "fp32": "fp32", "b
 
 def measure_methods(device_name: str, *, replicas: int, rounds: int, steps: int) -> list[Measure]:
     """Return the step of each scheme, and of BN, relative to plain backpropagation's. The CPU uses one thread."""
+    return _measure(_METHODS, device_name, replicas=replicas, rounds=rounds, steps=steps)
+
+
+def measure_schemes(device_name: str, *, replicas: int, rounds: int, steps: int) -> list[Measure]:
+    """Return the step of learned and direct schemes, relative to plain backpropagation's."""
+    return _measure(_SCHEMES, device_name, replicas=replicas, rounds=rounds, steps=steps)
+
+
+def _measure(methods: Sequence[str], device_name: str, *, replicas: int, rounds: int, steps: int) -> list[Measure]:
     device = open_device(device_name)
     data = _mnist_data(device)
     with threads(1):
-        stacks = {name: Steps("mnist", [name] * replicas, device, data) for name in _METHODS}
+        stacks = {name: Steps("mnist", [name] * replicas, device, data) for name in methods}
         return measure_interleaved({name: time_steps(stack, steps) for name, stack in stacks.items()}, rounds)
 
 

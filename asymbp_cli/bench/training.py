@@ -9,6 +9,7 @@ from asymbp_cli.bench.ratios import (
     measure_batch_sizes,
     measure_methods,
     measure_precisions,
+    measure_schemes,
     measure_stack_sizes,
 )
 
@@ -23,6 +24,7 @@ def measure_training(
     sizes = _STACK_SIZES[device.partition(":")[0]]
     groups: dict[str, Sequence[Measure]] = {
         "overhead": measure_methods(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
+        "schemes": measure_schemes(device, replicas=replicas, rounds=rounds, steps=max(steps // 4, 1)),
         "scaling": measure_stack_sizes(device, sizes, rounds=rounds, seconds=seconds),
         "growth": measure_batch_sizes(device, replicas=replicas, rounds=rounds, steps=steps),
         "precision": measure_precisions(device, replicas=replicas, rounds=rounds, seconds=seconds),

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from tabulate import tabulate
 
 from asymbp_cli.bench.measure import Measure
+from asymbp_cli.bench.multiplications import multiplications_over_bp
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.specs.methods import parse_method
 
 
 def format_training(groups: Mapping[str, Sequence[Measure]], device: str, replicas: int, workers: int) -> str:
@@ -16,6 +19,10 @@ def format_training(groups: Mapping[str, Sequence[Measure]], device: str, replic
         (
             f"Step of a replica over SGD's, MNIST network, stacks of {replicas}{one_thread}:",
             _format_steps(groups["overhead"], "over SGD"),
+        ),
+        (
+            "The same of learned and direct schemes, and their multiplications as they are defined:",
+            _format_schemes(groups["schemes"]),
         ),
         (
             "Step of a replica, MNIST network, uSF, by the size of the stack:",
@@ -44,6 +51,16 @@ def format_training(groups: Mapping[str, Sequence[Measure]], device: str, replic
 def _format_steps(measures: Sequence[Measure], ratio_name: str) -> str:
     rows = [[*_step(m), f"{m.ratio:.2f}", _range(m)] for m in measures]
     return format_grid(rows, ["", "ms per step", "samples/s", ratio_name, "range"])
+
+
+def _format_schemes(measures: Sequence[Measure]) -> str:
+    """Return the steps of schemes on the MNIST network, named as methods."""
+    network = NETWORKS["mnist"].resolve(10)
+    counts = (multiplications_over_bp(network, parse_method(m.name).feedback) for m in measures)
+    rows = [
+        [*_step(m), f"{m.ratio:.2f}", _range(m), f"{count:.2f}"] for m, count in zip(measures, counts, strict=True)
+    ]
+    return format_grid(rows, ["", "ms per step", "samples/s", "over SGD", "range", "multiplications over SGD"])
 
 
 def _format_throughput(measures: Sequence[Measure]) -> str:

@@ -12,8 +12,11 @@ import torch
 from asymbp_cli import machine
 from asymbp_cli.bench import ceiling, loops, memory, projection, ratios, report, steps
 from asymbp_cli.bench.measure import Measure, find_slower, measure_interleaved, save_baseline
+from asymbp_cli.bench.multiplications import multiplications_over_bp
 from asymbp_cli.errors import DeviceError, UsageError
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.specs.methods import parse_method
+from asymbp_cli.specs.networks import Network
 
 
 def test_ratios_are_taken_within_each_round() -> None:
@@ -204,3 +207,26 @@ def test_memory_that_runs_out_after_all_is_said(
     monkeypatch.setattr(memory.ProcessPoolExecutor, "submit", fail)
     with pytest.raises(DeviceError, match="2 replicas of the network mnist need more memory"):
         next(memory.measure_memory(memory.list_candidates("cpu", [2])))
+
+
+#: of layers with 50, 200 and 40 multiplications
+PLAIN = 2 * 50 + 3 * 240
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("SGD", PLAIN),
+        ("uSF+BN", PLAIN),
+        ("KP", PLAIN),
+        ("WM", 2 * 50 + 5 * 240),
+        ("PFA-o", 2 * 50 + 4 * 240 + 4 * 4 + 10 * 10),
+        ("PFA", 2 * 50 + 22 * 240 + 4 * 40 + 10 * 100),
+        ("DFA", 2 * 50 + 2 * 240 + 10 * (50 + 4)),
+        ("DKP", 2 * 50 + 2 * 240 + 20 * (50 + 4)),
+    ],
+)
+def test_multiplications_are_counted_as_schemes_are_defined(method: str, expected: int) -> None:
+    network = Network(input=(5, 2, 1), layers=("Conv 1x1x5/1", "FC 4", "FC 10")).resolve(10)
+    found = multiplications_over_bp(network, parse_method(method).feedback)
+    assert found == pytest.approx(expected / PLAIN)

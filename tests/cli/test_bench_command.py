@@ -63,6 +63,7 @@ def test_bench_measures_ratios() -> None:
     assert "brSF-50%" in names
     assert set(found) == {
         "overhead",
+        "schemes",
         "scaling",
         "growth",
         "precision",
@@ -87,6 +88,7 @@ def test_bench_shows_its_groups_as_tables() -> None:
     second = Measure("second", 1e-3, 0.5, 0.4, 0.8)
     measures = (Measure("first", 2e-3, 1, 1, 1), second)
     groups = dict.fromkeys(("overhead", "scaling", "growth", "precision", "ceiling"), measures)
+    groups["schemes"] = [replace(measures[0], name="SGD"), replace(measures[1], name="WM")]
     loops = (Measure("resident loop", 2e-3, 1, 1, 1), second)
     shown = format_training(groups | {"loops": loops}, "cuda", 64, workers=2)
     assert "mini-batch:\n" in shown

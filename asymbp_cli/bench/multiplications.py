@@ -1,0 +1,60 @@
+"""The multiplications of a training step under a scheme, over those of plain backpropagation, as they are defined."""
+
+from collections.abc import Callable
+from math import ceil, prod
+
+from asymbp_cli.specs.methods import Feedback
+from asymbp_cli.specs.networks import Network, Weighted
+
+
+def multiplications_over_bp(network: Network, feedback: Feedback) -> float:
+    """Return the ratio for a resolved network; elementwise work and updates are not counted.
+
+    Per sample and layer: forward, gradient of W, and, but for the first layer, the error of its input through V.
+    """
+    first, *fed = network.weighted()
+    count = _COUNTS.get(feedback.scheme, _plain)
+    if feedback.kind.route != "layerwise":
+        count = _direct(prod(network.weighted()[-1].after), learned=bool(feedback.kind.learned))
+    start = 2 * _products(first)
+    return (start + sum(count(layer, feedback) for layer in fed)) / (
+        start + sum(3 * _products(layer) for layer in fed)
+    )
+
+
+def _products(layer: Weighted) -> int:
+    """Return the multiplications of the forward pass of a sample."""
+    return layer.flop // 2
+
+
+def _plain(layer: Weighted, feedback: Feedback) -> float:
+    return 3 * _products(layer)
+
+
+def _mirrored(layer: Weighted, feedback: Feedback) -> float:
+    """Return those of WM: noise goes forward too, and is correlated with what comes out."""
+    return 5 * _products(layer)
+
+
+def _product_feedback(layer: Weighted, feedback: Feedback) -> float:
+    """Return those of PFA: the error through B [O, r], then through R [r, I], and the gradient of R."""
+    outputs = layer.weight_shape[0]
+    width = outputs if feedback.scheme == "pfa-o" else ceil(feedback.expansion * outputs)
+    positions = prod(layer.after) // outputs
+    return (2 + 2 * width / outputs) * _products(layer) + positions * outputs * width
+
+
+def _direct(classes: int, *, learned: bool) -> Callable[[Weighted, Feedback], float]:
+    """Return the count of direct feedback: the error of a layer's input comes from the classes, and V may learn so."""
+
+    def count(layer: Weighted, feedback: Feedback) -> float:
+        return 2 * _products(layer) + (1 + learned) * classes * prod(layer.before)
+
+    return count
+
+
+_COUNTS: dict[str, Callable[[Weighted, Feedback], float]] = {
+    "wm": _mirrored,
+    "pfa": _product_feedback,
+    "pfa-o": _product_feedback,
+}
