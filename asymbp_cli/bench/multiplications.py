@@ -1,4 +1,4 @@
-"""The multiplications of a training step under a scheme, over those of plain backpropagation, as they are defined."""
+"""The multiplications of a training step under a scheme as it is defined, over those of plain backpropagation."""
 
 from collections.abc import Callable
 from math import ceil, prod
@@ -45,7 +45,7 @@ def _product_feedback(layer: Weighted, feedback: Feedback) -> float:
 
 
 def _direct(classes: int, *, learned: bool) -> Callable[[Weighted, Feedback], float]:
-    """Return the count of direct feedback: the error of a layer's input comes from the classes, and V may learn so."""
+    """Return the count of direct feedback: the error of a layer's input comes from the classes; V may learn so."""
 
     def count(layer: Weighted, feedback: Feedback) -> float:
         return 2 * _products(layer) + (1 + learned) * classes * prod(layer.before)

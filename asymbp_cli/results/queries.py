@@ -35,7 +35,7 @@ ATTEMPTS = f"SELECT {', '.join(ATTEMPT_COLUMNS)} FROM attempts {_OF_RUNS} ORDER 
 
 #: (run, epochs stored, first, last, wanted, state, the run and its dataset or NULL if they are missing, whether a
 #: count cannot be, whether one is not the dataset's) of every id in :runs, for `check_history`. A frozen run
-#: trains on nothing. Texts that are no JSON have no numbers
+#: trains on nothing, and one that drops its last mini-batch on fewer. Texts that are no JSON have no numbers
 HISTORIES = f"""
     WITH counted AS (
         SELECT run, count(*) AS stored, min(epoch) AS first, max(epoch) AS last,
@@ -49,12 +49,13 @@ HISTORIES = f"""
     facts AS (
         SELECT id, fingerprint, state,
             CASE WHEN json_valid(spec) THEN json_extract(spec, '$.protocol.epochs') END AS wanted,
+            CASE WHEN json_valid(spec) THEN json_extract(spec, '$.protocol.last_batch') END = 'drop' AS drops,
             CASE WHEN json_valid(info) THEN json_extract(info, '$.train_count') END AS train_count,
             CASE WHEN json_valid(info) THEN json_extract(info, '$.test_count') END AS test_count
         FROM runs LEFT JOIN datasets ON fingerprint = dataset)
     SELECT ids.value, coalesce(stored, 0), first, last, wanted, state, facts.id, fingerprint, impossible,
         least_tested <> test_count OR most_tested <> test_count
-            OR coalesce(least_trained <> train_count OR most_trained <> train_count, 0)
+            OR coalesce((least_trained <> train_count AND NOT drops) OR most_trained > train_count, 0)
     FROM json_each(:runs) AS ids LEFT JOIN facts ON facts.id = ids.value LEFT JOIN counted ON run = ids.value"""
 
 #: (run, message) of runs whose last attempt failed

@@ -9,6 +9,7 @@ from asymbp_cli.events import EpochEnded, RunState
 from asymbp_cli.recipe.grid import Grid, table_ids
 from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.specs.base import is_label
+from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import printable
 
 _LATEST = 253_402_300_799.0  # the end of the year 9999, seconds since 1970
@@ -90,17 +91,17 @@ def check_run(run_id: str, stored: StoredRun, datasets: Mapping[str, DecodedData
     _require(stored.state in _STATES, f"{name} has an end that does not exist")
     _require(not stored.state or count == run.protocol.epochs, f"{name} has ended before its last epoch")
     for event in stored.epochs:
-        _check_epoch(name, event, datasets[run.dataset])
+        _check_epoch(name, event, run, datasets[run.dataset])
     attempts = (time for attempt in stored.attempts for time in (attempt.started, attempt.ended))
     _check_times(name, (stored.created, stored.updated, *attempts))
 
 
-def _check_epoch(name: str, event: EpochEnded, info: DecodedDataset) -> None:
+def _check_epoch(name: str, event: EpochEnded, run: Run, info: DecodedDataset) -> None:
     epoch = f"epoch {event.epoch} of {name}"
     possible = math.isfinite(event.rate) and event.rate > 0 and math.isfinite(event.seconds) and event.seconds >= 0
     _require(possible, f"{epoch} has a rate or a duration that cannot be")
-    trained = event.train_seen + (event.validation_seen or 0)
+    trained = run.protocol.trained_samples(event.epoch, info.train_count - (event.validation_seen or 0))
     _require(
-        event.test_seen == info.test_count and (trained == info.train_count or not event.train_seen),
+        event.test_seen == info.test_count and event.train_seen in (trained, 0),
         f"{epoch} has seen other samples than {info.label} has",
     )

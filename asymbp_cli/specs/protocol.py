@@ -227,3 +227,8 @@ class Protocol(Spec):
         if isinstance(self.batch_size, int):
             return self.batch_size
         return [entry.size for entry in self.batch_size if entry.from_epoch <= epoch][-1]
+
+    def trained_samples(self, epoch: int, count: int) -> int:
+        """Return how many of `count` samples `epoch` (from 1) trains on: all, or whole mini-batches only."""
+        short = count % self.samples_per_batch(epoch) if self.last_batch == "drop" else 0
+        return count - short or count  # a single mini-batch is kept

@@ -24,6 +24,9 @@ from asymbp_cli.events import (
     RunDiverged,
     RunFinished,
 )
+from asymbp_cli.results.export import decode, encode
+from asymbp_cli.results.provenance import collect
+from asymbp_cli.results.store import Store
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
@@ -368,3 +371,29 @@ def test_every_field_of_the_protocol_changes_the_training(field: str, digits_inf
         events = list(train_stack(Stack((run,)), data))
         found.append([(e.test_loss, e.train_loss) for e in events if isinstance(e, EpochEnded)])
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("last_batch", ["keep", "drop"])
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+@pytest.mark.parametrize("size", [100, 5000, [{"from_epoch": 1, "size": 100}, {"from_epoch": 2, "size": 300}]])
+def test_what_any_batches_train_is_stored_read_and_exported(
+    last_batch: str, fraction: float, size: object, digits_info: DecodedDataset, tmp_path: Path
+) -> None:
+    """The samples of an epoch are checked whenever it is read."""
+    content = {"epochs": 2, "batch_size": size, "last_batch": last_batch, "validation_fraction": fraction}
+    protocol = Protocol.model_validate(content)
+    data = load(digits_info, validation_fraction=fraction)
+    run = make(data, "SGD", 0.1).model_copy(update={"protocol": protocol, "dataset": digits_info.fingerprint})
+    events = list(train_stack(Stack((run,)), data))
+    with Store.open(tmp_path) as store:
+        with store.writing():
+            store.save_dataset(digits_info)
+            store.begin([run], 0, collect("cpu"))
+            for event in events:
+                store.record(event)
+        assert [point.epoch for point in store.epochs([run.id])[run.id]] == [1, 2]
+        assert list(decode(encode(store.contents()), tmp_path).runs) == [run.id]
+        seen = {point.train_seen for point in store.epochs([run.id])[run.id]}
+    count = len(data.train.y)
+    assert (seen == {count}) == (last_batch == "keep" or size == 5000)
+    assert {protocol.trained_samples(epoch, count) for epoch in (1, 2)} == seen
