@@ -19,10 +19,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import CaptureError, ran_out_of_memory
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.specs.measures import ON_REQUEST
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
@@ -72,6 +74,15 @@ class Tapes:
         compute()
 
 
+#: choices that change what a step computes, and from phase to phase
+OTHERS: dict[str, Any] = {
+    "phases": [{"share": 1, "factor": 1, "decay": decay} for decay in (1.0, 0.5)],
+    "loss": "sigmoid-cross-entropy",
+    "bias_gradient": 0.5,
+    "measure": ON_REQUEST,
+}
+
+
 @pytest.mark.parametrize(
     "methods",
     [
@@ -82,12 +93,15 @@ class Tapes:
         *BEYOND,
     ],
 )
-@pytest.mark.parametrize("precision", ["standard", "bf16"])
+@pytest.mark.parametrize("choices", [{}, {"precision": "bf16"}, OTHERS], ids=["standard", "bf16", "others"])
 def test_a_recorded_training_equals_a_plain_one(
-    methods: tuple[str, ...], precision: str, digits: ResidentData, monkeypatch: pytest.MonkeyPatch
+    methods: tuple[str, ...], choices: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    protocol = Protocol.model_validate({"epochs": 9, "precision": precision, "momentum_at_change": "reset"})
+    protocol = Protocol.model_validate({"epochs": 9, "momentum_at_change": "reset", **choices})
     network = NETWORKS["digits"].resolve(10)
+    if choices is OTHERS:
+        network = network.model_copy(update={"activation": "tanh"})
+    data = make_random_data(network, 10, 330, torch.device("cpu"))
     runs = tuple(
         Run(dataset="x", network=network, method=parse_method(m), protocol=protocol, rate_multiplier=r, seed=0)
         for m in methods
@@ -95,7 +109,7 @@ def test_a_recorded_training_equals_a_plain_one(
     )
 
     def train() -> list[EpochEnded]:
-        trainer, found = Trainer(Stack(runs), digits, torch.device("cpu")), []
+        trainer, found = Trainer(Stack(runs), data, torch.device("cpu")), []
         for epoch in range(1, protocol.epochs + 1):
             if epoch == 6:  # when everything has been recorded
                 trainer.bank.weights[1].detach().fill_(math.nan)
@@ -116,10 +130,11 @@ def test_a_recorded_training_equals_a_plain_one(
     assert kinds["_compute"] >= times
     assert kinds["_count"] >= times
     assert bool(kinds["_observe"]) == any("BN" in m for m in methods)
-    told = [(e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in plain]
-    assert told == [
-        (e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.test_wrong) for e in again
-    ]
+    told, repeated = (
+        [(e.run, e.epoch, repr(e.train_loss), e.train_wrong, repr(e.test_loss), e.measures) for e in events]
+        for events in (plain, again)
+    )
+    assert told == repeated
 
 
 def _name(recorded_function: Any) -> str:

@@ -23,6 +23,7 @@ from asymbp_cli.executors import Job, StackFailed
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.specs.measures import ON_REQUEST
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
@@ -124,6 +125,42 @@ def test_no_value_is_read_inside_an_epoch(
         for index in batches[5:]:
             trainer.step(index)
     assert bool(trainer.bank.alive.all())
+
+
+@pytest.mark.parametrize("methods", [("SGD", "brSF-25%", "frSF", "RndF", "BM3"), ("uSF+BN",), *BEYOND])
+def test_measures_move_no_other_bit_of_a_captured_training(
+    methods: tuple[str, ...], digits_info: DecodedDataset, gpu: torch.device
+) -> None:
+    """Nor do those of the first layer's V; values are those of the CPU, but for its rounding."""
+    found = []
+    for device, measure in ((gpu, ()), (gpu, ON_REQUEST), (torch.device("cpu"), ON_REQUEST)):
+        protocol = Protocol(epochs=2, measure=measure, precision="fp32")
+        runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, *methods))
+        trainer = Trainer(Stack(runs), load(digits_info, device=device), device)
+        events = [e for epoch in (1, 2) for e in trainer.train_epoch(epoch) if isinstance(e, EpochEnded)]
+        found.append((trainer.bank.weights[:, : trainer.model.learned_from].cpu(), events))
+    (plain, _), (measured, ours), (_, expected) = found
+    assert torch.equal(plain, measured)
+    for one, other in zip(ours[: len(methods)], expected, strict=False):
+        assert one.measures.keys() == other.measures.keys()
+        for key, values in other.measures.items():
+            assert one.measures[key] == pytest.approx(values, rel=0.1, abs=1.0), key
+
+
+def test_choices_of_other_papers_train_captured_as_plainly(digits_info: DecodedDataset, gpu: torch.device) -> None:
+    phases = [{"share": 1, "factor": 1, "decay": decay} for decay in (1.0, 0.5)]
+    choices = {"loss": "sigmoid-cross-entropy", "bias_gradient": 0.5, "order": "file", "phases": phases}
+    protocol = Protocol.model_validate({"epochs": 4, "weight_decay": 0.01, **choices})
+    weights = []
+    for graphs in (False, True):
+        runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, "SGD", "FA"))
+        network = runs[0].network.model_copy(update={"activation": "sigmoid"})
+        runs = tuple(run.model_copy(update={"network": network}) for run in runs)
+        trainer = Trainer(Stack(runs), load(digits_info, device=gpu), gpu, graphs=graphs)
+        for epoch in range(1, 5):
+            list(trainer.train_epoch(epoch))
+        weights.append(trainer.bank.weights.cpu())
+    assert torch.equal(*weights)
 
 
 def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: DecodedDataset) -> None:
