@@ -8,6 +8,7 @@ import torch
 from kernels_in_the_interpreter import interpret
 from layer_cases import STACKS
 
+from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
@@ -22,6 +23,11 @@ pytestmark = pytest.mark.filterwarnings(
 )  # of numpy, by which it interprets
 
 CPU = torch.device("cpu")
+PROTOCOLS: list[dict[str, Any]] = [
+    {},
+    {"zero_sign": 1, "weight_decay": 0.0, "measure": [FIRST_LAYER]},
+    {"precision": "bf16"},
+]
 # its row is longer than a block of the kernel, and neither it nor the part with feedback is a multiple of one
 NETWORK = Network(input=(4, 4, 2), layers=("Conv 3x3x8/1 pad 1", "FC 9", "FC 3"))
 
@@ -61,7 +67,11 @@ def banks(methods: tuple[str, ...], *, together: bool = False, **protocol: Any) 
 
 @pytest.mark.parametrize("methods", STACKS, ids="/".join)
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
-@pytest.mark.parametrize("protocol", [{}, {"zero_sign": 1, "weight_decay": 0.0}, {"precision": "bf16"}], ids=str)
+@pytest.mark.parametrize(
+    "protocol",
+    [{}, {"zero_sign": 1, "weight_decay": 0.0, "measure": [FIRST_LAYER]}, {"precision": "bf16"}],
+    ids=str,
+)
 def test_the_kernel_equals_the_plain_operations(
     methods: tuple[str, ...], protocol: dict[str, Any], together: bool, advance: Callable[[Bank], None]
 ) -> None:
@@ -81,6 +91,8 @@ def test_the_kernel_equals_the_plain_operations(
             finite[2] = False
         for bank, kernel in ((plain, update.plain), (fused, advance)):
             bank.gradients.copy_(gradients)
+            if step == 3:  # another phase
+                bank.change_decay(0.25)
             update.update(bank, finite.clone(), kernel)
         assert plain.alive.tolist() == fused.alive.tolist()
         assert plain.alive.tolist()[:3] == [True, step < 1, step < 2]
