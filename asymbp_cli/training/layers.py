@@ -24,6 +24,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": Tensor.sigmoid_,
     "tanh": Tensor.tanh_,
 }
+#: what the outputs of a network are to a loss, class by class, in place; a softmax is no function of one class
+OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "cross-entropy": lambda z: z,
+    "sigmoid-cross-entropy": Tensor.sigmoid_,
+}
 
 
 class _Linear(Function):

@@ -96,6 +96,7 @@ class Model:
         self.dtype = torch.bfloat16 if protocol.precision == "bf16" else torch.float32  # of activations
         self.batch_norm = batch_norm
         self.activate = layers.ACTIVATIONS[network.activation]
+        self.activate_output = layers.OUTPUTS[protocol.loss]
         self.operations = network.operations(batch_norm=batch_norm != "none")
         self.weighted = network.weighted()
         #: numbers of the weighted layers that BN follows: all but the last, if there is BN

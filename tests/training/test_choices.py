@@ -1,5 +1,6 @@
 """Choices of other papers: activations, losses, orders, initial values and schedules, by plain operations."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Phase, Protocol
-from asymbp_cli.training.draws import batch_order
+from asymbp_cli.training.draws import Uniform, batch_order
 from asymbp_cli.training.engine import Trainer
 from asymbp_cli.training.losses import LOSSES
 from asymbp_cli.training.update import plain
@@ -66,6 +67,24 @@ def test_another_papers_training_is_that_of_plain_operations(scheme: str, activa
     for kind, expected in zip(ours, (W, b, V), strict=True):
         for part, wanted in zip(kind, expected, strict=True):
             torch.testing.assert_close(part, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "last"), [("cross-entropy", None), ("sigmoid-cross-entropy", torch.sigmoid)])
+def test_the_mirror_sees_what_layers_put_out(loss: str, last: Callable[[Tensor], Tensor] | None) -> None:
+    """Sigmoids of the loss are the last layer's."""
+    trainer = make("WM", network=VECTORS.model_copy(update={"activation": "tanh"}), **AKROUT | {"loss": loss})
+    W, b, V = plain_parts(trainer)
+    trainer.begin_epoch(1, [0])  # mirrors for an epoch first
+    for layer, (number, size) in enumerate(((2, 9), (3, 7))):
+        stream = Uniform(3, f"mirror-{number}", torch.empty(50 * size))
+        stream.begin(0)
+        for _ in trainer.batches(1):
+            x = (stream.next().view(50, -1).double() - 0.5) * 0.1
+            y = x @ W[layer + 1].T + b[layer + 1]
+            y = torch.tanh(y) if layer == 0 else last(y) if last else y
+            V[layer] += 0.01 * y.T @ x
+    for found, expected in zip(plain_parts(trainer)[2], V, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])

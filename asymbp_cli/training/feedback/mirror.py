@@ -1,7 +1,8 @@
 """The weight mirror: V becomes like W, since noise that goes through W correlates with what comes out.
 
-For noise x into a layer, y = f(W x + b) is its output after the activation f. For linear f the mean of y x^T is W
-times the variance of x. Each layer has noise of its own, which all replicas of a stack share.
+For noise x into a layer, y = f(W x + b) is its output after the activation f. The last layer has one if the loss
+has sigmoids. For linear f the mean of y x^T is W times the variance of x. Each layer has noise of its own, which
+all replicas of a stack share.
 
 Source: Akrout, Wilson, Humphreys, Lillicrap and Tweed 2019, section 4.
 """
@@ -51,16 +52,16 @@ class Mirror:
         """Return the sum of y x^T [R', O, ...] over samples and positions."""
         name = f"{op.number}.weight"
         W, bias = block.parameters[name], block.parameters.get(f"{op.number}.bias")
-        activate = self._bank.model.activate
-        flat, last = isinstance(op.layer, FC), op.number == self._bank.model.last
+        model, flat = self._bank.model, isinstance(op.layer, FC)
+        activate = model.activate if op.number != model.last else model.activate_output
         x = self._spread(noise, block.rows, flat=flat).to(W.dtype)
         if isinstance(op.layer, FC):
             y = products.multiply_vectors(x, W, bias)
-            gradient, _ = products.correlate_vectors(x, y if last else activate(y), W, biased=False)
+            gradient, _ = products.correlate_vectors(x, activate(y), W, biased=False)
             return gradient
         geometry = Geometry.of(op.layer)
         y = products.multiply(x, W, bias, geometry)
-        gradient, _ = products.correlate(x, y if last else activate(y), W, geometry, biased=False)
+        gradient, _ = products.correlate(x, activate(y), W, geometry, biased=False)
         return gradient
 
     def _spread(self, noise: Tensor, rows: Rows, *, flat: bool) -> Tensor:
