@@ -26,6 +26,7 @@ from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
+from asymbp_cli.results.changed_plugins import find_changed_plugins
 from asymbp_cli.results.store import Store
 from asymbp_cli.study import DataSource, Execution
 from asymbp_cli.text import printable_path
@@ -88,6 +89,11 @@ def _train(
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
+        for plugin in find_changed_plugins(work.runs.values(), store.grids()):
+            display.say(
+                f"{plugin.label} has changed since {store.directory}/ got results of it. They stay under their "
+                "own ids. With the present plugin the runs are others, and start anew"
+            )
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display:
         outcome = study.run(grids, infos, store, options.execution, on_event=display.handle, command=command)

@@ -1,6 +1,7 @@
 """`asymbp reproduce`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -77,6 +78,7 @@ def command(
     seed: int,
     seeds: int,
     overrides: tuple[str, ...],
+    plugins: tuple[Path, ...],
     **chosen: Any,
 ) -> int:
     """Reproduce a table of the paper on the datasets that are installed.
@@ -89,11 +91,13 @@ def command(
       asymbp reproduce --table akrout2019
     """
     from asymbp_cli.cli.execute import Options, execute
+    from asymbp_cli.cli.load_plugins import load_plugins
     from asymbp_cli.datasets.catalog import parse_dataset
     from asymbp_cli.recipe.build import make_table_grid
     from asymbp_cli.recipe.table import load_table
     from asymbp_cli.study import prepare_datasets
 
+    load_plugins(plugins)
     settings = Options(**chosen)
     tables = load_table(table)
     own = next((spec.protocol for spec in tables), None)  # that of another paper

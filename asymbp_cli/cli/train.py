@@ -11,19 +11,22 @@ from asymbp_cli.cli import options
 @click.command("train")
 @click.option("--recipe", type=options.UserPath(), required=True, help="The YAML file to train.")
 @options.training
-def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
+def command(recipe: Path, overrides: tuple[str, ...], plugins: tuple[Path, ...], **chosen: Any) -> int:
     """Train a recipe: every rate multiplier of its protocol, on every dataset, with every method it names.
 
     \b
     Example:
       asymbp train --recipe recipes/examples/usf-digits.yaml
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
+      asymbp train --recipe my.yaml --plugin my_scheme.py
     """
     from asymbp_cli.cli.execute import Options, execute
+    from asymbp_cli.cli.load_plugins import load_plugins
     from asymbp_cli.recipe.build import make_recipe_grid
     from asymbp_cli.recipe.recipe import load_recipe
     from asymbp_cli.study import prepare_datasets
 
+    load_plugins(plugins)
     settings = Options(**chosen)
     loaded = load_recipe(recipe, overrides)
     infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, settings.source)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.measures import ON_REQUEST
+from asymbp_cli.specs.references import list_names, resolve
 from asymbp_cli.text import nearest
 
 #: what one method of a comparison cannot change: all see the same images, chosen by the same rule
@@ -21,6 +22,19 @@ T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["standard", "fp32", "bf16"]
+
+#: initialization -> the distribution of a layer's weights; plugins add theirs
+INITIALIZATIONS: dict[str, str] = {
+    "glorot-normal": "N(0, 2 / (fan_in + fan_out))",
+    "glorot-uniform": "U(-b, b), b = sqrt(6 / (fan_in + fan_out))",
+    "he-normal": "N(0, 2 / fan_in)",
+    "half-glorot-normal": "N(0, 1 / (fan_in + fan_out))",
+    "normal": "N(0, initial_std^2)",
+}
+
+
+def _know_initialization(value: str) -> str:
+    return resolve(value, INITIALIZATIONS)
 
 
 class Phase(Spec):
@@ -121,9 +135,9 @@ class Protocol(Spec):
     """Weight decay on learnable scale and shift; not stated in the paper (its formulas say w)."""
     momentum_at_change: Literal["keep", "reset"] = "keep"
     """Momentum when rate or batch size changes; not stated in the paper."""
-    initialization: Literal["glorot-normal", "glorot-uniform", "he-normal", "half-glorot-normal", "normal"] = (
-        "glorot-normal"
-    )
+    initialization: Annotated[
+        str, AfterValidator(_know_initialization), Field(json_schema_extra=list_names(INITIALIZATIONS))
+    ] = "glorot-normal"
     """Of weights; `half-glorot-normal` has half of Glorot's variance. Not stated in the paper."""
     initial_biases: Literal["zero", "as-weights"] = "zero"
     """Biases start at 0, or drawn as the weights of their layer. Not stated in the paper."""
