@@ -7,11 +7,11 @@ from typing import Any
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.format import METHOD_ENTRY_KEYS, METHOD_KEYS
 from asymbp_cli.recipe.procedure import Procedure, label_changes
-from asymbp_cli.recipe.wording import quote
+from asymbp_cli.recipe.wording import describe_unknown_key, quote
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
-from asymbp_cli.specs.references import check_registered
+from asymbp_cli.specs.references import check_registered, is_reference
 from asymbp_cli.specs.schemes import SCHEMES, find_scheme
 
 
@@ -131,15 +131,17 @@ def _read_feedback(node: Node) -> Feedback | None:
 
 def _gather_numbers(node: Node, content: dict[str, Any]) -> bool:
     """Move the parameters of a plugin's scheme in `content` to its numbers; return whether it takes them."""
-    known = SCHEMES[content["scheme"]].numbers if content["scheme"] in SCHEMES else {}
-    if not known:
+    if not is_reference(content["scheme"]):
         return True
-    written = {name: content.pop(name) for name in known if name in content}
-    checked = [node[name].attempt(known[name].check, value) for name, value in written.items()]
-    allowed = node.has_only(["scheme", *SCHEMES[content["scheme"]].takes, "numbers"]) if node.is_mapping else True
+    scheme = SCHEMES[content["scheme"]]
+    written = {name: content.pop(name) for name in scheme.numbers if name in content}
+    checked = [node[name].attempt(scheme.numbers[name].check, value) for name, value in written.items()]
+    unknown = [name for name in content if name not in Feedback.model_fields]
+    for name in unknown:
+        node[name].note(describe_unknown_key(name, ["scheme", *scheme.takes]))
     if isinstance(given := content.get("numbers", {}), Mapping):
         content["numbers"] = {**given, **written}
-    return allowed and None not in checked
+    return not unknown and None not in checked
 
 
 def _any_scheme_for(content: Mapping[str, Any]) -> str:
