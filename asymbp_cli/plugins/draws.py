@@ -60,7 +60,7 @@ class Draw:
 
     def _draw_anew(self, kind: str, key: str) -> Tensor:
         """Return a view of numbers that the site redraws; until its first epoch any will do."""
-        values = self._site.stream(key, self._site.model.feedback_size, _KINDS[kind])
+        values = self._site.draw_row(key, _KINDS[kind])
         _fill(values, kind, generator(0, key, device=values.device))
         return self._part.view(values[None])
 
