@@ -17,6 +17,7 @@ from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
+from asymbp_cli.cli.load_plugins import load_plugins
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -58,6 +59,12 @@ class Options:
     def execution(self) -> Execution:
         """Return how to train: with one worker on an accelerator, on the CPU with one per core."""
         return Execution(self.device, 1 if self.device != "cpu" else self.workers or cores())
+
+
+def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
+    """Return the options of a command that trains, whose plugins are loaded from now on."""
+    load_plugins(plugins)
+    return Options(**chosen)
 
 
 def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Options) -> int:

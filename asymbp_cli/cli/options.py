@@ -88,8 +88,8 @@ plugins = click.option(
     multiple=True,
     metavar="FILE",
     type=UserPath(),
-    help="A Python file with schemes, update rules or initializations of your own, which is run: code that you "
-    "trust. May be repeated.",
+    help="A Python file with schemes, update rules, initializations or measures of your own, which is run: code "
+    "that you trust. May be repeated.",
 )
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 device = click.option(

@@ -11,7 +11,7 @@ from asymbp_cli.cli import options
 @click.command("train")
 @click.option("--recipe", type=options.UserPath(), required=True, help="The YAML file to train.")
 @options.training
-def command(recipe: Path, overrides: tuple[str, ...], plugins: tuple[Path, ...], **chosen: Any) -> int:
+def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
     """Train a recipe: every rate multiplier of its protocol, on every dataset, with every method it names.
 
     \b
@@ -20,14 +20,12 @@ def command(recipe: Path, overrides: tuple[str, ...], plugins: tuple[Path, ...],
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
       asymbp train --recipe my.yaml --plugin my_scheme.py
     """
-    from asymbp_cli.cli.execute import Options, execute
-    from asymbp_cli.cli.load_plugins import load_plugins
+    from asymbp_cli.cli.execute import execute, read_options
     from asymbp_cli.recipe.build import make_recipe_grid
     from asymbp_cli.recipe.recipe import load_recipe
     from asymbp_cli.study import prepare_datasets
 
-    load_plugins(plugins)
-    settings = Options(**chosen)
+    settings = read_options(**chosen)
     loaded = load_recipe(recipe, overrides)
     infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, settings.source)
     return execute([make_recipe_grid(loaded, infos)], infos, settings)

@@ -9,12 +9,14 @@ from typing import Any
 
 from asymbp_cli.errors import PluginError
 from asymbp_cli.plugins.calls import locate
+from asymbp_cli.specs.measures import MEASURES, list_on_request
 from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.protocol import INITIALIZATIONS
 from asymbp_cli.specs.references import REGISTERED, Plugin, by_short_name, is_name, is_reference
 from asymbp_cli.specs.schemes import SCHEMES, scheme_keys
 from asymbp_cli.training import initialization
 from asymbp_cli.training.feedback.schemes import BUILDERS
+from asymbp_cli.training.measures import weights
 from asymbp_cli.training.optim import RULES
 
 #: every table that has a plugin's entries, by reference
@@ -26,7 +28,20 @@ _TABLES: tuple[dict[str, Any], ...] = (
     RULES,
     INITIALIZATIONS,
     initialization.OWN,
+    MEASURES,
+    weights.OWN,
 )
+_OF_METHODS: dict[str, Callable[[], Mapping[str, str]]] = {
+    "a scheme": scheme_keys,
+    "an update rule": lambda: by_short_name(UPDATES),
+}
+#: kind -> the names, by what users write, that another of the kind cannot have
+_NAMES: dict[str, dict[str, Callable[[], Mapping[str, str]]]] = {
+    "scheme": _OF_METHODS,
+    "update": _OF_METHODS,
+    "initialization": {"an initialization": lambda: by_short_name(INITIALIZATIONS)},
+    "measure": {"a measure": lambda: by_short_name((*MEASURES, *list_on_request()))},
+}
 _RESERVED = ("bn", "bm", "mixed", "top", "bottom", "all")  # mean something else in the names of methods
 _LONGEST = 40  # letters of a name
 _loading: list[Plugin] = []
@@ -76,13 +91,8 @@ def register(kind: str, name: str, entries: Callable[[str], list[tuple[dict[str,
 
 def _find_owner(kind: str, name: str) -> str:
     """Return what has a name already: schemes and update rules share theirs, since both begin names of methods."""
-    tables: Mapping[str, Mapping[str, str]] = (
-        {"an initialization": by_short_name(INITIALIZATIONS)}
-        if kind == "initialization"
-        else {"a scheme": scheme_keys(), "an update rule": by_short_name(UPDATES)}
-    )
-    for what, known in tables.items():
-        known = {other.lower(): reference for other, reference in known.items()}
+    for what, names in _NAMES[kind].items():
+        known = {other.lower(): reference for other, reference in names().items()}
         if name in known:
             reference = known[name]
             return f"{what} of {REGISTERED[reference].label if is_reference(reference) else 'asymbp'}"

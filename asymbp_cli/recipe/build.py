@@ -161,8 +161,7 @@ def make_column(header: str, procedures: Sequence[Procedure], protocol: Protocol
 
 def _describe_plugins(procedures: Sequence[Procedure]) -> str:
     """Return which versions of plugins procedures use."""
-    protocols = [procedure.protocol.initialization for procedure in procedures]
-    names = [*(name for procedure in procedures for name in procedure.method.names), *protocols]
+    names = [name for part in procedures for name in (*part.method.names, *part.protocol.names)]
     parts = [name.partition("@") for name in dict.fromkeys(names) if is_reference(name)]
     return ", ".join(f"{name} of the plugin with SHA-256 {digits[:_DIGITS]}" for name, _, digits in parts)
 

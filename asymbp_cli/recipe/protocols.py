@@ -59,7 +59,8 @@ def read_protocol(node: Node, folder: Path) -> tuple[Protocol | None, str]:
     protocol = node.attempt(Protocol.model_validate, start.model_dump() | changes)
     if protocol is None:
         return None, ""
-    node["initialization"].attempt(check_registered, [protocol.initialization])
+    for key, names in (("initialization", [protocol.initialization]), ("measure", protocol.measure)):
+        node[key].attempt(check_registered, names)
     return protocol, root + label_changes(_load_file(root, folder)[0], protocol)
 
 

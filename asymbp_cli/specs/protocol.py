@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field
 
 from asymbp_cli.specs.base import Spec
-from asymbp_cli.specs.measures import ON_REQUEST
-from asymbp_cli.specs.references import list_names, resolve
-from asymbp_cli.text import nearest
+from asymbp_cli.specs.measures import ON_REQUEST, list_on_request
+from asymbp_cli.specs.references import by_short_name, is_reference, list_names, resolve
 
 #: what one method of a comparison cannot change: all see the same images, chosen by the same rule
 SHARED_FIELDS = ("resize", "validation_fraction")
@@ -62,15 +61,14 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
 
 
 def _on_request(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return measures in the order of their list."""
-    for name in names:
-        if name not in ON_REQUEST:
-            raise ValueError(f'"{name}" is not one of {", ".join(ON_REQUEST)}.{nearest(name, ON_REQUEST)}')
-    return tuple(sorted(_distinct(names), key=ON_REQUEST.index))
+    """Return measures in the order of their list, and those of plugins behind them."""
+    found = _distinct(tuple(resolve(name, list_on_request()) for name in names))
+    own = sorted(name for name in found if is_reference(name))
+    return (*(name for name in ON_REQUEST if name in found), *own)
 
 
 def _list_measures(schema: dict[str, Any]) -> None:
-    schema["items"]["enum"] = list(ON_REQUEST)
+    schema["items"]["enum"] = list(by_short_name(list_on_request()))
 
 
 def _from_the_first_epoch(entries: tuple[BatchSize, ...]) -> tuple[BatchSize, ...]:
@@ -172,6 +170,11 @@ class Protocol(Spec):
     ] = ()
     """What is measured after every epoch besides angles, signs and norms of V and W. Nothing else depends on it.
     `first-layer-feedback` gives the first layer a V too, for these measures alone."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that plugins may have added."""
+        return self.initialization, *self.measure
 
     def schedule(self) -> tuple[tuple[int, float], ...]:
         """Return (epochs, learning rate at multiplier 1) of each phase; the epochs add up to `epochs`.

@@ -68,7 +68,7 @@ class Run(Spec):
     @property
     def references(self) -> tuple[str, ...]:
         """What the run uses of plugins."""
-        names = (*self.method.names, self.protocol.initialization)
+        names = (*self.method.names, *self.protocol.names)
         return tuple(sorted({name for name in names if is_reference(name)}))
 
     @property

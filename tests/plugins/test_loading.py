@@ -43,6 +43,10 @@ def test_what_it_registers_is_in_every_table_until_it_is_forgotten(load: Load) -
         (HEAD + '@update_rule("BM")\n' + RULE, 'mine.py:2: "BM" is a part of the names of methods already'),
         (HEAD + '@update_rule("bm1")\n' + RULE, 'mine.py:2: "bm1" is an update rule of asymbp already'),
         (HEAD + '@update_rule("frsf")\n' + RULE, 'mine.py:2: "frsf" is a scheme of asymbp already'),
+        (
+            HEAD + "from asymbp_cli.plugins import measure\n" + '@measure("Angle", title="x")\ndef f(W, V): ...\n',
+            'mine.py:3: "Angle" is a measure of asymbp already',
+        ),
         (HEAD + SCHEME + SCHEME.replace('"a"', '"A"'), 'mine.py:5: "A" is a scheme of mine.py already'),
         (HEAD + SCHEME.replace('"a"', '"a b"'), "mine.py:2: 'a b' is no name"),
         (HEAD + SCHEME.replace('"a"', '"a@b"'), "mine.py:2: 'a@b' is no name"),

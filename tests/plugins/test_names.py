@@ -88,6 +88,9 @@ def test_the_source_is_part_of_what_uses_it_and_of_nothing_else(load: Load) -> N
     rule, initial = run("uSF+Lion"), run("uSF", initialization="Orthogonal")
     assert rule.references == (plugin.refer("Lion"),)
     assert initial.references == (plugin.refer("orthogonal"),)
+    measured = run("uSF", measure=["distance", "rank"])
+    assert measured.references == (plugin.refer("distance"),)
+    assert measured.protocol.measure == ("rank", plugin.refer("distance"))
     mixed = Method(feedback=Feedback.model_validate({"scheme": "mixed", "layers": [{"scheme": "absfa"}] * 2}))
     assert run(mixed).references == (plugin.refer("absFA"),)
 
@@ -183,13 +186,18 @@ def test_a_pinned_rule_and_initialization_need_their_plugin(load: Load) -> None:
     Path("r.yaml").write_text(f"dataset: digits\nmethod: SGD\nprotocol: {{initialization: {initial}}}\n")
     with pytest.raises(RecipeError, match=rf"r\.yaml:3: protocol\.initialization: {initial} comes from a plugin"):
         load_recipe(Path("r.yaml"))
+    Path("r.yaml").write_text(f"dataset: digits\nmethod: SGD\nprotocol: {{measure: [rank, {initial}]}}\n")
+    with pytest.raises(RecipeError, match=rf"r\.yaml:3: protocol\.measure: {initial} comes from a plugin"):
+        load_recipe(Path("r.yaml"))
 
 
 def test_what_is_stored_can_be_read_without_the_plugin(load: Load) -> None:
     """A name that nobody knows stands for itself; no check refuses its parameters."""
     plugins = load(NOISE), load(OTHERS, "others.py")
     feedback = Feedback(scheme=find_scheme("wNoise"), numbers={"s": 0.2})  # type: ignore[arg-type]
-    stored = run(Method(feedback=feedback, update="Lion"), initialization="orthogonal")
+    stored = run(
+        Method(feedback=feedback, update="Lion"), initialization="orthogonal", measure=["distance", "growth"]
+    )
     text, identity = stored.model_dump_json(), stored.id
     for plugin in plugins:
         forget(plugin)
@@ -205,12 +213,12 @@ def test_what_is_stored_can_be_read_without_the_plugin(load: Load) -> None:
 def test_a_column_names_the_version_of_its_plugin(load: Load) -> None:
     plugin = load(OTHERS)
     protocol = Protocol()
-    changed = Protocol(initialization="orthogonal")
+    changed = Protocol(initialization="orthogonal", measure=("distance",))
     column = make_column("x", [Procedure(method=parse_method("uSF+Lion"), protocol=changed)], protocol)
     digits = plugin.sha256[:8]
     assert column.note == (
-        f"initialization orthogonal; Lion of the plugin with SHA-256 {digits}, "
-        f"orthogonal of the plugin with SHA-256 {digits}"
+        f"initialization orthogonal, measure distance; Lion of the plugin with SHA-256 {digits}, "
+        f"orthogonal of the plugin with SHA-256 {digits}, distance of the plugin with SHA-256 {digits}"
     )
 
 
@@ -218,7 +226,7 @@ def test_the_schema_knows_names_and_parameters(load: Load) -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="not run: jsonschema is not installed")
     content = {
         "dataset": "digits",
-        "protocol": {"initialization": "orthogonal"},
+        "protocol": {"initialization": "orthogonal", "measure": ["distance"]},
         "method": [{"feedback": {"scheme": "wNoise", "s": 0.2}, "update": "Lion"}],
     }
     validator = jsonschema.Draft202012Validator

@@ -76,7 +76,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_files()
-        write_recipe(*METHODS, "{method: BN, protocol: {initialization: orthogonal}}")
+        write_recipe(*METHODS, "{method: BN, protocol: {initialization: orthogonal, measure: [distance]}}")
         train("my_scheme.py", "others.py")
     return folder / "results"
 
@@ -84,7 +84,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_examples_stand_in_a_table_with_the_papers_methods(results: Path) -> None:
     rows = csv.DictReader(io.StringIO(invoke("report", "--to", "csv", "--results", str(results)).stdout))
     errors = {row["column"]: float(row["error_percent"]) for row in rows}
-    assert errors.keys() == {*METHODS, "BN with initialization=orthogonal"}
+    assert errors.keys() == {*METHODS, "BN with initialization=orthogonal, measure=[distance]"}
     assert all(error < 85 for error in errors.values()), errors  # 90 by chance
 
 
@@ -98,6 +98,8 @@ def test_results_are_read_shown_and_merged_without_the_plugin(results: Path) -> 
     assert f"plugin my_scheme.py {hash_file('my_scheme.py')}" in shown
     assert f"wNoise@{hash_file('my_scheme.py')[:16]}" in shown
     assert "plugin" not in invoke("show", plain, "--results", str(results)).stdout
+    (measured,) = re.findall(r"(\w+) +BN +digits", listed)
+    assert "Distance\n" in invoke("show", measured, "--results", str(results)).stdout
     invoke("store", "export", "all.asymbp", "--results", str(results))
     invoke("store", "merge", "all.asymbp", "--results", "other")
     invoke("store", "check", "--results", "other")

@@ -73,7 +73,7 @@ def test_a_stack_gives_the_bits_of_single_runs(digits: ResidentData, load: Load)
     load(OTHERS)
     load(define("scheme", "return W - W.mean() + W.std() * draw.uniform() * draw.normal(once=True)"), "more.py")
     for names in (("mine", "mine+BM"), ("signKP", "signKP+BM"), ("uSF+Lion", "brSF-50%+Lion")):
-        runs = [run(name) for name in names]
+        runs = [run(name, epochs=1) for name in names]
 
         def errors(*trained: Run) -> dict[str, list[tuple[int, float]]]:
             events = [event for event in train_stack(Stack(trained), digits) if isinstance(event, EpochEnded)]
@@ -183,6 +183,24 @@ def test_an_initialization_gets_the_shape_of_pytorch_and_a_keyed_generator(
         assert torch.allclose(values[0].flatten(1).norm(), torch.tensor(min(values[0].flatten(1).shape)).sqrt())
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_a_measure_is_made_of_each_v_after_an_epoch(digits: ResidentData, load: Load, together: bool) -> None:
+    load(OTHERS)
+    names = ("SGD", "uSF", "brSF")
+    runs = [run(name, measure=["distance", "growth"], epochs=1) for name in names]
+    trainer = Trainer(Stack(tuple(runs)), digits, CPU, together=together)
+    events = [event for event in trainer.train_epoch(1) if isinstance(event, EpochEnded)]
+    (key,) = (name for name in runs[0].protocol.measure if name.startswith("distance@"))
+    plain, *others = (event.measures[key] for event in events)
+    assert set(plain.values()) == {0.0}
+    for replica, found in enumerate(others, start=1):
+        assert list(found) == [3, 5, 6]
+        for layer, value in found.items():
+            name = f"{layer}.weight"
+            weights, values = trainer.bank.parameters(replica)[name], trainer.bank.feedback(replica)[name]
+            assert value == pytest.approx(float((weights - values).norm()), rel=1e-5)
+
+
 def test_a_builder_has_everything_that_the_packages_own_have(digits: ResidentData, load: Load) -> None:
     load(
         f"{HEAD}def build(feedback, site):\n    return SignConcordant(site.drawn_once(0.0))\n\n"
@@ -277,6 +295,12 @@ def test_an_initialization_that_fails_is_named(
     load(f'{HEAD}@initialization("mine")\ndef f(shape, fan_in, fan_out, generator):\n    return {result}\n')
     with pytest.raises(PluginError, match=f"^{message}"):
         begin(digits, run("uSF", initialization="mine"))
+
+
+def test_a_measure_that_fails_is_named(digits: ResidentData, load: Load) -> None:
+    load(f'{HEAD}@measure("mine", title="?")\ndef f(W, V):\n    return W.norm()\n')
+    with pytest.raises(PluginError, match=r"^mine\.py:3: f returns one number, not 1: one number of each replica"):
+        list(train_stack(Stack((run("uSF", measure=["mine"], epochs=1),)), digits))
 
 
 def test_a_builder_that_fails_is_named(digits: ResidentData, load: Load) -> None:
