@@ -59,7 +59,7 @@ def _list_schemes(results: Path) -> Table:
     if REGISTERED:
         header.append("plugin")
         for row, key in zip(rows, SCHEMES, strict=True):
-            row.append(REGISTERED[key].label if key in REGISTERED else "-")
+            row.append(REGISTERED[key].name if key in REGISTERED else "-")
     return header, rows
 
 

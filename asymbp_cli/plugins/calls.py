@@ -60,7 +60,7 @@ def check_result(function: Callable[..., Any], result: object, like: Tensor, wha
     No value is read.
     """
     if not isinstance(result, Tensor):
-        raise PluginError(f"{locate(function)} returns a {type(result).__name__}, not a tensor: {what}")
+        raise PluginError(f"{locate(function)} returns {type(result).__name__}, not a tensor: {what}")
     if result.shape != like.shape:
         shapes = [" x ".join(map(str, tensor.shape)) or "one number" for tensor in (result, like)]
         raise PluginError(f"{locate(function)} returns {shapes[0]}, not {shapes[1]}: {what}")

@@ -73,7 +73,9 @@ def load(plugin: Plugin) -> None:
         except AsymbpError:
             raise
         except SyntaxError as error:
-            raise PluginError(f"{error.filename}:{error.lineno}: is no valid Python: {error.msg}") from error
+            raise PluginError(
+                f"{error.filename or plugin.label}:{error.lineno or 1}: is no valid Python: {error.msg}"
+            ) from error
         except Exception as error:
             raise PluginError(f"{_find_line(plugin, error)}: {describe_error(error)}") from error
         except SystemExit:

@@ -1,5 +1,6 @@
 """Schemes by one function that sees one layer at a time, and by a builder as the package's own have."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +14,8 @@ from asymbp_cli.plugins.calls import call, check_finite, check_result, locate
 from asymbp_cli.plugins.draws import Draw
 from asymbp_cli.plugins.registry import check_signature, refuse, register
 from asymbp_cli.specs.methods import LayerFeedback
-from asymbp_cli.specs.schemes import SCHEMES, Number, Scheme
-from asymbp_cli.training.feedback.forms import Computed, Fixed, Form, Learned
+from asymbp_cli.specs.schemes import NUMBER_NAME, SCHEMES, Number, Scheme
+from asymbp_cli.training.feedback.forms import Computed, Fixed, Form, Learned, SignConcordant
 from asymbp_cli.training.feedback.schemes import BUILDERS, Builder, split_rows
 from asymbp_cli.training.feedback.site import Site
 from asymbp_cli.training.model import Parameter
@@ -82,14 +83,17 @@ def register_scheme(row: Scheme, builder: Builder) -> None:
 
 def _build(builder: Builder, feedback: LayerFeedback, site: Site) -> Form:
     form = call(builder, (), feedback, site)
+    row = torch.empty(site.model.feedback_size, device="meta")
     match form:
         case Computed(write):
             return Computed(partial(call, write, ()))
-        case Learned(start, learn) if learn is not None:
-            return Learned(start, partial(call, learn, ()))
-        case _ if isinstance(form, Form):
+        case Fixed(values):
+            return Fixed(site.send(check_result(builder, values, row, "V")))
+        case Learned(start, learn):
+            return Learned(check_result(builder, start, row, "the first V"), learn and partial(call, learn, ()))
+        case SignConcordant():
             return form
-    raise PluginError(f"{locate(builder)} returns a {type(form).__name__}, not a form of V")
+    raise PluginError(f"{locate(builder)} returns {type(form).__name__}, no form of V that a plugin may have")
 
 
 def _register(
@@ -105,6 +109,8 @@ def _check_numbers(row: Scheme) -> None:
     for name, number in row.numbers.items():
         if name in LayerFeedback.model_fields:
             raise refuse(f'"{name}" is a parameter of asymbp. Choose another name')
+        if not re.fullmatch(NUMBER_NAME, name):
+            raise refuse(f"{name!r} is no name of a parameter. Use letters, digits and _")
         try:
             number.check(number.default)
         except ValueError as error:

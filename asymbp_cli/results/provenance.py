@@ -38,7 +38,7 @@ def collect(device: str, device_name: str | None = None) -> Provenance:
 
 def add_plugins(provenance: Provenance, plugins: Iterable[Plugin]) -> Provenance:
     """Return the provenance of trainings that use plugins, with the SHA-256 of each."""
-    hashes = {f"plugin {plugin.label}": plugin.sha256 for plugin in plugins}
+    hashes = {f"plugin {plugin.name}": plugin.sha256 for plugin in plugins}
     return replace(provenance, software=provenance.software | hashes)
 
 

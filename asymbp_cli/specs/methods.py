@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_s
 from asymbp_cli.errors import UsageError
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.references import HINT, by_short_name, list_names, resolve, short_name
-from asymbp_cli.specs.schemes import SCHEMES, Scheme, row_of, scheme_keys, schemes_with
+from asymbp_cli.specs.schemes import NUMBER_NAME, SCHEMES, Scheme, row_of, scheme_keys, schemes_with
 from asymbp_cli.text import nearest
 
 #: update rule -> its name in the headers of tables; plugins add theirs
@@ -69,7 +69,7 @@ class LayerFeedback(Spec):
     last: Literal["same", "bp"] = "same"
     """`bp`: the last layer's V is its W, and only the others follow the scheme."""
     numbers: Annotated[
-        tuple[tuple[str, float], ...],
+        tuple[tuple[Annotated[str, Field(pattern=NUMBER_NAME)], float], ...],
         BeforeValidator(_sort_numbers, json_schema_input_type=dict[str, float]),
         Field(strict=False, json_schema_extra={"default": {}}),
     ] = ()
@@ -114,7 +114,8 @@ class LayerFeedback(Spec):
     @property
     def all_numbers(self) -> dict[str, float]:
         """Return the numbers that a plugin's scheme takes, with their defaults."""
-        return {name: number.default for name, number in self.kind.numbers.items()} | dict(self.numbers)
+        given = dict(self.numbers)
+        return {name: number.cast(given.get(name, number.default)) for name, number in self.kind.numbers.items()}
 
 
 class Feedback(LayerFeedback):

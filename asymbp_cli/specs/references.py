@@ -38,6 +38,11 @@ class Plugin:
         return hashlib.sha256(self.source).hexdigest()
 
     @property
+    def name(self) -> str:
+        """The name that results keep, and lists show: without the path of an installed package."""
+        return self.module or self.label
+
+    @property
     def module_name(self) -> str:
         """The name of its module in this process."""
         return self.module or f"asymbp_plugin_{self.sha256[:_DIGITS]}"

@@ -18,6 +18,10 @@ Route = Literal["layerwise", "direct-error", "direct-sign", "direct-target"]
 Learned = Literal["", "gradient", "mirror"]
 
 
+#: of the numbers of a plugin's scheme
+NUMBER_NAME = "^[A-Za-z][A-Za-z0-9_]{0,39}$"
+
+
 @dataclass(frozen=True)
 class Number:
     """A parameter of a plugin's scheme, with its bounds; whole numbers only if the `default` is one."""
@@ -27,14 +31,18 @@ class Number:
     most: float | None = None
 
     def check(self, value: object) -> float:
-        """Return a value as the scheme takes it; raises ValueError if it is none that it takes."""
-        kind = "a whole number" if isinstance(self.default, int) else "a number"
-        is_number = isinstance(value, int if isinstance(self.default, int) else int | float)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not is_number:
-            raise ValueError(f"must be {kind}")
+        """Return a value, as specs keep it, if the scheme takes it; raises ValueError otherwise."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError("must be a number")
+        if isinstance(self.default, int) and not float(value).is_integer():
+            raise ValueError("must be a whole number")
         if not (-inf if self.least is None else self.least) <= value <= (inf if self.most is None else self.most):
             bounds = (("at least", self.least), ("at most", self.most))
             raise ValueError(f"must be {' and '.join(f'{how} {at:g}' for how, at in bounds if at is not None)}")
+        return float(value)
+
+    def cast(self, value: float) -> float:
+        """Return a checked value as the scheme's function gets it."""
         return type(self.default)(value)
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import NOISE, Load
+from plugin_examples import NOISE, Load
 
 from asymbp_cli.errors import PluginError
 from asymbp_cli.plugins import initialization, loading
@@ -39,6 +39,8 @@ def test_what_it_registers_is_in_every_table_until_it_is_forgotten(load: Load) -
         ("import sys\nsys.exit(3)\n", "mine.py: ends the program"),
         ("x = 1\n", "mine.py: registers nothing"),
         ("", "mine.py: registers nothing"),
+        ("# coding: no-such\n", "mine.py:[01]: is no valid Python: "),
+        ("x = 1\0\n", "mine.py(:1)?: .*null bytes"),
         (HEAD + '@scheme("uSF", formula="W")\ndef f(W, draw): ...\n', 'mine.py:2: "uSF" is a scheme of asymbp'),
         (HEAD + '@update_rule("BM")\n' + RULE, 'mine.py:2: "BM" is a part of the names of methods already'),
         (HEAD + '@update_rule("bm1")\n' + RULE, 'mine.py:2: "bm1" is an update rule of asymbp already'),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import small_study
-from conftest import NOISE, OTHERS, Load
+from plugin_examples import NOISE, OTHERS, Load
 
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.plugins.registry import forget
@@ -141,8 +141,8 @@ def test_what_a_plugins_scheme_does_not_take_is_said(text: str, problem: str, lo
 
 def test_bounds_of_numbers() -> None:
     assert Number(1.0).check(3) == 3.0
-    assert isinstance(Number(1.0).check(3), float)
-    assert Number(2, least=1, most=3).check(3) == 3
+    assert Number(2, least=1, most=3).check(3) == Number(2, least=1, most=3).check(3.0) == 3
+    assert [type(Number(default).cast(3.0)) for default in (2, 2.0)] == [int, float]
     for number, wrong in [(Number(2), 2.5), (Number(2), True), (Number(2, 1, 3), 4), (Number(1.0), float("nan"))]:
         with pytest.raises(ValueError, match="must be"):
             number.check(wrong)
@@ -208,6 +208,19 @@ def test_what_is_stored_can_be_read_without_the_plugin(load: Load) -> None:
     for name in ("unknown", "a b@0011223344556677", "wNoise@0011", "wNoise@001122334455667g"):
         with pytest.raises(ValueError, match="is not one of"):
             Feedback(scheme=name)
+
+
+def test_a_whole_number_has_one_identity_with_the_plugin_and_without(load: Load) -> None:
+    plugin = load(NOISE.replace("Number(0.05, least=0)", "Number(2)"))
+    method = Method(feedback=Feedback(scheme=plugin.refer("wNoise"), numbers={"s": 3}))  # type: ignore[arg-type]
+    assert method.feedback.all_numbers == {"s": 3}
+    assert method_name(method) == "wNoise (s 3)"
+    stored, identity = run(method).model_dump_json(), run(method).id
+    forget(plugin)
+    assert Run.model_validate_json(stored).id == identity
+    for name in ("a b", "\x1b[31m", "", "s\n"):
+        with pytest.raises(ValueError, match="pattern"):
+            Feedback.model_validate({"scheme": plugin.refer("wNoise"), "numbers": {name: 1.0}})
 
 
 def test_a_column_names_the_version_of_its_plugin(load: Load) -> None:

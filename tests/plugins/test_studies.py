@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import small_study
 from click.testing import CliRunner, Result
-from conftest import NOISE, OTHERS, PAGE, Load
+from plugin_examples import NOISE, OTHERS, PAGE, Load
 
 from asymbp_cli.cli import app
 from asymbp_cli.datasets.decoded import DecodedDataset

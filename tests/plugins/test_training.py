@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import small_study
 import torch
-from conftest import NOISE, OTHERS, Load
+from plugin_examples import NOISE, OTHERS, Load
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
@@ -217,7 +217,7 @@ def test_a_builder_has_everything_that_the_packages_own_have(digits: ResidentDat
         ("return W[..., :1]", r"mine.py:3: f returns 1 x .* not 1 x .*: V of layer 3"),
         ("return W.double()", "mine.py:3: f returns torch.float64, not torch.float32: V of layer 3"),
         ("return W * float('nan')", "mine.py:3: f returns numbers that are not finite: V of layer 3"),
-        ("return 3", "mine.py:3: f returns a int, not a tensor: V of layer 3"),
+        ("return 3", "mine.py:3: f returns int, not a tensor: V of layer 3"),
         ("return W.mul_(2)", "mine.py:3: f changes what it is given"),
         ("x = 1\n    return W / [x]", "mine.py:6: f: TypeError: unsupported operand"),
         (
@@ -306,9 +306,12 @@ def test_a_measure_that_fails_is_named(digits: ResidentData, load: Load) -> None
 def test_a_builder_that_fails_is_named(digits: ResidentData, load: Load) -> None:
     row = 'register_scheme(Scheme(name="NAME", formula="?", redrawn="-", source="x"), NAME)\n'
     text = HEAD + "def a(feedback, site):\n    return 3\n\n" + row.replace("NAME", "a")
+    text += "def c(feedback, site):\n    return Fixed(torch.zeros(3))\n\n" + row.replace("NAME", "c")
     text += "def b(feedback, site):\n    def write(W, V):\n        V.copy_(W.no)\n    return Computed(write)\n\n"
     load(text + row.replace("NAME", "b"))
-    with pytest.raises(PluginError, match=r"^mine\.py:3: a returns a int, not a form of V"):
+    with pytest.raises(PluginError, match=r"^mine\.py:3: a returns int, no form of V"):
         begin(digits, run("a"))
-    with pytest.raises(PluginError, match=r"^mine\.py:9: write: AttributeError"):
+    with pytest.raises(PluginError, match=r"^mine\.py:13: write: AttributeError"):
         begin(digits, run("b"))
+    with pytest.raises(PluginError, match=r"^mine\.py:7: c returns 3, not [0-9]+: V$"):
+        begin(digits, run("c"))
