@@ -60,8 +60,8 @@ def _update(
 def initialization(name: str, *, formula: str = "of a plugin") -> Callable[[Draws], Draws]:
     """Register initial weights: `function(shape, fan_in, fan_out, generator)`, on the CPU, layer by layer.
 
-    The shape is (O, C / groups, kh, kw) of a convolution and (O, I) of an FC layer. All random numbers come from
-    the generator, which is keyed by seed and layer.
+    The shape is (O, C / groups, kh, kw) of a convolution, (O, I) of an FC layer, and (O,) of biases that are drawn
+    as the weights are. All random numbers come from the generator, which is keyed by seed and layer.
     """
 
     def decorate(function: Draws) -> Draws:
