@@ -97,6 +97,33 @@ def test_a_resumed_run_draws_the_same(digits: ResidentData, load: Load, tmp_path
     assert epochs(train_stack(Stack(runs, start_epoch=1), digits, checkpoints=tmp_path)) == whole
 
 
+def test_the_last_layer_may_be_exact_and_layers_may_mix(digits: ResidentData, load: Load) -> None:
+    load(NOISE)
+    last = Method(feedback=Feedback.model_validate({"scheme": "wNoise", "last": "bp"}))
+    mixed = Method(
+        feedback=Feedback.model_validate(
+            {"scheme": "mixed", "layers": [{"scheme": s} for s in ("bp", "wNoise", "bp")]}
+        )
+    )
+    equal = [[torch.equal(*pair) for pair in layers(begin(digits, run(method)))] for method in (last, mixed)]
+    assert equal == [[False, False, True], [True, False, True]]
+
+
+@pytest.mark.parametrize("name", ["wNoise", "signKP", "absFA"])
+def test_v_of_the_first_layer_for_measures_moves_no_other_bit(digits: ResidentData, load: Load, name: str) -> None:
+    load(NOISE)
+    load(OTHERS, "others.py")
+    weights = []
+    for measure in ([], ["first-layer-feedback", "distance"]):
+        trainer = begin(digits, run(name, measure=measure))
+        for index in trainer.batches(1)[:3]:
+            trainer.step(index)
+        weights.append(trainer.bank.weights[:, : trainer.model.learned_from])
+    assert torch.equal(*weights)
+    (found,) = trainer.meter().values()
+    assert sorted(found[trainer.protocol.measure[-1]]) == [1, 3, 5, 6]
+
+
 def test_draws_of_a_call_differ_and_once_means_once(digits: ResidentData, load: Load) -> None:
     load(define("scheme", "return draw.normal() - draw.normal() + 100 * (draw.uniform(once=True) > 0.5)"))
     trainer = begin(digits, run("mine"))
