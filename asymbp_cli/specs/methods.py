@@ -22,7 +22,7 @@ UPDATES: dict[str, str] = {"sgd": "SGD", "bm1": "BM", "bm2": "BM2", "bm3": "BM3"
 
 def _sort_numbers(value: Any) -> Any:
     """Return a mapping as pairs in the order of their names, as specs keep them."""
-    return tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+    return tuple(sorted(value.items(), key=lambda pair: str(pair[0]))) if isinstance(value, Mapping) else value
 
 
 def _know_scheme(value: str) -> str:

@@ -116,7 +116,7 @@ def test_a_changed_plugin_is_another_run_and_says_so() -> None:
     Path("my_scheme.py").write_text(NOISE + "# changed\n")
     again = train("my_scheme.py")
     assert "1 runs to train on cpu with 1 worker (1 already done)" in again.stderr
-    assert "my_scheme.py has changed since results/ got results of it" in again.stderr
+    assert "my_scheme.py has changed since results in results/ were made with it" in again.stderr
     assert "They stay under their own ids" in again.stderr
     with Store.open(Path("results"), create=False) as store:
         assert len(store.finished_ids()) == 3
