@@ -98,8 +98,8 @@ def _train(
         _announce(progress, options.execution, display)
         for plugin in find_changed_plugins(work.runs.values(), store.grids()):
             display.say(
-                f"{plugin.name} has changed since results in {store.directory}/ were made with it. They stay under "
-                "their own ids. With the present plugin the runs are others, and start anew"
+                f"{plugin.name} has changed since results in {store.directory}/ were made with it. They stay "
+                "under their own ids. With the present plugin the runs are others, and start anew"
             )
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display:
