@@ -31,7 +31,7 @@ def call(function: Callable[..., Any], inputs: Iterable[Tensor], *others: Any, *
     except AsymbpError:
         raise
     except Exception as error:
-        if ran_out_of_memory(error) or (torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()):
+        if ran_out_of_memory(error) or (torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()):
             raise
         raise PluginError(explain(error, function)) from error
     if versions != [tensor._version for tensor in inputs]:
