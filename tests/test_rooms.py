@@ -34,6 +34,7 @@ def test_imports_go_one_way() -> None:
         ["--version"],
         ["train", "--help"],
         ["ls", "methods"],
+        ["ls", "schemes"],
         ["ls", "datasets"],
         ["ls", "recipes"],
         ["ls", "tables"],
