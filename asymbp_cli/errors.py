@@ -55,6 +55,10 @@ class DeviceError(AsymbpError):
     """The device asked for does not exist here, or cannot be used."""
 
 
+class PluginError(AsymbpError):
+    """A plugin cannot be used: it does not load, or a function of it fails; names its file and line."""
+
+
 class CaptureError(DeviceError):
     """A CUDA graph could not be captured: its process cannot use the GPU any more, a fresh one can."""
 

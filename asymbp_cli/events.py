@@ -53,7 +53,7 @@ class EpochEnded:
     diverged: bool  # scored as "always the first class", see RunDiverged
     seconds: float
     validation_loss: float | None = None  # None: nothing is held out, or it was not stored
-    measures: Measured = field(default_factory=dict)  # by measure and layer; empty: none was made
+    measures: Measured = field(default_factory=dict, hash=False)  # by measure and layer; empty: none was made
 
     @property
     def criterion(self) -> tuple[float, float]:

@@ -28,7 +28,8 @@ from asymbp_cli.scheduling.replica_limit import replica_limit
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.runs import Run, Stack, StepKind
+from asymbp_cli.specs.references import check_registered
+from asymbp_cli.specs.runs import Run, Stack, StepKind, find_plugins
 from asymbp_cli.training import resume
 from asymbp_cli.training.probe import facts_if_usable, probe_device
 
@@ -152,13 +153,16 @@ def check_device(device: str) -> None:
 
 
 def plan_work(grids: Sequence[Grid], store: Store | None) -> Work:
-    """Return the runs of `grids` that the store has not, each of them once."""
+    """Return the runs of `grids` that the store has not, each of them once.
+
+    Raises UsageError if one of them needs a plugin that is not loaded.
+    """
     wanted = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
-    if store is None:
-        return Work(wanted, dict.fromkeys(wanted, 0), ())
-    ended = store.finished_ids()
+    ended = store.finished_ids() if store else set()
     runs = {run_id: run for run_id, run in wanted.items() if run_id not in ended}
-    return Work(runs, _start_epochs(runs, store), tuple(run_id for run_id in wanted if run_id in ended))
+    check_registered(reference for run in runs.values() for reference in run.references)
+    start_epochs = _start_epochs(runs, store) if store else dict.fromkeys(runs, 0)
+    return Work(runs, start_epochs, tuple(run_id for run_id in wanted if run_id in ended))
 
 
 def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
@@ -234,6 +238,7 @@ def run(
                 execution.device,
                 store.checkpoints,
                 execution.checkpoint_seconds,
+                plugins=find_plugins(stack.runs),
             )
             for stack in stacks
         ]

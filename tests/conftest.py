@@ -1,5 +1,6 @@
 import os
 import signal
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,9 +13,11 @@ if find_spec("beartype"):  # shapes in annotations are checked at every call
     _TYPED = [f"asymbp_cli.training.{name}" for name in ("feedback.forms", "feedback.site", "layers", "optim")]
     install_import_hook(_TYPED, "beartype.beartype")
 
+from asymbp_cli.datasets import resident
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.resident import ResidentData, load
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.specs.references import REGISTERED, Plugin
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,7 +35,7 @@ def digits_info(_own_cache: None) -> DecodedDataset:
 
 @pytest.fixture(scope="session")
 def digits(digits_info: DecodedDataset) -> ResidentData:
-    return load(digits_info)
+    return resident.load(digits_info)
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +44,20 @@ def real_data() -> Path:
     if not os.environ.get("ASYMBP_DATA"):
         pytest.skip("not run: ASYMBP_DATA names no directory with MNIST, CIFAR-10 and Flowers-17")
     return Path(os.environ["ASYMBP_DATA"])
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Plugin]]:
+    """A function that writes a plugin to a file of the working directory and loads it; forgotten at the end."""
+    from asymbp_cli.plugins.loading import load_file
+    from asymbp_cli.plugins.registry import forget
+
+    monkeypatch.chdir(tmp_path)
+
+    def write_and_load(text: str, name: str = "mine.py") -> Plugin:
+        Path(name).write_text(text, encoding="utf-8")
+        return load_file(Path(name))
+
+    yield write_and_load
+    for plugin in set(REGISTERED.values()):
+        forget(plugin)

@@ -17,6 +17,7 @@ from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
+from asymbp_cli.cli.load_plugins import load_plugins
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -26,6 +27,7 @@ from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
+from asymbp_cli.results.changed_plugins import find_changed_plugins
 from asymbp_cli.results.store import Store
 from asymbp_cli.study import DataSource, Execution
 from asymbp_cli.text import printable_path
@@ -59,6 +61,12 @@ class Options:
         return Execution(self.device, 1 if self.device != "cpu" else self.workers or cores())
 
 
+def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
+    """Return the options of a command that trains, whose plugins are loaded from now on."""
+    load_plugins(plugins)
+    return Options(**chosen)
+
+
 def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Options) -> int:
     """Train what is missing of `grids`, print their tables, and return the exit code: 1 if runs failed."""
     if options.dry_run:
@@ -88,6 +96,11 @@ def _train(
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
+        for plugin in find_changed_plugins(work.runs.values(), store.grids()):
+            display.say(
+                f"{plugin.name} has changed since results in {store.directory}/ were made with it. They stay "
+                "under their own ids. With the present plugin the runs are others, and start anew"
+            )
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display:
         outcome = study.run(grids, infos, store, options.execution, on_event=display.handle, command=command)

@@ -48,13 +48,19 @@ def _list_networks(results: Path) -> Table:
 
 
 def _list_schemes(results: Path) -> Table:
+    from asymbp_cli.specs.references import REGISTERED, short_name
     from asymbp_cli.specs.schemes import SCHEMES
 
+    header = ["name", "in tables", "feedback weights V", "redrawn", "source", "parameters"]
     rows = [
-        [key, scheme.name, scheme.formula, scheme.redrawn, scheme.source, ", ".join(scheme.parameters)]
+        [short_name(key), scheme.name, scheme.formula, scheme.redrawn, scheme.source, ", ".join(scheme.takes)]
         for key, scheme in SCHEMES.items()
     ]
-    return ["name", "in tables", "feedback weights V", "redrawn", "source", "parameters"], rows
+    if REGISTERED:
+        header.append("plugin")
+        for row, key in zip(rows, SCHEMES, strict=True):
+            row.append(REGISTERED[key].name if key in REGISTERED else "-")
+    return header, rows
 
 
 def _list_methods(results: Path) -> Table:
@@ -147,7 +153,8 @@ _LISTS: dict[str, Callable[[Path], Table]] = {
 @click.command("ls")
 @click.argument("what", type=click.Choice(list(_LISTS)))
 @options.results
-def command(what: str, results_directory: Path) -> None:
+@options.plugins
+def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> None:
     """List the names that recipes and commands take, or the runs of a results directory.
 
     \b
@@ -155,6 +162,10 @@ def command(what: str, results_directory: Path) -> None:
       asymbp ls methods
       asymbp ls runs --results results
     """
+    from asymbp_cli.cli.load_plugins import load_plugins
+
+    if what == "schemes":
+        load_plugins(plugins)
     header, rows = _LISTS[what](results_directory)
     click.echo(
         tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxcolwidths=_widths(header, rows))

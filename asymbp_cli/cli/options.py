@@ -82,6 +82,15 @@ cache_dir = click.option(
     type=UserPath(),
     help="Directory of decoded datasets. Default: $ASYMBP_CACHE, else the user's cache directory.",
 )
+plugins = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    type=UserPath(),
+    help="A Python file with schemes, update rules, initializations or measures of your own, which is run: code "
+    "that you trust. May be repeated.",
+)
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 device = click.option(
     "--device", default="cpu", show_default=True, callback=_parse_device, help="cpu, cuda, cuda:1 or mps."
@@ -90,6 +99,7 @@ device = click.option(
 #: of every command that trains, in the order of its help
 _TRAINING: tuple[Decorator, ...] = (
     overrides,
+    plugins,
     data_dir,
     cache_dir,
     click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),

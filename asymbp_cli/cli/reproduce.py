@@ -88,13 +88,13 @@ def command(
       asymbp reproduce --table 1
       asymbp reproduce --table akrout2019
     """
-    from asymbp_cli.cli.execute import Options, execute
+    from asymbp_cli.cli.execute import execute, read_options
     from asymbp_cli.datasets.catalog import parse_dataset
     from asymbp_cli.recipe.build import make_table_grid
     from asymbp_cli.recipe.table import load_table
     from asymbp_cli.study import prepare_datasets
 
-    settings = Options(**chosen)
+    settings = read_options(**chosen)
     tables = load_table(table)
     own = next((spec.protocol for spec in tables), None)  # that of another paper
     names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ("digits",))

@@ -84,7 +84,7 @@ def _list_epochs(epochs: "Sequence[EpochEnded]") -> "Listing":
 def _list_measures(epochs: "Sequence[EpochEnded]") -> "Iterator[Listing]":
     """Yield a listing for each measure: layers beside each other, an epoch a line."""
     from asymbp_cli.report.document import Listing
-    from asymbp_cli.specs.measures import MEASURES
+    from asymbp_cli.specs.measures import title_of
 
     for key in dict.fromkeys(key for epoch in epochs for key in epoch.measures):
         measured = [(epoch.epoch, epoch.measures[key]) for epoch in epochs if key in epoch.measures]
@@ -93,7 +93,7 @@ def _list_measures(epochs: "Sequence[EpochEnded]") -> "Iterator[Listing]":
         rows = tuple(
             (f"{epoch}", *(_format_value(values.get(layer)) for layer in layers)) for epoch, values in measured
         )
-        title = MEASURES[key].title if key in MEASURES else key
+        title = title_of(key)
         yield Listing(f"{title[0].upper()}{title[1:]}", header, rows)
 
 

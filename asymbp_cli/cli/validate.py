@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 @click.command("validate")
 @click.argument("files", nargs=-1, required=True, type=options.UserPath())
 @options.overrides
+@options.plugins
 @click.option("--resolved", is_flag=True, help="Print each recipe with all its defaults filled in.")
-def command(files: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool) -> None:
+def command(
+    files: tuple[Path, ...], overrides: tuple[str, ...], plugins: tuple[Path, ...], resolved: bool
+) -> None:
     """Check recipes, and files of tables, protocols and networks, without training. Prints all problems at once.
 
     Images need not be there: a recipe is valid without them, and a note says which are missing.
@@ -28,9 +31,11 @@ def command(files: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool)
       asymbp validate recipes/examples/*.yaml
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
+    from asymbp_cli.cli.load_plugins import load_plugins
     from asymbp_cli.recipe.kinds import find_kind
     from asymbp_cli.recipe.yamlfile import read_yaml
 
+    load_plugins(plugins)
     problems: list[str] = []
     for file in files:
         try:

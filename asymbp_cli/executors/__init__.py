@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.errors import AsymbpError, CaptureError, explain_limit, ran_out_of_memory
+from asymbp_cli.errors import AsymbpError, CaptureError, PluginError, explain_limit, ran_out_of_memory
 from asymbp_cli.events import Event
+from asymbp_cli.specs.references import Plugin
 from asymbp_cli.specs.runs import Stack
 
 STOPPING_SECONDS = 1.5
@@ -28,16 +29,18 @@ class Job:
     checkpoints: Path
     checkpoint_seconds: float = 60.0
     graphs: bool = True  # on CUDA
+    plugins: tuple[Plugin, ...] = ()  # whose names its runs use
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt at a job failed, by the machine's or the tool's fault."""
+    """Why an attempt at a job failed, by the fault of the machine, the tool or a plugin."""
 
     message: str
     traceback: str | None = None
     out_of_memory: bool = False
     in_capture: bool = False  # of a CUDA graph: the process cannot use the GPU any more
+    in_plugin: bool = False  # another attempt would fail likewise
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def describe_failure(error: BaseException) -> Failure:
         traceback.format_exc(),
         out_of_memory=ran_out_of_memory(error),
         in_capture=isinstance(error, CaptureError),
+        in_plugin=isinstance(error, PluginError),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from typing import cast
 
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, PluginError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
 from asymbp_cli.executors import Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
@@ -45,6 +45,8 @@ class InlineExecutor:
                     self._kept = event
                 else:
                     yield event
+        except PluginError as error:
+            failure = describe_failure(error)
         except AsymbpError:
             raise
         except Exception as error:

@@ -13,10 +13,18 @@ if TYPE_CHECKING:
 
 
 def train(job: Job) -> Iterator[Event]:
-    """Train the job's stack; on the CPU with one thread, which fixes the bits for an instruction set."""
+    """Train the job's stack; on the CPU with one thread, which fixes the bits for an instruction set.
+
+    Its plugins are loaded first, from the source that it carries: their files may be elsewhere, or have changed.
+    """
     from asymbp_cli.training.device import open_device, read_instruction_set, threads
     from asymbp_cli.training.engine import train_stack
 
+    if job.plugins:
+        from asymbp_cli.plugins.loading import load
+
+        for plugin in job.plugins:
+            load(plugin)
     run = job.stack.runs[0]
     fraction = run.protocol.validation_fraction
     device = str(open_device(job.device))  # before anything else uses it

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from asymbp_cli.events import CheckpointDue, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits
 from asymbp_cli.executors.standing import Standing
-from asymbp_cli.results.provenance import Provenance
+from asymbp_cli.results.provenance import Provenance, add_plugins
 from asymbp_cli.results.store import Store
-from asymbp_cli.specs.runs import Run
+from asymbp_cli.specs.runs import Run, find_plugins
 from asymbp_cli.training import resume
 
 
@@ -29,7 +29,9 @@ class Keeping:
     def keep(self, event: StudyEvent) -> None:
         """Store an event, and delete the checkpoint of a run that has finished. Raises StoreError."""
         if isinstance(event, StackStarted):
-            self.store.begin([self.runs[run_id] for run_id in event.runs], event.start_epoch, self.provenance)
+            runs = [self.runs[run_id] for run_id in event.runs]
+            provenance = add_plugins(self.provenance, find_plugins(runs))
+            self.store.begin(runs, event.start_epoch, provenance)
         elif isinstance(event, StackFailed):
             self.store.fail(event.runs, event.message, event.traceback)
         elif isinstance(event, CheckpointDue):

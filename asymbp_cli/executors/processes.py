@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from asymbp_cli.errors import AsymbpError, CaptureError
+from asymbp_cli.errors import AsymbpError, CaptureError, PluginError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
 from asymbp_cli.executors import STOPPING_SECONDS, Failure, Job, JobEnded, Train, describe_failure
 from asymbp_cli.executors.job import train as train_with_engine
@@ -236,7 +236,7 @@ def _train_one(parent: _Parent, job: Job, train: Train) -> None:
             parent.send(event)
             if isinstance(event, CheckpointDue):
                 event.postponed = parent.receive() != _Answer(False)
-    except CaptureError as error:
+    except (CaptureError, PluginError) as error:
         parent.send(describe_failure(error))
     except AsymbpError as error:
         parent.send(error)

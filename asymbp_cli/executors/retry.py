@@ -96,7 +96,7 @@ class Retries:
             self._uncapturable.add(step_kind(job.stack.runs[0]))
             if job.graphs:
                 return PLAINLY
-        if not self._fresh_processes or not self._retried.isdisjoint(runs):
+        if failure.in_plugin or not self._fresh_processes or not self._retried.isdisjoint(runs):
             return None
         self._retried.update(runs)
         return AGAIN

@@ -16,6 +16,9 @@ from asymbp_cli.specs.layers import Pool, parse_layer
 from asymbp_cli.specs.methods import method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.references import is_reference
+
+_DIGITS = 8  # of a hash
 
 
 def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
@@ -146,13 +149,21 @@ def make_column(header: str, procedures: Sequence[Procedure], protocol: Protocol
     It is compared with the paper if all its procedures are of one method, and one follows that protocol unchanged.
     """
     methods = list(dict.fromkeys(method_name(procedure.method) for procedure in procedures))
+    changes = _describe_procedures(procedures, protocol, with_names=len(methods) > 1)
     is_unchanged = any(procedure.protocol == protocol for procedure in procedures)
     return GridColumn(
         header=header,
         entries=tuple(procedures),
         paper_name=methods[0] if is_unchanged and len(methods) == 1 else None,
-        note=_describe_procedures(procedures, protocol, with_names=len(methods) > 1),
+        note="; ".join(filter(None, (changes, _describe_plugins(procedures)))),
     )
+
+
+def _describe_plugins(procedures: Sequence[Procedure]) -> str:
+    """Return which versions of plugins procedures use."""
+    names = [name for part in procedures for name in (*part.method.names, *part.protocol.names)]
+    parts = [name.partition("@") for name in dict.fromkeys(names) if is_reference(name)]
+    return ", ".join(f"{name} of the plugin with SHA-256 {digits[:_DIGITS]}" for name, _, digits in parts)
 
 
 def _describe_procedures(procedures: Sequence[Procedure], protocol: Protocol, *, with_names: bool) -> str:

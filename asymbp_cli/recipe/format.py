@@ -7,8 +7,9 @@ from pydantic import BaseModel
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.recipe.networks import NETWORKS, WrittenNetwork
-from asymbp_cli.specs.methods import PAPER_METHODS, Feedback, Method
+from asymbp_cli.specs.methods import PAPER_METHODS, UPDATES, Feedback, Method
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.references import by_short_name
 from asymbp_cli.specs.schemes import SCHEMES
 
 Schema = dict[str, Any]
@@ -20,11 +21,11 @@ SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 
 
 def recipe_schema() -> Schema:
-    """Return the JSON Schema (draft 2020-12) of recipes."""
+    """Return the JSON Schema (draft 2020-12) of recipes, with the names that plugins have added."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "asymbp recipe",
-        **_mapping(RECIPE_KEYS),
+        **_mapping(make_recipe_keys()),
         "required": ["dataset", "protocol"],
         "anyOf": [{"required": [key]} for key in ("method", *METHOD_KEYS)],
         "$defs": _DEFINITIONS,
@@ -34,8 +35,8 @@ def recipe_schema() -> Schema:
 def _fields(model: type[BaseModel]) -> Keys:
     """Return the keys of a model; the docstrings below its fields are their descriptions."""
     schema = model.model_json_schema(ref_template="#/$defs/{model}")
-    for name, definition in schema.get("$defs", {}).items():
-        _DEFINITIONS.setdefault(name, definition)
+    definitions = schema.get("$defs", {})
+    _DEFINITIONS.update({name: definitions[name] for name in definitions if name != "Feedback"})
     return dict(schema["properties"])
 
 
@@ -99,58 +100,76 @@ NETWORK_KEYS: Keys = {
     ),
 }
 
-FEEDBACK_KEYS: Keys = {
-    **_fields(Feedback),
-    "scheme": _text(
-        "A scheme, in upper or lower case (asymbp ls schemes). `brsf-p` is brsf, and `frsf-p` frsf.",
-        examples=(*SCHEMES, "brsf-p", "frsf-p"),
-    ),
-}
 
-_METHOD_FIELDS = _fields(Method)
-#: what spells a method out
-METHOD_KEYS: Keys = {
-    **_METHOD_FIELDS,
-    "feedback": _any_of(
-        "A scheme's name, a mapping with it and its parameters, or a list: one for each layer but the first.",
-        _text(examples=SCHEMES),
-        _mapping(FEEDBACK_KEYS),
-        {"type": "array", "items": {"anyOf": [{"type": "string"}, _mapping(FEEDBACK_KEYS)]}, "minItems": 1},
-    ),
-    "update": _METHOD_FIELDS["update"] | {"enum": ["sgd", "bm", "bm1", "bm2", "bm3"]},  # bm is bm1
-}
-_DEFINITIONS.pop("Feedback")  # which FEEDBACK_KEYS replace
+def make_feedback_keys() -> Keys:
+    """Return what `feedback` may say as a mapping; the parameters of plugins' schemes have no description."""
+    numbers = {name: {"type": "number"} for scheme in SCHEMES.values() for name in scheme.numbers}
+    return {
+        **_fields(Feedback),
+        "scheme": _text(
+            "A scheme, in upper or lower case (asymbp ls schemes). `brsf-p` is brsf, and `frsf-p` frsf.",
+            examples=(*by_short_name(SCHEMES), "brsf-p", "frsf-p"),
+        ),
+        **numbers,
+    }
 
-PROTOCOL_KEYS: Keys = _fields(Protocol)
 
-#: what a member of the list `method` may say
-METHOD_ENTRY_KEYS: Keys = {
-    "label": _text("Its column's header. Default: the method's name, and what its protocol changes."),
-    "method": _text("As in the headers of the paper's tables (asymbp ls methods)."),
-    **METHOD_KEYS,
-    "protocol": _mapping(PROTOCOL_KEYS) | {"description": "Values that differ from the recipe's protocol."},
-}
+def make_method_keys() -> Keys:
+    """Return what spells a method out."""
+    feedback, fields = _mapping(make_feedback_keys()), _fields(Method)
+    names = list(by_short_name(UPDATES))
+    return {
+        **fields,
+        "feedback": _any_of(
+            "A scheme's name, a mapping with it and its parameters, or a list: one for each layer but the first.",
+            _text(examples=tuple(by_short_name(SCHEMES))),
+            feedback,
+            {"type": "array", "items": {"anyOf": [{"type": "string"}, feedback]}, "minItems": 1},
+        ),
+        "update": fields["update"] | {"enum": ["sgd", "bm", *names[1:]]},
+    }
 
-RECIPE_KEYS: Keys = {
-    "title": _text("Above the table. Default: the file's name."),
-    "dataset": _one_or_more(
-        "A name (asymbp ls datasets), the path of a folder or archive of images, a mapping, or a list.",
-        {"anyOf": [_text(examples=(*CATALOG, "path/to/images.tar")), _mapping(FOLDER_KEYS, ("folder",))]},
-    ),
-    "network": _any_of(
-        "A name (asymbp ls networks), a file, or a mapping. Default: the paper's network for each dataset.",
-        _text(examples=(*NETWORKS, "path/to/network.yaml")),
-        _mapping(NETWORK_KEYS, ("input", "layers")),
-    ),
-    "method": _one_or_more(
-        "A name as in the paper's tables (asymbp ls methods), a mapping, or a list: one column each.",
-        {"anyOf": [_text(examples=PAPER_METHODS), _mapping(METHOD_ENTRY_KEYS)]},
-    ),
-    **METHOD_KEYS,
-    "protocol": _any_of(
-        "A name (asymbp ls protocols), a file, or a mapping that extends one of these.",
-        _text(examples=("paper", "quick", "demo", "matconvnet")),
-        _mapping({"extends": _text("paper (the default), quick, demo, or a file."), **PROTOCOL_KEYS}),
-    ),
-    "seed": _one_or_more("A whole number, or a list: the runs are repeated.", {"type": "integer", "minimum": 0}),
-}
+
+def make_entry_keys() -> Keys:
+    """Return what a member of the list `method` may say."""
+    protocol = _mapping(_fields(Protocol))
+    return {
+        "label": _text("Its column's header. Default: the method's name, and what its protocol changes."),
+        "method": _text("As in the headers of the paper's tables (asymbp ls methods)."),
+        **make_method_keys(),
+        "protocol": protocol | {"description": "Values that differ from the recipe's protocol."},
+    }
+
+
+def make_recipe_keys() -> Keys:
+    """Return what a recipe may say."""
+    return {
+        "title": _text("Above the table. Default: the file's name."),
+        "dataset": _one_or_more(
+            "A name (asymbp ls datasets), the path of a folder or archive of images, a mapping, or a list.",
+            {"anyOf": [_text(examples=(*CATALOG, "path/to/images.tar")), _mapping(FOLDER_KEYS, ("folder",))]},
+        ),
+        "network": _any_of(
+            "A name (asymbp ls networks), a file, or a mapping. Default: the paper's network for each dataset.",
+            _text(examples=(*NETWORKS, "path/to/network.yaml")),
+            _mapping(NETWORK_KEYS, ("input", "layers")),
+        ),
+        "method": _one_or_more(
+            "A name as in the paper's tables (asymbp ls methods), a mapping, or a list: one column each.",
+            {"anyOf": [_text(examples=PAPER_METHODS), _mapping(make_entry_keys())]},
+        ),
+        **make_method_keys(),
+        "protocol": _any_of(
+            "A name (asymbp ls protocols), a file, or a mapping that extends one of these.",
+            _text(examples=("paper", "quick", "demo", "matconvnet")),
+            _mapping({"extends": _text("paper (the default), quick, demo, or a file."), **_fields(Protocol)}),
+        ),
+        "seed": _one_or_more(
+            "A whole number, or a list: the runs are repeated.", {"type": "integer", "minimum": 0}
+        ),
+    }
+
+
+#: of recipes without plugins: the keys that loading allows, and the documentation lists
+FEEDBACK_KEYS, METHOD_KEYS, PROTOCOL_KEYS = make_feedback_keys(), make_method_keys(), _fields(Protocol)
+METHOD_ENTRY_KEYS, RECIPE_KEYS = make_entry_keys(), make_recipe_keys()

@@ -7,10 +7,11 @@ from typing import Any
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.format import METHOD_ENTRY_KEYS, METHOD_KEYS
 from asymbp_cli.recipe.procedure import Procedure, label_changes
-from asymbp_cli.recipe.wording import quote
+from asymbp_cli.recipe.wording import describe_unknown_key, quote
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
+from asymbp_cli.specs.references import check_registered, is_reference
 from asymbp_cli.specs.schemes import SCHEMES, find_scheme
 
 
@@ -95,7 +96,10 @@ def _read_spelled_out(node: Node) -> Method | None:
         content["feedback"] = _read_feedback(node["feedback"])
         if content["feedback"] is None:
             return None
-    return node.attempt(Method.model_validate, content)
+    method = node.attempt(Method.model_validate, content)
+    if method:
+        node["update"].attempt(check_registered, [method.update])
+    return method
 
 
 def _read_feedback(node: Node) -> Feedback | None:
@@ -113,12 +117,31 @@ def _read_feedback(node: Node) -> Feedback | None:
         return _read_feedback(node["layers"])
     content = dict(node.value) if isinstance(node.value, Mapping) else {"scheme": node.value}
     scheme = content.get("scheme", "bp")
-    content["scheme"] = (node["scheme"] if node.is_mapping else node).attempt(find_scheme, scheme)
-    if content["scheme"] is None:
-        content["scheme"] = _any_scheme_for(content)  # so that the other values are checked too
-    elif str(scheme).lower().endswith("-p") and "flip_probability" not in content:
+    key = (node["scheme"] if node.is_mapping else node).attempt(find_scheme, scheme)
+    if key is None:
+        content = {name: value for name, value in content.items() if name in Feedback.model_fields}  # no plugin's
+        content["scheme"] = _any_scheme_for(content)
+        node.attempt(Feedback.model_validate, content)  # so that the other values are checked too
+        return None
+    content["scheme"] = key
+    if str(scheme).lower().endswith("-p") and "flip_probability" not in content:
         node.note(f"{scheme} needs its probability. Write {{scheme: brsf, flip_probability: 0.25}}")
-    return node.attempt(Feedback.model_validate, content)
+    return node.attempt(Feedback.model_validate, content) if _gather_numbers(node, content) else None
+
+
+def _gather_numbers(node: Node, content: dict[str, Any]) -> bool:
+    """Move the parameters of a plugin's scheme in `content` to its numbers; return whether it takes them."""
+    if not is_reference(content["scheme"]):
+        return True
+    scheme = SCHEMES[content["scheme"]]
+    written = {name: content.pop(name) for name in scheme.numbers if name in content}
+    checked = [node[name].attempt(scheme.numbers[name].check, value) for name, value in written.items()]
+    unknown = [name for name in content if name not in Feedback.model_fields]
+    for name in unknown:
+        node[name].note(describe_unknown_key(name, ["scheme", *scheme.takes]))
+    if isinstance(given := content.get("numbers", {}), Mapping):
+        content["numbers"] = {**given, **written}
+    return not unknown and None not in checked
 
 
 def _any_scheme_for(content: Mapping[str, Any]) -> str:

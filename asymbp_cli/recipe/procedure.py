@@ -6,6 +6,7 @@ from typing import Any
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.protocol import BatchSize, Protocol
+from asymbp_cli.specs.references import without_hashes
 
 
 class Procedure(Spec):
@@ -25,7 +26,7 @@ def changed_values(base: Protocol, protocol: Protocol) -> dict[str, Any]:
 def label_changes(base: Protocol, protocol: Protocol) -> str:
     """Return what a label adds to the name of `base`: ` with epochs=3`; empty if nothing differs."""
     changes = ", ".join(f"{key}={json.dumps(value)}" for key, value in changed_values(base, protocol).items())
-    return f" with {changes}".replace('"', "") if changes else ""
+    return without_hashes(f" with {changes}".replace('"', "")) if changes else ""
 
 
 def describe_changes(base: Protocol, protocol: Protocol) -> str:
@@ -40,4 +41,4 @@ def describe_changes(base: Protocol, protocol: Protocol) -> str:
 def _describe_value(value: object) -> str:
     if isinstance(value, BatchSize):
         return f"{value.size} from epoch {value.from_epoch}"
-    return ", ".join(map(_describe_value, value)) if isinstance(value, tuple) else f"{value}"
+    return ", ".join(map(_describe_value, value)) if isinstance(value, tuple) else without_hashes(f"{value}")

@@ -12,6 +12,7 @@ from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directo
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import override_value, read_yaml
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.references import check_registered
 from asymbp_cli.text import nearest, printable
 
 _FOLDER = recipes_directory() / "protocols"
@@ -58,6 +59,8 @@ def read_protocol(node: Node, folder: Path) -> tuple[Protocol | None, str]:
     protocol = node.attempt(Protocol.model_validate, start.model_dump() | changes)
     if protocol is None:
         return None, ""
+    for key, names in (("initialization", [protocol.initialization]), ("measure", protocol.measure)):
+        node[key].attempt(check_registered, names)
     return protocol, root + label_changes(_load_file(root, folder)[0], protocol)
 
 

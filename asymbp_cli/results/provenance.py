@@ -2,7 +2,8 @@
 
 import platform
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from asymbp_cli import __version__
 from asymbp_cli.machine import processor
+from asymbp_cli.specs.references import Plugin
 
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "pillow", "pydantic")
 
@@ -32,6 +34,12 @@ def collect(device: str, device_name: str | None = None) -> Provenance:
         software=read_versions(),
         git=read_git_state(),
     )
+
+
+def add_plugins(provenance: Provenance, plugins: Iterable[Plugin]) -> Provenance:
+    """Return the provenance of trainings that use plugins, with the SHA-256 of each."""
+    hashes = {f"plugin {plugin.name}": plugin.sha256 for plugin in plugins}
+    return replace(provenance, software=provenance.software | hashes)
 
 
 def _describe_device(device: str, name: str | None) -> str:

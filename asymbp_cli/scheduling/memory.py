@@ -18,7 +18,6 @@ from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.networks import Activate, Network, Normalize, Pooling, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
-from asymbp_cli.specs.schemes import SCHEMES
 
 _FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
 EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
@@ -76,7 +75,7 @@ def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
     """
     width, feedback = _width(run.protocol), run.method.feedback
     rounded = width if width < _FLOAT else 0  # weights as products take them
-    scheme = SCHEMES[feedback.scheme]
+    scheme = feedback.kind
     shared = scheme.per_stack + (scheme.per_stack_to_flip if feedback.flip_probability else 0)
     shared += 2 * len(feedback.layers)  # a factor or fixed row, and a draw
     rows = 1 if parallel and run.method.train != "top" and not scheme.learned else scheme.per_replica

@@ -6,6 +6,8 @@ whole network.
 
 from dataclasses import dataclass
 
+from asymbp_cli.specs.references import is_reference, short_name
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -56,5 +58,15 @@ MEASURES: dict[str, Measure] = {
 #: keeps a V of the first layer too, which no error passes, by its scheme's rule; only the measures see it
 FIRST_LAYER = "first-layer-feedback"
 
-#: what `Protocol.measure` may name
+#: those of the package that `Protocol.measure` may name
 ON_REQUEST = (*(key for key, measure in MEASURES.items() if measure.cost), FIRST_LAYER)
+
+
+def list_on_request() -> tuple[str, ...]:
+    """Return what `Protocol.measure` may name, with the measures of plugins."""
+    return (*ON_REQUEST, *(key for key in MEASURES if is_reference(key)))
+
+
+def title_of(key: str) -> str:
+    """Return the title of a measure; that of a plugin that is not loaded is its name."""
+    return MEASURES[key].title if key in MEASURES else short_name(key)

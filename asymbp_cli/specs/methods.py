@@ -5,24 +5,32 @@ the headers of the paper's tables: `uSF+BN+BM`, `brSF-25%+BN+BM2`, `RndF+BN Top`
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.specs.base import Spec
-from asymbp_cli.specs.schemes import SCHEMES, Scheme, scheme_keys, schemes_with
+from asymbp_cli.specs.references import HINT, by_short_name, list_names, resolve, short_name
+from asymbp_cli.specs.schemes import NUMBER_NAME, SCHEMES, Scheme, row_of, scheme_keys, schemes_with
 from asymbp_cli.text import nearest
 
-
-def _known(key: str) -> str:
-    if key not in SCHEMES:
-        raise ValueError(f'"{key}" is not one of {", ".join(SCHEMES)}.{nearest(key, SCHEMES)}')
-    return key
+#: update rule -> its name in the headers of tables; plugins add theirs
+UPDATES: dict[str, str] = {"sgd": "SGD", "bm1": "BM", "bm2": "BM2", "bm3": "BM3"}
 
 
-def _list_schemes(schema: dict[str, Any]) -> None:
-    schema["enum"] = list(SCHEMES)
+def _sort_numbers(value: Any) -> Any:
+    """Return a mapping as pairs in the order of their names, as specs keep them."""
+    return tuple(sorted(value.items(), key=lambda pair: str(pair[0]))) if isinstance(value, Mapping) else value
+
+
+def _know_scheme(value: str) -> str:
+    return resolve(value, SCHEMES)
+
+
+def _know_update(value: str) -> str:
+    return resolve(value, UPDATES)
 
 
 class LayerFeedback(Spec):
@@ -30,7 +38,7 @@ class LayerFeedback(Spec):
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
-    scheme: Annotated[str, AfterValidator(_known), Field(json_schema_extra=_list_schemes)] = "bp"
+    scheme: Annotated[str, AfterValidator(_know_scheme), Field(json_schema_extra=list_names(SCHEMES))] = "bp"
     """The scheme (asymbp ls schemes)."""
     flip_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability p that a feedback weight gets the sign *opposite* to its forward weight (S_p, section 2):
@@ -60,22 +68,54 @@ class LayerFeedback(Spec):
     """Epochs of mirroring before the first epoch of training."""
     last: Literal["same", "bp"] = "same"
     """`bp`: the last layer's V is its W, and only the others follow the scheme."""
+    numbers: Annotated[
+        tuple[tuple[Annotated[str, Field(pattern=NUMBER_NAME)], float], ...],
+        BeforeValidator(_sort_numbers, json_schema_input_type=dict[str, float]),
+        Field(strict=False, json_schema_extra={"default": {}}),
+    ] = ()
+    """Of a plugin's scheme: its own parameters. Recipes may write them next to `scheme`."""
+
+    @field_serializer("numbers")
+    def _name_numbers(self, numbers: tuple[tuple[str, float], ...]) -> dict[str, float]:
+        return dict(numbers)
 
     @model_validator(mode="after")
     def _takes_its_parameters_only(self) -> "LayerFeedback":
+        if self.scheme not in SCHEMES:  # of a plugin that is not loaded
+            return self
+        self._check_numbers()
         for name, field in type(self).model_fields.items():
-            if name == "scheme" or name in SCHEMES[self.scheme].parameters:
+            if name in ("scheme", "numbers") or name in SCHEMES[self.scheme].parameters:
                 continue
             if getattr(self, name) != field.default:
                 *owners, last = schemes_with(name)
                 owners_text = " and ".join(filter(None, [", ".join(owners), last]))
-                raise ValueError(f"{name} belongs to {owners_text}, not to {self.scheme}")
+                raise ValueError(f"{name} belongs to {owners_text}, not to {short_name(self.scheme)}")
         return self
+
+    def _check_numbers(self) -> None:
+        """Check the numbers, and forget those that the scheme has anyway."""
+        known, kept = SCHEMES[self.scheme].numbers, []
+        for name, value in self.numbers:
+            if name not in known:
+                raise ValueError(f"{name} is no parameter of {short_name(self.scheme)}")
+            try:
+                checked = known[name].check(value)
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from None
+            kept += [(name, checked)] if checked != known[name].default else []
+        object.__setattr__(self, "numbers", tuple(kept))
 
     @property
     def kind(self) -> Scheme:
         """Return the row of the scheme."""
-        return SCHEMES[self.scheme]
+        return row_of(self.scheme)
+
+    @property
+    def all_numbers(self) -> dict[str, float]:
+        """Return the numbers that a plugin's scheme takes, with their defaults."""
+        given = dict(self.numbers)
+        return {name: number.cast(given.get(name, number.default)) for name, number in self.kind.numbers.items()}
 
 
 class Feedback(LayerFeedback):
@@ -105,18 +145,27 @@ class Method(Spec):
     """A scheme's name, a mapping with it and its parameters, or a list: one for each layer but the first."""
     batch_norm: Literal["none", "plain", "learnable"] = "none"
     """`learnable` has scale and shift; the paper uses it in the columns BN and BN+BM only (section 3)."""
-    update: Literal["sgd", "bm1", "bm2", "bm3"] = "sgd"
+    update: Annotated[str, AfterValidator(_know_update), Field(json_schema_extra=list_names(UPDATES))] = "sgd"
     """Settings 0 (SGD) and 1 to 3 (Batch Manhattan) of section 3."""
     train: Literal["all", "top", "bottom"] = "all"
     """`top`: only the last layer; `bottom`: all but the last (Exp. C2, Table 4)."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its schemes and its update rule, which plugins may have added."""
+        return self.feedback.scheme, *(part.scheme for part in self.feedback.layers), self.update
+
 
 _NAME = re.compile(
     r"(?P<head>[a-z][a-z0-9_]*(?:-[a-z][a-z0-9_]*)*?)(?:-(?P<percent>[0-9]+(?:\.[0-9]+)?)%)?(?P<scaled>-scaled)?"
-    r"(?P<parts>(?:\+(?:bn|bm[1-3]?))*)(?:\s+(?P<train>top|bottom))?",
+    r"(?P<parts>(?:\+[a-z][a-z0-9_-]*)*)(?:\s+(?P<train>top|bottom))?",
     re.IGNORECASE,
 )
-_PLAIN = ("bn", "bm", "bm1", "bm2", "bm3")  # begin a name without a scheme
+
+
+def update_keys() -> dict[str, str]:
+    """Return the update rules by what follows a `+` in a name, in lower case: all but SGD, which none has."""
+    return {"bm": "bm1"} | {name.lower(): key for name, key in by_short_name(UPDATES).items() if key != "sgd"}
 
 
 def parse_method(name: str) -> Method:
@@ -129,12 +178,13 @@ def parse_method(name: str) -> Method:
     if match is None:
         raise _unknown(name)
     head, parts = match["head"].lower(), [part for part in match["parts"].lower().split("+") if part]
-    if head in _PLAIN:
+    rules = update_keys()
+    if head == "bn" or head in rules:
         parts, head = [head, *parts], "bp"
     head = "bp" if head == "sgd" else scheme_keys().get(head, "")
     has_bn = "bn" in parts
     updates = [part for part in parts if part != "bn"]
-    if not head or head == "mixed" or len(updates) > 1 or parts.count("bn") > 1:
+    if not head or head == "mixed" or len(updates) > 1 or not rules.keys() >= {*updates} or parts.count("bn") > 1:
         raise _unknown(name)
     feedback: dict[str, Any] = {"scheme": head}
     if match["percent"]:
@@ -144,12 +194,11 @@ def parse_method(name: str) -> Method:
     takes = {"scheme", *SCHEMES[head].parameters}
     if not feedback.keys() <= takes or feedback.get("flip_probability", 0) > 1:
         raise _unknown(name)
-    update = {"bm": "bm1"}.get(updates[0], updates[0]) if updates else "sgd"
     return Method.model_validate(
         {
             "feedback": feedback,
             "batch_norm": ("learnable" if head == "bp" else "plain") if has_bn else "none",
-            "update": update,
+            "update": rules[updates[0]] if updates else "sgd",
             "train": (match["train"] or "all").lower(),
         }
     )
@@ -165,10 +214,11 @@ def feedback_name(feedback: LayerFeedback) -> str:
     remarks = [
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
         for name in type(feedback).model_fields
-        if name not in ("scheme", "flip_probability", "layers")
+        if name not in ("scheme", "flip_probability", "layers", "numbers")
         and (value := getattr(feedback, name)) != type(feedback).model_fields[name].default
         and (name, value) != ("scale", "glorot")
     ]
+    remarks += [f"{name} {value:g}" for name, value in feedback.numbers]
     if isinstance(feedback, Feedback) and feedback.layers:
         remarks.append(", ".join(map(feedback_name, feedback.layers)))
     return f"{head} ({', '.join(remarks)})" if remarks else head
@@ -182,7 +232,7 @@ def method_name(method: Method) -> str:
     if method.batch_norm != "none":
         parts.append("BN")
     if method.update != "sgd":
-        parts.append("BM" if method.update == "bm1" else method.update.upper())
+        parts.append(UPDATES.get(method.update, short_name(method.update)))
     name = " ".join(["+".join(parts) or "SGD", *([remarks] if remarks else [])])
     if method.batch_norm != "none" and (method.batch_norm == "learnable") != (feedback.scheme == "bp"):
         name += " (learnable BN)" if method.batch_norm == "learnable" else " (plain BN)"
@@ -201,4 +251,4 @@ PAPER_METHODS: tuple[str, ...] = tuple(
 
 
 def _unknown(name: str) -> UsageError:
-    return UsageError(f'"{name}" is not a method.{nearest(name, PAPER_METHODS)} (asymbp ls methods)')
+    return UsageError(f'"{name}" is not a method.{nearest(name, PAPER_METHODS)} {HINT} (asymbp ls methods)')

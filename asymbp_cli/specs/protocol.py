@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field
 
 from asymbp_cli.specs.base import Spec
-from asymbp_cli.specs.measures import ON_REQUEST
-from asymbp_cli.text import nearest
+from asymbp_cli.specs.measures import ON_REQUEST, list_on_request
+from asymbp_cli.specs.references import by_short_name, is_reference, list_names, resolve
 
 #: what one method of a comparison cannot change: all see the same images, chosen by the same rule
 SHARED_FIELDS = ("resize", "validation_fraction")
@@ -21,6 +21,19 @@ T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Precision = Literal["standard", "fp32", "bf16"]
+
+#: initialization -> the distribution of a layer's weights; plugins add theirs
+INITIALIZATIONS: dict[str, str] = {
+    "glorot-normal": "N(0, 2 / (fan_in + fan_out))",
+    "glorot-uniform": "U(-b, b), b = sqrt(6 / (fan_in + fan_out))",
+    "he-normal": "N(0, 2 / fan_in)",
+    "half-glorot-normal": "N(0, 1 / (fan_in + fan_out))",
+    "normal": "N(0, initial_std^2)",
+}
+
+
+def _know_initialization(value: str) -> str:
+    return resolve(value, INITIALIZATIONS)
 
 
 class Phase(Spec):
@@ -48,15 +61,14 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
 
 
 def _on_request(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return measures in the order of their list."""
-    for name in names:
-        if name not in ON_REQUEST:
-            raise ValueError(f'"{name}" is not one of {", ".join(ON_REQUEST)}.{nearest(name, ON_REQUEST)}')
-    return tuple(sorted(_distinct(names), key=ON_REQUEST.index))
+    """Return measures in the order of their list, and those of plugins behind them."""
+    found = _distinct(tuple(resolve(name, list_on_request()) for name in names))
+    own = sorted(name for name in found if is_reference(name))
+    return (*(name for name in ON_REQUEST if name in found), *own)
 
 
 def _list_measures(schema: dict[str, Any]) -> None:
-    schema["items"]["enum"] = list(ON_REQUEST)
+    schema["items"]["enum"] = list(by_short_name(list_on_request()))
 
 
 def _from_the_first_epoch(entries: tuple[BatchSize, ...]) -> tuple[BatchSize, ...]:
@@ -121,9 +133,9 @@ class Protocol(Spec):
     """Weight decay on learnable scale and shift; not stated in the paper (its formulas say w)."""
     momentum_at_change: Literal["keep", "reset"] = "keep"
     """Momentum when rate or batch size changes; not stated in the paper."""
-    initialization: Literal["glorot-normal", "glorot-uniform", "he-normal", "half-glorot-normal", "normal"] = (
-        "glorot-normal"
-    )
+    initialization: Annotated[
+        str, AfterValidator(_know_initialization), Field(json_schema_extra=list_names(INITIALIZATIONS))
+    ] = "glorot-normal"
     """Of weights; `half-glorot-normal` has half of Glorot's variance. Not stated in the paper."""
     initial_biases: Literal["zero", "as-weights"] = "zero"
     """Biases start at 0, or drawn as the weights of their layer. Not stated in the paper."""
@@ -158,6 +170,11 @@ class Protocol(Spec):
     ] = ()
     """What is measured after every epoch besides angles, signs and norms of V and W. Nothing else depends on it.
     `first-layer-feedback` gives the first layer a V too, for these measures alone."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that plugins may have added."""
+        return self.initialization, *self.measure
 
     def schedule(self) -> tuple[tuple[int, float], ...]:
         """Return (epochs, learning rate at multiplier 1) of each phase; the epochs add up to `epochs`.

@@ -14,6 +14,7 @@ from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.references import REGISTERED, Plugin, is_reference
 
 #: raised by hand whenever the same run would give other numbers than before
 SEMANTICS = 1
@@ -39,6 +40,7 @@ ADDED_LATER: dict[tuple[str, ...], object] = {
     ("method", "feedback", "mirror_passes"): 1,
     ("method", "feedback", "last"): "same",
     ("method", "feedback", "layers"): [],
+    ("method", "feedback", "numbers"): {},
 }
 
 
@@ -64,18 +66,24 @@ class Run(Spec):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """What the run uses of plugins."""
+        names = (*self.method.names, *self.protocol.names)
+        return tuple(sorted({name for name in names if is_reference(name)}))
+
+    @property
     def stack_key(self) -> str:
         """Runs with equal keys can share a stack.
 
         They have the same network, normalization, trained layers, batches and seed, the same route of errors, and
-        their V is learned or not.
+        their V is learned or not. They use the same of plugins, whose failures so reach no other run.
         """
         content = self.model_dump(mode="json", include={"dataset", "network", "seed", "protocol"})
         content["protocol"].pop("rate_multipliers")
         feedback = self.method.feedback
         content |= {"batch_norm": self.method.batch_norm, "train": self.method.train}
         content |= {"route": feedback.kind.route, "learned": feedback.kind.learned}
-        content |= {"mirror_passes": feedback.mirror_passes}
+        content |= {"mirror_passes": feedback.mirror_passes, "plugins": self.references}
         return json.dumps(content, sort_keys=True)
 
 
@@ -94,6 +102,12 @@ def younger_paths(content: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     return [
         path for path, value in firsts.items() if path[0] in content and reduce(getitem, path, content) == value
     ]
+
+
+def find_plugins(runs: Iterable[Run]) -> tuple[Plugin, ...]:
+    """Return the plugins that runs use, of those that are loaded."""
+    references = dict.fromkeys(reference for run in runs for reference in run.references)
+    return tuple(dict.fromkeys(REGISTERED[reference] for reference in references if reference in REGISTERED))
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,7 @@ class StepKind(NamedTuple):
     batch_size: int  # of the first epoch
     precision: str
     scheme: str = "layerwise"  # its name, if it is learned or direct: others take the same time
+    plugins: tuple[str, ...] = ()  # what is used of them
 
 
 def step_kind(run: Run) -> StepKind:
@@ -125,7 +140,7 @@ def step_kind(run: Run) -> StepKind:
     protocol, method = run.protocol, run.method
     size, scheme = protocol.samples_per_batch(1), method.feedback.kind
     alike = "layerwise" if scheme.route == "layerwise" and not scheme.learned else method.feedback.scheme
-    return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision, alike)
+    return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision, alike, run.references)
 
 
 def representatives(runs: Iterable[Run]) -> dict[StepKind, Run]:

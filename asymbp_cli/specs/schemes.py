@@ -1,9 +1,12 @@
 """Feedback schemes as data, a row each; their builders are in `training/feedback/schemes.py`. No torch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.specs.references import HINT, by_short_name, check_registered, short_name
 from asymbp_cli.text import nearest
 
 #: What the V of a layer carries to its input: the error of its output (`layerwise`), or what the network's output
@@ -15,12 +18,41 @@ Route = Literal["layerwise", "direct-error", "direct-sign", "direct-target"]
 Learned = Literal["", "gradient", "mirror"]
 
 
+#: of the numbers of a plugin's scheme
+NUMBER_NAME = "^[A-Za-z][A-Za-z0-9_]{0,39}$"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A parameter of a plugin's scheme, with its bounds; whole numbers only if the `default` is one."""
+
+    default: float
+    least: float | None = None
+    most: float | None = None
+
+    def check(self, value: object) -> float:
+        """Return a value, as specs keep it, if the scheme takes it; raises ValueError otherwise."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError("must be a number")
+        if isinstance(self.default, int) and not float(value).is_integer():
+            raise ValueError("must be a whole number")
+        if not (-inf if self.least is None else self.least) <= value <= (inf if self.most is None else self.most):
+            bounds = (("at least", self.least), ("at most", self.most))
+            raise ValueError(f"must be {' and '.join(f'{how} {at:g}' for how, at in bounds if at is not None)}")
+        return float(value)
+
+    def cast(self, value: float) -> float:
+        """Return a checked value as the scheme's function gets it."""
+        return type(self.default)(value)
+
+
 @dataclass(frozen=True)
 class Scheme:
     """What is known of a scheme without its numbers.
 
-    `parameters` are the fields of `Feedback` that it takes. `per_replica`, `per_stack` and, if signs flip,
-    `per_stack_to_flip` count vectors of V's size that it keeps, for planning memory.
+    `parameters` are the fields of `Feedback` that it takes; a plugin's also takes `numbers` of its own.
+    `per_replica`, `per_stack` and, if signs flip, `per_stack_to_flip` count vectors of V's size that it keeps, for
+    planning memory.
     """
 
     name: str  # as its paper writes it
@@ -33,6 +65,12 @@ class Scheme:
     per_replica: int = 1
     per_stack: int = 0
     per_stack_to_flip: int = 0
+    numbers: Mapping[str, Number] = field(default_factory=dict, hash=False)
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The names of all parameters."""
+        return (*self.parameters, *self.numbers)
 
 
 _PAPER = "Liao, Leibo and Poggio 2016"
@@ -223,21 +261,30 @@ SCHEMES: dict[str, Scheme] = {
 def find_scheme(name: object) -> str:
     """Return the key of the scheme of that name, in any case (`brsf-p` is brsf).
 
-    Raises UsageError with the nearest one.
+    Raises UsageError with the nearest one, or if it is of a plugin that is not loaded.
     """
     if not isinstance(name, str):
         raise UsageError("must be the name of a scheme, or a mapping with one (asymbp ls schemes)")
     key = name.lower()
     if key.endswith("-p") and "flip_probability" in _parameters(key.removesuffix("-p")):
         key = key.removesuffix("-p")
+    check_registered([name])
     if key not in (keys := scheme_keys()):
-        raise UsageError(f'"{name}" is not a scheme.{nearest(name, SCHEMES)} (asymbp ls schemes)')
+        hint = nearest(name, by_short_name(SCHEMES))
+        raise UsageError(f'"{name}" is not a scheme.{hint} {HINT} (asymbp ls schemes)')
     return keys[key]
 
 
 def scheme_keys() -> dict[str, str]:
-    """Return the keys of schemes by key and by name, in lower case."""
-    return {name.lower(): key for key, scheme in SCHEMES.items() for name in (key, scheme.name)}
+    """Return the keys of schemes by key, with and without a plugin's hash, and by name, in lower case."""
+    return {name.lower(): key for key, scheme in SCHEMES.items() for name in (key, short_name(key), scheme.name)}
+
+
+def row_of(key: str) -> Scheme:
+    """Return the row of a scheme; of a plugin that is not loaded only the name is known."""
+    if key in SCHEMES:
+        return SCHEMES[key]
+    return Scheme(name=short_name(key), formula="?", redrawn="?", source="a plugin that is not loaded")
 
 
 def _parameters(key: str) -> tuple[str, ...]:
@@ -246,4 +293,4 @@ def _parameters(key: str) -> tuple[str, ...]:
 
 def schemes_with(parameter: str) -> list[str]:
     """Return the schemes that take a parameter."""
-    return [key for key, scheme in SCHEMES.items() if parameter in scheme.parameters]
+    return [short_name(key) for key, scheme in SCHEMES.items() if parameter in scheme.parameters]

@@ -11,7 +11,7 @@ from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.feedback.bank import FeedbackBank, adjacent
 from asymbp_cli.training.feedback.forms import Learned
 from asymbp_cli.training.model import Model
-from asymbp_cli.training.optim import SETTINGS
+from asymbp_cli.training.optim import RULES, SETTINGS
 from asymbp_cli.training.products import kernels_for
 
 
@@ -50,7 +50,10 @@ class Bank:
             False: torch.tensor(0.0, device=device),
         }
         self.updates = adjacent(runs, lambda run: run.method.update)
-        self.settings = torch.tensor([SETTINGS.index(run.method.update) for run in runs], device=device)
+        #: whether a rule is a plugin's, which no kernel has
+        self.has_own_rules = any(setting in RULES for setting, _ in self.updates)
+        numbers = [0 if self.has_own_rules else SETTINGS.index(run.method.update) for run in runs]
+        self.settings = torch.tensor(numbers, device=device)
         self._train = runs[0].method.train
         self.segments = self._lay_segments()
         self.trained = tuple(part for part in model.parameters if self._trains(part.layer))

@@ -23,6 +23,7 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.schemes import Learned, Route
 from asymbp_cli.training import layers
 from asymbp_cli.training.draws import generator
+from asymbp_cli.training.initialization import draw_weight
 from asymbp_cli.training.products import Geometry
 
 Kind = Literal["weight", "bias", "scale", "shift", "feedback"]
@@ -169,26 +170,13 @@ class Model:
                 part.fill_(1)
             elif parameter.kind == "weight":
                 source = generator(seed, "weights", parameter.layer)
-                self.draw_weight(part, parameter.fan_in, parameter.fan_out, source)
+                weights = part.view(parameter.shape)
+                draw_weight(self.protocol, weights, parameter.fan_in, parameter.fan_out, source)
             elif parameter.kind == "bias" and self.protocol.initial_biases == "as-weights":
-                weights = next(p for p in self.parameters if p.layer == parameter.layer)
-                self.draw_weight(part, weights.fan_in, weights.fan_out, generator(seed, "biases", parameter.layer))
+                of = next(p for p in self.parameters if p.layer == parameter.layer)
+                source = generator(seed, "biases", parameter.layer)
+                draw_weight(self.protocol, part, of.fan_in, of.fan_out, source)
         return row
-
-    def draw_weight(self, part: Tensor, fan_in: int, fan_out: int, source: torch.Generator) -> None:
-        """Draw the initial weights of a layer into `part`, as the protocol says."""
-        match self.protocol.initialization:
-            case "glorot-normal":
-                part.normal_(0, (2 / (fan_in + fan_out)) ** 0.5, generator=source)
-            case "half-glorot-normal":
-                part.normal_(0, (fan_in + fan_out) ** -0.5, generator=source)
-            case "glorot-uniform":
-                bound = (6 / (fan_in + fan_out)) ** 0.5
-                part.uniform_(-bound, bound, generator=source)
-            case "he-normal":
-                part.normal_(0, (2 / fan_in) ** 0.5, generator=source)
-            case "normal":
-                part.normal_(0, self.protocol.initial_std, generator=source)
 
     def random_feedback(self, seed: int, sigma: float | None = None) -> Tensor:
         """Return a random V [F], drawn layer by layer: N(0, sigma^2), or as W is drawn without `sigma`."""
@@ -197,7 +185,8 @@ class Model:
             source = generator(seed, "random-feedback", parameter.layer)
             part = row[parameter.start : parameter.start + parameter.size]
             if sigma is None:
-                self.draw_weight(part, parameter.fan_in, parameter.fan_out, source)
+                weights = part.view(parameter.shape)
+                draw_weight(self.protocol, weights, parameter.fan_in, parameter.fan_out, source)
             else:
                 part.normal_(0, sigma, generator=source)
         return row

@@ -9,6 +9,7 @@ Source: Liao, Leibo and Poggio 2016, section 3. All functions are elementwise: a
 parameters of a whole stack [R, P] with rate, momentum and decay as [R, 1] columns.
 """
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -18,6 +19,16 @@ from torch import Tensor
 Setting = Literal["sgd", "bm1", "bm2", "bm3"]
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
 Number = Tensor | float | int
+#: (w, g, state, rate, momentum, decay), rate being a column: overwrites state with its next value and g with
+#: w(t+1), leaving w
+Rule = Callable[[Tensor, Tensor, Tensor, Tensor, float, Tensor], None]
+#: the rules of plugins, by name
+RULES: dict[str, Rule] = {}
+
+
+def find_setting(update: str) -> Setting:
+    """Return the setting of that name."""
+    return SETTINGS[SETTINGS.index(update)]
 
 
 def propose_(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.optim import propose_
+from asymbp_cli.training.optim import RULES, find_setting, propose_
 
 Kernel = Callable[[Bank], None]
 
@@ -28,7 +28,7 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     bank.alive &= finite
     bank.learn_feedback()
     bank.redraw()
-    kernel = kernel or _kernel_of(bank.alive.device.type)
+    kernel = kernel or (plain if bank.has_own_rules else _kernel_of(bank.alive.device.type))
     kernel(bank)
     bank.refresh_feedback(signed=kernel is plain)
 
@@ -47,8 +47,12 @@ def plain(bank: Bank) -> None:
     for setting, rows in bank.updates:
         for part in bank.segments:
             block = (rows, part.columns)
+            if rule := RULES.get(setting):
+                numbers = bank.rates[rows], bank.protocol.momentum, bank.decay[part.decays]
+                rule(bank.weights[block], bank.gradients[block], bank.state[block], *numbers)
+                continue
             propose_(
-                setting if part.signs else "sgd",
+                find_setting(setting) if part.signs else "sgd",
                 bank.weights[block],
                 bank.gradients[block],
                 bank.state[block],

@@ -146,7 +146,8 @@ def test_schemes_have_names_in_any_case() -> None:
     assert {find_scheme(scheme.name) for scheme in SCHEMES.values()} == set(SCHEMES)
     assert find_scheme("brSF-p") == "brsf"
     assert find_scheme("FRSF-P") == "frsf"
-    with pytest.raises(UsageError, match=r'"usff" is not a scheme\. Did you mean "usf"\? \(asymbp ls schemes\)'):
+    hint = r'Did you mean "usf"\? If a plugin defines it, add --plugin FILE \(asymbp ls schemes\)'
+    with pytest.raises(UsageError, match=rf'"usff" is not a scheme\. {hint}'):
         find_scheme("usff")
     with pytest.raises(UsageError, match="must be the name of a scheme"):
         find_scheme(["usf"])

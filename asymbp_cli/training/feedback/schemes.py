@@ -21,6 +21,7 @@ from asymbp_cli.training.feedback.forms import (
     write_signed,
 )
 from asymbp_cli.training.feedback.site import Site
+from asymbp_cli.training.initialization import draw_weight
 from asymbp_cli.training.model import Parameter
 
 Builder = Callable[[LayerFeedback, Site], Form]
@@ -85,7 +86,7 @@ def _ternary(feedback: LayerFeedback, site: Site) -> Form:
     parts = [slice(part.start, part.start + part.size) for part in site.model.fed]
 
     def write(W: Tensor, V: Tensor) -> None:
-        for w, v in _split_rows(W, V):
+        for w, v in split_rows(W, V):
             for columns in parts:
                 weights = w[:, columns].float()
                 size = weights.abs()
@@ -96,7 +97,7 @@ def _ternary(feedback: LayerFeedback, site: Site) -> Form:
     return Computed(write)
 
 
-def _split_rows(*banks: Tensor) -> Iterable[tuple[Tensor, ...]]:
+def split_rows(*banks: Tensor) -> Iterable[tuple[Tensor, ...]]:
     """Yield banks [R', ...] row by row on the CPU, so that no sum depends on R'; elsewhere whole."""
     parts = (torch.split(bank, 1 if bank.device.type == "cpu" else len(bank)) for bank in banks)
     return zip(*parts, strict=True)
@@ -119,7 +120,7 @@ def draw_path(site: Site, part: Parameter, expansion: float | None) -> tuple[Ten
     width = outputs if expansion is None else ceil(expansion * outputs)
     B = torch.empty(outputs, width).normal_(0, width**-0.5, generator=source)
     R = torch.empty(width, part.fan_in)
-    site.model.draw_weight(R, part.fan_in, part.fan_out * width // outputs, source)
+    draw_weight(site.model.protocol, R, part.fan_in, part.fan_out * width // outputs, source)
     return torch.linalg.qr(B)[0] if expansion is None else B, R
 
 
@@ -138,7 +139,7 @@ def _pfa(feedback: LayerFeedback, site: Site, *, orthogonal: bool) -> Form:
         squares.append((columns, len(B), (B @ B.T).to(site.device)))
 
     def learn(of_w: Tensor, of_v: Tensor) -> None:
-        for w, v in _split_rows(of_w, of_v):
+        for w, v in split_rows(of_w, of_v):
             for columns, outputs, square in squares:
                 shape = (len(w), outputs, -1)
                 v[:, columns].view(shape).copy_(square @ w[:, columns].view(shape))

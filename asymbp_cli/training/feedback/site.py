@@ -93,11 +93,11 @@ class Site:
         """Return M o S_p (o `gain`), drawn anew by `redraw`. All of a stack's schemes share the draws."""
         if self._magnitudes is None:
             self._magnitudes = self._row()
-            self._draw_row("magnitudes", Uniform, self._magnitudes.values)
+            self.draw_row("magnitudes", Uniform, self._magnitudes.values)
         if not flip_probability and gain is None:
             return self._magnitudes
         if flip_probability:
-            self._draw_row("flips", Uniform)
+            self.draw_row("flips", Uniform)
         factor = self._row()
         gain = None if gain is None else gain.to(self.device)
         self._redrawn.append(_Redrawn(flip_probability, gain, factor.values))
@@ -105,9 +105,9 @@ class Site:
 
     def noise(self) -> Tensor:
         """Return N(0, 1) [F], drawn anew by `redraw`. All of a stack's schemes share the draws."""
-        return self._draw_row("noise", Normal)
+        return self.draw_row("noise", Normal)
 
-    def _draw_row(self, role: str, kind: type[Stream], row: Tensor | None = None) -> Tensor:
+    def draw_row(self, role: str, kind: type[Stream], row: Tensor | None = None) -> Tensor:
         """Return a row [F] of this role, drawn anew by `redraw`.
 
         The V of the first layer, which only measures see, has a stream of its own: no other draw depends on it.

@@ -16,8 +16,8 @@ from asymbp_cli.training.measures.signals import (
     measure_growth,
     measure_ranks,
 )
-from asymbp_cli.training.measures.weights import compare_weights
-from asymbp_cli.training.step import TrainingStep
+from asymbp_cli.training.measures.weights import OWN, compare_weights
+from asymbp_cli.training.step import TrainingStep, sum_type
 
 MOST_SAMPLES = 128  # of the fixed mini-batch
 
@@ -27,6 +27,10 @@ ON_A_BATCH: dict[str, Callable[[TrainingStep, Bank, Block, Tensor], Found]] = {
     "rank": measure_ranks,
     "growth": measure_growth,
 }
+
+
+#: what is made of V and W, and tells nothing if they are the same
+OF_FEEDBACK = ("angle", "agreement", "norm-ratio")
 
 
 class Meter:
@@ -40,6 +44,7 @@ class Meter:
     def __init__(self, runs: Sequence[Run], bank: Bank, step: TrainingStep, index: Tensor) -> None:
         self._plain = [run.method.feedback.scheme == "bp" for run in runs]
         self._bank, self._step, self._index = bank, step, index[:MOST_SAMPLES]
+        self._own = [key for key in bank.protocol.measure if key in OWN]
         self._wanted = [key for key in ON_A_BATCH if key in bank.protocol.measure]
         route = bank.model.route
         self._fed = bank.model.fed if route == "layerwise" and bank.has_feedback else ()
@@ -65,6 +70,11 @@ class Meter:
                 found = compare_weights(block.parameters[part.name], block.feedback[part.name])
                 places += [(key, part.layer) for key in found]
                 values += found.values()
+            for part in self._fed if self._own else ():
+                W = block.parameters[part.name]
+                V = block.feedback.get(part.name, W)
+                places += [(key, part.layer) for key in self._own]
+                values += [OWN[key](W.float(), V.float()).to(sum_type(W.device)) for key in self._own]
         for key in self._wanted:
             for layer, value in ON_A_BATCH[key](self._step, self._bank, block, self._index):
                 places.append((key, layer))
@@ -79,7 +89,7 @@ def _arrange(places: Sequence[tuple[str, int]], values: Sequence[float], *, plai
     """
     arranged: dict[str, dict[int, float | None]] = {}
     for (key, layer), value in sorted(zip(places, values, strict=True), key=lambda pair: pair[0][1]):
-        if plain and key not in ON_A_BATCH:
+        if plain and key in OF_FEEDBACK:
             continue
         arranged.setdefault(key, {})[layer] = float(f"{value:.6g}") if math.isfinite(value) else None
     return arranged

@@ -1,12 +1,15 @@
 """How much feedback weights V are like the weights W of their layer."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from asymbp_cli.training.step import sum_type
+
+#: the measures of plugins, by name: (W, V), both [R', O, ...] -> [R']
+OWN: dict[str, Callable[[Tensor, Tensor], Tensor]] = {}
 
 _MOST_AT_ONCE = 2**22  # numbers, as sums are taken in a wider type
 

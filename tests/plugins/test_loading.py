@@ -1,0 +1,126 @@
+"""What is wrong with a plugin is said with its file and line, and nothing of it stays."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from plugin_examples import NOISE, Load
+
+from asymbp_cli.errors import PluginError
+from asymbp_cli.plugins import initialization, loading
+from asymbp_cli.plugins.loading import load_file, load_installed
+from asymbp_cli.specs.methods import UPDATES
+from asymbp_cli.specs.references import REGISTERED, Plugin
+from asymbp_cli.specs.schemes import SCHEMES
+from asymbp_cli.training.feedback.schemes import BUILDERS
+
+HEAD = "from asymbp_cli.plugins import Number, scheme, update_rule\n"
+SCHEME = '@scheme("a", formula="W")\ndef f(W, draw):\n    return W\n'
+RULE = "def f(w, g, state, rate, momentum, decay):\n    return w, state\n"
+
+
+def test_what_it_registers_is_in_every_table_until_it_is_forgotten(load: Load) -> None:
+    plugin = load(NOISE)
+    assert plugin.sha256 == Plugin("other.py", NOISE.encode()).sha256
+    (reference,) = REGISTERED
+    assert reference == f"wNoise@{plugin.sha256[:16]}"
+    assert SCHEMES[reference].name == "wNoise"
+    assert reference in BUILDERS
+    assert load(NOISE, "copy.py").sha256 == plugin.sha256  # the same bytes: nothing is new
+    assert list(REGISTERED) == [reference]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = (\n", r"mine.py:1: is no valid Python: '\(' was never closed"),
+        ("def f():\n    raise KeyError(3)\n\nf()\n", "mine.py:2: KeyError: 3"),
+        ("import no_such_module\n", "mine.py:1: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import sys\nsys.exit(3)\n", "mine.py: ends the program"),
+        ("x = 1\n", "mine.py: registers nothing"),
+        ("", "mine.py: registers nothing"),
+        ("# coding: no-such\n", "mine.py:[01]: is no valid Python: "),
+        ("x = 1\0\n", "mine.py(:1)?: .*null bytes"),
+        (HEAD + '@scheme("uSF", formula="W")\ndef f(W, draw): ...\n', 'mine.py:2: "uSF" is a scheme of asymbp'),
+        (HEAD + '@update_rule("BM")\n' + RULE, 'mine.py:2: "BM" is a part of the names of methods already'),
+        (HEAD + '@update_rule("bm1")\n' + RULE, 'mine.py:2: "bm1" is an update rule of asymbp already'),
+        (HEAD + '@update_rule("frsf")\n' + RULE, 'mine.py:2: "frsf" is a scheme of asymbp already'),
+        (
+            HEAD + "from asymbp_cli.plugins import measure\n" + '@measure("Angle", title="x")\ndef f(W, V): ...\n',
+            'mine.py:3: "Angle" is a measure of asymbp already',
+        ),
+        (HEAD + SCHEME + SCHEME.replace('"a"', '"A"'), 'mine.py:5: "A" is a scheme of mine.py already'),
+        (HEAD + SCHEME.replace('"a"', '"a b"'), "mine.py:2: 'a b' is no name"),
+        (HEAD + SCHEME.replace('"a"', '"a@b"'), "mine.py:2: 'a@b' is no name"),
+        (HEAD + SCHEME.replace('"a"', "3"), "mine.py:2: 3 is no name"),
+        (HEAD + SCHEME.replace("W, draw", "W"), r"mine.py:2: f must take \(W, draw\)"),
+        (
+            HEAD + SCHEME.replace('"W"', '"W", numbers={"s": Number(1.0)}'),
+            r"mine.py:2: f must take \(W, draw, s\): got an unexpected keyword argument 's'",
+        ),
+        (
+            HEAD + SCHEME.replace('"W"', '"W", numbers={"s": Number(1.0, most=0.5)}').replace("draw", "draw, s"),
+            "mine.py:2: the default of s must be at most 0.5",
+        ),
+        (
+            HEAD + SCHEME.replace('"W"', '"W", numbers={"sigma": Number(1.0)}').replace("draw", "draw, sigma"),
+            'mine.py:2: "sigma" is a parameter of asymbp',
+        ),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_explained(text: str, message: str, load: Load) -> None:
+    modules, known = set(sys.modules), (dict(SCHEMES), dict(UPDATES))
+    with pytest.raises(PluginError, match=f"^{message}") as caught:
+        load(text)
+    assert "\n" not in str(caught.value)
+    assert not REGISTERED
+    assert known == (SCHEMES, UPDATES)
+    assert not [name for name in set(sys.modules) - modules if name.startswith("asymbp_plugin")]
+
+
+def test_two_plugins_cannot_share_a_name(load: Load) -> None:
+    load(HEAD + SCHEME, "first.py")
+    with pytest.raises(PluginError, match=r'^second\.py:3: "a" is a scheme of first\.py already'):
+        load(HEAD + "\n" + SCHEME, "second.py")
+    assert {plugin.label for plugin in REGISTERED.values()} == {"first.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none.py", "No such file or directory"), (".", "Is a directory"), ("a\0b", "is no path"), ("big", "MiB")],
+)
+def test_a_path_that_is_no_plugin_is_explained(name: str, reason: str, load: Load) -> None:
+    Path("big").write_bytes(b"#" * (loading._LARGEST + 1))
+    with pytest.raises(PluginError, match=f"{reason}.*--plugin takes the path of a Python file"):
+        load_file(Path(name))
+
+
+def test_registering_without_loading_is_refused() -> None:
+    with pytest.raises(PluginError, match="registered by no plugin"):
+        initialization("x")(lambda shape, fan_in, fan_out, generator: None)  # type: ignore[arg-type, return-value]
+
+
+def test_an_installed_package_is_a_plugin(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point in metadata, as pip writes it; the module may import its neighbours."""
+    from asymbp_cli.cli.load_plugins import load_plugins
+
+    package, facts = tmp_path / "site/of_a_lab", tmp_path / "site/of_a_lab-1.dist-info"
+    package.mkdir(parents=True)
+    facts.mkdir()
+    (package / "__init__.py").write_text("from . import schemes\n")
+    (package / "sizes.py").write_text("S = 0.5\n")
+    (package / "schemes.py").write_text(NOISE.replace("0.05", "S").replace("\n\n", "\nfrom .sizes import S\n", 1))
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: of-a-lab\nVersion: 1\n")
+    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nnoise = of_a_lab.schemes\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    load_plugins()
+    load_plugins()
+    ((reference, plugin),) = REGISTERED.items()
+    assert SCHEMES[reference].numbers["s"].default == 0.5
+    assert plugin.source == (package / "schemes.py").read_bytes()
+    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nnoise = of_a_lab.nothing\n")
+    with pytest.raises(PluginError, match=r"of_a_lab\.nothing: the installed package of-a-lab names no"):
+        load_plugins()
+    for name in ("of_a_lab", "of_a_lab.sizes"):
+        sys.modules.pop(name)
+    load_installed([])
