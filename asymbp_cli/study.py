@@ -26,12 +26,14 @@ from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast, epoch_flop, epoch_seconds
 from asymbp_cli.scheduling.replica_limit import replica_limit
 from asymbp_cli.scheduling.stacks import plan_stacks
+from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import check_registered
 from asymbp_cli.specs.runs import Run, Stack, StepKind, find_plugins
 from asymbp_cli.training import resume
 from asymbp_cli.training.probe import facts_if_usable, probe_device
+from asymbp_cli.training.weight_files import KeepWeights, weights_directory
 
 #: returns the seconds of a training step of each kind, given runs and the name of a device
 Measure = Callable[[Collection[Run], str], Mapping[StepKind, float]]
@@ -60,6 +62,7 @@ class Execution:
     executor: str | None = None  # a name in EXECUTORS; None: the one that fits device and workers
     checkpoint_seconds: float = 60.0
     max_replicas: Callable[[Run], int] | None = None  # of a stack; None: as many as memory and device permit
+    keep_weights: WhichWeights | None = None  # of each run, in a file; None: none
     train: Train = train_with_engine
 
 
@@ -231,6 +234,7 @@ def run(
         if not stacks:
             return Outcome((), {}, work.done)
         check_device(execution.device)
+        which, weights = execution.keep_weights, weights_directory(store.directory)
         jobs = [
             Job(
                 stack,
@@ -238,6 +242,7 @@ def run(
                 execution.device,
                 store.checkpoints,
                 execution.checkpoint_seconds,
+                keep=KeepWeights(which, weights) if which else None,
                 plugins=find_plugins(stack.runs),
             )
             for stack in stacks
@@ -246,8 +251,9 @@ def run(
 
 
 def _tidy(work: Work, store: Store) -> None:
-    """Delete the checkpoints that nobody will continue from."""
+    """Delete the checkpoints that nobody will continue from, and half-written files."""
     resume.sweep(store.checkpoints)
+    resume.sweep(weights_directory(store.directory))
     unusable = [run_id for run_id, epoch in work.start_epochs.items() if epoch == 0]
     resume.discard(store.checkpoints, [*unusable, *work.done])
 

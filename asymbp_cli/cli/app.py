@@ -18,6 +18,7 @@ COMMANDS = {
     "train": ("train", "Train a recipe: all its rates, then one table."),
     "reproduce": ("reproduce", "Reproduce a table of the paper."),
     "report": ("report", "Render the results as a report."),
+    "export": ("export", "Write curves, or the weights of a run, for other programs."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),
     "store": ("store", "Export results to a file, or merge those of other machines."),
     "data": ("data", "See, fetch and check the datasets."),

@@ -1,10 +1,8 @@
 """Displays of a running study: plain lines, JSON lines, or nothing. The live one is in live.py."""
 
 import json
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +11,7 @@ import click
 from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StudyEvent, StudyWaits
+from asymbp_cli.report.records import make_event_record
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 
@@ -64,15 +63,10 @@ class JsonLines(Display):
     def handle(self, event: StudyEvent) -> None:
         """Print the event; a loss that is no finite number is null."""
         super().handle(event)
-        content = {name: None if _is_not_finite(value) else value for name, value in asdict(event).items()}
-        self._print({"event": type(event).__name__, **content})
+        self._print({"event": type(event).__name__, **make_event_record(event)})
 
     def _print(self, content: dict[str, Any]) -> None:
         click.echo(json.dumps(content))
-
-
-def _is_not_finite(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def make_plan_event(

@@ -18,10 +18,12 @@ from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
 from asymbp_cli.cli.load_plugins import load_plugins
+from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores
+from asymbp_cli.paths import is_file
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
@@ -29,8 +31,10 @@ from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.results.changed_plugins import find_changed_plugins
 from asymbp_cli.results.store import Store
+from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.study import DataSource, Execution
 from asymbp_cli.text import printable_path
+from asymbp_cli.training.weight_files import weights_directory, weights_path
 
 _LONG_SECONDS = 600.0
 
@@ -45,6 +49,8 @@ class Options:
     download: bool
     device: str
     workers: int | None
+    keep_weights: WhichWeights | None
+    logs: Sequence[tuple[str, Path]]
     dry_run: bool
     quiet: bool
     as_json: bool
@@ -58,7 +64,8 @@ class Options:
     @property
     def execution(self) -> Execution:
         """Return how to train: with one worker on an accelerator, on the CPU with one per core."""
-        return Execution(self.device, 1 if self.device != "cpu" else self.workers or cores())
+        workers = 1 if self.device != "cpu" else self.workers or cores()
+        return Execution(self.device, workers, keep_weights=self.keep_weights)
 
 
 def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
@@ -72,13 +79,16 @@ def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Opt
     if options.dry_run:
         print_plan(make_plan(grids, infos, options.results_directory, options.execution), as_json=options.as_json)
         return 0
-    study.check_device(options.device)  # before anything is written
+    load_logs(options.logs)  # before anything is written
+    study.check_device(options.device)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options)
         tables = fill_all(store, grids)
         marked = [filled for filled in tables if load_marks(filled.grid.key.removeprefix("table-"))]
         epochs = store.epochs({run_id for filled in marked for run_id in filled.grid.all_runs()})
+        if options.keep_weights and not options.as_json:
+            _explain_missing_weights(grids, store)
     present(tables, by_fingerprint, epochs, quiet=options.quiet, as_json=options.as_json)
     if failed and not options.as_json:
         click.echo(f"{len(failed)} runs failed (details: asymbp show RUN):", err=True)
@@ -102,9 +112,26 @@ def _train(
                 "under their own ids. With the present plugin the runs are others, and start anew"
             )
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
-    with display:
-        outcome = study.run(grids, infos, store, options.execution, on_event=display.handle, command=command)
+    with display, observe(display, load_logs(options.logs)) as on_event:
+        outcome = study.run(grids, infos, store, options.execution, on_event=on_event, command=command)
     return outcome.failed
+
+
+def _explain_missing_weights(grids: Sequence[Grid], store: Store) -> None:
+    """Say which runs have no weights, because they had ended before anybody asked for them."""
+    directory, states = weights_directory(store.directory), store.states()
+    missing = {
+        run_id
+        for grid in grids
+        for run_id in grid.all_runs()
+        if states.get(run_id, "diverged") != "diverged" and not is_file(weights_path(directory, run_id))
+    }
+    if missing:
+        click.echo(
+            f"{len(missing)} of these runs had ended before, without --keep-weights, and have no weights. No run "
+            "is trained twice here. To get them, train into another directory with --results DIR",
+            err=True,
+        )
 
 
 def _make_progress(

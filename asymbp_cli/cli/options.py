@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.paths import expand_home
-from asymbp_cli.text import is_number
+from asymbp_cli.text import is_number, nearest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -49,6 +50,21 @@ def _parse_device(context: click.Context, parameter: click.Parameter, name: str)
     return kind
 
 
+def _parse_logs(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, Path], ...]:
+    """Return name and directory of each log."""
+    logs = []
+    for value in values:
+        name, equals, directory = value.partition("=")
+        if not equals or not directory:
+            raise click.BadParameter(f'"{value}" is no log. Write NAME=DIR, for instance tensorboard=logs')
+        if name not in LOGS:
+            raise click.BadParameter(f'there is no log "{name}".{nearest(name, LOGS)} Choose {", ".join(LOGS)}')
+        logs.append((name, expand_home(directory)))
+    return tuple(logs)
+
+
 def _results_option(text: str) -> Decorator:
     return click.option(
         "--results",
@@ -64,6 +80,16 @@ results = _results_option("Results directory to read.")
 results_to_extend = _results_option("Results directory to add to; made if it does not exist.")
 tables = click.option(
     "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
+)
+protocols = click.option(
+    "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
+)
+datasets = click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Only these datasets, as reports or asymbp ls runs name them.",
 )
 overrides = click.option(
     "--set",
@@ -108,6 +134,21 @@ _TRAINING: tuple[Decorator, ...] = (
         "--workers",
         type=click.IntRange(min=1),
         help="Processes that train at once on the CPU, one thread each. Default: one per core.",
+    ),
+    click.option(
+        "--keep-weights",
+        type=click.Choice(["best", "last"]),
+        help="Keep the weights of each run: of the epoch that its cell would show, or of the last one. "
+        "asymbp export RUN --weights FILE.safetensors hands them out.",
+    ),
+    click.option(
+        "--log",
+        "logs",
+        multiple=True,
+        metavar="NAME=DIR",
+        callback=_parse_logs,
+        help="Log errors, losses and measures of each epoch: tensorboard=DIR. "
+        "That needs pip install 'asymbp[tensorboard]'.",
     ),
     click.option(
         "--dry-run",

@@ -1,5 +1,6 @@
 """`asymbp show`."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,19 +19,25 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @options.results
-def command(run: str, results_directory: Path) -> None:
+def command(run: str, as_json: bool, results_directory: Path) -> None:
     """Show one run: its recipe, epochs and provenance. RUN is the beginning of its id (asymbp ls runs).
 
     \b
     Example:
       asymbp show 3f2a
+      asymbp show 3f2a --json
     """
     from asymbp_cli.cli import console
+    from asymbp_cli.report.records import make_run_record
     from asymbp_cli.results.store import Store
 
     with Store.open(results_directory, create=False) as store:
         detail = store.run(run)
+    if as_json:
+        click.echo(json.dumps(make_run_record(detail)))
+        return
     click.echo("\n".join(_describe_run(detail.summary)))
     click.echo("\n" + yaml.safe_dump(detail.run.model_dump(mode="json"), sort_keys=False))
     for attempt in detail.attempts:

@@ -1,9 +1,8 @@
 """`asymbp store`."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,12 @@ from asymbp_cli.cli import options, store_check
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.paths import FILE_NAME, exists, is_file
-from asymbp_cli.text import nearest, printable_path
+from asymbp_cli.text import printable_path
 
 if TYPE_CHECKING:
-    from asymbp_cli.recipe.grid import Grid
     from asymbp_cli.report.document import Listing
     from asymbp_cli.results.contents import Contents, StoredRun
     from asymbp_cli.results.merge import Difference, Merged
-    from asymbp_cli.specs.networks import Network
 
 
 @click.group("store")
@@ -41,16 +38,8 @@ command.add_command(store_check.command)
 @command.command("export")
 @click.argument("file", type=options.UserPath(dir_okay=False))
 @options.tables
-@click.option(
-    "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
-)
-@click.option(
-    "--dataset",
-    "datasets",
-    multiple=True,
-    metavar="NAME",
-    help="Only these datasets, as reports or asymbp ls runs name them.",
-)
+@options.protocols
+@options.datasets
 @options.results
 def export(
     file: Path,
@@ -59,7 +48,7 @@ def export(
     datasets: tuple[str, ...],
     results_directory: Path,
 ) -> None:
-    """Write the results to FILE: runs, epochs, provenance and tables, without checkpoints.
+    """Write the results to FILE: runs, epochs, provenance and tables, without checkpoints and kept weights.
 
     Everything by default; a running study as it stands, while a copy of its database alone lacks the latest
     epochs. The same results give the same bytes, compressed with xz. Host names and commands are in the file;
@@ -70,6 +59,7 @@ def export(
       asymbp store export results.jsonl.xz
       asymbp store export table2.jsonl.xz --table 2 --protocol paper --dataset mnist
     """
+    from asymbp_cli.analysis.selection import select_grids
     from asymbp_cli.results.export import encode
     from asymbp_cli.results.store import Store
 
@@ -77,7 +67,8 @@ def export(
     with Store.open(results_directory, create=False) as store:
         contents = store.contents()
     if keys or protocols or datasets:
-        contents = contents.restrict_to(_select(contents, keys, protocols, datasets))
+        stored = [entry.grid for entry in contents.grids.values()]
+        contents = contents.restrict_to(select_grids(stored, keys, protocols, datasets))
     if not contents.runs:
         raise UsageError("there are no runs to export. Run asymbp reproduce --table 2 first, or select others")
     content = encode(contents)
@@ -85,51 +76,6 @@ def export(
     epochs = sum(len(stored.epochs) for stored in contents.runs.values())
     count = f"{len(contents.runs):,} runs, {epochs:,} epochs, {len(content) / 1000:,.0f} kB"
     click.echo(f"wrote {printable_path(file)}: {count}", err=True)
-
-
-def _select(
-    contents: "Contents", keys: Sequence[str], protocols: Sequence[str], datasets: Sequence[str]
-) -> "list[Grid]":
-    """Return the tables that the options name, with the rows that they name; raises UsageError if one has none."""
-    from asymbp_cli.analysis.tables import filter_grids
-    from asymbp_cli.recipe.labels import name_datasets, tell_rows_apart
-
-    stored = [stored.grid for stored in contents.grids.values()]
-    of_runs = name_datasets(row for grid in stored for row in grid.rows)
-    grids = filter_grids(stored, keys)
-    _check_names("protocol", protocols, {grid.protocol_label for grid in grids})
-    grids = [grid for grid in grids if not protocols or grid.protocol_label in protocols]
-    labels = {row.label for grid in grids for row in tell_rows_apart(grid).rows}
-    names = [_name_rows(grid, of_runs) for grid in grids]
-    _check_names("dataset", datasets, labels, {name for rows in names for row in rows for name in row})
-    if not datasets:
-        return grids
-    wanted = {name.lower() for name in datasets}
-    selected = []
-    for grid, rows in zip(grids, names, strict=True):
-        kept = tuple(compress(grid.rows, [row & wanted for row in rows]))
-        if kept:
-            selected.append(grid.model_copy(update={"rows": kept}))
-    return selected
-
-
-def _name_rows(grid: "Grid", of_runs: "Mapping[tuple[str, Network | None], str]") -> list[set[str]]:
-    """Return the names of each row, in lower case: label, key, and what reports and `asymbp ls runs` call it."""
-    from asymbp_cli.recipe.labels import tell_rows_apart
-
-    names = []
-    for row, told in zip(grid.rows, tell_rows_apart(grid).rows, strict=True):
-        of_run = of_runs[row.dataset, row.network] if row.dataset else row.label
-        names.append({name.lower() for name in (row.label, row.key, told.label, of_run)})
-    return names
-
-
-def _check_names(what: str, names: Sequence[str], labels: Set[str], others: Set[str] = frozenset()) -> None:
-    known = {label.lower() for label in labels} | others
-    for name in names:
-        if name.lower() not in known:
-            listed = ", ".join(f'"{label}"' for label in sorted(labels))
-            raise UsageError(f'no results with the {what} "{name}".{nearest(name, labels)} Available: {listed}')
 
 
 @command.command("merge")
@@ -141,7 +87,8 @@ def merge(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -> 
 
     A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
     whose counts differ are listed. The results keep theirs, and the exit code is 1. All sources are merged or
-    none: nothing is if a file is damaged, or a study is writing to the results. Sources are only read.
+    none: nothing is if a file is damaged, or a study is writing to the results. Sources are only read. Their
+    checkpoints and kept weights stay where they are.
 
     \b
     Example:

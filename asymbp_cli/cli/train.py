@@ -1,5 +1,6 @@
 """`asymbp train`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,5 +28,6 @@ def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
 
     settings = read_options(**chosen)
     loaded = load_recipe(recipe, overrides)
+    settings = replace(settings, keep_weights=settings.keep_weights or loaded.keep_weights)
     infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, settings.source)
     return execute([make_recipe_grid(loaded, infos)], infos, settings)

@@ -40,12 +40,13 @@ def check_output(output: Path) -> None:
 
 
 def _is_of_store(target: Path) -> bool:
-    """Return whether a resolved path is that of a database, a lock or a checkpoint."""
+    """Return whether a resolved path is that of a database, a lock, a checkpoint or kept weights."""
     if target.name.lower().startswith(FILE_NAME):  # some filesystems take both for the same name
         return True
-    if target.name in (".lock", "checkpoints"):
+    folders = ("checkpoints", "weights")
+    if target.name in (".lock", *folders):
         return is_file(target.with_name(FILE_NAME))
-    return target.parent.name == "checkpoints" and is_file(target.parent.with_name(FILE_NAME))
+    return target.parent.name in folders and is_file(target.parent.with_name(FILE_NAME))
 
 
 def write_bytes(content: bytes, output: Path) -> None:

@@ -14,6 +14,7 @@ from asymbp_cli.errors import AsymbpError, CaptureError, PluginError, explain_li
 from asymbp_cli.events import Event
 from asymbp_cli.specs.references import Plugin
 from asymbp_cli.specs.runs import Stack
+from asymbp_cli.training.weight_files import KeepWeights
 
 STOPPING_SECONDS = 1.5
 _LONGEST_MESSAGE = 300  # characters
@@ -29,6 +30,7 @@ class Job:
     checkpoints: Path
     checkpoint_seconds: float = 60.0
     graphs: bool = True  # on CUDA
+    keep: KeepWeights | None = None
     plugins: tuple[Plugin, ...] = ()  # whose names its runs use
 
 

@@ -38,6 +38,7 @@ def train(job: Job) -> Iterator[Event]:
             graphs=job.graphs,
             checkpoints=job.checkpoints,
             checkpoint_seconds=job.checkpoint_seconds,
+            keep=job.keep,
         )
 
 

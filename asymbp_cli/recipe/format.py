@@ -1,13 +1,14 @@
 """The format of recipes, described once: the keys that loading allows, and the JSON Schema for editors."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.recipe.networks import NETWORKS, WrittenNetwork
 from asymbp_cli.specs.methods import PAPER_METHODS, UPDATES, Feedback, Method
+from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import by_short_name
 from asymbp_cli.specs.schemes import SCHEMES
@@ -167,6 +168,10 @@ def make_recipe_keys() -> Keys:
         "seed": _one_or_more(
             "A whole number, or a list: the runs are repeated.", {"type": "integer", "minimum": 0}
         ),
+        "keep_weights": {
+            "enum": list(get_args(WhichWeights)),
+            "description": "Keep the weights of each run, of its best or its last epoch. Default: none are kept.",
+        },
     }
 
 

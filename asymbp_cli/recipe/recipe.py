@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from asymbp_cli.recipe.resources import find_path
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
 from asymbp_cli.specs.base import Spec, is_label
+from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.text import printable_path
@@ -36,6 +37,7 @@ class Recipe(Spec):
     protocol: Protocol
     protocol_label: str
     seeds: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    keep_weights: WhichWeights | None = None  # no part of any run
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -55,6 +57,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     methods = read_methods(recipe, protocol or Protocol())
     seeds = _read_seeds(recipe.get("seed", 0))
     title = _read_title(recipe["title"])
+    kept = _read_keep_weights(recipe["keep_weights"])
     document.raise_problems()
     return Recipe(
         name=printable_path(path.stem),
@@ -65,6 +68,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         protocol=protocol or Protocol(),
         protocol_label=label,
         seeds=tuple(seeds),
+        keep_weights=kept,
     )
 
 
@@ -87,6 +91,8 @@ def resolved_yaml(recipe: Recipe) -> str:
     base = recipe.protocol_label.split(" with ")[0]
     content["protocol"] = {"extends": base, **recipe.protocol.model_dump(mode="json")}
     content["seed"] = list(recipe.seeds)
+    if recipe.keep_weights:
+        content["keep_weights"] = recipe.keep_weights
     return dump_yaml(content)
 
 
@@ -142,3 +148,11 @@ def _read_title(node: Node) -> str | None:
     if node.value is not None and not is_label(node.value):
         node.note(f"must be text on one line, not {quote(node.value)}")
     return node.value if isinstance(node.value, str) else None
+
+
+def _read_keep_weights(node: Node) -> WhichWeights | None:
+    if node.value is not None and node.value not in get_args(WhichWeights):
+        node.note(f"must be {' or '.join(get_args(WhichWeights))}, not {quote(node.value)}")
+        return None
+    kept: WhichWeights | None = node.value
+    return kept

@@ -8,7 +8,7 @@ numbers, and json has every name unchanged.
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -29,10 +29,13 @@ def render_report(source: Source) -> Rendered:
 def render(tables: Sequence[FilledGrid]) -> str:
     """Return all cells of all tables under one header line."""
     records = list(chain.from_iterable(make_records(tables)))
-    if not records:
-        return ""
+    return write_csv(list(records[0]), records) if records else ""
+
+
+def write_csv(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """Return records with these columns under one header line; None is an empty value."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _as_text(value) for name, value in record.items()} for record in records)
     return text.getvalue()

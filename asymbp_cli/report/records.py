@@ -1,6 +1,8 @@
 """Tables and listings as data: flat records, with counts next to percentages."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from asymbp_cli.analysis.cells import Cell, Pick
@@ -9,6 +11,7 @@ from asymbp_cli.analysis.uncertainty import standard_error
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.recipe.labels import name_tables
 from asymbp_cli.report.document import Listing
+from asymbp_cli.results.summaries import RunDetail, RunSummary
 
 
 def make_records(tables: Sequence[FilledGrid]) -> list[list[dict[str, Any]]]:
@@ -31,10 +34,10 @@ def _record(grid: Grid, row: GridRow, column: GridColumn, cell: Cell, pick: Pick
         "dataset": row.label,
         "column": column.header,
         "seed": pick.seed if pick else None,
-        "error_percent": _round(pick.error_percent if pick else None),
+        "error_percent": round_value(pick.error_percent if pick else None),
         "wrong": pick.wrong if pick else None,
         "seen": pick.seen if pick else None,
-        "median_percent": _round(cell.error_percent),
+        "median_percent": round_value(cell.error_percent),
         "paper_percent": cell.paper,
         "difference_points": _difference(cell),
         "colour": cell.colour,
@@ -49,24 +52,53 @@ def _record(grid: Grid, row: GridRow, column: GridColumn, cell: Cell, pick: Pick
         "protocol": grid.protocol_label,
         "procedures": column.note,
         "run": pick.run if pick else None,
-        "standard_error_points": _round(standard_error(pick.error_percent, pick.seen) if pick else None),
-        "baseline_difference_points": _round(cell.difference.points if cell.difference else None),
-        "baseline_standard_error_points": _round(cell.difference.standard_error if cell.difference else None),
+        "standard_error_points": round_value(standard_error(pick.error_percent, pick.seen) if pick else None),
+        "baseline_difference_points": round_value(cell.difference.points if cell.difference else None),
+        "baseline_standard_error_points": round_value(cell.difference.standard_error if cell.difference else None),
         "hollow": cell.hollow,
         "paper_hollow": cell.paper_hollow,
-        "last_epoch_percent": _round(pick.last_percent if pick and pick.last_epoch else None),
-        "held_out_difference_points": _round(cell.rule_difference),
+        "last_epoch_percent": round_value(pick.last_percent if pick and pick.last_epoch else None),
+        "held_out_difference_points": round_value(cell.rule_difference),
     }
 
 
-def _round(value: float | None) -> float | None:
+def round_value(value: float | None) -> float | None:
+    """Return a number as records have percentages and points: with 4 digits after the point."""
     return None if value is None else round(value, 4)
+
+
+def drop_infinite(value: Any) -> Any:
+    """Return None for a float that is infinite or not a number, which JSON does not have; else the value."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def make_event_record(event: Any) -> dict[str, Any]:
+    """Return the fields of an event, a dataclass, as `--json` prints them."""
+    return {name: drop_infinite(value) for name, value in asdict(event).items()}
+
+
+def make_run_record(detail: RunDetail) -> dict[str, Any]:
+    """Return all that is stored about a run. Times are seconds since 1970."""
+    return {
+        "summary": asdict(detail.summary) | {"best": _make_best_record(detail.summary)},
+        "spec": detail.run.model_dump(mode="json"),
+        "attempts": [asdict(attempt) for attempt in detail.attempts],
+        "epochs": [make_event_record(epoch) for epoch in detail.epochs],
+    }
+
+
+def _make_best_record(summary: RunSummary) -> dict[str, Any] | None:
+    """Return the test error of the epoch that the rule selects."""
+    if summary.best is None:
+        return None
+    wrong, seen, epoch = summary.best
+    return {"epoch": epoch, "error_percent": round_value(summary.best_percent), "wrong": wrong, "seen": seen}
 
 
 def _difference(cell: Cell) -> float | None:
     if cell.error_percent is None or cell.paper is None or not cell.complete:
         return None
-    return _round(cell.error_percent - cell.paper)
+    return round_value(cell.error_percent - cell.paper)
 
 
 def make_listing_record(listing: Listing) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -19,18 +20,24 @@ from torch import Tensor
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files import replace
 from asymbp_cli.training.resume import checkpoint_path, seal
+from asymbp_cli.training.weights import Kept
 
+_KEPT = "kept."  # begins the names of tensors of the best epoch
 _MOST_KEEPING = 100  # seconds of training for each second of copying from another device
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after `epoch`: rows [P] of weights and optimizer state, and whether it has diverged."""
+    """A run after `epoch`: rows [P] of weights and optimizer state, and whether it has diverged.
+
+    `kept` are the weights of its best epoch so far, if they are asked for.
+    """
 
     epoch: int
     weights: Tensor
     state: Tensor
     diverged: bool
+    kept: Kept | None = None
 
 
 def write(directory: Path, run_id: str, checkpoint: Checkpoint, *, durable: bool = True) -> None:
@@ -43,6 +50,9 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint, *, durable: bool
     target = checkpoint_path(directory, run_id)
     tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
     facts = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
+    if checkpoint.kept:
+        tensors |= {f"{_KEPT}{name}": tensor for name, tensor in checkpoint.kept.tensors.items()}
+        facts["kept"] = checkpoint.kept.facts
     content = seal(lambda metadata: save(tensors, metadata), facts)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -132,6 +142,14 @@ def read(directory: Path, run_id: str) -> Checkpoint:
                 weights=file.get_tensor("weights"),
                 state=file.get_tensor("state"),
                 diverged=metadata["diverged"] == "1",
+                kept=_read_kept(file) if "kept" in metadata else None,
             )
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise StoreError(f"the checkpoint {source} is damaged: {error}. Delete it to train anew") from error
+
+
+def _read_kept(file: Any) -> Kept:
+    """Return the weights of the best epoch in an open checkpoint that has them."""
+    names = [name for name in file.keys() if name.startswith(_KEPT)]  # noqa: SIM118  # no mapping
+    tensors = {name.removeprefix(_KEPT): file.get_tensor(name) for name in names}
+    return Kept.of_facts(file.metadata()["kept"], tensors)

@@ -26,6 +26,7 @@ from asymbp_cli.events import (
     RunDiverged,
     RunFinished,
 )
+from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.runs import Stack
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.bank import Bank
@@ -37,6 +38,8 @@ from asymbp_cli.training.evaluation import Evaluation, Score, first_class
 from asymbp_cli.training.measures.meter import Meter
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.step import TrainingStep
+from asymbp_cli.training.weight_files import KeepWeights
+from asymbp_cli.training.weights import WeightKeeper
 
 _PROGRESS_SECONDS = 0.25
 _POSTPONED_SECONDS = 5.0  # until a checkpoint is due again that could not be written
@@ -50,15 +53,16 @@ def train_stack(
     graphs: bool = True,
     checkpoints: Path | None = None,
     checkpoint_seconds: float = 60.0,
+    keep: KeepWeights | None = None,
 ) -> Iterator[Event]:
     """Train all runs of `stack` on `data` to their last epoch, yielding what happens.
 
     Continues after `stack.start_epoch` from the files in `checkpoints`, and replaces them at epoch ends at
-    most every `checkpoint_seconds`. On CUDA steps are captured in graphs, unless `graphs` is False.
-    Raises DeviceError, CaptureError (a graph failed: only a fresh process can continue), StoreError (a checkpoint
-    is missing or cannot be written).
+    most every `checkpoint_seconds`. On CUDA steps are captured in graphs, unless `graphs` is False. The weights
+    that `keep` asks for are written at the end. Raises DeviceError, CaptureError (a graph failed: only a fresh
+    process can continue), StoreError (a checkpoint is missing, or a file cannot be written).
     """
-    trainer = Trainer(stack, data, open_device(device), graphs=graphs)
+    trainer = Trainer(stack, data, open_device(device), graphs=graphs, keep=keep.which if keep else None)
     if stack.start_epoch:
         trainer.restore(_directory(checkpoints), stack.start_epoch)
     epochs = range(stack.start_epoch + 1, trainer.protocol.epochs + 1)
@@ -67,6 +71,8 @@ def train_stack(
             yield from trainer.train_epoch(epoch)
     else:
         yield from _train_with_checkpoints(trainer, epochs, checkpoints, checkpoint_seconds)
+    if keep and trainer.keeper:
+        trainer.keeper.write(keep.directory)
     yield from trainer.finish()
 
 
@@ -110,7 +116,7 @@ def _graphs(device: torch.device, generators: Sequence[torch.Generator]) -> Grap
 class Trainer:
     """A stack in training: its model, bank and data on one device; without `graphs` CUDA's are not used.
 
-    `together` says whether replicas are computed at once, as on CUDA by default.
+    `together` says whether replicas are computed at once, as on CUDA by default; `keep`, which weights are kept.
     """
 
     def __init__(
@@ -121,6 +127,7 @@ class Trainer:
         *,
         graphs: bool = True,
         together: bool | None = None,
+        keep: WhichWeights | None = None,
     ) -> None:
         first = stack.runs[0]
         self.stack, self.data, self.device = stack, data, device
@@ -131,6 +138,7 @@ class Trainer:
         self.step = TrainingStep(self.model, self.bank, data, captures)
         self.evaluation = Evaluation(self.model, self.bank, data, captures)
         self.meter = Meter(stack.runs, self.bank, self.step, self.batches(1)[0])
+        self.keeper = WeightKeeper(keep, stack.runs, self.bank, self.evaluation, data) if keep else None
         self.dead: set[int] = set()  # replicas known on the host to have diverged
         self.scores: dict[int, Score] = {}  # last test scores
 
@@ -222,7 +230,7 @@ class Trainer:
             test, held_out = (*scores.get(replica, missing), None)[:2]
             assert test is not None
             self.scores[replica] = test
-            yield EpochEnded(
+            event = EpochEnded(
                 run=run.id,
                 epoch=epoch,
                 rate=self.protocol.rate(epoch) * run.rate_multiplier,
@@ -240,6 +248,9 @@ class Trainer:
                 validation_loss=held_out.loss if held_out else None,
                 measures={} if diverged else measures[replica],
             )
+            if self.keeper:
+                self.keeper.note(event)
+            yield event
 
     def finish(self) -> Iterator[Event]:
         """Report how each run ended."""
@@ -251,8 +262,9 @@ class Trainer:
     def checkpoints(self, epoch: int) -> dict[str, Checkpoint]:
         """Return the checkpoint of every run after `epoch`, by id: copies on the host."""
         weights, state = (bank.detach().to("cpu", copy=True) for bank in (self.bank.weights, self.bank.state))
+        kept = self.keeper.kept if self.keeper else {}
         return {
-            run.id: Checkpoint(epoch, weights[replica], state[replica], replica in self.dead)
+            run.id: Checkpoint(epoch, weights[replica], state[replica], replica in self.dead, kept.get(run.id))
             for replica, run in enumerate(self.stack.runs)
         }
 
@@ -265,6 +277,8 @@ class Trainer:
             with torch.no_grad():
                 self.bank.weights[replica].copy_(saved.weights)
                 self.bank.state[replica].copy_(saved.state)
+            if self.keeper and saved.kept:
+                self.keeper.kept[run.id] = saved.kept
             if saved.diverged:
                 self.dead.add(replica)
                 self.bank.alive[replica] = False

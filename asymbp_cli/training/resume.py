@@ -15,7 +15,8 @@ from asymbp_cli.errors import StoreError
 _FACTS = {"run", "epoch", "diverged", "crc32"}
 _FILE_CRC = "file_crc32"  # of the whole file, in which it is ten zeros
 _NO_CRC = "0" * 10
-_LONGEST_HEADER = 1 << 20  # bytes; ours take a few hundred
+_LONGEST_HEADER = 1 << 20  # bytes; ours take a few thousand
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what reading a damaged file raises
 
 
 def checkpoint_path(directory: Path, run_id: str) -> Path:
@@ -27,7 +28,7 @@ def saved_epoch(directory: Path, run_id: str) -> int:
     """Return the epoch after which the run's checkpoint was written; 0 if it is missing or damaged."""
     try:
         return _read_epoch(checkpoint_path(directory, run_id), run_id)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, *_DAMAGED):
         return 0
 
 
@@ -76,6 +77,24 @@ def _is_sealed(content: bytes, checksum: str) -> bool:
     return f"{zlib.crc32(content.replace(_field(checksum), _field(_NO_CRC), 1)):010d}" == checksum
 
 
+def read_sealed(content: bytes) -> dict[str, str] | None:
+    """Return the facts in a file that `seal` made; None if it is damaged, or anything else."""
+    try:
+        metadata = _read_metadata(content)
+        return metadata if _is_sealed(content, metadata[_FILE_CRC]) else None
+    except _DAMAGED:
+        return None
+
+
+def _read_metadata(content: bytes) -> dict[str, str]:
+    """Return the facts in the header of a safetensors file; raises one of `_DAMAGED` if it has none."""
+    length = int.from_bytes(content[:8], "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata
+
+
 def payload_checksum(content: bytes) -> int:
     """Return the CRC-32 of the tensors in a safetensors file."""
     return zlib.crc32(content[8 + int.from_bytes(content[:8], "little") :])
@@ -98,10 +117,7 @@ def _read_epoch(path: Path, run_id: str) -> int:
     if not path.is_file():
         return 0
     content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    if length > _LONGEST_HEADER:
-        return 0
-    metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+    metadata = _read_metadata(content)
     if _FILE_CRC in metadata:
         intact = _is_sealed(content, metadata[_FILE_CRC])
     else:  # written before 0.6.0

@@ -1,0 +1,76 @@
+"""The files of kept weights: one per run, for a plain `nn.Sequential`. No torch.
+
+They are safetensors with facts about the run in the metadata. Equal content gives equal bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from asymbp_cli.errors import StoreError
+from asymbp_cli.specs.modules import WhichWeights
+from asymbp_cli.training.resume import read_sealed
+
+FORMAT = "1"
+
+
+@dataclass(frozen=True)
+class KeepWeights:
+    """Which weights of each run are kept, and the directory of their files."""
+
+    which: WhichWeights
+    directory: Path
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of weights: the epoch they are of, which one that is, and its test error."""
+
+    content: bytes
+    which: WhichWeights
+    epoch: int
+    test_wrong: int
+    test_seen: int
+
+
+def weights_directory(results_directory: Path) -> Path:
+    """Return the directory of kept weights in a results directory."""
+    return results_directory / "weights"
+
+
+def weights_path(directory: Path, run_id: str) -> Path:
+    """Return the path of a run's weights."""
+    return directory / f"{run_id}.safetensors"
+
+
+def read_weights(directory: Path, run_id: str) -> WeightFile | None:
+    """Return the weights of a run, or None if it has none; raises StoreError if they are damaged."""
+    path = weights_path(directory, run_id)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+    facts = read_sealed(content)
+    if facts is None or facts.get("run") != run_id or facts.get("format") != FORMAT:
+        raise StoreError(f"{path} is damaged, or of another version. Delete it")
+    which: WhichWeights = "last" if facts["kept"] == "last" else "best"
+    return WeightFile(content, which, int(facts["epoch"]), int(facts["test_wrong"]), int(facts["test_seen"]))
+
+
+def pack(tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]], metadata: Mapping[str, str]) -> bytes:
+    """Return a safetensors file of tensors (type, shape, bytes) by name.
+
+    Not by the safetensors package, since that writes metadata in an order that changes from call to call.
+    """
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, (kind, shape, content) in sorted(tensors.items()):
+        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [end, end + len(content)]}
+        end += len(content)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    parts = [content for _, (*_, content) in sorted(tensors.items())]
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])

@@ -1,0 +1,156 @@
+"""The weights that are kept of each run, with names and layouts of a plain `nn.Sequential`.
+
+Those of the best epoch stay in memory and go into checkpoints; files are written when a run ends.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.errors import StoreError
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.files import replace
+from asymbp_cli.specs.layers import FC
+from asymbp_cli.specs.modules import Module, WhichWeights, list_modules, write_network
+from asymbp_cli.specs.networks import Normalize, Weighted
+from asymbp_cli.specs.runs import Run
+from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.evaluation import Evaluation
+from asymbp_cli.training.model import Model
+from asymbp_cli.training.resume import seal
+from asymbp_cli.training.weight_files import FORMAT, pack, weights_path
+
+#: by layer: moving averages of mean and standard deviation [features]
+Averages = Mapping[int, tuple[Tensor, Tensor]]
+_TYPES = {torch.float32: "F32", torch.int64: "I64"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The weights of a run after an epoch, by the names of a plain module, and how good they are."""
+
+    epoch: int
+    criterion: tuple[float, float]  # of the epoch, see `EpochEnded`
+    test_wrong: int
+    test_seen: int
+    tensors: Mapping[str, Tensor]  # on the host; nobody changes them
+
+    @property
+    def facts(self) -> str:
+        """Return everything but the tensors, as JSON."""
+        return json.dumps([self.epoch, self.criterion, self.test_wrong, self.test_seen])
+
+    @classmethod
+    def of_facts(cls, facts: str, tensors: Mapping[str, Tensor]) -> "Kept":
+        """Return what `facts` were made of; raises ValueError if they are none."""
+        epoch, (error, loss), wrong, seen = json.loads(facts)
+        return cls(epoch, (error, loss), wrong, seen, tensors)
+
+
+class WeightKeeper:
+    """Told of every epoch of a stack once it has ended, keeps the weights that are asked for; by run id."""
+
+    def __init__(
+        self, which: WhichWeights, runs: tuple[Run, ...], bank: Bank, evaluation: Evaluation, data: ResidentData
+    ) -> None:
+        first = runs[0]
+        self._which, self._bank, self._evaluation = which, bank, evaluation
+        self._runs = {run.id: (replica, run) for replica, run in enumerate(runs)}
+        self._modules = list_modules(first.network, first.protocol, first.method.batch_norm)
+        self._inputs = describe_inputs(data)
+        self.kept: dict[str, Kept] = {}
+
+    def note(self, epoch: EpochEnded) -> None:
+        """Keep the weights of a run if this epoch is the one to keep, so far.
+
+        Of equal epochs the first one is kept, as in tables. A diverged run has no weights that give its error.
+        """
+        replica, run = self._runs[epoch.run]
+        if self._which == "last":
+            is_wanted = epoch.epoch == run.protocol.epochs
+        else:
+            is_wanted = epoch.run not in self.kept or epoch.criterion < self.kept[epoch.run].criterion
+        if not epoch.diverged and is_wanted:
+            row = self._bank.weights[replica : replica + 1].detach().to("cpu", copy=True)
+            averages = {
+                layer: (mean.to("cpu", copy=True), deviation.to("cpu", copy=True))
+                for layer, (mean, deviation) in self._evaluation.averages(replica).items()
+            }
+            tensors = self._inputs | make_plain(self._modules, self._bank.model, row, averages)
+            self.kept[epoch.run] = Kept(epoch.epoch, epoch.criterion, epoch.test_wrong, epoch.test_seen, tensors)
+
+    def write(self, directory: Path) -> None:
+        """Write the files of all runs, each whole or not at all. Raises StoreError if that fails."""
+        for run_id, kept in self.kept.items():
+            facts = {
+                "format": FORMAT,
+                "run": run_id,
+                "kept": self._which,
+                "epoch": str(kept.epoch),
+                "test_wrong": str(kept.test_wrong),
+                "test_seen": str(kept.test_seen),
+                "network": write_network(self._modules),
+                "spec": self._runs[run_id][1].model_dump_json(),
+            }
+            packed = {name: _dump(tensor) for name, tensor in kept.tensors.items()}
+            _write(weights_path(directory, run_id), seal(partial(pack, packed), facts))
+
+
+def _dump(tensor: Tensor) -> tuple[str, tuple[int, ...], bytes]:
+    return _TYPES[tensor.dtype], tuple(tensor.shape), tensor.contiguous().numpy().tobytes()
+
+
+def _write(target: Path, content: bytes) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace(target, content)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the weights {target}: {error.strerror}. Free some space or choose another directory "
+            "with --results DIR, then run the same command again"
+        ) from error
+
+
+def make_plain(modules: tuple[Module, ...], model: Model, row: Tensor, averages: Averages) -> dict[str, Tensor]:
+    """Return the tensors of a `Sequential` of `modules` from a row [1, P] of parameters.
+
+    `eval` normalizes by running_mean and running_var with the epsilon of training: the variance is the square of
+    the averaged deviation (section 3; `layers.normalize`).
+    """
+    views = {name: part[0] for name, part in model.views(row).items()}
+    tensors: dict[str, Tensor] = {}
+    for place, module in enumerate(modules):
+        match module.operation:
+            case Weighted(number, layer, before):
+                weight = views[f"{number}.weight"]
+                if isinstance(layer, FC) and len(before) == 3:  # ours counts height, width, channel
+                    weight = weight.view(-1, *before).permute(0, 3, 1, 2).flatten(1)
+                tensors[f"{place}.weight"] = weight
+                if f"{number}.bias" in views:
+                    tensors[f"{place}.bias"] = views[f"{number}.bias"]
+            case Normalize(number):
+                if f"{number}.scale" in views:
+                    tensors[f"{place}.weight"] = views[f"{number}.scale"]
+                    tensors[f"{place}.bias"] = views[f"{number}.shift"]
+                mean, deviation = averages[number]
+                tensors[f"{place}.running_mean"], tensors[f"{place}.running_var"] = mean, deviation.square()
+                tensors[f"{place}.num_batches_tracked"] = torch.tensor(model.protocol.batch_norm_batches)
+    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+
+
+def describe_inputs(data: ResidentData) -> dict[str, Tensor]:
+    """Return what is subtracted from raw images [N, C, H, W] or vectors [N, D], and what they are then times."""
+    is_image = len(data.info.shape) == 3
+    found = {"input.mean": data.mean.cpu(), "input.scale": data.inverse_std.cpu()}
+    if not is_image:
+        return found
+    return {
+        name: (part if part.ndim == 3 else part.view(1, 1, -1)).permute(2, 0, 1).contiguous()
+        for name, part in found.items()
+    }
