@@ -12,7 +12,7 @@ if TYPE_CHECKING:
         AsymmetricConv3d,
         AsymmetricLinear,
     )
-    from asymbp_cli.modules.measure import Angle, angles
+    from asymbp_cli.modules.measure import Likeness, angles
     from asymbp_cli.modules.steps import mirror, set_targets
     from asymbp_cli.modules.transposed import (
         AsymmetricConvTranspose1d,
@@ -25,7 +25,6 @@ __version__ = "0.5.0"
 
 #: what Python users get, and the file that has it: imported when it is used, so that commands need no PyTorch
 _HOMES = {
-    "Angle": "modules.measure",
     "AsymbpError": "errors",
     "AsymmetricConv1d": "modules.layers",
     "AsymmetricConv2d": "modules.layers",
@@ -36,6 +35,7 @@ _HOMES = {
     "AsymmetricLinear": "modules.layers",
     "Feedback": "specs.methods",
     "LayerFeedback": "specs.methods",
+    "Likeness": "modules.measure",
     "angles": "modules.measure",
     "convert": "modules.convert",
     "mirror": "modules.steps",
@@ -43,7 +43,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "Angle",
     "AsymbpError",
     "AsymmetricConv1d",
     "AsymmetricConv2d",
@@ -54,6 +53,7 @@ __all__ = [
     "AsymmetricLinear",
     "Feedback",
     "LayerFeedback",
+    "Likeness",
     "angles",
     "convert",
     "mirror",

@@ -52,7 +52,7 @@ def convert(
     """Make the Linear and convolution layers of `module` asymmetric, in place, and return it.
 
     `method` is the name of a feedback scheme (`asymbp ls schemes`), a `Feedback`, or a list with one for each
-    layer but the first. Layers count in the order in which the module registers them. The V of the first one is its W:
+    layer but the first. Layers count in the order in which the module registers them. The first one's V is its W:
     in the paper no error passes below it. All random draws follow from `seed`.
 
     Direct routes (DFA, sDFA, DRTP, DKP) need an `example_input`, a tensor or a tuple of arguments. The module is

@@ -1,7 +1,6 @@
 """How near V is to W, layer by layer."""
 
 from collections.abc import Iterator
-from math import acos, degrees
 from typing import NamedTuple
 
 import torch
@@ -9,16 +8,14 @@ from torch import nn
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.modules.layers import Asymmetric
+from asymbp_cli.training.measures.weights import compare_weights
 
 
-class Angle(NamedTuple):
-    """V against W: their angle in degrees, the share of V's weights with W's sign, and |V| / |W|.
+class Likeness(NamedTuple):
+    """V next to W: their angle in degrees, the share of agreeing signs (if neither is 0), and |V| / |W|."""
 
-    A V that is 0 has no sign, and does not count in the share.
-    """
-
-    degrees: float
-    sign_agreement: float
+    angle: float
+    agreement: float
     norm_ratio: float
 
 
@@ -31,11 +28,11 @@ def asymmetric_layers(module: nn.Module) -> Iterator[tuple[str, Asymmetric]]:
 
 
 @torch.no_grad()
-def angles(module: nn.Module) -> dict[str, Angle]:
-    """Return the angle between V and W of every layer whose V is not W by definition, by name.
+def angles(module: nn.Module) -> dict[str, Likeness]:
+    """Return how V is like W in every layer whose V is not W by definition, by name.
 
-    V is the one that the last forward pass had, with the present W. It is not a number if V or W is 0. Raises
-    UsageError if no layer has one: the V of direct routes has not the shape of W.
+    V has the random draws of the last forward pass, and the present W. What has no meaning, as an angle to 0, is
+    not a number. Raises UsageError if no layer has such a V: that of direct routes has not the shape of W.
     """
     found = {name: _compare(layer) for name, layer in asymmetric_layers(module) if layer.rule.follows}
     if not found:
@@ -45,13 +42,6 @@ def angles(module: nn.Module) -> dict[str, Angle]:
     return found
 
 
-def _compare(layer: Asymmetric) -> Angle:
-    V, W = (part.detach().double().flatten() for part in (layer.rule.value(layer), layer.weight))
-    size_v, size_w = float(V.norm()), float(W.norm())
-    if not size_v or not size_w:
-        return Angle(float("nan"), float("nan"), size_v / size_w if size_w else float("nan"))
-    cosine = float(V @ W) / (size_v * size_w)
-    there = V != 0
-    agreeing = V.signbit() == W.signbit()
-    share = float((agreeing & there).sum() / there.sum())
-    return Angle(degrees(acos(max(-1.0, min(1.0, cosine)))), share, size_v / size_w)
+def _compare(layer: Asymmetric) -> Likeness:
+    found = compare_weights(layer.weight.detach()[None], layer.rule.value(layer).detach()[None])
+    return Likeness(*(found[name].item() for name in ("angle", "agreement", "norm-ratio")))

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -110,9 +112,9 @@ def test_last_and_lists_choose_layers() -> None:
     assert set(asymbp.angles(module)) == {"2", "4"}
     module = asymbp.convert(make(), ["FA", "BP", asymbp.LayerFeedback(scheme="frsf")])
     assert set(asymbp.angles(module)) == {"2", "5"}
-    assert asymbp.angles(module)["5"].sign_agreement == 1
+    assert asymbp.angles(module)["5"].agreement == 1
     module = asymbp.convert(make(), parse_method("brSF-100%"))
-    assert asymbp.angles(module)["4"].sign_agreement == 0
+    assert asymbp.angles(module)["4"].agreement == 0
 
 
 class Odd(nn.Linear):
@@ -184,9 +186,6 @@ def test_angles_need_a_v() -> None:
 
 
 def test_names_come_without_torch() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, asymbp_cli as a; assert 'convert' in dir(a); a.Feedback; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert all(hasattr(asymbp, name) for name in asymbp.__all__)
