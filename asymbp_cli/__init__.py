@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asymbp_cli.api import reproduce, train
     from asymbp_cli.errors import AsymbpError
     from asymbp_cli.modules.convert import convert
     from asymbp_cli.modules.layers import (
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
         AsymmetricConvTranspose2d,
         AsymmetricConvTranspose3d,
     )
+    from asymbp_cli.recipe.recipe import Recipe, load_recipe
+    from asymbp_cli.report.frames import Results, Table
     from asymbp_cli.specs.methods import Feedback, LayerFeedback
 
 __version__ = "0.5.0"
@@ -36,10 +39,16 @@ _HOMES = {
     "Feedback": "specs.methods",
     "LayerFeedback": "specs.methods",
     "Likeness": "modules.measure",
+    "Recipe": "recipe.recipe",
+    "Results": "report.frames",
+    "Table": "report.frames",
     "angles": "modules.measure",
     "convert": "modules.convert",
+    "load_recipe": "recipe.recipe",
     "mirror": "modules.steps",
+    "reproduce": "api",
     "set_targets": "modules.steps",
+    "train": "api",
 }
 
 __all__ = [
@@ -54,10 +63,16 @@ __all__ = [
     "Feedback",
     "LayerFeedback",
     "Likeness",
+    "Recipe",
+    "Results",
+    "Table",
     "angles",
     "convert",
+    "load_recipe",
     "mirror",
+    "reproduce",
     "set_targets",
+    "train",
 ]
 
 
