@@ -194,7 +194,8 @@ def reproduce(
     """Reproduce a table of the paper as `asymbp reproduce` does, and return it.
 
     `table` is a number, a name of `asymbp ls tables`, `all`, or the path of a table file. `dataset` is a name, a
-    path, `all`, or a list: by default digits, or that of another paper. Other datasets need a `protocol`. The other arguments are those of `train`.
+    path, `all`, or a list: by default digits, or that of another paper. Other datasets need a `protocol`. The
+    other arguments are those of `train`.
 
     Raises AsymbpError if anything is wrong with the table, the data, the device or the results.
     """

@@ -62,7 +62,8 @@ class _Convolution(Function):
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
         x, V = ctx.saved_tensors
         need_x, need_w, need_v, need_bias, *_ = ctx.needs_input_grad
-        of_x, of_w, of_bias = torch.ops.aten.convolution_backward(  # of V it takes only the shape for W's gradient
+        # of V it takes no more than the shape for the gradient of W
+        of_x, of_w, of_bias = torch.ops.aten.convolution_backward.default(
             error, x, V, ctx.biases, *ctx.geometry, [need_x, need_w, need_bias]
         )
         of_v = ctx.learn(of_w) if need_v and of_w is not None else None

@@ -30,6 +30,11 @@ class Asymmetric(nn.Module):
     rule: Rule = Exact()
     sender: Sender | None = None  # of direct routes
 
+    @property
+    def goes_back_as_torch(self) -> bool:
+        """Return whether there is no way back, or one through W."""
+        return self.rule.is_exact or not torch.is_grad_enabled()
+
     def fans(self) -> tuple[int, int]:
         """Return the inputs that an output sums over, and the outputs that an input goes to."""
         raise NotImplementedError
@@ -54,11 +59,9 @@ class Asymmetric(nn.Module):
         """Return the input, cut off from what is below if V comes from the output; V; and how V learns."""
         if self.sender is not None:
             return self.sender.cut(self, x), self.weight.detach(), None
-        with torch.no_grad():
-            if self.training:
-                self.rule.begin(self, x)
-            V = self.rule.value(self)
-        return x, V, self.rule.learn(self)
+        if self.training:
+            self.rule.begin(self, x)
+        return x, self.rule.value(self), self.rule.learn(self)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -99,7 +102,7 @@ class AsymmetricLinear(Asymmetric, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return what `nn.Linear` returns."""
-        if not torch.is_grad_enabled():
+        if self.goes_back_as_torch:
             return self.multiply(input)
         x, V, learn = self.open_feedback(input)
         return functions.linear(x, self.weight, V, self.bias, learn)
@@ -126,6 +129,8 @@ class _AsymmetricConvolution(Asymmetric):
 
     def _pad(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """Return the input, padded if a convolution cannot do it, and the padding that the convolution does."""
+        if self.padding_mode == "zeros" and not isinstance(self.padding, str):
+            return x, self.padding
         none = (0,) * self.dimensions
         if self.padding == "valid":
             return x, none
@@ -169,7 +174,7 @@ class _AsymmetricConvolution(Asymmetric):
 class _AsymmetricConv(_AsymmetricConvolution):
     def forward(self, input: Tensor) -> Tensor:
         """Return what torch's convolution returns."""
-        return self._convolve(input) if torch.is_grad_enabled() else super().forward(input)
+        return super().forward(input) if self.goes_back_as_torch else self._convolve(input)
 
 
 class AsymmetricConv1d(_AsymmetricConv, nn.Conv1d):

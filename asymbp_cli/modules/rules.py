@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 def sign(W: Tensor, size: float = 1.0) -> Tensor:
     """Return `size` with the sign of each weight; that of 0 is 1, and that of -0.0 is -1."""
-    return torch.copysign(W.new_full((), size), W)
+    return torch.copysign(torch.scalar_tensor(size, dtype=W.dtype, device=W.device), W)
 
 
 class Rule:
     """V = W: plain backpropagation, and the base of the others."""
 
+    is_exact = False  # V is W, so that the layer goes back as torch's does
     follows = True  # V has the shape of W and is not W itself, so that they can be compared
 
     def begin(self, layer: "Asymmetric", x: Tensor) -> None:
@@ -45,6 +46,7 @@ class Rule:
 class Exact(Rule):
     """V = W in a layer to which no scheme belongs."""
 
+    is_exact = True
     follows = False
 
 

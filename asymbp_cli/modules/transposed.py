@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from asymbp_cli.modules.functions import Geometry
@@ -30,7 +29,7 @@ class _AsymmetricConvTranspose(_AsymmetricConvolution):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return what torch's transposed convolution returns."""
-        if not torch.is_grad_enabled():
+        if self.goes_back_as_torch:
             plain: Tensor = super().forward(input, output_size)
             return plain
         if output_size is None:

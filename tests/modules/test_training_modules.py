@@ -9,6 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
 from torchvision.models import resnet18
 
 import asymbp_cli as asymbp
@@ -105,6 +106,29 @@ def gradients(module: nn.Module, call: nn.Module, scheme: str) -> Tensor:
         F.cross_entropy(call(IMAGES), LABELS).backward()
         optimizer.step()
     return torch.cat([part.grad.flatten() for part in module.parameters() if part.grad is not None])
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = checkpoint(self.inner, x, use_reentrant=False)
+        return y
+
+
+@pytest.mark.parametrize("scheme", ["fa", "kp"])
+def test_checkpointing_has_the_same_gradients(scheme: str) -> None:
+    found = []
+    for whole in (True, False):
+        module = asymbp.convert(nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3)), scheme)
+        found.append(module)
+        if not whole:
+            module.load_state_dict(found[0].state_dict())
+        F.cross_entropy((module if whole else Checkpointed(module))(TOKENS.mean(1)), LABELS).backward()
+    for one, other in zip(found[0].parameters(), found[1].parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
 
 
 @pytest.fixture
