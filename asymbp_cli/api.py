@@ -17,8 +17,8 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.executors import StudyEvent
+from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import cores, parse_device
-from asymbp_cli.paths import expand_home
 from asymbp_cli.recipe.build import check_distinct, make_recipe_grid, make_table_grid
 from asymbp_cli.recipe.document import make_document
 from asymbp_cli.recipe.grid import Grid

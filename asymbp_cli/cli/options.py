@@ -9,8 +9,8 @@ import click
 
 from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.errors import UsageError
+from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import parse_device
-from asymbp_cli.paths import expand_home
 from asymbp_cli.text import nearest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.paths import exists
+from asymbp_cli.files.paths import exists
 from asymbp_cli.recipe.document import Document, Node, make_document
 from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
