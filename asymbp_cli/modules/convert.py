@@ -71,6 +71,8 @@ def convert(
     fed = list(found)[1:]
     specs = _feedback_by_layer(feedback, fed)
     is_direct = feedback.kind.route != "layerwise"
+    if unknown := {spec.scheme for spec in specs if not is_direct and spec.scheme not in BUILDERS}:
+        raise UsageError(f"convert cannot build {', '.join(unknown)}; it builds {', '.join(BUILDERS)}")
     sizes = _measure_sizes(module, found, example_input) if is_direct else None
     for layer in found.values():
         layer.__class__ = _FORMS.get(type(layer), type(layer))

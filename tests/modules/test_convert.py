@@ -117,6 +117,12 @@ def test_last_and_lists_choose_layers() -> None:
     assert asymbp.angles(module)["4"].agreement == 0
 
 
+def test_a_scheme_of_recipes_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(BUILDERS, "usf")
+    with pytest.raises(UsageError, match="convert cannot build usf; it builds bp, nusf, brsf"):
+        asymbp.convert(make(), "uSF")
+
+
 class Odd(nn.Linear):
     pass
 
