@@ -1,5 +1,6 @@
 """Converted modules of torchvision and torch under ordinary training: steps, compilation, autocast, processes."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,3 +164,31 @@ def test_distributed_training_has_the_same_gradients(scheme: str) -> None:
     module = asymbp.convert(small(), scheme, example_input=IMAGES)
     expected = gradients(alone, alone, scheme)
     torch.testing.assert_close(gradients(module, DistributedDataParallel(module), scheme), expected)
+
+
+def compare_with(device: str, scheme: str) -> None:
+    """Compare the gradients of a step on a device with those on the CPU; draws in training are the device's own."""
+    module = asymbp.convert(small(), scheme, example_input=IMAGES)
+    moved, labels = copy.deepcopy(module).to(device), LABELS.to(device)
+    if scheme == "drtp":
+        asymbp.set_targets(module, LABELS)
+        asymbp.set_targets(moved, labels)
+    F.cross_entropy(module(IMAGES), LABELS).backward()
+    F.cross_entropy(moved(IMAGES.to(device)), labels).backward()
+    for one, other in zip(module.parameters(), moved.parameters(), strict=True):
+        assert other.grad is not None
+        assert other.grad.isfinite().all()
+        if scheme not in ("brsf", "noisy", "wm"):
+            torch.testing.assert_close(other.grad.cpu(), one.grad, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device")
+@pytest.mark.parametrize("scheme", SCHEME_KEYS)
+def test_a_gpu_has_the_same_gradients(scheme: str) -> None:
+    compare_with("cuda", scheme)
+
+
+def test_the_comparison_of_devices_compares() -> None:
+    compare_with("cpu", "usf")
+    compare_with("cpu", "drtp")
