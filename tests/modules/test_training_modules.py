@@ -167,7 +167,7 @@ def test_distributed_training_has_the_same_gradients(scheme: str) -> None:
 
 
 def compare_with(device: str, scheme: str) -> None:
-    """Compare the gradients of a step on a device with those on the CPU; draws in training are the device's own."""
+    """Compare the gradients of a step on a device with those on the CPU; draws of training are its own."""
     module = asymbp.convert(small(), scheme, example_input=IMAGES)
     moved, labels = copy.deepcopy(module).to(device), LABELS.to(device)
     if scheme == "drtp":
