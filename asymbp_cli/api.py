@@ -6,7 +6,7 @@ Without torch, until something is trained.
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,7 +172,8 @@ def train(
     loaded = _read_recipe(recipe, protocol, seeds)
     source = _make_source(data_dir, cache_dir, download, on_progress)
     asked = prepare_recipe(loaded, source)
-    return _run(asked, results, _make_execution(device, workers), on_event, f"asymbp.train({loaded.name})")
+    execution = replace(_make_execution(device, workers), keep_weights=loaded.keep_weights)
+    return _run(asked, results, execution, on_event, f"asymbp.train({loaded.name})")
 
 
 def reproduce(

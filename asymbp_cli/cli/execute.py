@@ -23,8 +23,8 @@ from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.machine import cores
 from asymbp_cli.files.paths import is_file
+from asymbp_cli.machine import cores
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
