@@ -12,11 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from asymbp_cli.errors import UsageError
+
 if sys.platform != "win32":
     import resource
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 _BYTES = 1 << 30
+_NUMBER = re.compile("[0-9]+")
 _LARGE = 1 << 16
 
 
@@ -31,6 +34,22 @@ class DeviceFacts(NamedTuple):
 def cores() -> int:
     """Return the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parse_device(name: str) -> str:
+    """Return a device's name as torch writes it; whether this machine has it is checked later.
+
+    Raises UsageError if it names none.
+    """
+    kind, colon, number = name.lower().partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not _NUMBER.fullmatch(number)):
+        raise UsageError(f'"{name}" is not a device; there are cpu, cuda, cuda:1 (the second GPU) and mps')
+    if kind == "cuda":
+        return f"cuda:{int(number or 0)}"  # a GPU always has an index
+    if colon and int(number):
+        cores = ". How many cores train at once says --workers" if kind == "cpu" else ""
+        raise UsageError(f'"{name}" is not a device: there is one {kind}. Write {kind}{cores}')
+    return kind
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -50,14 +51,15 @@ def delayed_interruptions() -> Iterator[None]:
 def spawn(target: Callable[..., None], *arguments: Any) -> "tuple[SpawnProcess, Connection]":
     """Start a fresh process that runs `target(pipe, *arguments)`; return it and the other end of its pipe.
 
-    It ends with this process; `target` must be a module-level function.
+    It ends with this process; `target` must be a module-level function. The main script is imported there only if
+    something of it is handed over.
     """
     import multiprocessing
 
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), name="asymbp worker", daemon=True)
-    with theirs, _safe_path(), _interruptions_held_back():
+    with theirs, _safe_path(), _without_main_script(target, *arguments), _interruptions_held_back():
         process.start()
     atexit.register(process.kill)  # multiprocessing would only ask it to end
     return process, pipe
@@ -75,6 +77,25 @@ def _safe_path() -> Iterator[None]:
             del os.environ["PYTHONSAFEPATH"]
         else:
             os.environ["PYTHONSAFEPATH"] = before
+
+
+@contextmanager
+def _without_main_script(*handed_over: Any) -> Iterator[None]:
+    """Let a Python started meanwhile not import the main script, which it would run again from its beginning.
+
+    A script needs no `if __name__ == "__main__"` then.
+    """
+    main = sys.modules["__main__"]
+    is_needed = b"__main__" in pickle.dumps(handed_over)
+    names = [name for name in ("__spec__", "__file__") if hasattr(main, name) and not is_needed]
+    before = {name: getattr(main, name) for name in names}
+    for name in names:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(main, name, value)
 
 
 @contextmanager

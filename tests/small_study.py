@@ -17,7 +17,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.executors import StudyEvent, Train
 from asymbp_cli.executors.job import train as real_train
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.procedure import Procedure

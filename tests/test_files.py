@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import small_study
 
-from asymbp_cli import files
 from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files import whole
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.training import resume
 
 
@@ -16,14 +16,14 @@ from asymbp_cli.training import resume
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path, durable: bool) -> None:
     target = tmp_path / "report.md"
     target.write_bytes(b"old, and longer")
-    files.replace(target, b"new", durable=durable)
+    whole.replace(target, b"new", durable=durable)
     assert target.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
     target = tmp_path / ("x" * 251 + ".txt")
-    files.replace(target, b"new")
+    whole.replace(target, b"new")
     assert target.read_bytes() == b"new"
 
 
@@ -38,7 +38,7 @@ def test_a_failure_leaves_the_old_file_alone(
     target.write_bytes(b"old")
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(type(error)):
-        files.replace(target, b"new")
+        whole.replace(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -52,13 +52,13 @@ def test_the_first_error_is_reported_if_the_temporary_file_cannot_be_removed(
     (tmp_path / "folder").mkdir()
     monkeypatch.setattr(Path, "unlink", fail)
     with pytest.raises(OSError, match="directory"):
-        files.replace(tmp_path / "folder", b"new")
+        whole.replace(tmp_path / "folder", b"new")
 
 
 @pytest.mark.parametrize("name", ["report.md", "asymbp.sqlite", "a[1]*.md", "x" * 250])
 def test_what_killed_processes_left_is_deleted_once_it_is_old(tmp_path: Path, name: str) -> None:
     target = tmp_path / name
-    left = files.temporary_path(target)
+    left = whole.temporary_path(target)
     others = [left.with_name(left.name.removesuffix(".part")), left.with_name(f"{left.name}-journal")]
     users = [
         target,
@@ -68,11 +68,11 @@ def test_what_killed_processes_left_is_deleted_once_it_is_old(tmp_path: Path, na
     ]
     for path in (left, *others, *users):
         path.write_text("")
-    files.sweep(target)
+    whole.sweep(target)
     assert len(list(tmp_path.iterdir())) == 7  # a process may be at it
     for path in tmp_path.iterdir():
         os.utime(path, (0, 0))
-    files.sweep(target)
+    whole.sweep(target)
     assert set(tmp_path.iterdir()) == set(users)
 
 
@@ -80,7 +80,7 @@ def test_every_use_sweeps_before_it_writes(tmp_path: Path) -> None:
     """Databases, reports, and what a cache keeps next to its arrays; checkpoints are swept when a study begins."""
 
     def leave(target: Path) -> Path:
-        left = files.temporary_path(target).with_name(f".{target.name}.1-2.part")
+        left = whole.temporary_path(target).with_name(f".{target.name}.1-2.part")
         left.parent.mkdir(exist_ok=True)
         left.write_text("")
         os.utime(left, (0, 0))

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.locks import hold_lock, hold_writer_lock
+from asymbp_cli.files.locks import hold_lock, hold_writer_lock
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from asymbp_cli.locks import hold_lock, hold_writer_lock
+from asymbp_cli.files.locks import hold_lock, hold_writer_lock
 with (hold_lock if sys.argv[1] == "wait" else hold_writer_lock)(Path(sys.argv[2])):
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))

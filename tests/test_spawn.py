@@ -74,3 +74,29 @@ def test_no_file_of_the_working_directory_is_imported(
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.glob("imported-*")) == []
+
+
+def test_a_script_needs_no_guard(tmp_path: Path) -> None:
+    """The main script runs once: a process does not import it, unless it needs something of it."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from multiprocessing.connection import Connection\n"
+        "from asymbp_cli.spawn import spawn\n"
+        "print('begins')\n"
+        "process, pipe = spawn(Connection.send, 'told')\n"
+        "print(pipe.recv(), sys.modules['__main__'].__file__ == __file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("begins\ntold True\n", "")
+    script.write_text(
+        "from asymbp_cli.spawn import spawn\n"
+        "def tell(pipe): pipe.send('told')\n"
+        "if __name__ == '__main__': print(spawn(tell)[1].recv())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("told\n", "")

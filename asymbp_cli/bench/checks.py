@@ -14,7 +14,7 @@ from asymbp_cli.bench.report import make_up_epochs
 from asymbp_cli.datasets.cache import read_verified
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.table import load_table

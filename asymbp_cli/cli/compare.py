@@ -51,7 +51,7 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
     from asymbp_cli.analysis.agreement import Conditions
     from asymbp_cli.analysis.tables import fill_all, filter_grids
     from asymbp_cli.errors import UsageError
-    from asymbp_cli.paths import expand_home, is_file
+    from asymbp_cli.files.paths import expand_home, is_file
     from asymbp_cli.report.comparison import Side
     from asymbp_cli.results.store import Store
 
@@ -95,6 +95,6 @@ def _split_name(name: str, results_directory: str) -> tuple[str, str]:
 
 
 def _has_results(directory: str) -> bool:
-    from asymbp_cli.paths import FILE_NAME, exists, expand_home
+    from asymbp_cli.files.paths import FILE_NAME, exists, expand_home
 
     return exists(expand_home(directory) / FILE_NAME)

@@ -14,6 +14,7 @@ import click
 from asymbp_cli import study
 from asymbp_cli.analysis.marks import load_marks
 from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
+from asymbp_cli.api import Asked
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
@@ -22,8 +23,8 @@ from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.files.paths import is_file
 from asymbp_cli.machine import cores
-from asymbp_cli.paths import is_file
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
@@ -74,8 +75,9 @@ def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
     return Options(**chosen)
 
 
-def execute(grids: Sequence[Grid], infos: Sequence[DecodedDataset], options: Options) -> int:
-    """Train what is missing of `grids`, print their tables, and return the exit code: 1 if runs failed."""
+def execute(asked: Asked, options: Options) -> int:
+    """Train what is missing, print the tables, and return the exit code: 1 if runs failed."""
+    grids, infos = asked.grids, asked.infos
     if options.dry_run:
         print_plan(make_plan(grids, infos, options.results_directory, options.execution), as_json=options.as_json)
         return 0

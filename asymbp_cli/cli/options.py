@@ -9,8 +9,9 @@ import click
 
 from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.errors import UsageError
-from asymbp_cli.paths import expand_home
-from asymbp_cli.text import is_number, nearest
+from asymbp_cli.files.paths import expand_home
+from asymbp_cli.machine import parse_device
+from asymbp_cli.text import nearest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -38,16 +39,11 @@ class UserPath(click.Path):
 
 
 def _parse_device(context: click.Context, parameter: click.Parameter, name: str) -> str:
-    """Return a device's name as torch writes it; whether this machine has it is checked later."""
-    kind, colon, number = name.lower().partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (colon and not is_number(number)):
-        raise click.BadParameter(f'"{name}" is not a device; there are cpu, cuda, cuda:1 (the second GPU) and mps')
-    if kind == "cuda":
-        return f"cuda:{int(number or 0)}"  # a GPU always has an index
-    if colon and int(number):
-        cores = ". How many cores train at once says --workers" if kind == "cpu" else ""
-        raise click.BadParameter(f'"{name}" is not a device: there is one {kind}. Write {kind}{cores}')
-    return kind
+    """Return a device's name as torch writes it."""
+    try:
+        return parse_device(name)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _parse_logs(

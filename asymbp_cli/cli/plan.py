@@ -13,7 +13,7 @@ from asymbp_cli import study
 from asymbp_cli.cli.display import make_plan_event
 from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.paths import FILE_NAME, exists
+from asymbp_cli.files.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.labels import describe_network
 from asymbp_cli.results.store import Store

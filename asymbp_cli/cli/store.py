@@ -11,7 +11,7 @@ import click
 from asymbp_cli.cli import options, store_check
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.errors import StoreError, UsageError
-from asymbp_cli.paths import FILE_NAME, exists, is_file
+from asymbp_cli.files.paths import FILE_NAME, exists, is_file
 from asymbp_cli.text import printable_path
 
 if TYPE_CHECKING:

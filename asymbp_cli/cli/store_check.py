@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.text import printable_path
 
 

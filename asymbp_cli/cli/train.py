@@ -21,13 +21,11 @@ def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
       asymbp train --recipe my.yaml --plugin my_scheme.py
     """
+    from asymbp_cli.api import prepare_recipe
     from asymbp_cli.cli.execute import execute, read_options
-    from asymbp_cli.recipe.build import make_recipe_grid
     from asymbp_cli.recipe.recipe import load_recipe
-    from asymbp_cli.study import prepare_datasets
 
     settings = read_options(**chosen)
     loaded = load_recipe(recipe, overrides)
     settings = replace(settings, keep_weights=settings.keep_weights or loaded.keep_weights)
-    infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, settings.source)
-    return execute([make_recipe_grid(loaded, infos)], infos, settings)
+    return execute(prepare_recipe(loaded, settings.source), settings)

@@ -7,7 +7,7 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.errors import RecipeError
-from asymbp_cli.paths import exists, expand_home
+from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.text import printable_path
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.files import replace, sweep
-from asymbp_cli.paths import FILE_NAME, exists, is_file
+from asymbp_cli.files.paths import FILE_NAME, exists, is_file
+from asymbp_cli.files.whole import replace, sweep
 from asymbp_cli.text import printable_path
 
 

@@ -17,8 +17,8 @@ from platformdirs import user_cache_path
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.readers.base import SplitName
-from asymbp_cli.files import replace, sweep
-from asymbp_cli.paths import environment_path, is_file
+from asymbp_cli.files.paths import environment_path, is_file
+from asymbp_cli.files.whole import replace, sweep
 
 SPLITS: tuple[SplitName, ...] = ("train", "test")
 ARRAYS = tuple(f"{array}_{split}.npy" for split in SPLITS for array in "xy")

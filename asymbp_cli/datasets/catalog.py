@@ -11,7 +11,7 @@ from asymbp_cli.datasets.catalog_manual import ICUB, LFW, PUBFIG83, SUFRW, TIMIT
 from asymbp_cli.datasets.catalog_small import CIFAR10, CIFAR100, DIGITS, FASHION_MNIST, MNIST, SVHN
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import UsageError
-from asymbp_cli.paths import exists
+from asymbp_cli.files.paths import exists
 from asymbp_cli.specs.base import Label, Spec
 from asymbp_cli.text import nearest, printable, printable_path
 

@@ -12,7 +12,7 @@ from asymbp_cli.datasets.checksums import algorithm, digest
 from asymbp_cli.datasets.entry import Archive
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
-from asymbp_cli.locks import hold_lock
+from asymbp_cli.files.locks import hold_lock
 
 _CHUNK = 1 << 16  # bytes
 _TIMEOUT_SECONDS = 30

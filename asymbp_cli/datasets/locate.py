@@ -14,7 +14,7 @@ from asymbp_cli.datasets.readers import READERS, folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, is_there
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import OnProgress
-from asymbp_cli.paths import environment_path
+from asymbp_cli.files.paths import environment_path
 from asymbp_cli.text import simplify
 
 _MOST_FOLDERS = 100  # of a data directory, if the datasets are looked for in them

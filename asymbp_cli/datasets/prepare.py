@@ -29,7 +29,7 @@ from asymbp_cli.datasets.readers.copies import judge_copy
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
-from asymbp_cli.locks import hold_lock
+from asymbp_cli.files.locks import hold_lock
 
 _PART = ".part"  # ending of the folder of a dataset that is being decoded
 _DECODER = 1  # raised whenever the same files would give other pixels

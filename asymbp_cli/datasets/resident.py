@@ -14,7 +14,7 @@ from torch import Tensor
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.splits import hold_out
 from asymbp_cli.errors import DataError, explain_limit
-from asymbp_cli.files import replace, sweep
+from asymbp_cli.files.whole import replace, sweep
 
 Preprocessing = Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"]
 

@@ -1,5 +1,6 @@
 """What a YAML file says, value by value, and everything that is wrong with it in one go."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -42,6 +43,27 @@ class Document:
         """Raise RecipeError if there are problems, in the order of the file."""
         if problems := sorted(self.problems, key=lambda problem: problem[0]):
             raise RecipeError(dict.fromkeys(text for _, text in problems))
+
+
+def make_document(name: str, content: Mapping[str, Any]) -> Document:
+    """Return the document that values of Python make; raises RecipeError if YAML has no such values."""
+    data = _to_plain(content, (), name)
+    assert isinstance(data, dict)
+    return Document(name, data)
+
+
+def _to_plain(value: Any, path: KeyPath, name: str) -> Any:
+    """Return a copy of what YAML can write: mappings, lists, text, numbers, true, false and null."""
+    if isinstance(value, Mapping):
+        return {str(key): _to_plain(item, (*path, str(key)), name) for key, item in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [_to_plain(item, (*path, i), name) for i, item in enumerate(value)]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    place = f"{name}: {key_path(path)}".removesuffix(": ")
+    raise RecipeError([f"{place}: {quote(str(value))} is of type {type(value).__name__}, which YAML has not"])
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Protocols as users write them: a name, a file, or a mapping that extends one of these."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.recipe.document import Document, Node
+from asymbp_cli.recipe.document import Node, make_document
 from asymbp_cli.recipe.format import SHORTHANDS
 from asymbp_cli.recipe.procedure import label_changes
 from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directory
@@ -23,13 +23,15 @@ def protocol_files() -> dict[str, Path]:
     return {file.stem: file for file in sorted(_FOLDER.glob("*.yaml"), key=lambda file: file.stem)}
 
 
-def load_protocol(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Protocol, str]:
+def load_protocol(written: str | Mapping[str, Any], overrides: Sequence[str] = ()) -> tuple[Protocol, str]:
     """Return a protocol and its label: `paper`, or `paper with epochs=3`; overrides begin with `protocol.`.
 
-    Raises RecipeError or UsageError.
+    It is written as a name, a path, or a mapping as in recipes. Raises RecipeError or UsageError.
     """
-    _find_file(name_or_path, Path())
-    document = Document("", {"protocol": {"extends": name_or_path}})
+    content = {"extends": written} if isinstance(written, str) else written
+    if "extends" in content:
+        _find_file(content["extends"], Path())
+    document = make_document("protocol", {"protocol": content})
     for override in overrides:
         if not override.startswith("protocol."):
             raise UsageError(f"--set {override}: here only protocol.KEY=VALUE can be set")

@@ -1,6 +1,6 @@
 """Recipes: from the YAML of users to resolved, validated specs, and back with every default filled in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -8,8 +8,8 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.paths import exists
-from asymbp_cli.recipe.document import Node
+from asymbp_cli.files.paths import exists
+from asymbp_cli.recipe.document import Document, Node, make_document
 from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
@@ -40,19 +40,25 @@ class Recipe(Spec):
     keep_weights: WhichWeights | None = None  # no part of any run
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Return the recipe in `path` with `overrides` (`protocol.epochs=3`) applied.
+def load_recipe(path: Path, overrides: Sequence[str] = (), *, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """Return the recipe in `path` with `overrides` (`protocol.epochs=3`), and `changes` of whole keys.
 
     Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`.
     """
     document = read_yaml(path, overrides, SHORTHANDS)
+    document.data |= make_document("", changes or {}).data
     if (kind := find_kind(document)) != "recipe":
         raise RecipeError([explain_use(kind, path)])
+    return read_recipe(document, printable_path(path.stem), path.parent)
+
+
+def read_recipe(document: Document, name: str, folder: Path) -> Recipe:
+    """Return the recipe that a document in `folder` writes; raises RecipeError with all problems."""
     recipe = document.root
     recipe.has_only(RECIPE_KEYS)
-    protocol, label = read_protocol(recipe["protocol"], path.parent)
-    datasets = _read_datasets(recipe["dataset"], path.parent)
-    network = read_network(recipe["network"], path.parent)
+    protocol, label = read_protocol(recipe["protocol"], folder)
+    datasets = _read_datasets(recipe["dataset"], folder)
+    network = read_network(recipe["network"], folder)
     check_network(recipe["network"], network, datasets)
     methods = read_methods(recipe, protocol or Protocol())
     seeds = _read_seeds(recipe.get("seed", 0))
@@ -60,7 +66,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     kept = _read_keep_weights(recipe["keep_weights"])
     document.raise_problems()
     return Recipe(
-        name=printable_path(path.stem),
+        name=name,
         title=title,
         datasets=tuple(datasets),
         network=network,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from asymbp_cli.paths import exists, expand_home
+from asymbp_cli.files.paths import exists, expand_home
 
 
 def recipes_directory() -> Path:

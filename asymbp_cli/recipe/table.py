@@ -10,7 +10,7 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import CATALOG, find_entry
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.paths import expand_home
+from asymbp_cli.files.paths import expand_home
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.networks import read_network
 from asymbp_cli.recipe.procedure import Procedure

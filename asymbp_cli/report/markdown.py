@@ -33,7 +33,7 @@ def render(document: Document, figure_folder: str | None = None) -> str:
     for block in document.blocks:
         match block:
             case ResultTable():
-                texts.append(_result_table(block))
+                texts.append(render_table(block))
             case Listing():
                 texts.append(_listing(block))
             case Figure() if figure_folder is not None:
@@ -41,7 +41,7 @@ def render(document: Document, figure_folder: str | None = None) -> str:
     return "\n\n".join(text.strip() for text in texts) + "\n"
 
 
-def _result_table(table: ResultTable) -> str:
+def render_table(table: ResultTable) -> str:
     """Return the table, with the paper's row below ours if the paper has one, and the notes as a list."""
     lines: list[list[str]] = []
     for label, cells in table.rows:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.results import checksums
 from asymbp_cli.results.checksums import Owner

@@ -15,9 +15,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError, StoreLockedError
-from asymbp_cli.files import is_full, sweep, temporary_path
-from asymbp_cli.locks import hold_writer_lock
-from asymbp_cli.paths import FILE_NAME, exists, is_file
+from asymbp_cli.files.locks import hold_writer_lock
+from asymbp_cli.files.paths import FILE_NAME, exists, is_file
+from asymbp_cli.files.whole import is_full, sweep, temporary_path
 from asymbp_cli.results import checksums
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.locks import hold_writer_lock
-from asymbp_cli.paths import FILE_NAME, exists
+from asymbp_cli.files.locks import hold_writer_lock
+from asymbp_cli.files.paths import FILE_NAME, exists
 from asymbp_cli.results import checksums
 from asymbp_cli.results.check import Problem, find_problems
 from asymbp_cli.results.database import BUSY_SECONDS, check_directory, copy_to_memory, store_errors

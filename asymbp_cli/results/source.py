@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results import checksums
 from asymbp_cli.results.contents import Contents, read_contents
 from asymbp_cli.results.database import check_directory, copy_to_memory, explain_remedy, store_errors

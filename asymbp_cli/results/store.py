@@ -11,8 +11,8 @@ from types import TracebackType
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded, Event, ProcessorFound, RunFinished
-from asymbp_cli.locks import hold_writer_lock
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.locks import hold_writer_lock
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, table_ids
 from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.results import queries

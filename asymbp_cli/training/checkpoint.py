@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.files import replace
+from asymbp_cli.files.whole import replace
 from asymbp_cli.training.resume import checkpoint_path, seal
 from asymbp_cli.training.weights import Kept
 

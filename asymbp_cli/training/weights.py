@@ -15,7 +15,7 @@ from torch import Tensor
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.files import replace
+from asymbp_cli.files.whole import replace
 from asymbp_cli.specs.layers import FC
 from asymbp_cli.specs.modules import Module, WhichWeights, list_modules, write_network
 from asymbp_cli.specs.networks import Normalize, Weighted

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results.store import Store
 from asymbp_cli.training import resume
 

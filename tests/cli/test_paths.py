@@ -14,7 +14,7 @@ from test_docs import CONTEXTS
 from asymbp_cli.cli import app
 from asymbp_cli.cli.options import UserPath
 from asymbp_cli.errors import AsymbpError, UsageError
-from asymbp_cli.paths import expand_home
+from asymbp_cli.files.paths import expand_home
 
 PACKAGE = Path(app.__file__).parent.parent
 PARAMETERS = {

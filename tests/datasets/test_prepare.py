@@ -19,7 +19,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import DataError
-from asymbp_cli.locks import hold_lock
+from asymbp_cli.files.locks import hold_lock
 
 Grow = Callable[..., Path]
 Decoded = Callable[..., DecodedDataset]

@@ -18,7 +18,7 @@ from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.display import make_plan_event
 from asymbp_cli.events import EpochEnded, EpochKept
 from asymbp_cli.executors import StudyEvent
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.report.curves import COLUMNS
 from asymbp_cli.report.records import make_records
 from asymbp_cli.results.migrations import MIGRATIONS

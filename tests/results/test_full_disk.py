@@ -12,8 +12,8 @@ import pytest
 import small_study
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.locks import hold_writer_lock
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.locks import hold_writer_lock
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results.store import Store
 
 ROOT = Path(__file__).parents[2]

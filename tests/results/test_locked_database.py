@@ -18,7 +18,7 @@ from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import StoreLockedError, StudyInterrupted
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import StudyEvent, StudyWaits
-from asymbp_cli.paths import FILE_NAME
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results import journal
 from asymbp_cli.results.store import Store
 from asymbp_cli.training import resume

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import StoreError
-from asymbp_cli.locks import hold_writer_lock
+from asymbp_cli.files.locks import hold_writer_lock
 from asymbp_cli.results import checksums
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.migrations import MIGRATIONS, read_version

@@ -13,7 +13,7 @@ from asymbp_cli.datasets.checksums import verify
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
-from asymbp_cli.paths import exists
+from asymbp_cli.files.paths import exists
 
 _CHANGED = "Its files may have changed meanwhile; run the command again."
 _PROGRESS_IMAGES = 500  # between reports

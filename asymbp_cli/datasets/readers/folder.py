@@ -13,7 +13,7 @@ from asymbp_cli.datasets.readers.members import Members, open_members
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
-from asymbp_cli.paths import expand_home
+from asymbp_cli.files.paths import expand_home
 from asymbp_cli.text import printable, printable_path
 
 _DEFAULT_TEST_FRACTION = 0.25

@@ -17,7 +17,7 @@ from asymbp_cli.datasets.readers.base import (
     verify_archive,
 )
 from asymbp_cli.errors import DataError
-from asymbp_cli.paths import is_file
+from asymbp_cli.files.paths import is_file
 
 _FOLDER = "stl10_binary"
 _SIDE = 96  # px

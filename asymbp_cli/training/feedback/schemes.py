@@ -88,13 +88,20 @@ def _ternary(feedback: LayerFeedback, site: Site) -> Form:
     def write(W: Tensor, V: Tensor) -> None:
         for w, v in split_rows(W, V):
             for columns in parts:
-                weights = w[:, columns].float()
-                size = weights.abs()
-                large = size > _TERNARY_THRESHOLD * size.mean(1, keepdim=True)
-                mean = (size * large).sum(1, keepdim=True) / large.sum(1, keepdim=True).clamp_(min=1)
-                v[:, columns] = torch.sign(weights).mul_(large).mul_(mean)
+                v[:, columns] = round_to_ternary(w[:, columns].float())
 
     return Computed(write)
+
+
+def round_to_ternary(weights: Tensor) -> Tensor:
+    """Return a sign(W) if |W| is large, else 0, for each layer in a row of `weights` [R, F].
+
+    a is the mean |W| of the large ones. Source: Li, Zhang and Liu 2016, eq. 3 and 6.
+    """
+    size = weights.abs()
+    large = size > _TERNARY_THRESHOLD * size.mean(1, keepdim=True)
+    mean = (size * large).sum(1, keepdim=True) / large.sum(1, keepdim=True).clamp_(min=1)
+    return torch.sign(weights).mul_(large).mul_(mean)
 
 
 def split_rows(*banks: Tensor) -> Iterable[tuple[Tensor, ...]]:

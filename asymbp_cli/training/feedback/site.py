@@ -12,12 +12,13 @@ from asymbp_cli.training.draws import Normal, Stream, Uniform, generator
 from asymbp_cli.training.feedback.forms import Factor
 from asymbp_cli.training.model import Model, Parameter
 
-_SCALES: dict[str, Callable[[Parameter], float]] = {
-    "glorot": lambda part: (2 / (part.fan_in + part.fan_out)) ** 0.5,
-    "kaiming": lambda part: (3 * part.fan_in) ** -0.5,
-    "fan": lambda part: (2 / part.fan_out) ** 0.5 if len(part.shape) == 4 else part.fan_in**-0.5,
+#: `LayerFeedback.scale` -> size of V, from fan in, fan out, and whether the layer is a convolution
+SCALES: dict[str, Callable[[int, int, bool], float]] = {
+    "glorot": lambda fan_in, fan_out, convolves: (2 / (fan_in + fan_out)) ** 0.5,
+    "kaiming": lambda fan_in, fan_out, convolves: (3 * fan_in) ** -0.5,
+    "fan": lambda fan_in, fan_out, convolves: (2 / fan_out) ** 0.5 if convolves else fan_in**-0.5,
 }
-_UNIFORM_OVER_DEVIATION = 3**0.5  # the bound of a uniform distribution over its standard deviation
+UNIFORM_OVER_DEVIATION = 3**0.5  # the bound of a uniform distribution over its standard deviation
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,15 @@ class Site:
 
     def gain(self, feedback: LayerFeedback, *, of_magnitudes: bool = False) -> Tensor | None:
         """Return the factor of each weight [F] by scale and density of a feedback, on the CPU; None if it is 1."""
-        scale = _SCALES.get(feedback.scale)
+        scale = SCALES.get(feedback.scale)
         if scale is None and feedback.density == 1:
             return None
-        row = self.model.row_of(scale or (lambda part: 1.0))
-        return self.thin(row * _UNIFORM_OVER_DEVIATION if scale and of_magnitudes else row, feedback.density)
+
+        def size(part: Parameter) -> float:
+            return scale(part.fan_in, part.fan_out, len(part.shape) == 4) if scale else 1.0
+
+        row = self.model.row_of(size)
+        return self.thin(row * UNIFORM_OVER_DEVIATION if scale and of_magnitudes else row, feedback.density)
 
     def thin(self, values: Tensor, density: float) -> Tensor:
         """Return `values` [F], on the CPU, with 0 for all but a share `density` of them.
@@ -160,12 +165,12 @@ class Site:
 
 
 def random_factor(
-    magnitudes: Float[Tensor, "F"],
-    uniform: Float[Tensor, "F"],
+    magnitudes: Float[Tensor, "*F"],
+    uniform: Float[Tensor, "*F"],
     flip_probability: float,
     *,
-    out: Float[Tensor, "F"] | None = None,
-) -> Float[Tensor, "F"]:
+    out: Float[Tensor, "*F"] | None = None,
+) -> Float[Tensor, "*F"]:
     """Return M o S_p, in `out` if given. S_p is -1 if `uniform` in [0, 1) is below p: flips are nested in p.
 
     >>> random_factor(torch.tensor([0.5, 0.25]), torch.tensor([0.1, 0.9]), 0.3)

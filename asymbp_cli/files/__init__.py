@@ -1,0 +1,1 @@
+"""Files of users and of ours: their paths, writing them whole, locks."""

@@ -1,0 +1,1 @@
+"""Asymmetric feedback for any `torch.nn.Module`, under any optimizer and training loop."""

@@ -1,0 +1,53 @@
+"""What a training loop tells a converted module besides its batches: targets, and noise for the weight mirror."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asymbp_cli.errors import UsageError
+from asymbp_cli.modules.layers import Asymmetric
+from asymbp_cli.modules.measure import asymmetric_layers
+from asymbp_cli.modules.rules import Mirrored
+
+
+def set_targets(module: nn.Module, targets: Tensor) -> None:
+    """Give DRTP the targets of the next forward pass: class numbers [B], or numbers in the shape of the output.
+
+    Each forward pass of training needs them anew. Raises UsageError if the module is not converted to DRTP.
+    """
+    senders = {layer.sender for _, layer in asymmetric_layers(module) if layer.sender is not None}
+    takers = [sender for sender in senders if sender.route == "direct-target"]
+    if not takers:
+        raise UsageError('Only DRTP takes targets: asymbp.convert(module, "DRTP", example_input=x)')
+    for sender in takers:
+        sender.targets = targets
+
+
+@torch.no_grad()
+def mirror(module: nn.Module, *arguments: Any, steps: int = 1) -> None:
+    """Let the weight mirror change V that many times, as it does before training (`mirror_passes` in recipes).
+
+    The module is called with `arguments`, as in evaluation, only to learn the shapes of the noise. During training
+    each forward pass mirrors once by itself. Raises UsageError if the module is not converted to WM.
+    """
+    mirrors = [layer for _, layer in asymmetric_layers(module) if isinstance(layer.rule, Mirrored)]
+    if not mirrors:
+        raise UsageError('Only the weight mirror mirrors: asymbp.convert(module, "WM")')
+    hooks = [layer.register_forward_pre_hook(_mirror) for layer in mirrors]
+    modes = {part: part.training for part in module.modules()}
+    try:
+        module.eval()
+        for _ in range(steps):
+            module(*arguments)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for part, training in modes.items():
+            part.training = training
+
+
+def _mirror(layer: nn.Module, received: tuple[Tensor, ...]) -> None:
+    assert isinstance(layer, Asymmetric)
+    assert isinstance(layer.rule, Mirrored)
+    layer.rule.mirror(layer, received[0])
