@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import asymbp_cli as asymbp
-from asymbp_cli.cli.train import command
+from asymbp_cli.cli.app import cli
 from asymbp_cli.executors import StackStarted, StudyEvent
 
 NETWORK = {"input": "8x8x1", "layers": ["FC 4", "FC classes"]}
@@ -44,7 +44,7 @@ def test_what_the_command_finds_is_what_python_finds(trained: tuple[Path, asymbp
     assert not any(isinstance(event, StackStarted) for event in events)  # nothing is trained twice
     loaded = asymbp.train(asymbp.load_recipe(file), results=folder / "results", workers=1)
     done = CliRunner().invoke(
-        command, ["--recipe", str(file), "--results", str(folder / "results"), "--workers", "1", "--json"]
+        cli, ["train", "--recipe", str(file), "--results", str(folder / "results"), "--workers", "1", "--json"]
     )
     cells = json.loads(done.output.splitlines()[-1])["cells"]
     names = {"recipe-recipe", "recipe-mine"}
