@@ -21,9 +21,11 @@ PARAMETERS = {
     (path, parameter.name): parameter for path, context in CONTEXTS.items() for parameter in context.command.params
 }
 #: text that is a path or may hold one, in all commands; each has a command in COMMANDS
-TAKE_PATHS = {"table", "names", "protocol", "overrides", "first", "second", "name"}
-#: text that names something else; these two take names of the catalog alone
-_OF_CATALOG = {("asymbp data fetch", "names"), ("asymbp bench checks", "dataset")}
+TAKE_PATHS = {"table", "names", "protocol", "overrides", "first", "second", "name", "logs"}
+#: text that names something else; these take names of the catalog alone
+_OF_CATALOG = {
+    *(("asymbp data fetch", "names"), ("asymbp bench checks", "dataset"), ("asymbp bench measures", "dataset")),
+}
 TAKE_NAMES = {"device", "keys", "protocols", "datasets", "run", *_OF_CATALOG}
 
 TINY = "protocol: {extends: ~/base.yaml, rate_multipliers: [1], weight_decay: 0}"
