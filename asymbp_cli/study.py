@@ -33,7 +33,7 @@ from asymbp_cli.specs.references import check_registered
 from asymbp_cli.specs.runs import Run, Stack, StepKind, find_plugins
 from asymbp_cli.training import resume
 from asymbp_cli.training.probe import facts_if_usable, probe_device
-from asymbp_cli.training.weight_files import KeepWeights, weights_directory
+from asymbp_cli.training.weight_files import prepare_keeping, weights_directory
 
 #: returns the seconds of a training step of each kind, given runs and the name of a device
 Measure = Callable[[Collection[Run], str], Mapping[StepKind, float]]
@@ -234,7 +234,7 @@ def run(
         if not stacks:
             return Outcome((), {}, work.done)
         check_device(execution.device)
-        which, weights = execution.keep_weights, weights_directory(store.directory)
+        keep = prepare_keeping(execution.keep_weights, store.directory)
         jobs = [
             Job(
                 stack,
@@ -242,7 +242,7 @@ def run(
                 execution.device,
                 store.checkpoints,
                 execution.checkpoint_seconds,
-                keep=KeepWeights(which, weights) if which else None,
+                keep=keep,
                 plugins=find_plugins(stack.runs),
             )
             for stack in stacks

@@ -35,9 +35,9 @@ def render(tables: Sequence[FilledGrid]) -> str:
 def write_csv(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
     """Return records with these columns under one header line; None is an empty value."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _as_text(value) for name, value in record.items()} for record in records)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_as_text, columns))
+    writer.writerows([_as_text(record[name]) for name in columns] for record in records)
     return text.getvalue()
 
 

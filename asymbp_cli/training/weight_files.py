@@ -39,6 +39,21 @@ def weights_directory(results_directory: Path) -> Path:
     return results_directory / "weights"
 
 
+def prepare_keeping(which: WhichWeights | None, results_directory: Path) -> KeepWeights | None:
+    """Return which weights are kept, and where; the directory is made. Raises StoreError if it cannot be."""
+    if which is None:
+        return None
+    directory = weights_directory(results_directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make the directory {directory}/ for weights: {error.strerror}. Move what is in the way, or "
+            "use --results DIR"
+        ) from error
+    return KeepWeights(which, directory)
+
+
 def weights_path(directory: Path, run_id: str) -> Path:
     """Return the path of a run's weights."""
     return directory / f"{run_id}.safetensors"

@@ -82,6 +82,14 @@ def test_runs_that_ended_before_have_none(tmp_path: Path) -> None:
         invoke("export", run_ids(tmp_path)["SGD"], "--weights", "w", "--results", tmp_path / "results")
 
 
+def test_a_place_that_is_taken_is_noticed_before_training(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    weights_directory(tmp_path / "results").touch()
+    with pytest.raises(StoreError, match=r"cannot make the directory .* for weights: File exists"):
+        train(tmp_path, "--keep-weights", "best", method="SGD")
+    assert run_ids(tmp_path) == {}
+
+
 def test_weights_of_another_training_are_noticed(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "results", tmp_path / "results")
     directory, runs = weights_directory(tmp_path / "results"), run_ids(tmp_path)

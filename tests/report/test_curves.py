@@ -102,6 +102,15 @@ def test_csv_has_the_numbers_and_no_formulas(contents: Contents, tmp_path: Path,
     assert {row["train_loss"] for row in rows if row["diverged"] == "True"} == {""}
 
 
+def test_a_measure_of_others_is_no_formula_either(contents: Contents) -> None:
+    runs = {
+        key: replace(stored, epochs=tuple(replace(epoch, measures={"=1+1": {2: 0.5}}) for epoch in stored.epochs))
+        for key, stored in contents.runs.items()
+    }
+    header, *_ = CURVE_FORMATS[".csv"](make_curves(replace(contents, runs=runs))).decode().splitlines()
+    assert header.split(",")[len(COLUMNS) :] == ["'=1+1.2"]
+
+
 def test_parquet_has_types(contents: Contents) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="not run: pyarrow is not installed")
     curves = make_curves(contents)
