@@ -110,8 +110,9 @@ def _train(
         _announce(progress, options.execution, display)
         for plugin in find_changed_plugins(work.runs.values(), store.grids()):
             display.say(
-                f"{plugin.name} has changed since results in {store.directory}/ were made with it. They stay "
-                "under their own ids. With the present plugin the runs are others, and start anew"
+                f"results in {store.directory}/ were made with another version of {plugin.name}, or with another "
+                "plugin of these names. They stay under their own ids. With this one the runs are others, and "
+                "start anew"
             )
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display, observe(display, load_logs(options.logs)) as on_event:

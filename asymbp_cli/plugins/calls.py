@@ -62,8 +62,8 @@ def check_result(function: Callable[..., Any], result: object, like: Tensor, wha
     if not isinstance(result, Tensor):
         raise PluginError(f"{locate(function)} returns {type(result).__name__}, not a tensor: {what}")
     if result.shape != like.shape:
-        shapes = [" x ".join(map(str, tensor.shape)) or "one number" for tensor in (result, like)]
-        raise PluginError(f"{locate(function)} returns {shapes[0]}, not {shapes[1]}: {what}")
+        shapes = [list(tensor.shape) for tensor in (result, like)]
+        raise PluginError(f"{locate(function)} returns the shape {shapes[0]}, not {shapes[1]}: {what}")
     if result.dtype != torch.float32:
         raise PluginError(f"{locate(function)} returns {result.dtype}, not torch.float32: {what}")
     return result

@@ -241,7 +241,7 @@ def test_a_builder_has_everything_that_the_packages_own_have(digits: ResidentDat
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return W[..., :1]", r"mine.py:3: f returns 1 x .* not 1 x .*: V of layer 3"),
+        ("return W[..., :1]", r"mine.py:3: f returns the shape .* not .*: V of layer 3"),
         ("return W.double()", "mine.py:3: f returns torch.float64, not torch.float32: V of layer 3"),
         ("return W * float('nan')", "mine.py:3: f returns numbers that are not finite: V of layer 3"),
         ("return 3", "mine.py:3: f returns int, not a tensor: V of layer 3"),
@@ -265,7 +265,10 @@ def test_a_function_that_fails_is_named_before_the_first_step(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("calls.append(1)\n    return W if len(calls) < 8 else W[:, :1]", "mine.py:4: f returns 1 x 1"),
+        (
+            "calls.append(1)\n    return W if len(calls) < 8 else W[:, :1]",
+            r"mine.py:4: f returns the shape \[1, 1",
+        ),
         ("calls.append(1)\n    return W if len(calls) < 8 else W / 'x'", "mine.py:7: f: TypeError"),
         (
             "calls.append(1)\n    return W if len(calls) < 8 else draw.normal()",
@@ -295,7 +298,7 @@ def test_nan_in_a_later_step_is_divergence_of_its_run_alone(digits: ResidentData
     ("result", "message"),
     [
         ("w", "mine.py:3: f must return two tensors: the next w, and the next state"),
-        ("(w, state[:, :1])", "mine.py:3: f returns 1 x 1, not 1 x .*: the next state"),
+        ("(w, state[:, :1])", r"mine.py:3: f returns the shape \[1, 1\], not .*: the next state"),
         ("(w.double(), state)", "mine.py:3: f returns torch.float64, not torch.float32: the next w"),
         ("(w.sub_(g), state)", "mine.py:3: f changes what it is given"),
         ("(w, 1 / momentum / 0)", "mine.py:5: f: ZeroDivisionError"),
@@ -311,7 +314,7 @@ def test_a_rule_that_fails_is_named(result: str, message: str, digits: ResidentD
 @pytest.mark.parametrize(
     ("result", "message"),
     [
-        ("torch.zeros(3)", "mine.py:3: f returns 3, not .*: the initial weights"),
+        ("torch.zeros(3)", "mine.py:3: f returns the shape .3., not .*: the initial weights"),
         ("torch.full(shape, float('inf'))", "mine.py:3: f returns numbers that are not finite"),
         ("generator.nothing()", "mine.py:5: f: AttributeError"),
     ],
@@ -326,8 +329,9 @@ def test_an_initialization_that_fails_is_named(
 
 def test_a_measure_that_fails_is_named(digits: ResidentData, load: Load) -> None:
     load(f'{HEAD}@measure("mine", title="?")\ndef f(W, V):\n    return W.norm()\n')
-    with pytest.raises(PluginError, match=r"^mine\.py:3: f returns one number, not 1: one number of each replica"):
-        list(train_stack(Stack((run("uSF", measure=["mine"], epochs=1),)), digits))
+    message = r"^mine\.py:3: f returns the shape \[\], not \[1\]: one number of each replica"
+    with pytest.raises(PluginError, match=message):  # before anything is trained
+        Trainer(Stack((run("uSF", measure=["mine"], epochs=1),)), digits, torch.device("cpu"))
 
 
 def test_a_builder_that_fails_is_named(digits: ResidentData, load: Load) -> None:
@@ -340,5 +344,5 @@ def test_a_builder_that_fails_is_named(digits: ResidentData, load: Load) -> None
         begin(digits, run("a"))
     with pytest.raises(PluginError, match=r"^mine\.py:13: write: AttributeError"):
         begin(digits, run("b"))
-    with pytest.raises(PluginError, match=r"^mine\.py:7: c returns 3, not [0-9]+: V$"):
+    with pytest.raises(PluginError, match=r"^mine\.py:7: c returns the shape \[3\], not \[[0-9]+\]: V$"):
         begin(digits, run("c"))

@@ -48,6 +48,15 @@ class Meter:
         self._wanted = [key for key in ON_A_BATCH if key in bank.protocol.measure]
         route = bank.model.route
         self._fed = bank.model.fed if route == "layerwise" and bank.has_feedback else ()
+        self._try_out()
+
+    @torch.no_grad()
+    def _try_out(self) -> None:
+        """Make the measures of plugins once, of W alone, so that a faulty one fails before anything is trained."""
+        for part in self._fed:
+            W = part.view(self._bank.working[:1]).float()
+            for key in self._own:
+                OWN[key](W, W)
 
     def __call__(self) -> dict[int, Measured]:
         """Return the measures of each replica; one that has diverged has some too."""
