@@ -118,7 +118,7 @@ class Reproduction:
     ) -> tuple[list[DecodedDataset], Mapping[str, str]]:
         """Return the installed datasets of the tables, which join those that were named, and the missing ones."""
         keys = dict.fromkeys(key for spec in self.error_tables for key in spec.datasets)
-        installed, missing = study.prepare_installed(list(keys), self.protocol, source)
+        installed, missing = study.prepare_installed(list(keys), self.tables[0].network, self.protocol, source)
         for message in filter(None, missing.values()):
             warn(f"left out: {message}")
         study.check_any_installed([*named, *installed], source)

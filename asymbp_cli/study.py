@@ -116,7 +116,7 @@ def prepare_datasets(
 
 
 def prepare_installed(
-    keys: Sequence[str], protocol: Protocol, source: DataSource
+    keys: Sequence[str], network: Network | None, protocol: Protocol, source: DataSource
 ) -> tuple[list[DecodedDataset], dict[str, str]]:
     """Return those of the paper's datasets that are installed, decoded, and why each of the others is not.
 
@@ -127,7 +127,7 @@ def prepare_installed(
     for key in keys:
         if key in CATALOG:
             try:
-                infos += prepare_datasets([key], None, protocol, source)
+                infos += prepare_datasets([key], network, protocol, source)
                 del missing[key]
             except MissingDataError:
                 continue

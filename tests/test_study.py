@@ -277,13 +277,13 @@ def test_steps_are_timed_as_the_caller_says_on_counted_datasets_only() -> None:
 
 def test_datasets_are_prepared_for_a_study(tmp_path: Path) -> None:
     source = study.DataSource(data_dir=tmp_path / "none")
-    installed, missing = study.prepare_installed(["digits", "mnist", "no-such"], Protocol(epochs=1), source)
+    installed, missing = study.prepare_installed(["digits", "mnist", "no-such"], None, Protocol(epochs=1), source)
     assert [info.key for info in installed] == ["digits"]
     assert missing == {"mnist": "", "no-such": ""}
     study.check_any_installed(installed, source)
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "pubfig83.v1.tgz").write_bytes(b"no archive")
-    installed, missing = study.prepare_installed(["pubfig83", "digits"], Protocol(epochs=1), source)
+    installed, missing = study.prepare_installed(["pubfig83", "digits"], None, Protocol(epochs=1), source)
     assert [info.key for info in installed] == ["digits"]
     assert "pubfig83.v1.tgz" in missing["pubfig83"]
     with pytest.raises(MissingDataError, match=r"none of the paper's datasets is in .*none\. Name another"):

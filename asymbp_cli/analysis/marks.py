@@ -9,8 +9,10 @@ from statistics import mean
 from asymbp_cli.analysis.tables import Epochs
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
+from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.table import load_table, other_table_files
+from asymbp_cli.recipe.table import TableSpec, load_table, other_table_files
 
 ERROR = "error"  # on the test set, in percent
 
@@ -73,14 +75,15 @@ def load_marks(table: str) -> tuple[Mark, ...]:
 def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark]:
     """Return the marks of a grid's table that a row has reached, in every seed: curve by curve, by column.
 
-    Only the data that the paper trained on are compared.
+    Only what the paper trained is compared: its network on its data, each column by its method and its protocol,
+    but for the number of epochs and what is measured.
     """
     key = grid.key.removeprefix("table-")
     marks = load_marks(key)
-    if not marks or row.key not in load_table(key)[0].datasets:
+    if not marks or not _is_theirs(row, load_table(key)[0]):
         return []
     compared = []
-    for column in grid.columns:
+    for column in (column for column in grid.columns if _trains_theirs(column, load_table(key)[0])):
         histories = _histories(grid, row, column, epochs)
         for mark in sorted(marks, key=lambda mark: (mark.measure != ERROR, mark.measure, mark.layer, mark.epoch)):
             if mark.column == column.header:
@@ -88,6 +91,30 @@ def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark
                 if values and None not in values:
                     compared.append(ComparedMark(mark, mean(value for value in values if value is not None)))
     return compared
+
+
+def _is_theirs(row: GridRow, table: TableSpec) -> bool:
+    """Return whether a row is of the network and the data that a paper trained on."""
+    if row.key not in table.datasets or not row.exact or row.network is None or table.network is None:
+        return False
+    (classes,) = row.network.shapes()[-1]
+    return row.network == table.network.resolve(classes)
+
+
+def _trains_theirs(column: GridColumn, table: TableSpec) -> bool:
+    """Return whether a column follows the method and the protocol of the table's column of its name."""
+    own = next((known for known in table.columns if known.header == column.header), None)
+    if own is None or table.protocol is None:
+        return False
+    protocol = load_protocol(table.protocol)[0]
+    expected = [_compared_part(variant.under(protocol)) for variant in own.variants]
+    return [_compared_part(procedure) for procedure in column.entries] == expected
+
+
+def _compared_part(procedure: Procedure) -> Procedure:
+    """Return a procedure without what may differ: epochs, measures, and what only BN needs."""
+    changes = {"epochs": 1, "measure": (), "batch_norm_short_epochs": "once"}
+    return procedure.model_copy(update={"protocol": procedure.protocol.model_copy(update=changes)})
 
 
 def _histories(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs) -> Sequence[dict[int, EpochEnded]]:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.errors import DataError
 from asymbp_cli.events import Event, ProcessorFound
 from asymbp_cli.executors import Job
 
@@ -26,6 +27,11 @@ def train(job: Job) -> Iterator[Event]:
         for plugin in job.plugins:
             load(plugin)
     run = job.stack.runs[0]
+    if job.info.shape != run.network.input:
+        raise DataError(
+            f"{job.info.label} is decoded to {job.info.shape}, and the network of run {run.id} takes "
+            f"{run.network.input}. Prepare it for this network"
+        )
     fraction = run.protocol.validation_fraction
     device = str(open_device(job.device))  # before anything else uses it
     if device == "cpu":

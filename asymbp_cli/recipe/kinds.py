@@ -18,6 +18,8 @@ _USES: dict[Kind, str] = {
 def find_kind(document: Document) -> Kind:
     """Return the kind of a file; a recipe if its keys do not tell."""
     keys = set(document.data)
+    if keys & set(RECIPE_KEYS) - {"title", "network", "protocol"}:
+        return "recipe"
     if keys & {"columns", "kind"}:
         return "table"
     if keys & set(RECIPE_KEYS) - {"title"}:

@@ -12,7 +12,7 @@ from asymbp_cli.datasets.catalog import CATALOG, find_entry
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.recipe.document import Node
-from asymbp_cli.recipe.networks import read_network
+from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.resources import names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
@@ -139,7 +139,9 @@ def _load(file: Path, key: str) -> TableSpec:
     if file.resolve().parent != (recipes_directory() / "tables").resolve():
         for kind in ("reference", "published"):
             _check_reference(root[kind], content.pop(kind, None))
-    content["network"] = read_network(root.get("network", None), file.parent)
+    network = content["network"] = read_network(root.get("network", None), file.parent)
+    names = content.get("datasets") or ()
+    check_network(root["network"], network, [name for name in names if name in CATALOG])
     columns = _read_columns(root.get("columns", []))
     table = root.attempt(TableSpec.model_validate, content | {"key": key, "columns": columns})
     if table:

@@ -137,7 +137,7 @@ class Trainer:
         captures = _graphs(device, self.bank.generators) if graphs else None
         self.step = TrainingStep(self.model, self.bank, data, captures)
         self.evaluation = Evaluation(self.model, self.bank, data, captures)
-        self.meter = Meter(stack.runs, self.bank, self.step, self.batches(1)[0])
+        self.meter = Meter(stack.runs, self.bank, self.step, lambda: self.batches(1)[0])
         self.keeper = WeightKeeper(keep, stack.runs, self.bank, self.evaluation, data) if keep else None
         self.dead: set[int] = set()  # replicas known on the host to have diverged
         self.scores: dict[int, Score] = {}  # last test scores

@@ -170,16 +170,19 @@ def _wm(feedback: LayerFeedback, site: Site) -> Form:
 
 
 def _mix(feedback: LayerFeedback, site: Site) -> Form:
-    """Return V with a form for each layer but the first, whose V for measures has that of the second."""
+    """Return V with a form for each layer but the first.
+
+    The first one's, for measures, is that of the scheme, or if there is none for all, of the second layer.
+    """
     parts = site.model.fed
     count = len(parts) - site.model.feeds_first
     if isinstance(feedback, Feedback) and feedback.layers:
-        inner = feedback.layers
+        inner, own = feedback.layers, feedback.layers[0]
     else:
         own = feedback.model_copy(update={"last": "same"})
         inner = (*[own] * (count - 1), *[LayerFeedback()] * min(count, 1))
     columns_of: dict[LayerFeedback, list[slice]] = {}
-    for spec, part in zip((*inner, *inner[:1]) if site.model.feeds_first else inner, parts, strict=True):
+    for spec, part in zip((*inner, own) if site.model.feeds_first else inner, parts, strict=True):
         columns_of.setdefault(spec, []).append(slice(part.start, part.start + part.size))
     forms = [(build(spec, site), layers) for spec, layers in columns_of.items()]
 

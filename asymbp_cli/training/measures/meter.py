@@ -37,15 +37,18 @@ class Meter:
     """Measures the replicas of a stack that an epoch has trained.
 
     V is not compared with W in plain backpropagation, where they are the same, nor if it carries errors from the
-    output, since then it has another shape. The fixed mini-batch `index` [B] is that of the first step, up to 128
-    samples.
+    output, since then it has another shape. The fixed mini-batch, whose indices [B] `first_batch` returns, is that
+    of the first step, up to 128 samples.
     """
 
-    def __init__(self, runs: Sequence[Run], bank: Bank, step: TrainingStep, index: Tensor) -> None:
+    def __init__(
+        self, runs: Sequence[Run], bank: Bank, step: TrainingStep, first_batch: Callable[[], Tensor]
+    ) -> None:
         self._plain = [run.method.feedback.scheme == "bp" for run in runs]
-        self._bank, self._step, self._index = bank, step, index[:MOST_SAMPLES]
+        self._bank, self._step = bank, step
         self._own = [key for key in bank.protocol.measure if key in OWN]
         self._wanted = [key for key in ON_A_BATCH if key in bank.protocol.measure]
+        self._index = first_batch()[:MOST_SAMPLES].clone() if self._wanted else torch.empty(0)
         route = bank.model.route
         self._fed = bank.model.fed if route == "layerwise" and bank.has_feedback else ()
         self._try_out()
