@@ -18,9 +18,17 @@ class Procedure(Spec):
 
 def changed_values(base: Protocol, protocol: Protocol) -> dict[str, Any]:
     """Return the fields of `protocol`, as YAML would hold them, that differ from `base`."""
-    before = base.model_dump(mode="json")
-    after = protocol.model_dump(mode="json")
+    before, after = (_dump(one) for one in (base, protocol))
     return {key: value for key, value in after.items() if value != before[key]}
+
+
+def _dump(protocol: Protocol) -> dict[str, Any]:
+    """Return a protocol as YAML would hold it; labels of early tables knew no decay of phases."""
+    content = protocol.model_dump(mode="json")
+    for phase in content["phases"]:
+        if phase["decay"] == 1:
+            del phase["decay"]
+    return content
 
 
 def label_changes(base: Protocol, protocol: Protocol) -> str:

@@ -93,7 +93,7 @@ class Protocol(Spec):
         Phase(share=2, factor=0.1),
         Phase(share=1, factor=0.01),
     )
-    """Section 5: 50 epochs at the base rate, 10 at a tenth, 5 at a hundredth."""
+    """Section 5: 50 epochs at the base rate, 10 at a tenth, 5 at a hundredth. `decay` is times `weight_decay`."""
     base_rate: Positive = 5e-4
     """Learning rate eta of the first phase at multiplier 1 (section 5), applied to `gradient`."""
     rate_multipliers: Annotated[
@@ -169,7 +169,8 @@ class Protocol(Spec):
         tuple[str, ...], Field(strict=False, json_schema_extra=_list_measures), AfterValidator(_on_request)
     ] = ()
     """What is measured after every epoch besides angles, signs and norms of V and W. Nothing else depends on it.
-    `first-layer-feedback` gives the first layer a V too, for these measures alone."""
+    `first-layer-feedback` gives the first layer a V too, for these measures alone. If it learns and is no longer
+    finite, the run has diverged."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Other papers' printed numbers, and ours beside them."""
 
+from typing import Any
+
 import pytest
 import small_study
 from sample_tables import make_epoch
@@ -9,10 +11,12 @@ from asymbp_cli.analysis.tables import fill_grid
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.table import load_table, other_table_files
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.specs.measures import MEASURES
+from asymbp_cli.specs.methods import parse_method
 
 MNIST = small_study.INFO.model_copy(
     update={"key": "mnist", "label": "MNIST", "shape": (28, 28, 1), "fingerprint": "m" * 64}
@@ -108,3 +112,38 @@ def test_the_listing_sums_up_each_curve() -> None:
     assert len(every.rows) == 6
     assert every.rows[0] == ("FA: error", "1", "14.51", "15.00", "+0.49")
     assert len(list(list_marks(filled, epochs, every=False))) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": "Conv 5x5x4/1"},
+        {"exact": False},
+        {"protocol": {"base_rate": 0.5}},
+        {"protocol": {"rate_multipliers": (1.0, 10.0)}},
+        {"method": "uSF"},
+    ],
+)
+def test_only_what_the_paper_trained_is_compared(changes: dict[str, Any]) -> None:
+    grid = grid_of("akrout2019")
+    row, column = grid.rows[0], next(one for one in grid.columns if one.header == "FA")
+    entry = column.entries[0]
+    if "network" in changes:
+        assert row.network is not None
+        row = row.model_copy(update={"network": row.network.model_copy(update={"activation": "relu"})})
+    if "exact" in changes:
+        row = row.model_copy(update={"exact": False})
+    protocol = entry.protocol.model_copy(update=changes.get("protocol", {}))
+    method = parse_method(changes["method"]) if "method" in changes else entry.method
+    column = column.model_copy(update={"entries": (Procedure(method=method, protocol=protocol),)})
+    other = grid.model_copy(update={"rows": (row,), "columns": (column,)})
+    epochs = {run.id: [make_epoch("", 1, 145)] for run in other.runs(row, column)}
+    assert compare_marks(other, row, epochs) == []
+
+
+def test_more_epochs_are_compared() -> None:
+    (table,) = load_table("akrout2019")
+    protocol, label = load_protocol("akrout2019", ("protocol.epochs=400",))
+    grid = make_table_grid(table, protocol, label, [MNIST])
+    epochs = epochs_of(grid, "KP", {0: [make_epoch("", 400, 16)]})
+    assert [one.mark.epoch for one in compare_marks(grid, grid.rows[0], epochs)] == [400]

@@ -410,6 +410,10 @@ def test_the_second_reading_is_matconvnets() -> None:
             "{extends: demo, batch_size: [{from_epoch: 1, size: 5}]}",
             "demo with batch_size=[{from_epoch: 1, size: 5}]",
         ),
+        (
+            "{extends: demo, phases: [{share: 2, factor: 1}, {share: 1, factor: 0.5, decay: 0.1}]}",
+            "demo with phases=[{share: 2.0, factor: 1.0}, {share: 1.0, factor: 0.5, decay: 0.1}]",
+        ),
         ("paper.yaml", "paper with epochs=9"),
         ("./demo.yaml", "paper with epochs=9, momentum=0.5"),
         ("{extends: demo.yaml, momentum: 0.9}", "paper with epochs=9"),

@@ -6,8 +6,11 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from asymbp_cli.analysis.marks import load_marks
 from asymbp_cli.analysis.tables import fill_all
+from asymbp_cli.cli.app import cli
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.report.csv_records import render
 from asymbp_cli.results.export import decode
@@ -70,10 +73,37 @@ CAMPAIGNS_OF = {
     ("table2-mnist-matconvnet-quick.jsonl.xz",): "table2-mnist-matconvnet-quick.csv",
     ("precision-mnist.jsonl.xz",): "precision-mnist.csv",
 }
+#: campaigns -> the file that their curves were exported to
+CURVES_OF = {"akrout2019.jsonl.xz": "akrout2019-curves.csv"}
+FINISHED = {*chain(*CAMPAIGNS_OF), *CURVES_OF}
 
 
 def test_there_are_campaigns() -> None:
-    assert {file.name for file in CAMPAIGNS} >= set(chain(*CAMPAIGNS_OF))
+    assert {file.name for file in CAMPAIGNS} >= FINISHED
+
+
+@pytest.mark.parametrize(("campaign", "curves"), CURVES_OF.items())
+def test_curves_are_those_of_their_campaign(campaign: str, curves: str, tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        merge([decode((FOLDER / "campaigns" / campaign).read_bytes(), FOLDER)], store)
+    command = ["export", "--curves", str(tmp_path / "curves.csv"), "--results", str(tmp_path)]
+    assert CliRunner().invoke(cli, command, catch_exceptions=False).exit_code == 0
+    assert read_records((tmp_path / "curves.csv").read_text()) == read_records((FOLDER / curves).read_text())
+
+
+@pytest.mark.parametrize("curves", CURVES_OF.values())
+def test_what_is_said_of_printed_numbers_is_what_was_measured(curves: str) -> None:
+    """In the list of files, in the head of the file and in the text."""
+    records = read_records((FOLDER / curves).read_text())
+    marks = load_marks(curves.removesuffix("-curves.csv"))
+    agreeing, compared = 0, 0
+    for mark in marks:
+        name = "test_error_percent" if mark.measure == "error" else f"{mark.measure}.{mark.layer}"
+        points = [r for r in records if mark.column in r["column"].split("; ") and r["epoch"] == str(mark.epoch)]
+        compared += bool(points)
+        agreeing += any(abs(float(point[name]) - mark.value) <= mark.tolerance + 1e-9 for point in points)
+    assert f"with {agreeing} of its {compared} numbers" in TEXT
+    assert f"{agreeing} of the {compared} printed numbers agree" in (FOLDER / curves).read_text()
 
 
 @pytest.mark.parametrize("file", CAMPAIGNS, ids=lambda file: file.name)
@@ -84,7 +114,7 @@ def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
     assert line.endswith(f"| {len(contents.runs):,}, {epochs:,} |")
     wanted = {run for stored in contents.grids.values() for run in stored.grid.all_runs()}
     ended = {key for key, stored in contents.runs.items() if stored.state}
-    assert ended == wanted if file.name in chain(*CAMPAIGNS_OF) else ended < wanted  # or it is unfinished
+    assert ended == wanted if file.name in FINISHED else ended < wanted  # or it is unfinished
     assert ("unfinished" in line) == (ended < wanted)
 
 

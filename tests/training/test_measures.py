@@ -237,3 +237,11 @@ def test_v_of_the_first_layer_is_mirrored() -> None:
     assert before is not None
     assert after["angle"][1] is not None
     assert after["angle"][1] < before - 20
+
+
+@pytest.mark.parametrize("layers", [("FC classes",), ("FC 9", "FC classes")])
+def test_v_of_the_first_layer_follows_the_scheme_if_the_last_is_exact(layers: tuple[str, ...]) -> None:
+    network = Network(input=(12,), layers=layers)
+    trainer = make(of("usf", last="bp"), network=network, measure=[FIRST_LAYER])
+    V, W = first(train(trainer))
+    assert torch.equal(V, W.sign())
