@@ -29,13 +29,15 @@ def stack_bytes(run: Run, replicas: int, *, parallel: bool, workspace: int = 0) 
 
     Replicas step one after the other, so only one's activations are there at a time. If they step in `parallel`,
     as on CUDA, all are, and a CUDA graph keeps its memory while replicas are tested. Then a library may also keep
-    a `workspace` per thread, for the way forward and back.
+    a `workspace` per thread, for the way forward and back. Measures on request make a step of their own.
     """
     step, test = (count(run, replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
     initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
     if not parallel:
         return bank_bytes(run, replicas) + max(step, test, initial)
-    return bank_bytes(run, replicas, parallel=True) + _copied_bytes(run, replicas) + step + test + 2 * workspace
+    probe = step if set(run.protocol.measure) - {FIRST_LAYER} else 0  # next to what the graphs keep
+    banks = bank_bytes(run, replicas, parallel=True) + _copied_bytes(run, replicas)
+    return banks + step + test + probe + 2 * workspace
 
 
 def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bool, workspace: int = 0) -> int:

@@ -204,6 +204,20 @@ def test_the_machine_says_what_is_available() -> None:
     assert packing.available_bytes("mps") is None
 
 
+def test_measures_on_request_take_a_step_next_to_what_a_graph_keeps() -> None:
+    plain = run("uSF", NETWORKS["mnist"])
+    asked, first = (
+        plain.model_copy(update={"protocol": plain.protocol.model_copy(update={"measure": (name,)})})
+        for name in ("rank", "first-layer-feedback")
+    )
+    step = memory.step_bytes(plain, 4, parallel=True)
+    more = memory.stack_bytes(asked, 4, parallel=True) - memory.stack_bytes(plain, 4, parallel=True)
+    assert more == step
+    assert memory.stack_bytes(asked, 4, parallel=False) == memory.stack_bytes(plain, 4, parallel=False)
+    weights = prod(plain.network.weighted()[0].weight_shape)
+    assert memory.feedback_size(first) - memory.feedback_size(plain) == weights
+
+
 def test_vectors_are_floats() -> None:
     info = small_study.INFO.model_copy(update={"shape": (10,), "train_count": 3, "test_count": 2})
     assert packing.dataset_bytes(info) == 5 * (40 + 8)
