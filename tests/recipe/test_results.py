@@ -74,7 +74,7 @@ CAMPAIGNS_OF = {
     ("precision-mnist.jsonl.xz",): "precision-mnist.csv",
 }
 #: campaigns -> the file that their curves were exported to
-CURVES_OF = {"akrout2019.jsonl.xz": "akrout2019-curves.csv"}
+CURVES_OF = {"akrout2019.jsonl.xz": "akrout2019-curves.csv", "pfa2024.jsonl.xz": "pfa2024-curves.csv"}
 FINISHED = {*chain(*CAMPAIGNS_OF), *CURVES_OF}
 
 
