@@ -1,6 +1,6 @@
 """Update rules and initializations of plugins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
@@ -53,8 +53,15 @@ def _update(
             raise PluginError(f"{locate(function)} must return two tensors: the next w, and the next state")
         weights = check_result(function, result[0], rows[0], "the next w")
         new_state = check_result(function, result[1], rows[0], "the next state")
-        rows[2].copy_(new_state)
+        weights, new_state = (_copy_if_in(rows[1:], tensor) for tensor in (weights, new_state))
         rows[1].copy_(weights)
+        rows[2].copy_(new_state)
+
+
+def _copy_if_in(overwritten: Iterable[Tensor], result: Tensor) -> Tensor:
+    """Return a result, or a copy if it is a view of what is overwritten next: a rule may return its inputs."""
+    own = result.untyped_storage().data_ptr()
+    return result.clone() if own in {tensor.untyped_storage().data_ptr() for tensor in overwritten} else result
 
 
 def initialization(name: str, *, formula: str = "of a plugin") -> Callable[[Draws], Draws]:
