@@ -78,11 +78,16 @@ def register_scheme(row: Scheme, builder: Builder) -> None:
     """
     check_signature(builder, ("feedback", "site"), {})
     register("scheme", row.name, lambda key: [(SCHEMES, row), (BUILDERS, partial(_build, builder))])
+    if row.learned not in ("", "gradient"):
+        raise refuse(f'a plugin\'s V cannot have learned={row.learned!r}. Write learned="gradient", or leave it out')
     _check_numbers(row)
 
 
 def _build(builder: Builder, feedback: LayerFeedback, site: Site) -> Form:
     form = call(builder, (), feedback, site)
+    if isinstance(form, Learned) != (feedback.kind.learned == "gradient"):  # the row decides where V is kept
+        kind, hint = type(form).__name__, "Write" if isinstance(form, Learned) else "Return Learned, or leave out"
+        raise PluginError(f'{locate(builder)} returns {kind}. {hint} learned="gradient" in the row of its Scheme')
     row = torch.empty(site.model.feedback_size, device="meta")
     match form:
         case Computed(write):

@@ -66,6 +66,11 @@ def test_what_it_registers_is_in_every_table_until_it_is_forgotten(load: Load) -
             HEAD + SCHEME.replace('"W"', '"W", numbers={"sigma": Number(1.0)}').replace("draw", "draw, sigma"),
             'mine.py:2: "sigma" is a parameter of asymbp',
         ),
+        (
+            "from asymbp_cli.plugins import *\ndef f(feedback, site): ...\n"
+            'register_scheme(Scheme("a", "W", "-", "x", learned="mirror"), f)\n',
+            "mine.py:3: a plugin's V cannot have learned='mirror'. Write learned=\"gradient\"",
+        ),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_is_explained(text: str, message: str, load: Load) -> None:

@@ -367,3 +367,19 @@ def test_a_builder_that_fails_is_named(digits: ResidentData, load: Load) -> None
         begin(digits, run("b"))
     with pytest.raises(PluginError, match=r"^mine\.py:7: c returns the shape \[3\], not \[[0-9]+\]: V$"):
         begin(digits, run("c"))
+
+
+@pytest.mark.parametrize(
+    ("learned", "form", "message"),
+    [
+        ("", "Learned(site.initial())", r'returns Learned\. Write learned="gradient"'),
+        ("gradient", "Fixed(site.initial())", "returns Fixed. Return Learned, or leave out learned"),
+    ],
+)
+def test_a_form_that_its_row_does_not_tell_is_refused(
+    learned: str, form: str, message: str, digits: ResidentData, load: Load
+) -> None:
+    row = f'Scheme(name="a", formula="?", redrawn="-", source="x", learned="{learned}")'
+    load(f"{HEAD}def build(feedback, site):\n    return {form}\n\nregister_scheme({row}, build)\n")
+    with pytest.raises(PluginError, match=rf"^mine\.py:3: build {message}"):
+        begin(digits, run("a"))
