@@ -12,8 +12,8 @@ from asymbp_cli.plugins.calls import call, check_finite, check_result, locate
 from asymbp_cli.plugins.registry import check_signature, register
 from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.protocol import INITIALIZATIONS
-from asymbp_cli.training import initialization as initializations
 from asymbp_cli.training.feedback.schemes import split_rows
+from asymbp_cli.training.initialization import OWN
 from asymbp_cli.training.optim import RULES
 
 Step = TypeVar("Step", bound=Callable[..., tuple[Tensor, Tensor]])
@@ -32,7 +32,7 @@ def update_rule(name: str) -> Callable[[Step], Step]:
 
     def decorate(function: Step) -> Step:
         check_signature(function, _OF_RULES, {})
-        register("update", name, lambda key: [(UPDATES, name), (RULES, partial(_update, function))])
+        register("update", name, function, lambda key: [(UPDATES, name), (RULES, partial(_update, function))])
         return function
 
     return decorate
@@ -73,8 +73,13 @@ def initialization(name: str, *, formula: str = "of a plugin") -> Callable[[Draw
 
     def decorate(function: Draws) -> Draws:
         check_signature(function, ("shape", "fan_in", "fan_out", "generator"), {})
-        entry = partial(_initialize, function)
-        register("initialization", name, lambda key: [(INITIALIZATIONS, formula), (initializations.OWN, entry)])
+        draw = partial(_initialize, function)
+        register(
+            "initialization",
+            name,
+            function,
+            lambda key: [(INITIALIZATIONS, formula), (OWN, draw)],
+        )
         return function
 
     return decorate
