@@ -12,7 +12,7 @@ from asymbp_cli.plugins.calls import locate, unwrap
 from asymbp_cli.specs.measures import MEASURES, list_on_request
 from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.protocol import INITIALIZATIONS
-from asymbp_cli.specs.references import REGISTERED, Plugin, by_short_name, is_name, is_reference
+from asymbp_cli.specs.references import KINDS, REGISTERED, Plugin, by_short_name, is_name, is_reference
 from asymbp_cli.specs.schemes import SCHEMES, scheme_keys
 from asymbp_cli.training import initialization
 from asymbp_cli.training.feedback.schemes import BUILDERS
@@ -22,6 +22,7 @@ from asymbp_cli.training.optim import RULES
 #: every table that has a plugin's entries, by reference
 _TABLES: tuple[dict[str, Any], ...] = (
     REGISTERED,
+    KINDS,
     SCHEMES,
     BUILDERS,
     UPDATES,
@@ -42,6 +43,7 @@ _NAMES: dict[str, dict[str, Callable[[], Mapping[str, str]]]] = {
     "initialization": {"an initialization": lambda: by_short_name(INITIALIZATIONS)},
     "measure": {"a measure": lambda: by_short_name((*MEASURES, *list_on_request()))},
 }
+_KINDS = {kind: "an update rule" if kind == "update" else next(iter(names)) for kind, names in _NAMES.items()}
 _RESERVED = ("bn", "bm", "mixed", "top", "bottom", "all")  # mean something else in the names of methods
 _LONGEST = 40  # letters of a name
 _loading: list[Plugin] = []
@@ -98,6 +100,7 @@ def register(
     for table, value in entries(reference):
         table[reference] = value
     REGISTERED[reference] = plugin
+    KINDS[reference] = _KINDS[kind]
 
 
 def _find_owner(kind: str, name: str) -> str:
