@@ -90,6 +90,17 @@ def test_two_plugins_cannot_share_a_name(load: Load) -> None:
     assert {plugin.label for plugin in REGISTERED.values()} == {"first.py"}
 
 
+def test_a_file_that_has_changed_needs_a_new_process(load: Load) -> None:
+    load(HEAD + SCHEME)
+    for text in (HEAD + SCHEME + "# changed\n", HEAD + SCHEME.replace('"a"', '"b"')):
+        with pytest.raises(PluginError, match=r"^mine\.py: has changed since this process loaded it\. Start a"):
+            load(text)
+    load(HEAD + SCHEME)  # back
+    Path("folder").mkdir()
+    load(HEAD + SCHEME.replace('"a"', '"b"'), "folder/mine.py")
+    assert [short_name(reference) for reference in REGISTERED] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("none.py", "No such file or directory"), (".", "Is a directory"), ("a\0b", "is no path"), ("big", "MiB")],
