@@ -1,7 +1,9 @@
 """Calls of a plugin's functions: whatever goes wrong in them is said with their file and line."""
 
+import inspect
 import traceback
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +14,17 @@ from asymbp_cli.errors import AsymbpError, PluginError, ran_out_of_memory
 _LONGEST = 200  # letters of another error's message
 
 
+def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function under the decorators of others."""
+    while isinstance(function, partial):
+        function = function.func
+    found: Callable[..., Any] = inspect.unwrap(function)
+    return found
+
+
 def locate(function: Callable[..., Any]) -> str:
     """Return where a function is defined, and its name: `my_scheme.py:5: add_noise`."""
+    function = unwrap(function)
     code, name = getattr(function, "__code__", None), getattr(function, "__qualname__", repr(function))
     return f"{code.co_filename}:{code.co_firstlineno}: {name}" if code else name
 
@@ -41,7 +52,7 @@ def call(function: Callable[..., Any], inputs: Iterable[Tensor], *others: Any, *
 
 def explain(error: BaseException, function: Callable[..., Any]) -> str:
     """Return an error with the last line of the plugin's file that it came through."""
-    code = getattr(function, "__code__", None)
+    code = getattr(unwrap(function), "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame for frame in frames if code and frame.filename == code.co_filename]
     where = f"{lines[-1].filename}:{lines[-1].lineno}: {lines[-1].name}" if lines else locate(function)

@@ -24,8 +24,15 @@ _LARGEST = 1 << 20  # bytes; what is larger is no plugin
 _NOTHING = "registers nothing. Decorate a function, for instance with @scheme (from asymbp_cli.plugins)"
 
 
+#: path -> the plugin that this process has last loaded from there
+_loaded: dict[Path, Plugin] = {}
+
+
 def load_file(path: Path) -> Plugin:
-    """Load the plugin in a file, and return it. Raises PluginError with the file and, if it has one, the line."""
+    """Load the plugin in a file, and return it. Raises PluginError with the file and, if it has one, the line.
+
+    A process keeps to the version that it loaded first: if the file has changed since, that is an error too.
+    """
     label = printable_path(path)
     try:
         with path.open("rb") as file:
@@ -35,8 +42,12 @@ def load_file(path: Path) -> Plugin:
         raise PluginError(f"{label}: {reason}. --plugin takes the path of a Python file") from None
     if len(source) > _LARGEST:
         raise PluginError(f"{label}: has more than {_LARGEST >> 20} MiB. --plugin takes the path of a Python file")
-    plugin = Plugin(label, source)
+    plugin, place = Plugin(label, source), path.resolve()
+    before = _loaded.get(place, plugin).sha256
+    if before != plugin.sha256 and any(known.sha256 == before for known in REGISTERED.values()):
+        raise PluginError(f"{label}: has changed since this process loaded it. Start a new process")
     load(plugin)
+    _loaded[place] = plugin
     return plugin
 
 

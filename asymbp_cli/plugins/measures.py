@@ -24,7 +24,7 @@ def measure(name: str, *, title: str, meaning: str = "of a plugin") -> Callable[
     def decorate(function: Function) -> Function:
         check_signature(function, ("W", "V"), {})
         row = Measure(title, meaning, "a plugin", cost="that of the plugin")
-        register("measure", name, lambda key: [(MEASURES, row), (OWN, partial(_measure, function))])
+        register("measure", name, function, lambda key: [(MEASURES, row), (OWN, partial(_measure, function))])
         return function
 
     return decorate

@@ -8,11 +8,11 @@ from types import FrameType
 from typing import Any
 
 from asymbp_cli.errors import PluginError
-from asymbp_cli.plugins.calls import locate
+from asymbp_cli.plugins.calls import locate, unwrap
 from asymbp_cli.specs.measures import MEASURES, list_on_request
 from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.protocol import INITIALIZATIONS
-from asymbp_cli.specs.references import REGISTERED, Plugin, by_short_name, is_name, is_reference
+from asymbp_cli.specs.references import KINDS, REGISTERED, Plugin, by_short_name, is_name, is_reference
 from asymbp_cli.specs.schemes import SCHEMES, scheme_keys
 from asymbp_cli.training import initialization
 from asymbp_cli.training.feedback.schemes import BUILDERS
@@ -22,6 +22,7 @@ from asymbp_cli.training.optim import RULES
 #: every table that has a plugin's entries, by reference
 _TABLES: tuple[dict[str, Any], ...] = (
     REGISTERED,
+    KINDS,
     SCHEMES,
     BUILDERS,
     UPDATES,
@@ -42,6 +43,7 @@ _NAMES: dict[str, dict[str, Callable[[], Mapping[str, str]]]] = {
     "initialization": {"an initialization": lambda: by_short_name(INITIALIZATIONS)},
     "measure": {"a measure": lambda: by_short_name((*MEASURES, *list_on_request()))},
 }
+_KINDS = {kind: "an update rule" if kind == "update" else next(iter(names)) for kind, names in _NAMES.items()}
 _RESERVED = ("bn", "bm", "mixed", "top", "bottom", "all")  # mean something else in the names of methods
 _LONGEST = 40  # letters of a name
 _loading: list[Plugin] = []
@@ -68,10 +70,16 @@ def forget(plugin: Plugin) -> None:
     sys.modules.pop(plugin.module_name, None)
 
 
-def register(kind: str, name: str, entries: Callable[[str], list[tuple[dict[str, Any], Any]]]) -> None:
-    """Register a name of the plugin that is being loaded.
+def register(
+    kind: str,
+    name: str,
+    function: Callable[..., Any],
+    entries: Callable[[str], list[tuple[dict[str, Any], Any]]],
+) -> None:
+    """Register a function of the plugin that is being loaded under a name.
 
-    `entries` returns, given the reference, which tables get what. Raises PluginError if the name is taken.
+    `entries` returns, given the reference, which tables get what. Raises PluginError if the name is taken, or if
+    the function is defined elsewhere: the id of a run holds the source of its plugin alone.
     """
     if not _loading:
         raise PluginError(
@@ -79,6 +87,11 @@ def register(kind: str, name: str, entries: Callable[[str], list[tuple[dict[str,
             "load it with asymbp_cli.plugins.loading.load_file"
         )
     plugin = _loading[-1]
+    if getattr(unwrap(function), "__module__", None) != plugin.module_name:
+        raise refuse(
+            f"{locate(function)} is defined outside {plugin.label}, and would be no part of a run's id. Define it "
+            "there, or make its file a plugin too (--plugin FILE, or an entry point), and import it nowhere else"
+        )
     if not isinstance(name, str) or not is_name(name) or len(name) > _LONGEST or name.lower().endswith("-scaled"):
         raise refuse(f"{name!r} is no name. Use up to {_LONGEST} letters, digits, _ and -: w-noise")
     if owner := _find_owner(kind, name.lower()):
@@ -87,6 +100,7 @@ def register(kind: str, name: str, entries: Callable[[str], list[tuple[dict[str,
     for table, value in entries(reference):
         table[reference] = value
     REGISTERED[reference] = plugin
+    KINDS[reference] = _KINDS[kind]
 
 
 def _find_owner(kind: str, name: str) -> str:

@@ -1,6 +1,6 @@
 """Update rules and initializations of plugins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
@@ -12,8 +12,8 @@ from asymbp_cli.plugins.calls import call, check_finite, check_result, locate
 from asymbp_cli.plugins.registry import check_signature, register
 from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.protocol import INITIALIZATIONS
-from asymbp_cli.training import initialization as initializations
 from asymbp_cli.training.feedback.schemes import split_rows
+from asymbp_cli.training.initialization import OWN
 from asymbp_cli.training.optim import RULES
 
 Step = TypeVar("Step", bound=Callable[..., tuple[Tensor, Tensor]])
@@ -32,7 +32,7 @@ def update_rule(name: str) -> Callable[[Step], Step]:
 
     def decorate(function: Step) -> Step:
         check_signature(function, _OF_RULES, {})
-        register("update", name, lambda key: [(UPDATES, name), (RULES, partial(_update, function))])
+        register("update", name, function, lambda key: [(UPDATES, name), (RULES, partial(_update, function))])
         return function
 
     return decorate
@@ -53,8 +53,15 @@ def _update(
             raise PluginError(f"{locate(function)} must return two tensors: the next w, and the next state")
         weights = check_result(function, result[0], rows[0], "the next w")
         new_state = check_result(function, result[1], rows[0], "the next state")
-        rows[2].copy_(new_state)
+        weights, new_state = (_copy_if_in(rows[1:], tensor) for tensor in (weights, new_state))
         rows[1].copy_(weights)
+        rows[2].copy_(new_state)
+
+
+def _copy_if_in(overwritten: Iterable[Tensor], result: Tensor) -> Tensor:
+    """Return a result, or a copy if it is a view of what is overwritten next: a rule may return its inputs."""
+    own = result.untyped_storage().data_ptr()
+    return result.clone() if own in {tensor.untyped_storage().data_ptr() for tensor in overwritten} else result
 
 
 def initialization(name: str, *, formula: str = "of a plugin") -> Callable[[Draws], Draws]:
@@ -66,8 +73,13 @@ def initialization(name: str, *, formula: str = "of a plugin") -> Callable[[Draw
 
     def decorate(function: Draws) -> Draws:
         check_signature(function, ("shape", "fan_in", "fan_out", "generator"), {})
-        entry = partial(_initialize, function)
-        register("initialization", name, lambda key: [(INITIALIZATIONS, formula), (initializations.OWN, entry)])
+        draw = partial(_initialize, function)
+        register(
+            "initialization",
+            name,
+            function,
+            lambda key: [(INITIALIZATIONS, formula), (OWN, draw)],
+        )
         return function
 
     return decorate

@@ -77,12 +77,17 @@ def register_scheme(row: Scheme, builder: Builder) -> None:
     Its rows [R', F] hold all layers but the first: `site.model.fed` says which columns are which.
     """
     check_signature(builder, ("feedback", "site"), {})
-    register("scheme", row.name, lambda key: [(SCHEMES, row), (BUILDERS, partial(_build, builder))])
+    register("scheme", row.name, builder, lambda key: [(SCHEMES, row), (BUILDERS, partial(_build, builder))])
+    if row.learned not in ("", "gradient"):
+        raise refuse(f'V cannot have learned={row.learned!r}. Write learned="gradient", or leave it out')
     _check_numbers(row)
 
 
 def _build(builder: Builder, feedback: LayerFeedback, site: Site) -> Form:
     form = call(builder, (), feedback, site)
+    if isinstance(form, Learned) != (feedback.kind.learned == "gradient"):  # the row decides where V is kept
+        kind, hint = type(form).__name__, "Write" if isinstance(form, Learned) else "Return Learned, or leave out"
+        raise PluginError(f'{locate(builder)} returns {kind}. {hint} learned="gradient" in the row of its Scheme')
     row = torch.empty(site.model.feedback_size, device="meta")
     match form:
         case Computed(write):
@@ -100,7 +105,7 @@ def _register(
     row: Scheme, function: Function, build: Callable[[Callable[..., Tensor], LayerFeedback, Site], Form]
 ) -> Function:
     check_signature(function, ("W", "draw"), row.numbers)
-    register("scheme", row.name, lambda key: [(SCHEMES, row), (BUILDERS, partial(build, function))])
+    register("scheme", row.name, function, lambda key: [(SCHEMES, row), (BUILDERS, partial(build, function))])
     _check_numbers(row)
     return function
 

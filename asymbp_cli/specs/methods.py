@@ -33,6 +33,10 @@ def _know_update(value: str) -> str:
     return resolve(value, UPDATES)
 
 
+#: makes 0.0 of -0.0, so that both have one identity
+_UnsignedZero = AfterValidator(lambda value: value + 0.0)
+
+
 class LayerFeedback(Spec):
     """What replaces W in the step that computes the error of a layer's input (eq. 2)."""
 
@@ -40,7 +44,7 @@ class LayerFeedback(Spec):
 
     scheme: Annotated[str, AfterValidator(_know_scheme), Field(json_schema_extra=list_names(SCHEMES))] = "bp"
     """The scheme (asymbp ls schemes)."""
-    flip_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    flip_probability: Annotated[float, Field(ge=0, le=1), _UnsignedZero] = 0.0
     """Probability p that a feedback weight gets the sign *opposite* to its forward weight (S_p, section 2):
     0 = all signs agree, 1 = all are opposite."""
     sigma: Annotated[float, Field(gt=0)] = 0.05
@@ -52,9 +56,9 @@ class LayerFeedback(Spec):
     convolution and 1 / sqrt(fan_in) of an FC layer (Xiao, Chen, Liao and Poggio 2018)."""
     density: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Probability that a feedback weight is there; the others are 0, always the same."""
-    alignment: Annotated[float, Field(ge=0, le=1)] = 0.5
+    alignment: Annotated[float, Field(ge=0, le=1), _UnsignedZero] = 0.5
     """Correlation r of softFA's feedback weights with the initial weights."""
-    noise: Annotated[float, Field(ge=0)] = 0.5
+    noise: Annotated[float, Field(ge=0), _UnsignedZero] = 0.5
     """Standard deviation s of the noise of `noisy`, relative to each weight."""
     expansion: Annotated[float, Field(gt=0, le=100)] = 10.0
     """PFA's width of B over the outputs of the layer."""
@@ -62,14 +66,14 @@ class LayerFeedback(Spec):
     """WM's rate: V gets that much of the sum of y x^T over a mini-batch of noise (and over its positions)."""
     mirror_noise: Annotated[float, Field(gt=0)] = 0.1
     """WM's noise is uniform between minus and plus half of that."""
-    mirror_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mirror_decay: Annotated[float, Field(ge=0, lt=1), _UnsignedZero] = 0.0
     """Share of V that WM takes away in every step."""
     mirror_passes: Annotated[int, Field(ge=0)] = 1
     """Epochs of mirroring before the first epoch of training."""
     last: Literal["same", "bp"] = "same"
     """`bp`: the last layer's V is its W, and only the others follow the scheme."""
     numbers: Annotated[
-        tuple[tuple[Annotated[str, Field(pattern=NUMBER_NAME)], float], ...],
+        tuple[tuple[Annotated[str, Field(pattern=NUMBER_NAME)], Annotated[float, _UnsignedZero]], ...],
         BeforeValidator(_sort_numbers, json_schema_input_type=dict[str, float]),
         Field(strict=False, json_schema_extra={"default": {}}),
     ] = ()

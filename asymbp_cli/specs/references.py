@@ -54,6 +54,8 @@ class Plugin:
 
 #: reference -> the plugin that has registered it in this process
 REGISTERED: dict[str, Plugin] = {}
+#: reference -> what it is a name of: `a scheme`
+KINDS: dict[str, str] = {}
 
 
 def is_name(text: str) -> bool:
@@ -91,13 +93,21 @@ def resolve(value: str, known: Collection[str]) -> str:
     A plugin's may be in upper or lower case. References to plugins that are not loaded stay, since stored results
     hold them; `check_registered` tells.
     """
-    if value in known or is_reference(value):
+    if value in known or (is_reference(value) and value not in REGISTERED):
         return value
+    if value in REGISTERED:
+        raise ValueError(_describe_other_kind(value, known))
     names = by_short_name(known)
     for name, reference in names.items():
         if name.lower() == value.lower() and is_reference(reference):
             return reference
     raise ValueError(f'"{value}" is not one of {", ".join(names)}.{nearest(value, names)} {HINT}')
+
+
+def _describe_other_kind(reference: str, known: Iterable[str]) -> str:
+    """Return the message on a plugin's name that is not one of the names that are known here."""
+    owner, names = REGISTERED[reference].label, ", ".join(by_short_name(known))
+    return f'"{reference}" is {KINDS[reference]} of {owner}, not one of {names}'
 
 
 def list_names(known: Mapping[str, object]) -> Any:
@@ -109,9 +119,14 @@ def list_names(known: Mapping[str, object]) -> Any:
     return extend
 
 
-def check_registered(references: Iterable[str]) -> None:
-    """Raise UsageError if one of these names is of a plugin that is not loaded, or of another version of it."""
+def check_registered(references: Iterable[str], known: Collection[str] | None = None) -> None:
+    """Raise UsageError if one of these names is of a plugin that is not loaded, or of another version of it.
+
+    So it does if a plugin's name is not one of those that are `known`, but of another kind.
+    """
     for reference in references:
+        if reference in REGISTERED and known is not None and reference not in known:
+            raise UsageError(_describe_other_kind(reference, known))
         if reference in REGISTERED or not is_reference(reference):
             continue
         name, _, digits = reference.partition("@")

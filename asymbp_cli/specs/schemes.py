@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 from typing import Literal
 
 from asymbp_cli.errors import UsageError
@@ -13,10 +13,8 @@ from asymbp_cli.text import nearest
 #: sends straight to it: the error, its sign, or the target (one-hot labels).
 Route = Literal["layerwise", "direct-error", "direct-sign", "direct-target"]
 
-
 #: How a V that is saved with the weights changes: by the update rule and a gradient of its own, or by mirroring W.
 Learned = Literal["", "gradient", "mirror"]
-
 
 #: of the numbers of a plugin's scheme
 NUMBER_NAME = "^[A-Za-z][A-Za-z0-9_]{0,39}$"
@@ -34,12 +32,18 @@ class Number:
         """Return a value, as specs keep it, if the scheme takes it; raises ValueError otherwise."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValueError("must be a number")
-        if isinstance(self.default, int) and not float(value).is_integer():
+        try:
+            number = float(value) + 0.0  # of -0.0 too it makes 0.0, so that both have one identity
+        except OverflowError:
+            number = inf
+        if not isfinite(number):
+            raise ValueError("must be a finite number, of at most 1.8e308")
+        if isinstance(self.default, int) and not number.is_integer():
             raise ValueError("must be a whole number")
-        if not (-inf if self.least is None else self.least) <= value <= (inf if self.most is None else self.most):
+        if not (-inf if self.least is None else self.least) <= number <= (inf if self.most is None else self.most):
             bounds = (("at least", self.least), ("at most", self.most))
             raise ValueError(f"must be {' and '.join(f'{how} {at:g}' for how, at in bounds if at is not None)}")
-        return float(value)
+        return number
 
     def cast(self, value: float) -> float:
         """Return a checked value as the scheme's function gets it."""
@@ -268,7 +272,7 @@ def find_scheme(name: object) -> str:
     key = name.lower()
     if key.endswith("-p") and "flip_probability" in _parameters(key.removesuffix("-p")):
         key = key.removesuffix("-p")
-    check_registered([name])
+    check_registered([name], SCHEMES)
     if key not in (keys := scheme_keys()):
         hint = nearest(name, by_short_name(SCHEMES))
         raise UsageError(f'"{name}" is not a scheme.{hint} {HINT} (asymbp ls schemes)')

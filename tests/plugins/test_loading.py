@@ -10,7 +10,7 @@ from asymbp_cli.errors import PluginError
 from asymbp_cli.plugins import initialization, loading
 from asymbp_cli.plugins.loading import load_file, load_installed
 from asymbp_cli.specs.methods import UPDATES
-from asymbp_cli.specs.references import REGISTERED, Plugin
+from asymbp_cli.specs.references import REGISTERED, Plugin, short_name
 from asymbp_cli.specs.schemes import SCHEMES
 from asymbp_cli.training.feedback.schemes import BUILDERS
 
@@ -66,6 +66,11 @@ def test_what_it_registers_is_in_every_table_until_it_is_forgotten(load: Load) -
             HEAD + SCHEME.replace('"W"', '"W", numbers={"sigma": Number(1.0)}').replace("draw", "draw, sigma"),
             'mine.py:2: "sigma" is a parameter of asymbp',
         ),
+        (
+            "from asymbp_cli.plugins import *\ndef f(feedback, site): ...\n"
+            'register_scheme(Scheme("a", "W", "-", "x", learned="mirror"), f)\n',
+            "mine.py:3: V cannot have learned='mirror'. Write learned=\"gradient\"",
+        ),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_is_explained(text: str, message: str, load: Load) -> None:
@@ -85,6 +90,17 @@ def test_two_plugins_cannot_share_a_name(load: Load) -> None:
     assert {plugin.label for plugin in REGISTERED.values()} == {"first.py"}
 
 
+def test_a_file_that_has_changed_needs_a_new_process(load: Load) -> None:
+    load(HEAD + SCHEME)
+    for text in (HEAD + SCHEME + "# changed\n", HEAD + SCHEME.replace('"a"', '"b"')):
+        with pytest.raises(PluginError, match=r"^mine\.py: has changed since this process loaded it\. Start a"):
+            load(text)
+    load(HEAD + SCHEME)  # back
+    Path("folder").mkdir()
+    load(HEAD + SCHEME.replace('"a"', '"b"'), "folder/mine.py")
+    assert [short_name(reference) for reference in REGISTERED] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [("none.py", "No such file or directory"), (".", "Is a directory"), ("a\0b", "is no path"), ("big", "MiB")],
@@ -93,6 +109,38 @@ def test_a_path_that_is_no_plugin_is_explained(name: str, reason: str, load: Loa
     Path("big").write_bytes(b"#" * (loading._LARGEST + 1))
     with pytest.raises(PluginError, match=f"{reason}.*--plugin takes the path of a Python file"):
         load_file(Path(name))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import helper_of_mine\n",  # registers by itself
+        'from helper_of_mine import f\nscheme("b", formula="W")(f)\n',
+        'from helper_of_mine import f\nfrom functools import partial\nscheme("b", formula="W")(partial(f))\n',
+        "from helper_of_mine import keep\n@keep\n" + SCHEME,
+    ],
+)
+def test_a_function_of_another_file_is_refused(
+    text: str, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its source would be no part of the ids of runs."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = SCHEME if text.startswith("import") else SCHEME.split("\n", 1)[1]
+    Path("helper_of_mine.py").write_text(f"{HEAD}{own}def keep(f):\n    return lambda W, draw: f(W, draw)\n")
+    text = text.replace("@keep\n" + SCHEME, SCHEME.replace("\n", "\n@keep\n", 1))
+    try:
+        with pytest.raises(PluginError, match=r"^mine\.py:[0-9]: /.*/helper_of_mine\.py:[0-9]: .* outside mine"):
+            load(HEAD + text)
+    finally:
+        sys.modules.pop("helper_of_mine", None)
+    assert not REGISTERED
+
+
+def test_decorators_of_others_are_allowed(load: Load) -> None:
+    load(HEAD + "import torch\n" + SCHEME.replace("\n", "\n@torch.no_grad()\n", 1))
+    assert [short_name(reference) for reference in REGISTERED] == ["a"]
+    with pytest.raises(PluginError, match=r"^no\.py:3: f must take"):  # not the line of the decorator's file
+        load("import torch\n" + HEAD + '@scheme("c", formula="W")\n@torch.no_grad()\ndef f(): ...\n', "no.py")
 
 
 def test_registering_without_loading_is_refused() -> None:
@@ -118,6 +166,14 @@ def test_an_installed_package_is_a_plugin(load: Load, tmp_path: Path, monkeypatc
     ((reference, plugin),) = REGISTERED.items()
     assert SCHEMES[reference].numbers["s"].default == 0.5
     assert plugin.source == (package / "schemes.py").read_bytes()
+    (package / "other.py").write_text(HEAD + SCHEME)
+    (package / "both.py").write_text("from . import other\n")
+    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nboth = of_a_lab.both\n")
+    with pytest.raises(PluginError, match=r"other\.py:2: f is defined outside .*both\.py.*an entry point"):
+        load_plugins()
+    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nother = of_a_lab.other\n")
+    load_plugins()
+    assert len(REGISTERED) == 2
     (facts / "entry_points.txt").write_text("[asymbp.plugins]\nnoise = of_a_lab.nothing\n")
     with pytest.raises(PluginError, match=r"of_a_lab\.nothing: the installed package of-a-lab names no"):
         load_plugins()

@@ -1,5 +1,6 @@
 """Names of plugins in specs: what users write, what a run's identity holds, and what stays without the plugin."""
 
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +144,45 @@ def test_bounds_of_numbers() -> None:
     assert Number(1.0).check(3) == 3.0
     assert Number(2, least=1, most=3).check(3) == Number(2, least=1, most=3).check(3.0) == 3
     assert [type(Number(default).cast(3.0)) for default in (2, 2.0)] == [int, float]
-    for number, wrong in [(Number(2), 2.5), (Number(2), True), (Number(2, 1, 3), 4), (Number(1.0), float("nan"))]:
+    for wrong in (nan, inf, -inf, 10**400, -(10**400)):
+        for number in (Number(1.0), Number(2), Number(2, least=0, most=3)):
+            with pytest.raises(ValueError, match=r"^must be a finite number, of at most 1\.8e308$"):
+                number.check(wrong)
+    for number, wrong in [(Number(2), 2.5), (Number(2), True), (Number(2, 1, 3), 4)]:
         with pytest.raises(ValueError, match="must be"):
             number.check(wrong)
+
+
+def test_zero_has_one_identity(load: Load) -> None:
+    plugin = load(NOISE)
+    fields = ("flip_probability", "brsf"), ("alignment", "soft"), ("noise", "noisy"), ("mirror_decay", "wm")
+
+    def dump(zero: float) -> list[str]:
+        own = {"scheme": plugin.refer("wNoise"), "numbers": {"s": zero}}
+        content = [own, *({"scheme": scheme, name: zero} for name, scheme in fields)]
+        return [run(Method(feedback=Feedback.model_validate(one))).model_dump_json() for one in content]
+
+    known = dump(0.0)
+    assert dump(-0.0) == known
+    forget(plugin)
+    assert dump(-0.0) == known
+
+
+def test_a_reference_of_another_kind_says_what_it_is(load: Load) -> None:
+    plugin = load(OTHERS)
+    rule, scheme, initial, measure = map(plugin.refer, ("Lion", "absFA", "orthogonal", "distance"))
+    kinds = {"an update rule": rule, "a scheme": scheme, "an initialization": initial, "a measure": measure}
+    for kind, name in kinds.items():
+        for field, own in [("update", rule), ("feedback", scheme)]:
+            if name != own:
+                (problem,) = problems(f"{field}: {name}\n")
+                assert f'"{name}" is {kind} of mine.py, not one of ' in problem
+                with pytest.raises(ValueError, match=f"is {kind} of mine.py, not one of "):
+                    Method.model_validate({field: {"scheme": name} if field == "feedback" else name})
+        for field, own in [("initialization", initial), ("measure", measure)]:
+            if name != own:
+                with pytest.raises(ValueError, match=f"is {kind} of mine.py, not one of "):
+                    Protocol.model_validate({field: [name] if field == "measure" else name})
 
 
 @pytest.mark.parametrize(

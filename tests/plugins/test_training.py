@@ -19,6 +19,7 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.draws import generator
 from asymbp_cli.training.engine import Trainer, train_stack
+from asymbp_cli.training.optim import RULES
 
 CPU = torch.device("cpu")
 HEAD = "import torch\nfrom asymbp_cli.plugins import *\n"
@@ -174,6 +175,26 @@ def test_a_rule_as_sgd_is_sgd_and_state_is_kept(digits: ResidentData, load: Load
         assert torch.allclose(ours.bank.weights, theirs.bank.weights, atol=1e-5)
         assert torch.allclose(ours.bank.state, theirs.bank.state, rtol=1e-4, atol=1e-3)
         assert ours.bank.state.abs().max() > 1
+
+
+@pytest.mark.parametrize(
+    ("result", "next_w", "next_state"),
+    [
+        ("state, w - g", "state", "w - g"),
+        ("w - g, g", "w - g", "g"),
+        ("g, w", "g", "w"),
+        ("state, g", "state", "g"),
+        ("g[:, :1].expand_as(g), state[:, :1].expand_as(g)", "g[:, :1] + 0 * g", "state[:, :1] + 0 * g"),
+    ],
+)
+def test_a_rule_may_return_what_it_is_given(result: str, next_w: str, next_state: str, load: Load) -> None:
+    plugin = load(f'{HEAD}@update_rule("mine")\ndef f(w, g, state, rate, momentum, decay):\n    return {result}\n')
+    w, g, state = torch.randn(3, 2, 5).unbind()
+    given = {"w": w.clone(), "g": g.clone(), "state": state.clone()}
+    RULES[plugin.refer("mine")](w, g, state, torch.ones(2, 1), 0.9, torch.zeros(()))
+    assert torch.equal(w, given["w"])
+    assert torch.equal(g, eval(next_w, given))
+    assert torch.equal(state, eval(next_state, given))
 
 
 def test_lion_of_the_page_is_lion(digits: ResidentData, load: Load) -> None:
@@ -346,3 +367,19 @@ def test_a_builder_that_fails_is_named(digits: ResidentData, load: Load) -> None
         begin(digits, run("b"))
     with pytest.raises(PluginError, match=r"^mine\.py:7: c returns the shape \[3\], not \[[0-9]+\]: V$"):
         begin(digits, run("c"))
+
+
+@pytest.mark.parametrize(
+    ("learned", "form", "message"),
+    [
+        ("", "Learned(site.initial())", r'returns Learned\. Write learned="gradient"'),
+        ("gradient", "Fixed(site.initial())", "returns Fixed. Return Learned, or leave out learned"),
+    ],
+)
+def test_a_form_that_its_row_does_not_tell_is_refused(
+    learned: str, form: str, message: str, digits: ResidentData, load: Load
+) -> None:
+    row = f'Scheme(name="a", formula="?", redrawn="-", source="x", learned="{learned}")'
+    load(f"{HEAD}def build(feedback, site):\n    return {form}\n\nregister_scheme({row}, build)\n")
+    with pytest.raises(PluginError, match=rf"^mine\.py:3: build {message}"):
+        begin(digits, run("a"))
