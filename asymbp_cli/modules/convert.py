@@ -13,11 +13,11 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.modules import layers, transposed
 from asymbp_cli.modules.direct import Sender, check_output
 from asymbp_cli.modules.draws import Source
-from asymbp_cli.modules.layers import Asymmetric
+from asymbp_cli.modules.layers import Asymmetric, read_input
 from asymbp_cli.modules.method import Named, read_feedback
-from asymbp_cli.modules.rules import Exact
+from asymbp_cli.modules.rules import Exact, Rule
 from asymbp_cli.modules.schemes import BUILDERS, Place, build_direct
-from asymbp_cli.specs.methods import Feedback, LayerFeedback
+from asymbp_cli.specs.methods import Feedback, LayerFeedback, feedback_name
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -31,7 +31,19 @@ _FORMS: dict[type[nn.Module], type[Asymmetric]] = {
     nn.ConvTranspose2d: transposed.AsymmetricConvTranspose2d,
     nn.ConvTranspose3d: transposed.AsymmetricConvTranspose3d,
 }
-_ANY = "Convert a part of the module without it"
+#: what to do about a layer that cannot be converted
+_ANY = (
+    "Convert the parts of the module without it, each with a seed of its own: "
+    'asymbp.convert(part, method, seed=1, first="same")'
+)
+#: types that hold a module and call it; by name, since importing them takes a second
+_WRAPPERS = {
+    "DataParallel",
+    "DistributedDataParallel",
+    "FullyShardedDataParallel",
+    "FSDPModule",
+    "OptimizedModule",
+}
 
 
 class _Sizes(NamedTuple):
@@ -46,48 +58,93 @@ def convert(
     method: Named | Sequence[Named],
     seed: int = 0,
     *,
+    first: Literal["bp", "same"] = "bp",
     example_input: Any = None,
     reduction: Literal["mean", "sum"] = "mean",
 ) -> AnyModule:
     """Make the Linear and convolution layers of `module` asymmetric, in place, and return it.
 
     `method` is the name of a feedback scheme (`asymbp ls schemes`), a `Feedback`, or a list with one for each
-    layer but the first. Layers count in the order in which the module registers them. The first one's V is its W:
-    in the paper no error passes below it. All random draws follow from `seed`.
+    layer but the first. Layers count in the order in which the module registers them. The first one's V is its W
+    (`first="bp"`): in the paper no error passes below it. With `first="same"` it has the scheme of the others, as
+    a part of a network should. All random draws follow from `seed`, from 0 to 2**63 - 1: give each part its own.
 
     Direct routes (DFA, sDFA, DRTP, DKP) need an `example_input`, a tensor or a tuple of arguments. The module is
     called with it once, for the sizes. `reduction` is that of the loss over the samples. Only the sizes of the
     errors of sDFA and DRTP depend on it.
 
-    Raises UsageError if the method asks for more than feedback, or if the module's layers cannot be converted.
+    Raises UsageError if the method asks for more than feedback, if the module's layers cannot be converted, or if
+    none of them would get another V than W. The module is then as it was.
     """
     feedback = read_feedback(method)
-    if reduction not in ("mean", "sum"):
-        raise UsageError(f'reduction is "mean" or "sum", not {reduction!r}')
+    _check_arguments(seed, first, reduction)
+    _check_wrappers(module)
     found = dict(_find_layers(module))
     if not found:
         raise UsageError("The module has no Linear or convolution layer, so that there is nothing to convert")
     _check_weights(module, found)
-    fed = list(found)[1:]
-    specs = _feedback_by_layer(feedback, fed)
+    fed = list(found)[1 if first == "bp" else 0 :]
+    specs = _feedback_by_layer(feedback, fed, first)
     is_direct = feedback.kind.route != "layerwise"
     if unknown := {spec.scheme for spec in specs if not is_direct and spec.scheme not in BUILDERS}:
         raise UsageError(f"convert cannot build {', '.join(unknown)}; it builds {', '.join(BUILDERS)}")
     sizes = _measure_sizes(module, found, example_input) if is_direct else None
+    built: list[tuple[Place, Rule, str]] = []
+    for number, (name, spec) in enumerate(zip(fed, specs, strict=True), start=1 + len(found) - len(fed)):
+        place = Place(_view(found[name]), Source(seed, number), last=name == fed[-1])
+        if sizes is None:
+            rule = BUILDERS[spec.scheme](spec, place)
+        else:
+            rule = build_direct(spec, place, sizes.classes, sizes.inputs[name])
+        built.append((place, rule, feedback_name(spec)))
+    # from here on nothing can fail: a module is converted as a whole or not at all
     for layer in found.values():
-        layer.__class__ = _FORMS.get(type(layer), type(layer))
-    sender = Sender(feedback.kind.route, mean=reduction == "mean")
-    for number, (name, spec) in enumerate(zip(fed, specs, strict=True), start=2):
+        layer.__class__ = _form(layer)
+    sender = None if sizes is None else Sender(feedback.kind.route, mean=reduction == "mean")
+    for name, (place, rule, scheme) in zip(fed, built, strict=True):
         layer = found[name]
         assert isinstance(layer, Asymmetric)
-        place = Place(layer, Source(seed, number), last=name == fed[-1])
-        if sizes is None:
-            layer.rule = BUILDERS[spec.scheme](spec, place)
-        else:
-            layer.rule, layer.sender = build_direct(spec, place, sizes.classes, sizes.inputs[name]), sender
-    if sizes is not None:
+        place.install(layer)
+        layer.rule, layer.scheme, layer.sender = rule, scheme, sender
+    if sender is not None:
         sender.join(module)
     return module
+
+
+def _form(layer: nn.Module) -> type[nn.Module]:
+    return _FORMS.get(type(layer), type(layer))
+
+
+def _view(layer: nn.Module) -> Asymmetric:
+    """Return the asymmetric form of a layer to read from. It shares everything with the layer, which stays."""
+    form = _form(layer)
+    view = form.__new__(form)
+    view.__dict__.update(layer.__dict__)
+    assert isinstance(view, Asymmetric)
+    return view
+
+
+def _check_arguments(seed: int, first: str, reduction: str) -> None:
+    """Raise UsageError if a plain argument of `convert` is not allowed."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise UsageError(f"seed is a whole number from 0 to 2**63 - 1, not {seed!r}")
+    if first not in ("bp", "same"):
+        raise UsageError(f'first is "bp" or "same", not {first!r}')
+    if reduction not in ("mean", "sum"):
+        raise UsageError(f'reduction is "mean" or "sum", not {reduction!r}')
+
+
+def _check_wrappers(module: nn.Module) -> None:
+    """Raise UsageError if the module is compiled or distributed already."""
+    for name, part in module.named_modules():
+        wrappers = _WRAPPERS.intersection(kind.__name__ for kind in type(part).__mro__)
+        if getattr(part, "_compiled_call_impl", None) is not None:
+            wrappers.add("compiled module")
+        if wrappers:
+            raise UsageError(
+                f"{name or 'The module'} is a {wrappers.pop()} already. Convert the module first, then wrap or "
+                "compile it"
+            )
 
 
 def _find_layers(
@@ -136,21 +193,32 @@ def _check_weights(module: nn.Module, found: dict[str, nn.Module]) -> None:
         if len(tied) > 1:
             raise UsageError(
                 f"{' and '.join(tied)} share one weight: V of {name} cannot be told apart from theirs. Give them "
-                f"weights of their own, or convert a part of the module with one of them"
+                "weights of their own, or convert parts of the module with one of them at most: "
+                'asymbp.convert(part, method, seed=1, first="same"), each part with a seed of its own'
             )
 
 
-def _feedback_by_layer(feedback: Feedback, fed: Sequence[str]) -> Sequence[LayerFeedback]:
-    """Return the feedback of each layer but the first."""
+def _feedback_by_layer(feedback: Feedback, fed: Sequence[str], first: str) -> Sequence[LayerFeedback]:
+    """Return the feedback of the layers `fed`; raises UsageError if V is W in all, and nobody asked for it."""
     if feedback.layers:
         if len(feedback.layers) != len(fed):
+            which = "after its first" if first == "bp" else "to feed"
             raise UsageError(
-                f"{len(feedback.layers)} methods were given for {len(fed)} layers: the module has these after its "
-                f"first: {', '.join(fed)}"
+                f"{len(feedback.layers)} methods were given for {len(fed)} layers: the module has these {which}: "
+                f"{', '.join(fed) or 'none'}"
             )
         return feedback.layers
     own = feedback.model_copy(update={"last": "same"})
-    return [LayerFeedback() if feedback.last == "bp" and name == fed[-1] else own for name in fed]
+    specs = [LayerFeedback() if feedback.last == "bp" and name == fed[-1] else own for name in fed]
+    if feedback.scheme != "bp" and all(spec.scheme == "bp" for spec in specs):
+        ends = {"first": first, "last": feedback.last}
+        exact = [f"its {end} (V = W)" for end, value in ends.items() if value == "bp"]
+        raise UsageError(
+            f"No layer would get {feedback_name(own)}: the module has none but {' and '.join(exact)}. Convert the "
+            'whole network at once, or write first="same" if this is a part of one, and give each part a seed of '
+            "its own"
+        )
+    return specs
 
 
 @torch.no_grad()
@@ -164,10 +232,12 @@ def _measure_sizes(module: nn.Module, found: dict[str, nn.Module], example_input
     arguments = example_input if isinstance(example_input, tuple) else (example_input,)
     inputs: dict[str, int] = {}
 
-    def note(name: str, layer: nn.Module, received: tuple[Tensor, ...]) -> None:
-        inputs[name] = received[0][0].numel()
+    def note(name: str, layer: nn.Module, received: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        inputs[name] = read_input(received, named)[0].numel()
 
-    hooks = [layer.register_forward_pre_hook(partial(note, name)) for name, layer in found.items()]
+    hooks = [
+        layer.register_forward_pre_hook(partial(note, name), with_kwargs=True) for name, layer in found.items()
+    ]
     modes = {part: part.training for part in module.modules()}
     try:
         output = module.eval()(*arguments)

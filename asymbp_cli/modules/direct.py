@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.modules.functions import refuse_second_derivatives
 from asymbp_cli.specs.schemes import Route
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ class _Send(Function):
         return output.view_as(output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
-        count = len(ctx.shapes)
-        weights, inputs = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        refuse_second_derivatives()
+        count, saved = len(ctx.shapes), ctx.saved_tensors  # read once: checkpointing hands them out once
+        weights, inputs = saved[:count], saved[count:]
         sent = error.flatten(1)
         if ctx.signal is not None:
             sent = ctx.signal
@@ -66,7 +66,7 @@ class Sender:
     def join(self, module: nn.Module) -> None:
         """Begin with each forward pass of `module`, and end with it."""
         module.register_forward_pre_hook(self.begin)
-        module.register_forward_hook(self.end)
+        module.register_forward_hook(self.end, always_call=True)
 
     def begin(self, module: nn.Module, arguments: Any) -> None:
         """Begin a forward pass."""
@@ -92,10 +92,11 @@ class Sender:
         return x.detach()
 
     def end(self, module: nn.Module, arguments: Any, output: Any) -> Any:
-        """Return the output of a forward pass, whose error will reach the layers."""
+        """Return the output of a forward pass, whose error will reach the layers; None if the pass has raised."""
         noted, self._noted = self._noted, []
+        targets, self.targets = self.targets, None  # they serve for one pass, whatever becomes of it
         is_open, self._is_open = self._is_open, False
-        if not is_open or not noted:
+        if output is None or not is_open or not noted:
             return output
         check_output(output)
         for _, x in noted:
@@ -104,16 +105,18 @@ class Sender:
                     f"A layer's input has {len(x)} and the output {len(output)} samples: with direct feedback the "
                     "first dimension of both must be the batch"
                 )
-        signal = self._take_targets(output) if self.route == "direct-target" else None
+        signal = self._read_targets(output, targets) if self.route == "direct-target" else None
         size = (1 / len(output) if self.mean else 1.0) if self.route == "direct-sign" else None
         inputs, weights = [x for _, x in noted], [layer.feedback_weight for layer, _ in noted]
         return _Send.apply(output, signal, size, len(noted), *inputs, *weights)
 
-    def _take_targets(self, output: Tensor) -> Tensor:
-        """Return the signal of the targets [B, classes], which serve for one forward pass."""
-        targets, self.targets = self.targets, None
+    def _read_targets(self, output: Tensor, targets: Tensor | None) -> Tensor:
+        """Return the signal of the targets [B, classes]."""
         if targets is None:
-            raise UsageError("DRTP sends the targets: call asymbp.set_targets(module, y) before each forward pass")
+            raise UsageError(
+                "DRTP sends the targets: call asymbp.set_targets(module, y) before each forward pass, of which "
+                "checkpointing makes two, so that DRTP works without it alone"
+            )
         classes = output[0].numel()
         signal = F.one_hot(targets, classes) if targets.ndim == 1 and classes > 1 else targets.flatten(1)
         if signal.shape != (len(output), classes):

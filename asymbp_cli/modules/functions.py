@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+
+from asymbp_cli.errors import UsageError
 
 #: gradient of W -> gradient of V, in W's shape
 Learn = Callable[[Tensor], Tensor]
@@ -36,8 +37,8 @@ class _Linear(Function):
         return F.linear(x, W, bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivatives()
         x, V = ctx.saved_tensors
         need_x, need_w, need_v, need_bias, _ = ctx.needs_input_grad
         flat = error.reshape(-1, len(V))
@@ -58,8 +59,8 @@ class _Convolution(Function):
         return torch.convolution(x, W, bias, *geometry)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
+        refuse_second_derivatives()
         x, V = ctx.saved_tensors
         need_x, need_w, need_v, need_bias, *_ = ctx.needs_input_grad
         # of V it takes no more than the shape for the gradient of W
@@ -100,6 +101,19 @@ def convolution(
     """
     y: Tensor = _Convolution.apply(*use_autocast(x, W, V, bias), geometry, learn)
     return y
+
+
+def refuse_second_derivatives() -> None:
+    """Raise UsageError in a backward pass with `create_graph`: what is differentiated again would lose terms.
+
+    `once_differentiable` is not enough. It raises only if the arriving error requires a gradient, which a constant
+    such as `torch.ones` does not.
+    """
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # a compiled function refuses by itself
+        raise UsageError(
+            "The way back through V has no derivative, so that create_graph=True (a gradient penalty, a second "
+            "derivative) cannot be had of a converted module. Take it of a module that is not converted"
+        )
 
 
 def use_autocast(*tensors: Tensor | None) -> tuple[Tensor | None, ...]:

@@ -13,10 +13,18 @@ from asymbp_cli.modules.functions import Geometry, Learn
 from asymbp_cli.modules.rules import Exact, Rule
 
 _COUNTER = "feedback_counter"
+_SCHEME = "feedback_scheme"
+
+
+def read_input(received: tuple[Tensor, ...], named: dict[str, Tensor]) -> Tensor:
+    """Return the input of a layer from the arguments that a hook gets."""
+    return received[0] if received else named["input"]
 
 
 class Asymmetric(nn.Module):
-    """A weighted layer with feedback weights V. `convert` makes it, and gives it its rule; before, V is W.
+    """A weighted layer with feedback weights V. `convert` makes it, and gives it its rule.
+
+    Built by hand it has no rule: V is W, and it trains by exact backpropagation. `print` shows scheme or `V = W`.
 
     By its rule it has some of these tensors: `feedback_weight` is V, `feedback_factor` a factor of it,
     `feedback_square` what spreads the gradient of W to that of V, `feedback_counter` the count of random draws.
@@ -28,6 +36,7 @@ class Asymmetric(nn.Module):
     feedback_square: Tensor
     feedback_counter: Tensor  # no buffer: it stays on the CPU, where a GPU need not be waited for
     rule: Rule = Exact()
+    scheme = "BP"  # the name of what the rule was built of
     sender: Sender | None = None  # of direct routes
 
     @property
@@ -36,8 +45,12 @@ class Asymmetric(nn.Module):
         return self.rule.is_exact or not torch.is_grad_enabled()
 
     def fans(self) -> tuple[int, int]:
-        """Return the inputs that an output sums over, and the outputs that an input goes to."""
+        """Return fan in and fan out, as initializations count them."""
         raise NotImplementedError
+
+    def batch(self, x: Tensor) -> Tensor:
+        """Return an input of the layer with a dimension of samples, as `multiply` and `correlate` take it."""
+        return x
 
     def to_rows(self, values: Tensor) -> Tensor:
         """Return something of W's shape as a matrix with a row for each output."""
@@ -63,8 +76,14 @@ class Asymmetric(nn.Module):
             self.rule.begin(self, x)
         return x, self.rule.value(self), self.rule.learn(self)
 
+    def extra_repr(self) -> str:
+        """Return what `print` shows of the layer: what torch says of it, and its scheme."""
+        return f"{super().extra_repr()}, {'V = W' if self.rule.is_exact else self.scheme}"
+
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not self.rule.is_exact:  # beside the versions of torch's modules, since a plain module loads this too
+            destination._metadata.setdefault(prefix[:-1], {})[_SCHEME] = self.scheme
         if hasattr(self, _COUNTER):
             destination[prefix + _COUNTER] = self.feedback_counter
 
@@ -72,13 +91,18 @@ class Asymmetric(nn.Module):
         self, state_dict: dict[str, Any], prefix: str, metadata: Mapping[str, Any], strict: bool,
         missing: list[str], unexpected: list[str], errors: list[str],
     ) -> None:  # fmt: skip
-        """Load; without any tensor of feedback it is the state of a layer of torch, and V stays as it is."""
+        """Load; without any tensor of feedback it is the state of a layer of torch, and V stays as it is.
+
+        The state of another scheme is an error. Its name is lost if the state was copied into a plain `dict`.
+        """
         name, has_feedback = prefix + _COUNTER, any(key.startswith(prefix + "feedback_") for key in state_dict)
         if hasattr(self, _COUNTER):
             if name in state_dict:
                 self.feedback_counter.copy_(state_dict.pop(name))
             elif has_feedback:
                 missing.append(name)
+        if (scheme := metadata.get(_SCHEME, self.scheme)) != self.scheme:
+            errors.append(f'{prefix[:-1]}: the state is that of "{scheme}", and this layer has "{self.scheme}"')
         known = len(missing)
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
         if not has_feedback:
@@ -86,7 +110,7 @@ class Asymmetric(nn.Module):
 
 
 class AsymmetricLinear(Asymmetric, nn.Linear):
-    """`nn.Linear` whose input gets its error through V."""
+    """`nn.Linear` whose input gets its error through V. Built by hand its V is W."""
 
     def fans(self) -> tuple[int, int]:
         """Return the inputs that an output sums over, and the outputs that an input goes to."""
@@ -123,9 +147,16 @@ class _AsymmetricConvolution(Asymmetric):
     bias: Tensor | None
 
     def fans(self) -> tuple[int, int]:
-        """Return the inputs that an output sums over, and the outputs that an input goes to."""
+        """Return fan in and fan out: the inputs that an output sums over, and all outputs times the field's area.
+
+        Fan out counts the outputs of all groups, as torch's initializations do. An input goes to those of its own.
+        """
         area = self.weight[0, 0].numel()
         return self.in_channels // self.groups * area, self.out_channels * area
+
+    def batch(self, x: Tensor) -> Tensor:
+        """Return an input of the layer with a dimension of samples, as `multiply` and `correlate` take it."""
+        return x[None] if x.ndim == self.dimensions + 1 else x
 
     def _pad(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """Return the input, padded if a convolution cannot do it, and the padding that the convolution does."""
@@ -178,18 +209,18 @@ class _AsymmetricConv(_AsymmetricConvolution):
 
 
 class AsymmetricConv1d(_AsymmetricConv, nn.Conv1d):
-    """`nn.Conv1d` whose input gets its error through V."""
+    """`nn.Conv1d` whose input gets its error through V. Built by hand its V is W."""
 
     dimensions = 1
 
 
 class AsymmetricConv2d(_AsymmetricConv, nn.Conv2d):
-    """`nn.Conv2d` whose input gets its error through V."""
+    """`nn.Conv2d` whose input gets its error through V. Built by hand its V is W."""
 
     dimensions = 2
 
 
 class AsymmetricConv3d(_AsymmetricConv, nn.Conv3d):
-    """`nn.Conv3d` whose input gets its error through V."""
+    """`nn.Conv3d` whose input gets its error through V. Built by hand its V is W."""
 
     dimensions = 3

@@ -30,15 +30,27 @@ from asymbp_cli.training.feedback.site import SCALES, UNIFORM_OVER_DEVIATION, ra
 
 
 class Place:
-    """A layer that gets feedback, and its draws."""
+    """What is built for a layer that gets feedback, and its draws. The layer itself stays, until `install`."""
 
     def __init__(self, layer: Asymmetric, source: Source, *, last: bool) -> None:
         self.layer, self.source, self.last = layer, source, last
         self.W = layer.weight.detach().float().cpu()
+        self._buffers: dict[str, Tensor] = {}
+        self._parameters: dict[str, nn.Parameter] = {}
+        self._counter: Tensor | None = None
+
+    def install(self, layer: Asymmetric) -> None:
+        """Give the layer all that has been built for it. Nothing here can fail."""
+        for name, values in self._buffers.items():
+            layer.register_buffer(name, values)
+        for name, parameter in self._parameters.items():
+            layer.register_parameter(name, parameter)
+        if self._counter is not None:
+            layer.feedback_counter = self._counter
 
     def keep(self, name: str, values: Tensor) -> None:
-        """Give the layer a tensor that moves and is saved with it."""
-        self.layer.register_buffer(name, values.to(self.layer.weight.device, self.layer.weight.dtype))
+        """Build a tensor of the layer that moves and is saved with it."""
+        self._buffers[name] = values.to(self.layer.weight.device, self.layer.weight.dtype)
 
     def fix(self, values: Tensor, feedback: LayerFeedback) -> Rule:
         """Return the rule of a V that stays."""
@@ -48,15 +60,15 @@ class Place:
         return Kept()
 
     def learn(self, values: Tensor) -> None:
-        """Give the layer a V that an optimizer trains if it trains W."""
+        """Build a V that an optimizer trains if it trains W."""
         W = self.layer.weight.detach()
         V = torch.empty_like(W) if values.shape == W.shape else W.new_empty(values.shape)  # laid out as W is
         V.copy_(values)
-        self.layer.register_parameter("feedback_weight", nn.Parameter(V, self.layer.weight.requires_grad))
+        self._parameters["feedback_weight"] = nn.Parameter(V, self.layer.weight.requires_grad)
 
     def count(self) -> None:
         """Let the layer draw anew in every forward pass of training."""
-        self.layer.feedback_counter = self.source.begin()
+        self._counter = self.source.begin()
 
     def scale(self, feedback: LayerFeedback) -> float:
         """Return the size of V."""
@@ -72,7 +84,7 @@ class Place:
         return (self.source.uniform("density", shape) < feedback.density).float()
 
     def keep_mask(self, feedback: LayerFeedback) -> bool:
-        """Give the layer the factor of a density; return whether it has one."""
+        """Build the factor of a density; return whether there is one."""
         if feedback.density < 1:
             self.keep("feedback_factor", self.mask(feedback, self.W.shape))
         return feedback.density < 1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.modules.layers import Asymmetric
+from asymbp_cli.modules.layers import Asymmetric, read_input
 from asymbp_cli.modules.measure import asymmetric_layers
 from asymbp_cli.modules.rules import Mirrored
 
@@ -29,25 +29,30 @@ def mirror(module: nn.Module, *arguments: Any, steps: int = 1) -> None:
     """Let the weight mirror change V that many times, as it does before training (`mirror_passes` in recipes).
 
     The module is called with `arguments`, as in evaluation, only to learn the shapes of the noise. During training
-    each forward pass mirrors once by itself. Raises UsageError if the module is not converted to WM.
+    each forward pass mirrors once by itself. A compiled module is called without its compilation, which would
+    pass over the mirror. Raises UsageError if the module is not converted to WM, or calls none of the layers.
     """
     mirrors = [layer for _, layer in asymmetric_layers(module) if isinstance(layer.rule, Mirrored)]
     if not mirrors:
         raise UsageError('Only the weight mirror mirrors: asymbp.convert(module, "WM")')
-    hooks = [layer.register_forward_pre_hook(_mirror) for layer in mirrors]
+    counts = [int(layer.feedback_counter[2]) for layer in mirrors]
+    hooks = [layer.register_forward_pre_hook(_mirror, with_kwargs=True) for layer in mirrors]
     modes = {part: part.training for part in module.modules()}
     try:
         module.eval()
-        for _ in range(steps):
-            module(*arguments)
+        with torch.compiler.set_stance("force_eager"):
+            for _ in range(steps):
+                module(*arguments)
     finally:
         for hook in hooks:
             hook.remove()
         for part, training in modes.items():
             part.training = training
+    if steps > 0 and counts == [int(layer.feedback_counter[2]) for layer in mirrors]:
+        raise UsageError("The module called none of the layers that mirror with these arguments: no V has changed")
 
 
-def _mirror(layer: nn.Module, received: tuple[Tensor, ...]) -> None:
+def _mirror(layer: nn.Module, received: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
     assert isinstance(layer, Asymmetric)
     assert isinstance(layer.rule, Mirrored)
-    layer.rule.mirror(layer, received[0])
+    layer.rule.mirror(layer, layer.batch(read_input(received, named)))

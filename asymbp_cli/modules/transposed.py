@@ -43,18 +43,18 @@ class _AsymmetricConvTranspose(_AsymmetricConvolution):
 
 
 class AsymmetricConvTranspose1d(_AsymmetricConvTranspose, nn.ConvTranspose1d):
-    """`nn.ConvTranspose1d` whose input gets its error through V."""
+    """`nn.ConvTranspose1d` whose input gets its error through V. Built by hand its V is W."""
 
     dimensions = 1
 
 
 class AsymmetricConvTranspose2d(_AsymmetricConvTranspose, nn.ConvTranspose2d):
-    """`nn.ConvTranspose2d` whose input gets its error through V."""
+    """`nn.ConvTranspose2d` whose input gets its error through V. Built by hand its V is W."""
 
     dimensions = 2
 
 
 class AsymmetricConvTranspose3d(_AsymmetricConvTranspose, nn.ConvTranspose3d):
-    """`nn.ConvTranspose3d` whose input gets its error through V."""
+    """`nn.ConvTranspose3d` whose input gets its error through V. Built by hand its V is W."""
 
     dimensions = 3

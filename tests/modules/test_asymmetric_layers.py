@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import asymbp_cli as asymbp
+from asymbp_cli.errors import UsageError
 from asymbp_cli.modules.layers import Asymmetric
 
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -90,12 +91,23 @@ def test_a_transposed_convolution_makes_the_size_that_is_asked_for() -> None:
         torch.testing.assert_close(layer(x, output_size=[10, 10]), layer(x, [10, 10]))
 
 
-def test_no_second_derivative_is_made_up() -> None:
-    layer = asymbp.convert(AfterAnother(nn.Linear(3, 2)), "usf").layer
-    x = torch.randn(1, 3, requires_grad=True)
-    (gradient,) = torch.autograd.grad(layer(x).tanh().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        gradient.sum().backward()
+@pytest.mark.parametrize("scheme", ["usf", "sham", "dfa"])
+@pytest.mark.parametrize("linear_head", [True, False])
+def test_no_second_derivative_is_made_up(scheme: str, linear_head: bool) -> None:
+    """A gradient penalty raises, also if the arriving error is a constant."""
+    module = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1))
+    x = torch.randn(6, 4, requires_grad=True)
+    y = asymbp.convert(module, scheme, example_input=x)(x)
+    y = y if linear_head else y.tanh()
+    with pytest.raises(UsageError, match="create_graph=True"):
+        torch.autograd.grad(y, x, torch.ones_like(y), create_graph=True)
+
+
+def test_no_second_derivative_is_made_up_for_convolutions() -> None:
+    layer = asymbp.convert(nn.Conv1d(1, 2, 2), "sham", first="same")
+    x = torch.randn(1, 1, 3, requires_grad=True)
+    with pytest.raises(UsageError, match="create_graph=True"):
+        torch.autograd.grad(layer(x).sum(), x, create_graph=True)
 
 
 @pytest.mark.parametrize("case", ["linear", "conv2d", "transposed 2d"])

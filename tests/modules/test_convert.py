@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,18 @@ def pruned() -> nn.Module:
         (pruned, "uSF", "weight of 0 is computed"),
         (lambda: nn.Linear(3, 3, device="meta"), "uSF", "Linear has no real values yet"),
         (lambda: asymbp.convert(make(), "uSF"), "uSF", "2 is converted already"),
+        (lambda: nn.Linear(3, 3), "uSF", r"No layer would get uSF: .* its first \(V = W\)\. .*first=\"same\""),
+        (
+            lambda: nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)),
+            asymbp.Feedback(scheme="fa", last="bp"),
+            "and its last",
+        ),
+        (
+            lambda: torch.compile(make()),
+            "uSF",
+            "The module is a OptimizedModule already. Convert the module first",
+        ),
+        (lambda: nn.Sequential(nn.DataParallel(make())), "uSF", "0 is a DataParallel already"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lazy modules")
@@ -174,6 +187,56 @@ def test_what_is_refused(make_module: Callable[[], nn.Module], method: Any, mess
     with pytest.raises(UsageError, match=message):
         asymbp.convert(module, method)
     assert [type(part) for part in module.modules()] == kinds
+
+
+def test_the_first_layer_has_the_scheme_if_asked_and_print_shows_it() -> None:
+    alone = asymbp.convert(nn.Linear(3, 3), "FA", first="same")
+    assert set(asymbp.angles(alone)) == {""}
+    assert set(asymbp.angles(asymbp.convert(make(), "uSF", first="same"))) == {"0", "2", "4", "5"}
+    assert repr(asymbp.convert(nn.Linear(3, 3), "BP")).endswith("V = W)")
+    assert repr(asymbp.AsymmetricLinear(3, 3)).endswith("bias=True, V = W)")
+    assert repr(alone).endswith("bias=True, FA)")
+    layer = asymbp.convert(make(), "uSF-scaled")[2]
+    assert repr(layer) == "AsymmetricConv2d(4, 3, kernel_size=(2, 2), stride=(1, 1), uSF-scaled)"
+    with pytest.raises(UsageError, match='first is "bp" or "same"'):
+        asymbp.convert(make(), "uSF", first="fa")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, True, 1.0, "1"])
+def test_a_seed_that_is_none_changes_nothing(seed: Any) -> None:
+    module = make()
+    with pytest.raises(UsageError, match="seed is a whole number from 0"):
+        asymbp.convert(module, "brSF", seed=seed)
+    assert not any(isinstance(layer, Asymmetric) for layer in module)
+
+
+def test_what_fails_late_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, build, calls = make(), BUILDERS["pfa"], [0]
+
+    def fail_at_the_last(*arguments: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise MemoryError
+        return build(*arguments)
+
+    monkeypatch.setitem(BUILDERS, "pfa", fail_at_the_last)
+    before = {name: type(part) for name, part in module.named_modules()}, list(module.state_dict())
+    with pytest.raises(MemoryError):
+        asymbp.convert(module, "PFA")
+    assert ({name: type(part) for name, part in module.named_modules()}, list(module.state_dict())) == before
+
+
+@pytest.mark.parametrize(
+    ("saved", "loaded"), [("uSF", "NuSF"), ("FA", "RndF"), ("uSF", "BP"), ("brSF", "brSF-25%")]
+)
+def test_the_state_of_another_scheme_is_refused(saved: str, loaded: str, tmp_path: Path) -> None:
+    torch.save(asymbp.convert(make(), saved).state_dict(), tmp_path / "state.pt")
+    state = torch.load(tmp_path / "state.pt")
+    with pytest.raises(RuntimeError, match=f'2: the state is that of "{saved}", and this layer has "{loaded}"'):
+        asymbp.convert(make(), loaded).load_state_dict(state, strict=False)
+    assert not asymbp.convert(make(), saved).load_state_dict(state).unexpected_keys
+    if saved == "uSF":
+        make().load_state_dict(state)
 
 
 def test_attention_is_left_to_itself() -> None:

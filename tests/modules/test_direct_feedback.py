@@ -162,6 +162,73 @@ def test_what_cannot_be_is_refused() -> None:
         module(X)
 
 
+@pytest.mark.parametrize("first", ["evaluation", "failure"])
+def test_targets_serve_for_one_forward_pass_whatever_becomes_of_it(first: str) -> None:
+    module = asymbp.convert(make(), "DRTP", example_input=X)
+    asymbp.set_targets(module, Y)
+    if first == "evaluation":
+        with torch.no_grad():
+            module(X)
+    else:
+        with pytest.raises(RuntimeError, match="cannot be multiplied"):
+            module(torch.zeros(6, 3))
+    with pytest.raises(UsageError, match=r"call asymbp\.set_targets"):
+        module(X)
+
+
+def test_a_forward_pass_that_raised_leaves_nothing_open() -> None:
+    module = asymbp.convert(make(), "DFA", example_input=X)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        module(torch.zeros(6, 3))
+    with pytest.raises(UsageError, match="was called outside of it"):
+        module[2](torch.zeros(1, 5))
+
+
+@pytest.mark.parametrize("scheme", ["DFA", "sDFA", "DKP"])
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_the_whole_module_may_be_recomputed(scheme: str, reentrant: bool) -> None:
+    module = asymbp.convert(make(), scheme, example_input=X)
+    x = X.clone().requires_grad_()
+    F.cross_entropy(module(x), Y).backward()
+    expected = grads(module)
+    module.zero_grad()
+    F.cross_entropy(checkpoint(module, x, use_reentrant=reentrant), Y).backward()
+    assert set(grads(module)) == set(expected)
+    for name, value in grads(module).items():
+        torch.testing.assert_close(value, expected[name])
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_drtp_is_not_recomputed(reentrant: bool) -> None:
+    module = asymbp.convert(make(), "DRTP", example_input=X)
+    asymbp.set_targets(module, Y)
+    x = X.clone().requires_grad_()
+    with pytest.raises(UsageError, match=r"set_targets.*checkpointing"):
+        checkpoint(module, x, use_reentrant=reentrant).sum().backward()
+
+
+class Naming(nn.Module):
+    """Calls its layers with keyword arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.head(input=self.body(input=x))
+        return y
+
+
+def test_layers_are_called_with_keyword_arguments() -> None:
+    module = asymbp.convert(Naming(), "DFA", example_input=X)
+    F.cross_entropy(module(X), Y).backward()
+    assert set(grads(module)) == {"body.weight", "body.bias", "head.weight", "head.bias"}
+    module = asymbp.convert(Naming(), "WM")
+    before = module.head.feedback_weight.clone()
+    asymbp.mirror(module, X)
+    assert not torch.equal(module.head.feedback_weight, before)
+
+
 def test_a_recomputed_part_is_refused() -> None:
     module = asymbp.convert(Checkpointed(), "DFA", example_input=X)
     loss = module(X).sum()

@@ -222,6 +222,37 @@ def test_one_mirror_step_by_hand() -> None:
     torch.testing.assert_close(layer.feedback_weight, 0.75 * V + 0.5 * change)
 
 
+@pytest.mark.parametrize("way", ["wrapped", "in place"])
+def test_a_compiled_module_mirrors(way: str) -> None:
+    module, plain = (asymbp.convert(make(20, 30), "wm") for _ in range(2))
+    call = torch.compile(module, backend="eager") if way == "wrapped" else module
+    if way == "in place":
+        module.compile(backend="eager")
+    with torch.no_grad():
+        call(torch.zeros(2, 20))
+    asymbp.mirror(call, torch.zeros(2, 20), steps=3)
+    asymbp.mirror(plain, torch.zeros(2, 20), steps=3)
+    assert torch.equal(value(module), value(plain))
+
+
+def test_single_samples_mirror() -> None:
+    convolutions = (nn.Sequential(nn.Conv2d(1, 2, 1), nn.Identity(), nn.Conv2d(2, 3, 2)) for _ in range(2))
+    module, same = (asymbp.convert(part, "wm") for part in convolutions)
+    same.load_state_dict(module.state_dict())
+    before = value(module)
+    asymbp.mirror(module, torch.zeros(1, 4, 4))
+    asymbp.mirror(same, torch.zeros(1, 1, 4, 4))
+    assert torch.equal(value(module), value(same))
+    assert not torch.equal(value(module), before)
+
+
+def test_a_mirror_that_reaches_no_layer_says_so() -> None:
+    module = asymbp.convert(make(), "WM")
+    module.forward = lambda x: x
+    with pytest.raises(asymbp.AsymbpError, match="no V has changed"):
+        asymbp.mirror(module, torch.zeros(1, 40))
+
+
 def test_only_the_mirror_mirrors() -> None:
     with pytest.raises(asymbp.AsymbpError, match="Only the weight mirror mirrors"):
         asymbp.mirror(asymbp.convert(make(), "KP"), torch.zeros(1, 40))
