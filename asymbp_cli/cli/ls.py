@@ -164,8 +164,7 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> No
     """
     from asymbp_cli.cli.load_plugins import load_plugins
 
-    if what == "schemes":
-        load_plugins(plugins)
+    load_plugins(plugins)
     header, rows = _LISTS[what](results_directory)
     click.echo(
         tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxcolwidths=_widths(header, rows))
