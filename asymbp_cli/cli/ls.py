@@ -162,7 +162,7 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> No
       asymbp ls methods
       asymbp ls runs --results results
     """
-    from asymbp_cli.cli.load_plugins import load_plugins
+    from asymbp_cli.api.load_plugins import load_plugins
 
     load_plugins(plugins)
     header, rows = _LISTS[what](results_directory)

@@ -82,6 +82,18 @@ def test_runs_that_ended_before_have_none(tmp_path: Path) -> None:
         invoke("export", run_ids(tmp_path)["SGD"], "--weights", "w.safetensors", "--results", tmp_path / "results")
 
 
+def test_a_diverged_run_may_have_had_weights(tmp_path: Path) -> None:
+    train(tmp_path, method="SGD")
+    for diverged, message in (("epoch - 1", "1 of these runs had ended before"), ("1", "")):
+        with Store.open(tmp_path / "results") as store, store.writing():
+            change = f"UPDATE epochs SET diverged = {diverged}"
+            store.write_together([(change, ()), ("UPDATE runs SET state = 'diverged'", ())])
+        done = train(tmp_path, "--keep-weights", "best", method="SGD")
+        assert ("had ended before" in done.stderr) == bool(message)
+        assert message in done.stderr
+        assert "had ended before" not in train(tmp_path, "--keep-weights", "last", method="SGD").stderr
+
+
 def test_a_place_that_is_taken_is_noticed_before_training(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     weights_directory(tmp_path / "results").touch()
