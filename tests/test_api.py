@@ -240,6 +240,7 @@ def test_installed_plugins_are_loaded(load: Load, monkeypatch: pytest.MonkeyPatc
     [
         ("add --download, or use --dataset digits", 'add download=True, or use dataset="digits"'),
         ("in several folders. Name one with --data-dir.", "in several folders. Name one with data_dir=...."),
+        ("with --device cuda:1 and --dataset or", 'with device="cuda:1" and dataset=... or'),
         ("with --results DIR, then", "with results=DIR, then"),
         ("--rule paper contradicts --set protocol.x=1.", 'rule="paper" contradicts protocol.x=1.'),
         ("Add --plugin FILE with the file", "Add plugins=FILE with the file"),

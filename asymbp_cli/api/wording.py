@@ -15,7 +15,7 @@ from asymbp_cli.errors import AsymbpError, RecipeError
 #: as commands write it -> as Python does, tried in this order
 _WORDS = (
     (r"--set protocol\.", "protocol."),
-    (r"--(dataset|device|rule|keep-weights) (?!DIR|FILE|NAME)([\w-]+)", r'\1="\2"'),
+    (r"--(dataset|device|rule|keep-weights) (digits|cpu|cuda(?::[0-9]+)?|paper|held-out|best|last)\b", r'\1="\2"'),
     (r"--plugin FILE", "plugins=FILE"),
     (r"--plugin", "plugins"),
     (r"--download", "download=True"),
