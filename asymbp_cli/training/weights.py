@@ -56,7 +56,9 @@ class Kept:
     @classmethod
     def of_facts(cls, facts: str, tensors: Mapping[str, Tensor]) -> "Kept":
         """Return what `facts` were made of; raises ValueError if they are none."""
-        which, kept_from, epoch, (error, loss), wrong, seen = json.loads(facts)
+        *kept_as, epoch, (error, loss), wrong, seen = json.loads(facts)
+        name, kept_from = kept_as or ("best", 1)  # earlier checkpoints have none but the best
+        which: WhichWeights = "last" if name == "last" else "best"
         return cls(which, kept_from, epoch, (error, loss), wrong, seen, tensors)
 
 

@@ -25,7 +25,7 @@ from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.engine import train_stack
 from asymbp_cli.training.weight_files import KeepWeights, read_weights, weights_path
-from asymbp_cli.training.weights import WeightKeeper
+from asymbp_cli.training.weights import Kept, WeightKeeper
 
 PAGE = Path(__file__).parents[2] / "asymbp_cli/results/README.md"
 DIGITS = NETWORKS["digits"]
@@ -206,6 +206,15 @@ def test_a_checkpoint_without_kept_weights_is_continued(few: ResidentData, tmp_p
     assert weights.epoch == min(found, key=lambda epoch: epoch.criterion).epoch > 1
     with safe_open(weights_path(keep.directory, run.id), framework="pt") as opened:
         assert opened.metadata()["kept_from"] == "2"
+
+
+def test_facts_of_earlier_checkpoints_are_of_the_best() -> None:
+    kept = Kept.of_facts("[3, [0.1, 2.0], 7, 70]", {})
+    assert kept == Kept("best", 1, 3, (0.1, 2.0), 7, 70, {})
+    assert (
+        Kept.of_facts(replace(kept, which="last", kept_from=2).facts, {}).facts
+        == '["last", 2, 3, [0.1, 2.0], 7, 70]'
+    )
 
 
 @pytest.mark.parametrize("diverges", [False, True])
