@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asymbp_cli.api import reproduce, train
+    from asymbp_cli.api.calls import reproduce, train
     from asymbp_cli.errors import AsymbpError
     from asymbp_cli.modules.convert import convert
     from asymbp_cli.modules.layers import (
@@ -46,9 +46,9 @@ _HOMES = {
     "convert": "modules.convert",
     "load_recipe": "recipe.recipe",
     "mirror": "modules.steps",
-    "reproduce": "api",
+    "reproduce": "api.calls",
     "set_targets": "modules.steps",
-    "train": "api",
+    "train": "api.calls",
 }
 
 __all__ = [

@@ -35,7 +35,8 @@ class EpochEnded:
     """One epoch of one run, counts not percentages.
 
     `train_*` are measured while training (training-mode statistics, moving weights). A loss is the mean
-    cross-entropy in nats per sample. `seconds` is the run's share of its stack's wall time.
+    cross-entropy in nats per sample, of sigmoids summed over classes. `seconds` is the run's share of its stack's
+    wall time.
     """
 
     run: str

@@ -3,16 +3,23 @@
 import json
 import sys
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from plugin_examples import NOISE, Load
 
 import asymbp_cli as asymbp
+from asymbp_cli.api.wording import say_in_python
 from asymbp_cli.cli.app import cli
 from asymbp_cli.executors import StackStarted, StudyEvent
+from asymbp_cli.plugins.registry import forget
+from asymbp_cli.results.store import Store
+from asymbp_cli.specs.references import REGISTERED
+from asymbp_cli.training.weight_files import read_weights
 
 NETWORK = {"input": "8x8x1", "layers": ["FC 4", "FC classes"]}
 PROTOCOL = {"extends": "demo", "epochs": 1, "rate_multipliers": (1,)}
@@ -105,11 +112,31 @@ def test_a_table_is_reproduced(tmp_path: Path) -> None:
     [
         ({"table": 1}, "Table 1 lists networks"),
         ({"table": 9}, '"9" is not a table'),
-        ({"dataset": "mnist"}, "--protocol must be given for mnist"),
+        ({"dataset": "mnist"}, r"^protocol=\.\.\. must be given for mnist"),
         ({"dataset": ["digits", "digit"]}, '"digit" is not'),
         ({"seeds": 0}, "seeds are a number of them from 1 on"),
+        ({"seeds": "3"}, "seeds are a number of them from 1 on, .* not '3'"),
+        ({"seeds": True}, "seeds are a number of them from 1 on, .* not True"),
+        ({"seeds": 1.5}, "seeds are a number of them from 1 on, .* not 1.5"),
+        ({"seeds": [1, "2"]}, "seeds are a number of them from 1 on"),
+        ({"seeds": [-1]}, "seeds are a number of them from 1 on"),
+        ({"dataset": 3}, "dataset is a name, a path, or a list of them, not 3"),
+        ({"dataset": [3]}, "dataset is a name, a path, or a list of them, not 3"),
+        ({"protocol": 3}, "protocol is a name, a path or a mapping, not 3"),
+        ({"data_dir": 3}, "data_dir is a path, not 3"),
+        ({"device": 0}, 'device is a name, for instance "cpu" or "cuda:0", not 0'),
+        ({"workers": "2"}, "workers are a whole number, at least 1, not '2'"),
+        ({"workers": 1.5}, "workers are a whole number, at least 1, not 1.5"),
+        ({"keep_weights": "all"}, 'keep_weights is "best", "last" or None, not \'all\''),
+        ({"plugins": 3}, "plugins is a path, or a list of them, not 3"),
+        ({"plugins": "gone.py"}, "gone.py: .*plugins takes the path of a Python file"),
+        ({"rule": ["paper"]}, 'the rule is "paper" or "held-out"'),
+        (
+            {"rule": "held-out", "protocol": {"extends": "demo", "validation_fraction": 0.2}, "device": "cpu:3"},
+            r"How many cores train at once says workers=\.\.\.",
+        ),
         ({"seeds": [1, 1]}, "or a list of different ones"),
-        ({"workers": 0}, "workers are at least 1"),
+        ({"workers": 0}, "workers are a whole number, at least 1, not 0"),
         ({"device": "tpu"}, '"tpu" is not a device'),
         ({"rule": "best"}, 'the rule is "paper" or "held-out"'),
         ({"protocol": "papr"}, '"papr" is not a protocol'),
@@ -120,6 +147,109 @@ def test_what_is_asked_wrongly(arguments: dict[str, Any], message: str, tmp_path
     with pytest.raises(asymbp.AsymbpError, match=message):
         asymbp.reproduce(**arguments, results=tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("call", [asymbp.train, asymbp.load_recipe])
+def test_a_recipe_is_no_number(call: Any) -> None:
+    with pytest.raises(asymbp.AsymbpError, match=r"^recipe is a path.*, not 123$"):
+        call(123)
+
+
+class Whole:
+    """What numpy's whole numbers have."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __index__(self) -> int:
+        return self.number
+
+
+def test_whole_numbers_and_paths_have_any_type(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps({**RECIPE, "method": "SGD"}))
+    assert asymbp.load_recipe(str(file)) == asymbp.load_recipe(file)
+    results = asymbp.train(file, seeds=Whole(2), workers=Whole(1), results=tmp_path)  # type: ignore[arg-type]
+    assert results.table.filled.grid.seeds == (0, 1)
+    for dataset in (tmp_path / "photos", [tmp_path / "photos"]):
+        with pytest.raises(asymbp.AsymbpError, match=r"photos does not exist\. Write the path of a folder"):
+            asymbp.reproduce(dataset=dataset, protocol="demo", results=tmp_path)
+
+
+def test_a_stored_call_can_be_repeated(tmp_path: Path) -> None:
+    """It has what is not a default, and finds the same table."""
+    place = tmp_path / "it's"
+    mine = {**PROTOCOL, "batch_size": 500}
+    table = tmp_path / "mine.yaml"
+    table.write_text(TABLE.replace(", uSF", ""))
+    calls = []
+    for results in (
+        asymbp.reproduce(table, protocol=mine, seeds=(3,), results=place, workers=1),
+        asymbp.train(asymbp.load_recipe(write_recipe(tmp_path)), results=place, workers=1, on_event=print),
+    ):
+        with Store.open(place) as store:
+            (call,) = store.commands(results.table.filled.grid)
+        calls.append(call)
+        assert eval(call, {"asymbp": asymbp}).to_records() == results.to_records()
+    assert calls[0] == (
+        f"asymbp.reproduce({str(table)!r}, protocol={{'extends': 'demo', 'epochs': 1, 'rate_multipliers': [1], "
+        f"'batch_size': 500}}, seeds=[3], results={str(place)!r}, workers=1)"
+    )
+
+
+def write_recipe(folder: Path) -> Path:
+    file = folder / "recipe.yaml"
+    file.write_text(json.dumps({**RECIPE, "method": "SGD"}))
+    return file
+
+
+def test_weights_are_kept_or_missed(trained: tuple[Path, asymbp.Results], tmp_path: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"2 of these runs had ended before, without keep_weights=.* results=DIR"
+    ) as found:
+        asymbp.train(RECIPE, results=trained[0] / "results", workers=1, keep_weights="best")
+    assert found[0].filename == __file__
+    asymbp.train({**RECIPE, "method": "SGD"}, results=tmp_path, workers=1, keep_weights="last")
+    (file,) = (tmp_path / "weights").iterdir()
+    weights = read_weights(file.parent, file.stem)
+    assert weights
+    assert weights.which == "last"
+
+
+def test_plugins_are_loaded_and_other_versions_warned_of(load: Load, tmp_path: Path) -> None:
+    file, recipe = tmp_path / "mine.py", {**RECIPE, "method": "wNoise"}
+    file.write_text(NOISE)
+    asymbp.train(recipe, plugins=file, results=tmp_path / "results", workers=1)
+    (plugin,) = {*REGISTERED.values()}
+    forget(plugin)
+    load(f"{NOISE}# another version")
+    with pytest.warns(UserWarning, match=r"were made with another version of mine\.py"):
+        asymbp.train(recipe, results=tmp_path / "results", workers=1)
+
+
+def test_installed_plugins_are_loaded(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = EntryPoint(name="mine", value="no_such_module_anywhere", group="asymbp.plugins")
+    monkeypatch.setattr("asymbp_cli.api.load_plugins.entry_points", lambda group: [entry])
+    for call in (lambda: asymbp.train(RECIPE, results=tmp_path), lambda: asymbp.reproduce(results=tmp_path)):
+        with pytest.raises(asymbp.AsymbpError, match="no_such_module_anywhere: the installed package"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("add --download, or use --dataset digits", 'add download=True, or use dataset="digits"'),
+        ("in several folders. Name one with --data-dir.", "in several folders. Name one with data_dir=...."),
+        ("with --device cuda:1 and --dataset or", 'with device="cuda:1" and dataset=... or'),
+        ("with --results DIR, then", "with results=DIR, then"),
+        ("--rule paper contradicts --set protocol.x=1.", 'rule="paper" contradicts protocol.x=1.'),
+        ("Add --plugin FILE with the file", "Add plugins=FILE with the file"),
+        ("again: --keep-weights best --results DIR", 'again: keep_weights="best" results=DIR'),
+        ("not my--download, asymbp reproduce --table 1", "not my--download, asymbp reproduce --table 1"),
+    ],
+)
+def test_messages_name_arguments(written: str, said: str) -> None:
+    assert say_in_python(written) == said
 
 
 @pytest.mark.parametrize(

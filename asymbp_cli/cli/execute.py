@@ -14,28 +14,26 @@ import click
 from asymbp_cli import study
 from asymbp_cli.analysis.marks import load_marks
 from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
-from asymbp_cli.api import Asked
+from asymbp_cli.api.asked import Asked
+from asymbp_cli.api.load_plugins import load_plugins
+from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
-from asymbp_cli.cli.load_plugins import load_plugins
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.files.paths import is_file
 from asymbp_cli.machine import cores
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
-from asymbp_cli.results.changed_plugins import find_changed_plugins
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.study import DataSource, Execution
 from asymbp_cli.text import printable_path
-from asymbp_cli.training.weight_files import weights_directory, weights_path
 
 _LONG_SECONDS = 600.0
 
@@ -89,8 +87,9 @@ def execute(asked: Asked, options: Options) -> int:
         tables = fill_all(store, grids)
         marked = [filled for filled in tables if load_marks(filled.grid.key.removeprefix("table-"))]
         epochs = store.epochs({run_id for filled in marked for run_id in filled.grid.all_runs()})
-        if options.keep_weights and not options.as_json:
-            _explain_missing_weights(grids, store)
+        notices = [] if options.as_json else explain_missing_weights(grids, store, options.keep_weights)
+    for notice in notices:
+        click.echo(notice, err=True)
     present(tables, by_fingerprint, epochs, quiet=options.quiet, as_json=options.as_json)
     if failed and not options.as_json:
         click.echo(f"{len(failed)} runs failed (details: asymbp show RUN):", err=True)
@@ -108,33 +107,12 @@ def _train(
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
-        for plugin in find_changed_plugins(work.runs.values(), store.grids()):
-            display.say(
-                f"results in {store.directory}/ were made with another version of {plugin.name}, or with another "
-                "plugin of these names. They stay under their own ids. With this one the runs are others, and "
-                "start anew"
-            )
+        for message in explain_changed_plugins(work.runs.values(), store):
+            display.say(message)
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display, observe(display, load_logs(options.logs)) as on_event:
         outcome = study.run(grids, infos, store, options.execution, on_event=on_event, command=command)
     return outcome.failed
-
-
-def _explain_missing_weights(grids: Sequence[Grid], store: Store) -> None:
-    """Say which runs have no weights, because they had ended before anybody asked for them."""
-    directory, states = weights_directory(store.directory), store.states()
-    missing = {
-        run_id
-        for grid in grids
-        for run_id in grid.all_runs()
-        if states.get(run_id, "diverged") != "diverged" and not is_file(weights_path(directory, run_id))
-    }
-    if missing:
-        click.echo(
-            f"{len(missing)} of these runs had ended before, without --keep-weights, and have no weights. No run "
-            "is trained twice here. To get them, train into another directory with --results DIR",
-            err=True,
-        )
 
 
 def _make_progress(

@@ -98,6 +98,8 @@ def _export_weights(prefix: str, file: Path, results_directory: Path) -> None:
     from asymbp_cli.specs.modules import list_modules, write_loading
     from asymbp_cli.training.weight_files import read_weights, weights_directory
 
+    if file.suffix.lower() != ".safetensors":
+        raise UsageError(f"{printable_path(file)} must end in .safetensors")
     with Store.open(results_directory, create=False) as store:
         detail = store.run(prefix)
     weights = read_weights(weights_directory(results_directory), detail.summary.id)
@@ -110,10 +112,7 @@ def _export_weights(prefix: str, file: Path, results_directory: Path) -> None:
     which = f"epoch {weights.epoch}, test error {error} ({weights.test_wrong:,} of {weights.test_seen:,})"
     click.echo(f"wrote {printable_path(file)}: {which}", err=True)
     if best and weights.which == "best" and best[2] != weights.epoch:
-        click.echo(
-            f"tables show epoch {best[2]}, which was trained before weights were kept. This is the best later one",
-            err=True,
-        )
+        click.echo(f"tables show epoch {best[2]}, {_explain_other_epoch(best[2], detail)}", err=True)
     modules = list_modules(detail.run.network, detail.run.protocol, method.batch_norm)
     click.echo(write_loading(modules, str(file)), nl=False)
 
@@ -123,12 +122,25 @@ def _explain_absence(detail: "RunDetail") -> str:
     run, state = detail.summary.id, detail.summary.state
     if state is None or state == "failed":
         return f"run {run} has not ended, and weights are written then. Run the command that trains it again"
+    if all(epoch.diverged for epoch in detail.epochs):
+        return (
+            f"run {run} diverged in its first epoch, so no weights of it give an error. Choose another run "
+            "(asymbp ls runs)"
+        )
+    again = "To get them, train it again into another directory: --keep-weights best --results DIR"
     if state == "diverged":
-        return f"run {run} diverged, and no weights of it are kept. Choose another run (asymbp ls runs)"
-    return (
-        f"run {run} was trained without --keep-weights, so its weights are not there. To get them, train it again "
-        "into another directory: --keep-weights best --results DIR"
-    )
+        return (
+            f"run {run} diverged later than its first epoch, and was trained without --keep-weights best, so the "
+            f"weights before that are not there. {again}"
+        )
+    return f"run {run} was trained without --keep-weights, so its weights are not there. {again}"
+
+
+def _explain_other_epoch(shown: int, detail: "RunDetail") -> str:
+    """Return why the epoch that tables show has no weights, though a worse one has."""
+    if any(epoch.epoch == shown and epoch.diverged for epoch in detail.epochs):
+        return "in which the run had diverged: no weights give that error. This is the best epoch before"
+    return "which was trained before weights were kept. This is the best later one"
 
 
 def _check_epoch(weights: "WeightFile", detail: "RunDetail") -> None:

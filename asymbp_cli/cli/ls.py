@@ -162,10 +162,9 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> No
       asymbp ls methods
       asymbp ls runs --results results
     """
-    from asymbp_cli.cli.load_plugins import load_plugins
+    from asymbp_cli.api.load_plugins import load_plugins
 
-    if what == "schemes":
-        load_plugins(plugins)
+    load_plugins(plugins)
     header, rows = _LISTS[what](results_directory)
     click.echo(
         tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxcolwidths=_widths(header, rows))

@@ -60,7 +60,7 @@ def command(
       asymbp reproduce --table 1
       asymbp reproduce --table akrout2019
     """
-    from asymbp_cli.api import Reproduction
+    from asymbp_cli.api.asked import Reproduction
     from asymbp_cli.cli.execute import execute, read_options
 
     settings = read_options(**chosen)

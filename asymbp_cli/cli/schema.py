@@ -17,7 +17,7 @@ def command(plugins: tuple[Path, ...]) -> None:
     Example:
       asymbp schema > recipe.schema.json
     """
-    from asymbp_cli.cli.load_plugins import load_plugins
+    from asymbp_cli.api.load_plugins import load_plugins
     from asymbp_cli.recipe.format import recipe_schema
 
     load_plugins(plugins)

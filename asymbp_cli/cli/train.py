@@ -21,7 +21,7 @@ def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
       asymbp train --recipe my.yaml --plugin my_scheme.py
     """
-    from asymbp_cli.api import prepare_recipe
+    from asymbp_cli.api.asked import prepare_recipe
     from asymbp_cli.cli.execute import execute, read_options
     from asymbp_cli.recipe.recipe import load_recipe
 

@@ -31,7 +31,7 @@ def command(
       asymbp validate recipes/examples/*.yaml
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
-    from asymbp_cli.cli.load_plugins import load_plugins
+    from asymbp_cli.api.load_plugins import load_plugins
     from asymbp_cli.recipe.kinds import find_kind
     from asymbp_cli.recipe.yamlfile import read_yaml
 

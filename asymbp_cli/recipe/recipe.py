@@ -1,5 +1,6 @@
 """Recipes: from the YAML of users to resolved, validated specs, and back with every default filled in."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -8,7 +9,7 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.files.paths import exists
+from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.recipe.document import Document, Node, make_document
 from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
@@ -40,11 +41,17 @@ class Recipe(Spec):
     keep_weights: WhichWeights | None = None  # no part of any run
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = (), *, changes: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), *, changes: Mapping[str, Any] | None = None
+) -> Recipe:
     """Return the recipe in `path` with `overrides` (`protocol.epochs=3`), and `changes` of whole keys.
 
-    Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`.
+    Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`, UsageError if
+    there is no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"recipe is a path, not {path!r}")
+    path = expand_home(path) if isinstance(path, str) else Path(path)
     document = read_yaml(path, overrides, SHORTHANDS)
     document.data |= make_document("", changes or {}).data
     if (kind := find_kind(document)) != "recipe":

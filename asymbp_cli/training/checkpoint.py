@@ -30,7 +30,7 @@ _MOST_KEEPING = 100  # seconds of training for each second of copying from anoth
 class Checkpoint:
     """A run after `epoch`: rows [P] of weights and optimizer state, and whether it has diverged.
 
-    `kept` are the weights of its best epoch so far, if they are asked for.
+    `kept` are the weights that are kept of it so far, if they are asked for.
     """
 
     epoch: int

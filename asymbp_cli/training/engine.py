@@ -277,8 +277,8 @@ class Trainer:
             with torch.no_grad():
                 self.bank.weights[replica].copy_(saved.weights)
                 self.bank.state[replica].copy_(saved.state)
-            if self.keeper and saved.kept:
-                self.keeper.kept[run.id] = saved.kept
+            if self.keeper:
+                self.keeper.restore(run.id, saved.kept, epoch)
             if saved.diverged:
                 self.dead.add(replica)
                 self.bank.alive[replica] = False

@@ -24,7 +24,7 @@ Averages = Mapping[int, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Score:
-    """Counts on a split; `loss` is the mean cross-entropy in nats; `one_class`: every answer is the same."""
+    """Counts on a split; `loss` is the mean over samples in nats; `one_class`: every answer is the same."""
 
     loss: float
     wrong: int

@@ -33,8 +33,13 @@ _TYPES = {torch.float32: "F32", torch.int64: "I64"}
 
 @dataclass(frozen=True)
 class Kept:
-    """The weights of a run after an epoch, by the names of a plain module, and how good they are."""
+    """The weights of a run after an epoch, by the names of a plain module, and how good they are.
 
+    `which` says what they were kept as; none were kept before epoch `kept_from`.
+    """
+
+    which: WhichWeights
+    kept_from: int
     epoch: int
     criterion: tuple[float, float]  # of the epoch, see `EpochEnded`
     test_wrong: int
@@ -44,13 +49,17 @@ class Kept:
     @property
     def facts(self) -> str:
         """Return everything but the tensors, as JSON."""
-        return json.dumps([self.epoch, self.criterion, self.test_wrong, self.test_seen])
+        return json.dumps(
+            [self.which, self.kept_from, self.epoch, self.criterion, self.test_wrong, self.test_seen]
+        )
 
     @classmethod
     def of_facts(cls, facts: str, tensors: Mapping[str, Tensor]) -> "Kept":
         """Return what `facts` were made of; raises ValueError if they are none."""
-        epoch, (error, loss), wrong, seen = json.loads(facts)
-        return cls(epoch, (error, loss), wrong, seen, tensors)
+        *kept_as, epoch, (error, loss), wrong, seen = json.loads(facts)
+        name, kept_from = kept_as or ("best", 1)  # earlier checkpoints have none but the best
+        which: WhichWeights = "last" if name == "last" else "best"
+        return cls(which, kept_from, epoch, (error, loss), wrong, seen, tensors)
 
 
 class WeightKeeper:
@@ -64,7 +73,16 @@ class WeightKeeper:
         self._runs = {run.id: (replica, run) for replica, run in enumerate(runs)}
         self._modules = list_modules(first.network, first.protocol, first.method.batch_norm)
         self._inputs = describe_inputs(data)
+        self._kept_from: dict[str, int] = {}  # by id, of runs whose weights were not kept from the start
         self.kept: dict[str, Kept] = {}
+
+    def restore(self, run_id: str, saved: Kept | None, epoch: int) -> None:
+        """Continue a run after `epoch` with what a checkpoint has kept, if that is what is asked for now."""
+        if saved and saved.which == self._which:
+            self.kept[run_id] = saved
+            self._kept_from[run_id] = saved.kept_from
+        else:
+            self._kept_from[run_id] = epoch + 1
 
     def note(self, epoch: EpochEnded) -> None:
         """Keep the weights of a run if this epoch is the one to keep, so far.
@@ -83,20 +101,32 @@ class WeightKeeper:
                 for layer, (mean, deviation) in self._evaluation.averages(replica).items()
             }
             tensors = self._inputs | make_plain(self._modules, self._bank.model, row, averages)
-            self.kept[epoch.run] = Kept(epoch.epoch, epoch.criterion, epoch.test_wrong, epoch.test_seen, tensors)
+            self.kept[epoch.run] = Kept(
+                self._which,
+                self._kept_from.get(epoch.run, 1),
+                epoch.epoch,
+                epoch.criterion,
+                epoch.test_wrong,
+                epoch.test_seen,
+                tensors,
+            )
 
     def write(self, directory: Path) -> None:
         """Write the files of all runs, each whole or not at all. Raises StoreError if that fails."""
         for run_id, kept in self.kept.items():
+            run = self._runs[run_id][1]
+            if kept.which == "last" and kept.epoch != run.protocol.epochs:
+                continue
             facts = {
                 "format": FORMAT,
                 "run": run_id,
-                "kept": self._which,
+                "kept": kept.which,
+                "kept_from": str(kept.kept_from),
                 "epoch": str(kept.epoch),
                 "test_wrong": str(kept.test_wrong),
                 "test_seen": str(kept.test_seen),
                 "network": write_network(self._modules),
-                "spec": self._runs[run_id][1].model_dump_json(),
+                "spec": run.model_dump_json(),
             }
             packed = {name: _dump(tensor) for name, tensor in kept.tensors.items()}
             _write(weights_path(directory, run_id), seal(partial(pack, packed), facts))

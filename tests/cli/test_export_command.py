@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.errors import AsymbpError, StoreError, UsageError
+from asymbp_cli.errors import AsymbpError, PluginError, StoreError, UsageError
 from asymbp_cli.results.store import Store
 from asymbp_cli.training.weight_files import read_weights, weights_directory, weights_path
 
@@ -79,7 +79,19 @@ def test_runs_that_ended_before_have_none(tmp_path: Path) -> None:
     done = train(tmp_path, "--keep-weights", "best", method="SGD")
     assert "1 of these runs had ended before, without --keep-weights, and have no weights. No run" in done.stderr
     with pytest.raises(UsageError, match=r"was trained without --keep-weights.*--keep-weights best --results DIR"):
-        invoke("export", run_ids(tmp_path)["SGD"], "--weights", "w", "--results", tmp_path / "results")
+        invoke("export", run_ids(tmp_path)["SGD"], "--weights", "w.safetensors", "--results", tmp_path / "results")
+
+
+def test_a_diverged_run_may_have_had_weights(tmp_path: Path) -> None:
+    train(tmp_path, method="SGD")
+    for diverged, message in (("epoch - 1", "1 of these runs had ended before"), ("1", "")):
+        with Store.open(tmp_path / "results") as store, store.writing():
+            change = f"UPDATE epochs SET diverged = {diverged}"
+            store.write_together([(change, ()), ("UPDATE runs SET state = 'diverged'", ())])
+        done = train(tmp_path, "--keep-weights", "best", method="SGD")
+        assert ("had ended before" in done.stderr) == bool(message)
+        assert message in done.stderr
+        assert "had ended before" not in train(tmp_path, "--keep-weights", "last", method="SGD").stderr
 
 
 def test_a_place_that_is_taken_is_noticed_before_training(tmp_path: Path) -> None:
@@ -96,7 +108,7 @@ def test_weights_of_another_training_are_noticed(trained: Path, tmp_path: Path) 
     with Store.open(tmp_path / "results") as store, store.writing():
         store.write_together([("UPDATE epochs SET test_wrong = test_wrong + 1", ())])
     with pytest.raises(StoreError, match="which the results do not have"):
-        invoke("export", runs["SGD"], "--weights", tmp_path / "w", "--results", tmp_path / "results")
+        invoke("export", runs["SGD"], "--weights", tmp_path / "w.safetensors", "--results", tmp_path / "results")
     with pytest.raises(UsageError, match="belongs to stored results"):
         invoke(
             "export",
@@ -115,8 +127,37 @@ def test_an_epoch_from_before_weights_were_kept_is_named(trained: Path, tmp_path
     assert weights
     with Store.open(tmp_path / "results") as store, store.writing():
         store.write_together([("UPDATE epochs SET test_wrong = 0 WHERE epoch <> ?", (weights.epoch,))])
-    done = invoke("export", run_id, "--weights", tmp_path / "w", "--results", tmp_path / "results")
+    done = invoke("export", run_id, "--weights", tmp_path / "w.safetensors", "--results", tmp_path / "results")
     assert f"tables show epoch {3 - weights.epoch}, which was trained before weights were kept" in done.stderr
+
+
+def test_an_epoch_in_which_the_run_had_diverged_is_named(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "results", tmp_path / "results")
+    run_id = run_ids(tmp_path)["SGD"]
+    weights = read_weights(weights_directory(tmp_path / "results"), run_id)
+    assert weights
+    with Store.open(tmp_path / "results") as store, store.writing():
+        change = "UPDATE epochs SET test_wrong = 0, diverged = 1 WHERE epoch <> ?"
+        store.write_together([(change, (weights.epoch,))])
+    done = invoke("export", run_id, "--weights", tmp_path / "w.safetensors", "--results", tmp_path / "results")
+    assert f"tables show epoch {3 - weights.epoch}, in which the run had diverged" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("UPDATE epochs SET diverged = 1", "diverged in its first epoch, so no weights"),
+        ("UPDATE epochs SET diverged = epoch - 1", "diverged later .* without --keep-weights best, so"),
+    ],
+)
+def test_why_a_diverged_run_has_no_weights(change: str, message: str, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "results", tmp_path / "results")
+    shutil.rmtree(weights_directory(tmp_path / "results"))
+    with Store.open(tmp_path / "results") as store, store.writing():
+        store.write_together([(change, ()), ("UPDATE runs SET state = 'diverged'", ())])
+    again = "export", run_ids(tmp_path)["SGD"], "--weights", "w.safetensors", "--results", tmp_path / "results"
+    with pytest.raises(UsageError, match=message):
+        invoke(*again)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +165,21 @@ def test_an_epoch_from_before_weights_were_kept_is_named(trained: Path, tmp_path
     [
         ((), "either --curves FILE.csv, or RUN --weights"),
         (("3f2a", "--curves", "a.csv"), "RUN belongs to --weights"),
-        (("--weights", "w"), "--weights needs RUN"),
-        (("3f2a", "--weights", "w", "--table", "2"), "nothing that selects tables"),
-        (("zzzz", "--weights", "w"), 'no run id starts with "zzzz"'),
+        (("--weights", "w.safetensors"), "--weights needs RUN"),
+        (("3f2a", "--weights", "w.safetensors", "--table", "2"), "nothing that selects tables"),
+        (("3f2a", "--weights", "w.pt"), r"w\.pt must end in \.safetensors"),
+        (("zzzz", "--weights", "w.safetensors"), 'no run id starts with "zzzz"'),
     ],
 )
 def test_mistakes_are_messages(arguments: tuple[str, ...], message: str, trained: Path) -> None:
     with pytest.raises(AsymbpError, match=message):
         invoke("export", *arguments, "--results", trained / "results")
+
+
+def test_every_list_loads_plugins(tmp_path: Path) -> None:
+    for what in ("methods", "schemes"):
+        with pytest.raises(PluginError, match=r"missing\.py: No such file"):
+            invoke("ls", what, "--plugin", tmp_path / "missing.py")
 
 
 def test_a_recipe_says_what_is_allowed(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_registering_without_loading_is_refused() -> None:
 
 def test_an_installed_package_is_a_plugin(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry point in metadata, as pip writes it; the module may import its neighbours."""
-    from asymbp_cli.cli.load_plugins import load_plugins
+    from asymbp_cli.api.load_plugins import load_plugins
 
     package, facts = tmp_path / "site/of_a_lab", tmp_path / "site/of_a_lab-1.dist-info"
     package.mkdir(parents=True)

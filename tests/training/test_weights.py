@@ -22,9 +22,10 @@ from asymbp_cli.specs.modules import list_modules, write_loading
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training import checkpoint
 from asymbp_cli.training.engine import train_stack
 from asymbp_cli.training.weight_files import KeepWeights, read_weights, weights_path
-from asymbp_cli.training.weights import WeightKeeper
+from asymbp_cli.training.weights import Kept, WeightKeeper
 
 PAGE = Path(__file__).parents[2] / "asymbp_cli/results/README.md"
 DIGITS = NETWORKS["digits"]
@@ -203,6 +204,32 @@ def test_a_checkpoint_without_kept_weights_is_continued(few: ResidentData, tmp_p
     weights = read_weights(keep.directory, run.id)
     assert weights
     assert weights.epoch == min(found, key=lambda epoch: epoch.criterion).epoch > 1
+    with safe_open(weights_path(keep.directory, run.id), framework="pt") as opened:
+        assert opened.metadata()["kept_from"] == "2"
+
+
+def test_facts_of_earlier_checkpoints_are_of_the_best() -> None:
+    kept = Kept.of_facts("[3, [0.1, 2.0], 7, 70]", {})
+    assert kept == Kept("best", 1, 3, (0.1, 2.0), 7, 70, {})
+    assert (
+        Kept.of_facts(replace(kept, which="last", kept_from=2).facts, {}).facts
+        == '["last", 2, 3, [0.1, 2.0], 7, 70]'
+    )
+
+
+@pytest.mark.parametrize("diverges", [False, True])
+def test_the_best_of_before_is_not_written_as_the_last(diverges: bool, few: ResidentData, tmp_path: Path) -> None:
+    stack, saved = make_stack("SGD", network=VECTORS), tmp_path / "checkpoints"
+    (run,) = stack.runs
+    best, last = (KeepWeights(which, tmp_path / "weights") for which in ("best", "last"))
+    for event in train_stack(stack, few, keep=best, checkpoints=saved, checkpoint_seconds=0.0):
+        if isinstance(event, CheckpointSaved) and event.epoch == EPOCHS - 1:
+            break
+    if diverges:
+        checkpoint.write(saved, run.id, replace(checkpoint.read(saved, run.id), diverged=True))
+    list(train_stack(replace(stack, start_epoch=EPOCHS - 1), few, keep=last, checkpoints=saved))
+    weights = read_weights(last.directory, run.id)
+    assert (weights is None) if diverges else (weights and (weights.which, weights.epoch) == ("last", EPOCHS))
 
 
 def test_a_diverged_run_keeps_its_best_epoch_or_nothing(few: ResidentData, tmp_path: Path) -> None:

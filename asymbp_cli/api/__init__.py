@@ -1,0 +1,1 @@
+"""What Python users call, and what the commands that train share."""

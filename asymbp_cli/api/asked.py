@@ -1,0 +1,129 @@
+"""What a study is asked for: a recipe, or tables on datasets, with the datasets decoded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from asymbp_cli import study
+from asymbp_cli.datasets.catalog import DatasetRef, parse_dataset
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.build import check_distinct, make_recipe_grid, make_table_grid
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.recipe import Recipe
+from asymbp_cli.recipe.table import TableSpec, load_table
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.study import DataSource
+
+Rule = Literal["paper", "held-out"]
+
+#: rule -> what it overrides; the paper does not say how much is held out
+_RULES: dict[str | None, tuple[str, ...]] = {
+    None: (),
+    "paper": ("protocol.validation_fraction=0",),
+    "held-out": ("protocol.validation_fraction=0.1",),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a study is asked for: grids of runs, and the datasets in them."""
+
+    grids: tuple[Grid, ...]
+    infos: tuple[DecodedDataset, ...]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Tables of the paper, or of a user's own, on named datasets (`all`: those that are installed)."""
+
+    tables: tuple[TableSpec, ...]
+    names: tuple[str, ...]
+    refs: tuple[DatasetRef, ...]
+    protocol: Protocol
+    label: str
+    is_default: bool  # neither the table nor anybody else names a protocol
+    seeds: tuple[int, ...]
+
+    @classmethod
+    def read(
+        cls,
+        table: str,
+        names: Sequence[str],
+        protocol: str | Mapping[str, Any] | None,
+        rule: Rule | None,
+        seeds: Sequence[int],
+        overrides: tuple[str, ...] = (),
+    ) -> "Reproduction":
+        """Return what was asked for; raises UsageError or RecipeError if it means nothing."""
+        tables = load_table(table)
+        own = next((spec.protocol for spec in tables), None)  # that of another paper
+        names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ("digits",))
+        refs = tuple(parse_dataset(name) for name in names if name != "all")
+        written = protocol or own
+        training, label = _load_protocol(written or "demo", rule, overrides)
+        return cls(tables, names, refs, training, label, not written, tuple(seeds))
+
+    @property
+    def error_tables(self) -> list[TableSpec]:
+        """Return the tables that are trained; Table 1 only lists networks."""
+        return [spec for spec in self.tables if spec.kind == "errors"]
+
+    def prepare(self, source: DataSource, warn: Callable[[str], None]) -> Asked:
+        """Return the grids, with their datasets decoded; `warn` is told what cannot be used.
+
+        Raises UsageError if the protocol is left open for other datasets than digits, or MissingDataError.
+        """
+        if self.is_default and self.names != ("digits",):
+            raise UsageError(
+                f"--protocol must be given for {', '.join(self.names)}. "
+                "Choose quick (5 epochs), paper (65 epochs), or a file"
+            )
+        named = study.prepare_datasets(self.refs, self.tables[0].network, self.protocol, source)
+        installed, missing = self._prepare_all(named, source, warn) if "all" in self.names else ([], {})
+        grids = [
+            make_table_grid(
+                spec,
+                self.protocol,
+                self.label,
+                [*named, *(info for info in installed if info.key in spec.datasets)],
+                missing=[key for key in spec.datasets if key in missing],
+                seeds=self.seeds,
+            )
+            for spec in self.error_tables
+        ]
+        return Asked(tuple(grids), (*named, *installed))
+
+    def _prepare_all(
+        self, named: Sequence[DecodedDataset], source: DataSource, warn: Callable[[str], None]
+    ) -> tuple[list[DecodedDataset], Mapping[str, str]]:
+        """Return the installed datasets of the tables, which join those that were named, and the missing ones."""
+        keys = dict.fromkeys(key for spec in self.error_tables for key in spec.datasets)
+        installed, missing = study.prepare_installed(list(keys), self.tables[0].network, self.protocol, source)
+        for message in filter(None, missing.values()):
+            warn(f"left out: {message}")
+        study.check_any_installed([*named, *installed], source)
+        check_distinct([info.label for info in (*named, *installed)], "datasets")
+        return installed, missing
+
+
+def _load_protocol(
+    written: str | Mapping[str, Any], rule: Rule | None, overrides: tuple[str, ...]
+) -> tuple[Protocol, str]:
+    """Return the protocol and its label; raises UsageError if an override turns the rule into its opposite."""
+    if rule not in tuple(_RULES):  # it may have no hash
+        raise UsageError(f'the rule is "paper" or "held-out", not {rule!r}')
+    protocol, label = load_protocol(written, (*_RULES[rule], *overrides))
+    fraction = protocol.validation_fraction
+    if rule is not None and (rule == "held-out") != (fraction > 0):
+        raise UsageError(
+            f"--rule {rule} contradicts --set protocol.validation_fraction={fraction:g}. Leave one of them out"
+        )
+    return protocol, label
+
+
+def prepare_recipe(recipe: Recipe, source: DataSource) -> Asked:
+    """Return the grid of a recipe, with its datasets decoded."""
+    infos = study.prepare_datasets(recipe.datasets, recipe.network, recipe.protocol, source)
+    return Asked((make_recipe_grid(recipe, infos),), tuple(infos))

@@ -1,0 +1,159 @@
+"""`asymbp.train` and `asymbp.reproduce`: what these commands do, from Python.
+
+Without torch, until something is trained.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from asymbp_cli import study
+from asymbp_cli.analysis.tables import fill_all
+from asymbp_cli.api.arguments import (
+    AnyPath,
+    read_datasets,
+    read_execution,
+    read_path,
+    read_paths,
+    read_protocol,
+    read_seeds,
+    read_text,
+)
+from asymbp_cli.api.asked import Asked, Reproduction, Rule, prepare_recipe
+from asymbp_cli.api.load_plugins import load_plugins
+from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
+from asymbp_cli.api.wording import say_in_python, speaking_python, warn, write_call
+from asymbp_cli.errors import UsageError
+from asymbp_cli.events import OnProgress
+from asymbp_cli.executors import StudyEvent
+from asymbp_cli.recipe.document import make_document
+from asymbp_cli.recipe.recipe import Recipe, load_recipe, read_recipe, resolved_yaml
+from asymbp_cli.recipe.yamlfile import parse_yaml
+from asymbp_cli.report.frames import Results, Table
+from asymbp_cli.results.store import Store
+from asymbp_cli.specs.modules import WhichWeights
+from asymbp_cli.study import DataSource, Execution
+
+#: told what is trained, as it happens (`asymbp_cli/events.py`, `asymbp_cli/executors/__init__.py`)
+OnEvent = Callable[[StudyEvent], None]
+
+
+def train(
+    recipe: AnyPath | Mapping[str, Any] | Recipe,
+    *,
+    protocol: AnyPath | Mapping[str, Any] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    results: AnyPath = "results",
+    device: str = "cpu",
+    workers: int | None = None,
+    data_dir: AnyPath | None = None,
+    cache_dir: AnyPath | None = None,
+    download: bool = False,
+    keep_weights: WhichWeights | None = None,
+    plugins: AnyPath | Sequence[AnyPath] = (),
+    on_event: OnEvent | None = None,
+    on_progress: OnProgress | None = None,
+) -> Results:
+    """Train a recipe as `asymbp train` does, and return its table; no run in `results` is trained again.
+
+    `recipe` is the path of a file, a mapping with the same keys, or a `Recipe`. `protocol`, `seeds` (a number
+    of them, or a list) and `keep_weights` ("best" or "last") replace its own. On the CPU `workers` processes train
+    at once, by default one per core. `plugins` are files of Python; installed plugins are loaded, too. `on_event`
+    is told what happens, and `on_progress` how far decoding or a download is.
+
+    Warns of runs that ended before without weights, and of results of another version of a plugin. Raises
+    AsymbpError if anything is wrong with the recipe, the data, the device or the results.
+    """
+    given = dict(locals())
+    with speaking_python():
+        load_plugins(read_paths(plugins, "plugins"))
+        execution = read_execution(device, workers, keep_weights)
+        if isinstance(recipe, Recipe):
+            given["recipe"] = _write(recipe)
+        loaded = _read_recipe(recipe, protocol, seeds)
+        source = _make_source(data_dir, cache_dir, download, on_progress)
+        execution = replace(execution, keep_weights=execution.keep_weights or loaded.keep_weights)
+        asked = prepare_recipe(loaded, source)
+        return _run(asked, read_path(results, "results"), execution, on_event, write_call(train, given))
+
+
+def reproduce(
+    table: int | AnyPath = 2,
+    dataset: AnyPath | Sequence[AnyPath] = (),
+    *,
+    protocol: AnyPath | Mapping[str, Any] | None = None,
+    rule: Rule | None = None,
+    seeds: int | Sequence[int] = 1,
+    results: AnyPath = "results",
+    device: str = "cpu",
+    workers: int | None = None,
+    data_dir: AnyPath | None = None,
+    cache_dir: AnyPath | None = None,
+    download: bool = False,
+    keep_weights: WhichWeights | None = None,
+    plugins: AnyPath | Sequence[AnyPath] = (),
+    on_event: OnEvent | None = None,
+    on_progress: OnProgress | None = None,
+) -> Results:
+    """Reproduce a table of the paper as `asymbp reproduce` does, and return it.
+
+    `table` is a number, a name of `asymbp ls tables`, `all`, or the path of a table file. `dataset` is a name, a
+    path, `all`, or a list: by default digits, or that of another paper. Other datasets need a `protocol`. The
+    other arguments are those of `train`.
+
+    Warns and raises as `train`, and warns of datasets that cannot be used.
+    """
+    given = dict(locals())
+    with speaking_python():
+        load_plugins(read_paths(plugins, "plugins"))
+        execution = read_execution(device, workers, keep_weights)
+        names = given["dataset"] = read_datasets(dataset)
+        key = read_text(table, "table") if isinstance(table, os.PathLike) else str(table)
+        asked = Reproduction.read(key, names, read_protocol(protocol), rule, read_seeds(seeds))
+        if not asked.error_tables:
+            raise UsageError("Table 1 lists networks, and nothing is trained for it: asymbp reproduce --table 1")
+        prepared = asked.prepare(_make_source(data_dir, cache_dir, download, on_progress), warn)
+        return _run(prepared, read_path(results, "results"), execution, on_event, write_call(reproduce, given))
+
+
+def _read_recipe(recipe: object, protocol: object, seeds: object) -> Recipe:
+    """Return the recipe, with another protocol and other seeds if they are given."""
+    changes: dict[str, Any] = {} if protocol is None else {"protocol": read_protocol(protocol)}
+    if seeds is not None:
+        changes["seed"] = read_seeds(seeds)
+    if isinstance(recipe, Recipe):
+        return read_recipe(make_document(recipe.name, _write(recipe) | changes), recipe.name, Path())
+    if isinstance(recipe, Mapping):
+        return read_recipe(make_document("recipe", {**recipe, **changes}), "recipe", Path())
+    return load_recipe(read_path(recipe, "recipe", "a path, a mapping or a Recipe"), changes=changes)
+
+
+def _write(recipe: Recipe) -> dict[str, Any]:
+    """Return the mapping that a recipe is read from."""
+    return dict(parse_yaml(resolved_yaml(recipe), recipe.name).data)
+
+
+def _make_source(
+    data_dir: object, cache_dir: object, download: bool, on_progress: OnProgress | None
+) -> DataSource:
+    data = None if data_dir is None else read_path(data_dir, "data_dir")
+    cache = None if cache_dir is None else read_path(cache_dir, "cache_dir")
+    return DataSource(data, cache, download, on_progress)
+
+
+def _run(asked: Asked, results: Path, execution: Execution, on_event: OnEvent | None, command: str) -> Results:
+    """Train what is missing, and return all tables."""
+    study.check_device(execution.device)  # before anything is written
+    infos = {info.fingerprint: info for info in asked.infos}
+    listen = on_event or (lambda event: None)
+    with Store.open(results) as store:
+        for message in explain_changed_plugins(study.plan_work(asked.grids, store).runs.values(), store):
+            warn(message)
+        outcome = study.run(asked.grids, infos, store, execution, on_event=listen, command=command)
+        tables = fill_all(store, asked.grids)
+        for message in explain_missing_weights(asked.grids, store, execution.keep_weights):
+            warn(message)
+    failed = {run_id: say_in_python(message) for run_id, message in outcome.failed.items()}
+    return Results(tuple(map(Table, tables)), failed)
