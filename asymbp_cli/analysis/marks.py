@@ -52,7 +52,7 @@ class ComparedMark:
 
 @cache
 def load_marks(table: str) -> tuple[Mark, ...]:
-    """Return what the paper of a table of that key printed; nothing if it is no table of another paper."""
+    """Return the printed numbers of the table of that key; none if it is no table of another paper."""
     if table not in other_table_files():
         return ()
     (spec,) = load_table(table)
@@ -72,18 +72,29 @@ def load_marks(table: str) -> tuple[Mark, ...]:
         )
 
 
+def find_marks(grid: Grid) -> tuple[Mark, ...]:
+    """Return the printed numbers of a grid's table; none if it is no table of another paper."""
+    return load_marks(_key_of(grid))
+
+
+def _key_of(grid: Grid) -> str:
+    return grid.key.removeprefix("table-")
+
+
 def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark]:
     """Return the marks of a grid's table that a row has reached, in every seed: curve by curve, by column.
 
     Only what the paper trained is compared: its network on its data, each column by its method and its protocol,
     but for the number of epochs and what is measured.
     """
-    key = grid.key.removeprefix("table-")
-    marks = load_marks(key)
-    if not marks or not _is_theirs(row, load_table(key)[0]):
+    marks = find_marks(grid)
+    if not marks:
+        return []
+    (table,) = load_table(_key_of(grid))
+    if not _is_theirs(row, table):
         return []
     compared = []
-    for column in (column for column in grid.columns if _trains_theirs(column, load_table(key)[0])):
+    for column in (column for column in grid.columns if _trains_theirs(column, table)):
         histories = _histories(grid, row, column, epochs)
         for mark in sorted(marks, key=lambda mark: (mark.measure != ERROR, mark.measure, mark.layer, mark.epoch)):
             if mark.column == column.header:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from asymbp_cli import study
-from asymbp_cli.analysis.marks import load_marks
+from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
 from asymbp_cli.api.asked import Asked
 from asymbp_cli.api.load_plugins import load_plugins
@@ -85,7 +85,7 @@ def execute(asked: Asked, options: Options) -> int:
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options)
         tables = fill_all(store, grids)
-        marked = [filled for filled in tables if load_marks(filled.grid.key.removeprefix("table-"))]
+        marked = [filled for filled in tables if find_marks(filled.grid)]
         epochs = store.epochs({run_id for filled in marked for run_id in filled.grid.all_runs()})
         notices = [] if options.as_json else explain_missing_weights(grids, store, options.keep_weights)
     for notice in notices:

@@ -1,1 +1,1 @@
-"""Files of users and of ours: their paths, writing them whole, locks."""
+"""Files of users and of the tool: their paths, writing them whole, locks."""

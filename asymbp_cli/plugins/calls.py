@@ -33,7 +33,7 @@ def call(function: Callable[..., Any], inputs: Iterable[Tensor], *others: Any, *
     """Return what a plugin's function returns for `inputs`, which it must not change, and other arguments.
 
     Raises PluginError with the line of the plugin that failed. Memory that ran out, and what a CUDA graph cannot
-    capture, stay the errors that they are: another attempt goes on in smaller stacks, or without graphs.
+    capture, stay the errors that they are: another attempt continues in smaller stacks, or without graphs.
     """
     inputs = tuple(inputs)
     versions = [tensor._version for tensor in inputs]

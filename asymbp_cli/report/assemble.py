@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asymbp_cli.analysis.agreement import Conditions
-from asymbp_cli.analysis.marks import load_marks
+from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.document import Block, Document, Figure, Listing
 from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences
@@ -30,7 +30,7 @@ def assemble_document(tables: Sequence[FilledGrid], store: Store, figures: Seque
         blocks.append(replace(make_result_table(filled), title=title))
         blocks += [replace(listing, title=f"{title}: differences") for listing in list_differences(filled)]
         blocks += [replace(listing, title=f"{title}: uncertainty") for listing in list_uncertainty(filled)]
-        if load_marks(filled.grid.key.removeprefix("table-")):
+        if find_marks(filled.grid):
             blocks += list_marks(filled, store.epochs(filled.grid.all_runs()), every=True)
     blocks += list_agreement(tables)
     blocks += list_conclusions(tables, store.datasets())

@@ -19,6 +19,7 @@ from asymbp_cli.training.model import Model
 from asymbp_cli.training.step import sum_type
 
 _SAMPLES_PER_BATCH = 250
+#: by layer: moving averages of mean and standard deviation [features]
 Averages = Mapping[int, tuple[Tensor, Tensor]]
 
 

@@ -21,13 +21,11 @@ from asymbp_cli.specs.modules import Module, WhichWeights, list_modules, write_n
 from asymbp_cli.specs.networks import Normalize, Weighted
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.evaluation import Evaluation
+from asymbp_cli.training.evaluation import Averages, Evaluation
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.resume import seal
 from asymbp_cli.training.weight_files import FORMAT, pack, weights_path
 
-#: by layer: moving averages of mean and standard deviation [features]
-Averages = Mapping[int, tuple[Tensor, Tensor]]
 _TYPES = {torch.float32: "F32", torch.int64: "I64"}
 
 
