@@ -1,10 +1,10 @@
 """Limits that a machine or its administrator sets: each is named, with what raises it, and never a traceback."""
 
 import errno
+import itertools
 import multiprocessing
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import threading
@@ -103,10 +103,12 @@ def test_a_worker_without_memory_for_its_thread_says_so(monkeypatch: pytest.Monk
 def test_checkpoints_that_become_a_file_during_a_study(tmp_path: Path, workers: int) -> None:
     grid = small_study.grid(epochs=6)
     results = tmp_path / "results"
+    names = (f"moved-{count}" for count in itertools.count())
 
     def spoil(event: StudyEvent) -> None:
+        """Move the folder away in one step, as a worker may be writing into it."""
         if isinstance(event, EpochEnded) and (results / "checkpoints").is_dir():
-            shutil.rmtree(results / "checkpoints")
+            (results / "checkpoints").rename(tmp_path / next(names))
             (results / "checkpoints").touch()
 
     with pytest.raises(StoreError, match="checkpoints"):
