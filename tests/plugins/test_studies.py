@@ -144,6 +144,19 @@ def test_schemes_are_listed_with_their_plugin_only_if_there_is_one() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("what", "row"),
+    [
+        ("updates", ["Lion", "Lion", "tau = -sign(m state + (1 - m) g) - d w", "Chen et al. 2023"]),
+        ("initializations", ["orthogonal", "of a plugin"]),
+        ("measures", ["distance", "distance of V from W", "of a plugin", "a plugin", "that of the plugin"]),
+    ],
+)
+def test_other_names_are_listed_with_their_plugin(what: str, row: list[str]) -> None:
+    last = invoke("ls", what, "--plugin", "others.py").stdout.splitlines()[-1]
+    assert re.split(" {2,}", last) == [*row, "others.py"]
+
+
 def test_a_failure_in_a_step_fails_its_own_runs_only() -> None:
     """It comes after the steps of the estimate, which would end the command."""
     body = "    calls.append(1)\n    assert len(calls) < 60, 'too many'\n    return W"
