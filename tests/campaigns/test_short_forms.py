@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import converted_speed
 import disks
 import fuzz
 import kills
@@ -155,3 +156,9 @@ def test_the_loop_by_hand_does_what_its_schemes_do() -> None:
     assert angles["FA"][0] > 88
     assert angles["KP"][1] < angles["FA"][1] - 5
     assert max(angles["WM"]) < 86
+
+
+def test_converted_modules_are_timed() -> None:
+    ratios = converted_speed.measure(("sham", "DFA"), rounds=1, steps=2)
+    assert list(ratios) == ["sham", "DFA"]
+    assert all(0.1 < ratio < 10 for ratio in ratios.values())
