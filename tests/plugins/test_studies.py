@@ -121,6 +121,9 @@ def test_a_changed_plugin_is_another_run_and_says_so() -> None:
     with Store.open(Path("results"), create=False) as store:
         assert len(store.finished_ids()) == 3
     assert "another version" not in train("my_scheme.py").stderr
+    Path("my_scheme.py").write_text(NOISE + "# changed again\n")
+    quiet = invoke("train", "--recipe", "mine.yaml", *TINY, "--plugin", "my_scheme.py", "--quiet")
+    assert "another version of my_scheme.py" in quiet.stderr
     Path("my_scheme.py").write_text(NOISE)  # back: trained already
     assert "to train" not in train("my_scheme.py").stderr
 
