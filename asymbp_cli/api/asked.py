@@ -56,7 +56,7 @@ class Reproduction:
         seeds: Sequence[int],
         overrides: tuple[str, ...] = (),
     ) -> "Reproduction":
-        """Return what was asked for; raises UsageError or RecipeError if it means nothing."""
+        """Read the arguments; raises UsageError or RecipeError if they mean nothing."""
         tables = load_table(table)
         own = next((spec.protocol for spec in tables), None)  # that of another paper
         names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ("digits",))

@@ -108,8 +108,8 @@ def _train(
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
-        for message in explain_changed_plugins(work.runs.values(), store):
-            display.say(message)
+        for message in [] if options.as_json else explain_changed_plugins(work.runs.values(), store):
+            click.echo(message, err=True)
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display, observe(display, load_logs(options.logs)) as on_event:
         outcome = study.run(grids, infos, store, options.execution, on_event=on_event, command=command)

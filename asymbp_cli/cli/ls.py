@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -48,19 +48,46 @@ def _list_networks(results: Path) -> Table:
 
 
 def _list_schemes(results: Path) -> Table:
-    from asymbp_cli.specs.references import REGISTERED, short_name
     from asymbp_cli.specs.schemes import SCHEMES
 
-    header = ["name", "in tables", "feedback weights V", "redrawn", "source", "parameters"]
-    rows = [
-        [short_name(key), scheme.name, scheme.formula, scheme.redrawn, scheme.source, ", ".join(scheme.takes)]
-        for key, scheme in SCHEMES.items()
-    ]
-    if REGISTERED:
-        header.append("plugin")
-        for row, key in zip(rows, SCHEMES, strict=True):
-            row.append(REGISTERED[key].name if key in REGISTERED else "-")
-    return header, rows
+    return _add_plugins(
+        ["name", "in tables", "feedback weights V", "redrawn", "source", "parameters"],
+        {
+            key: [scheme.name, scheme.formula, scheme.redrawn, scheme.source, ", ".join(scheme.takes)]
+            for key, scheme in SCHEMES.items()
+        },
+    )
+
+
+def _list_updates(results: Path) -> Table:
+    from asymbp_cli.specs.methods import UPDATES
+
+    header = ["name", "in tables", "w(t+1) = w + rate tau", "source"]
+    return _add_plugins(header, {key: list(rule) for key, rule in UPDATES.items()})
+
+
+def _list_initializations(results: Path) -> Table:
+    from asymbp_cli.specs.protocol import INITIALIZATIONS
+
+    return _add_plugins(["name", "initial weights"], {key: [formula] for key, formula in INITIALIZATIONS.items()})
+
+
+def _list_measures(results: Path) -> Table:
+    from asymbp_cli.specs.measures import MEASURES
+
+    rows = {key: [row.title, row.meaning, row.source, row.cost or "-"] for key, row in MEASURES.items()}
+    return _add_plugins(["name", "measure", "meaning", "source", "cost, if on request only"], rows)
+
+
+def _add_plugins(header: Row, rows: Mapping[str, Row]) -> Table:
+    """Return a table of names, with the plugin of each if there are any."""
+    from asymbp_cli.specs.references import REGISTERED, short_name
+
+    table = [[short_name(key), *row] for key, row in rows.items()]
+    if not REGISTERED:
+        return header, table
+    owners = [REGISTERED[key].name if key in REGISTERED else "-" for key in rows]
+    return [*header, "plugin"], [[*row, owner] for row, owner in zip(table, owners, strict=True)]
 
 
 def _list_methods(results: Path) -> Table:
@@ -138,10 +165,14 @@ def _list_runs(results: Path) -> Table:
     return ["run", "method", "dataset", "rate x", "seed", "state", "best error %", "updated"], rows
 
 
-_LISTS: dict[str, Callable[[Path], Table]] = {
+#: what can be listed
+LISTS: dict[str, Callable[[Path], Table]] = {
     "datasets": _list_datasets,
     "networks": _list_networks,
     "schemes": _list_schemes,
+    "updates": _list_updates,
+    "initializations": _list_initializations,
+    "measures": _list_measures,
     "methods": _list_methods,
     "protocols": _list_protocols,
     "recipes": _list_recipes,
@@ -151,7 +182,7 @@ _LISTS: dict[str, Callable[[Path], Table]] = {
 
 
 @click.command("ls")
-@click.argument("what", type=click.Choice(list(_LISTS)))
+@click.argument("what", type=click.Choice(list(LISTS)))
 @options.results
 @options.plugins
 def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> None:
@@ -165,7 +196,7 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> No
     from asymbp_cli.api.load_plugins import load_plugins
 
     load_plugins(plugins)
-    header, rows = _LISTS[what](results_directory)
+    header, rows = LISTS[what](results_directory)
     click.echo(
         tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxcolwidths=_widths(header, rows))
     )

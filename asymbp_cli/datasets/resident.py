@@ -103,7 +103,7 @@ _NAMES = ("x_train", "y_train", "x_test", "y_test")
 def _statistics(
     info: DecodedDataset, x: NDArray[Any], preprocessing: Preprocessing, held_out: str, rows: NDArray[Any] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what is subtracted from the training images, and what divides them.
+    """Return the mean of the training images, which is subtracted, and the deviation, which divides them.
 
     Means and deviations are kept next to the arrays once computed.
     """

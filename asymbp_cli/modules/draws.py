@@ -37,7 +37,7 @@ class Source:
         return values.flatten()[order].view(values.shape)
 
     def begin(self) -> Tensor:
-        """Return what `redraw` counts in: seed, number and count, int64 [3]."""
+        """Return the counter of `redraw`: seed, number and count, int64 [3]."""
         return torch.tensor([self.seed, self.number, 0])
 
 

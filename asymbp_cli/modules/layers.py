@@ -77,7 +77,7 @@ class Asymmetric(nn.Module):
         return x, self.rule.value(self), self.rule.learn(self)
 
     def extra_repr(self) -> str:
-        """Return what `print` shows of the layer: what torch says of it, and its scheme."""
+        """Describe the layer for `print`: as torch does, with its scheme."""
         return f"{super().extra_repr()}, {'V = W' if self.rule.is_exact else self.scheme}"
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -125,7 +125,7 @@ class AsymmetricLinear(Asymmetric, nn.Linear):
         return error.reshape(-1, self.out_features).t() @ x.reshape(-1, self.in_features)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return what `nn.Linear` returns."""
+        """Compute W x + b, as `nn.Linear` does."""
         if self.goes_back_as_torch:
             return self.multiply(input)
         x, V, learn = self.open_feedback(input)
@@ -204,7 +204,7 @@ class _AsymmetricConvolution(Asymmetric):
 
 class _AsymmetricConv(_AsymmetricConvolution):
     def forward(self, input: Tensor) -> Tensor:
-        """Return what torch's convolution returns."""
+        """Convolve as torch does."""
         return super().forward(input) if self.goes_back_as_torch else self._convolve(input)
 
 

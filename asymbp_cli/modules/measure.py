@@ -29,7 +29,7 @@ def asymmetric_layers(module: nn.Module) -> Iterator[tuple[str, Asymmetric]]:
 
 @torch.no_grad()
 def angles(module: nn.Module) -> dict[str, Likeness]:
-    """Return how V is like W in every layer whose V is not W by definition, by name.
+    """Compare V with W in every layer whose V is not W by definition, by name.
 
     V has the random draws of the last forward pass, and the present W. What has no meaning, as an angle to 0, is
     not a number. Raises UsageError if no layer has such a V: that of direct routes has not the shape of W.

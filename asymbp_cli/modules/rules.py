@@ -38,7 +38,7 @@ class Rule:
         return layer.weight.detach()
 
     def learn(self, layer: "Asymmetric") -> Learn | None:
-        """Return how V gets a gradient from that of W; None if it has none."""
+        """Return the function from W's gradient to V's; None if V has no gradient."""
         return None
 
 
@@ -128,7 +128,7 @@ class Learned(Kept):
     squared: bool = False
 
     def learn(self, layer: "Asymmetric") -> Learn:
-        """Return how V gets its gradient from that of W."""
+        """Return the function from W's gradient to V's."""
         return partial(_spread, layer) if self.squared else torch.clone
 
 

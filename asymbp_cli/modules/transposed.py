@@ -28,7 +28,7 @@ class _AsymmetricConvTranspose(_AsymmetricConvolution):
         return Geometry(self.stride, self.padding, self.dilation, True, output_padding, self.groups)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Return what torch's transposed convolution returns."""
+        """Convolve as torch's transposed convolution does."""
         if self.goes_back_as_torch:
             plain: Tensor = super().forward(input, output_size)
             return plain

@@ -23,14 +23,14 @@ def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def locate(function: Callable[..., Any]) -> str:
-    """Return where a function is defined, and its name: `my_scheme.py:5: add_noise`."""
+    """Return the place and the name of a function: `my_scheme.py:5: add_noise`."""
     function = unwrap(function)
     code, name = getattr(function, "__code__", None), getattr(function, "__qualname__", repr(function))
     return f"{code.co_filename}:{code.co_firstlineno}: {name}" if code else name
 
 
 def call(function: Callable[..., Any], inputs: Iterable[Tensor], *others: Any, **named: Any) -> Any:
-    """Return what a plugin's function returns for `inputs`, which it must not change, and other arguments.
+    """Call a plugin's function with `inputs`, which it must not change, and other arguments.
 
     Raises PluginError with the line of the plugin that failed. Memory that ran out, and what a CUDA graph cannot
     capture, stay the errors that they are: another attempt continues in smaller stacks, or without graphs.

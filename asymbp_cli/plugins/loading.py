@@ -62,7 +62,7 @@ def load_installed(entries: Iterable[EntryPoint]) -> None:
 
 
 def _find_module(name: str) -> ModuleSpec | None:
-    """Return where a module is, without importing the packages around it."""
+    """Find a module, without importing the packages around it."""
     spec, path = None, None
     for length in range(1, name.count(".") + 2):
         part = ".".join(name.split(".")[:length])

@@ -31,5 +31,5 @@ def measure(name: str, *, title: str, meaning: str = "of a plugin") -> Callable[
 
 
 def _measure(function: Callable[[Tensor, Tensor], Tensor], W: Tensor, V: Tensor) -> Tensor:
-    """Return what a function makes of W and V, [R']."""
+    """Return a function's numbers of W and V, [R']."""
     return check_result(function, call(function, (W, V)), W.flatten(1)[:, 0], "one number of each replica")

@@ -104,7 +104,7 @@ def register(
 
 
 def _find_owner(kind: str, name: str) -> str:
-    """Return what has a name already: schemes and update rules share theirs, since both begin names of methods."""
+    """Name the owner of a name: schemes and update rules share theirs, since both begin names of methods."""
     for what, names in _NAMES[kind].items():
         known = {other.lower(): reference for other, reference in names().items()}
         if name in known:

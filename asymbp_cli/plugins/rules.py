@@ -10,7 +10,7 @@ from torch import Tensor
 from asymbp_cli.errors import PluginError
 from asymbp_cli.plugins.calls import call, check_finite, check_result, locate
 from asymbp_cli.plugins.registry import check_signature, register
-from asymbp_cli.specs.methods import UPDATES
+from asymbp_cli.specs.methods import UPDATES, UpdateRule
 from asymbp_cli.specs.protocol import INITIALIZATIONS
 from asymbp_cli.training.feedback.schemes import split_rows
 from asymbp_cli.training.initialization import OWN
@@ -21,7 +21,7 @@ Draws = TypeVar("Draws", bound=Callable[..., Tensor])
 _OF_RULES = ("w", "g", "state", "rate", "momentum", "decay")
 
 
-def update_rule(name: str) -> Callable[[Step], Step]:
+def update_rule(name: str, *, formula: str = "of a plugin", source: str = "a plugin") -> Callable[[Step], Step]:
     """Register (w(t+1), state(t+1)) = `function(w, g, state, rate, momentum, decay)`, elementwise.
 
     All are float32: w, the gradient g of the mini-batch and the state, which starts at 0, are [R', P], P being any
@@ -32,7 +32,8 @@ def update_rule(name: str) -> Callable[[Step], Step]:
 
     def decorate(function: Step) -> Step:
         check_signature(function, _OF_RULES, {})
-        register("update", name, function, lambda key: [(UPDATES, name), (RULES, partial(_update, function))])
+        row = UpdateRule(name, formula, source)
+        register("update", name, function, lambda key: [(UPDATES, row), (RULES, partial(_update, function))])
         return function
 
     return decorate

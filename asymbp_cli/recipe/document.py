@@ -86,7 +86,7 @@ class Node:
         return self.get(key)
 
     def get(self, key: str, default: Any = None) -> "Node":
-        """Return what is below a key, or `default` at that place if nothing is."""
+        """Return the value of a key, or `default` at that place if it has none."""
         return Node(self.document, (*self.path, key), self.value[key] if key in self else default)
 
     def select(self, keys: Iterable[str]) -> "Node":
@@ -105,7 +105,7 @@ class Node:
         self.document.problems.append((line, f"{where}: {problem}"))
 
     def attempt(self, function: Callable[..., T], *arguments: Any) -> T | None:
-        """Return what `function` returns; note what it raises as a problem at this place, and return None."""
+        """Return the result of `function`; if it raises, note a problem at this place and return None."""
         try:
             return function(*arguments)
         except ValidationError as error:

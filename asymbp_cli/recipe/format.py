@@ -103,7 +103,7 @@ NETWORK_KEYS: Keys = {
 
 
 def make_feedback_keys() -> Keys:
-    """Return what `feedback` may say as a mapping; the parameters of plugins' schemes have no description."""
+    """Return the keys of `feedback` as a mapping; the parameters of plugins' schemes have no description."""
     numbers = {name: {"type": "number"} for scheme in SCHEMES.values() for name in scheme.numbers}
     return {
         **_fields(Feedback),
@@ -116,7 +116,7 @@ def make_feedback_keys() -> Keys:
 
 
 def make_method_keys() -> Keys:
-    """Return what spells a method out."""
+    """Return the keys that spell a method out."""
     feedback, fields = _mapping(make_feedback_keys()), _fields(Method)
     names = list(by_short_name(UPDATES))
     return {
@@ -132,7 +132,7 @@ def make_method_keys() -> Keys:
 
 
 def make_entry_keys() -> Keys:
-    """Return what a member of the list `method` may say."""
+    """Return the keys of a member of the list `method`."""
     protocol = _mapping(_fields(Protocol))
     return {
         "label": _text("Its column's header. Default: the method's name, and what its protocol changes."),
@@ -143,7 +143,7 @@ def make_entry_keys() -> Keys:
 
 
 def make_recipe_keys() -> Keys:
-    """Return what a recipe may say."""
+    """Return the keys of a recipe."""
     return {
         "title": _text("Above the table. Default: the file's name."),
         "dataset": _one_or_more(

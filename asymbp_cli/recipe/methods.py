@@ -45,7 +45,7 @@ def read_methods(recipe: Node, protocol: Protocol) -> list[RecipeMethod]:
 
 
 def _read_entry(node: Node, protocol: Protocol) -> RecipeMethod | None:
-    """Return what one entry of `method` says: a name, or a mapping."""
+    """Read one entry of `method`: a name, or a mapping."""
     if isinstance(node.value, str):
         method = node.attempt(parse_method, node.value)
         return _label(method_name(method), method, protocol) if method else None

@@ -32,7 +32,7 @@ def _dump(protocol: Protocol) -> dict[str, Any]:
 
 
 def label_changes(base: Protocol, protocol: Protocol) -> str:
-    """Return what a label adds to the name of `base`: ` with epochs=3`; empty if nothing differs."""
+    """Return the end of a label, after the name of `base`: ` with epochs=3`; empty if nothing differs."""
     changes = ", ".join(f"{key}={json.dumps(value)}" for key, value in changed_values(base, protocol).items())
     return without_hashes(f" with {changes}".replace('"', "")) if changes else ""
 

@@ -110,7 +110,7 @@ def _mapping_at(
 
 
 def yaml_value(text: str) -> Any:
-    """Return what plain, unquoted `text` means: null, true, false, a number, or the text itself."""
+    """Return the value of plain, unquoted `text`: null, true, false, a number, or the text itself."""
     if text.lower() in _CONSTANTS and text in (text.lower(), text.capitalize(), text.upper()):
         return _CONSTANTS[text.lower()]
     if _INTEGER.fullmatch(text):

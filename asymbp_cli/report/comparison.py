@@ -26,7 +26,7 @@ class Side:
 
     @property
     def place(self) -> str:
-        """Return what the user writes before a protocol to name fewer of the tables: `DIR:`, or nothing."""
+        """Return the text before a protocol that names fewer of the tables: `DIR:`, or nothing."""
         return self.name.removesuffix(self.protocol) if self.protocol else f"{self.name}:"
 
 

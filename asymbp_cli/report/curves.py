@@ -132,7 +132,7 @@ _Places = tuple[dict[str, None], dict[str, None], dict[str, None]]
 
 
 def _find_places(grids: Iterable[Grid], names: Mapping[tuple[str, str], str]) -> defaultdict[str, _Places]:
-    """Return where each run is: names in the order of the tables, each once."""
+    """Return the tables of each run: their names in order, each once."""
     places: defaultdict[str, _Places] = defaultdict(lambda: ({}, {}, {}))
     for grid in grids:
         columns = [*grid.columns, *([grid.baseline] if grid.baseline else [])]

@@ -173,7 +173,7 @@ def _early_statistics(filled: FilledGrid) -> str | None:
 
 
 def _data(filled: FilledGrid) -> str | None:
-    """Return what `data 3f2a91bc` in labels means, if any has it."""
+    """Explain `data 3f2a91bc` in labels, if any has it."""
     names = dict.fromkeys(name_data(row.dataset) for row in filled.grid.rows if row.dataset)
     used = [name for name in names if any(name in row.label for row in filled.grid.rows)]
     if not used:

@@ -23,7 +23,7 @@ class Table:
         return render_table(make_result_table(self.filled)).strip()
 
     def _repr_markdown_(self) -> str:
-        """Return what a notebook shows."""
+        """Return the HTML that a notebook shows."""
         return str(self)
 
     def to_records(self) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ class Results:
         return "\n\n".join(map(str, self.tables))
 
     def _repr_markdown_(self) -> str:
-        """Return what a notebook shows."""
+        """Return the HTML that a notebook shows."""
         return str(self)
 
     def to_records(self) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def _points(ours: float | None, papers: float | None) -> str:
 
 
 def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
-    """Return how close complete cells come to the paper's: per table, and in total with each cell once."""
+    """Compare complete cells with the paper's: per table, and in total with each cell once."""
     groups = _groups(tables)
     names = name_tables([filled.grid for filled in tables])
     lines = [

@@ -30,7 +30,7 @@ class Forecast:
 
 
 def samples_per_epoch(run: Run, info: DecodedDataset) -> float:
-    """Return what an epoch costs, in training samples: evaluation and test statistics are forward passes."""
+    """Return the cost of an epoch, in training samples: evaluation and test statistics are forward passes."""
     protocol = run.protocol
     held_out = info.train_count * protocol.validation_fraction
     evaluated = info.test_count + held_out

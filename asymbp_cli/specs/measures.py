@@ -63,7 +63,7 @@ ON_REQUEST = (*(key for key, measure in MEASURES.items() if measure.cost), FIRST
 
 
 def list_on_request() -> tuple[str, ...]:
-    """Return what `Protocol.measure` may name, with the measures of plugins."""
+    """Return the names that `Protocol.measure` may have, with those of plugins."""
     return (*ON_REQUEST, *(key for key in MEASURES if is_reference(key)))
 
 

@@ -6,7 +6,7 @@ the headers of the paper's tables: `uSF+BN+BM`, `brSF-25%+BN+BM2`, `RndF+BN Top`
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
@@ -16,8 +16,22 @@ from asymbp_cli.specs.references import HINT, by_short_name, list_names, resolve
 from asymbp_cli.specs.schemes import NUMBER_NAME, SCHEMES, Scheme, row_of, scheme_keys, schemes_with
 from asymbp_cli.text import nearest
 
-#: update rule -> its name in the headers of tables; plugins add theirs
-UPDATES: dict[str, str] = {"sgd": "SGD", "bm1": "BM", "bm2": "BM2", "bm3": "BM3"}
+
+class UpdateRule(NamedTuple):
+    """What is known of an update rule without its code: its name in the headers of tables, formula and source."""
+
+    name: str
+    formula: str  # w(t+1) = w(t) + rate * tau; g: gradient, m: momentum, d: weight decay
+    source: str = "Liao, Leibo and Poggio 2016, section 3"
+
+
+#: those of the paper by setting; plugins add theirs
+UPDATES: dict[str, UpdateRule] = {
+    "sgd": UpdateRule("SGD", "tau = -g + m tau(t-1) - d w"),
+    "bm1": UpdateRule("BM", "tau = -sign(g) + m tau(t-1) - d w"),
+    "bm2": UpdateRule("BM2", "tau = sign(-sign(g) + m tau(t-1) - d w)"),
+    "bm3": UpdateRule("BM3", "tau = sign(kappa), kappa = -sign(g) + m kappa(t-1) - d w"),
+}
 
 
 def _sort_numbers(value: Any) -> Any:
@@ -236,7 +250,7 @@ def method_name(method: Method) -> str:
     if method.batch_norm != "none":
         parts.append("BN")
     if method.update != "sgd":
-        parts.append(UPDATES.get(method.update, short_name(method.update)))
+        parts.append(UPDATES[method.update].name if method.update in UPDATES else short_name(method.update))
     name = " ".join(["+".join(parts) or "SGD", *([remarks] if remarks else [])])
     if method.batch_norm != "none" and (method.batch_norm == "learnable") != (feedback.scheme == "bp"):
         name += " (learnable BN)" if method.batch_norm == "learnable" else " (plain BN)"

@@ -133,7 +133,7 @@ class Network(Spec):
         return tuple(shapes)
 
     def operations(self, *, batch_norm: bool = False) -> tuple[Operation, ...]:
-        """Return what the network computes, in order; it must be resolved."""
+        """Return the operations of the network, in order; it must be resolved."""
         return _compile(self, batch_norm)
 
     def weighted(self) -> tuple[Weighted, ...]:
@@ -155,7 +155,7 @@ class Network(Spec):
 
 @lru_cache(maxsize=256)  # planning asks again and again
 def _compile(network: "Network", batch_norm: bool) -> tuple[Operation, ...]:
-    """Return what `network` computes.
+    """Return the operations of `network`.
 
     BN follows every weighted layer but the last, and the activation follows that. A max pooling comes before the
     activation, which never falls: they commute, and the activation then has a quarter of the work.

@@ -111,7 +111,7 @@ def _describe_other_kind(reference: str, known: Iterable[str]) -> str:
 
 
 def list_names(known: Mapping[str, object]) -> Any:
-    """Return what adds the names that are known, at the time of the call, to the JSON Schema of a field."""
+    """Return a function that adds the names known at the time of its call to the JSON Schema of a field."""
 
     def extend(schema: dict[str, Any]) -> None:
         schema["enum"] = list(by_short_name(known))

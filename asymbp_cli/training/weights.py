@@ -53,7 +53,7 @@ class Kept:
 
     @classmethod
     def of_facts(cls, facts: str, tensors: Mapping[str, Tensor]) -> "Kept":
-        """Return what `facts` were made of; raises ValueError if they are none."""
+        """Return the kept weights that `facts` were made of; raises ValueError if they are none."""
         *kept_as, epoch, (error, loss), wrong, seen = json.loads(facts)
         name, kept_from = kept_as or ("best", 1)  # earlier checkpoints have none but the best
         which: WhichWeights = "last" if name == "last" else "best"
@@ -173,7 +173,7 @@ def make_plain(modules: tuple[Module, ...], model: Model, row: Tensor, averages:
 
 
 def describe_inputs(data: ResidentData) -> dict[str, Tensor]:
-    """Return what is subtracted from raw images [N, C, H, W] or vectors [N, D], and what they are then times."""
+    """Return mean and scale of raw images [N, C, H, W] or vectors [N, D]: (x - mean) * scale."""
     is_image = len(data.info.shape) == 3
     found = {"input.mean": data.mean.cpu(), "input.scale": data.inverse_std.cpu()}
     if not is_image:

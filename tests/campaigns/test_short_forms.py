@@ -3,18 +3,24 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import converted_speed
 import disks
 import fuzz
 import kills
+import learned_feedback_speed
 import lowest
 import memory
 import pytest
 import signals
 import soak
 import studies
+import torch
 import writers
 from studies import Study
 from tally import Record, Tally
+
+from asymbp_cli.bench.steps import make_random_data
+from asymbp_cli.recipe.networks import NETWORKS
 
 FAKE_SECONDS = "0.01"  # of an epoch
 Run = Callable[[Tally, int], None]
@@ -135,3 +141,24 @@ def test_every_requirement_has_a_bound_but_stubs() -> None:
     requirements = lowest.read_requirements(studies.ROOT / "pyproject.toml")
     assert len(requirements) > 20
     assert {line for line in requirements if "==" not in line} == {"types-PyYAML", "types-tabulate"}
+
+
+def test_the_loop_by_hand_does_what_its_schemes_do() -> None:
+    """BP has V = W, FA's V stays at right angles, KP's and WM's come nearer."""
+    data = make_random_data(NETWORKS["mnist"].resolve(10), 10, 1280, torch.device("cpu"))
+    angles = {}
+    for scheme in learned_feedback_speed.SCHEMES:
+        loop = learned_feedback_speed.Loop(scheme, data)
+        before, *_ = losses = [loop.train()[0] for _ in range(3)]
+        assert losses[-1] < before
+        angles[scheme] = loop.train()[2]
+    assert angles["BP"] == pytest.approx([0, 0], abs=0.1)
+    assert angles["FA"][0] > 88
+    assert angles["KP"][1] < angles["FA"][1] - 5
+    assert max(angles["WM"]) < 86
+
+
+def test_converted_modules_are_timed() -> None:
+    ratios = converted_speed.measure(("sham", "DFA"), rounds=1, steps=2)
+    assert list(ratios) == ["sham", "DFA"]
+    assert all(0.1 < ratio < 10 for ratio in ratios.values())

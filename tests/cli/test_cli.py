@@ -16,6 +16,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from asymbp_cli.cli import app
+from asymbp_cli.cli.ls import LISTS
 from asymbp_cli.errors import DeviceError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -254,7 +255,7 @@ def test_table_1_is_computed() -> None:
     assert "431,080" in text
 
 
-@pytest.mark.parametrize("what", ["datasets", "networks", "schemes", "methods", "protocols", "recipes", "tables"])
+@pytest.mark.parametrize("what", sorted({*LISTS} - {"runs"}))
 def test_ls(what: str) -> None:
     done = invoke("ls", what)
     assert done.exit_code == 0

@@ -121,6 +121,9 @@ def test_a_changed_plugin_is_another_run_and_says_so() -> None:
     with Store.open(Path("results"), create=False) as store:
         assert len(store.finished_ids()) == 3
     assert "another version" not in train("my_scheme.py").stderr
+    Path("my_scheme.py").write_text(NOISE + "# changed again\n")
+    quiet = invoke("train", "--recipe", "mine.yaml", *TINY, "--plugin", "my_scheme.py", "--quiet")
+    assert "another version of my_scheme.py" in quiet.stderr
     Path("my_scheme.py").write_text(NOISE)  # back: trained already
     assert "to train" not in train("my_scheme.py").stderr
 
@@ -142,6 +145,19 @@ def test_schemes_are_listed_with_their_plugin_only_if_there_is_one() -> None:
     assert re.split(" {2,}", rows[-1]) == [
         "wNoise", "wNoise", "W + s N(0, 1)", "after every update of W", "a plugin", "last, s", "my_scheme.py"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "row"),
+    [
+        ("updates", ["Lion", "Lion", "tau = -sign(m state + (1 - m) g) - d w", "Chen et al. 2023"]),
+        ("initializations", ["orthogonal", "of a plugin"]),
+        ("measures", ["distance", "distance of V from W", "of a plugin", "a plugin", "that of the plugin"]),
+    ],
+)
+def test_other_names_are_listed_with_their_plugin(what: str, row: list[str]) -> None:
+    last = invoke("ls", what, "--plugin", "others.py").stdout.splitlines()[-1]
+    assert re.split(" {2,}", last) == [*row, "others.py"]
 
 
 def test_a_failure_in_a_step_fails_its_own_runs_only() -> None:

@@ -15,6 +15,7 @@ from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures import canvas, draw_figures
 from asymbp_cli.report.text import short_title
+from asymbp_cli.specs.measures import title_of
 from asymbp_cli.specs.methods import parse_method
 
 FLIPS = ("brSF+BN+BM", "brSF-25%+BN+BM", "brSF-50%+BN+BM", "frSF+BN+BM", "frSF-50%+BN+BM")
@@ -207,3 +208,22 @@ def test_a_measure_that_says_nothing_is_not_drawn(key: str, exact: float) -> Non
     once = measured(filled, epochs, key, [{3: 0.5}, {}, {}])
     for points in (same, once):
         assert not [name for name in names(draw_figures([filled], points)) if name.endswith(key)]
+
+
+@pytest.mark.parametrize("key", ["rank", "spectral@00112233aabbccdd"])
+def test_measures_that_were_asked_for_are_drawn(plotted: Plotted, key: str) -> None:
+    """Those of plugins that are not loaded, too: their name is the title."""
+    filled, epochs = trained("SGD", "uSF")
+    ranks: list[dict[int, float | None]] = [{0: 2.0, 3: 8.0}, {0: 3.0, 3: None}, {0: 4.0, 3: 6.0}]
+    drawn = {figure.name: figure for figure in draw_figures([filled], measured(filled, epochs, key, ranks))}
+    name = f"table-2-1-1-{key.replace('@', '-')}"
+    assert plotted[name] == [([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]), ([1.0, 3.0], [8.0, 6.0])]  # and no line of chance
+    assert drawn[name].caption.startswith(f"{title_of(key).capitalize()}, on ")
+    assert "Layers: 0 blue, 3 vermilion (0: the whole network)." in drawn[name].caption
+    assert "chance" not in drawn[name].caption
+
+
+def test_norm_ratios_are_not_drawn() -> None:
+    filled, epochs = trained("SGD", "uSF")
+    points = measured(filled, epochs, "norm-ratio", [{3: 0.5}, {3: 0.6}, {3: 0.7}])
+    assert not [name for name in names(draw_figures([filled], points)) if name.endswith("norm-ratio")]

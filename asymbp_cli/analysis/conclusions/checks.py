@@ -252,7 +252,7 @@ def _list(parts: list[Part]) -> str:
 
 
 def _needed(part: Part, numbers: Numbers, complete: list[str]) -> str:
-    """Return what a part needs: more datasets, or what the dataset that has most of it does not have."""
+    """Name what a part needs: more datasets, or what the dataset that has most of it does not have."""
     if complete:
         return f"{', '.join(part.methods)} on {part.min_datasets} datasets (complete on {len(complete)})"
     if not numbers.datasets:

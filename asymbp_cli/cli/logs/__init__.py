@@ -31,7 +31,7 @@ OpenLog = Callable[[Path, Callable[[str], str]], Log]
 
 
 def load_logs(wanted: Sequence[tuple[str, Path]]) -> list[tuple[Path, OpenLog]]:
-    """Return what opens each log in its directory; raises UsageError if its package is not installed."""
+    """Return directory and opener of each log; raises UsageError if its package is not installed."""
     found = []
     for name, directory in wanted:
         module = import_module(f"asymbp_cli.cli.logs.{LOGS[name]}")

@@ -33,7 +33,7 @@ def _find_member(tiles, GROUPS: tl.constexpr):
 @triton.jit
 def _find_origin(x, replica, group, replicas, WIDTH: tl.constexpr, FEATURES: tl.constexpr, INPUTS: tl.constexpr,
             SHARED: tl.constexpr):  # fmt: skip
-    """Return where a group's features of a replica begin in images x, and the sizes of a row and of a column."""
+    """Return the place of a group's first feature of a replica in images x, and the sizes of row and column."""
     if SHARED:
         column_size = FEATURES
         x += group * INPUTS
@@ -46,7 +46,7 @@ def _find_origin(x, replica, group, replicas, WIDTH: tl.constexpr, FEATURES: tl.
 @triton.jit
 def _find_places(m, row_size, HEIGHT: tl.constexpr, OUT_HEIGHT: tl.constexpr, OUT_WIDTH: tl.constexpr,
            STEP: tl.constexpr, OFFSET: tl.constexpr):  # fmt: skip
-    """Return where the samples of positions m begin in images, and the rows and columns where they read them."""
+    """Return the places of the samples of positions m in images, and the rows and columns that they read."""
     sample, place = m // (OUT_HEIGHT * OUT_WIDTH), m % (OUT_HEIGHT * OUT_WIDTH)
     row, column = place // OUT_WIDTH, place % OUT_WIDTH
     return sample.to(tl.int64) * (HEIGHT * row_size), row * STEP + OFFSET, column * STEP + OFFSET
@@ -250,7 +250,7 @@ def _add_parts(parts: Tensor) -> Tensor:
 
 
 def _choose_precision() -> str:
-    """Return how float32 numbers are multiplied: as `set_precision` in `training/device.py` has said.
+    """Return the precision of products of float32 numbers: as `set_precision` in `training/device.py` has said.
 
     Three tf32 products stand for one of float32: what they leave out is below 2^-21 of a product.
     """
