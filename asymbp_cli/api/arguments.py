@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.executors.devices import choose_devices
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import cores, parse_device
+from asymbp_cli.machine import parse_devices
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.study import Execution
 
@@ -81,15 +82,24 @@ def _read_whole(value: Any) -> int | None:
         return None
 
 
-def read_execution(device: object, workers: object, keep_weights: object) -> Execution:
-    """Return how to train: with one worker on an accelerator, on the CPU by default with one per core."""
-    count = 1 if workers is None else _read_whole(workers)
-    if count is None or count < 1:
-        raise UsageError(f"workers are a whole number, at least 1, not {workers!r}")
+def read_execution(device: object, workers: object, attempts: object, keep_weights: object) -> Execution:
+    """Return how to train: with a worker on each device, on the CPU by default with one per core."""
+    count = None if workers is None else _read_count(workers, "workers")
     if not isinstance(device, str):
         raise UsageError(f'device is a name, for instance "cpu" or "cuda:0", not {device!r}')
     if keep_weights not in (None, *get_args(WhichWeights)):
         raise UsageError(f'keep_weights is "best", "last" or None, not {keep_weights!r}')
-    name, which = parse_device(device), keep_weights if isinstance(keep_weights, str) else None
-    chosen = next((known for known in get_args(WhichWeights) if known == which), None)
-    return Execution(name, 1 if name != "cpu" else cores() if workers is None else count, keep_weights=chosen)
+    which = keep_weights if isinstance(keep_weights, str) else None
+    return Execution(
+        choose_devices(parse_devices(device), count),
+        attempts=_read_count(attempts, "attempts"),
+        keep_weights=next((known for known in get_args(WhichWeights) if known == which), None),
+    )
+
+
+def _read_count(value: object, name: str) -> int:
+    """Return a whole number from 1 on; raises UsageError if it is none."""
+    count = _read_whole(value)
+    if count is None or count < 1:
+        raise UsageError(f"{name} are a whole number, at least 1, not {value!r}")
+    return count

@@ -24,7 +24,7 @@ from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.machine import cores
+from asymbp_cli.executors.devices import check_devices, choose_devices
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
@@ -46,8 +46,9 @@ class Options:
     data_dir: Path | None
     cache_dir: Path | None
     download: bool
-    device: str
+    devices: tuple[str, ...]
     workers: int | None
+    attempts: int
     keep_weights: WhichWeights | None
     logs: Sequence[tuple[str, Path]]
     dry_run: bool
@@ -62,9 +63,9 @@ class Options:
 
     @property
     def execution(self) -> Execution:
-        """Return how to train: with one worker on an accelerator, on the CPU with one per core."""
-        workers = 1 if self.device != "cpu" else self.workers or cores()
-        return Execution(self.device, workers, keep_weights=self.keep_weights)
+        """Return how to train. Raises DeviceError and UsageError as `choose_devices`."""
+        devices = choose_devices(self.devices, self.workers)
+        return Execution(devices, attempts=self.attempts, keep_weights=self.keep_weights)
 
 
 def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
@@ -80,7 +81,7 @@ def execute(asked: Asked, options: Options) -> int:
         print_plan(make_plan(grids, infos, options.results_directory, options.execution), as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
-    study.check_device(options.device)
+    check_devices(options.execution.devices)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options)

@@ -10,7 +10,7 @@ import click
 from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import parse_device
+from asymbp_cli.machine import parse_device, parse_devices
 from asymbp_cli.text import nearest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -42,6 +42,14 @@ def _parse_device(context: click.Context, parameter: click.Parameter, name: str)
     """Return a device's name as torch writes it."""
     try:
         return parse_device(name)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _parse_devices(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """Return the devices of a list as torch writes them."""
+    try:
+        return parse_devices(text)
     except UsageError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -125,11 +133,26 @@ _TRAINING: tuple[Decorator, ...] = (
     data_dir,
     cache_dir,
     click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),
-    device,
+    click.option(
+        "--device",
+        "devices",
+        default="cpu",
+        show_default=True,
+        callback=_parse_devices,
+        help="cpu, cuda, cuda:1 or mps. Several GPUs, a worker on each: cuda:0,cuda:1 or cuda:all.",
+    ),
     click.option(
         "--workers",
         type=click.IntRange(min=1),
         help="Processes that train at once on the CPU, one thread each. Default: one per core.",
+    ),
+    click.option(
+        "--attempts",
+        type=click.IntRange(min=1),
+        default=3,
+        show_default=True,
+        help="Attempts in all at a run whose worker is lost: its process was killed, or its machine is gone. Each "
+        "goes on from the last checkpoint.",
     ),
     click.option(
         "--keep-weights",

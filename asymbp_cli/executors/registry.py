@@ -1,6 +1,6 @@
 """The executors by name. A further one is a module with a class, and a line here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import Executor, Train
@@ -9,28 +9,27 @@ from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.text import nearest
 
 
-def _make_inline(workers: int, train: Train) -> Executor:
+def _make_inline(devices: Sequence[str], train: Train) -> Executor:
     return InlineExecutor(train)
 
 
-def _make_processes(workers: int, train: Train) -> Executor:
-    return ProcessExecutor(workers, train)
+#: name -> function that makes the executor with a worker on each of some devices
+EXECUTORS: dict[str, Callable[[Sequence[str], Train], Executor]] = {
+    "inline": _make_inline,
+    "processes": ProcessExecutor,
+}
 
 
-#: name -> function that makes the executor for so many workers
-EXECUTORS: dict[str, Callable[[int, Train], Executor]] = {"inline": _make_inline, "processes": _make_processes}
-
-
-def choose_executor(device: str, workers: int) -> str:
-    """Return the name of the executor that fits a device.
+def choose_executor(devices: Sequence[str], jobs: int) -> str:
+    """Return the name of the executor that fits devices and the number of jobs.
 
     A failed capture of a CUDA graph leaves its process unusable, so a GPU is used by a worker even if it is alone.
     """
-    return "processes" if workers > 1 or device.startswith("cuda") else "inline"
+    return "processes" if min(len(devices), jobs) > 1 or devices[0].startswith("cuda") else "inline"
 
 
-def make_executor(name: str, workers: int, train: Train) -> Executor:
+def make_executor(name: str, devices: Sequence[str], train: Train) -> Executor:
     """Return a new executor; raises UsageError if none has the name."""
     if name not in EXECUTORS:
         raise UsageError(f'"{name}" is not an executor.{nearest(name, EXECUTORS)} Use {" or ".join(EXECUTORS)}')
-    return EXECUTORS[name](workers, train)
+    return EXECUTORS[name](devices, train)

@@ -1,29 +1,41 @@
 """Retries, the same for every executor: a stack that failed continues from its last checkpoints.
 
-It does so in smaller stacks if memory ran out, without CUDA graphs if their capture failed, else once more. What
-was learned of a kind of runs holds for its later stacks.
+It does so in smaller stacks if memory ran out, without CUDA graphs if their capture failed, on another device if
+its own cannot be opened, else once more. If its worker was lost, which may be no fault of the runs, it does so for
+several attempts. What was learned of a kind of runs holds for its later stacks.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 from asymbp_cli.events import RunFinished
-from asymbp_cli.executors import Executor, Failure, Job, JobEnded, StackFailed, StackStarted, StudyEvent
+from asymbp_cli.executors import (
+    ATTEMPTS,
+    Executor,
+    Failure,
+    Job,
+    JobEnded,
+    StackFailed,
+    StackStarted,
+    StudyEvent,
+)
 from asymbp_cli.specs.runs import Run, Stack, StepKind, step_kind
 from asymbp_cli.training.resume import saved_epochs
 
 #: what the next attempt at a job does differently
 SMALLER, PLAINLY, AGAIN = "in smaller stacks", "without CUDA graphs", "once more"
+ELSEWHERE = "on another device"
 
 
-def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[StudyEvent]:
+def supervise(executor: Executor, jobs: Iterable[Job], attempts: int = ATTEMPTS) -> Iterator[StudyEvent]:
     """Train `jobs`, and yield what happens until every run has finished or failed for good.
 
-    Raises AsymbpError as a job does. Cancelling the executor is left to the caller.
+    Runs whose workers are lost have so many `attempts` in all. Raises AsymbpError as a job does. Cancelling the
+    executor is left to the caller.
     """
-    waiting, retries = deque(jobs), Retries(executor.fresh_processes)
+    waiting, retries = deque(jobs), Retries(executor.fresh_processes, attempts)
     running, finished = 0, set[str]()
     while True:
         while waiting and executor.has_room:
@@ -54,11 +66,14 @@ def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[StudyEvent]:
 class Retries:
     """What failures have shown: how many runs of a kind fit into memory, which cannot be captured, which failed.
 
-    Without `fresh_processes` a job that failed otherwise would fail again, and is not tried once more.
+    Without `fresh_processes` a job that failed otherwise would fail again, and is not tried once more. Runs that
+    have lost their workers in so many `attempts` are not tried once more either.
     """
 
-    def __init__(self, fresh_processes: bool) -> None:
+    def __init__(self, fresh_processes: bool, attempts: int = ATTEMPTS) -> None:
         self._fresh_processes = fresh_processes
+        self._attempts = attempts
+        self._lost: Counter[str] = Counter()  # run -> attempts whose worker was lost
         self._most: dict[StepKind, int] = {}
         self._uncapturable: set[StepKind] = set()
         self._retried: set[str] = set()  # runs
@@ -78,16 +93,23 @@ class Retries:
 
     def decide(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> tuple[StackFailed, list[Job]]:
         """Return what to report of a failed job, and the jobs that continue `runs`, which had not finished."""
-        remedy = self._choose_remedy(job, runs, failure)
-        failed = StackFailed(job.stack.id, tuple(runs), failure.message, failure.traceback, remedy)
+        remedy, message = self._choose_remedy(job, runs, failure), failure.message
+        if remedy is None and failure.lost_worker:
+            count = max(self._lost[run] for run in runs)
+            message += f", in the last of {count} attempts. Allow more with --attempts N"
+        failed = StackFailed(job.stack.id, tuple(runs), message, failure.traceback, remedy)
         if remedy is None:
             return failed, []
-        if remedy != SMALLER and job.device.startswith("cuda"):
+        if remedy not in (SMALLER, ELSEWHERE) and job.device.startswith("cuda"):
             job = replace(job, graphs=False)
         return failed, resumable_jobs(job, runs)
 
     def _choose_remedy(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> str | None:
         """Return what another attempt at `runs` of a job does differently; None if there is to be none."""
+        if failure.no_device:
+            return ELSEWHERE
+        if failure.lost_worker:
+            self._lost.update(runs.keys())
         if failure.out_of_memory:
             self._note_too_large(job)
             if len(job.stack.runs) > 1:
@@ -96,6 +118,8 @@ class Retries:
             self._uncapturable.add(step_kind(job.stack.runs[0]))
             if job.graphs:
                 return PLAINLY
+        if failure.lost_worker:
+            return AGAIN if max(self._lost[run] for run in runs) < self._attempts else None
         if failure.in_plugin or not self._fresh_processes or not self._retried.isdisjoint(runs):
             return None
         self._retried.update(runs)

@@ -1,6 +1,6 @@
 """How many runs a stack may hold: no more than a device makes use of, and than its memory has room for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 from asymbp_cli import machine
@@ -18,12 +18,23 @@ SHARES = {"cpu": 0.4, "cuda": 0.8}
 
 
 def replica_limit(
-    device: str, infos: Mapping[str, DecodedDataset], workers: int, *, most: int | None = None
+    devices: Sequence[str], infos: Mapping[str, DecodedDataset], *, most: int | None = None
 ) -> Callable[[Run], int]:
     """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
 
-    Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
-    `most` replaces what a device makes use of.
+    Each worker has one of `devices`. A stack may go to any of them, so the smallest one decides. `most` replaces
+    what a device makes use of.
+    """
+    limits = [_limit_of(device, devices.count(device), infos, most) for device in dict.fromkeys(devices)]
+    return lambda run: min(limit(run) for limit in limits)
+
+
+def _limit_of(
+    device: str, workers: int, infos: Mapping[str, DecodedDataset], most: int | None
+) -> Callable[[Run], int]:
+    """Return the limit of one device, whose memory `workers` share.
+
+    On CUDA each of them has its dataset there, too (on the CPU it is memory-mapped).
     """
     kind = device.split(":")[0]
     limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
