@@ -15,8 +15,9 @@ from asymbp_cli.events import OnProgress
 from asymbp_cli.executors import Job, StudyEvent, StudyWaits, Train
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.keeping import Keeping
-from asymbp_cli.executors.registry import choose_executor, make_executor
-from asymbp_cli.executors.retry import supervise
+from asymbp_cli.executors.options import ExecutorOptions
+from asymbp_cli.executors.registry import check_executor, choose_executor, make_executor
+from asymbp_cli.executors.retry import supervise, without_runs
 from asymbp_cli.executors.standing import Standing
 from asymbp_cli.recipe.build import check_distinct
 from asymbp_cli.recipe.grid import Grid
@@ -59,11 +60,16 @@ class Execution:
 
     device: str = "cpu"
     workers: int = 1
-    executor: str | None = None  # a name in EXECUTORS; None: the one that fits device and workers
+    executor: ExecutorOptions | None = None  # None: the one that fits device and workers
     checkpoint_seconds: float = 60.0
     max_replicas: Callable[[Run], int] | None = None  # of a stack; None: as many as memory and device permit
     keep_weights: WhichWeights | None = None  # of each run, in a file; None: none
     train: Train = train_with_engine
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether other machines train, whose devices this one cannot look at."""
+        return self.executor is not None and self.executor.remote
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,14 @@ def check_device(device: str) -> None:
         open_device(device)
 
 
+def check_execution(execution: Execution) -> None:
+    """Raise AsymbpError if nothing can be trained in this way: there is no such device, or cluster."""
+    if execution.executor is not None:
+        check_executor(execution.executor)
+    if not execution.is_remote:
+        check_device(execution.device)
+
+
 def plan_work(grids: Sequence[Grid], store: Store | None) -> Work:
     """Return the runs of `grids` that the store has not, each of them once.
 
@@ -233,7 +247,7 @@ def run(
         stacks = _plan(work, infos, execution)
         if not stacks:
             return Outcome((), {}, work.done)
-        check_device(execution.device)
+        check_execution(execution)
         keep = prepare_keeping(execution.keep_weights, store.directory)
         jobs = [
             Job(
@@ -259,7 +273,9 @@ def _tidy(work: Work, store: Store) -> None:
 
 
 def _plan(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> list[Stack]:
-    limit = execution.max_replicas or replica_limit(execution.device, infos, execution.workers)
+    limit = execution.max_replicas or replica_limit(
+        execution.device, infos, execution.workers, is_remote=execution.is_remote
+    )
     train_counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
     return plan_stacks(
         work.runs.values(), work.start_epochs, train_counts, max_replicas=limit, workers=execution.workers
@@ -271,10 +287,12 @@ def _train(
 ) -> Outcome:
     """Store and pass on what the executor reports, to the end."""
     device, workers = execution.device, min(execution.workers, len(jobs))
-    executor = make_executor(execution.executor or choose_executor(device, workers), workers, execution.train)
-    keeping = Keeping(store, work.runs, _collect_provenance(device), Standing(dict(work.start_epochs)))
+    options = execution.executor or choose_executor(device, workers)
+    executor = make_executor(options, workers, execution.train, store.directory)
+    adopted = executor.adopt(work.runs, store.finished_ids())
+    keeping = Keeping(store, work.runs, _collect_provenance(execution), Standing(dict(work.start_epochs)))
     try:
-        for event in supervise(executor, jobs):
+        for event in supervise(executor, without_runs(jobs, adopted), adopted):
             keeping.keep(event)
             on_event(event)
         keeping.finish()
@@ -290,6 +308,7 @@ def _train(
     return Outcome(tuple(keeping.standing.finished), keeping.standing.failed, work.done)
 
 
-def _collect_provenance(device: str) -> Provenance:
-    facts = facts_if_usable(device) if device.startswith("cuda") else None
-    return collect(device, facts.model if facts else None)
+def _collect_provenance(execution: Execution) -> Provenance:
+    is_known = execution.device.startswith("cuda") and not execution.is_remote
+    facts = facts_if_usable(execution.device) if is_known else None
+    return collect(execution.device, facts.model if facts else None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.executors.registry import explain_owner, load_executor
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import cores, parse_device
 from asymbp_cli.specs.modules import WhichWeights
@@ -81,15 +82,43 @@ def _read_whole(value: Any) -> int | None:
         return None
 
 
-def read_execution(device: object, workers: object, keep_weights: object) -> Execution:
-    """Return how to train: with one worker on an accelerator, on the CPU by default with one per core."""
-    count = 1 if workers is None else _read_whole(workers)
-    if count is None or count < 1:
+def read_execution(device: object, workers: object, executor: object, keep_weights: object) -> Execution:
+    """Return how to train: as the executor says, on the CPU by default with one worker per core."""
+    count = None if workers is None else _read_whole(workers)
+    if workers is not None and (count is None or count < 1):
         raise UsageError(f"workers are a whole number, at least 1, not {workers!r}")
-    if not isinstance(device, str):
+    if not isinstance(device, str | None):
         raise UsageError(f'device is a name, for instance "cpu" or "cuda:0", not {device!r}')
     if keep_weights not in (None, *get_args(WhichWeights)):
         raise UsageError(f'keep_weights is "best", "last" or None, not {keep_weights!r}')
-    name, which = parse_device(device), keep_weights if isinstance(keep_weights, str) else None
+    if not isinstance(executor, Mapping | None):
+        executor = read_text(executor, "executor", "a name, a path or a mapping")
+    which = keep_weights if isinstance(keep_weights, str) else None
     chosen = next((known for known in get_args(WhichWeights) if known == which), None)
-    return Execution(name, 1 if name != "cpu" else cores() if workers is None else count, keep_weights=chosen)
+    return make_execution(device and parse_device(device), count, executor, {}, chosen)
+
+
+def make_execution(
+    device: str | None,
+    workers: int | None,
+    executor: str | Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    keep_weights: WhichWeights | None,
+) -> Execution:
+    """Return how to train: with one worker on an accelerator of this machine, on the CPU with one per core.
+
+    `executor` is a name, a file or a mapping; `options` replace what it says, unless they are None. Raises
+    UsageError, RecipeError.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    if executor is None:
+        for name in given:
+            raise explain_owner(name)
+        device = device or "cpu"
+        return Execution(device, 1 if device != "cpu" else workers or cores(), keep_weights=keep_weights)
+    given |= {"device": device} if device else {}
+    given |= {"workers": workers} if workers else {}
+    chosen = load_executor(executor, given)
+    device = chosen.device or "cpu"
+    fitting = 1 if chosen.executor == "inline" or (device != "cpu" and not chosen.remote) else cores()
+    return Execution(device, chosen.workers or fitting, chosen, keep_weights=keep_weights)

@@ -46,8 +46,9 @@ def train(
     protocol: AnyPath | Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] | None = None,
     results: AnyPath = "results",
-    device: str = "cpu",
+    device: str | None = None,
     workers: int | None = None,
+    executor: AnyPath | Mapping[str, Any] | None = None,
     data_dir: AnyPath | None = None,
     cache_dir: AnyPath | None = None,
     download: bool = False,
@@ -60,8 +61,9 @@ def train(
 
     `recipe` is the path of a file, a mapping with the same keys, or a `Recipe`. `protocol`, `seeds` (a number
     of them, or a list) and `keep_weights` ("best" or "last") replace its own. On the CPU `workers` processes train
-    at once, by default one per core. `plugins` are files of Python; installed plugins are loaded, too. `on_event`
-    is told what happens, and `on_progress` how far decoding or a download is.
+    at once, by default one per core. `executor`, a name, the path of a file or a mapping with the same keys, says
+    where else. `plugins` are files of Python; installed plugins are loaded, too. `on_event` is told what happens,
+    and `on_progress` how far decoding or a download is.
 
     Warns of runs that ended before without weights, and of results of another version of a plugin. Raises
     AsymbpError if anything is wrong with the recipe, the data, the device or the results.
@@ -69,7 +71,7 @@ def train(
     given = dict(locals())
     with speaking_python():
         load_plugins(read_paths(plugins, "plugins"))
-        execution = read_execution(device, workers, keep_weights)
+        execution = read_execution(device, workers, executor, keep_weights)
         if isinstance(recipe, Recipe):
             given["recipe"] = _write(recipe)
         loaded = _read_recipe(recipe, protocol, seeds)
@@ -87,8 +89,9 @@ def reproduce(
     rule: Rule | None = None,
     seeds: int | Sequence[int] = 1,
     results: AnyPath = "results",
-    device: str = "cpu",
+    device: str | None = None,
     workers: int | None = None,
+    executor: AnyPath | Mapping[str, Any] | None = None,
     data_dir: AnyPath | None = None,
     cache_dir: AnyPath | None = None,
     download: bool = False,
@@ -108,7 +111,7 @@ def reproduce(
     given = dict(locals())
     with speaking_python():
         load_plugins(read_paths(plugins, "plugins"))
-        execution = read_execution(device, workers, keep_weights)
+        execution = read_execution(device, workers, executor, keep_weights)
         names = given["dataset"] = read_datasets(dataset)
         key = read_text(table, "table") if isinstance(table, os.PathLike) else str(table)
         asked = Reproduction.read(key, names, read_protocol(protocol), rule, read_seeds(seeds))
@@ -145,7 +148,7 @@ def _make_source(
 
 def _run(asked: Asked, results: Path, execution: Execution, on_event: OnEvent | None, command: str) -> Results:
     """Train what is missing, and return all tables."""
-    study.check_device(execution.device)  # before anything is written
+    study.check_execution(execution)  # before anything is written
     infos = {info.fingerprint: info for info in asked.infos}
     listen = on_event or (lambda event: None)
     with Store.open(results) as store:

@@ -14,6 +14,7 @@ import click
 from asymbp_cli import study
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
+from asymbp_cli.api.arguments import make_execution
 from asymbp_cli.api.asked import Asked
 from asymbp_cli.api.load_plugins import load_plugins
 from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
@@ -24,7 +25,6 @@ from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.machine import cores
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
@@ -46,8 +46,11 @@ class Options:
     data_dir: Path | None
     cache_dir: Path | None
     download: bool
-    device: str
+    device: str | None
     workers: int | None
+    executor: str | None
+    partition: str | None
+    time: str | None
     keep_weights: WhichWeights | None
     logs: Sequence[tuple[str, Path]]
     dry_run: bool
@@ -62,9 +65,9 @@ class Options:
 
     @property
     def execution(self) -> Execution:
-        """Return how to train: with one worker on an accelerator, on the CPU with one per core."""
-        workers = 1 if self.device != "cpu" else self.workers or cores()
-        return Execution(self.device, workers, keep_weights=self.keep_weights)
+        """Return how to train. Raises UsageError or RecipeError if the executor makes no sense."""
+        given = {"partition": self.partition, "time": self.time}
+        return make_execution(self.device, self.workers, self.executor, given, self.keep_weights)
 
 
 def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
@@ -80,7 +83,7 @@ def execute(asked: Asked, options: Options) -> int:
         print_plan(make_plan(grids, infos, options.results_directory, options.execution), as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
-    study.check_device(options.device)
+    study.check_execution(options.execution)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options)

@@ -38,10 +38,10 @@ class UserPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def _parse_device(context: click.Context, parameter: click.Parameter, name: str) -> str:
+def _parse_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
     """Return a device's name as torch writes it."""
     try:
-        return parse_device(name)
+        return name and parse_device(name)
     except UsageError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -125,12 +125,23 @@ _TRAINING: tuple[Decorator, ...] = (
     data_dir,
     cache_dir,
     click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),
-    device,
+    click.option(
+        "--device", callback=_parse_device, help="cpu, cuda, cuda:1 or mps. Default: cpu, or what --executor says."
+    ),
     click.option(
         "--workers",
         type=click.IntRange(min=1),
-        help="Processes that train at once on the CPU, one thread each. Default: one per core.",
+        help="Processes that train at once on the CPU, one thread each, or jobs on a cluster. Default: one per "
+        "core, or what --executor says.",
     ),
+    click.option(
+        "--executor",
+        metavar="NAME",
+        help="Where to train: inline, processes, slurm, or a YAML file (recipes/executors/). Default: in "
+        "processes of this machine.",
+    ),
+    click.option("--partition", metavar="NAME", help="The partition of SLURM to use."),
+    click.option("--time", metavar="TIME", help="The time limit of each job of SLURM: minutes, or 2:30:00."),
     click.option(
         "--keep-weights",
         type=click.Choice(["best", "last"]),

@@ -4,7 +4,7 @@ An executor runs jobs and reports; what follows a failure is decided once, in `r
 """
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +43,8 @@ class Failure:
     out_of_memory: bool = False
     in_capture: bool = False  # of a CUDA graph: the process cannot use the GPU any more
     in_plugin: bool = False  # another attempt would fail likewise
+    lost_worker: bool = False  # the process or its machine is gone, which is not the fault of the runs
+    handed_back: bool = False  # the worker's time was up, or its place was taken: the attempt does not count
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,12 @@ class Executor(Protocol):
     #: whether a failed job ends its process, so that another attempt starts in a fresh one
     fresh_processes: bool
 
+    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+        """Take over the jobs that a killed study left running, and return them: those whose runs are `wanted`.
+
+        Runs that have `ended` are left out of them. An executor whose workers end with the study has none.
+        """
+
     @property
     def has_room(self) -> bool:
         """Return whether another job can start now."""
@@ -115,6 +123,13 @@ class Executor(Protocol):
 
     def cancel(self) -> None:
         """Stop at once and free everything; also to be called at the end."""
+
+
+def explain(error: Exception) -> Failure | AsymbpError:
+    """Return what an exception, which is being handled, means for a job: a failure, or what the user can mend."""
+    if isinstance(error, AsymbpError) and not isinstance(error, CaptureError | PluginError):
+        return error
+    return describe_failure(error)
 
 
 def describe_failure(error: BaseException) -> Failure:

@@ -16,21 +16,27 @@ from asymbp_cli.training.resume import saved_epochs
 
 #: what the next attempt at a job does differently
 SMALLER, PLAINLY, AGAIN = "in smaller stacks", "without CUDA graphs", "once more"
+ELSEWHERE = "from where they were saved"
 
 
-def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[StudyEvent]:
+def supervise(executor: Executor, jobs: Iterable[Job], adopted: Iterable[Job] = ()) -> Iterator[StudyEvent]:
     """Train `jobs`, and yield what happens until every run has finished or failed for good.
+
+    The executor trains those that it has `adopted` already.
 
     Raises AsymbpError as a job does. Cancelling the executor is left to the caller.
     """
     waiting, retries = deque(jobs), Retries(executor.fresh_processes)
     running, finished = 0, set[str]()
+    for job in adopted:
+        running += 1
+        yield _announce(job)
     while True:
         while waiting and executor.has_room:
             job, *others = retries.divide(waiting.popleft())
             waiting.extendleft(reversed(others))
             running += 1
-            yield StackStarted(job.stack.id, tuple(run.id for run in job.stack.runs), job.stack.start_epoch)
+            yield _announce(job)
             executor.submit(job)
         if not running:
             return
@@ -49,6 +55,10 @@ def supervise(executor: Executor, jobs: Iterable[Job]) -> Iterator[StudyEvent]:
                 yield failed
         if not ended:
             raise RuntimeError("an executor has no more events, though its jobs have not ended")
+
+
+def _announce(job: Job) -> StackStarted:
+    return StackStarted(job.stack.id, tuple(run.id for run in job.stack.runs), job.stack.start_epoch)
 
 
 class Retries:
@@ -82,7 +92,7 @@ class Retries:
         failed = StackFailed(job.stack.id, tuple(runs), failure.message, failure.traceback, remedy)
         if remedy is None:
             return failed, []
-        if remedy != SMALLER and job.device.startswith("cuda"):
+        if remedy not in (SMALLER, ELSEWHERE) and job.device.startswith("cuda"):
             job = replace(job, graphs=False)
         return failed, resumable_jobs(job, runs)
 
@@ -96,6 +106,10 @@ class Retries:
             self._uncapturable.add(step_kind(job.stack.runs[0]))
             if job.graphs:
                 return PLAINLY
+        if failure.handed_back and any(
+            epoch > job.stack.start_epoch for epoch in saved_epochs(job.checkpoints, runs).values()
+        ):
+            return ELSEWHERE
         if failure.in_plugin or not self._fresh_processes or not self._retried.isdisjoint(runs):
             return None
         self._retried.update(runs)
@@ -113,3 +127,10 @@ def resumable_jobs(job: Job, runs: Mapping[str, Run]) -> list[Job]:
         replace(job, stack=Stack(tuple(run for run in runs.values() if saved[run.id] == epoch), epoch))
         for epoch in sorted(set(saved.values()))
     ]
+
+
+def without_runs(jobs: Iterable[Job], others: Iterable[Job]) -> list[Job]:
+    """Return jobs without the runs of others, and without those that have no run left."""
+    taken = {run.id for job in others for run in job.stack.runs}
+    left = [(job, tuple(run for run in job.stack.runs if run.id not in taken)) for job in jobs]
+    return [replace(job, stack=Stack(runs, job.stack.start_epoch)) for job, runs in left if runs]

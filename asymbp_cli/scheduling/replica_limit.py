@@ -18,15 +18,21 @@ SHARES = {"cpu": 0.4, "cuda": 0.8}
 
 
 def replica_limit(
-    device: str, infos: Mapping[str, DecodedDataset], workers: int, *, most: int | None = None
+    device: str,
+    infos: Mapping[str, DecodedDataset],
+    workers: int,
+    *,
+    most: int | None = None,
+    is_remote: bool = False,
 ) -> Callable[[Run], int]:
     """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
 
     Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
-    `most` replaces what a device makes use of.
+    `most` replaces what a device makes use of. Of other machines nothing is known: there a stack that does not fit
+    goes on in smaller ones.
     """
     kind = device.split(":")[0]
-    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
+    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), None if is_remote else available_bytes(device)
     if available is None:
         return lambda run: limit_of_device
     parallel, workspace = kind == "cuda", workspace_bytes(device)

@@ -1,0 +1,225 @@
+"""Studies in jobs of a cluster, for which processes of this machine stand in (submitit's local executor)."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cluster_trainings
+import fake_engine
+import pytest
+import small_study
+from small_study import wait_for
+
+from asymbp_cli.errors import DataError, UsageError
+from asymbp_cli.events import CheckpointSaved
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
+from asymbp_cli.executors.registry import load_executor
+from asymbp_cli.executors.slurm import folders
+from asymbp_cli.executors.slurm.options import SlurmOptions
+from asymbp_cli.results.store import Store
+
+TESTS = Path(__file__).parent.parent
+GRID = small_study.grid("SGD", epochs=6, multipliers=(10.0, 1.0))
+
+
+@pytest.fixture(autouse=True)
+def _cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers find the tests' modules, and nothing is left running."""
+    pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
+    (tmp_path / "marks").mkdir()
+    monkeypatch.setenv("CLUSTER_MARKS", str(tmp_path / "marks"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*map(str, (TESTS, TESTS / "executors")), *sys.path]))
+    yield
+    for pid in pids(tmp_path):
+        if small_study.alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def pids(directory: Path) -> list[int]:
+    return [int(path.name.removeprefix("pid-")) for path in (directory / "marks").glob("pid-*")]
+
+
+def options(**changes: object) -> SlurmOptions:
+    found = load_executor({"executor": "slurm", "cluster": "local", **changes})
+    assert isinstance(found, SlurmOptions)
+    return found
+
+
+def train(directory: Path, train: Train = cluster_trainings.train, **changes: object) -> list[StudyEvent]:
+    """Train the small grid in jobs; returns what happened."""
+    events: list[StudyEvent] = []
+    given = {"workers": 2, "checkpoint_seconds": 0.0, "executor": options(), **changes}
+    small_study.train(directory / "results", GRID, train=train, on_event=events.append, **given)  # type: ignore[arg-type]
+    return events
+
+
+def undisturbed(directory: Path) -> dict[str, list[str]]:
+    small_study.train(directory / "undisturbed", GRID)
+    return small_study.numbers(directory / "undisturbed")
+
+
+def check(directory: Path) -> None:
+    """Check that all numbers are those of an undisturbed study, and that no file of a job is left."""
+    assert small_study.numbers(directory / "results") == undisturbed(directory)
+    assert folders.find_folders(directory / "results") == []
+    assert list(folders.logs_directory(directory / "results").glob("*_*")) == []
+    assert small_study.checkpoints(directory / "results") == []
+
+
+def test_a_study_of_jobs_has_the_bits_of_one_in_this_process(tmp_path: Path) -> None:
+    given = {"checkpoint_seconds": 0.0, "keep_weights": "best"}
+    small_study.train_digits(tmp_path / "inline", tmp_path / "cache", **given)
+    small_study.train_digits(tmp_path / "jobs", tmp_path / "cache", workers=2, executor=options(), **given)
+    assert small_study.numbers(tmp_path / "jobs") == small_study.numbers(tmp_path / "inline")
+    jobs, inline = (sorted((tmp_path / name / "weights").iterdir()) for name in ("jobs", "inline"))
+    assert [path.read_bytes() for path in jobs] == [path.read_bytes() for path in inline]
+    assert len(jobs) == len(small_study.numbers(tmp_path / "jobs"))
+
+
+def test_jobs_leave_nothing_behind(tmp_path: Path) -> None:
+    events = train(tmp_path)
+    assert len(pids(tmp_path)) == 2
+    assert [event.start_epoch for event in events if isinstance(event, StackStarted)] == [0, 0]
+    check(tmp_path)
+
+
+def test_a_worker_that_is_killed_goes_on_from_the_checkpoints_that_it_had_sent(tmp_path: Path) -> None:
+    events = train(tmp_path, cluster_trainings.killed_once)
+    failed = [event for event in events if isinstance(event, StackFailed)]
+    assert len(failed) == 2
+    for event in failed:
+        assert event.remedy == "once more"
+        assert "ended without a word" in event.message
+    assert sorted(event.start_epoch for event in events if isinstance(event, StackStarted)) == [0, 0, 2, 2]
+    check(tmp_path)
+
+
+def test_a_stack_that_needs_longer_than_its_job_goes_on_in_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
+    short = options(time="0:06", slurm={"signal_delay_s": 2})
+    events = train(tmp_path, executor=short, checkpoint_seconds=60.0)
+    failed = [event for event in events if isinstance(event, StackFailed)]
+    assert len(failed) >= 2
+    for event in failed:
+        assert event.message == "the worker was told to stop"
+        assert event.remedy == "from where they were saved"
+    starts = [event.start_epoch for event in events if isinstance(event, StackStarted)]
+    assert all(start > 0 for start in starts[2:])
+    check(tmp_path)
+
+
+def driver(directory: Path) -> "subprocess.Popen[bytes]":
+    """Start a driver in a process of its own."""
+    command = [sys.executable, str(Path(__file__).parent / "cluster_driver.py"), str(directory)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def epochs_sent(directory: Path) -> int:
+    lines = (path.read_bytes() for path in (directory / "results" / "jobs").glob("*/events.jsonl"))
+    return sum(text.count(b"EpochEnded") for text in lines)
+
+
+@pytest.mark.parametrize("still_running", [True, False])
+def test_a_driver_that_was_killed_takes_in_what_came_meanwhile(
+    tmp_path: Path, still_running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.5" if still_running else "0.3")
+    with driver(tmp_path) as process:
+        wait_for(lambda: epochs_sent(tmp_path) >= 2)
+        process.kill()
+    before = len(pids(tmp_path))
+    if not still_running:
+        wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))))
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "30")  # of a job that is submitted anew
+    events = train(tmp_path)
+    assert before == 2 == len(pids(tmp_path))
+    assert not [event for event in events if isinstance(event, StackFailed)]
+    assert [event.start_epoch for event in events if isinstance(event, StackStarted)] == [0, 0]
+    check(tmp_path)
+
+
+def test_an_interrupted_study_saves_what_its_workers_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.4")
+    with driver(tmp_path) as process:
+        wait_for(lambda: epochs_sent(tmp_path) >= 4)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+    assert b"go on after epoch" in output, output
+    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))))
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
+    events = train(tmp_path)
+    assert all(event.start_epoch >= 2 for event in events if isinstance(event, StackStarted))
+    check(tmp_path)
+
+
+def test_a_damaged_line_is_the_failure_of_its_job_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.2")
+    damaged: list[Path] = []
+    events: list[StudyEvent] = []
+
+    def watch(event: StudyEvent) -> None:
+        events.append(event)
+        found = sorted((tmp_path / "results" / "jobs").glob("*/events.jsonl"))
+        if isinstance(event, CheckpointSaved) and not damaged and found:
+            damaged.append(found[0])
+            with found[0].open("ab") as file:
+                file.write(b"not a message\n")
+
+    small_study.train(
+        tmp_path / "results",
+        GRID,
+        train=cluster_trainings.train,
+        executor=options(),
+        workers=2,
+        checkpoint_seconds=0.0,
+        on_event=watch,
+    )
+    (failed,) = [event for event in events if isinstance(event, StackFailed)]
+    assert "a job cannot be read: a line of" in failed.message
+    check(tmp_path)
+
+
+def test_what_the_user_can_mend_ends_the_study(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the cache has gone"):
+        train(tmp_path, fake_engine.data_is_gone)
+    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))))
+    train(tmp_path)
+    check(tmp_path)
+
+
+def test_data_that_the_node_does_not_see_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the decoded images are not where .* can see them\. .*--cache-dir DIR"):
+        train(tmp_path, small_study.real_train)
+
+
+def test_jobs_of_other_studies_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with driver(tmp_path) as process:
+        monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
+        wait_for(lambda: len(folders.find_folders(tmp_path / "results")) == 2)
+        wait_for(lambda: all(map(folders.read_id, folders.find_folders(tmp_path / "results"))))
+        process.kill()
+    found = folders.find_folders(tmp_path / "results")
+    other = small_study.grid("uSF", epochs=2)
+    small_study.train(
+        tmp_path / "results", other, train=cluster_trainings.train, executor=options(), checkpoint_seconds=0.0
+    )
+    assert folders.find_folders(tmp_path / "results") == found
+    broken = found[0] / "job.json"
+    broken.write_bytes(b"{}")
+    train(tmp_path)
+    with Store.open(tmp_path / "results") as store:
+        assert len(store.finished_ids()) == 4
+    assert folders.find_folders(tmp_path / "results") == []
+
+
+def test_without_submitit_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(UsageError, match=r"needs submitit, .*pip install 'asymbp\[slurm\]'"):
+        train(tmp_path)
+    with Store.open(tmp_path / "results") as store:
+        assert store.runs() == []
