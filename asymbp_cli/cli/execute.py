@@ -51,6 +51,8 @@ class Options:
     executor: str | None
     partition: str | None
     time: str | None
+    address: str | None
+    gpus_per_worker: float | None
     keep_weights: WhichWeights | None
     logs: Sequence[tuple[str, Path]]
     dry_run: bool
@@ -66,7 +68,8 @@ class Options:
     @property
     def execution(self) -> Execution:
         """Return how to train. Raises UsageError or RecipeError if the executor makes no sense."""
-        given = {"partition": self.partition, "time": self.time}
+        names = ("partition", "time", "address", "gpus_per_worker")
+        given = {name: getattr(self, name) for name in names}
         return make_execution(self.device, self.workers, self.executor, given, self.keep_weights)
 
 

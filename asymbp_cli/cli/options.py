@@ -137,11 +137,19 @@ _TRAINING: tuple[Decorator, ...] = (
     click.option(
         "--executor",
         metavar="NAME",
-        help="Where to train: inline, processes, slurm, or a YAML file (recipes/executors/). Default: in "
+        help="Where to train: inline, processes, slurm, ray, or a YAML file (recipes/executors/). Default: in "
         "processes of this machine.",
     ),
     click.option("--partition", metavar="NAME", help="The partition of SLURM to use."),
     click.option("--time", metavar="TIME", help="The time limit of each job of SLURM: minutes, or 2:30:00."),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="The Ray cluster to use, of which this machine is a node; auto finds it. Default: a Ray of its own.",
+    ),
+    click.option(
+        "--gpus-per-worker", type=float, metavar="SHARE", help="The share of a GPU that a worker of Ray takes."
+    ),
     click.option(
         "--keep-weights",
         type=click.Choice(["best", "last"]),

@@ -13,6 +13,7 @@ from asymbp_cli.executors import Executor, Train
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.options import ExecutorOptions
 from asymbp_cli.executors.processes import ProcessExecutor
+from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.executors.slurm.folders import logs_directory
 from asymbp_cli.executors.slurm.options import SlurmOptions
 from asymbp_cli.files.paths import expand_home
@@ -57,10 +58,24 @@ def _check_slurm(options: SlurmOptions) -> None:
     check_cluster(options)
 
 
+def _make_ray(options: RayOptions, workers: int, train: Train, directory: Path) -> Executor:
+    from asymbp_cli.executors.ray.cluster import Cluster
+    from asymbp_cli.executors.ray.executor import RayExecutor
+
+    return RayExecutor(Cluster(options, workers), options.resources, workers, train)
+
+
+def _check_ray(options: RayOptions) -> None:
+    from asymbp_cli.executors.ray.cluster import check_cluster
+
+    check_cluster(options)
+
+
 EXECUTORS: dict[str, Kind] = {
     "inline": Kind(ExecutorOptions, _make_inline),
     "processes": Kind(ExecutorOptions, _make_processes),
     "slurm": Kind(SlurmOptions, _make_slurm, _check_slurm),
+    "ray": Kind(RayOptions, _make_ray, _check_ray),
 }
 
 

@@ -24,7 +24,7 @@ def test_every_executor_has_a_name_and_perhaps_a_file(name: str) -> None:
 
 
 def test_the_files_that_come_with_the_tool_have_the_names_of_executors() -> None:
-    assert executor_files().keys() == {"slurm"} <= EXECUTORS.keys()
+    assert executor_files().keys() == {"ray", "slurm"} <= EXECUTORS.keys()
 
 
 def test_options_of_the_command_replace_those_of_the_file(tmp_path: Path) -> None:
