@@ -55,6 +55,14 @@ class DeviceError(AsymbpError):
     """The device asked for does not exist here, or cannot be used."""
 
 
+class MissingDeviceError(DeviceError):
+    """There is no such device here."""
+
+
+class WorkerError(AsymbpError):
+    """A worker cannot train for this program: it would give other numbers."""
+
+
 class PluginError(AsymbpError):
     """A plugin cannot be used: it does not load, or a function of it fails; names its file and line."""
 

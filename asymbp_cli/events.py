@@ -13,11 +13,23 @@ OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class ProcessorFound:
-    """The process that trains these runs on the CPU uses this instruction set, which decides their bits."""
+class Provenance:
+    """Where and with what a process trains. Stored with every attempt at a run; no part of a run's identity."""
+
+    host: str
+    device: str  # "cpu (AMD EPYC 9554)", "cuda:0 (NVIDIA H100, standard precision: tf32)"
+    software: Mapping[str, str]  # package -> version
+    git: str | None  # commit of the checkout, "(changed)" if files differ from it; None outside a checkout
+    semantics: int  # what numbers runs have, `SEMANTICS` in `specs/runs.py`; not stored
+    instruction_set: str | None = None  # "AVX2", ...: decides the bits on the CPU; None on a GPU, or not known yet
+
+
+@dataclass(frozen=True)
+class WorkerFound:
+    """The process that trains these runs has opened its device, and says where it is."""
 
     runs: tuple[str, ...]
-    instruction_set: str  # "AVX2", "AVX512", ...
+    provenance: Provenance
 
 
 @dataclass(frozen=True)
@@ -122,12 +134,5 @@ class RunFinished:
 
 
 Event = (
-    ProcessorFound
-    | Progress
-    | EpochEnded
-    | RunDiverged
-    | CheckpointDue
-    | CheckpointSaved
-    | EpochKept
-    | RunFinished
+    WorkerFound | Progress | EpochEnded | RunDiverged | CheckpointDue | CheckpointSaved | EpochKept | RunFinished
 )

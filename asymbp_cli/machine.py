@@ -21,6 +21,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 _BYTES = 1 << 30
 _NUMBER = re.compile("[0-9]+")
 _LARGE = 1 << 16
+ALL_GPUS = "cuda:all"
 
 
 class DeviceFacts(NamedTuple):
@@ -50,6 +51,29 @@ def parse_device(name: str) -> str:
         cores = ". How many cores train at once says --workers" if kind == "cpu" else ""
         raise UsageError(f'"{name}" is not a device: there is one {kind}. Write {kind}{cores}')
     return kind
+
+
+def parse_devices(text: str) -> tuple[str, ...]:
+    """Return the devices of workers, one or more in a list such as `cuda:0,cuda:1`; `ALL_GPUS` stands for all.
+
+    Raises UsageError if they do not go together.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    names = tuple(ALL_GPUS if part.lower() == ALL_GPUS else parse_device(part) for part in parts)
+    if len({name.partition(":")[0] for name in names}) > 1:
+        raise UsageError(
+            f'"{text}" mixes kinds of devices. They round differently, so runs of one table would not compare. '
+            "Name devices of one kind"
+        )
+    if ALL_GPUS in names and len(names) > 1:
+        raise UsageError(f'"{text}" names a GPU twice, since {ALL_GPUS} is all of them. Write {ALL_GPUS}')
+    for name in names:
+        if name != "cpu" and names.count(name) > 1:
+            raise UsageError(
+                f'"{text}" names {name} twice. A stack uses a whole GPU, and two would halve its memory. '
+                "Name each of them once"
+            )
+    return names
 
 
 @cache

@@ -12,7 +12,8 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
 from asymbp_cli.errors import DataError, MissingDataError, StudyInterrupted
 from asymbp_cli.events import OnProgress
-from asymbp_cli.executors import Job, StudyEvent, StudyWaits, Train
+from asymbp_cli.executors import ATTEMPTS, Job, StudyEvent, StudyWaits, Train
+from asymbp_cli.executors.devices import collect_provenance
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.keeping import Keeping
 from asymbp_cli.executors.options import ExecutorOptions
@@ -22,7 +23,6 @@ from asymbp_cli.executors.standing import Standing
 from asymbp_cli.recipe.build import check_distinct
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.networks import input_shape, network_for
-from asymbp_cli.results.provenance import Provenance, collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast, epoch_flop, epoch_seconds
 from asymbp_cli.scheduling.replica_limit import replica_limit
@@ -33,7 +33,6 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import check_registered
 from asymbp_cli.specs.runs import Run, Stack, StepKind, find_plugins
 from asymbp_cli.training import resume
-from asymbp_cli.training.probe import facts_if_usable, probe_device
 from asymbp_cli.training.weight_files import prepare_keeping, weights_directory
 
 #: returns the seconds of a training step of each kind, given runs and the name of a device
@@ -58,9 +57,9 @@ class DataSource:
 class Execution:
     """How a study is trained. On the CPU nothing of it changes a result."""
 
-    device: str = "cpu"
-    workers: int = 1
-    executor: ExecutorOptions | None = None  # None: the one that fits device and workers
+    devices: tuple[str, ...] = ("cpu",)  # of one kind, one for each worker
+    executor: ExecutorOptions | None = None  # None: the one that fits the devices
+    attempts: int = ATTEMPTS
     checkpoint_seconds: float = 60.0
     max_replicas: Callable[[Run], int] | None = None  # of a stack; None: as many as memory and device permit
     keep_weights: WhichWeights | None = None  # of each run, in a file; None: none
@@ -151,24 +150,6 @@ def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> 
         )
 
 
-def check_device(device: str) -> None:
-    """Raise DeviceError if the device cannot be used."""
-    if device.startswith("cuda"):
-        probe_device(device)
-    elif device != "cpu":
-        from asymbp_cli.training.device import open_device
-
-        open_device(device)
-
-
-def check_execution(execution: Execution) -> None:
-    """Raise AsymbpError if nothing can be trained in this way: there is no such device, or cluster."""
-    if execution.executor is not None:
-        check_executor(execution.executor)
-    if not execution.is_remote:
-        check_device(execution.device)
-
-
 def plan_work(grids: Sequence[Grid], store: Store | None) -> Work:
     """Return the runs of `grids` that the store has not, each of them once.
 
@@ -204,13 +185,14 @@ def forecast(
     there: this process opens no GPU, and the search for the fastest kernels takes longer than many an epoch.
     """
     runs = {run_id: run for run_id, run in work.runs.items() if infos[run.dataset].train_count}
-    if execution.device.startswith("cuda"):
+    device, workers = execution.devices[0], len(execution.devices)
+    if device.startswith("cuda"):
         flop = {run_id: epoch_flop(run, infos[run.dataset]) for run_id, run in runs.items()}
-        return Forecast(flop, False, execution.workers)
+        return Forecast(flop, False, workers)
     measure = measure or partial(_measure_steps, infos)
-    step_seconds = measure(runs.values(), execution.device) if runs else {}
+    step_seconds = measure(runs.values(), device) if runs else {}
     cost = {run_id: epoch_seconds(run, infos[run.dataset], step_seconds) for run_id, run in runs.items()}
-    return Forecast(cost, True, execution.workers)
+    return Forecast(cost, True, workers)
 
 
 def _measure_steps(
@@ -234,7 +216,7 @@ def run(
 
     Ended at any point, the same call continues: after a KeyboardInterrupt, which is raised as StudyInterrupted, at
     the epoch after the last one that was finished, after a kill or a crash from the last checkpoints. Raises
-    DeviceError if the device cannot be used, AsymbpError as a training does, StoreError if another process writes
+    DeviceError if no device can be used, AsymbpError as a training does, StoreError if another process writes
     to the store.
     """
     with store.writing(lambda message: on_event(StudyWaits(message))):
@@ -247,13 +229,13 @@ def run(
         stacks = _plan(work, infos, execution)
         if not stacks:
             return Outcome((), {}, work.done)
-        check_execution(execution)
+        check_executor(execution.executor, execution.devices)
         keep = prepare_keeping(execution.keep_weights, store.directory)
         jobs = [
             Job(
                 stack,
                 infos[stack.runs[0].dataset],
-                execution.device,
+                execution.devices[0],
                 store.checkpoints,
                 execution.checkpoint_seconds,
                 keep=keep,
@@ -273,26 +255,24 @@ def _tidy(work: Work, store: Store) -> None:
 
 
 def _plan(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> list[Stack]:
-    limit = execution.max_replicas or replica_limit(
-        execution.device, infos, execution.workers, is_remote=execution.is_remote
-    )
+    limit = execution.max_replicas or replica_limit(execution.devices, infos, is_remote=execution.is_remote)
     train_counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
-    return plan_stacks(
-        work.runs.values(), work.start_epochs, train_counts, max_replicas=limit, workers=execution.workers
-    )
+    workers = len(execution.devices)
+    return plan_stacks(work.runs.values(), work.start_epochs, train_counts, max_replicas=limit, workers=workers)
 
 
 def _train(
     jobs: Sequence[Job], work: Work, store: Store, execution: Execution, on_event: Callable[[StudyEvent], None]
 ) -> Outcome:
     """Store and pass on what the executor reports, to the end."""
-    device, workers = execution.device, min(execution.workers, len(jobs))
-    options = execution.executor or choose_executor(device, workers)
-    executor = make_executor(options, workers, execution.train, store.directory)
-    adopted = executor.adopt(work.runs, store.finished_ids())
-    keeping = Keeping(store, work.runs, _collect_provenance(execution), Standing(dict(work.start_epochs)))
+    devices = execution.devices
+    options = execution.executor or choose_executor(devices, len(jobs))
+    executor = make_executor(options, devices, execution.train, store.directory)
+    provenance = collect_provenance(devices, is_remote=execution.is_remote)
+    keeping = Keeping(store, work.runs, provenance, Standing(dict(work.start_epochs)))
     try:
-        for event in supervise(executor, without_runs(jobs, adopted), adopted):
+        adopted = executor.adopt(work.runs, store.finished_ids())
+        for event in supervise(executor, without_runs(jobs, adopted), execution.attempts, adopted):
             keeping.keep(event)
             on_event(event)
         keeping.finish()
@@ -306,9 +286,3 @@ def _train(
     finally:
         executor.cancel()
     return Outcome(tuple(keeping.standing.finished), keeping.standing.failed, work.done)
-
-
-def _collect_provenance(execution: Execution) -> Provenance:
-    is_known = execution.device.startswith("cuda") and not execution.is_remote
-    facts = facts_if_usable(execution.device) if is_known else None
-    return collect(execution.device, facts.model if facts else None)

@@ -12,10 +12,11 @@ import signal
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from asymbp_cli.errors import CaptureError, DataError
+from asymbp_cli.errors import CaptureError, DataError, DeviceError
 from asymbp_cli.events import (
     CheckpointDue,
     CheckpointSaved,
@@ -25,8 +26,10 @@ from asymbp_cli.events import (
     Progress,
     RunDiverged,
     RunFinished,
+    WorkerFound,
 )
 from asymbp_cli.executors import Job
+from asymbp_cli.results.provenance import collect
 from asymbp_cli.specs.runs import Run
 
 STATE_BYTES = 32
@@ -153,6 +156,52 @@ def breaks(job: Job) -> Iterator[Event]:
         yield event
         if _unlucky(job) and isinstance(event, EpochEnded):
             raise RuntimeError("shapes do not fit\nsecond line")
+
+
+def says_where(job: Job) -> Iterator[Event]:
+    """Like `train`, and says first where it is; on a device whose model has the name of the process."""
+    yield WorkerFound(
+        tuple(run.id for run in job.stack.runs), collect(job.device, f"process {os.getpid()}", "AVX2")
+    )
+    yield from train(job)
+
+
+def of_another_version(job: Job) -> Iterator[Event]:
+    """Like `train`, by another version of the program."""
+    for event in says_where(job):
+        if isinstance(event, WorkerFound):
+            there = replace(event.provenance, host="node7", software={"asymbp": "0.1.0"})
+            event = replace(event, provenance=there)
+        yield event
+
+
+def opens_one_gpu(job: Job) -> Iterator[Event]:
+    """Like `says_where`, but cuda:0 alone can be opened."""
+    if job.device != "cuda:0":
+        raise DeviceError(f'the device "{job.device}" cannot be used: it is busy')
+    yield from says_where(job)
+
+
+def opens_no_gpu(job: Job) -> Iterator[Event]:
+    """No device can be opened."""
+    raise DeviceError(f'the device "{job.device}" cannot be used: it is busy')
+    yield
+
+
+def survives_on_one_gpu(job: Job) -> Iterator[Event]:
+    """Like `says_where`, but opening another device than cuda:0 ends the process."""
+    if job.device != "cuda:0":
+        os._exit(3)
+    yield from says_where(job)
+
+
+def exits_twice(job: Job) -> Iterator[Event]:
+    """Like `train`, but the first processes that have saved epochs 2 and 3 of a stack end without a word."""
+    for event in train(job):
+        yield event
+        was_saved = isinstance(event, CheckpointSaved) and event.epoch in (2, 3)
+        if was_saved and _first_time(job.checkpoints, f"{job.stack.id}-{event.epoch}"):
+            os._exit(3)
 
 
 def data_is_gone(job: Job) -> Iterator[Event]:

@@ -5,13 +5,14 @@ from pathlib import Path
 import small_study
 
 from asymbp_cli.events import EpochEnded, RunFinished
-from asymbp_cli.executors import Executor, Job, StudyEvent, Train
+from asymbp_cli.executors import ATTEMPTS, Executor, Job, StudyEvent, Train
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.scheduling.stacks import plan_stacks
 
 WORKERS = 2
+CPUS = ("cpu",) * WORKERS
 RATES = (100.0, 10.0, 1.0, 0.1)
 
 
@@ -23,9 +24,9 @@ def jobs(directory: Path, *, replicas: int = 2, seconds: float = 0.0, epochs: in
     return [Job(stack, small_study.INFO, "cpu", directory, seconds) for stack in stacks]
 
 
-def reports(executor: Executor, work: list[Job]) -> list[StudyEvent]:
+def reports(executor: Executor, work: list[Job], attempts: int = ATTEMPTS) -> list[StudyEvent]:
     try:
-        return list(supervise(executor, work))
+        return list(supervise(executor, work, attempts))
     finally:
         executor.cancel()
 
@@ -36,7 +37,7 @@ def facts(found: list[StudyEvent]) -> set[StudyEvent]:
 
 
 def make(kind: str, train: Train) -> Executor:
-    return InlineExecutor(train) if kind == "inline" else ProcessExecutor(WORKERS, train)
+    return InlineExecutor(train) if kind == "inline" else ProcessExecutor(CPUS, train)
 
 
 def pids(directory: Path) -> list[int]:

@@ -79,10 +79,12 @@ def train(
     train: Train = fake_engine.train,
     on_event: Callable[[StudyEvent], None] = lambda event: None,
     command: str = "",
+    workers: int = 1,
     **execution: object,
 ) -> study.Outcome:
     """Train `grids` into `directory`, with the fake engine unless `train` names another one."""
-    how = study.Execution(train=train, **execution)  # type: ignore[arg-type]
+    execution = {"devices": ("cpu",) * workers, "train": train} | execution
+    how = study.Execution(**execution)  # type: ignore[arg-type]
     with Store.open(directory) as store:
         return study.run(grids, infos, store, how, on_event=on_event, command=command)
 

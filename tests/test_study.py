@@ -11,7 +11,15 @@ import small_study
 
 from asymbp_cli import study
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.errors import DataError, DeviceError, MissingDataError, StoreError, StudyInterrupted, UsageError
+from asymbp_cli.errors import (
+    DataError,
+    DeviceError,
+    MissingDataError,
+    StoreError,
+    StudyInterrupted,
+    UsageError,
+    WorkerError,
+)
 from asymbp_cli.events import CheckpointSaved, EpochEnded, Progress, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.registry import choose_executor, load_executor
@@ -219,8 +227,8 @@ def test_what_a_killed_process_left_is_tidied(tmp_path: Path) -> None:
 
 
 def test_the_executor_fits_the_device_unless_it_is_named(tmp_path: Path) -> None:
-    assert choose_executor("cpu", 1).executor == "inline"
-    assert choose_executor("cpu", 2).executor == choose_executor("cuda:0", 1).executor == "processes"
+    assert choose_executor(["cpu"], 9) == choose_executor(["cpu", "cpu"], 1) == load_executor("inline")
+    assert choose_executor(["cpu", "cpu"], 2) == choose_executor(["cuda:0"], 1) == load_executor("processes")
     pids = {}
     for name in ("inline", "processes"):
         small_study.train(tmp_path / name, GRID, executor=load_executor(name))
@@ -233,19 +241,45 @@ def test_the_executor_fits_the_device_unless_it_is_named(tmp_path: Path) -> None
 
 def test_a_device_that_cannot_be_used_is_said_before_any_attempt(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match=r'"cuda:99"'):
-        small_study.train(tmp_path, GRID, device="cuda:99")
+        small_study.train(tmp_path, GRID, devices=("cuda:99",))
     with Store.open(tmp_path, create=False) as store:
         assert store.runs() == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_of_another_version_ends_the_study(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(
+        WorkerError, match=r"the worker on node7 has asymbp 0\.1\.0 .* this program on .* is asymbp"
+    ):
+        small_study.train(tmp_path, GRID, train=fake_engine.of_another_version, workers=workers)
+    with Store.open(tmp_path, create=False) as store:
+        assert store.states() == {}
+        assert "node7" not in {attempt.host for attempt in store.attempts(RUNS)}
+
+
+def test_a_study_allows_so_many_attempts(tmp_path: Path) -> None:
+    outcomes = [
+        small_study.train(
+            *(tmp_path / f"{attempts}", GRID),
+            train=fake_engine.exits_twice,
+            workers=2,
+            attempts=attempts,
+            checkpoint_seconds=0.0,
+        )
+        for attempts in (2, 3)
+    ]
+    assert [len(outcome.failed) for outcome in outcomes] == [len(RUNS), 0]
+    assert all("in the last of 2 attempts" in message for message in outcomes[0].failed.values())
 
 
 def test_the_forecast_weighs_runs_by_the_epochs_they_still_have(digits_info: DecodedDataset) -> None:
     row = small_study.row(digits_info.fingerprint)
     work = study.plan_work([small_study.grid("SGD", rows=(row,))], None)
     infos = {digits_info.fingerprint: digits_info}
-    forecast = study.forecast(work, infos, study.Execution(workers=2))
+    forecast = study.forecast(work, infos, study.Execution(("cpu", "cpu")))
     assert set(forecast.epoch_cost) == set(work.runs)
     assert forecast.seconds(work.remaining) == pytest.approx(4 * sum(forecast.epoch_cost.values()) / 2)
-    on_gpu = study.forecast(work, infos, study.Execution("cuda:0"))
+    on_gpu = study.forecast(work, infos, study.Execution(("cuda:0",)))
     assert on_gpu.seconds(work.remaining) is None
     assert all(cost > 1e6 for cost in on_gpu.epoch_cost.values())  # operations
 
@@ -271,7 +305,8 @@ def test_steps_are_timed_as_the_caller_says_on_counted_datasets_only() -> None:
     def refuse(runs: Iterable[Run], device: str) -> dict[StepKind, float]:
         pytest.fail("timed")
 
-    assert study.forecast(whole, infos, study.Execution("cuda:0"), measure=refuse).seconds(whole.remaining) is None
+    on_gpu = study.forecast(whole, infos, study.Execution(("cuda:0",)), measure=refuse)
+    assert on_gpu.seconds(whole.remaining) is None
     assert study.forecast(other, infos, study.Execution(), measure=refuse).seconds(other.remaining) == 0
 
 

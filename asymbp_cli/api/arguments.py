@@ -3,13 +3,15 @@
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.executors.devices import choose_devices
 from asymbp_cli.executors.registry import explain_owner, load_executor
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import cores, parse_device
+from asymbp_cli.machine import parse_devices
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.study import Execution
 
@@ -82,11 +84,11 @@ def _read_whole(value: Any) -> int | None:
         return None
 
 
-def read_execution(device: object, workers: object, executor: object, keep_weights: object) -> Execution:
-    """Return how to train: as the executor says, on the CPU by default with one worker per core."""
-    count = None if workers is None else _read_whole(workers)
-    if workers is not None and (count is None or count < 1):
-        raise UsageError(f"workers are a whole number, at least 1, not {workers!r}")
+def read_execution(
+    device: object, workers: object, executor: object, attempts: object, keep_weights: object
+) -> Execution:
+    """Return how to train: as the executor says, else with a worker on each device."""
+    count = None if workers is None else _read_count(workers, "workers")
     if not isinstance(device, str | None):
         raise UsageError(f'device is a name, for instance "cpu" or "cuda:0", not {device!r}')
     if keep_weights not in (None, *get_args(WhichWeights)):
@@ -94,31 +96,41 @@ def read_execution(device: object, workers: object, executor: object, keep_weigh
     if not isinstance(executor, Mapping | None):
         executor = read_text(executor, "executor", "a name, a path or a mapping")
     which = keep_weights if isinstance(keep_weights, str) else None
-    chosen = next((known for known in get_args(WhichWeights) if known == which), None)
-    return make_execution(device and parse_device(device), count, executor, {}, chosen)
+    return replace(
+        make_execution(None if device is None else parse_devices(device), count, executor, {}),
+        attempts=_read_count(attempts, "attempts"),
+        keep_weights=next((known for known in get_args(WhichWeights) if known == which), None),
+    )
 
 
 def make_execution(
-    device: str | None,
+    devices: tuple[str, ...] | None,
     workers: int | None,
     executor: str | Mapping[str, Any] | None,
     options: Mapping[str, Any],
-    keep_weights: WhichWeights | None,
 ) -> Execution:
-    """Return how to train: with one worker on an accelerator of this machine, on the CPU with one per core.
+    """Return how to train: with a worker on each device, on the CPU by default with one per core.
 
-    `executor` is a name, a file or a mapping; `options` replace what it says, unless they are None. Raises
-    UsageError, RecipeError.
+    `executor` is a name, a file or a mapping; what is given besides, `options` too, replaces what it says, unless
+    it is None. Raises UsageError, RecipeError, DeviceError as `choose_devices`.
     """
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
     if executor is None:
         for name in given:
             raise explain_owner(name)
-        device = device or "cpu"
-        return Execution(device, 1 if device != "cpu" else workers or cores(), keep_weights=keep_weights)
-    given |= {"device": device} if device else {}
+        return Execution(choose_devices(devices or ("cpu",), workers))
+    given |= {"device": ",".join(devices)} if devices else {}
     given |= {"workers": workers} if workers else {}
     chosen = load_executor(executor, given)
-    device = chosen.device or "cpu"
-    fitting = 1 if chosen.executor == "inline" or (device != "cpu" and not chosen.remote) else cores()
-    return Execution(device, chosen.workers or fitting, chosen, keep_weights=keep_weights)
+    names = parse_devices(chosen.device or "cpu")
+    if chosen.remote or chosen.executor == "inline":
+        return Execution(names[:1] * (chosen.workers or 1), chosen)
+    return Execution(choose_devices(names, chosen.workers), chosen)
+
+
+def _read_count(value: object, name: str) -> int:
+    """Return a whole number from 1 on; raises UsageError if it is none."""
+    count = _read_whole(value)
+    if count is None or count < 1:
+        raise UsageError(f"{name} are a whole number, at least 1, not {value!r}")
+    return count

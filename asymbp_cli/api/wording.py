@@ -21,6 +21,7 @@ _WORDS = (
     (r"--download", "download=True"),
     (r"--results DIR", "results=DIR"),
     (r"--(cache-dir|data-dir) DIR", r"\1=DIR"),
+    (r"--attempts N", "attempts=N"),
     (r"--(cache-dir|data-dir|dataset|device|keep-weights|protocol|results|rule|seeds|workers)\b", r"\1=..."),
 )
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"

@@ -100,7 +100,7 @@ def _replica_count(key: str, method: str, device_name: str, info: DecodedDataset
     if device_name == "cpu":
         return 1
     (run,) = make_runs(NETWORKS[key].resolve(SIZES[key][0]), [method])
-    return replica_limit(device_name, {run.dataset: info}, 1, most=replicas)(run)
+    return replica_limit([device_name], {run.dataset: info}, most=replicas)(run)
 
 
 def _projection(

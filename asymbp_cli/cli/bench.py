@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asymbp_cli.cli import bench_options, bench_training, options
+from asymbp_cli.cli import bench_executors, bench_options, bench_training, options
 from asymbp_cli.cli.bench_tables import format_grid
 from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.machine import cores
@@ -64,6 +64,7 @@ def command() -> None:
 
 
 command.add_command(bench_training.command)
+command.add_command(bench_executors.command)
 
 
 @command.command("memory")

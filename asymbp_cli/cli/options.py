@@ -10,7 +10,7 @@ import click
 from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import parse_device
+from asymbp_cli.machine import parse_device, parse_devices
 from asymbp_cli.text import nearest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -38,10 +38,18 @@ class UserPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def _parse_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+def _parse_device(context: click.Context, parameter: click.Parameter, name: str) -> str:
     """Return a device's name as torch writes it."""
     try:
-        return name and parse_device(name)
+        return parse_device(name)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _parse_devices(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Return the devices of a list as torch writes them."""
+    try:
+        return parse_devices(text) if text is not None else None
     except UsageError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -126,7 +134,11 @@ _TRAINING: tuple[Decorator, ...] = (
     cache_dir,
     click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),
     click.option(
-        "--device", callback=_parse_device, help="cpu, cuda, cuda:1 or mps. Default: cpu, or what --executor says."
+        "--device",
+        "devices",
+        callback=_parse_devices,
+        help="cpu, cuda, cuda:1 or mps. Several GPUs, a worker on each: cuda:0,cuda:1 or cuda:all. Default: "
+        "cpu, or what --executor says.",
     ),
     click.option(
         "--workers",
@@ -149,6 +161,14 @@ _TRAINING: tuple[Decorator, ...] = (
     ),
     click.option(
         "--gpus-per-worker", type=float, metavar="SHARE", help="The share of a GPU that a worker of Ray takes."
+    ),
+    click.option(
+        "--attempts",
+        type=click.IntRange(min=1),
+        default=3,
+        show_default=True,
+        help="Attempts in all at a run whose worker is lost: its process was killed, or its machine is gone. Each "
+        "goes on from the last checkpoint.",
     ),
     click.option(
         "--keep-weights",

@@ -179,5 +179,6 @@ def describe_seconds(seconds: float | None) -> str:
 
 def describe_execution(execution: Execution) -> str:
     """Return where a study is trained: `on cpu with 2 workers`."""
-    workers = "1 worker" if execution.workers == 1 else f"{execution.workers} workers"
-    return f"on {execution.device} with {workers}"
+    count = len(execution.devices)
+    names = ", ".join(dict.fromkeys(execution.devices))
+    return f"on {names} with {'1 worker' if count == 1 else f'{count} workers'}"

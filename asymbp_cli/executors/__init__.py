@@ -17,6 +17,7 @@ from asymbp_cli.specs.runs import Stack
 from asymbp_cli.training.weight_files import KeepWeights
 
 STOPPING_SECONDS = 1.5
+ATTEMPTS = 3  # at runs whose workers are lost
 _LONGEST_MESSAGE = 300  # characters
 
 
@@ -43,7 +44,8 @@ class Failure:
     out_of_memory: bool = False
     in_capture: bool = False  # of a CUDA graph: the process cannot use the GPU any more
     in_plugin: bool = False  # another attempt would fail likewise
-    lost_worker: bool = False  # the process or its machine is gone, which is not the fault of the runs
+    lost_worker: bool = False  # its process died, or its machine vanished: perhaps no fault of the runs
+    no_device: bool = False  # the worker could not open its device, which the executor uses no more
     handed_back: bool = False  # the worker's time was up, or its place was taken: the attempt does not count
 
 

@@ -6,21 +6,27 @@ from typing import TYPE_CHECKING
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import DataError
-from asymbp_cli.events import Event, ProcessorFound
+from asymbp_cli.events import Event, WorkerFound
 from asymbp_cli.executors import Job
+from asymbp_cli.results.provenance import add_plugins, collect
 
 if TYPE_CHECKING:
     from asymbp_cli.datasets.resident import Preprocessing, ResidentData
 
 
 def train(job: Job) -> Iterator[Event]:
-    """Train the job's stack; on the CPU with one thread, which fixes the bits for an instruction set.
+    """Say where this is, then train the job's stack.
 
-    Its plugins are loaded first, from the source that it carries: their files may be elsewhere, or have changed.
+    On the CPU it has one thread, which fixes the bits for an instruction set. Its plugins are loaded before, from
+    the source that it carries: their files may be elsewhere, or have changed.
     """
-    from asymbp_cli.training.device import open_device, read_instruction_set, threads
+    from asymbp_cli.training.device import open_device, read_instruction_set, read_model, threads
     from asymbp_cli.training.engine import train_stack
 
+    opened = open_device(job.device)  # before anything else uses it
+    device, on_cpu = str(opened), opened.type == "cpu"
+    here = collect(device, read_model(opened), read_instruction_set() if on_cpu else None)
+    yield WorkerFound(tuple(run.id for run in job.stack.runs), add_plugins(here, job.plugins))
     if job.plugins:
         from asymbp_cli.plugins.loading import load
 
@@ -33,10 +39,7 @@ def train(job: Job) -> Iterator[Event]:
             f"{run.network.input}. Prepare it for this network"
         )
     fraction = run.protocol.validation_fraction
-    device = str(open_device(job.device))  # before anything else uses it
-    if device == "cpu":
-        yield ProcessorFound(tuple(run.id for run in job.stack.runs), read_instruction_set())
-    with threads(1) if device == "cpu" else nullcontext():
+    with threads(1) if on_cpu else nullcontext():
         yield from train_stack(
             job.stack,
             _load_once(job.info, device, run.protocol.preprocessing, fraction, run.seed if fraction else 0),

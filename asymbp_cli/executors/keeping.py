@@ -7,10 +7,10 @@ be ahead of the database, and the end of a run, whose checkpoint is deleted.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from asymbp_cli.events import CheckpointDue, RunFinished
+from asymbp_cli.events import CheckpointDue, Provenance, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits
 from asymbp_cli.executors.standing import Standing
-from asymbp_cli.results.provenance import Provenance, add_plugins
+from asymbp_cli.results.provenance import add_plugins, check_same_program
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run, find_plugins
 from asymbp_cli.training import resume
@@ -22,12 +22,17 @@ class Keeping:
 
     store: Store
     runs: Mapping[str, Run]
-    provenance: Provenance
+    provenance: Provenance  # what is known of an attempt before its worker says where it is
     standing: Standing  # of what is on disk
     _ended: list[RunFinished] = field(default_factory=list)  # perhaps not on disk yet
 
     def keep(self, event: StudyEvent) -> None:
-        """Store an event, and delete the checkpoint of a run that has finished. Raises StoreError."""
+        """Store an event, and delete the checkpoint of a run that has finished.
+
+        Raises StoreError, and WorkerError if a worker is of another version than this program.
+        """
+        if isinstance(event, WorkerFound):
+            check_same_program(self.provenance, event.provenance)
         if isinstance(event, StackStarted):
             runs = [self.runs[run_id] for run_id in event.runs]
             provenance = add_plugins(self.provenance, find_plugins(runs))

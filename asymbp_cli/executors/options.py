@@ -5,17 +5,25 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.machine import parse_device
+from asymbp_cli.machine import parse_device, parse_devices
 from asymbp_cli.specs.base import Spec
+
+
+def _check_devices(text: str) -> str:
+    try:
+        return ",".join(parse_devices(text))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_device(name: str) -> str:
     try:
         return parse_device(name)
     except UsageError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"{error}. Each worker has one") from None
 
 
+#: of a worker on another machine
 Device = Annotated[str, AfterValidator(_check_device)]
 
 
@@ -27,5 +35,5 @@ class ExecutorOptions(Spec):
     executor: str
     workers: int | None = Field(default=None, ge=1)
     """How many stacks train at once."""
-    device: Device | None = None
-    """cpu, or cuda for a GPU."""
+    device: Annotated[str, AfterValidator(_check_devices)] | None = None
+    """As --device."""

@@ -1,4 +1,4 @@
-"""Trains in worker processes of one thread each, a stack at a time.
+"""Trains in worker processes of one thread each, a stack at a time, each on a device of its own.
 
 Every worker has a pipe of its own. One that dies takes nothing of the others with it, and closes its pipe: its
 death is noticed at once. Workers ignore interruptions, which the parent handles, and end with the parent, even if
@@ -10,13 +10,13 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, DeviceError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
 from asymbp_cli.executors import STOPPING_SECONDS, Failure, Job, JobEnded, Train, describe_failure, explain
 from asymbp_cli.executors.job import train as train_with_engine
@@ -46,8 +46,10 @@ class _Stop:
 
 @dataclass
 class _Worker:
+    device: str
     process: SpawnProcess
     pipe: "Connection"
+    heard: bool = False  # whether it has ever said anything
     job: Job | None = None
     unseen: Event | None = None  # received, but perhaps not seen by who asked for it, who was interrupted
 
@@ -59,15 +61,16 @@ class _Worker:
 
 
 class ProcessExecutor:
-    """An `Executor` with up to `workers` processes, started when there is work for them.
+    """An `Executor` with a process for each of `devices`, started when there is work for it.
 
-    A worker whose job failed is never used again.
+    A job moves to the device of its worker. A worker whose job failed is never used again, and another one takes
+    its device. A device that cannot be opened is not used again, unless it is the last one, whose error is raised.
     """
 
     fresh_processes = True
 
-    def __init__(self, workers: int, train: Train = train_with_engine) -> None:
-        self._limit = workers
+    def __init__(self, devices: Sequence[str], train: Train = train_with_engine) -> None:
+        self._free = list(devices)  # without a worker
         self._train = train
         self._workers: list[_Worker] = []
 
@@ -78,18 +81,19 @@ class ProcessExecutor:
     @property
     def has_room(self) -> bool:
         """Return whether a worker is idle, or another one may be started."""
-        return len(self._workers) < self._limit or any(worker.job is None for worker in self._workers)
+        return bool(self._free) or any(worker.job is None for worker in self._workers)
 
     def submit(self, job: Job) -> None:
         """Hand a job to an idle worker, or to a new one."""
         with delayed_interruptions():
             worker = next((worker for worker in self._workers if worker.job is None), None)
             if worker is None:
-                worker = _Worker(*spawn(_work, self._train))
+                worker = _Worker(self._free[0], *spawn(_work, self._train))
                 self._workers.append(worker)
-            worker.job = job
+                del self._free[0]
+            worker.job = replace(job, device=worker.device)
             with suppress(OSError):  # it is dead already, which `events` notices
-                worker.pipe.send(job)
+                worker.pipe.send(worker.job)
 
     def events(self) -> Iterator[Event | JobEnded]:
         """Yield what the workers report until a job ends."""
@@ -147,20 +151,40 @@ class ProcessExecutor:
         assert job is not None
         try:
             message: Event | _Ready | Failure | AsymbpError = worker.pipe.recv()
+            worker.heard = True
         except (EOFError, OSError):
             before = seconds_of_children()
             worker.process.join(1)  # it closed its pipe, so it is about to end by itself
             message = _explain_death(worker.process.exitcode, seconds_of_children() - before)
+        if isinstance(message, DeviceError) and self._has_others:
+            message = Failure(str(message), no_device=True)
         if isinstance(message, AsymbpError):
             raise message
         if isinstance(message, Failure):
-            self._workers.remove(worker)
-            worker.end()
-            return JobEnded(job, message)
+            return JobEnded(job, self._give_up(worker, message))
         if isinstance(message, _Ready):
             worker.job = None
             return JobEnded(job)
         return message
+
+    @property
+    def _has_others(self) -> bool:
+        """Return whether there is another device than that of a worker which is being asked about."""
+        return len(self._workers) + len(self._free) > 1
+
+    def _give_up(self, worker: _Worker, failure: Failure) -> Failure:
+        """End a worker whose job failed, and return why; nothing will open its device again if that is the reason.
+
+        A GPU whose worker died without a word would kill one after the other.
+        """
+        if failure.lost_worker and not worker.heard and worker.device != "cpu" and self._has_others:
+            message = f'the device "{worker.device}" cannot be used: {failure.message}'
+            failure = Failure(message, no_device=True)
+        self._workers.remove(worker)
+        worker.end()
+        if not failure.no_device:
+            self._free.append(worker.device)
+        return failure
 
 
 def _explain_death(code: int | None, seconds: float) -> Failure:
@@ -175,7 +199,7 @@ def _explain_death(code: int | None, seconds: float) -> Failure:
         message = f"the worker crashed ({signal.Signals(-code).name})"
     else:
         message = f"the worker ended with exit code {code}"
-    return Failure(message, out_of_memory=code == _KILLED and not used_up)
+    return Failure(message, out_of_memory=code == _KILLED and not used_up, lost_worker=True)
 
 
 class _Parent:

@@ -3,13 +3,14 @@
 Their files are YAML: `executor: NAME`, and options. Those that come with the tool have the names of executors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import Executor, Train
+from asymbp_cli.executors.devices import check_devices
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.options import ExecutorOptions
 from asymbp_cli.executors.processes import ProcessExecutor
@@ -28,28 +29,28 @@ from asymbp_cli.text import nearest
 class Kind:
     """An executor: the model of its options, and the function that makes it.
 
-    It is told the options, how many stacks train at once, how a job is trained, and the directory of the results.
+    It is told the options, the device of each worker, how a job is trained, and the directory of the results.
     """
 
     options: type[ExecutorOptions]
-    make: Callable[[Any, int, Train, Path], Executor]
+    make: Callable[[Any, Sequence[str], Train, Path], Executor]
     check: Callable[[Any], None] = lambda options: None
     """Raises AsymbpError if the executor cannot be used from here; called before anything is written."""
 
 
-def _make_inline(options: ExecutorOptions, workers: int, train: Train, directory: Path) -> Executor:
+def _make_inline(options: ExecutorOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:
     return InlineExecutor(train)
 
 
-def _make_processes(options: ExecutorOptions, workers: int, train: Train, directory: Path) -> Executor:
-    return ProcessExecutor(workers, train)
+def _make_processes(options: ExecutorOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:
+    return ProcessExecutor(devices, train)
 
 
-def _make_slurm(options: SlurmOptions, workers: int, train: Train, directory: Path) -> Executor:
+def _make_slurm(options: SlurmOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:
     from asymbp_cli.executors.slurm.cluster import open_cluster
     from asymbp_cli.executors.slurm.executor import SlurmExecutor
 
-    return SlurmExecutor(open_cluster(options, logs_directory(directory)), directory, workers, train)
+    return SlurmExecutor(open_cluster(options, logs_directory(directory)), directory, len(devices), train)
 
 
 def _check_slurm(options: SlurmOptions) -> None:
@@ -58,11 +59,11 @@ def _check_slurm(options: SlurmOptions) -> None:
     check_cluster(options)
 
 
-def _make_ray(options: RayOptions, workers: int, train: Train, directory: Path) -> Executor:
+def _make_ray(options: RayOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:
     from asymbp_cli.executors.ray.cluster import Cluster
     from asymbp_cli.executors.ray.executor import RayExecutor
 
-    return RayExecutor(Cluster(options, workers), options.resources, workers, train)
+    return RayExecutor(Cluster(options, len(devices)), options.resources, len(devices), train)
 
 
 def _check_ray(options: RayOptions) -> None:
@@ -79,22 +80,26 @@ EXECUTORS: dict[str, Kind] = {
 }
 
 
-def choose_executor(device: str, workers: int) -> ExecutorOptions:
-    """Return the executor that fits a device.
+def choose_executor(devices: Sequence[str], jobs: int) -> ExecutorOptions:
+    """Return the executor that fits devices and the number of jobs.
 
     A failed capture of a CUDA graph leaves its process unusable, so a GPU is used by a worker even if it is alone.
     """
-    return ExecutorOptions(executor="processes" if workers > 1 or device.startswith("cuda") else "inline")
+    is_parallel = min(len(devices), jobs) > 1 or devices[0].startswith("cuda")
+    return ExecutorOptions(executor="processes" if is_parallel else "inline")
 
 
-def make_executor(options: ExecutorOptions, workers: int, train: Train, directory: Path) -> Executor:
+def make_executor(options: ExecutorOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:
     """Return a new executor for a study whose results are in a directory."""
-    return EXECUTORS[options.executor].make(options, workers, train, directory)
+    return EXECUTORS[options.executor].make(options, devices, train, directory)
 
 
-def check_executor(options: ExecutorOptions) -> None:
-    """Raise AsymbpError if an executor cannot be used from here; called before anything is written."""
-    EXECUTORS[options.executor].check(options)
+def check_executor(options: ExecutorOptions | None, devices: Sequence[str]) -> None:
+    """Raise AsymbpError if devices or an executor cannot be used from here; called before anything is written."""
+    if options is None or not options.remote:
+        check_devices(devices)
+    if options is not None:
+        EXECUTORS[options.executor].check(options)
 
 
 def executor_files() -> dict[str, Path]:

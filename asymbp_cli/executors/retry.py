@@ -1,32 +1,43 @@
 """Retries, the same for every executor: a stack that failed continues from its last checkpoints.
 
-It does so in smaller stacks if memory ran out, without CUDA graphs if their capture failed, else once more. What
-was learned of a kind of runs holds for its later stacks.
+It does so in smaller stacks if memory ran out, without CUDA graphs if their capture failed, on another device if
+its own cannot be opened, else once more. If its worker was lost, which may be no fault of the runs, it does so for
+several attempts. What was learned of a kind of runs holds for its later stacks.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 from asymbp_cli.events import RunFinished
-from asymbp_cli.executors import Executor, Failure, Job, JobEnded, StackFailed, StackStarted, StudyEvent
+from asymbp_cli.executors import (
+    ATTEMPTS,
+    Executor,
+    Failure,
+    Job,
+    JobEnded,
+    StackFailed,
+    StackStarted,
+    StudyEvent,
+)
 from asymbp_cli.specs.runs import Run, Stack, StepKind, step_kind
 from asymbp_cli.training.resume import saved_epochs
 
 #: what the next attempt at a job does differently
 SMALLER, PLAINLY, AGAIN = "in smaller stacks", "without CUDA graphs", "once more"
-ELSEWHERE = "from where they were saved"
+ELSEWHERE, ONWARDS = "on another device", "from where they were saved"
 
 
-def supervise(executor: Executor, jobs: Iterable[Job], adopted: Iterable[Job] = ()) -> Iterator[StudyEvent]:
+def supervise(
+    executor: Executor, jobs: Iterable[Job], attempts: int = ATTEMPTS, adopted: Iterable[Job] = ()
+) -> Iterator[StudyEvent]:
     """Train `jobs`, and yield what happens until every run has finished or failed for good.
 
-    The executor trains those that it has `adopted` already.
-
+    Runs whose workers are lost have so many `attempts` in all. Jobs that the executor has `adopted` train already.
     Raises AsymbpError as a job does. Cancelling the executor is left to the caller.
     """
-    waiting, retries = deque(jobs), Retries(executor.fresh_processes)
+    waiting, retries = deque(jobs), Retries(executor.fresh_processes, attempts)
     running, finished = 0, set[str]()
     for job in adopted:
         running += 1
@@ -64,11 +75,14 @@ def _announce(job: Job) -> StackStarted:
 class Retries:
     """What failures have shown: how many runs of a kind fit into memory, which cannot be captured, which failed.
 
-    Without `fresh_processes` a job that failed otherwise would fail again, and is not tried once more.
+    Without `fresh_processes` a job that failed otherwise would fail again, and is not tried once more. Runs that
+    have lost their workers in so many `attempts` are not tried once more either.
     """
 
-    def __init__(self, fresh_processes: bool) -> None:
+    def __init__(self, fresh_processes: bool, attempts: int = ATTEMPTS) -> None:
         self._fresh_processes = fresh_processes
+        self._attempts = attempts
+        self._lost: Counter[str] = Counter()  # run -> attempts whose worker was lost
         self._most: dict[StepKind, int] = {}
         self._uncapturable: set[StepKind] = set()
         self._retried: set[str] = set()  # runs
@@ -88,16 +102,26 @@ class Retries:
 
     def decide(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> tuple[StackFailed, list[Job]]:
         """Return what to report of a failed job, and the jobs that continue `runs`, which had not finished."""
-        remedy = self._choose_remedy(job, runs, failure)
-        failed = StackFailed(job.stack.id, tuple(runs), failure.message, failure.traceback, remedy)
+        remedy, message = self._choose_remedy(job, runs, failure), failure.message
+        if remedy is None and (failure.lost_worker or failure.handed_back):
+            count = max(self._lost[run] for run in runs)
+            message += f", in the last of {count} attempts. Allow more with --attempts N"
+        failed = StackFailed(job.stack.id, tuple(runs), message, failure.traceback, remedy)
         if remedy is None:
             return failed, []
-        if remedy not in (SMALLER, ELSEWHERE) and job.device.startswith("cuda"):
+        if remedy not in (SMALLER, ELSEWHERE, ONWARDS) and job.device.startswith("cuda"):
             job = replace(job, graphs=False)
         return failed, resumable_jobs(job, runs)
 
     def _choose_remedy(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> str | None:
         """Return what another attempt at `runs` of a job does differently; None if there is to be none."""
+        if failure.no_device:
+            return ELSEWHERE
+        if failure.handed_back and _got_ahead(job, runs):
+            return ONWARDS
+        is_lost = failure.lost_worker or failure.handed_back
+        if is_lost:
+            self._lost.update(runs.keys())
         if failure.out_of_memory:
             self._note_too_large(job)
             if len(job.stack.runs) > 1:
@@ -106,10 +130,8 @@ class Retries:
             self._uncapturable.add(step_kind(job.stack.runs[0]))
             if job.graphs:
                 return PLAINLY
-        if failure.handed_back and any(
-            epoch > job.stack.start_epoch for epoch in saved_epochs(job.checkpoints, runs).values()
-        ):
-            return ELSEWHERE
+        if is_lost:
+            return AGAIN if max(self._lost[run] for run in runs) < self._attempts else None
         if failure.in_plugin or not self._fresh_processes or not self._retried.isdisjoint(runs):
             return None
         self._retried.update(runs)
@@ -118,6 +140,11 @@ class Retries:
     def _note_too_large(self, job: Job) -> None:
         count, kind = len(job.stack.runs), step_kind(job.stack.runs[0])
         self._most[kind] = min(max(1, count // 2), self._most.get(kind, count))
+
+
+def _got_ahead(job: Job, runs: Mapping[str, Run]) -> bool:
+    """Return whether an attempt at a job has left a checkpoint of one of its runs."""
+    return any(epoch > job.stack.start_epoch for epoch in saved_epochs(job.checkpoints, runs).values())
 
 
 def resumable_jobs(job: Job, runs: Mapping[str, Run]) -> list[Job]:

@@ -3,43 +3,49 @@
 import platform
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from asymbp_cli import __version__
+from asymbp_cli.errors import WorkerError
+from asymbp_cli.events import Provenance
 from asymbp_cli.machine import processor
 from asymbp_cli.specs.references import Plugin
+from asymbp_cli.specs.runs import SEMANTICS
 
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "pillow", "pydantic")
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """Stored with every attempt at a run; no part of a run's identity."""
-
-    host: str
-    device: str  # "cpu (AMD EPYC 9554)", "cuda (NVIDIA H100, standard precision: tf32)"
-    software: dict[str, str]  # package -> version
-    git: str | None  # commit of the checkout, "(changed)" if files differ from it; None outside a checkout
-
-
-def collect(device: str, device_name: str | None = None) -> Provenance:
+def collect(device: str, device_name: str | None = None, instruction_set: str | None = None) -> Provenance:
     """Return the provenance of trainings by this process on `device`; `device_name` is the model of a GPU."""
     return Provenance(
         host=platform.node(),
         device=_describe_device(device, device_name),
         software=read_versions(),
         git=read_git_state(),
+        semantics=SEMANTICS,
+        instruction_set=instruction_set,
     )
 
 
 def add_plugins(provenance: Provenance, plugins: Iterable[Plugin]) -> Provenance:
     """Return the provenance of trainings that use plugins, with the SHA-256 of each."""
     hashes = {f"plugin {plugin.name}": plugin.sha256 for plugin in plugins}
-    return replace(provenance, software=provenance.software | hashes)
+    return replace(provenance, software={**provenance.software, **hashes})
+
+
+def check_same_program(ours: Provenance, theirs: Provenance) -> None:
+    """Raise WorkerError if a worker has another version than this program: its runs could have other numbers."""
+    here, there = ((each.software.get("asymbp"), each.semantics) for each in (ours, theirs))
+    if here != there:
+        raise WorkerError(
+            f"the worker on {theirs.host} has asymbp {there[0]} (semantics {there[1]}), and this program on "
+            f"{ours.host} is asymbp {here[0]} (semantics {here[1]}). Install the same version on both, then run "
+            "the same command again"
+        )
 
 
 def _describe_device(device: str, name: str | None) -> str:

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
-from asymbp_cli.events import EpochEnded, Event, ProcessorFound, RunFinished
+from asymbp_cli.events import EpochEnded, Event, Provenance, RunFinished, WorkerFound
 from asymbp_cli.files.locks import hold_writer_lock
 from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, table_ids
@@ -19,7 +19,6 @@ from asymbp_cli.results import queries
 from asymbp_cli.results.contents import Contents, read_contents
 from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
 from asymbp_cli.results.journal import Journal, OnWait, Statement
-from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.summaries import (
     EPOCH_COLUMNS,
     Attempt,
@@ -30,6 +29,7 @@ from asymbp_cli.results.summaries import (
     make_attempt,
     make_epoch,
     make_epoch_row,
+    make_provenance_row,
     make_summary,
 )
 from asymbp_cli.specs.runs import Run
@@ -137,13 +137,12 @@ class Store:
         """
         now = time.time()
         insert = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, NULL, ?, ?)"
-        attempt = """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git)
-            VALUES (?, ?, ?, ?, ?, ?, ?)"""
-        where = provenance.host, provenance.device, json.dumps(provenance.software), provenance.git
+        attempt = """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git,
+            instruction_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
         for run in runs:
             self._journal.note(insert, run.id, run.model_dump_json(), run.dataset, now, now)
             self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
-            self._journal.note(attempt, run.id, now, start_epoch, *where)
+            self._journal.note(attempt, run.id, now, start_epoch, *make_provenance_row(provenance))
         self.flush_if_free()
 
     def record(self, event: Event) -> None:
@@ -155,10 +154,11 @@ class Store:
             sql = f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({places})"
             self._journal.note(sql, *make_epoch_row(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
-        elif isinstance(event, ProcessorFound):
-            sql = "UPDATE attempts SET instruction_set = ? WHERE run = ? AND ended IS NULL"
+        elif isinstance(event, WorkerFound):
+            sql = """UPDATE attempts SET host = ?, device = ?, software = ?, git = ?, instruction_set = ?
+                WHERE run = ? AND ended IS NULL"""
             for run_id in event.runs:
-                self._journal.note(sql, event.instruction_set, run_id)
+                self._journal.note(sql, *make_provenance_row(event.provenance), run_id)
         elif isinstance(event, RunFinished):
             sql = "UPDATE runs SET state = ?, updated = ? WHERE id = ?"
             self._journal.note(sql, event.state, now, event.run)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.events import EpochEnded, Measured
+from asymbp_cli.events import EpochEnded, Measured, Provenance
 from asymbp_cli.results.database import RowError, parse_column
 from asymbp_cli.specs.base import Label
 from asymbp_cli.specs.methods import method_name
@@ -150,6 +150,12 @@ def make_attempt(row: tuple[Any, ...]) -> Attempt:
     if not isinstance(software, dict):
         raise RowError("attempts", repr(named["started"]), "software is not a mapping")
     return Attempt(**named | {"software": software})
+
+
+def make_provenance_row(provenance: Provenance) -> tuple[str | None, ...]:
+    """Return host, device, software as JSON, git and instruction set, as the columns of attempts."""
+    software = json.dumps(dict(provenance.software))
+    return provenance.host, provenance.device, software, provenance.git, provenance.instruction_set
 
 
 def make_epoch_row(event: EpochEnded) -> tuple[Any, ...]:

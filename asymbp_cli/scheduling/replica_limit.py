@@ -1,6 +1,6 @@
 """How many runs a stack may hold: no more than a device makes use of, and than its memory has room for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 from asymbp_cli import machine
@@ -18,21 +18,33 @@ SHARES = {"cpu": 0.4, "cuda": 0.8}
 
 
 def replica_limit(
-    device: str,
+    devices: Sequence[str],
     infos: Mapping[str, DecodedDataset],
-    workers: int,
     *,
     most: int | None = None,
     is_remote: bool = False,
 ) -> Callable[[Run], int]:
     """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
 
-    Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
-    `most` replaces what a device makes use of. Of other machines nothing is known: there a stack that does not fit
-    goes on in smaller ones.
+    Each worker has one of `devices`. A stack may go to any of them, so the smallest one decides. `most` replaces
+    what a device makes use of. Of other machines nothing is known: there a stack that does not fit goes on in
+    smaller ones.
+    """
+    if is_remote:
+        return lambda run: most or MAX_REPLICAS.get(devices[0].split(":")[0], 1)
+    limits = [_limit_of(device, devices.count(device), infos, most) for device in dict.fromkeys(devices)]
+    return lambda run: min(limit(run) for limit in limits)
+
+
+def _limit_of(
+    device: str, workers: int, infos: Mapping[str, DecodedDataset], most: int | None
+) -> Callable[[Run], int]:
+    """Return the same of a device, whose memory `workers` share.
+
+    On CUDA each of them has its dataset there, too (on the CPU it is memory-mapped).
     """
     kind = device.split(":")[0]
-    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), None if is_remote else available_bytes(device)
+    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
     if available is None:
         return lambda run: limit_of_device
     parallel, workspace = kind == "cuda", workspace_bytes(device)

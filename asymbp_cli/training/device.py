@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from asymbp_cli.errors import DeviceError
+from asymbp_cli.errors import DeviceError, MissingDeviceError
 from asymbp_cli.machine import DeviceFacts, keep_memory
 
 _GET = "https://pytorch.org/get-started"
@@ -27,14 +27,14 @@ def open_device(name: str) -> torch.device:
             torch.cuda.set_device(device)
         _try(device)
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise DeviceError(_explain(name, error)) from error
+        raise _explain(name, error) from error
     if device.type == "cpu":
         keep_memory()
     return device
 
 
 def _check_exists(name: str) -> None:
-    """Raise DeviceError for a GPU that is not here; torch takes cuda:256 for cuda:0."""
+    """Raise MissingDeviceError for a GPU that is not here; torch takes cuda:256 for cuda:0."""
     kind, _, number = name.partition(":")
     count = torch.cuda.device_count() if kind == "cuda" else 0
     if kind == "mps" and not torch.backends.mps.is_available():
@@ -45,7 +45,7 @@ def _check_exists(name: str) -> None:
         reason = "no machine has so many GPUs"
     else:
         return
-    raise DeviceError(f'there is no device "{name}" here: {reason}. Use --device {" or ".join(_usable())}')
+    raise MissingDeviceError(f'there is no device "{name}" here: {reason}. Use --device {" or ".join(_usable())}')
 
 
 def _try(device: torch.device) -> None:
@@ -69,25 +69,39 @@ def set_precision(device: torch.device, precision: str) -> None:
         torch.backends.cudnn.conv.fp32_precision = name  # type: ignore[attr-defined]
 
 
-def _explain(name: str, error: Exception) -> str:
-    """Return the message for a device that cannot be opened: what is wrong, what to do, which others there are."""
+def _explain(name: str, error: Exception) -> DeviceError:
+    """Return the error for a device that cannot be opened: what is wrong, what to do, which others there are."""
     usable = _usable()
     reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".") or type(error).__name__
     others = [other for other in usable if other != (f"{name}:0" if name == "cuda" else name)]
     choice = f"--device {' or '.join(others)}"
-    cannot = f'the device "{name}" cannot be used: {reason}.'
     if "too old" in reason:
-        return f"{cannot} Update the driver, or install a PyTorch that supports it ({_GET}), or use --device cpu"
-    if "no kernel image" in reason:
-        return f"{cannot} Install a PyTorch that supports it ({_GET}), or use {choice}"
-    if len(others) < len(usable):
-        return f"{cannot} Free it, or use another: {choice}"
-    return f'there is no device "{name}" here: {reason}. Use {choice}'
+        remedy = f"Update the driver, or install a PyTorch that supports it ({_GET}), or use --device cpu"
+    elif "no kernel image" in reason:
+        remedy = f"Install a PyTorch that supports it ({_GET}), or use {choice}"
+    elif len(others) < len(usable):
+        remedy = f"Free it, or use another: {choice}"
+    else:
+        return MissingDeviceError(f'there is no device "{name}" here: {reason}. Use {choice}')
+    return DeviceError(f'the device "{name}" cannot be used: {reason}. {remedy}')
 
 
 def _usable() -> list[str]:
     found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     return found + ["mps"] * torch.backends.mps.is_available()
+
+
+def list_gpus() -> tuple[str, ...]:
+    """Return the names of all GPUs; raises DeviceError as `open_device` does if there is none."""
+    count = torch.cuda.device_count()
+    if not count:
+        open_device("cuda:0")
+    return tuple(f"cuda:{index}" for index in range(count))
+
+
+def read_model(device: torch.device) -> str | None:
+    """Return the model of an open GPU; None for other devices."""
+    return torch.cuda.get_device_properties(device).name if device.type == "cuda" else None
 
 
 def describe(name: str) -> DeviceFacts:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner, Result
 
-from asymbp_cli.bench import checks, memory, projection
+from asymbp_cli.bench import checks, executors, memory, projection
 from asymbp_cli.bench.measure import Measure
 from asymbp_cli.cli import app
 from asymbp_cli.cli.bench_tables import format_training
@@ -49,7 +49,7 @@ def test_an_unknown_experiment_is_refused() -> None:
     assert "trainig" in done.output
 
 
-@pytest.mark.parametrize("name", ["training", "memory", "paper", "report", "checks", "measures"])
+@pytest.mark.parametrize("name", ["training", "executors", "memory", "paper", "report", "checks", "measures"])
 def test_every_experiment_explains_itself(name: str) -> None:
     text = invoke("bench", name, "--help").output
     assert f"asymbp bench {name}" in text.split("Example:")[1]
@@ -83,6 +83,29 @@ def test_bench_measures_ratios() -> None:
     ]
     assert [line["name"] for line in found["growth"]] == [f"batch {size}" for size in (25, 50, 100, 200, 500)]
     assert all(line["seconds"] > 0 for line in found["overhead"] + found["growth"] + found["loops"])
+
+
+def test_bench_executors_measures_each_and_a_second_worker() -> None:
+    options = ("--stacks", "2", "--seconds", "0.01", "--rounds", "1")
+    found = json.loads(invoke("bench", "executors", *options, "--json").output)
+    assert [measure["name"] for measure in found["overhead"]][:2] == ["inline", "processes"]
+    assert [measure["name"] for measure in found["scaling"]] == ["1 worker", "2 workers"]
+    assert found["overhead"][0]["ratio"] == found["scaling"][0]["ratio"] == 1
+    assert all(measure["seconds"] >= 0.01 for measure in found["overhead"])
+
+
+def test_bench_executors_shows_what_could_not_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = executors.ExecutorsMeasure(
+        (Measure("inline", 1.0, 1.0, 1.0, 1.0), Measure("processes", 1.01, 1.01, 1.0, 1.02)),
+        (Measure("1 worker", 1.0, 1.0, 1.0, 1.0), Measure("2 workers", 0.5, 0.5, 0.4, 0.6)),
+        {"cluster": "it is not installed"},
+    )
+    monkeypatch.setattr(executors, "measure_executors", lambda directory, **options: found)
+    shown = invoke("bench", "executors").output
+    assert re.search(r"s per stack +over inline +range\n", shown)
+    assert re.search(r"\ninline .*\nprocesses +1.010 +1.010 +1.000 to 1.020\n", shown)
+    assert "cluster was not measured: it is not installed" in shown
+    assert shown.endswith("two workers are 2.00 times as fast as one\n")
 
 
 def test_bench_shows_its_groups_as_tables() -> None:
@@ -130,7 +153,7 @@ def test_an_experiment_that_does_not_exist_is_named_with_all_others() -> None:
     for name, hint in (("foo", ""), ("memry", ' Did you mean "memory"?')):
         result = CliRunner().invoke(app.cli, ["bench", name])
         assert result.exit_code == 2
-        assert f'no such experiment "{name}".{hint} The experiments are training, memory' in result.output
+        assert f'no such experiment "{name}".{hint} The experiments are training, executors' in result.output
 
 
 def test_bench_checks_sets_them_against_an_epoch() -> None:

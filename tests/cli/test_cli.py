@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -95,6 +96,10 @@ def test_json_lines_end_with_the_table(tmp_path: Path) -> None:
     kinds = [line["event"] for line in lines]
     assert kinds[0] == "plan"
     assert {"EpochEnded", "RunFinished"} <= set(kinds)
+    worker = lines[kinds.index("WorkerFound")]
+    assert kinds.index("WorkerFound") < kinds.index("EpochEnded")
+    assert worker["provenance"]["host"] == platform.node()
+    assert worker["provenance"]["software"]["python"] == platform.python_version()
     assert kinds[-1] == "table"
     (cell,) = lines[-1]["cells"]
     assert cell["column"] == "uSF+BN+BM"
@@ -197,6 +202,8 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
             ["reproduce", "--table", "2", "--rule", "paper", "--set", "protocol.validation_fraction=0.5"],
             "--rule paper contradicts --set protocol.validation_fraction=0.5. Leave one of them out",
         ),
+        (["reproduce", "--table", "2", "--device", "cpu,cuda:0"], '"cpu,cuda:0" mixes kinds of devices'),
+        (["reproduce", "--table", "2", "--attempts", "0"], "Invalid value for '--attempts'"),
         (["reproduce", "--table", "2", "--device", "tpu"], '"tpu" is not a device; there are cpu, cuda'),
         (["reproduce", "--table", "2", "--results", "file"], "file is a file, not a directory"),
         (

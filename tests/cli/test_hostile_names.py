@@ -17,9 +17,9 @@ from PIL import Image
 from asymbp_cli.cli.app import main
 from asymbp_cli.cli.console import make_console
 from asymbp_cli.cli.streams import TolerantStream
+from asymbp_cli.events import Provenance
 from asymbp_cli.report.csv_records import _as_text
 from asymbp_cli.report.renderers import RENDERERS
-from asymbp_cli.results.provenance import Provenance
 from asymbp_cli.results.store import Store
 from asymbp_cli.text import printable
 
@@ -40,7 +40,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small_study.train(directory, grid, infos={INFO.fingerprint: INFO}, command=EVIL)
     run = next(iter(grid.all_runs().values()))
     with Store.open(directory) as store, store.writing():
-        store.begin([run], run.protocol.epochs, Provenance(EVIL, EVIL, {EVIL: EVIL}, EVIL))
+        store.begin([run], run.protocol.epochs, Provenance(EVIL, EVIL, {EVIL: EVIL}, EVIL, 1))
         store.fail([run.id], EVIL, EVIL)
     shutil.copytree(directory, directory.with_name("copy"))
     return directory

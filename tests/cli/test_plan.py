@@ -184,6 +184,15 @@ def test_on_cuda_no_step_is_timed(nothing_is_read: Path, monkeypatch: pytest.Mon
     assert all(line.endswith("the first epochs will show how long") for line in (lines[0], lines[-1]))
 
 
+@pytest.mark.parametrize(
+    ("devices", "where"),
+    [("cpu,cpu,cpu", "on cpu with 3 workers"), ("cuda:1,cuda:0", "on cuda:1, cuda:0 with 2 workers")],
+)
+def test_several_devices_are_named_once_and_counted(devices: str, where: str, nothing_is_read: Path) -> None:
+    *_, total = plan(f"reproduce --table 2 --dataset icub --protocol quick --device {devices}").splitlines()
+    assert f" {where}" in total
+
+
 def test_steps_of_large_networks_are_timed_on_few_samples(
     nothing_is_read: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

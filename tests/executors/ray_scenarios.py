@@ -134,7 +134,7 @@ class Studies:
         info, watch = info or self._info, watch or Watch()
         wanted = small_study.grid(epochs=EPOCHS, rows=(small_study.row(info.fingerprint),))
         options = load_executor(executor, {"address": self._address} if executor == "ray" else {})
-        how = {"train": fake_engine.train, "workers": 2, "checkpoint_seconds": 0.0} | how
+        how = {"train": fake_engine.train, "devices": ("cpu",) * 2, "checkpoint_seconds": 0.0} | how
         infos = {info.fingerprint: info}
         small_study.train(directory, wanted, infos=infos, executor=options, on_event=watch, **how)
         return watch

@@ -39,6 +39,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_interval=1,bf_interval=1
 ReturnToService=2
+SlurmdParameters=config_overrides
 KillWait=10
 SlurmdTimeout=10
 InactiveLimit=0
@@ -114,6 +115,8 @@ def slurm(directory: Path) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
 
 if __name__ == "__main__":
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # with 127.0.0.1 alone no name is looked up as SLURM does it
+    subprocess.run(["ip", "address", "add", "127.0.0.2/8", "dev", "lo"], check=True)
     subprocess.run(["hostname", "localhost"], check=True)
     with slurm(Path(sys.argv[1])):
         raise SystemExit(subprocess.run(sys.argv[2:], check=False).returncode)

@@ -8,7 +8,7 @@ from pathlib import Path
 import fake_engine
 import pytest
 import small_study
-from small_jobs import RATES, WORKERS, facts, jobs, make, pids, reports
+from small_jobs import CPUS, RATES, WORKERS, facts, jobs, make, pids, reports
 
 from asymbp_cli.errors import DataError, ran_out_of_memory
 from asymbp_cli.events import EpochEnded, RunFinished
@@ -30,7 +30,7 @@ def test_all_events_of_all_jobs_arrive_and_those_of_a_stack_in_order(kind: str, 
 
 
 def test_workers_have_one_thread_ignore_ctrl_c_and_are_kept(tmp_path: Path) -> None:
-    found = reports(ProcessExecutor(WORKERS, fake_engine.one_thread), jobs(tmp_path, replicas=1))
+    found = reports(ProcessExecutor(CPUS, fake_engine.one_thread), jobs(tmp_path, replicas=1))
     assert len([report for report in found if isinstance(report, RunFinished)]) == len(RATES)
     assert len(list(tmp_path.glob("pid-*"))) == WORKERS
 
@@ -48,14 +48,15 @@ def test_what_the_user_can_mend_is_raised(kind: str, tmp_path: Path) -> None:
     ],
 )
 def test_the_reason_of_a_death_is_named(tmp_path: Path, train: Train, message: str) -> None:
-    found = reports(ProcessExecutor(1, train), jobs(tmp_path)[:1])
-    (first, _) = [report for report in found if isinstance(report, StackFailed)]
-    assert first.message == message
+    found = reports(ProcessExecutor(["cpu"], train), jobs(tmp_path)[:1])
+    first, second, third = [report for report in found if isinstance(report, StackFailed)]
+    assert first.message == second.message == message
+    assert third.message == f"{message}, in the last of 3 attempts. Allow more with --attempts N"
 
 
 def test_cancelling_ends_the_workers_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "30")
-    executor = ProcessExecutor(WORKERS, fake_engine.train)
+    executor = ProcessExecutor(CPUS, fake_engine.train)
     events = supervise(executor, jobs(tmp_path))
     small_study.wait_for(lambda: next(events) and len(pids(tmp_path)) == WORKERS)
     before = time.monotonic()
@@ -98,7 +99,7 @@ def test_an_executor_reports_a_failure_and_leaves_the_rest_to_others(kind: str, 
 
 def test_a_worker_that_dies_while_it_is_idle_is_replaced(tmp_path: Path) -> None:
     first, second = jobs(tmp_path)
-    executor = ProcessExecutor(1, fake_engine.train)
+    executor = ProcessExecutor(["cpu"], fake_engine.train)
     try:
         list(supervise(executor, [first]))
         (pid,) = pids(tmp_path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import fake_engine
 import pytest
-from small_jobs import WORKERS, facts, jobs, make, reports
+from small_jobs import CPUS, facts, jobs, make, reports
 
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.executors import Failure, Job, StackFailed, StackStarted, StudyEvent
@@ -31,7 +31,7 @@ def test_any_other_exception_fails_its_runs_only(kind: str, tmp_path: Path) -> N
 
 def test_what_a_killed_worker_trained_goes_on_in_halves_from_the_last_checkpoint(tmp_path: Path) -> None:
     work = jobs(tmp_path)
-    found = reports(ProcessExecutor(WORKERS, fake_engine.killed_once), work)
+    found = reports(ProcessExecutor(CPUS, fake_engine.killed_once), work)
     undisturbed = [event for job in jobs(tmp_path / "other") for event in fake_engine.train(job)]
     assert facts(found) == facts(list(undisturbed))
     failures = [report for report in found if isinstance(report, StackFailed)]
@@ -45,7 +45,7 @@ def test_what_a_killed_worker_trained_goes_on_in_halves_from_the_last_checkpoint
 def test_checkpoints_of_different_epochs_are_continued_apart(tmp_path: Path) -> None:
     """A worker that is killed while it writes the checkpoints of a stack leaves some of them older."""
     job = jobs(tmp_path)[0]
-    found = reports(ProcessExecutor(1, fake_engine.killed_while_saving), [job])
+    found = reports(ProcessExecutor(["cpu"], fake_engine.killed_while_saving), [job])
     undisturbed = list(fake_engine.train(jobs(tmp_path / "other")[0]))
     assert facts(found) == facts(undisturbed)
     starts = [(report.start_epoch, len(report.runs)) for report in found if isinstance(report, StackStarted)]
@@ -54,7 +54,7 @@ def test_checkpoints_of_different_epochs_are_continued_apart(tmp_path: Path) -> 
 
 def test_runs_that_kill_their_workers_alone_and_again_fail(tmp_path: Path) -> None:
     work = jobs(tmp_path)
-    found = reports(ProcessExecutor(WORKERS, fake_engine.killed_always), work)
+    found = reports(ProcessExecutor(CPUS, fake_engine.killed_always), work)
     failures = [report for report in found if isinstance(report, StackFailed)]
     told = {run.id: [f.retrying for f in failures if run.id in f.runs] for run in work[0].stack.runs}
     killer, other = told
@@ -85,8 +85,8 @@ def test_a_capture_that_fails_ends_its_process_and_a_fresh_one_goes_on_without_g
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_CAPTURE_FAULT", "operation not permitted when stream is capturing")
-    work = [replace(job, device="cuda:0") for job in jobs(tmp_path, replicas=4)]
-    found = reports(ProcessExecutor(1, fake_engine.uncapturable), work)
+    work = jobs(tmp_path, replicas=4)
+    found = reports(ProcessExecutor(["cuda:0"], fake_engine.uncapturable), work)
     assert attempts(tmp_path) == [(4, 0, True), (4, 2, False)]  # from the checkpoint of epoch 2
     (failure,) = [report for report in found if isinstance(report, StackFailed)]
     assert failure.remedy == "without CUDA graphs"
@@ -100,7 +100,7 @@ def test_the_next_stack_of_the_kind_does_not_try_graphs_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_CAPTURE_FAULT", "not permitted")
-    found = reports(ProcessExecutor(1, fake_engine.uncapturable), jobs(tmp_path, replicas=2))
+    found = reports(ProcessExecutor(["cpu"], fake_engine.uncapturable), jobs(tmp_path, replicas=2))
     assert [graphs for _, _, graphs in attempts(tmp_path)] == [True, False, False]
     assert len([report for report in found if isinstance(report, StackFailed)]) == 1
 
@@ -110,7 +110,7 @@ def test_memory_that_is_too_small_for_a_capture_makes_stacks_smaller_then_does_w
 ) -> None:
     monkeypatch.setenv("FAKE_CAPTURE_FAULT", "CUDA out of memory")
     work = jobs(tmp_path, replicas=2)[:1]
-    found = reports(ProcessExecutor(1, fake_engine.uncapturable), work)
+    found = reports(ProcessExecutor(["cpu"], fake_engine.uncapturable), work)
     assert attempts(tmp_path)[:3] == [(2, 0, True), (1, 2, True), (1, 2, False)]
     remedies = [report.remedy for report in found if isinstance(report, StackFailed)]
     assert remedies == ["in smaller stacks", "without CUDA graphs"]
@@ -118,8 +118,8 @@ def test_memory_that_is_too_small_for_a_capture_makes_stacks_smaller_then_does_w
 
 
 def test_a_worker_that_dies_on_a_gpu_is_replaced_by_one_without_graphs(tmp_path: Path) -> None:
-    work = [replace(job, device="cuda:0") for job in jobs(tmp_path, replicas=4)]
-    found = reports(ProcessExecutor(1, fake_engine.crashes_in_graphs), work)
+    work = jobs(tmp_path, replicas=4)
+    found = reports(ProcessExecutor(["cuda:0"], fake_engine.crashes_in_graphs), work)
     assert attempts(tmp_path) == [(4, 0, True), (4, 2, False)]
     assert [report.remedy for report in found if isinstance(report, StackFailed)] == ["once more"]
     assert facts(found) == undisturbed(tmp_path, work)
@@ -186,8 +186,38 @@ def decide(retries: Retries, job: Job, failure: Failure) -> StackFailed:
     return failed
 
 
+def test_runs_that_lose_their_workers_go_on_from_their_checkpoints_several_times(tmp_path: Path) -> None:
+    work = jobs(tmp_path)
+    found = reports(ProcessExecutor(CPUS, fake_engine.exits_twice), work)
+    assert facts(found) == undisturbed(tmp_path, work)
+    for job in work:
+        starts = [r.start_epoch for r in found if isinstance(r, StackStarted) and r.stack == job.stack.id]
+        assert starts == [0, 2, 3]
+
+
+@pytest.mark.parametrize(("attempts", "starts"), [(1, [0]), (2, [0, 2])])
+def test_runs_that_lose_too_many_workers_fail_and_say_how_to_allow_more(
+    attempts: int, starts: list[int], tmp_path: Path
+) -> None:
+    work = jobs(tmp_path)
+    found = reports(ProcessExecutor(["cpu"], fake_engine.exits_twice), work, attempts)
+    for job in work:  # the others are tried all the same
+        begun = [r.start_epoch for r in found if isinstance(r, StackStarted) and r.stack == job.stack.id]
+        *_, last = [r for r in found if isinstance(r, StackFailed) and r.stack == job.stack.id]
+        assert begun == starts
+        assert (last.remedy, last.runs) == (None, tuple(run.id for run in job.stack.runs))
+        assert last.message == (
+            f"the worker ended with exit code 3, in the last of {attempts} attempts. Allow more with --attempts N"
+        )
+
+
+def test_a_failure_of_the_training_is_tried_once_more_whatever_the_attempts(tmp_path: Path) -> None:
+    found = reports(ProcessExecutor(["cpu"], fake_engine.breaks), jobs(tmp_path)[:1], attempts=9)
+    assert [report.remedy for report in found if isinstance(report, StackFailed)] == ["once more", None]
+
+
 def test_an_executor_that_loses_its_jobs_is_no_endless_loop(tmp_path: Path) -> None:
-    executor = ProcessExecutor(1, fake_engine.train)
+    executor = ProcessExecutor(["cpu"], fake_engine.train)
     events = supervise(executor, jobs(tmp_path)[:1])
     next(events)
     next(events)  # it trains

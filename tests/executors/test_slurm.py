@@ -9,10 +9,13 @@ from pathlib import Path
 
 import cluster_trainings
 import fake_engine
+import numpy as np
 import pytest
 import small_study
 from small_study import wait_for
 
+from asymbp_cli.datasets.cache import write_info
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import DataError, UsageError
 from asymbp_cli.events import CheckpointSaved
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
@@ -42,6 +45,18 @@ def pids(directory: Path) -> list[int]:
     return [int(path.name.removeprefix("pid-")) for path in (directory / "marks").glob("pid-*")]
 
 
+def infos(directory: Path) -> dict[str, DecodedDataset]:
+    """Return the dataset of the small grid, with arrays that a worker finds; only real trainings read them."""
+    info = small_study.INFO.model_copy(update={"directory": str(directory / "data")})
+    if not info.path.exists():
+        info.path.mkdir()
+        for split, count in (("train", info.train_count), ("test", info.test_count)):
+            np.save(info.path / f"x_{split}.npy", np.zeros((count, *info.shape), np.uint8))
+            np.save(info.path / f"y_{split}.npy", np.zeros(count, np.int64))
+        write_info(info, info.path)
+    return {info.fingerprint: info}
+
+
 def options(**changes: object) -> SlurmOptions:
     found = load_executor({"executor": "slurm", "cluster": "local", **changes})
     assert isinstance(found, SlurmOptions)
@@ -51,7 +66,7 @@ def options(**changes: object) -> SlurmOptions:
 def train(directory: Path, train: Train = cluster_trainings.train, **changes: object) -> list[StudyEvent]:
     """Train the small grid in jobs; returns what happened."""
     events: list[StudyEvent] = []
-    given = {"workers": 2, "checkpoint_seconds": 0.0, "executor": options(), **changes}
+    given = {"workers": 2, "checkpoint_seconds": 0.0, "executor": options(), "infos": infos(directory), **changes}
     small_study.train(directory / "results", GRID, train=train, on_event=events.append, **given)  # type: ignore[arg-type]
     return events
 
@@ -177,6 +192,7 @@ def test_a_damaged_line_is_the_failure_of_its_job_alone(tmp_path: Path, monkeypa
         executor=options(),
         workers=2,
         checkpoint_seconds=0.0,
+        infos=infos(tmp_path),
         on_event=watch,
     )
     (failed,) = [event for event in events if isinstance(event, StackFailed)]
@@ -194,7 +210,7 @@ def test_what_the_user_can_mend_ends_the_study(tmp_path: Path) -> None:
 
 def test_data_that_the_node_does_not_see_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the decoded images are not where .* can see them\. .*--cache-dir DIR"):
-        train(tmp_path, small_study.real_train)
+        train(tmp_path, infos=small_study.INFOS)
 
 
 def test_jobs_of_other_studies_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +222,7 @@ def test_jobs_of_other_studies_are_left_alone(tmp_path: Path, monkeypatch: pytes
     found = folders.find_folders(tmp_path / "results")
     other = small_study.grid("uSF", epochs=2)
     small_study.train(
-        tmp_path / "results", other, train=cluster_trainings.train, executor=options(), checkpoint_seconds=0.0
+        tmp_path / "results", other, infos=infos(tmp_path), train=cluster_trainings.train, executor=options()
     )
     assert folders.find_folders(tmp_path / "results") == found
     broken = found[0] / "job.json"

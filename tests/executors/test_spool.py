@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.errors import AsymbpError, CaptureError, DataError, RecipeError
-from asymbp_cli.events import EpochEnded, ProcessorFound, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import EpochEnded, Progress, Provenance, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import Failure
 from asymbp_cli.executors.remote.messages import Ended, FilesSent, Message
 from asymbp_cli.executors.remote.spool import LINES, Inbox, Outbox
@@ -30,7 +30,7 @@ EPOCH = EpochEnded(
     measures={"angle": {2: 1 / 3, 3: None}},
 )
 MESSAGES: tuple[Message, ...] = (
-    ProcessorFound(("a", "b"), "AVX2"),
+    WorkerFound(("a", "b"), Provenance("node", "cpu", {"torch": "2"}, None, 3, "AVX2")),
     Progress("stack", 1, 2, 3),
     EPOCH,
     RunDiverged("a", 1),

@@ -70,7 +70,7 @@ def test_the_database_is_as_the_page_says(directory: Path) -> None:
 
 
 def test_events_are_as_the_page_says() -> None:
-    documented = {row[0].strip("`"): re.findall(r"`(\w+)`", row[1]) for row in rows(section("Events, version 1"))}
+    documented = {row[0].strip("`"): re.findall(r"`(\w+)`", row[1]) for row in rows(section("Events, version 2"))}
     live = {kind.__name__: [field.name for field in fields(kind)] for kind in events()}
     plan = make_plan_event(
         small_study.grid("SGD").all_runs(), dict.fromkeys(small_study.grid().all_runs(), 1), 1.0
@@ -79,7 +79,7 @@ def test_events_are_as_the_page_says() -> None:
     assert ["event", *documented.pop("plan")] == list(plan)
     assert documented == live
     for name in plan["runs"][0]:
-        assert f"`{name}`" in section("Events, version 1").rpartition("A run in `plan` has")[2]
+        assert f"`{name}`" in section("Events, version 2").rpartition("A run in `plan` has")[2]
 
 
 def test_cells_are_as_the_page_says() -> None:

@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_study
 
-from asymbp_cli.errors import StoreError, UsageError
-from asymbp_cli.events import EpochEnded, RunFinished
-from asymbp_cli.results.provenance import Provenance, collect
+from asymbp_cli.errors import StoreError, UsageError, WorkerError
+from asymbp_cli.events import EpochEnded, Provenance, RunFinished, WorkerFound
+from asymbp_cli.results.provenance import check_same_program, collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
 
-HERE = Provenance(host="here", device="cpu (a slow one)", software={"torch": "2"}, git="abc (changed)")
+HERE = Provenance(
+    host="here", device="cpu (a slow one)", software={"torch": "2"}, git="abc (changed)", semantics=1
+)
 RUNS = list(small_study.grid("SGD").all_runs().values())
 RUN = RUNS[0]
 
@@ -286,6 +289,41 @@ def test_provenance_is_known_without_torch() -> None:
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100, standard precision: tf32)"
+
+
+def test_an_attempt_has_what_its_worker_says_and_earlier_ones_keep_theirs(store: Store) -> None:
+    there = Provenance("node7", "cuda:1 (a fast one)", {"torch": "3"}, None, 1, "AVX512")
+    with store.writing():
+        store.save_dataset(small_study.INFO)
+        store.begin(RUNS, 0, HERE)
+        store.fail([RUN.id], "lost")
+        store.begin([RUN], 0, HERE)
+        store.record(WorkerFound((RUN.id,), there))
+    first, second = store.run(RUN.id).attempts
+    (other,) = store.run(RUNS[1].id).attempts
+    for attempt, said in ((first, HERE), (second, there), (other, HERE)):
+        assert (attempt.host, attempt.device, attempt.git) == (said.host, said.device, said.git)
+        assert (attempt.software, attempt.instruction_set) == (said.software, said.instruction_set)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"software": {"asymbp": "0.1.0"}}, {"semantics": 2}, {"software": {}}],
+    ids=["version", "numbers", "none"],
+)
+def test_a_worker_of_another_version_is_refused(change: dict[str, Any]) -> None:
+    ours = replace(HERE, software={"asymbp": "0.6.0", "torch": "2"})
+    check_same_program(
+        ours, replace(ours, host="node7", device="cuda", software={"asymbp": "0.6.0", "torch": "3"})
+    )
+    theirs = replace(ours, host="node7", **change)
+    with pytest.raises(WorkerError) as caught:
+        check_same_program(ours, theirs)
+    assert str(caught.value) == (
+        f"the worker on node7 has asymbp {theirs.software.get('asymbp')} (semantics {theirs.semantics}), and this "
+        "program on here is asymbp 0.6.0 (semantics 1). Install the same version on both, then run the same "
+        "command again"
+    )
 
 
 def test_the_best_epoch_is_the_one_with_the_lowest_held_out_error(begun: Store) -> None:

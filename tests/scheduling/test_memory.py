@@ -166,7 +166,7 @@ def test_what_fits_fits_and_one_more_does_not(parallel: bool) -> None:
 def limits(monkeypatch: pytest.MonkeyPatch, device: str, available: int | None, workers: int = 1) -> list[int]:
     """Return how many runs on MNIST's and the large network a stack may hold."""
     monkeypatch.setattr(packing, "available_bytes", lambda device: available)
-    limit = packing.replica_limit(device, {"d": small_study.INFO}, workers)
+    limit = packing.replica_limit([device] * workers, {"d": small_study.INFO})
     return [limit(run("uSF", NETWORKS[key])) for key in ("mnist", "large")]
 
 
@@ -191,9 +191,9 @@ def test_what_a_gpu_has_holds_the_stack_and_its_data(monkeypatch: pytest.MonkeyP
     assert data == pytest.approx(1e9, rel=0.03)
     need = memory.stack_bytes(found, 3, parallel=True)
     monkeypatch.setattr(packing, "available_bytes", lambda device: int(need / 0.8 + data + 1))
-    assert packing.replica_limit("cuda", {"d": info}, 1)(found) == 3
+    assert packing.replica_limit(["cuda"], {"d": info})(found) == 3
     monkeypatch.setattr(packing, "available_bytes", lambda device: int(need / 0.8 + data - 100))
-    assert packing.replica_limit("cuda", {"d": info}, 1)(found) == 2
+    assert packing.replica_limit(["cuda"], {"d": info})(found) == 2
 
 
 def test_the_machine_says_what_is_available() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asymbp_cli import machine
-from asymbp_cli.errors import DeviceError
+from asymbp_cli.errors import DeviceError, MissingDeviceError
 from asymbp_cli.training import device
 from asymbp_cli.training.device import open_device
 
@@ -134,6 +134,23 @@ def test_what_cannot_be_used_is_said_in_one_line(
     assert str(caught.value) == message
 
 
+def test_all_gpus_are_listed_or_the_first_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    Gpus(monkeypatch, 3)
+    assert device.list_gpus() == ("cuda:0", "cuda:1", "cuda:2")
+    Gpus(monkeypatch, 0, RuntimeError("Found no NVIDIA driver on your system."))
+    with pytest.raises(MissingDeviceError, match='there is no device "cuda:0" here: Found no NVIDIA driver'):
+        device.list_gpus()
+
+
+def test_a_device_that_is_busy_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    Gpus(monkeypatch, 2, RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"))
+    with pytest.raises(DeviceError) as caught:
+        open_device("cuda:1")
+    assert not isinstance(caught.value, MissingDeviceError)
+    with pytest.raises(MissingDeviceError):
+        open_device("cuda:2")
+
+
 def test_the_facts_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     Gpus(monkeypatch, 1)
 
@@ -147,4 +164,6 @@ def test_the_facts_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, workspace in ((Hopper, 32 << 20), (Ampere, 9 << 20)):
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda which, kind=kind: kind)
         assert device.describe("cuda") == machine.DeviceFacts(kind.name, 7 << 30, workspace)
+        assert device.read_model(torch.device("cuda:0")) == kind.name
+    assert device.read_model(torch.device("cpu")) is None
     assert device.describe("cpu") == machine.DeviceFacts(None, None, 0)

@@ -23,6 +23,7 @@ from asymbp_cli.executors import Job, StackFailed
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.results.store import Store
 from asymbp_cli.specs.measures import ON_REQUEST
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Precision, Protocol
@@ -395,3 +396,13 @@ def test_a_study_in_this_process_opens_no_gpu(tmp_path: Path) -> None:
         [sys.executable, str(script), *here], capture_output=True, text=True, timeout=180, check=False
     )
     assert done.stdout.strip() == "False", done.stdout + done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="not run: there are no two GPUs")
+def test_two_gpus_train_a_study_and_each_run_says_on_which(tmp_path: Path) -> None:
+    gpus = ("cuda:0", "cuda:1")
+    small_study.train_digits(tmp_path, tmp_path / "cache", devices=gpus, max_replicas=lambda run: 1)
+    with Store.open(tmp_path, create=False) as store:
+        attempts = [attempt for run in store.runs() for attempt in store.run(run.id).attempts]
+    assert {attempt.outcome for attempt in attempts} == {"finished"}
+    assert {attempt.device.partition(" ")[0] for attempt in attempts} == set(gpus)

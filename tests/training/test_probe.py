@@ -13,14 +13,15 @@ import torch
 from asymbp_cli.errors import DeviceError
 from asymbp_cli.machine import DeviceFacts
 from asymbp_cli.training import probe
-from asymbp_cli.training.probe import facts_if_usable, probe_device
+from asymbp_cli.training.probe import facts_if_usable, list_gpus, probe_device, probe_devices
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="not run: there is a CUDA device")
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> None:
-    probe_device.cache_clear()
+    probe._usable.clear()
+    list_gpus.cache_clear()
 
 
 @no_gpu
@@ -32,6 +33,30 @@ def test_a_gpu_that_is_missing_is_said_as_by_the_process_that_looked() -> None:
 
 def _answer(pipe: "Connection", name: str) -> None:
     pipe.send(DeviceFacts(f"{name} of {os.getpid()}", 5, 6))
+
+
+def test_several_devices_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_answer", _answer_or_refuse)
+    found = probe_devices(["cuda:1", "cuda:0", "cuda:1"])
+    assert list(found) == ["cuda:1", "cuda:0"]
+    assert isinstance(found["cuda:0"], DeviceFacts)
+    assert str(found["cuda:1"]) == "cuda:1 is busy"
+    again = probe_devices(["cuda:0", "cuda:1"])
+    assert again["cuda:0"] is found["cuda:0"]
+    assert again["cuda:1"] is not found["cuda:1"]  # it may be free now
+
+
+def _answer_or_refuse(pipe: "Connection", name: str) -> None:
+    pipe.send(DeviceError("cuda:1 is busy")) if name == "cuda:1" else _answer(pipe, name)
+
+
+def test_all_gpus_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_answer_all", _answer_three)
+    assert list_gpus() == list_gpus() == ("cuda:0", "cuda:1", "cuda:2")
+
+
+def _answer_three(pipe: "Connection") -> None:
+    pipe.send(("cuda:0", "cuda:1", "cuda:2"))
 
 
 def _crash(pipe: "Connection", name: str) -> None:
@@ -62,12 +87,12 @@ def test_a_command_says_so_before_it_writes_anything_and_without_torch(tmp_path:
         "try: main()\n"
         "finally: assert 'torch' not in sys.modules, 'torch was imported'"
     )
-    for name in ("cuda", "cuda:1"):
+    for name, missing in (("cuda", "cuda:0"), ("cuda:1", "cuda:1"), ("cuda:all", "cuda:0")):
         arguments = ["reproduce", "--table", "2", "--device", name, "--results", str(tmp_path / "results")]
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True
         )
         assert done.returncode == 2
-        assert f'there is no device "{name if ":" in name else "cuda:0"}" here' in done.stderr
+        assert f'there is no device "{missing}" here' in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "results").exists()

@@ -11,7 +11,7 @@ from typing import Any
 from asymbp_cli import __version__
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.transfer import Fetch, receive
-from asymbp_cli.errors import AsymbpError, StoreError
+from asymbp_cli.errors import StoreError, WorkerError
 from asymbp_cli.executors import Job
 from asymbp_cli.specs.references import Plugin
 from asymbp_cli.specs.runs import SEMANTICS, Run, Stack
@@ -42,7 +42,7 @@ def pack(job: Job) -> Package:
 def unpack(package: Package, folder: Path, fetch: Fetch) -> Job:
     """Return the job, to be trained in a folder of the worker's own, where its checkpoints are now.
 
-    `fetch` returns the arrays of its dataset if this machine does not have them. Raises AsymbpError if the driver
+    `fetch` returns the arrays of its dataset if this machine does not have them. Raises WorkerError if the driver
     has another version, DataError, StoreError.
     """
     job = read_job(package.job, folder)
@@ -72,7 +72,7 @@ def write_job(job: Job) -> bytes:
 def read_job(content: bytes, directory: Path) -> Job:
     """Return the job that `write_job` has written; checkpoints and weights are below `directory`.
 
-    Raises AsymbpError if another version wrote it, StoreError if it is damaged.
+    Raises WorkerError if another version wrote it, StoreError if it is damaged.
     """
     try:
         found = json.loads(content)
@@ -95,10 +95,10 @@ def read_job(content: bytes, directory: Path) -> Job:
 
 
 def _check_version(found: Mapping[str, Any]) -> None:
-    """Raise AsymbpError if a job comes from a version that may train otherwise."""
+    """Raise WorkerError if a job comes from a version that may train otherwise."""
     version, semantics = found["version"], found["semantics"]
     if (version, semantics) != (__version__, SEMANTICS):
-        raise AsymbpError(
+        raise WorkerError(
             f"{platform.node()} has asymbp {__version__} (semantics {SEMANTICS}), and the study is of asymbp "
             f"{version} (semantics {semantics}). Install the same version on all machines"
         )

@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
@@ -108,8 +108,7 @@ def encode(message: Message) -> bytes:
             error = message.error and [type(message.error).__name__, str(message.error)]
             content = {"failure": message.failure and asdict(message.failure), "error": error}
         case _:
-            assert is_dataclass(message)
-            content = {field.name: getattr(message, field.name) for field in fields(message)}
+            content = asdict(message)
     text = json.dumps([type(message).__name__, content]).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 

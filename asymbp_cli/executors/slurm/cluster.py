@@ -31,6 +31,7 @@ _ENDED = {
     "TIMEOUT",
 }
 _COMMAND_SECONDS = 60.0
+_CLOSING_SECONDS = 3.0  # in which a process ends whose worker has
 _FOREVER_MINUTES = 60 * 24 * 365
 
 
@@ -48,6 +49,9 @@ class Cluster(Protocol):
 
     def cancel(self, ids: Collection[str]) -> None:
         """Tell workers to save what they have and to end; jobs that wait never start."""
+
+    def close(self) -> None:
+        """Give up what belongs to this process; jobs that run go on."""
 
 
 def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
@@ -136,6 +140,9 @@ class _Slurm:
         if ids:
             _call("scancel", *ids)
 
+    def close(self) -> None:
+        pass
+
 
 def _ask_accounting(job_id: str) -> str:
     """Return the state of a job that the controller has forgotten."""
@@ -160,13 +167,16 @@ class _Local:
     def __init__(self, executor: Any, options: SlurmOptions) -> None:
         seconds = options.seconds
         self._executor = executor
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}  # by id, of the jobs of this driver
         self._executor.update_parameters(
             timeout_min=seconds / 60 if seconds else _FOREVER_MINUTES,
             signal_delay_s=options.slurm.signal_delay_s or 30,
         )
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
-        return [self._executor.submit(work, str(folder), train).job_id for folder in folders]
+        jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
+        self._processes |= {job.job_id: job._process for job in jobs}
+        return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
         return {job_id: "UNKNOWN" for job_id in ids if not _is_job(job_id)}
@@ -175,6 +185,11 @@ class _Local:
         for job_id in filter(_is_job, ids):
             with suppress(OSError):
                 os.kill(int(job_id), signal.SIGTERM)  # which it passes on
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_CLOSING_SECONDS)
 
 
 def _is_job(pid: str) -> bool:

@@ -217,6 +217,7 @@ class SlurmExecutor:
         """Tell workers to save and to end; nothing is waited for. Their folders stay until the next driver."""
         self._stop()
         self._running.clear()
+        self._cluster.close()
 
     def _stop(self) -> None:
         self._waiting.clear()

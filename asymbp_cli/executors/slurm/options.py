@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from asymbp_cli.executors.options import ExecutorOptions
+from asymbp_cli.executors.options import Device, ExecutorOptions
 from asymbp_cli.specs.base import Label, Spec
 
 #: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds
@@ -73,6 +73,8 @@ class SlurmOptions(ExecutorOptions):
 
     executor: Literal["slurm"] = "slurm"
     workers: int | None = Field(default=8, ge=1)
+    device: Device | None = None
+    """cpu, or cuda for a GPU."""
     partition: Label | None = None
     time: Annotated[int | str, AfterValidator(_check_time)] | None = None
     """The limit of each job. A stack that needs longer goes on in another job."""
