@@ -30,6 +30,7 @@ _ENDED = {
     "SPECIAL_EXIT",
     "TIMEOUT",
 }
+_UNKNOWN = "UNKNOWN"  # of a job that nobody knows any more
 _COMMAND_SECONDS = 60.0
 _CLOSING_SECONDS = 3.0  # in which a process ends whose worker has
 _FOREVER_MINUTES = 60 * 24 * 365
@@ -132,9 +133,13 @@ class _Slurm:
         if listed.returncode:
             return {}  # the controller is away; its jobs go on
         states = dict(line.strip().split("|", 1) for line in listed.stdout.splitlines() if "|" in line)
-        gone = {job_id: _ask_accounting(job_id) for job_id in ids if job_id not in states}
-        known = {job_id: states[job_id] for job_id in ids if job_id in states}
-        return gone | {job_id: state for job_id, state in known.items() if state.split()[0] in _ENDED}
+        found = {}
+        for job_id in ids:
+            array = job_id.partition("_")[0]  # stands for those of its jobs that were cancelled while they waited
+            state = states.get(job_id) or states.get(array) or _ask_accounting(job_id)
+            if state.split()[0] in _ENDED or state == _UNKNOWN:
+                found[job_id] = state
+        return found
 
     def cancel(self, ids: Collection[str]) -> None:
         if ids:
@@ -148,7 +153,7 @@ def _ask_accounting(job_id: str) -> str:
     """Return the state of a job that the controller has forgotten."""
     done = _call("sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={job_id}")
     state = next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")
-    return state if state.split(" ")[0] in _ENDED else "UNKNOWN"
+    return state if state.split(" ")[0] in _ENDED else _UNKNOWN
 
 
 def _call(*command: str) -> "subprocess.CompletedProcess[str]":
@@ -179,7 +184,7 @@ class _Local:
         return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
-        return {job_id: "UNKNOWN" for job_id in ids if not _is_job(job_id)}
+        return {job_id: _UNKNOWN for job_id in ids if not _is_job(job_id)}
 
     def cancel(self, ids: Collection[str]) -> None:
         for job_id in filter(_is_job, ids):

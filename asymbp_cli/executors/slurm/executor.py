@@ -187,7 +187,9 @@ class SlurmExecutor:
             return Failure(f"job {running.id} ended while no study listened ({state})", handed_back=True)
         log = read_log(self._results, running.id)
         where = f"job {running.id} of the cluster"
-        if not running.inbox.began and not log:
+        if not running.inbox.began and state == "CANCELLED":
+            message = f"{where} was cancelled before it began"
+        elif not running.inbox.began and not log:
             message = (
                 f"{where} ended before it began ({state}). Perhaps the nodes do not see "
                 f"{self._results.absolute()}: choose a directory that they share with --results DIR"
