@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -19,11 +20,12 @@ from typing import Any
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "campaigns")]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])
-os.environ.setdefault("FAKE_EPOCH_SECONDS", "0.05")
-os.environ["RAY_raylet_start_wait_time_s"] = "300"  # on a busy machine  # noqa: SIM112
+os.environ["FAKE_EPOCH_SECONDS"] = "0.2"  # of the workers
+os.environ["RAY_raylet_start_wait_time_s"] = "300"  # noqa: SIM112  # on a busy machine
 
 import fake_engine  # noqa: E402
 import small_study  # noqa: E402
+from studies import PROGRAM, make_recipe  # noqa: E402
 
 from asymbp_cli.datasets.decoded import DecodedDataset  # noqa: E402
 from asymbp_cli.datasets.prepare import prepare  # noqa: E402
@@ -55,6 +57,7 @@ class Nodes:
         self._nodes = [self._add() for _ in range(2)]
         os.chdir(here)
         self.address: str = self._cluster.address
+        os.environ["FAKE_EPOCH_SECONDS"] = "0"  # of studies without Ray
 
     def _arguments(self, cpus: int, **more: object) -> dict[str, Any]:
         given = {"num_cpus": cpus, "num_gpus": 0, "node_ip_address": "127.0.0.1", "include_dashboard": False}
@@ -204,18 +207,44 @@ def lose_cluster(studies: Studies, nodes: Nodes) -> dict[str, object]:
     executor._CHECKING_SECONDS, executor._SILENT_SECONDS = 0.2, 1.0
     directory = studies.folder / "cluster"
     first = Watch(nodes.kill_head)
-    how = {"train": fake_engine.train}
     text = None
-    os.environ["FAKE_EPOCH_SECONDS"] = "0.05"
     try:
-        studies.train(directory, first, **how)
+        studies.train(directory, first)
     except AsymbpError as error:
         text = str(error)
     watch = studies.train(directory, executor="inline")
     return studies.describe(directory, watch, text=text)
 
 
-SCENARIOS = {found.__name__: found for found in (lose_node, lose_worker, interrupt, kill_driver, lose_cluster)}
+def own(studies: Studies, nodes: Nodes) -> dict[str, object]:
+    """A command with a Ray of its own, in a directory whose files nobody may import; what it prints counts."""
+    directory = studies.folder / "own"
+    directory.mkdir()
+    (directory / "platformdirs.py").write_text("raise SystemExit('imported')\n", encoding="utf-8")
+    (directory / "recipe.yaml").write_text(make_recipe(epochs=3), encoding="utf-8")
+    words = [
+        "train",
+        "--recipe",
+        "recipe.yaml",
+        "--results",
+        "results",
+        "--executor",
+        "ray",
+        "--workers",
+        "2",
+        "--json",
+    ]
+    before = set(Path(tempfile.gettempdir()).glob("asymbp-*"))
+    done = subprocess.run([sys.executable, "-P", PROGRAM, *words], cwd=directory, capture_output=True, text=True)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    finished = [event["run"] for event in events if event["event"] == "RunFinished"]
+    left = sorted(path.name for path in set(Path(tempfile.gettempdir()).glob("asymbp-*")) - before)
+    return {"code": done.returncode, "said": done.stderr, "finished": len(finished), "left": left}
+
+
+SCENARIOS = {
+    found.__name__: found for found in (lose_node, lose_worker, interrupt, kill_driver, own, lose_cluster)
+}
 
 
 def main(folder: Path, *names: str) -> None:

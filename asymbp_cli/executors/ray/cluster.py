@@ -1,6 +1,7 @@
 """This process as a driver of Ray: connected to a cluster, or to one of its own. Ray is imported here alone."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,13 +22,18 @@ _OPENING_SECONDS = 3.0
 _ANSWERING_SECONDS = 30.0  # of a cluster, for a Python that must start first
 _LONGEST_TEMPORARY = 24  # characters; the paths of sockets below it may have 107
 
-#: what happens to workers is said by this tool, and nothing is sent to the makers of Ray
-_QUIET = {"RAY_DEDUP_LOGS_SKIP_REGEX": ".", "RAY_IGNORE_UNHANDLED_ERRORS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+#: this tool says what happens to workers; nothing is sent to the makers of Ray; a busy machine starts it slowly
+_SETTINGS = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_raylet_start_wait_time_s": "120",
+}
 
 
 def import_ray() -> Any:
     """Return the package; raises UsageError if it is not installed."""
-    for name, value in _QUIET.items():
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -102,6 +108,7 @@ class Cluster:
         if self._options.address is None:
             long = len(tempfile.gettempdir()) > _LONGEST_TEMPORARY
             self._own = Path(tempfile.mkdtemp(prefix="asymbp-ray-", dir="/tmp" if long else None))
+            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))  # for no other user
             given = {
                 "address": "local",
                 "num_cpus": workers,
@@ -112,7 +119,7 @@ class Cluster:
         try:
             with _undisturbed():
                 self.ray.init(**given, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        except Exception as error:  # of any class: Ray documents none
             words = " ".join(str(error).split())
             raise UsageError(
                 f"{self.name} cannot be used from here: {words}. Run the command on a node of the cluster, with "
@@ -144,6 +151,8 @@ class Cluster:
         if not self._was_open:
             self.ray.shutdown()
         if self._own:
+            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+                os.environ.pop(name, None)
             shutil.rmtree(self._own, ignore_errors=True)
 
 
