@@ -114,7 +114,7 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Start a job; only if `has_room`."""
 
-    def events(self) -> Iterator[Event | JobEnded]:
+    def events(self) -> Iterator[Event | JobEnded | StudyWaits]:
         """Yield what happens until a job ends; nothing if none runs. Raises AsymbpError as a job does."""
 
     def stop(self) -> Iterator[Event]:

@@ -50,6 +50,7 @@ class FakeCluster:
     killed: list[Any] = field(default_factory=list)
     stored: list[Any] = field(default_factory=list)
     closed: bool = False
+    name: str = "the cluster"
     exceptions = SimpleNamespace(RayError=RayError)
 
     @property

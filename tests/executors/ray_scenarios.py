@@ -38,7 +38,7 @@ from asymbp_cli.executors.registry import load_executor  # noqa: E402
 from asymbp_cli.training.resume import saved_epochs  # noqa: E402
 
 EPOCHS = 12
-DISTURBED_AFTER = 4  # epochs
+DISTURBED_AFTER = int(os.environ.get("DISTURBED_AFTER", "4"))  # epochs
 Disturb = Callable[[], None]
 
 

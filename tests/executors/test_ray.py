@@ -1,33 +1,31 @@
 """Training in a Ray cluster: what the driver does, with a stand-in for Ray, and studies in a real cluster."""
 
-import json
-import shutil
-import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import fake_engine
 import fake_ray
 import pytest
 from fake_ray import ActorDiedError, FakeCluster, Lost, Silent
+from ray_namespace import run_scenarios, why_not
 from small_jobs import facts, jobs, reports
 
 from asymbp_cli import __version__
+from asymbp_cli.datasets.cache import read_info
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import AsymbpError, RecipeError, UsageError
 from asymbp_cli.events import CheckpointSaved, EpochEnded
-from asymbp_cli.executors import Job, StackFailed
+from asymbp_cli.executors import Job, StackFailed, StudyWaits
 from asymbp_cli.executors.inline import InlineExecutor
 from asymbp_cli.executors.ray import cluster, executor
 from asymbp_cli.executors.ray.deaths import explain_death
 from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.executors.registry import load_executor
+from asymbp_cli.executors.remote import worker
+from asymbp_cli.executors.remote.package import pack
 from asymbp_cli.training.resume import saved_epochs
-
-LOOPBACK = ["unshare", "-rn", "--kill-child", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-SCENARIOS = Path(__file__).with_name("ray_scenarios.py")
 
 
 @pytest.fixture
@@ -37,8 +35,6 @@ def work(tmp_path: Path, digits_info: DecodedDataset) -> list[Job]:
 
 
 def expected(work: list[Job], folder: Path) -> set[Any]:
-    import fake_engine
-
     return facts(reports(InlineExecutor(fake_engine.train), [replace(job, checkpoints=folder) for job in work]))
 
 
@@ -54,8 +50,6 @@ def test_a_worker_is_used_again_unless_its_job_failed(work: list[Job], tmp_path:
     found = FakeCluster()
     reports(fake_ray.make(found, workers=1), work)
     assert len(found.actors) == 1
-    heard = fake_ray.make(FakeCluster())
-    heard.submit(work[0])
     dying = FakeCluster([_dies_after(work[0], 6, tmp_path / "other")])
     seen = reports(fake_ray.make(dying, workers=1), work)
     assert facts(seen) == expected(work, tmp_path / "inline")
@@ -68,11 +62,6 @@ def test_a_worker_is_used_again_unless_its_job_failed(work: list[Job], tmp_path:
 
 def _dies_after(job: Job, messages: int, folder: Path) -> Any:
     """Yield the first messages of a job, then die."""
-    import fake_engine
-
-    from asymbp_cli.executors.remote import worker
-    from asymbp_cli.executors.remote.package import pack
-
     sent = worker.train(pack(job), folder, dict, train=fake_engine.train)
     yield from (message for _, message in zip(range(messages), sent, strict=False))
     yield from Lost()
@@ -97,6 +86,14 @@ def test_a_job_that_waits_for_a_place_goes_to_an_idle_worker(
     assert found.killed[0] is found.actors[0]
 
 
+def test_a_study_says_that_it_waits_for_a_place(work: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "_WAITING_SECONDS", 0.0)
+    training = fake_ray.make(FakeCluster([Silent()]))
+    training.submit(work[0])
+    assert next(training.events()) == StudyWaits("the cluster has no place for a worker yet")
+    training.cancel()
+
+
 def test_a_dataset_is_sent_once_to_a_cluster_that_does_not_have_it(
     work: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,8 +109,6 @@ def test_a_dataset_is_sent_once_to_a_cluster_that_does_not_have_it(
 
 
 def _only_below(cache: Path) -> Any:
-    from asymbp_cli.datasets.cache import read_info
-
     return lambda path: read_info(path) if path.is_relative_to(cache) else None
 
 
@@ -197,35 +192,39 @@ def test_options_that_mean_nothing_are_named(given: dict[str, object], message: 
         load_executor("ray", given)
 
 
+def test_an_address_that_nobody_answers_at_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", FakeCluster())
+    with pytest.raises(UsageError, match=r"no Ray cluster answers at 127\.0\.0\.1:1\. Start one with ray start"):
+        cluster.check_cluster(RayOptions(address="127.0.0.1:1"))
+
+
 def test_without_ray_the_message_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"needs Ray, .* Type: pip install 'asymbp\[ray\]'"):
         cluster.check_cluster(RayOptions())
 
 
-def run_scenarios(folder: Path, *names: str) -> dict[str, Any]:
-    """Return what studies in a real cluster have come to."""
-    if not find_spec("ray"):
-        pytest.skip("not run: Ray is not installed")
-    if not shutil.which("unshare") or subprocess.run([*LOOPBACK, "true"], capture_output=True).returncode:
-        pytest.skip("not run: Ray binds the addresses that it finds, and no network without any can be made here")
-    command = [*LOOPBACK, sys.executable, str(SCENARIOS), str(folder), *names]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+@pytest.fixture(scope="module")
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What studies in a real cluster have come to: one that loses a node, one whose cluster dies."""
+    if reason := why_not():
+        pytest.skip(f"not run: {reason}")
+    return run_scenarios(tmp_path_factory.mktemp("ray"), "lose_node", "lose_cluster")
 
 
-def test_a_study_survives_a_node_and_says_that_the_cluster_is_gone(tmp_path: Path) -> None:
-    """Both in one cluster of three nodes, whose start takes most of the time."""
-    found = run_scenarios(tmp_path, "lose_node", "lose_cluster")
-    node, gone = found["lose_node"], found["lose_cluster"]
-    assert node["same"]
-    assert node["failures"]
-    assert all("was lost" in failure and not failure.endswith("None") for failure in node["failures"])
-    assert max(node["starts"]) >= 4  # it went on where it was
-    assert len(node["cache"]) == 1  # the dataset has come through Ray
-    assert gone["same"]
-    assert "does not answer any more" in gone["text"]
-    assert max(gone["starts"]) >= 4
-    assert node["left"] == gone["left"] == []
+def test_a_study_survives_a_node(scenarios: dict[str, Any]) -> None:
+    found = scenarios["lose_node"]
+    assert found["same"]
+    assert found["failures"]
+    assert all("was lost" in failure and not failure.endswith("None") for failure in found["failures"])
+    assert max(found["starts"]) >= 4  # it went on where it was
+    assert len(found["cache"]) == 1  # the dataset has come through Ray
+    assert found["left"] == []
+
+
+def test_a_study_whose_cluster_dies_says_so_and_goes_on_later(scenarios: dict[str, Any]) -> None:
+    found = scenarios["lose_cluster"]
+    assert "does not answer any more" in found["text"]
+    assert found["same"]
+    assert max(found["starts"]) >= 4
+    assert found["left"] == []

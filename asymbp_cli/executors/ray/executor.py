@@ -13,7 +13,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.transfer import read_arrays
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import Event
-from asymbp_cli.executors import Job, JobEnded, Train
+from asymbp_cli.executors import Job, JobEnded, StudyWaits, Train
 from asymbp_cli.executors.ray.cluster import Cluster
 from asymbp_cli.executors.ray.deaths import explain_death
 from asymbp_cli.executors.ray.worker import ArraysWanted, Worker
@@ -26,6 +26,7 @@ _LOOKING_SECONDS = 1.0
 _CHECKING_SECONDS = 5.0  # between two questions whether the cluster answers
 _SILENT_SECONDS = 30.0  # until it counts as gone; Ray itself would end this process after 60
 _STARTING_SECONDS = 10.0  # of a worker, before its job goes to an idle one
+_WAITING_SECONDS = 60.0  # for the first word of any worker, before the study says so
 _STOPPING_SECONDS = 10.0
 _MOST_MOVES = 3
 
@@ -79,6 +80,7 @@ class RayExecutor:
         self._workers: list[_Worker] = []
         self._arrays: dict[str, Any] = {}  # in Ray's store, by fingerprint
         self._checked = self._answered = time.monotonic()
+        self._said = False  # that it waits for a place
 
     def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
         """Return no job: Ray ends the workers of a driver that is gone."""
@@ -113,12 +115,15 @@ class RayExecutor:
         worker.task = task
         worker.stream = train.remote(package.job, dict(package.checkpoints), list(arrays), self._train)
 
-    def events(self) -> Iterator[Event | JobEnded]:
+    def events(self) -> Iterator[Event | JobEnded | StudyWaits]:
         """Yield what the workers send, until a job ends. Raises AsymbpError if the cluster is gone."""
         ended = False
         while self._busy and not ended:
             self._check()
             self._relieve()
+            if self._waits_in_vain() and not self._said:
+                self._said = True
+                yield StudyWaits(f"{self._cluster.name} has no place for a worker yet")
             for worker in self._wait(self._busy, _LOOKING_SECONDS):
                 for event in self._read(worker):
                     ended = ended or isinstance(event, JobEnded)
@@ -142,6 +147,11 @@ class RayExecutor:
             if waiting.task and any(worker.task is None for worker in self._workers):
                 self._end(waiting)
                 self._place(waiting.task)
+
+    def _waits_in_vain(self) -> bool:
+        """Return whether all workers have waited for a place for long."""
+        latest = time.monotonic() - _WAITING_SECONDS
+        return all(not worker.heard and worker.started < latest for worker in self._workers)
 
     def _wait(self, workers: Sequence[_Worker], seconds: float) -> list[_Worker]:
         """Return the workers that have sent something, after some seconds at the latest."""
