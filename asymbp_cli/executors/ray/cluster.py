@@ -1,7 +1,6 @@
 """This process as a driver of Ray: connected to a cluster, or to one of its own. Ray is imported here alone."""
 
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -22,12 +21,14 @@ _OPENING_SECONDS = 3.0
 _ANSWERING_SECONDS = 30.0  # of a cluster, for a Python that must start first
 _LONGEST_TEMPORARY = 24  # characters; the paths of sockets below it may have 107
 
-#: this tool says what happens to workers; nothing is sent to the makers of Ray; a busy machine starts it slowly
+#: this tool says what happens to workers; nothing is sent to the makers of Ray; a busy machine starts it slowly;
+#: workers are as important as those of the other executors
 _SETTINGS = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_raylet_start_wait_time_s": "120",
+    "RAY_worker_niceness": "0",
 }
 
 
@@ -108,7 +109,6 @@ class Cluster:
         if self._options.address is None:
             long = len(tempfile.gettempdir()) > _LONGEST_TEMPORARY
             self._own = Path(tempfile.mkdtemp(prefix="asymbp-ray-", dir="/tmp" if long else None))
-            os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))  # for no other user
             given = {
                 "address": "local",
                 "num_cpus": workers,
@@ -151,8 +151,6 @@ class Cluster:
         if not self._was_open:
             self.ray.shutdown()
         if self._own:
-            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-                os.environ.pop(name, None)
             shutil.rmtree(self._own, ignore_errors=True)
 
 
