@@ -8,7 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_ALONE = ["unshare", "-rn", "--kill-child", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+_OWN = [
+    "unshare",
+    "--map-root-user",
+    "--net",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+]  # and nothing outlives it
+_ALONE = [*_OWN, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 _SCENARIOS = Path(__file__).with_name("ray_scenarios.py")
 
 
