@@ -1,8 +1,8 @@
 """Kills workers, nodes, drivers and heads of Ray clusters with small studies in them, and interrupts the studies.
 
 python tests/campaigns/ray_nodes.py COUNT [SEED]: COUNT times one of these, each after a number of epochs that is
-drawn; a cluster of three nodes for every six. Exit code 1 if a result differs in a bit from that of an undisturbed
-study, if more than what came after the last checkpoints is lost, or if a process or file stays.
+drawn; a cluster of three nodes for every seven. Exit code 1 if a result differs in a bit from that of an
+undisturbed study, if more than what came after the last checkpoints is lost, or if a process or file stays.
 """
 
 import os
@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parents[1] / "executors"))
 
 from ray_namespace import run_scenarios, why_not
 
-SCENARIOS = ("lose_node", "lose_worker", "interrupt", "kill_driver", "own", "lose_cluster")
+SCENARIOS = ("lose_node", "lose_worker", "interrupt", "kill_driver", "compute", "own", "lose_cluster")
 LONGEST_STOP = 15.0  # seconds
 
 

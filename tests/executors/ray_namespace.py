@@ -8,15 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_OWN = [
-    "unshare",
-    "--map-root-user",
-    "--net",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-]  # and nothing outlives it
+_OWN = ["unshare", "-rn", "--pid", "--fork", "--kill-child", "--mount-proc"]  # nothing outlives it
 _ALONE = [*_OWN, "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 _SCENARIOS = Path(__file__).with_name("ray_scenarios.py")
 

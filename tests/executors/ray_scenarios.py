@@ -27,7 +27,6 @@ import fake_engine  # noqa: E402
 import small_study  # noqa: E402
 from studies import PROGRAM, make_recipe  # noqa: E402
 
-from asymbp_cli.datasets.decoded import DecodedDataset  # noqa: E402
 from asymbp_cli.datasets.prepare import prepare  # noqa: E402
 from asymbp_cli.errors import AsymbpError, StudyInterrupted  # noqa: E402
 from asymbp_cli.events import CheckpointSaved, EpochEnded  # noqa: E402
@@ -115,7 +114,7 @@ class Studies:
         info = prepare("digits", (8, 8, 1))
         hidden = os.path.relpath(info.directory)  # from here alone
         self._info = info.model_copy(update={"directory": hidden})
-        self.train(folder / "undisturbed", executor="inline", info=info)
+        self.train(folder / "undisturbed", executor="inline")
         self.expected = small_study.numbers(folder / "undisturbed")
 
     def train(
@@ -123,11 +122,10 @@ class Studies:
         directory: Path,
         watch: Watch | None = None,
         executor: str = "ray",
-        info: DecodedDataset | None = None,
         **how: Any,
     ) -> Watch:
         """Train the study on, with a checkpoint after every epoch; return what was told of it."""
-        info, watch = info or self._info, watch or Watch()
+        info, watch = self._info, watch or Watch()
         wanted = small_study.grid(epochs=EPOCHS, rows=(small_study.row(info.fingerprint),))
         options = load_executor(executor, {"address": self._address} if executor == "ray" else {})
         how = {"train": fake_engine.train, "devices": ("cpu",) * 2, "checkpoint_seconds": 0.0} | how
@@ -207,6 +205,15 @@ def lose_cluster(studies: Studies, nodes: Nodes) -> dict[str, object]:
         text = str(error)
     watch = studies.train(directory, executor="inline")
     return studies.describe(directory, watch, text=text)
+
+
+def compute(studies: Studies, nodes: Nodes) -> dict[str, object]:
+    """The engine itself trains, in the cluster and in this process."""
+    there, here = studies.folder / "there", studies.folder / "here"
+    watch = studies.train(there, train=small_study.real_train)
+    studies.train(here, executor="inline", train=small_study.real_train)
+    same = small_study.numbers(there) == small_study.numbers(here)
+    return studies.describe(there, watch) | {"same": same}
 
 
 def own(studies: Studies, nodes: Nodes) -> dict[str, object]:
