@@ -59,9 +59,6 @@ class FakeCluster:
     def cancel(self, ids: Collection[str]) -> None:
         self.cancelled += ids
 
-    def close(self) -> None:
-        pass
-
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
