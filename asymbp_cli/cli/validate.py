@@ -34,7 +34,7 @@ def command(
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
     from asymbp_cli.api.load_plugins import load_plugins
-    from asymbp_cli.recipe.kinds import find_kind
+    from asymbp_cli.recipe.kinds import describe_kind, find_kind
     from asymbp_cli.recipe.yamlfile import read_yaml
 
     load_plugins(plugins)
@@ -46,7 +46,7 @@ def command(
                 _check_recipe(file, overrides, resolved=resolved)
             else:
                 _load_part(kind, file)
-                click.echo(f"{printable_path(file)}: ok, a {kind}")
+                click.echo(f"{printable_path(file)}: ok, {describe_kind(kind)}")
         except RecipeError as error:
             problems += error.problems
     if problems:

@@ -34,6 +34,11 @@ def find_kind(document: Document) -> Kind:
     return "protocol" if keys and keys <= {"extends", *Protocol.model_fields} else "recipe"
 
 
+def describe_kind(kind: Kind) -> str:
+    """Return a kind with its article."""
+    return f"an {kind}" if kind == "executor" else f"a {kind}"
+
+
 def explain_use(kind: Kind, file: Path) -> str:
     """Return the message for a file of another kind in place of a recipe."""
-    return f"{file}: is a {kind}, not a recipe. {_USES[kind].format(file=file)}"
+    return f"{file}: is {describe_kind(kind)}, not a recipe. {_USES[kind].format(file=file)}"

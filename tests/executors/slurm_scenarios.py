@@ -102,6 +102,27 @@ def cancelled_by_hand(directory: Path) -> Found:
     return describe(directory, events)
 
 
+def time_limit(directory: Path) -> Found:
+    """A limit of a minute, the shortest that SLURM has, on stacks that need longer."""
+    os.environ["FAKE_EPOCH_SECONDS"] = "12"
+    short = {"time": 1, "slurm": {"signal_delay_s": 20}}
+    return describe(directory, train(directory, options=short, checkpoint_seconds=60.0))
+
+
+def failed_node(directory: Path) -> Found:
+    """The daemon of the node is gone until SLURM gives it up; then it comes back."""
+    os.environ["FAKE_EPOCH_SECONDS"] = "2"
+    done: list[str] = []
+
+    def watch(event: StudyEvent) -> None:
+        if not done and test_slurm.epochs_sent(directory) >= 2:
+            done.append("down")
+            run_command("scontrol", "update", "nodename=localhost", "state=down", "reason=test")
+            subprocess.Popen(["sh", "-c", "sleep 5; scontrol update nodename=localhost state=resume"])
+
+    return describe(directory, train(directory, on_event=watch))
+
+
 SCENARIOS: dict[str, Callable[[Path], Found]] = {
     function.__name__: function
     for function in (
@@ -111,6 +132,8 @@ SCENARIOS: dict[str, Callable[[Path], Found]] = {
         told_to_stop,
         killed_driver,
         cancelled_by_hand,
+        time_limit,
+        failed_node,
     )
 }
 

@@ -1,7 +1,7 @@
 """How jobs of a cluster end, with a cluster that says what a real one cannot be made to say."""
 
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.registry import EXECUTORS, Kind
 from asymbp_cli.executors.remote import worker
-from asymbp_cli.executors.remote.messages import Ended, FilesSent
+from asymbp_cli.executors.remote.messages import FilesSent
 from asymbp_cli.executors.remote.spool import Outbox
 from asymbp_cli.executors.slurm import cluster, executor, folders
 from asymbp_cli.executors.slurm.executor import SlurmExecutor
@@ -59,9 +59,6 @@ class FakeCluster:
     def cancel(self, ids: Collection[str]) -> None:
         self.cancelled += ids
 
-    def close(self) -> None:
-        pass
-
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +69,12 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def train(directory: Path, fake: FakeCluster, *, workers: int = 1, **changes: object) -> list[StudyEvent]:
     events: list[StudyEvent] = []
-    kind = Kind(SlurmOptions, lambda options, devices, train, place: SlurmExecutor(fake, place, workers, train))
+
+    def make(options: SlurmOptions, devices: Sequence[str], train: Train, place: Path) -> SlurmExecutor:
+        return SlurmExecutor(fake, place, workers, train)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXECUTORS, "slurm", kind)
+        patch.setitem(EXECUTORS, "slurm", Kind(SlurmOptions, make))
         small_study.train(
             directory / "results",
             GRID,
@@ -240,12 +240,12 @@ def test_an_error_that_the_user_can_mend_leaves_nothing_that_raises_it_again(tmp
 
 
 @pytest.fixture
-def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of commands of SLURM that print what a test wants."""
     place = tmp_path / "bin"
     place.mkdir()
     monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
-    yield place
+    return place
 
 
 def command(place: Path, name: str, output: str = "", *, errors: str = "", code: int = 0) -> None:
@@ -259,23 +259,16 @@ def command(place: Path, name: str, output: str = "", *, errors: str = "", code:
 
 
 def test_states_come_from_squeue_and_of_jobs_that_it_forgot_from_sacct(commands: Path) -> None:
-    lines = [
-        "1_0|RUNNING",
-        "1_1|PENDING",
-        "1_2|NODE_FAIL",
-        "2|COMPLETED",
-        "3|CANCELLED by 0",
-        "9|FAILED",
-        "4|REQUEUED",
-    ]
-    command(commands, "squeue", "\n".join(lines) + "\n")
+    lines = "1_0|RUNNING 1_1|PENDING 1_2|NODE_FAIL 2|COMPLETED 3|CANCELLED 9|FAILED 4|REQUEUED"
+    command(commands, "squeue", lines.replace(" ", "\n") + "\n")
     command(commands, "sacct", "TIMEOUT\n")
     slurm = cluster._Slurm(None)
-    ids = ["1_0", "1_1", "1_2", "2", "3", "4", "5"]
+    ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5"]
     assert slurm.ended(ids) == {
         "1_2": "NODE_FAIL",
         "2": "COMPLETED",
-        "3": "CANCELLED by 0",
+        "3_0": "CANCELLED",  # an array that was cancelled while it waited is listed as one
+        "3_1": "CANCELLED",
         "5": "TIMEOUT",
     }
     command(commands, "sacct", errors="no accounting", code=1)
@@ -297,13 +290,8 @@ def test_what_sbatch_refuses_is_said_in_its_words(commands: Path, tmp_path: Path
         def _make_submission_file_text(self, command: str, uid: str) -> str:
             return "#!/bin/sh\n"
 
-    words = (
-        "sbatch: error: invalid partition specified: gpuu\nallocation failure: Invalid partition name specified\n"
-    )
-    command(commands, "sbatch", errors=words, code=1)
-    with pytest.raises(
-        UsageError, match=r"refuses the jobs: invalid partition specified: gpuu; .*Change --partition"
-    ):
+    command(commands, "sbatch", errors="sbatch: error: invalid partition: gpuu\nallocation failure: no\n", code=1)
+    with pytest.raises(UsageError, match=r"refuses the jobs: invalid partition: gpuu; allocation .*Change --part"):
         cluster._Slurm(Script()).check(tmp_path)
     command(commands, "sbatch")
     cluster._Slurm(Script()).check(tmp_path)
@@ -331,5 +319,4 @@ def test_a_job_that_says_it_ended_is_not_asked_for(tmp_path: Path) -> None:
     fake = FakeCluster(tmp_path / "scratch", look_seconds=1e9)
     events = train(tmp_path, fake, workers=2)
     assert not [event for event in events if isinstance(event, StackFailed)]
-    assert Ended() == Ended()
     check(tmp_path)

@@ -32,7 +32,6 @@ _ENDED = {
 }
 _UNKNOWN = "UNKNOWN"  # of a job that nobody knows any more
 _COMMAND_SECONDS = 60.0
-_CLOSING_SECONDS = 3.0  # in which a process ends whose worker has
 _FOREVER_MINUTES = 60 * 24 * 365
 
 
@@ -50,9 +49,6 @@ class Cluster(Protocol):
 
     def cancel(self, ids: Collection[str]) -> None:
         """Tell workers to save what they have and to end; jobs that wait never start."""
-
-    def close(self) -> None:
-        """Give up what belongs to this process; jobs that run go on."""
 
 
 def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
@@ -145,9 +141,6 @@ class _Slurm:
         if ids:
             _call("scancel", *ids)
 
-    def close(self) -> None:
-        pass
-
 
 def _ask_accounting(job_id: str) -> str:
     """Return the state of a job that the controller has forgotten."""
@@ -172,7 +165,6 @@ class _Local:
     def __init__(self, executor: Any, options: SlurmOptions) -> None:
         seconds = options.seconds
         self._executor = executor
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}  # by id, of the jobs of this driver
         self._executor.update_parameters(
             timeout_min=seconds / 60 if seconds else _FOREVER_MINUTES,
             signal_delay_s=options.slurm.signal_delay_s or 30,
@@ -180,7 +172,7 @@ class _Local:
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
         jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
-        self._processes |= {job.job_id: job._process for job in jobs}
+        _started.update((job.job_id, job._process) for job in jobs)
         return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
@@ -191,14 +183,15 @@ class _Local:
             with suppress(OSError):
                 os.kill(int(job_id), signal.SIGTERM)  # which it passes on
 
-    def close(self) -> None:
-        for process in self._processes.values():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_CLOSING_SECONDS)
+
+_started: "dict[str, subprocess.Popen[bytes]]" = {}  # by id, kept since jobs outlive their executor
 
 
 def _is_job(pid: str) -> bool:
     """Return whether a process runs, and is one of submitit's."""
+    if pid in _started and _started[pid].poll() is not None:
+        del _started[pid]
+        return False
     with suppress(OSError, ValueError):
         return b"submitit" in Path(f"/proc/{int(pid)}/cmdline").read_bytes()
     return False

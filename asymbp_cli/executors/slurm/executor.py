@@ -173,6 +173,8 @@ class SlurmExecutor:
     def _end(self, running: _Running, ended: Ended) -> Iterator[Event | JobEnded]:
         """Yield the end of a job, whose folder is deleted once all of it is stored."""
         self._running.remove(running)
+        if running.adopted and ended.error:  # perhaps it was mended meanwhile
+            ended = Ended(Failure(str(ended.error), handed_back=True))
         yield from running.receiver.save()
         due = CheckpointDue(running.job.stack.id)
         yield due
@@ -219,7 +221,6 @@ class SlurmExecutor:
         """Tell workers to save and to end; nothing is waited for. Their folders stay until the next driver."""
         self._stop()
         self._running.clear()
-        self._cluster.close()
 
     def _stop(self) -> None:
         self._waiting.clear()

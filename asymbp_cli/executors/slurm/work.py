@@ -33,6 +33,7 @@ def work(folder: str, train: Train) -> None:
             read_package(place), Path(own), _no_arrays, train=train, stopping=lambda: stopped
         ):
             outbox.send(message)
+    os._exit(0)  # or submitit would write a result into a folder that the driver has cleared
 
 
 def _no_arrays() -> dict[str, bytes]:
