@@ -13,11 +13,12 @@ from asymbp_cli.datasets.preview import preview
 from asymbp_cli.errors import DataError, MissingDataError, StudyInterrupted
 from asymbp_cli.events import OnProgress
 from asymbp_cli.executors import ATTEMPTS, Job, StudyEvent, StudyWaits, Train
-from asymbp_cli.executors.devices import check_devices, collect_provenance
+from asymbp_cli.executors.devices import collect_provenance
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.keeping import Keeping
-from asymbp_cli.executors.registry import choose_executor, make_executor
-from asymbp_cli.executors.retry import supervise
+from asymbp_cli.executors.options import ExecutorOptions
+from asymbp_cli.executors.registry import check_executor, choose_executor, make_executor
+from asymbp_cli.executors.retry import supervise, without_runs
 from asymbp_cli.executors.standing import Standing
 from asymbp_cli.recipe.build import check_distinct
 from asymbp_cli.recipe.grid import Grid
@@ -57,12 +58,17 @@ class Execution:
     """How a study is trained. On the CPU nothing of it changes a result."""
 
     devices: tuple[str, ...] = ("cpu",)  # of one kind, one for each worker
-    executor: str | None = None  # a name in EXECUTORS; None: the one that fits the devices
+    executor: ExecutorOptions | None = None  # None: the one that fits the devices
     attempts: int = ATTEMPTS
     checkpoint_seconds: float = 60.0
     max_replicas: Callable[[Run], int] | None = None  # of a stack; None: as many as memory and device permit
     keep_weights: WhichWeights | None = None  # of each run, in a file; None: none
     train: Train = train_with_engine
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether other machines train, whose devices this one cannot look at."""
+        return self.executor is not None and self.executor.remote
 
 
 @dataclass(frozen=True)
@@ -223,7 +229,7 @@ def run(
         stacks = _plan(work, infos, execution)
         if not stacks:
             return Outcome((), {}, work.done)
-        check_devices(execution.devices)
+        check_executor(execution.executor, execution.devices)
         keep = prepare_keeping(execution.keep_weights, store.directory)
         jobs = [
             Job(
@@ -249,7 +255,7 @@ def _tidy(work: Work, store: Store) -> None:
 
 
 def _plan(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> list[Stack]:
-    limit = execution.max_replicas or replica_limit(execution.devices, infos)
+    limit = execution.max_replicas or replica_limit(execution.devices, infos, is_remote=execution.is_remote)
     train_counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
     workers = len(execution.devices)
     return plan_stacks(work.runs.values(), work.start_epochs, train_counts, max_replicas=limit, workers=workers)
@@ -260,11 +266,13 @@ def _train(
 ) -> Outcome:
     """Store and pass on what the executor reports, to the end."""
     devices = execution.devices
-    name = execution.executor or choose_executor(devices, len(jobs))
-    executor = make_executor(name, devices, execution.train)
-    keeping = Keeping(store, work.runs, collect_provenance(devices), Standing(dict(work.start_epochs)))
+    options = execution.executor or choose_executor(devices, len(jobs))
+    executor = make_executor(options, devices, execution.train, store.directory)
+    provenance = collect_provenance(devices, is_remote=execution.is_remote)
+    keeping = Keeping(store, work.runs, provenance, Standing(dict(work.start_epochs)))
     try:
-        for event in supervise(executor, jobs, execution.attempts):
+        adopted = executor.adopt(work.runs, store.finished_ids())
+        for event in supervise(executor, without_runs(jobs, adopted), execution.attempts, adopted):
             keeping.keep(event)
             on_event(event)
         keeping.finish()

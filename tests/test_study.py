@@ -22,7 +22,7 @@ from asymbp_cli.errors import (
 )
 from asymbp_cli.events import CheckpointSaved, EpochEnded, Progress, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
-from asymbp_cli.executors.registry import EXECUTORS, choose_executor
+from asymbp_cli.executors.registry import choose_executor, load_executor
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, StepKind, step_kind
@@ -227,16 +227,16 @@ def test_what_a_killed_process_left_is_tidied(tmp_path: Path) -> None:
 
 
 def test_the_executor_fits_the_device_unless_it_is_named(tmp_path: Path) -> None:
-    assert choose_executor(["cpu"], 9) == choose_executor(["cpu", "cpu"], 1) == "inline"
-    assert choose_executor(["cpu", "cpu"], 2) == choose_executor(["cuda:0"], 1) == "processes"
+    assert choose_executor(["cpu"], 9) == choose_executor(["cpu", "cpu"], 1) == load_executor("inline")
+    assert choose_executor(["cpu", "cpu"], 2) == choose_executor(["cuda:0"], 1) == load_executor("processes")
     pids = {}
-    for name in EXECUTORS:
-        small_study.train(tmp_path / name, GRID, executor=name)
+    for name in ("inline", "processes"):
+        small_study.train(tmp_path / name, GRID, executor=load_executor(name))
         pids[name] = [int(path.name.removeprefix("pid-")) for path in (tmp_path / name).rglob("pid-*")]
     assert pids["inline"] == [os.getpid()]
     assert os.getpid() not in pids["processes"]
-    with pytest.raises(UsageError, match=r'"process" is not an executor\. Did you mean "processes"\?'):
-        small_study.train(tmp_path / "none", GRID, executor="process")
+    with pytest.raises(UsageError, match=r'"process" is not an executor; .*\. Did you mean "processes"\?'):
+        load_executor("process")
 
 
 def test_a_device_that_cannot_be_used_is_said_before_any_attempt(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors.devices import choose_devices
+from asymbp_cli.executors.registry import explain_owner, load_executor
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import parse_devices
 from asymbp_cli.specs.modules import WhichWeights
@@ -82,19 +84,48 @@ def _read_whole(value: Any) -> int | None:
         return None
 
 
-def read_execution(device: object, workers: object, attempts: object, keep_weights: object) -> Execution:
-    """Return how to train: with a worker on each device, on the CPU by default with one per core."""
+def read_execution(
+    device: object, workers: object, executor: object, attempts: object, keep_weights: object
+) -> Execution:
+    """Return how to train: as the executor says, else with a worker on each device."""
     count = None if workers is None else _read_count(workers, "workers")
-    if not isinstance(device, str):
+    if not isinstance(device, str | None):
         raise UsageError(f'device is a name, for instance "cpu" or "cuda:0", not {device!r}')
     if keep_weights not in (None, *get_args(WhichWeights)):
         raise UsageError(f'keep_weights is "best", "last" or None, not {keep_weights!r}')
+    if not isinstance(executor, Mapping | None):
+        executor = read_text(executor, "executor", "a name, a path or a mapping")
     which = keep_weights if isinstance(keep_weights, str) else None
-    return Execution(
-        choose_devices(parse_devices(device), count),
+    return replace(
+        make_execution(None if device is None else parse_devices(device), count, executor, {}),
         attempts=_read_count(attempts, "attempts"),
         keep_weights=next((known for known in get_args(WhichWeights) if known == which), None),
     )
+
+
+def make_execution(
+    devices: tuple[str, ...] | None,
+    workers: int | None,
+    executor: str | Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+) -> Execution:
+    """Return how to train: with a worker on each device, on the CPU by default with one per core.
+
+    `executor` is a name, a file or a mapping; what is given besides, `options` too, replaces what it says, unless
+    it is None. Raises UsageError, RecipeError, DeviceError as `choose_devices`.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if executor is None:
+        for name in given:
+            raise explain_owner(name)
+        return Execution(choose_devices(devices or ("cpu",), workers))
+    given |= {"device": ",".join(devices)} if devices else {}
+    given |= {"workers": workers} if workers else {}
+    chosen = load_executor(executor, given)
+    names = parse_devices(chosen.device or "cpu")
+    if chosen.remote or chosen.executor == "inline":
+        return Execution(names[:1] * (chosen.workers or 1), chosen)
+    return Execution(choose_devices(names, chosen.workers), chosen)
 
 
 def _read_count(value: object, name: str) -> int:

@@ -28,7 +28,7 @@ from asymbp_cli.api.wording import say_in_python, speaking_python, warn, write_c
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.executors import ATTEMPTS, StudyEvent
-from asymbp_cli.executors.devices import check_devices
+from asymbp_cli.executors.registry import check_executor
 from asymbp_cli.recipe.document import make_document
 from asymbp_cli.recipe.recipe import Recipe, load_recipe, read_recipe, resolved_yaml
 from asymbp_cli.recipe.yamlfile import parse_yaml
@@ -47,8 +47,9 @@ def train(
     protocol: AnyPath | Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] | None = None,
     results: AnyPath = "results",
-    device: str = "cpu",
+    device: str | None = None,
     workers: int | None = None,
+    executor: AnyPath | Mapping[str, Any] | None = None,
     attempts: int = ATTEMPTS,
     data_dir: AnyPath | None = None,
     cache_dir: AnyPath | None = None,
@@ -62,9 +63,10 @@ def train(
 
     `recipe` is the path of a file, a mapping with the same keys, or a `Recipe`. `protocol`, `seeds` (a number
     of them, or a list) and `keep_weights` ("best" or "last") replace its own. On the CPU `workers` processes train
-    at once, by default one per core. `device` may name several GPUs: "cuda:0,cuda:1", or "cuda:all". A run whose
-    process is killed has so many `attempts` in all. `plugins` are files of Python; installed plugins are loaded,
-    too. `on_event` is told what happens, and `on_progress` how far decoding or a download is.
+    at once, by default one per core. `device` may name several GPUs: "cuda:0,cuda:1", or "cuda:all". `executor`, a
+    name, the path of a file or a mapping with the same keys, says where else to train. A run whose process is
+    killed has so many `attempts` in all. `plugins` are files of Python; installed plugins are loaded, too.
+    `on_event` is told what happens, and `on_progress` how far decoding or a download is.
 
     Warns of runs that ended before without weights, and of results of another version of a plugin. Raises
     AsymbpError if anything is wrong with the recipe, the data, the device or the results.
@@ -72,7 +74,7 @@ def train(
     given = dict(locals())
     with speaking_python():
         load_plugins(read_paths(plugins, "plugins"))
-        execution = read_execution(device, workers, attempts, keep_weights)
+        execution = read_execution(device, workers, executor, attempts, keep_weights)
         if isinstance(recipe, Recipe):
             given["recipe"] = _write(recipe)
         loaded = _read_recipe(recipe, protocol, seeds)
@@ -90,8 +92,9 @@ def reproduce(
     rule: Rule | None = None,
     seeds: int | Sequence[int] = 1,
     results: AnyPath = "results",
-    device: str = "cpu",
+    device: str | None = None,
     workers: int | None = None,
+    executor: AnyPath | Mapping[str, Any] | None = None,
     attempts: int = ATTEMPTS,
     data_dir: AnyPath | None = None,
     cache_dir: AnyPath | None = None,
@@ -112,7 +115,7 @@ def reproduce(
     given = dict(locals())
     with speaking_python():
         load_plugins(read_paths(plugins, "plugins"))
-        execution = read_execution(device, workers, attempts, keep_weights)
+        execution = read_execution(device, workers, executor, attempts, keep_weights)
         names = given["dataset"] = read_datasets(dataset)
         key = read_text(table, "table") if isinstance(table, os.PathLike) else str(table)
         asked = Reproduction.read(key, names, read_protocol(protocol), rule, read_seeds(seeds))
@@ -149,7 +152,7 @@ def _make_source(
 
 def _run(asked: Asked, results: Path, execution: Execution, on_event: OnEvent | None, command: str) -> Results:
     """Train what is missing, and return all tables."""
-    check_devices(execution.devices)  # before anything is written
+    check_executor(execution.executor, execution.devices)  # before anything is written
     infos = {info.fingerprint: info for info in asked.infos}
     listen = on_event or (lambda event: None)
     with Store.open(results) as store:

@@ -16,13 +16,16 @@ from asymbp_cli.errors import AsymbpError, RecipeError
 _WORDS = (
     (r"--set protocol\.", "protocol."),
     (r"--(dataset|device|rule|keep-weights) (digits|cpu|cuda(?::[0-9]+)?|paper|held-out|best|last)\b", r'\1="\2"'),
+    (r"--executor slurm\b", 'executor="slurm"'),
     (r"--plugin FILE", "plugins=FILE"),
     (r"--plugin", "plugins"),
     (r"--download", "download=True"),
     (r"--results DIR", "results=DIR"),
     (r"--(cache-dir|data-dir) DIR", r"\1=DIR"),
     (r"--attempts N", "attempts=N"),
-    (r"--(cache-dir|data-dir|dataset|device|keep-weights|protocol|results|rule|seeds|workers)\b", r"\1=..."),
+    (r"--(partition|time)\b", r"\1"),
+    (r"--(cache-dir|data-dir|dataset|device|executor|keep-weights)\b", r"\1=..."),
+    (r"--(protocol|results|rule|seeds|workers)\b", r"\1=..."),
 )
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 _DASHED = re.compile(r"\b(cache-dir|data-dir|keep-weights)(?==)")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from asymbp_cli.bench.measure import Measure, measure_interleaved
 from asymbp_cli.bench.report import make_up_epochs
-from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import CheckpointDue, Event, Progress, RunFinished
 from asymbp_cli.executors import Executor, Job
-from asymbp_cli.executors.registry import EXECUTORS, make_executor
+from asymbp_cli.executors.registry import EXECUTORS, load_executor, make_executor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
@@ -50,7 +50,7 @@ def measure_executors(directory: Path, *, stacks: int, seconds: float, rounds: i
         candidates = {}
         for name in (REFERENCE, *(name for name in EXECUTORS if name != REFERENCE)):
             try:
-                executor = make_executor(name, ["cpu"], partial(wait_for, seconds))
+                executor = make_executor(load_executor(name), ["cpu"], partial(wait_for, seconds), directory)
             except AsymbpError as error:
                 unavailable[name] = str(error)
             else:
@@ -63,7 +63,9 @@ def _measure_scaling(directory: Path, seconds: float, rounds: int) -> tuple[Meas
     """Measure two worker processes against one, on stacks that compute."""
     train, jobs = partial(compute_for, _count_hashes(seconds)), _make_jobs(directory, _COMPUTING)
     with ExitStack() as stack:
-        one, two = (_timed(stack, make_executor("processes", ["cpu"] * count, train), jobs) for count in (1, 2))
+        options = load_executor("processes")
+        executors = [make_executor(options, ["cpu"] * count, train, directory) for count in (1, 2)]
+        one, two = (_timed(stack, executor, jobs) for executor in executors)
         return tuple(measure_interleaved({"1 worker": one, "2 workers": two}, rounds))
 
 
@@ -84,18 +86,7 @@ def _timed(stack: ExitStack, executor: Executor, jobs: Sequence[Job]) -> Callabl
 def _make_jobs(directory: Path, count: int) -> list[Job]:
     network, method = NETWORKS["digits"].resolve(10), parse_method("uSF")
     protocol = Protocol(epochs=_EPOCHS)
-    info = DecodedDataset(
-        key="random",
-        label="random",
-        paper_name=None,
-        exact=False,
-        classes=tuple(map(str, range(10))),
-        shape=network.input,
-        train_count=1000,
-        test_count=1000,
-        fingerprint="random",
-        directory="",
-    )
+    info = prepare("digits", network.input)  # workers look for its files
     return [
         Job(
             Stack(

@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import click
 from asymbp_cli import study
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
+from asymbp_cli.api.arguments import make_execution
 from asymbp_cli.api.asked import Asked
 from asymbp_cli.api.load_plugins import load_plugins
 from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
@@ -24,7 +25,7 @@ from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.executors.devices import check_devices, choose_devices
+from asymbp_cli.executors.registry import check_executor
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.listings import list_agreement, list_conclusions
 from asymbp_cli.report.marks_listing import list_marks
@@ -46,8 +47,13 @@ class Options:
     data_dir: Path | None
     cache_dir: Path | None
     download: bool
-    devices: tuple[str, ...]
+    devices: tuple[str, ...] | None
     workers: int | None
+    executor: str | None
+    partition: str | None
+    time: str | None
+    address: str | None
+    gpus_per_worker: float | None
     attempts: int
     keep_weights: WhichWeights | None
     logs: Sequence[tuple[str, Path]]
@@ -63,9 +69,11 @@ class Options:
 
     @property
     def execution(self) -> Execution:
-        """Return how to train. Raises DeviceError and UsageError as `choose_devices`."""
-        devices = choose_devices(self.devices, self.workers)
-        return Execution(devices, attempts=self.attempts, keep_weights=self.keep_weights)
+        """Return how to train. Raises AsymbpError as `make_execution`."""
+        names = ("partition", "time", "address", "gpus_per_worker")
+        given = {name: getattr(self, name) for name in names}
+        execution = make_execution(self.devices, self.workers, self.executor, given)
+        return replace(execution, attempts=self.attempts, keep_weights=self.keep_weights)
 
 
 def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
@@ -81,7 +89,7 @@ def execute(asked: Asked, options: Options) -> int:
         print_plan(make_plan(grids, infos, options.results_directory, options.execution), as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
-    check_devices(options.execution.devices)
+    check_executor(options.execution.executor, options.execution.devices)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options)
@@ -108,8 +116,8 @@ def _train(
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
-        for message in [] if options.as_json else explain_changed_plugins(work.runs.values(), store):
-            click.echo(message, err=True)
+        for message in explain_changed_plugins(work.runs.values(), store):
+            display.say(message)
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display, observe(display, load_logs(options.logs)) as on_event:
         outcome = study.run(grids, infos, store, options.execution, on_event=on_event, command=command)

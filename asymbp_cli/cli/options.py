@@ -46,10 +46,10 @@ def _parse_device(context: click.Context, parameter: click.Parameter, name: str)
         raise click.BadParameter(str(error)) from None
 
 
-def _parse_devices(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+def _parse_devices(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[str, ...] | None:
     """Return the devices of a list as torch writes them."""
     try:
-        return parse_devices(text)
+        return parse_devices(text) if text is not None else None
     except UsageError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -136,15 +136,31 @@ _TRAINING: tuple[Decorator, ...] = (
     click.option(
         "--device",
         "devices",
-        default="cpu",
-        show_default=True,
         callback=_parse_devices,
-        help="cpu, cuda, cuda:1 or mps. Several GPUs, a worker on each: cuda:0,cuda:1 or cuda:all.",
+        help="cpu, cuda, cuda:1 or mps. Several GPUs, a worker on each: cuda:0,cuda:1 or cuda:all. Default: "
+        "cpu, or what --executor says.",
     ),
     click.option(
         "--workers",
         type=click.IntRange(min=1),
-        help="Processes that train at once on the CPU, one thread each. Default: one per core.",
+        help="Processes that train at once on the CPU, one thread each, or jobs on a cluster. Default: one per "
+        "core, or what --executor says.",
+    ),
+    click.option(
+        "--executor",
+        metavar="NAME",
+        help="Where to train: inline, processes, slurm, ray, or a YAML file (recipes/executors/). Default: in "
+        "processes of this machine.",
+    ),
+    click.option("--partition", metavar="NAME", help="The partition of SLURM to use."),
+    click.option("--time", metavar="TIME", help="The time limit of each job of SLURM: minutes, or 2:30:00."),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="The Ray cluster to use, of which this machine is a node; auto finds it. Default: a Ray of its own.",
+    ),
+    click.option(
+        "--gpus-per-worker", type=float, metavar="SHARE", help="The share of a GPU that a worker of Ray takes."
     ),
     click.option(
         "--attempts",

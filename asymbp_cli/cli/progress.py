@@ -181,4 +181,5 @@ def describe_execution(execution: Execution) -> str:
     """Return where a study is trained: `on cpu with 2 workers`."""
     count = len(execution.devices)
     names = ", ".join(dict.fromkeys(execution.devices))
-    return f"on {names} with {'1 worker' if count == 1 else f'{count} workers'}"
+    cluster = f" of {execution.executor.executor}" if execution.executor and execution.is_remote else ""
+    return f"on {names} with {'1 worker' if count == 1 else f'{count} workers'}{cluster}"

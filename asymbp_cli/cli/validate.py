@@ -1,5 +1,6 @@
 """`asymbp validate`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 def command(
     files: tuple[Path, ...], overrides: tuple[str, ...], plugins: tuple[Path, ...], resolved: bool
 ) -> None:
-    """Check recipes, and files of tables, protocols and networks, without training. Prints all problems at once.
+    """Check recipes, and files of tables, protocols, networks and executors, without training.
 
-    Images need not be there: a recipe is valid without them, and a note says which are missing.
+    Prints all problems at once. Images need not be there: a recipe is valid without them, and a note says which
+    are missing.
 
     \b
     Example:
@@ -32,7 +34,7 @@ def command(
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
     from asymbp_cli.api.load_plugins import load_plugins
-    from asymbp_cli.recipe.kinds import find_kind
+    from asymbp_cli.recipe.kinds import describe_kind, find_kind
     from asymbp_cli.recipe.yamlfile import read_yaml
 
     load_plugins(plugins)
@@ -44,7 +46,7 @@ def command(
                 _check_recipe(file, overrides, resolved=resolved)
             else:
                 _load_part(kind, file)
-                click.echo(f"{printable_path(file)}: ok, a {kind}")
+                click.echo(f"{printable_path(file)}: ok, {describe_kind(kind)}")
         except RecipeError as error:
             problems += error.problems
     if problems:
@@ -63,11 +65,17 @@ def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> 
 
 
 def _load_part(kind: "Kind", file: Path) -> None:
-    """Read a file of a table, a protocol or a network; raises RecipeError."""
+    """Read a file of a table, a protocol, a network or an executor; raises RecipeError."""
+    from asymbp_cli.executors.registry import load_executor
     from asymbp_cli.recipe.networks import load_network
     from asymbp_cli.recipe.protocols import load_protocol
     from asymbp_cli.recipe.table import load_table_file
 
     path = str(file) if len(file.parts) > 1 else f"./{file}"
-    loaders = {"table": load_table_file, "protocol": lambda _: load_protocol(path), "network": load_network}
+    loaders: dict[Kind, Callable[[Path], object]] = {
+        "table": load_table_file,
+        "protocol": lambda _: load_protocol(path),
+        "network": load_network,
+        "executor": lambda _: load_executor(path),
+    }
     loaders[kind](file)

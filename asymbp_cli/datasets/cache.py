@@ -54,13 +54,22 @@ def read_verified(directory: Path) -> DecodedDataset | None:
         return None
     facts, checksums = info
     try:
-        if checksums is None and fingerprint(facts.classes, facts.shape, *_load(directory)) == facts.fingerprint:
+        if checksums is None and has_fingerprint(facts, directory):
             with suppress(OSError):  # a cache that may not be written is checked by its fingerprint each time
                 write_info(facts, directory)
             return facts
         return facts if checksums == _checksums(directory) else None
     except OSError:
         return None
+
+
+def has_fingerprint(info: DecodedDataset, directory: Path) -> bool:
+    """Return whether the arrays in a directory are those of a dataset. It reads all of them."""
+    try:
+        arrays = _load(directory)
+    except Exception:  # a header that is damaged
+        return False
+    return _fit(info, *arrays) and fingerprint(info.classes, info.shape, *arrays) == info.fingerprint
 
 
 def write_info(info: DecodedDataset, directory: Path) -> None:

@@ -4,7 +4,7 @@ An executor runs jobs and reports; what follows a failure is decided once, in `r
 """
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +46,7 @@ class Failure:
     in_plugin: bool = False  # another attempt would fail likewise
     lost_worker: bool = False  # its process died, or its machine vanished: perhaps no fault of the runs
     no_device: bool = False  # the worker could not open its device, which the executor uses no more
+    handed_back: bool = False  # the worker's time was up, or its place was taken: the attempt does not count
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ class Executor(Protocol):
     #: whether a failed job ends its process, so that another attempt starts in a fresh one
     fresh_processes: bool
 
+    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+        """Take over the jobs that a killed study left running, and return them: those whose runs are `wanted`.
+
+        Runs that have `ended` are left out of them. An executor whose workers end with the study has none.
+        """
+
     @property
     def has_room(self) -> bool:
         """Return whether another job can start now."""
@@ -107,7 +114,7 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Start a job; only if `has_room`."""
 
-    def events(self) -> Iterator[Event | JobEnded]:
+    def events(self) -> Iterator[Event | JobEnded | StudyWaits]:
         """Yield what happens until a job ends; nothing if none runs. Raises AsymbpError as a job does."""
 
     def stop(self) -> Iterator[Event]:
@@ -118,6 +125,13 @@ class Executor(Protocol):
 
     def cancel(self) -> None:
         """Stop at once and free everything; also to be called at the end."""
+
+
+def explain(error: Exception) -> Failure | AsymbpError:
+    """Return what an exception, which is being handled, means for a job: a failure, or what the user can mend."""
+    if isinstance(error, AsymbpError) and not isinstance(error, CaptureError | PluginError):
+        return error
+    return describe_failure(error)
 
 
 def describe_failure(error: BaseException) -> Failure:

@@ -32,9 +32,12 @@ def check_devices(devices: Sequence[str]) -> None:
         raise (missing or errors)[0]
 
 
-def collect_provenance(devices: Sequence[str]) -> Provenance:
-    """Return what is known of trainings on one of some devices before a worker says where it is."""
-    found = [_collect(device) for device in dict.fromkeys(devices)]
+def collect_provenance(devices: Sequence[str], *, is_remote: bool = False) -> Provenance:
+    """Return what is known of trainings on one of some devices before a worker says where it is.
+
+    Devices of other machines are not looked at.
+    """
+    found = [collect(device) if is_remote else _collect(device) for device in dict.fromkeys(devices)]
     return replace(found[0], device=" or ".join(each.device for each in found))
 
 

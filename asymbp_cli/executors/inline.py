@@ -1,6 +1,6 @@
 """Trains in this process, one stack after the other."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from typing import cast
 
 from asymbp_cli.errors import AsymbpError, PluginError
@@ -23,6 +23,10 @@ class InlineExecutor:
         self._job: Job | None = None
         self._training: Iterator[Event] = iter(())
         self._kept: EpochKept | None = None
+
+    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+        """Return nothing: no worker outlives its study."""
+        return []
 
     @property
     def has_room(self) -> bool:

@@ -10,15 +10,15 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from asymbp_cli.errors import AsymbpError, CaptureError, DeviceError, PluginError
+from asymbp_cli.errors import AsymbpError, DeviceError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
-from asymbp_cli.executors import STOPPING_SECONDS, Failure, Job, JobEnded, Train, describe_failure
+from asymbp_cli.executors import STOPPING_SECONDS, Failure, Job, JobEnded, Train, describe_failure, explain
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.machine import cpu_limit, seconds_of_children
 from asymbp_cli.spawn import delayed_interruptions, ignore_interruptions, spawn
@@ -73,6 +73,10 @@ class ProcessExecutor:
         self._free = list(devices)  # without a worker
         self._train = train
         self._workers: list[_Worker] = []
+
+    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+        """Return nothing: no worker outlives its study."""
+        return []
 
     @property
     def has_room(self) -> bool:
@@ -260,12 +264,8 @@ def _train_one(parent: _Parent, job: Job, train: Train) -> None:
             parent.send(event)
             if isinstance(event, CheckpointDue):
                 event.postponed = parent.receive() != _Answer(False)
-    except (CaptureError, PluginError) as error:
-        parent.send(describe_failure(error))
-    except AsymbpError as error:
-        parent.send(error)
     except Exception as error:
-        parent.send(describe_failure(error))
+        parent.send(explain(error))
     else:
         parent.kept = None
         parent.send(_Ready())

@@ -26,23 +26,28 @@ from asymbp_cli.training.resume import saved_epochs
 
 #: what the next attempt at a job does differently
 SMALLER, PLAINLY, AGAIN = "in smaller stacks", "without CUDA graphs", "once more"
-ELSEWHERE = "on another device"
+ELSEWHERE, ONWARDS = "on another device", "from where they were saved"
 
 
-def supervise(executor: Executor, jobs: Iterable[Job], attempts: int = ATTEMPTS) -> Iterator[StudyEvent]:
+def supervise(
+    executor: Executor, jobs: Iterable[Job], attempts: int = ATTEMPTS, adopted: Iterable[Job] = ()
+) -> Iterator[StudyEvent]:
     """Train `jobs`, and yield what happens until every run has finished or failed for good.
 
-    Runs whose workers are lost have so many `attempts` in all. Raises AsymbpError as a job does. Cancelling the
-    executor is left to the caller.
+    Runs whose workers are lost have so many `attempts` in all. Jobs that the executor has `adopted` train already.
+    Raises AsymbpError as a job does. Cancelling the executor is left to the caller.
     """
     waiting, retries = deque(jobs), Retries(executor.fresh_processes, attempts)
     running, finished = 0, set[str]()
+    for job in adopted:
+        running += 1
+        yield _announce(job)
     while True:
         while waiting and executor.has_room:
             job, *others = retries.divide(waiting.popleft())
             waiting.extendleft(reversed(others))
             running += 1
-            yield StackStarted(job.stack.id, tuple(run.id for run in job.stack.runs), job.stack.start_epoch)
+            yield _announce(job)
             executor.submit(job)
         if not running:
             return
@@ -61,6 +66,10 @@ def supervise(executor: Executor, jobs: Iterable[Job], attempts: int = ATTEMPTS)
                 yield failed
         if not ended:
             raise RuntimeError("an executor has no more events, though its jobs have not ended")
+
+
+def _announce(job: Job) -> StackStarted:
+    return StackStarted(job.stack.id, tuple(run.id for run in job.stack.runs), job.stack.start_epoch)
 
 
 class Retries:
@@ -94,13 +103,13 @@ class Retries:
     def decide(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> tuple[StackFailed, list[Job]]:
         """Return what to report of a failed job, and the jobs that continue `runs`, which had not finished."""
         remedy, message = self._choose_remedy(job, runs, failure), failure.message
-        if remedy is None and failure.lost_worker:
+        if remedy is None and (failure.lost_worker or failure.handed_back):
             count = max(self._lost[run] for run in runs)
             message += f", in the last of {count} attempts. Allow more with --attempts N"
         failed = StackFailed(job.stack.id, tuple(runs), message, failure.traceback, remedy)
         if remedy is None:
             return failed, []
-        if remedy not in (SMALLER, ELSEWHERE) and job.device.startswith("cuda"):
+        if remedy not in (SMALLER, ELSEWHERE, ONWARDS) and job.device.startswith("cuda"):
             job = replace(job, graphs=False)
         return failed, resumable_jobs(job, runs)
 
@@ -108,7 +117,10 @@ class Retries:
         """Return what another attempt at `runs` of a job does differently; None if there is to be none."""
         if failure.no_device:
             return ELSEWHERE
-        if failure.lost_worker:
+        if failure.handed_back and _got_ahead(job, runs):
+            return ONWARDS
+        is_lost = failure.lost_worker or failure.handed_back
+        if is_lost:
             self._lost.update(runs.keys())
         if failure.out_of_memory:
             self._note_too_large(job)
@@ -118,7 +130,7 @@ class Retries:
             self._uncapturable.add(step_kind(job.stack.runs[0]))
             if job.graphs:
                 return PLAINLY
-        if failure.lost_worker:
+        if is_lost:
             return AGAIN if max(self._lost[run] for run in runs) < self._attempts else None
         if failure.in_plugin or not self._fresh_processes or not self._retried.isdisjoint(runs):
             return None
@@ -130,6 +142,11 @@ class Retries:
         self._most[kind] = min(max(1, count // 2), self._most.get(kind, count))
 
 
+def _got_ahead(job: Job, runs: Mapping[str, Run]) -> bool:
+    """Return whether an attempt at a job has left a checkpoint of one of its runs."""
+    return any(epoch > job.stack.start_epoch for epoch in saved_epochs(job.checkpoints, runs).values())
+
+
 def resumable_jobs(job: Job, runs: Mapping[str, Run]) -> list[Job]:
     """Return what remains of a job: one stack per epoch that its runs were last saved after."""
     saved = saved_epochs(job.checkpoints, runs)
@@ -137,3 +154,10 @@ def resumable_jobs(job: Job, runs: Mapping[str, Run]) -> list[Job]:
         replace(job, stack=Stack(tuple(run for run in runs.values() if saved[run.id] == epoch), epoch))
         for epoch in sorted(set(saved.values()))
     ]
+
+
+def without_runs(jobs: Iterable[Job], others: Iterable[Job]) -> list[Job]:
+    """Return jobs without the runs of others, and without those that have no run left."""
+    taken = {run.id for job in others for run in job.stack.runs}
+    left = [(job, tuple(run for run in job.stack.runs if run.id not in taken)) for job in jobs]
+    return [replace(job, stack=Stack(runs, job.stack.start_epoch)) for job, runs in left if runs]

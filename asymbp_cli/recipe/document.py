@@ -17,7 +17,7 @@ LAST_LINE = 1 << 30
 
 @dataclass
 class Document:
-    """A file's `data`, the line of every key path, what came from --set, and the problems noted so far."""
+    """A file's `data`, the line of every key path, what came from options, and the problems noted so far."""
 
     name: str
     data: dict[str, Any]
@@ -34,7 +34,8 @@ class Document:
         """Return the line of a key path, and `file:line: key.path` (or `--set key.path`) for messages."""
         for known in (path[:end] for end in range(len(path), -1, -1)):
             if option := self.overridden.get(known):
-                return LAST_LINE, f"--set {option}" if known == path else f"--set {option}: {key_path(path)}"
+                option = option if option.startswith("--") else f"--set {option}"
+                return LAST_LINE, option if known == path else f"{option}: {key_path(path)}"
             if line := self.lines.get(known):
                 return line, f"{self.name}:{line}: {key_path(path)}".removesuffix(": ")
         return LAST_LINE, f"{self.name}: {key_path(path)}".removesuffix(": ")

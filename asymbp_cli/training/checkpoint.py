@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.files.whole import replace
+from asymbp_cli.training import resume
 from asymbp_cli.training.resume import checkpoint_path, seal
 from asymbp_cli.training.weights import Kept
 
@@ -41,27 +41,13 @@ class Checkpoint:
 
 
 def write(directory: Path, run_id: str, checkpoint: Checkpoint, *, durable: bool = True) -> None:
-    """Replace the run's checkpoint; a crash leaves the old one or the new one, never a part.
-
-    `durable`: it survives a loss of power, too, which takes longer.
-
-    Raises StoreError if the directory cannot be written or the disk is full.
-    """
-    target = checkpoint_path(directory, run_id)
+    """Replace the run's checkpoint, as `resume.write` does. Raises StoreError."""
     tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
     facts = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
     if checkpoint.kept:
         tensors |= {f"{_KEPT}{name}": tensor for name, tensor in checkpoint.kept.tensors.items()}
         facts["kept"] = checkpoint.kept.facts
-    content = seal(lambda metadata: save(tensors, metadata), facts)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        replace(target, content, durable=durable)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "
-            "free some space or choose another directory with --results DIR, then run the same command again"
-        ) from error
+    resume.write(directory, run_id, seal(lambda metadata: save(tensors, metadata), facts), durable=durable)
 
 
 class Writer:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.whole import replace
 
 _FACTS = {"run", "epoch", "diverged", "crc32"}
 _FILE_CRC = "file_crc32"  # of the whole file, in which it is ten zeros
@@ -26,9 +27,10 @@ def checkpoint_path(directory: Path, run_id: str) -> Path:
 
 def saved_epoch(directory: Path, run_id: str) -> int:
     """Return the epoch after which the run's checkpoint was written; 0 if it is missing or damaged."""
+    path = checkpoint_path(directory, run_id)
     try:
-        return _read_epoch(checkpoint_path(directory, run_id), run_id)
-    except (OSError, *_DAMAGED):
+        return epoch_in(path.read_bytes(), run_id) if path.is_file() else 0
+    except OSError:
         return 0
 
 
@@ -47,6 +49,24 @@ def discard(directory: Path, run_ids: Iterable[str]) -> None:
     """Delete the checkpoints of runs that need none any more."""
     for run_id in run_ids:
         _delete(checkpoint_path(directory, run_id))
+
+
+def write(directory: Path, run_id: str, content: bytes, *, durable: bool = True) -> None:
+    """Replace the run's checkpoint; a crash leaves the old one or the new one, never a part.
+
+    `durable`: it survives a loss of power, too, which takes longer.
+
+    Raises StoreError if the directory cannot be written or the disk is full.
+    """
+    target = checkpoint_path(directory, run_id)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        replace(target, content, durable=durable)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "
+            "free some space or choose another directory with --results DIR, then run the same command again"
+        ) from error
 
 
 def sweep(directory: Path) -> None:
@@ -113,10 +133,15 @@ def _is_intact(metadata: Mapping[str, str]) -> bool:
     return metadata.keys() <= _FACTS and metadata.get("diverged", "0") in ("0", "1")
 
 
-def _read_epoch(path: Path, run_id: str) -> int:
-    if not path.is_file():
+def epoch_in(content: bytes, run_id: str) -> int:
+    """Return the epoch after which a checkpoint of the run was made; 0 if it is damaged, or of another run."""
+    try:
+        return _read_epoch(content, run_id)
+    except _DAMAGED:
         return 0
-    content = path.read_bytes()
+
+
+def _read_epoch(content: bytes, run_id: str) -> int:
     metadata = _read_metadata(content)
     if _FILE_CRC in metadata:
         intact = _is_sealed(content, metadata[_FILE_CRC])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.whole import replace
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.training.resume import read_sealed
 
@@ -57,6 +58,25 @@ def prepare_keeping(which: WhichWeights | None, results_directory: Path) -> Keep
 def weights_path(directory: Path, run_id: str) -> Path:
     """Return the path of a run's weights."""
     return directory / f"{run_id}.safetensors"
+
+
+def write_weights(directory: Path, run_id: str, content: bytes) -> None:
+    """Replace the weights of a run, whole or not at all. Raises StoreError if that fails."""
+    target = weights_path(directory, run_id)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        replace(target, content)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the weights {target}: {error.strerror}. Free some space or choose another directory "
+            "with --results DIR, then run the same command again"
+        ) from error
+
+
+def is_of_run(content: bytes, run_id: str) -> bool:
+    """Return whether a file holds weights of the run, and is whole."""
+    facts = read_sealed(content)
+    return facts is not None and facts.get("run") == run_id and facts.get("format") == FORMAT
 
 
 def read_weights(directory: Path, run_id: str) -> WeightFile | None:

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.files.whole import replace
 from asymbp_cli.specs.layers import FC
 from asymbp_cli.specs.modules import Module, WhichWeights, list_modules, write_network
 from asymbp_cli.specs.networks import Normalize, Weighted
@@ -24,7 +22,7 @@ from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.evaluation import Averages, Evaluation
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.resume import seal
-from asymbp_cli.training.weight_files import FORMAT, pack, weights_path
+from asymbp_cli.training.weight_files import FORMAT, pack, write_weights
 
 _TYPES = {torch.float32: "F32", torch.int64: "I64"}
 
@@ -127,22 +125,11 @@ class WeightKeeper:
                 "spec": run.model_dump_json(),
             }
             packed = {name: _dump(tensor) for name, tensor in kept.tensors.items()}
-            _write(weights_path(directory, run_id), seal(partial(pack, packed), facts))
+            write_weights(directory, run_id, seal(partial(pack, packed), facts))
 
 
 def _dump(tensor: Tensor) -> tuple[str, tuple[int, ...], bytes]:
     return _TYPES[tensor.dtype], tuple(tensor.shape), tensor.contiguous().numpy().tobytes()
-
-
-def _write(target: Path, content: bytes) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        replace(target, content)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the weights {target}: {error.strerror}. Free some space or choose another directory "
-            "with --results DIR, then run the same command again"
-        ) from error
 
 
 def make_plain(modules: tuple[Module, ...], model: Model, row: Tensor, averages: Averages) -> dict[str, Tensor]:

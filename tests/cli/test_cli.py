@@ -427,19 +427,20 @@ def test_a_protocol_whose_label_has_colons_can_be_compared(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("kind", "text", "use"),
     [
-        ("table", "title: x\ncolumns: [SGD]\n", "Train it with asymbp reproduce --table part.yaml"),
-        ("protocol", "epochs: 3\n", "Name it in a recipe: protocol: part.yaml"),
-        ("protocol", "extends: quick\n", "Name it in a recipe: protocol: part.yaml"),
-        ("network", "input: 8x8x1\nlayers: [FC classes]\n", "Name it in a recipe: network: part.yaml"),
+        ("a table", "title: x\ncolumns: [SGD]\n", "Train it with asymbp reproduce --table part.yaml"),
+        ("a protocol", "epochs: 3\n", "Name it in a recipe: protocol: part.yaml"),
+        ("a protocol", "extends: quick\n", "Name it in a recipe: protocol: part.yaml"),
+        ("a network", "input: 8x8x1\nlayers: [FC classes]\n", "Name it in a recipe: network: part.yaml"),
+        ("an executor", "executor: slurm\nworkers: 3\n", "Name it with --executor part.yaml"),
     ],
 )
 def test_parts_of_recipes_are_told_from_recipes_and_checked(
     kind: str, text: str, use: str, tmp_path: Path
 ) -> None:
     (tmp_path / "part.yaml").write_text(text)
-    assert run("validate", "part.yaml", directory=tmp_path).stdout == f"part.yaml: ok, a {kind}\n"
+    assert run("validate", "part.yaml", directory=tmp_path).stdout == f"part.yaml: ok, {kind}\n"
     done = run("train", "--recipe", "./part.yaml", directory=tmp_path)
-    assert (done.returncode, done.stderr) == (2, f"asymbp: part.yaml: is a {kind}, not a recipe. {use}\n")
+    assert (done.returncode, done.stderr) == (2, f"asymbp: part.yaml: is {kind}, not a recipe. {use}\n")
     (tmp_path / "part.yaml").write_text(
         text.replace("3", "three").replace("quick", "quik").replace("[", "[SGDD, ")
     )

@@ -1,0 +1,83 @@
+"""The worker's side of a job: trains it in a folder of its own and says what the driver needs to know."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from asymbp_cli.datasets.transfer import Fetch
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event, Progress, RunFinished
+from asymbp_cli.executors import Failure, Job, Train, explain
+from asymbp_cli.executors.job import train as train_with_engine
+from asymbp_cli.executors.remote.messages import Ended, FilesSent, Message
+from asymbp_cli.executors.remote.package import Package, unpack
+from asymbp_cli.training.resume import checkpoint_path
+from asymbp_cli.training.weight_files import weights_path
+
+_PROGRESS_SECONDS = 1.0
+STOPPED = Failure("the worker was told to stop", handed_back=True)
+
+
+def train(
+    package: Package,
+    folder: Path,
+    fetch: Fetch,
+    *,
+    train: Train = train_with_engine,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Message]:
+    """Train a job in `folder`, which is empty or does not exist, and yield what to send; `Ended` comes last.
+
+    `fetch` is asked for the dataset's arrays if this machine does not have them. Once `stopping` returns True, the
+    last finished epoch is sent, and the job is handed back; it is asked several times a second.
+    """
+    try:
+        job = unpack(package, folder, fetch)
+        yield from _send(train(job), job, stopping)
+    except Exception as error:
+        found = explain(error)
+        yield Ended(failure=found) if isinstance(found, Failure) else Ended(error=found)
+
+
+def _send(events: Iterable[Event], job: Job, stopping: Callable[[], bool]) -> Iterator[Message]:
+    """Yield the events of a training with the files that they speak of, until it ends or is to stop."""
+    kept: EpochKept | None = None
+    shown, weights_sent = 0.0, job.keep is None
+    for event in events:
+        if isinstance(event, Progress | EpochKept | CheckpointDue) and stopping():
+            if kept := event if isinstance(event, EpochKept) else kept:
+                kept.save()
+                yield _read_checkpoints(job, kept.runs, kept.epoch)
+            yield Ended(failure=STOPPED)
+            return
+        match event:
+            case EpochKept():
+                kept = event
+            case CheckpointSaved():
+                yield _read_checkpoints(job, event.runs, event.epoch)
+            case Progress():
+                if time.monotonic() - shown >= _PROGRESS_SECONDS:
+                    shown = time.monotonic()
+                    yield event
+            case RunFinished():
+                if not weights_sent:
+                    weights_sent = True
+                    yield _read_weights(job)
+                yield event
+            case CheckpointDue():
+                pass  # the driver asks before it keeps the files
+            case _:
+                yield event
+    yield Ended()
+
+
+def _read_checkpoints(job: Job, runs: Iterable[str], epoch: int) -> FilesSent:
+    files = {run_id: checkpoint_path(job.checkpoints, run_id).read_bytes() for run_id in runs}
+    return FilesSent("checkpoints", epoch, files)
+
+
+def _read_weights(job: Job) -> FilesSent:
+    """Return the weights of a stack that has ended; a run that diverged at once has none."""
+    assert job.keep is not None
+    paths = {run.id: weights_path(job.keep.directory, run.id) for run in job.stack.runs}
+    files = {run_id: path.read_bytes() for run_id, path in paths.items() if path.exists()}
+    return FilesSent("weights", job.stack.runs[0].protocol.epochs, files)

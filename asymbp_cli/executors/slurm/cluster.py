@@ -1,0 +1,197 @@
+"""The cluster as the driver sees it: jobs are submitted, listed and cancelled. Submitit is imported here alone."""
+
+import getpass
+import io
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from asymbp_cli.errors import UsageError
+from asymbp_cli.executors import Train
+from asymbp_cli.executors.slurm.options import SlurmOptions
+from asymbp_cli.executors.slurm.work import work
+
+#: states of SLURM after which nothing follows
+_ENDED = {
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "SPECIAL_EXIT",
+    "TIMEOUT",
+}
+_UNKNOWN = "UNKNOWN"  # of a job that nobody knows any more
+_COMMAND_SECONDS = 60.0
+_FOREVER_MINUTES = 60 * 24 * 365
+
+
+class Cluster(Protocol):
+    """Runs `work` for folders of jobs."""
+
+    #: between two looks at the states of jobs
+    look_seconds: float
+
+    def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
+        """Submit jobs together, and return their ids. Raises UsageError if the cluster refuses."""
+
+    def ended(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the states of those jobs that neither run nor wait any more, by id; empty if it is not known."""
+
+    def cancel(self, ids: Collection[str]) -> None:
+        """Tell workers to save what they have and to end; jobs that wait never start."""
+
+
+def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
+    """Return the cluster that options name. Raises UsageError if it cannot be used from here."""
+    submitit = _import_submitit()
+    logs.mkdir(parents=True, exist_ok=True)
+    if options.cluster == "local":
+        return _Local(submitit.LocalExecutor(logs), options)
+    with _explained():
+        executor = submitit.SlurmExecutor(logs)
+        executor.update_parameters(**options.make_parameters())
+    return _Slurm(executor)
+
+
+def check_cluster(options: SlurmOptions) -> None:
+    """Raise UsageError if jobs with these options would be refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = open_cluster(options, Path(folder))
+        if isinstance(cluster, _Slurm):
+            cluster.check(Path(folder))
+
+
+def _import_submitit() -> Any:
+    try:
+        import submitit
+    except ImportError as error:
+        raise UsageError(
+            f"--executor slurm needs submitit, which is not installed ({error}). Type: pip install 'asymbp[slurm]'"
+        ) from error
+    return submitit
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what submitit raises into one message; it also prints it, which is left out."""
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    except (RuntimeError, ValueError, OSError) as error:
+        if "srun" in str(error) or isinstance(error, FileNotFoundError):
+            raise UsageError(
+                "there is no SLURM here (srun and sbatch are not found). Run this on a login node of the cluster"
+            ) from error
+        raise _refusal(str(error)) from error
+
+
+def _refusal(text: str) -> UsageError:
+    """Return the error of a cluster that refuses jobs, with its own words in one line."""
+    words = "; ".join(line.removeprefix("sbatch: error: ").strip() for line in text.splitlines() if line.strip())
+    return UsageError(
+        f"the cluster refuses the jobs: {words or 'it does not say why'}. Change --partition, --time, --workers "
+        "or what is below slurm: in the file of the executor"
+    )
+
+
+class _Slurm:
+    """A cluster of SLURM, by submitit and the commands of SLURM."""
+
+    look_seconds = 10.0
+
+    def __init__(self, executor: Any) -> None:
+        self._executor = executor
+
+    def check(self, folder: Path) -> None:
+        script = folder / "check.sh"
+        script.write_text(self._executor._make_submission_file_text("true", "check"), encoding="utf-8")
+        done = _call("sbatch", "--test-only", str(script))
+        if done.returncode:
+            raise _refusal(done.stderr)
+
+    def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
+        with _explained():
+            jobs = self._executor.map_array(work, [str(folder) for folder in folders], [train] * len(folders))
+        return [job.job_id for job in jobs]
+
+    def ended(self, ids: Collection[str]) -> dict[str, str]:
+        listed = _call("squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}", "-o%i|%T")
+        if listed.returncode:
+            return {}  # the controller is away; its jobs go on
+        states = dict(line.strip().split("|", 1) for line in listed.stdout.splitlines() if "|" in line)
+        found = {}
+        for job_id in ids:
+            array = job_id.partition("_")[0]  # stands for those of its jobs that were cancelled while they waited
+            state = states.get(job_id) or states.get(array) or _ask_accounting(job_id)
+            if state.split()[0] in _ENDED or state == _UNKNOWN:
+                found[job_id] = state
+        return found
+
+    def cancel(self, ids: Collection[str]) -> None:
+        if ids:
+            _call("scancel", *ids)
+
+
+def _ask_accounting(job_id: str) -> str:
+    """Return the state of a job that the controller has forgotten."""
+    done = _call("sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={job_id}")
+    state = next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")
+    return state if state.split(" ")[0] in _ENDED else _UNKNOWN
+
+
+def _call(*command: str) -> "subprocess.CompletedProcess[str]":
+    """Return what a command of SLURM prints; one that is missing or does not answer has failed."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: {error}")
+
+
+class _Local:
+    """Processes of this machine in place of a cluster; they outlive the driver, as jobs of a cluster do."""
+
+    look_seconds = 0.5
+
+    def __init__(self, executor: Any, options: SlurmOptions) -> None:
+        seconds = options.seconds
+        self._executor = executor
+        self._executor.update_parameters(
+            timeout_min=seconds / 60 if seconds else _FOREVER_MINUTES,
+            signal_delay_s=options.slurm.signal_delay_s or 30,
+        )
+
+    def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
+        jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
+        _started.update((job.job_id, job._process) for job in jobs)
+        return [job.job_id for job in jobs]
+
+    def ended(self, ids: Collection[str]) -> dict[str, str]:
+        return {job_id: _UNKNOWN for job_id in ids if not _is_job(job_id)}
+
+    def cancel(self, ids: Collection[str]) -> None:
+        for job_id in filter(_is_job, ids):
+            with suppress(OSError):
+                os.kill(int(job_id), signal.SIGTERM)  # which it passes on
+
+
+_started: "dict[str, subprocess.Popen[bytes]]" = {}  # by id, kept since jobs outlive their executor
+
+
+def _is_job(pid: str) -> bool:
+    """Return whether a process runs, and is one of submitit's."""
+    if pid in _started and _started[pid].poll() is not None:
+        del _started[pid]
+        return False
+    with suppress(OSError, ValueError):
+        return b"submitit" in Path(f"/proc/{int(pid)}/cmdline").read_bytes()
+    return False

@@ -1,0 +1,229 @@
+"""Trains every job in a job of a SLURM cluster, and listens to their folders."""
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from asymbp_cli.errors import AsymbpError
+from asymbp_cli.events import CheckpointDue, Event
+from asymbp_cli.executors import Failure, Job, JobEnded, Train
+from asymbp_cli.executors.remote.driver import Receiver
+from asymbp_cli.executors.remote.messages import Ended
+from asymbp_cli.executors.remote.package import read_job
+from asymbp_cli.executors.remote.spool import Inbox
+from asymbp_cli.executors.slurm.cluster import Cluster
+from asymbp_cli.executors.slurm.folders import (
+    discard,
+    find_folders,
+    make_folder,
+    note_ids,
+    read_id,
+    read_log,
+    read_package,
+)
+from asymbp_cli.spawn import delayed_interruptions
+from asymbp_cli.specs.runs import Run, Stack
+
+_LONGEST_POLL, _SHORTEST_POLL = 1.0, 0.05  # seconds between two looks at the folders
+_SETTLING_SECONDS = 5.0  # in which a network file system shows what a node that has ended wrote last
+_STOPPING_SECONDS = 10.0  # what arrives later is taken in by the next driver
+
+
+@dataclass
+class _Running:
+    """A job on the cluster, or one that waits there."""
+
+    job: Job
+    folder: Path
+    id: str
+    adopted: bool = False
+    state: str | None = None  # how it ended, as the cluster says
+    ended: float = 0.0  # when that was seen, on the monotonic clock
+    inbox: Inbox = field(init=False)
+    receiver: Receiver = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inbox, self.receiver = Inbox(self.folder), Receiver(self.job)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The folder of a job of an earlier driver; one that nobody can read has no job."""
+
+    folder: Path
+    id: str | None
+    job: Job | None
+
+    @classmethod
+    def read(cls, folder: Path, results: Path) -> "_Found":
+        try:
+            return cls(folder, read_id(folder), read_job(read_package(folder).job, results))
+        except (AsymbpError, OSError):
+            return cls(folder, read_id(folder), None)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return self.job.stack.runs if self.job else ()
+
+    def began(self, states: Collection[str]) -> bool:
+        """Return whether the job has sent anything, or may still do so."""
+        return self.id not in states or Inbox(self.folder).began
+
+
+class SlurmExecutor:
+    """An `Executor` with up to `workers` jobs on a cluster; those submitted together are one array."""
+
+    fresh_processes = True
+
+    def __init__(self, cluster: Cluster, results: Path, workers: int, train: Train) -> None:
+        self._cluster, self._results, self._limit, self._train = cluster, results, workers, train
+        self._waiting: list[Job] = []
+        self._running: list[_Running] = []
+        self._looked = 0.0  # at the states, on the monotonic clock
+        self._stopped = False
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether fewer jobs run or wait than are allowed."""
+        return len(self._waiting) + len(self._running) < self._limit
+
+    def submit(self, job: Job) -> None:
+        """Accept a job; `events` submits all that were accepted."""
+        self._waiting.append(job)
+
+    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+        """Take over the jobs whose runs are wanted or have ended; the latest one of each run.
+
+        Other studies' jobs are left alone. Those that nobody waits for, or can read, are cancelled.
+        """
+        taken = set(ended)
+        found = [_Found.read(folder, self._results) for folder in find_folders(self._results)]
+        states = self._cluster.ended([left.id for left in found if left.id])
+        for left in found:
+            ids = {run.id for run in left.runs}
+            if ids - taken <= set(wanted) and ids - taken and left.job and left.id and left.began(states):
+                runs = tuple(run for run in left.runs if run.id not in taken)
+                job = replace(left.job, stack=Stack(runs, left.job.stack.start_epoch))
+                self._running.append(_Running(job, left.folder, left.id, adopted=True))
+                taken |= ids
+            elif ids <= taken | set(wanted):
+                self._cluster.cancel([left.id] if left.id else [])
+                discard(left.folder, self._results)
+        return [running.job for running in self._running]
+
+    def events(self) -> Iterator[Event | JobEnded]:
+        """Yield what the workers send, until a job ends."""
+        self._launch()
+        pause, ended = _SHORTEST_POLL, False
+        while self._running and not ended:
+            self._look()
+            news = False
+            for running in list(self._running):
+                for event in self._read(running):
+                    news, ended = True, ended or isinstance(event, JobEnded)
+                    yield event
+            if not news:
+                time.sleep(pause)
+            pause = _SHORTEST_POLL if news else min(2 * pause, _LONGEST_POLL)
+
+    def _launch(self) -> None:
+        """Submit the jobs that were accepted, together. Raises UsageError, StoreError."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        with delayed_interruptions():
+            folders = [make_folder(self._results, job) for job in waiting]
+            try:
+                ids = self._cluster.submit(folders, self._train)
+                note_ids(folders, ids)
+            except BaseException:
+                for folder in folders:  # without it a worker that starts ends at once
+                    discard(folder, self._results)
+                raise
+            self._running += [_Running(*parts) for parts in zip(waiting, folders, ids, strict=True)]
+
+    def _look(self) -> None:
+        """Note which jobs have ended, now and then."""
+        if time.monotonic() - self._looked < self._cluster.look_seconds:
+            return
+        self._looked = time.monotonic()
+        states = self._cluster.ended([running.id for running in self._running if running.state is None])
+        for running in self._running:
+            if running.id in states:
+                running.state, running.ended = states[running.id], self._looked
+
+    def _read(self, running: _Running) -> Iterator[Event | JobEnded]:
+        """Yield what a job has sent since; a job that ended without a word has failed."""
+        try:
+            for message in running.inbox.read():
+                if isinstance(message, Ended):
+                    yield from self._end(running, message)
+                    return
+                yield from running.receiver.take(message)
+        except (ValueError, OSError) as error:
+            self._cluster.cancel([running.id])
+            yield from self._end(running, Ended(Failure(f"a job cannot be read: {error}", lost_worker=True)))
+            return
+        settling = _SETTLING_SECONDS if running.inbox.began else 0.0
+        if running.state and time.monotonic() - running.ended >= min(settling, self._cluster.look_seconds):
+            yield from self._end(running, Ended(self._explain(running)))
+
+    def _end(self, running: _Running, ended: Ended) -> Iterator[Event | JobEnded]:
+        """Yield the end of a job, whose folder is deleted once all of it is stored."""
+        self._running.remove(running)
+        if running.adopted and ended.error:  # perhaps it was mended meanwhile
+            ended = Ended(Failure(str(ended.error), handed_back=True))
+        yield from running.receiver.save()
+        due = CheckpointDue(running.job.stack.id)
+        yield due
+        if not due.postponed:
+            discard(running.folder, self._results)
+        yield from running.receiver.take(ended)
+
+    def _explain(self, running: _Running) -> Failure:
+        """Return why a job has ended without saying so."""
+        state = (running.state or "UNKNOWN").split()[0]
+        if running.adopted:
+            return Failure(f"job {running.id} ended while no study listened ({state})", handed_back=True)
+        log = read_log(self._results, running.id)
+        where = f"job {running.id} of the cluster"
+        if not running.inbox.began and state == "CANCELLED":
+            message = f"{where} was cancelled before it began"
+        elif not running.inbox.began and not log:
+            message = (
+                f"{where} ended before it began ({state}). Perhaps the nodes do not see "
+                f"{self._results.absolute()}: choose a directory that they share with --results DIR"
+            )
+        else:
+            message = f"{where} ended without a word ({state})"
+        return Failure(
+            message,
+            log or None,
+            out_of_memory=state == "OUT_OF_MEMORY",
+            lost_worker=state not in ("OUT_OF_MEMORY", "TIMEOUT", "PREEMPTED"),
+            handed_back=state in ("TIMEOUT", "PREEMPTED"),
+        )
+
+    def stop(self) -> Iterator[Event]:
+        """Tell all workers to save, and yield what they send in time; the next driver takes in the rest."""
+        self._stop()
+        last = time.monotonic() + _STOPPING_SECONDS
+        while self._running and time.monotonic() < last:
+            for running in list(self._running):
+                with suppress(AsymbpError):  # of a job
+                    yield from (event for event in self._read(running) if not isinstance(event, JobEnded))
+            self._look()
+            time.sleep(_SHORTEST_POLL)
+
+    def cancel(self) -> None:
+        """Tell workers to save and to end; nothing is waited for. Their folders stay until the next driver."""
+        self._stop()
+        self._running.clear()
+
+    def _stop(self) -> None:
+        self._waiting.clear()
+        if not self._stopped:
+            self._stopped, self._looked = True, 0.0
+            self._cluster.cancel([running.id for running in self._running])

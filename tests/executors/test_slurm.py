@@ -1,0 +1,254 @@
+"""Studies in jobs of a cluster, for which processes of this machine stand in (submitit's local executor)."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cluster_trainings
+import fake_engine
+import numpy as np
+import pytest
+import small_study
+from small_study import wait_for
+
+from asymbp_cli.datasets.cache import write_info
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.errors import DataError, UsageError
+from asymbp_cli.events import CheckpointSaved, EpochEnded
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
+from asymbp_cli.executors.registry import load_executor
+from asymbp_cli.executors.slurm import folders
+from asymbp_cli.executors.slurm.options import SlurmOptions
+from asymbp_cli.results.store import Store
+
+_PATIENCE = 120.0  # seconds
+TESTS = Path(__file__).parent.parent
+GRID = small_study.grid("SGD", epochs=6, multipliers=(10.0, 1.0))
+
+
+@pytest.fixture(autouse=True)
+def _cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers find the tests' modules, and nothing is left running."""
+    pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
+    (tmp_path / "marks").mkdir()
+    monkeypatch.setenv("CLUSTER_MARKS", str(tmp_path / "marks"))
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    yield
+    for pid in pids(tmp_path):
+        if small_study.alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of programs that find what the tests find."""
+    places = [*map(str, (TESTS, TESTS / "executors")), *filter(None, sys.path)]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(places)}
+
+
+def pids(directory: Path) -> list[int]:
+    return [int(path.name.removeprefix("pid-")) for path in (directory / "marks").glob("pid-*")]
+
+
+def infos(directory: Path) -> dict[str, DecodedDataset]:
+    """Return the dataset of the small grid, with arrays that a worker finds; only real trainings read them."""
+    info = small_study.INFO.model_copy(update={"directory": str(directory / "data")})
+    if not info.path.exists():
+        info.path.mkdir()
+        for split, count in (("train", info.train_count), ("test", info.test_count)):
+            np.save(info.path / f"x_{split}.npy", np.zeros((count, *info.shape), np.uint8))
+            np.save(info.path / f"y_{split}.npy", np.zeros(count, np.int64))
+        write_info(info, info.path)
+    return {info.fingerprint: info}
+
+
+def options(**changes: object) -> SlurmOptions:
+    found = load_executor({"executor": "slurm", "cluster": "local", **changes})
+    assert isinstance(found, SlurmOptions)
+    return found
+
+
+def train(
+    directory: Path,
+    train: Train = cluster_trainings.train,
+    on_event: Callable[[StudyEvent], None] = lambda event: None,
+    **changes: object,
+) -> list[StudyEvent]:
+    """Train the small grid in jobs; returns what happened."""
+    events: list[StudyEvent] = []
+
+    def note(event: StudyEvent) -> None:
+        events.append(event)
+        on_event(event)
+
+    given = {"workers": 2, "checkpoint_seconds": 0.0, "executor": options(), "infos": infos(directory), **changes}
+    small_study.train(directory / "results", GRID, train=train, on_event=note, **given)  # type: ignore[arg-type]
+    return events
+
+
+def undisturbed(directory: Path) -> dict[str, list[str]]:
+    small_study.train(directory / "undisturbed", GRID)
+    return small_study.numbers(directory / "undisturbed")
+
+
+def check(directory: Path) -> None:
+    """Check that all numbers are those of an undisturbed study, and that no file of a job is left."""
+    assert small_study.numbers(directory / "results") == undisturbed(directory)
+    assert folders.find_folders(directory / "results") == []
+    assert list(folders.logs_directory(directory / "results").glob("*_*")) == []
+    assert small_study.checkpoints(directory / "results") == []
+
+
+def test_a_study_of_jobs_has_the_bits_of_one_in_this_process(tmp_path: Path) -> None:
+    given = {"checkpoint_seconds": 0.0, "keep_weights": "best"}
+    small_study.train_digits(tmp_path / "inline", tmp_path / "cache", **given)
+    small_study.train_digits(tmp_path / "jobs", tmp_path / "cache", workers=2, executor=options(), **given)
+    assert small_study.numbers(tmp_path / "jobs") == small_study.numbers(tmp_path / "inline")
+    jobs, inline = (sorted((tmp_path / name / "weights").iterdir()) for name in ("jobs", "inline"))
+    assert [path.read_bytes() for path in jobs] == [path.read_bytes() for path in inline]
+    assert len(jobs) == len(small_study.numbers(tmp_path / "jobs"))
+
+
+def test_jobs_leave_nothing_behind(tmp_path: Path) -> None:
+    events = train(tmp_path)
+    assert len(pids(tmp_path)) == 2
+    assert [event.start_epoch for event in events if isinstance(event, StackStarted)] == [0, 0]
+    check(tmp_path)
+
+
+def test_a_worker_that_is_killed_goes_on_from_the_checkpoints_that_it_had_sent(tmp_path: Path) -> None:
+    events = train(tmp_path, cluster_trainings.killed_once)
+    failed = [event for event in events if isinstance(event, StackFailed)]
+    assert len(failed) == 2
+    for event in failed:
+        assert event.remedy == "once more"
+        assert "ended without a word" in event.message
+    assert sorted(event.start_epoch for event in events if isinstance(event, StackStarted)) == [0, 0, 2, 2]
+    check(tmp_path)
+
+
+def test_a_job_whose_time_is_up_hands_its_stack_to_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
+    told: list[int] = []
+
+    def watch(event: StudyEvent) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2 and not told:
+            told.extend(pids(tmp_path))
+            for pid in told:
+                os.kill(pid, signal.SIGUSR2)  # as SLURM does before a limit
+
+    events = train(tmp_path, on_event=watch, checkpoint_seconds=60.0)
+    failed = [event for event in events if isinstance(event, StackFailed)]
+    assert 1 <= len(failed) <= len(told)
+    for event in failed:
+        assert event.message == "the worker was told to stop"
+        assert event.remedy == "from where they were saved"
+    starts = [event.start_epoch for event in events if isinstance(event, StackStarted)]
+    assert all(start >= 1 for start in starts[2:])
+    check(tmp_path)
+
+
+def driver(directory: Path) -> "subprocess.Popen[bytes]":
+    """Start a driver in a process of its own."""
+    command = [sys.executable, str(Path(__file__).parent / "cluster_driver.py"), str(directory)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def epochs_sent(directory: Path) -> int:
+    lines = (path.read_bytes() for path in (directory / "results" / "jobs").glob("*/events.jsonl"))
+    return sum(text.count(b"EpochEnded") for text in lines)
+
+
+@pytest.mark.parametrize("still_running", [True, False])
+def test_a_driver_that_was_killed_takes_in_what_came_meanwhile(
+    tmp_path: Path, still_running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.5" if still_running else "0.3")
+    with driver(tmp_path) as process:
+        wait_for(lambda: epochs_sent(tmp_path) >= 2, seconds=_PATIENCE)
+        process.kill()
+    before = len(pids(tmp_path))
+    if not still_running:
+        wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "30")  # of a job that is submitted anew
+    events = train(tmp_path)
+    assert before == 2 == len(pids(tmp_path))
+    assert not [event for event in events if isinstance(event, StackFailed)]
+    assert [event.start_epoch for event in events if isinstance(event, StackStarted)] == [0, 0]
+    check(tmp_path)
+
+
+def test_an_interrupted_study_saves_what_its_workers_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.4")
+    with driver(tmp_path) as process:
+        wait_for(lambda: epochs_sent(tmp_path) >= 4, seconds=_PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=_PATIENCE)
+    assert b"go on after epoch" in output, output
+    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
+    events = train(tmp_path)
+    assert all(event.start_epoch >= 2 for event in events if isinstance(event, StackStarted))
+    check(tmp_path)
+
+
+def test_a_damaged_line_is_the_failure_of_its_job_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.2")
+    damaged: list[Path] = []
+
+    def watch(event: StudyEvent) -> None:
+        found = sorted((tmp_path / "results" / "jobs").glob("*/events.jsonl"))
+        if isinstance(event, CheckpointSaved) and not damaged and found:
+            damaged.append(found[0])
+            with found[0].open("ab") as file:
+                file.write(b"not a message\n")
+
+    events = train(tmp_path, on_event=watch)
+    (failed,) = [event for event in events if isinstance(event, StackFailed)]
+    assert "a job cannot be read: a line of" in failed.message
+    check(tmp_path)
+
+
+def test_what_the_user_can_mend_ends_the_study(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the cache has gone"):
+        train(tmp_path, fake_engine.data_is_gone)
+    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
+    train(tmp_path)
+    check(tmp_path)
+
+
+def test_data_that_the_node_does_not_see_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the decoded images are not where .* can see them\. .*--cache-dir DIR"):
+        train(tmp_path, infos=small_study.INFOS)
+
+
+def test_jobs_of_other_studies_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with driver(tmp_path) as process:
+        monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
+        wait_for(lambda: len(folders.find_folders(tmp_path / "results")) == 2, seconds=_PATIENCE)
+        wait_for(lambda: all(map(folders.read_id, folders.find_folders(tmp_path / "results"))))
+        process.kill()
+    found = folders.find_folders(tmp_path / "results")
+    other = small_study.grid("uSF", epochs=2)
+    small_study.train(
+        tmp_path / "results", other, infos=infos(tmp_path), train=cluster_trainings.train, executor=options()
+    )
+    assert folders.find_folders(tmp_path / "results") == found
+    broken = found[0] / "job.json"
+    broken.write_bytes(b"{}")
+    train(tmp_path)
+    with Store.open(tmp_path / "results") as store:
+        assert len(store.finished_ids()) == 4
+    assert folders.find_folders(tmp_path / "results") == []
+
+
+def test_without_submitit_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(UsageError, match=r"needs submitit, .*pip install 'asymbp\[slurm\]'"):
+        train(tmp_path)
+    with Store.open(tmp_path / "results") as store:
+        assert store.runs() == []

@@ -1,0 +1,322 @@
+"""How jobs of a cluster end, with a cluster that says what a real one cannot be made to say."""
+
+import stat
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fake_engine
+import pytest
+import small_study
+
+from asymbp_cli.errors import UsageError
+from asymbp_cli.events import EpochEnded
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
+from asymbp_cli.executors.registry import EXECUTORS, Kind
+from asymbp_cli.executors.remote import worker
+from asymbp_cli.executors.remote.messages import FilesSent
+from asymbp_cli.executors.remote.spool import Outbox
+from asymbp_cli.executors.slurm import cluster, executor, folders
+from asymbp_cli.executors.slurm.executor import SlurmExecutor
+from asymbp_cli.executors.slurm.options import SlurmOptions
+
+GRID = small_study.grid("SGD", epochs=5, multipliers=(10.0, 1.0))
+OPTIONS = SlurmOptions(workers=1)
+
+
+@dataclass
+class FakeCluster:
+    """Trains jobs as they are submitted; the first `short` of them break off after the checkpoint of epoch 2."""
+
+    scratch: Path
+    state: str = ""  # of those that break off
+    short: int = 0
+    look_seconds: float = 0.0
+    states: dict[str, str] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def submit(self, places: Sequence[Path], train: Train) -> list[str]:
+        return [self._run(place, train) for place in places]
+
+    def _run(self, place: Path, train: Train) -> str:
+        self.count += 1
+        job_id = str(self.count)
+        package = folders.read_package(place)
+        with Outbox(place) as outbox:
+            for message in worker.train(package, self.scratch / job_id, dict, train=train):
+                outbox.send(message)
+                if self.count <= self.short and isinstance(message, FilesSent) and message.epoch == 2:
+                    if self.state:
+                        self.states[job_id] = self.state
+                    break
+        return job_id
+
+    def ended(self, ids: Collection[str]) -> dict[str, str]:
+        return {job_id: self.states[job_id] for job_id in ids if job_id in self.states}
+
+    def cancel(self, ids: Collection[str]) -> None:
+        self.cancelled += ids
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dataset of the small study has no arrays, and no file system needs time."""
+    monkeypatch.setattr("asymbp_cli.executors.remote.package.receive", lambda info, fetch: info)
+    monkeypatch.setattr(executor, "_STOPPING_SECONDS", 0.2)
+
+
+def train(directory: Path, fake: FakeCluster, *, workers: int = 1, **changes: object) -> list[StudyEvent]:
+    events: list[StudyEvent] = []
+
+    def make(options: SlurmOptions, devices: Sequence[str], train: Train, place: Path) -> SlurmExecutor:
+        return SlurmExecutor(fake, place, workers, train)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EXECUTORS, "slurm", Kind(SlurmOptions, make))
+        small_study.train(
+            directory / "results",
+            GRID,
+            executor=OPTIONS,
+            workers=workers,
+            checkpoint_seconds=0.0,
+            **{"on_event": events.append} | changes,  # type: ignore[arg-type]
+        )
+    return events
+
+
+def check(directory: Path) -> None:
+    small_study.train(directory / "undisturbed", GRID)
+    expected = small_study.numbers(directory / "undisturbed")
+    assert small_study.numbers(directory / "results") == expected
+    assert folders.find_folders(directory / "results") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy", "words"),
+    [
+        ("NODE_FAIL", "once more", "ended without a word (NODE_FAIL)"),
+        ("CANCELLED by 0", "once more", "ended without a word (CANCELLED)"),
+        ("FAILED", "once more", "ended without a word (FAILED)"),
+        ("PREEMPTED", "from where they were saved", "(PREEMPTED)"),
+        ("TIMEOUT", "from where they were saved", "(TIMEOUT)"),
+        ("OUT_OF_MEMORY", "in smaller stacks", "(OUT_OF_MEMORY)"),
+    ],
+)
+def test_a_job_that_ends_without_a_word_goes_on_from_its_checkpoints(
+    tmp_path: Path, state: str, remedy: str, words: str
+) -> None:
+    events = train(tmp_path, FakeCluster(tmp_path / "scratch", state, 1))
+    (failed,) = [event for event in events if isinstance(event, StackFailed)]
+    assert failed.remedy == remedy
+    assert words in failed.message
+    starts = [event.start_epoch for event in events if isinstance(event, StackStarted)]
+    assert set(starts) == {0, 2}
+    check(tmp_path)
+
+
+def test_jobs_that_are_preempted_again_and_again_use_no_attempts(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch", "PREEMPTED", 1)
+    events = train(tmp_path, fake)
+    assert [event.retrying for event in events if isinstance(event, StackFailed)] == [True]
+
+
+def test_nodes_that_fail_again_and_again_end_their_runs_but_not_the_study(tmp_path: Path) -> None:
+    class Failing(FakeCluster):
+        def _run(self, place: Path, train: Train) -> str:
+            self.count += 1
+            self.states[str(self.count)] = "NODE_FAIL"
+            Outbox(place).__exit__(None, None, None)
+            return str(self.count)
+
+    events = train(tmp_path, Failing(tmp_path / "scratch"), attempts=2)
+    last = [event for event in events if isinstance(event, StackFailed)][-1]
+    assert not last.retrying
+    assert "NODE_FAIL" in last.message
+    assert "--attempts" in last.message
+
+
+def test_a_job_that_never_began_may_not_see_the_directory(tmp_path: Path) -> None:
+    class Blind(FakeCluster):
+        def _run(self, place: Path, train: Train) -> str:
+            self.count += 1
+            if self.count > 1:
+                self.count -= 1
+                return super()._run(place, train)
+            self.states["1"] = "FAILED"
+            return "1"
+
+    events = train(tmp_path, Blind(tmp_path / "scratch", look_seconds=0.0))
+    (failed,) = [event for event in events if isinstance(event, StackFailed)]
+    assert f"Perhaps the nodes do not see {tmp_path / 'results'}" in failed.message
+    assert "--results DIR" in failed.message
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing is tidied."""
+
+
+def killed(directory: Path, fake: FakeCluster, after: int) -> None:
+    """Train until so many epochs are told; then the driver is gone."""
+    seen: list[StudyEvent] = []
+
+    def watch(event: StudyEvent) -> None:
+        seen.append(event)
+        if sum(isinstance(each, EpochEnded) for each in seen) == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(directory, fake, on_event=watch)
+    fake.cancelled.clear()
+
+
+@pytest.mark.parametrize("after", range(1, 11))
+def test_a_driver_that_was_killed_takes_in_what_its_jobs_have_sent(tmp_path: Path, after: int) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    killed(tmp_path, fake, after)
+    events = train(tmp_path, fake)
+    assert fake.count == 1  # nothing was submitted anew
+    assert fake.cancelled == []
+    assert not [event for event in events if isinstance(event, StackFailed)]
+    check(tmp_path)
+
+
+@pytest.mark.parametrize("state", ["", "NODE_FAIL"])
+def test_a_job_that_died_without_a_driver_goes_on_and_does_not_count(tmp_path: Path, state: str) -> None:
+    fake = FakeCluster(tmp_path / "scratch", "", 1)
+    killed(tmp_path, fake, 2)
+    fake.states["1"] = state or "FAILED"
+    events = train(tmp_path, fake, attempts=1)
+    (failed,) = [event for event in events if isinstance(event, StackFailed)]
+    assert "ended while no study listened" in failed.message
+    assert failed.remedy == "from where they were saved"
+    check(tmp_path)
+
+
+def test_jobs_that_had_not_begun_are_submitted_anew(tmp_path: Path) -> None:
+    class Full(FakeCluster):
+        def _run(self, place: Path, train: Train) -> str:
+            self.count += 1
+            return str(self.count)  # it waits
+
+    full = Full(tmp_path / "scratch")
+
+    def interrupt(event: StudyEvent) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(tmp_path, full, on_event=interrupt)  # before it is submitted
+    waiting = folders.find_folders(tmp_path / "results")
+    assert waiting == []
+    fake = FakeCluster(tmp_path / "scratch")
+    events = train(tmp_path, fake)
+    assert not [event for event in events if isinstance(event, StackFailed)]
+    check(tmp_path)
+
+
+def test_folders_that_nobody_can_read_or_that_have_no_id_are_cleared(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    killed(tmp_path, fake, 3)
+    (folder,) = folders.find_folders(tmp_path / "results")
+    (folder / "id").unlink()
+    broken = folder.with_name("broken")
+    broken.mkdir()
+    (broken / "job.json").write_bytes(b"{")
+    (broken / "id").write_bytes(b"77")
+    train(tmp_path, fake)
+    assert fake.count == 2
+    assert fake.cancelled[:1] == ["77"]
+    check(tmp_path)
+
+
+def test_an_error_that_the_user_can_mend_leaves_nothing_that_raises_it_again(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    with suppress(Exception):
+        train(tmp_path, fake, train=fake_engine.data_is_gone)
+    assert folders.find_folders(tmp_path / "results") == []
+    train(tmp_path, fake)
+    check(tmp_path)
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of commands of SLURM that print what a test wants."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
+    return place
+
+
+def command(place: Path, name: str, output: str = "", *, errors: str = "", code: int = 0) -> None:
+    (place / f"{name}.txt").write_text(output)
+    (place / f"{name}.err").write_text(errors)
+    script = place / name
+    script.write_text(
+        f'#!/bin/sh\necho "$@" >> {script}.calls\ncat {script}.txt\ncat {script}.err >&2\nexit {code}\n'
+    )
+    script.chmod(script.stat().st_mode | stat.S_IEXEC)
+
+
+def test_states_come_from_squeue_and_of_jobs_that_it_forgot_from_sacct(commands: Path) -> None:
+    lines = "1_0|RUNNING 1_1|PENDING 1_2|NODE_FAIL 2|COMPLETED 3|CANCELLED 9|FAILED 4|REQUEUED"
+    command(commands, "squeue", lines.replace(" ", "\n") + "\n")
+    command(commands, "sacct", "TIMEOUT\n")
+    slurm = cluster._Slurm(None)
+    ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5"]
+    assert slurm.ended(ids) == {
+        "1_2": "NODE_FAIL",
+        "2": "COMPLETED",
+        "3_0": "CANCELLED",  # an array that was cancelled while it waited is listed as one
+        "3_1": "CANCELLED",
+        "5": "TIMEOUT",
+    }
+    command(commands, "sacct", errors="no accounting", code=1)
+    assert slurm.ended(["5"]) == {"5": "UNKNOWN"}
+    command(commands, "squeue", errors="slurm_load_jobs error: Unable to contact slurm controller", code=1)
+    assert slurm.ended(ids) == {}  # it is away for a while; the jobs go on
+
+
+def test_jobs_are_cancelled_by_their_ids(commands: Path) -> None:
+    command(commands, "scancel")
+    cluster._Slurm(None).cancel([])
+    assert not (commands / "scancel.calls").exists()
+    cluster._Slurm(None).cancel(["1_0", "2"])
+    assert (commands / "scancel.calls").read_text() == "1_0 2\n"
+
+
+def test_what_sbatch_refuses_is_said_in_its_words(commands: Path, tmp_path: Path) -> None:
+    class Script:
+        def _make_submission_file_text(self, command: str, uid: str) -> str:
+            return "#!/bin/sh\n"
+
+    command(commands, "sbatch", errors="sbatch: error: invalid partition: gpuu\nallocation failure: no\n", code=1)
+    with pytest.raises(UsageError, match=r"refuses the jobs: invalid partition: gpuu; allocation .*Change --part"):
+        cluster._Slurm(Script()).check(tmp_path)
+    command(commands, "sbatch")
+    cluster._Slurm(Script()).check(tmp_path)
+    assert "--test-only" in (commands / "sbatch.calls").read_text()
+
+
+def test_the_end_of_the_log_explains_a_death(tmp_path: Path) -> None:
+    class Logging(FakeCluster):
+        def _run(self, place: Path, train: Train) -> str:
+            job_id = super()._run(place, train)
+            logs = folders.logs_directory(tmp_path / "results")
+            logs.mkdir(parents=True, exist_ok=True)
+            (logs / f"{job_id}_0_log.err").write_text("early\n" * 1000 + "Killed\n")
+            return job_id
+
+    events = train(tmp_path, Logging(tmp_path / "scratch", "FAILED", 1))
+    (failed,) = [event for event in events if isinstance(event, StackFailed)]
+    assert failed.traceback
+    assert failed.traceback.endswith("Killed")
+    assert len(failed.traceback) <= 2000
+    assert [path.name for path in folders.logs_directory(tmp_path / "results").iterdir()] == []
+
+
+def test_a_job_that_says_it_ended_is_not_asked_for(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch", look_seconds=1e9)
+    events = train(tmp_path, fake, workers=2)
+    assert not [event for event in events if isinstance(event, StackFailed)]
+    check(tmp_path)
