@@ -21,7 +21,7 @@ _WORDS = (
     (r"--download", "download=True"),
     (r"--results DIR", "results=DIR"),
     (r"--(cache-dir|data-dir) DIR", r"\1=DIR"),
-    (r"--(cache-dir|data-dir|dataset|device|keep-weights|protocol|results|rule|seeds|workers)\b", r"\1=..."),
+    (r"--(cache-dir|data-dir|dataset|device|keep-weights|protocol|results|rule|seeds|shard|workers)\b", r"\1=..."),
 )
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 _DASHED = re.compile(r"\b(cache-dir|data-dir|keep-weights)(?==)")

@@ -11,6 +11,7 @@ from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import parse_device
+from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -42,6 +43,14 @@ def _parse_device(context: click.Context, parameter: click.Parameter, name: str)
     """Return a device's name as torch writes it."""
     try:
         return parse_device(name)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _parse_shard(context: click.Context, parameter: click.Parameter, text: str | None) -> Shard | None:
+    """Return the part of the study that is trained; None: all of it."""
+    try:
+        return None if text is None else parse_shard(text)
     except UsageError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -130,6 +139,13 @@ _TRAINING: tuple[Decorator, ...] = (
         "--workers",
         type=click.IntRange(min=1),
         help="Processes that train at once on the CPU, one thread each. Default: one per core.",
+    ),
+    click.option(
+        "--shard",
+        metavar="K/N",
+        callback=_parse_shard,
+        help="Train the K-th of N parts of the study, for N machines that share nothing: 3/8. The parts depend on "
+        "the study alone. asymbp store merge joins their results.",
     ),
     click.option(
         "--keep-weights",
