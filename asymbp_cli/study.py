@@ -26,6 +26,7 @@ from asymbp_cli.recipe.networks import input_shape, network_for
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast, epoch_flop, epoch_seconds
 from asymbp_cli.scheduling.replica_limit import replica_limit
+from asymbp_cli.scheduling.shards import Part, collect_runs
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.networks import Network
@@ -150,12 +151,12 @@ def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> 
         )
 
 
-def plan_work(grids: Sequence[Grid], store: Store | None) -> Work:
-    """Return the runs of `grids` that the store has not, each of them once.
+def plan_work(grids: Sequence[Grid], store: Store | None, part: Part | None = None) -> Work:
+    """Return the runs of `grids`, or of a part of them, that the store has not, each of them once.
 
     Raises UsageError if one of them needs a plugin that is not loaded.
     """
-    wanted = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
+    wanted = {run_id: run for run_id, run in collect_runs(grids).items() if not part or run_id in part.runs}
     ended = store.finished_ids() if store else set()
     runs = {run_id: run for run_id, run in wanted.items() if run_id not in ended}
     check_registered(reference for run in runs.values() for reference in run.references)
@@ -211,8 +212,9 @@ def run(
     *,
     on_event: Callable[[StudyEvent], None] = lambda report: None,
     command: str = "",
+    part: Part | None = None,
 ) -> Outcome:
-    """Train every run of `grids` that the store has not, and store what happens; `infos` by fingerprint.
+    """Train every run of `grids`, or of a part, that the store has not, and store all; `infos` by fingerprint.
 
     Ended at any point, the same call continues: after a KeyboardInterrupt, which is raised as StudyInterrupted, at
     the epoch after the last one that was finished, after a kill or a crash from the last checkpoints. Raises
@@ -223,8 +225,8 @@ def run(
         for info in infos.values():
             store.save_dataset(info)
         for grid in grids:
-            store.save_grid(grid, command)
-        work = plan_work(grids, store)
+            store.save_grid(grid, part.mark.add_to(command) if part else command)
+        work = plan_work(grids, store, part)
         _tidy(work, store)
         stacks = _plan(work, infos, execution)
         if not stacks:

@@ -42,6 +42,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, asymbp.Resu
     return folder, asymbp.train(RECIPE, results=folder / "results", workers=1)
 
 
+def test_shards_from_python_are_joined_in_one_directory(
+    trained: tuple[Path, asymbp.Results], tmp_path: Path
+) -> None:
+    results = trained[1]
+    for number in (1, 2):
+        part = asymbp.train(RECIPE, results=tmp_path, workers=1, shard=f"{number}/2")
+        assert sum(record["runs_done"] for record in part.to_records()) == number
+    assert part.to_records() == results.to_records()
+    with Store.open(tmp_path) as store:
+        (grid,) = store.grids()
+        commands = store.commands(grid)
+    assert [command.endswith(f"shard='{number}/2')") for number, command in enumerate(commands, 1)] == [True] * 2
+
+
 def test_what_the_command_finds_is_what_python_finds(trained: tuple[Path, asymbp.Results]) -> None:
     folder, results = trained
     file = folder / "mine.yaml"
@@ -132,6 +146,8 @@ def test_a_table_is_reproduced(tmp_path: Path) -> None:
         ({"device": "cuda:0,cuda:0"}, '"cuda:0,cuda:0" names cuda:0 twice'),
         ({"device": "cpu,cpu", "workers": 3}, r"names 2 workers already\. Leave out workers=\.\.\."),
         ({"keep_weights": "all"}, 'keep_weights is "best", "last" or None, not \'all\''),
+        ({"shard": "9/8"}, '"9/8" is no shard'),
+        ({"shard": (3, 8)}, r'shard is a text, for instance "3/8", not \(3, 8\)'),
         ({"plugins": 3}, "plugins is a path, or a list of them, not 3"),
         ({"plugins": "gone.py"}, "gone.py: .*plugins takes the path of a Python file"),
         ({"rule": ["paper"]}, 'the rule is "paper" or "held-out"'),

@@ -13,6 +13,7 @@ from asymbp_cli.executors.registry import explain_owner, load_executor
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import parse_devices
 from asymbp_cli.specs.modules import WhichWeights
+from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.study import Execution
 
 AnyPath = str | os.PathLike[str]
@@ -82,6 +83,13 @@ def _read_whole(value: Any) -> int | None:
         return None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         return None
+
+
+def read_shard(value: object) -> Shard | None:
+    """Return the shard that is written as "3/8"; None if there is none."""
+    if value is None or isinstance(value, str):
+        return None if value is None else parse_shard(value)
+    raise UsageError(f'shard is a text, for instance "3/8", not {value!r}')
 
 
 def read_execution(

@@ -13,7 +13,9 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec, load_table
+from asymbp_cli.scheduling.shards import Part, take_part
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.shards import Shard
 from asymbp_cli.study import DataSource
 
 Rule = Literal["paper", "held-out"]
@@ -32,6 +34,11 @@ class Asked:
 
     grids: tuple[Grid, ...]
     infos: tuple[DecodedDataset, ...]
+
+    def take(self, shard: Shard | None) -> Part | None:
+        """Return the part of the study that is a shard; None: all of it."""
+        train_counts = {info.fingerprint: info.train_count for info in self.infos}
+        return take_part(self.grids, train_counts, shard) if shard else None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from asymbp_cli.api.arguments import (
     read_paths,
     read_protocol,
     read_seeds,
+    read_shard,
     read_text,
 )
 from asymbp_cli.api.asked import Asked, Reproduction, Rule, prepare_recipe
@@ -34,6 +35,7 @@ from asymbp_cli.recipe.recipe import Recipe, load_recipe, read_recipe, resolved_
 from asymbp_cli.recipe.yamlfile import parse_yaml
 from asymbp_cli.report.frames import Results, Table
 from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.shards import Part
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.study import DataSource, Execution
 
@@ -51,6 +53,7 @@ def train(
     workers: int | None = None,
     executor: AnyPath | Mapping[str, Any] | None = None,
     attempts: int = ATTEMPTS,
+    shard: str | None = None,
     data_dir: AnyPath | None = None,
     cache_dir: AnyPath | None = None,
     download: bool = False,
@@ -65,8 +68,9 @@ def train(
     of them, or a list) and `keep_weights` ("best" or "last") replace its own. On the CPU `workers` processes train
     at once, by default one per core. `device` may name several GPUs: "cuda:0,cuda:1", or "cuda:all". `executor`, a
     name, the path of a file or a mapping with the same keys, says where else to train. A run whose process is
-    killed has so many `attempts` in all. `plugins` are files of Python; installed plugins are loaded, too.
-    `on_event` is told what happens, and `on_progress` how far decoding or a download is.
+    killed has so many `attempts` in all. `shard="3/8"` trains the third of eight parts of the study, which
+    `asymbp store merge` joins. `plugins` are files of Python; installed plugins are loaded, too. `on_event` is
+    told what happens, and `on_progress` how far decoding or a download is.
 
     Warns of runs that ended before without weights, and of results of another version of a plugin. Raises
     AsymbpError if anything is wrong with the recipe, the data, the device or the results.
@@ -75,13 +79,15 @@ def train(
     with speaking_python():
         load_plugins(read_paths(plugins, "plugins"))
         execution = read_execution(device, workers, executor, attempts, keep_weights)
+        which = read_shard(shard)
         if isinstance(recipe, Recipe):
             given["recipe"] = _write(recipe)
         loaded = _read_recipe(recipe, protocol, seeds)
         source = _make_source(data_dir, cache_dir, download, on_progress)
         execution = replace(execution, keep_weights=execution.keep_weights or loaded.keep_weights)
         asked = prepare_recipe(loaded, source)
-        return _run(asked, read_path(results, "results"), execution, on_event, write_call(train, given))
+        part, command = asked.take(which), write_call(train, given)
+        return _run(asked, part, read_path(results, "results"), execution, on_event, command)
 
 
 def reproduce(
@@ -96,6 +102,7 @@ def reproduce(
     workers: int | None = None,
     executor: AnyPath | Mapping[str, Any] | None = None,
     attempts: int = ATTEMPTS,
+    shard: str | None = None,
     data_dir: AnyPath | None = None,
     cache_dir: AnyPath | None = None,
     download: bool = False,
@@ -116,13 +123,15 @@ def reproduce(
     with speaking_python():
         load_plugins(read_paths(plugins, "plugins"))
         execution = read_execution(device, workers, executor, attempts, keep_weights)
+        which = read_shard(shard)
         names = given["dataset"] = read_datasets(dataset)
         key = read_text(table, "table") if isinstance(table, os.PathLike) else str(table)
         asked = Reproduction.read(key, names, read_protocol(protocol), rule, read_seeds(seeds))
         if not asked.error_tables:
             raise UsageError("Table 1 lists networks, and nothing is trained for it: asymbp reproduce --table 1")
         prepared = asked.prepare(_make_source(data_dir, cache_dir, download, on_progress), warn)
-        return _run(prepared, read_path(results, "results"), execution, on_event, write_call(reproduce, given))
+        part, command = prepared.take(which), write_call(reproduce, given)
+        return _run(prepared, part, read_path(results, "results"), execution, on_event, command)
 
 
 def _read_recipe(recipe: object, protocol: object, seeds: object) -> Recipe:
@@ -150,15 +159,17 @@ def _make_source(
     return DataSource(data, cache, download, on_progress)
 
 
-def _run(asked: Asked, results: Path, execution: Execution, on_event: OnEvent | None, command: str) -> Results:
-    """Train what is missing, and return all tables."""
+def _run(
+    asked: Asked, part: Part | None, results: Path, execution: Execution, on_event: OnEvent | None, command: str
+) -> Results:
+    """Train what is missing of a part, or of all, and return all tables."""
     check_executor(execution.executor, execution.devices)  # before anything is written
     infos = {info.fingerprint: info for info in asked.infos}
     listen = on_event or (lambda event: None)
     with Store.open(results) as store:
-        for message in explain_changed_plugins(study.plan_work(asked.grids, store).runs.values(), store):
+        for message in explain_changed_plugins(study.plan_work(asked.grids, store, part).runs.values(), store):
             warn(message)
-        outcome = study.run(asked.grids, infos, store, execution, on_event=listen, command=command)
+        outcome = study.run(asked.grids, infos, store, execution, on_event=listen, command=command, part=part)
         tables = fill_all(store, asked.grids)
         for message in explain_missing_weights(asked.grids, store, execution.keep_weights):
             warn(message)

@@ -22,7 +22,7 @@ from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
 from asymbp_cli.cli.logs import load_logs, observe
-from asymbp_cli.cli.plan import make_plan, print_plan
+from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.executors.registry import check_executor
@@ -32,7 +32,9 @@ from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.shards import Part
 from asymbp_cli.specs.modules import WhichWeights
+from asymbp_cli.specs.shards import Shard
 from asymbp_cli.study import DataSource, Execution
 from asymbp_cli.text import printable_path
 
@@ -55,6 +57,7 @@ class Options:
     address: str | None
     gpus_per_worker: float | None
     attempts: int
+    shard: Shard | None
     keep_weights: WhichWeights | None
     logs: Sequence[tuple[str, Path]]
     dry_run: bool
@@ -84,15 +87,16 @@ def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
 
 def execute(asked: Asked, options: Options) -> int:
     """Train what is missing, print the tables, and return the exit code: 1 if runs failed."""
-    grids, infos = asked.grids, asked.infos
+    grids, infos, part = asked.grids, asked.infos, asked.take(options.shard)
     if options.dry_run:
-        print_plan(make_plan(grids, infos, options.results_directory, options.execution), as_json=options.as_json)
+        plan = make_plan(grids, infos, options.results_directory, options.execution, part)
+        print_plan(plan, as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
     check_executor(options.execution.executor, options.execution.devices)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
-        failed = _train(grids, by_fingerprint, store, options)
+        failed = _train(grids, by_fingerprint, store, options, part)
         tables = fill_all(store, grids)
         marked = [filled for filled in tables if find_marks(filled.grid)]
         epochs = store.epochs({run_id for filled in marked for run_id in filled.grid.all_runs()})
@@ -100,6 +104,8 @@ def execute(asked: Asked, options: Options) -> int:
     for notice in notices:
         click.echo(notice, err=True)
     present(tables, by_fingerprint, epochs, quiet=options.quiet, as_json=options.as_json)
+    if part and not options.as_json:
+        click.echo(_explain_part(part), err=True)
     if failed and not options.as_json:
         click.echo(f"{len(failed)} runs failed (details: asymbp show RUN):", err=True)
         for run_id, message in failed.items():
@@ -107,20 +113,28 @@ def execute(asked: Asked, options: Options) -> int:
     return 1 if failed else 0
 
 
+def _explain_part(part: Part) -> str:
+    shard = part.shard
+    return (
+        f"this is {describe_part(part)}. Once all {shard.count} are trained, join them with "
+        "asymbp store merge DIR... --results DIR"
+    )
+
+
 def _train(
-    grids: Sequence[Grid], infos: Mapping[str, DecodedDataset], store: Store, options: Options
+    grids: Sequence[Grid], infos: Mapping[str, DecodedDataset], store: Store, options: Options, part: Part | None
 ) -> Mapping[str, str]:
     """Train with a display; return why runs failed, by id."""
-    work = study.plan_work(grids, store)
+    work = study.plan_work(grids, store, part)
     progress = _make_progress(grids, infos, store, work, options.execution)
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
-        for message in explain_changed_plugins(work.runs.values(), store):
-            display.say(message)
+        for message in [] if options.as_json else explain_changed_plugins(work.runs.values(), store):
+            click.echo(message, err=True)
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display, observe(display, load_logs(options.logs)) as on_event:
-        outcome = study.run(grids, infos, store, options.execution, on_event=on_event, command=command)
+        outcome = study.run(grids, infos, store, options.execution, on_event=on_event, command=command, part=part)
     return outcome.failed
 
 

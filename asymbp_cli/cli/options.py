@@ -11,6 +11,7 @@ from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import parse_device, parse_devices
+from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -50,6 +51,14 @@ def _parse_devices(context: click.Context, parameter: click.Parameter, text: str
     """Return the devices of a list as torch writes them."""
     try:
         return parse_devices(text) if text is not None else None
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _parse_shard(context: click.Context, parameter: click.Parameter, text: str | None) -> Shard | None:
+    """Return the part of the study that is trained; None: all of it."""
+    try:
+        return None if text is None else parse_shard(text)
     except UsageError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -169,6 +178,13 @@ _TRAINING: tuple[Decorator, ...] = (
         show_default=True,
         help="Attempts in all at a run whose worker is lost: its process was killed, or its machine is gone. Each "
         "goes on from the last checkpoint.",
+    ),
+    click.option(
+        "--shard",
+        metavar="K/N",
+        callback=_parse_shard,
+        help="Train the K-th of N parts of the study, for N machines that share nothing: 3/8. The parts depend on "
+        "the study alone. asymbp store merge joins their results.",
     ),
     click.option(
         "--keep-weights",

@@ -18,6 +18,7 @@ from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.labels import describe_network
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast
+from asymbp_cli.scheduling.shards import Part
 from asymbp_cli.specs.runs import Run, StepKind
 from asymbp_cli.study import Execution, Work
 
@@ -35,15 +36,22 @@ class Plan:
     infos: Mapping[str, DecodedDataset]  # by fingerprint
     execution: Execution
     forecast: Forecast
+    part: Part | None  # None: all of the study
 
 
-def make_plan(grids: Sequence[Grid], infos: Iterable[DecodedDataset], results: Path, execution: Execution) -> Plan:
+def make_plan(
+    grids: Sequence[Grid],
+    infos: Iterable[DecodedDataset],
+    results: Path,
+    execution: Execution,
+    part: Part | None = None,
+) -> Plan:
     """Return the plan of a study; its steps are timed on random data."""
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
-        *works, whole = (study.plan_work(part, store) for part in (*([grid] for grid in grids), grids))
+        *works, whole = (study.plan_work(some, store, part) for some in (*([grid] for grid in grids), grids))
     forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
-    return Plan(grids, works, whole, by_fingerprint, execution, forecast)
+    return Plan(grids, works, whole, by_fingerprint, execution, forecast, part)
 
 
 def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
@@ -63,11 +71,21 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         if not info.directory:
             count = sum(run.dataset == fingerprint for run in plan.whole.runs.values())
             click.echo(f"{info.label} is not decoded: all {count} runs counted as missing")
+    if plan.part:
+        click.echo(describe_part(plan.part))
+        if any(not info.directory for info in plan.infos.values()):
+            click.echo("which runs these are is known once all datasets are decoded")
     work = plan.whole
     text = f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"
     if work.runs:
         text += f" {describe_execution(plan.execution)}, {_describe_time(plan, work)}"
     click.echo(text)
+
+
+def describe_part(part: Part) -> str:
+    """Return which shard it is, and how many runs it has."""
+    shard = part.shard
+    return f"shard {shard.number} of {shard.count}: {len(part.runs):,} of the study's {part.total:,} runs"
 
 
 def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:

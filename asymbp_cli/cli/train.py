@@ -20,6 +20,7 @@ def command(recipe: Path, overrides: tuple[str, ...], **chosen: Any) -> int:
       asymbp train --recipe recipes/examples/usf-digits.yaml
       asymbp train --recipe my.yaml --set protocol.epochs=3 --workers 2
       asymbp train --recipe my.yaml --plugin my_scheme.py
+      asymbp train --recipe my.yaml --shard 3/8
     """
     from asymbp_cli.api.asked import prepare_recipe
     from asymbp_cli.cli.execute import execute, read_options

@@ -13,11 +13,9 @@ from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.results import checksums
 from asymbp_cli.results.checksums import Owner
-from asymbp_cli.results.contents import StoredGrid, StoredRun
+from asymbp_cli.results.contents import RUN_COLUMNS, StoredGrid, read_run
 from asymbp_cli.results.database import RowError, check_directory, copy_to_memory, parse_column, store_errors
-from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS, make_attempt, make_epoch
 from asymbp_cli.results.validity import Damage, check_dataset, check_grid, check_run
-from asymbp_cli.specs.runs import Run
 
 Row = tuple[Any, ...]
 _MOST_ERRORS = 100  # of the file itself
@@ -91,12 +89,12 @@ def _check_rows(connection: sqlite3.Connection) -> Iterator[Problem]:
         check_dataset(row[0], info)
 
     def check_one_run(row: Row) -> None:
-        check_run(row[0], _read_run(connection, row), datasets)
+        check_run(row[0], read_run(connection, row), datasets)
 
     checks: list[tuple[str, str, Callable[[Row], None]]] = [
         ("datasets", "fingerprint, info FROM datasets", check_one_dataset),
         ("grids", "id, spec, command, created, updated FROM grids", _check_one_grid),
-        ("runs", "id, spec, state, created, updated FROM runs", check_one_run),
+        ("runs", f"{', '.join(RUN_COLUMNS)} FROM runs", check_one_run),
     ]
     for kind, columns, check in checks:
         for row in connection.execute(f"SELECT {columns} ORDER BY 1").fetchall():
@@ -135,16 +133,3 @@ def _check_one_grid(row: Row) -> None:
     key, spec, command, created, updated = row
     grid = parse_column(Grid, spec, "grids", key)
     check_grid(key, StoredGrid(grid, tuple(command.splitlines()), created, updated))
-
-
-def _read_run(connection: sqlite3.Connection, row: Row) -> StoredRun:
-    """Return the run in a row of the table, with its attempts and epochs. Raises RowError."""
-    key, spec, state, created, updated = row
-    run = parse_column(Run, spec, "runs", key)
-    attempts, epochs = (
-        connection.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE run = ? ORDER BY {order}", (key,))
-        for table, columns, order in (("attempts", ATTEMPT_COLUMNS, "started"), ("epochs", EPOCH_COLUMNS, "epoch"))
-    )
-    return StoredRun(
-        run, state, created, updated, tuple(map(make_attempt, attempts)), tuple(map(make_epoch, epochs))
-    )

@@ -5,10 +5,14 @@ its own row, its attempts and its epochs. Triggers add the difference to a sum, 
 row. A row that changes, vanishes or moves in any other way leaves a wrong sum, which no later change makes right.
 """
 
+import json
 import marshal
 import sqlite3
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 
 from asymbp_cli.text import list_some, printable_path
 
@@ -57,6 +61,10 @@ def watch(connection: sqlite3.Connection) -> None:
     _add_function(connection)
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA recursive_triggers = ON")
+    _make_triggers(connection)
+
+
+def _make_triggers(connection: sqlite3.Connection) -> None:
     for table, (kind, owner) in _OWNERS.items():
         columns = _read_columns(connection, table)
         found = " AND ".join(f"{name} = NEW.{name}" for name, place in columns.items() if place)
@@ -64,8 +72,29 @@ def watch(connection: sqlite3.Connection) -> None:
         remove = _add_to(kind, f"OLD.{owner}", f"-{_call(columns, 'OLD.')}")
         add = _add_to(kind, f"NEW.{owner}", stored)
         for event, body in (("INSERT", add), ("DELETE", remove), ("UPDATE", f"{remove}; {add}")):
-            name = f"checksums_{table}_{event}"
+            name = _name_trigger(table, event)
             connection.execute(f"CREATE TEMP TRIGGER {name} AFTER {event} ON main.{table} BEGIN {body}; END")
+
+
+def _name_trigger(table: str, event: str) -> str:
+    return f"checksums_{table}_{event}"
+
+
+@contextmanager
+def not_watching(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let rows be copied together with their checksums, which is ten times as fast as taking them anew."""
+    for table, event in product(_OWNERS, ("INSERT", "DELETE", "UPDATE")):
+        connection.execute(f"DROP TRIGGER temp.{_name_trigger(table, event)}")
+    yield
+    _make_triggers(connection)
+
+
+def copy(kind: str, ids: list[str], source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy the checksums of what was copied, row by row, from a source that is as it was written."""
+    chosen, values = "kind = ? AND id IN (SELECT value FROM json_each(?))", (kind, json.dumps(ids))
+    target.execute(f"DELETE FROM checksums WHERE {chosen}", values)
+    rows = source.execute(f"SELECT kind, id, checksum - late FROM checksums WHERE {chosen}", values)
+    target.executemany("INSERT INTO checksums (kind, id, checksum) VALUES (?, ?, ?)", rows)
 
 
 def _read_columns(connection: sqlite3.Connection, table: str) -> dict[str, int]:

@@ -22,6 +22,14 @@ from asymbp_cli.results.summaries import (
 from asymbp_cli.specs.runs import Run
 
 Rows = dict[str, list[dict[str, Any]]]  # of each table: column -> value
+#: of the table of runs, but for the dataset, which is in the spec
+RUN_COLUMNS = ("id", "spec", "state", "created", "updated")
+#: of the tables that have rows of runs; the first two put them in order
+COLUMNS = {
+    "runs": (*RUN_COLUMNS, "dataset"),
+    "attempts": ("run", *ATTEMPT_COLUMNS),
+    "epochs": EPOCH_COLUMNS,
+}
 
 
 @dataclass(frozen=True)
@@ -81,28 +89,19 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
     Raises sqlite3.Error and RowError, for `store_errors`.
     """
-    datasets = connection.execute("SELECT fingerprint, info FROM datasets ORDER BY fingerprint")
-    grids = connection.execute("SELECT id, spec, command, created, updated FROM grids ORDER BY created, id")
-    runs = connection.execute("SELECT id, spec, state, created, updated FROM runs ORDER BY id")
-    attempts, epochs = _read_attempts(connection), _read_epochs(connection)
+    attempts, epochs = read_attempts(connection), _read_epochs(connection)
+    runs = connection.execute(f"SELECT {', '.join(RUN_COLUMNS)} FROM runs ORDER BY id")
     return Contents(
-        datasets={key: _parse_dataset(key, info) for key, info in datasets},
-        grids={
-            key: StoredGrid(parse_column(Grid, spec, "grids", key), tuple(command.splitlines()), created, updated)
-            for key, spec, command, created, updated in grids
-        },
-        runs={
-            key: StoredRun(
-                parse_column(Run, spec, "runs", key),
-                state,
-                created,
-                updated,
-                tuple(attempts[key]),
-                tuple(epochs[key]),
-            )
-            for key, spec, state, created, updated in runs
-        },
+        datasets=read_datasets(connection),
+        grids=read_grids(connection),
+        runs={row[0]: make_run(row, attempts[row[0]], epochs[row[0]]) for row in runs},
     )
+
+
+def read_datasets(connection: sqlite3.Connection) -> dict[str, DecodedDataset]:
+    """Return the datasets by fingerprint. Raises as `read_contents`."""
+    rows = connection.execute("SELECT fingerprint, info FROM datasets ORDER BY fingerprint")
+    return {key: _parse_dataset(key, info) for key, info in rows}
 
 
 def _parse_dataset(fingerprint: str, text: str) -> DecodedDataset:
@@ -110,7 +109,32 @@ def _parse_dataset(fingerprint: str, text: str) -> DecodedDataset:
     return info.model_copy(update={"directory": ""})
 
 
-def _read_attempts(connection: sqlite3.Connection) -> dict[str, list[Attempt]]:
+def read_grids(connection: sqlite3.Connection) -> dict[str, StoredGrid]:
+    """Return the grids by id, oldest first. Raises as `read_contents`."""
+    rows = connection.execute("SELECT id, spec, command, created, updated FROM grids ORDER BY created, id")
+    return {
+        key: StoredGrid(parse_column(Grid, spec, "grids", key), tuple(command.splitlines()), created, updated)
+        for key, spec, command, created, updated in rows
+    }
+
+
+def make_run(row: tuple[Any, ...], attempts: Iterable[Attempt], epochs: Iterable[EpochEnded]) -> StoredRun:
+    """Return the run in a row of `RUN_COLUMNS`; raises RowError."""
+    key, spec, state, created, updated = row
+    return StoredRun(parse_column(Run, spec, "runs", key), state, created, updated, tuple(attempts), tuple(epochs))
+
+
+def read_run(connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredRun:
+    """Return the run in a row of `RUN_COLUMNS`, with its attempts and epochs. Raises as `read_contents`."""
+    attempts, epochs = (
+        connection.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE run = ? ORDER BY {order}", row[:1])
+        for table, columns, order in (("attempts", ATTEMPT_COLUMNS, "started"), ("epochs", EPOCH_COLUMNS, "epoch"))
+    )
+    return make_run(row, map(make_attempt, attempts), map(make_epoch, epochs))
+
+
+def read_attempts(connection: sqlite3.Connection) -> dict[str, list[Attempt]]:
+    """Return the attempts at each run, by id. Raises as `read_contents`."""
     attempts: dict[str, list[Attempt]] = defaultdict(list)
     sql = f"SELECT run, {', '.join(ATTEMPT_COLUMNS)} FROM attempts ORDER BY run, started"
     for run, *values in connection.execute(sql):

@@ -75,7 +75,7 @@ def connect(path: Path) -> sqlite3.Connection:
             _create(path)
         if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             return _open_to_read(path)
-        with _closed_on_failure(_connect(str(path))) as connection:
+        with closed_on_failure(_connect(str(path))) as connection:
             try:
                 _check(connection, path)
                 connection.execute("PRAGMA foreign_keys = ON")
@@ -93,7 +93,8 @@ def _connect(address: str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Close a connection if what is done with it fails."""
     try:
         yield connection
     except BaseException:
@@ -111,13 +112,13 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     """Open a database without writing anything, in a copy if it is older or cannot be read where it is."""
     try:
         connection = _connect(_read_only_address(path), uri=True)
-        with _closed_on_failure(connection):
+        with closed_on_failure(connection):
             _check(connection, path)
     except sqlite3.OperationalError as error:
         if not _cannot_write(error):
             raise
         connection = _copy_with_log(path)
-    with _closed_on_failure(connection):
+    with closed_on_failure(connection):
         _check(connection, path)
         if read_version(connection) == len(MIGRATIONS):
             return connection
@@ -142,7 +143,7 @@ def check_no_copy(connection: sqlite3.Connection, path: Path) -> None:
 def _copy_with_log(path: Path) -> sqlite3.Connection:
     """Return a copy in memory of a database and its write-ahead log, which is read through a file of its own."""
     copy = _connect(":memory:")
-    with _closed_on_failure(copy), tempfile.TemporaryDirectory() as directory:
+    with closed_on_failure(copy), tempfile.TemporaryDirectory() as directory:
         try:
             for name in (path.name, f"{path.name}-wal"):
                 shutil.copyfile(path.with_name(name), Path(directory) / name)
@@ -186,7 +187,7 @@ def copy_to_memory(path: Path) -> sqlite3.Connection:
 
 
 def _copy_migrated(source: sqlite3.Connection) -> sqlite3.Connection:
-    with _closed_on_failure(_connect(":memory:")) as copy:
+    with closed_on_failure(_connect(":memory:")) as copy:
         source.backup(copy)
         apply_steps(copy, read_version(copy), len(MIGRATIONS))
         return copy

@@ -16,22 +16,21 @@ import json
 import lzma
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.results import migrations
+from asymbp_cli.results import checksums, migrations
 from asymbp_cli.results.contents import (
     Contents,
     Rows,
     make_dataset_rows,
     make_grid_rows,
     make_run_rows,
-    read_contents,
 )
-from asymbp_cli.results.database import RowError
-from asymbp_cli.results.validity import Damage, check_contents
+from asymbp_cli.results.database import RowError, closed_on_failure
+from asymbp_cli.results.source import Source, check_source
+from asymbp_cli.results.validity import Damage
 
 _FORMAT = 1
 #: the version of the rows, with measures and without; version 4 adds checksums, which stay in the database
@@ -91,8 +90,8 @@ def _columns(rows: Rows) -> dict[str, dict[str, list[Any]]]:
     return columns
 
 
-def decode(content: bytes, path: Path) -> Contents:
-    """Return the contents that were exported to `path`, of which `content` is read.
+def decode(content: bytes, path: Path) -> Source:
+    """Return the results that were exported to `path`, of which `content` is read.
 
     Raises StoreError if the file is damaged, incomplete, newer than this program or something else.
     """
@@ -102,8 +101,7 @@ def decode(content: bytes, path: Path) -> Contents:
         lines = _parse(_decompress(content))
         header: Any = next(lines, None)
         _check_versions(header, path)
-        contents = _read(header["schema"], lines)
-        check_contents(contents)
+        return _read(header["schema"], lines)
     except RowError as error:
         if error.unknown:
             raise StoreError(f'{path} has "{error.unknown}", which only a newer asymbp knows. Upgrade') from error
@@ -115,7 +113,6 @@ def decode(content: bytes, path: Path) -> Contents:
         raise StoreError(_explain(path, reason)) from error
     except _MALFORMED as error:
         raise StoreError(_explain(path, _NOT_AS_WRITTEN)) from error
-    return contents
 
 
 def _explain(path: Path, reason: str) -> str:
@@ -169,9 +166,9 @@ def _check_versions(header: Any, path: Path) -> None:
             raise StoreError(f"{path} was exported by a newer asymbp ({reason}). Upgrade asymbp")
 
 
-def _read(version: int, lines: Iterable[Any]) -> Contents:
-    """Return the contents of lines: rows of the schema's `version`, migrated in memory as a store is."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+def _read(version: int, lines: Iterable[Any]) -> Source:
+    """Return the results in lines: rows of the schema's `version`, migrated in memory as a store is."""
+    with closed_on_failure(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         migrations.apply_steps(connection, 0, version)
         connection.execute("BEGIN")
@@ -180,7 +177,8 @@ def _read(version: int, lines: Iterable[Any]) -> Contents:
                 _insert(connection, table, columns)
         connection.execute("COMMIT")
         migrations.apply_steps(connection, version, len(migrations.MIGRATIONS))
-        return read_contents(connection)
+        checksums.take(connection)
+        return check_source(connection)
 
 
 def _insert(connection: sqlite3.Connection, table: str, columns: dict[str, list[Any]]) -> None:

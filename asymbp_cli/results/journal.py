@@ -9,7 +9,7 @@ which holds 25,000 epochs of single runs (20 MB).
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ _FLUSH_SECONDS = 1.0
 _RETRY_SECONDS = 0.1  # between attempts at a locked database
 _HURRY_SECONDS = 0.3  # that a study which ends waits for it
 _MOST_STATEMENTS = 50_000  # in memory; one takes about half a kilobyte
+_NOT_RECORDING = "results are written inside `with store.writing():` only"
 
 OnWait = Callable[[str], None]  # told what a study waits for
 Statement = tuple[str, tuple[Any, ...]]  # may be executed twice without harm
@@ -77,16 +78,27 @@ class Journal:
     def note(self, sql: str, *values: Any) -> None:
         """Add a statement."""
         if not self._recording:
-            raise RuntimeError("results are written inside `with store.writing():` only")
+            raise RuntimeError(_NOT_RECORDING)
         with self._lock:
             self._statements.append((sql, values))
 
-    def write_together(self, statements: Iterable[Statement]) -> None:
-        """Write statements and everything noted before, in one transaction. Raises StoreError as `flush`."""
-        with self._lock:
-            for sql, values in statements:
-                self.note(sql, *values)
-            self.flush()
+    def write_together(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of `write`, whose changes are one transaction, after everything noted before.
+
+        Raises StoreError as `flush`; then nothing of it is written.
+        """
+        if not self._recording:
+            raise RuntimeError(_NOT_RECORDING)
+
+        def write_at_once() -> T:
+            self._write()
+            self._guard.check()
+            with self._transaction():
+                result = write(self._connection)
+            self._guard.remember()
+            return result
+
+        return self._when_free(write_at_once)
 
     def check(self) -> None:
         """Raise the StoreError that ended the thread that flushes, if one did. Wait if it is full."""
@@ -158,16 +170,18 @@ class Journal:
             if not self._statements:
                 return
             self._guard.check()
-            self._execute_all()
+            with self._transaction():
+                for sql, values in self._statements:
+                    self._connection.execute(sql, values)
             self._guard.remember()
             self._statements.clear()
             self._locked = None
 
-    def _execute_all(self) -> None:
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            for sql, values in self._statements:
-                self._connection.execute(sql, values)
+            yield
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

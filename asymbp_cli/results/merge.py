@@ -1,21 +1,36 @@
 """Merging the results of others into a store. Numbers that differ are reported, never mixed or averaged."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+import sqlite3
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, row_identity
+from asymbp_cli.results import checksums
 from asymbp_cli.results.contents import (
-    Contents,
+    COLUMNS,
+    RUN_COLUMNS,
     Rows,
     StoredGrid,
     StoredRun,
     make_dataset_rows,
     make_grid_rows,
-    make_run_rows,
+    read_datasets,
+    read_grids,
+    read_run,
 )
-from asymbp_cli.results.journal import Statement
+from asymbp_cli.results.journal import OnWait
+from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
+
+_RUN = f"SELECT {', '.join(RUN_COLUMNS)} FROM runs WHERE id = ?"
+#: of each epoch, what must be equal
+_COUNTS = """
+    SELECT epoch, train_wrong, train_seen, test_wrong, test_seen, validation_wrong, validation_seen, one_class,
+        diverged FROM epochs WHERE run = ? ORDER BY epoch"""
+_CACHE = 65_536  # kB of pages in memory
+#: that have rows of a run: the column that says of which one; what others refer to comes first
+_TABLES = {"runs": "id", "attempts": "run", "epochs": "run"}
 
 
 @dataclass(frozen=True)
@@ -48,55 +63,105 @@ class Merged:
     moved: tuple[MovedCells, ...] = ()
 
 
-def merge(sources: Iterable[Contents], store: Store) -> list[Merged]:
+def merge(sources: Iterable[Source], store: Store, on_wait: OnWait = lambda message: None) -> list[Merged]:
     """Add `sources` to the store, one after the other, in one transaction: all of them or nothing.
 
     Of a run that both have the longer training is kept, if the counts of their common epochs are equal. Otherwise
-    the store keeps what it has. Raises StoreError if another process writes to the store.
+    the store keeps what it has. `on_wait` is told once if another program locks the database. Raises StoreError if
+    another process writes to the store.
     """
-    found = []
-    with store.writing():
-        before = after = store.contents()
-        for contents in sources:
-            merged, after = _add(contents, after)
-            found.append(merged)
-        store.write_together(list(_statements(before, after)))
-    return found
+    sources = list(sources)
+    with store.writing(on_wait):
+        return store.write_together(lambda target: _add_all(sources, target))
 
 
-def _add(contents: Contents, present: Contents) -> tuple[Merged, Contents]:
-    """Return the outcome of merging `contents` into `present`, and the contents after it."""
-    new = [run_id for run_id in contents.runs if run_id not in present.runs]
-    longer, same, different = list[str](), list[str](), list[Difference]()
-    for run_id in sorted(contents.runs.keys() & present.runs.keys()):
-        kept, other = present.runs[run_id], contents.runs[run_id]
-        epoch = _first_difference(kept.epochs, other.epochs)
-        if epoch is not None or (kept.state and other.state and kept.state != other.state):
-            different.append(Difference(run_id, kept, other, epoch))
-        else:
-            (longer if _progress(other) > _progress(kept) else same).append(run_id)
-    grids = dict(present.grids)
-    for stored in contents.grids.values():
+def _add_all(sources: Iterable[Source], target: sqlite3.Connection) -> list[Merged]:
+    target.execute(f"PRAGMA cache_size = -{_CACHE}")  # rows come in any order, and a page is written once
+    return [_add(source, target) for source in sources]
+
+
+def _add(source: Source, target: sqlite3.Connection) -> Merged:
+    """Add a source to a database; return what became of it."""
+    present, others = _read_progress(target), _read_progress(source.connection)
+    common = sorted(present.keys() & others.keys())
+    different = {found.run: found for found in _find_differences(common, source.connection, target)}
+    equal = [run_id for run_id in common if run_id not in different]
+    longer = [run_id for run_id in equal if others[run_id] > present[run_id]]
+    new = [run_id for run_id in others if run_id not in present]
+    datasets = read_datasets(target)
+    for fingerprint, info in source.datasets.items():
+        if fingerprint not in datasets:
+            _insert(target, make_dataset_rows(info))
+    before = read_grids(target)
+    after = _merge_grids(before, source.grids)
+    for key, grid in after.items():
+        if grid != before.get(key):
+            _insert(target, make_grid_rows(key, grid))
+    _copy_runs([*new, *longer], source.connection, target)
+    same = tuple(run_id for run_id in equal if others[run_id] <= present[run_id])
+    moved = tuple(_moved_cells(before, after, present))
+    return Merged(tuple(new), tuple(longer), same, tuple(different.values()), moved)
+
+
+def _read_progress(connection: sqlite3.Connection) -> dict[str, tuple[int, bool]]:
+    """Return how many epochs each run has, and whether it has ended, by id."""
+    rows = connection.execute(
+        "SELECT id, (SELECT count(*) FROM epochs WHERE run = id), state IS NOT NULL FROM runs ORDER BY id"
+    )
+    return {run_id: (count, bool(ended)) for run_id, count, ended in rows}
+
+
+def _find_differences(
+    run_ids: Iterable[str], other: sqlite3.Connection, kept: sqlite3.Connection
+) -> Iterator[Difference]:
+    """Yield which of the runs that two databases have differ."""
+    for run_id in run_ids:
+        epoch = _first_difference(*(database.execute(_COUNTS, (run_id,)).fetchall() for database in (kept, other)))
+        rows = [database.execute(_RUN, (run_id,)).fetchone() for database in (kept, other)]
+        states = {state for _, _, state, *_ in rows if state}
+        if epoch is not None or len(states) > 1:
+            yield Difference(run_id, read_run(kept, rows[0]), read_run(other, rows[1]), epoch)
+
+
+def _first_difference(kept: list[tuple[int, ...]], other: list[tuple[int, ...]]) -> int | None:
+    """Return the first epoch of both whose counts differ; losses and seconds may."""
+    counts = {row[0]: row for row in kept}
+    return next((row[0] for row in other if counts.get(row[0], row) != row), None)
+
+
+def _copy_runs(run_ids: Iterable[str], source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy runs as they are, with their checksums, in place of runs of these ids."""
+    of_runs, ids = "IN (SELECT value FROM json_each(?))", (json.dumps(list(run_ids)),)
+    with checksums.not_watching(target):
+        for table, owner in reversed(_TABLES.items()):
+            target.execute(f"DELETE FROM {table} WHERE {owner} {of_runs}", ids)
+        for table, owner in _TABLES.items():
+            names, places = ", ".join(COLUMNS[table]), ", ".join("?" * len(COLUMNS[table]))
+            rows = source.execute(f"SELECT {names} FROM {table} WHERE {owner} {of_runs} ORDER BY 1, 2", ids)
+            target.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)
+        checksums.copy("runs", list(run_ids), source, target)
+
+
+def _merge_grids(present: Mapping[str, StoredGrid], others: Mapping[str, StoredGrid]) -> dict[str, StoredGrid]:
+    """Return the tables of both, by id."""
+    grids = dict(present)
+    for stored in others.values():
         key = choose_table_id(stored.grid, {key: grid.grid.title for key, grid in grids.items()})
         grids[key] = _merge_grid(grids[key], stored) if key in grids else stored
-    after = Contents(
-        datasets={**contents.datasets, **present.datasets},
-        grids=grids,
-        runs={**present.runs, **{run_id: contents.runs[run_id] for run_id in (*new, *longer)}},
-    )
-    moved = tuple(_moved_cells(present, after))
-    return Merged(tuple(new), tuple(longer), tuple(same), tuple(different), moved), after
+    return grids
 
 
-def _moved_cells(before: Contents, after: Contents) -> Iterator[MovedCells]:
-    """Yield how many cells of each table had results and have other runs now."""
-    for key, stored in before.grids.items():
-        count = _count_moved(stored.grid, after.grids[key].grid, before.runs)
+def _moved_cells(
+    before: Mapping[str, StoredGrid], after: Mapping[str, StoredGrid], runs: Container[str]
+) -> Iterator[MovedCells]:
+    """Yield how many cells of each table had results, of `runs`, and have other runs now."""
+    for key, stored in before.items():
+        count = _count_moved(stored.grid, after[key].grid, runs)
         if count:
             yield MovedCells(stored.grid.key, stored.grid.protocol_label, count)
 
 
-def _count_moved(before: Grid, after: Grid, runs: Mapping[str, StoredRun]) -> int:
+def _count_moved(before: Grid, after: Grid, runs: Container[str]) -> int:
     """Return in how many cells other runs take the place of those in `runs`; columns are in the same order."""
     if before == after:
         return 0
@@ -108,42 +173,7 @@ def _count_moved(before: Grid, after: Grid, runs: Mapping[str, StoredRun]) -> in
         for old_row, new_row in pairs
         for old, new in columns
     ]
-    return sum(old != new and not old.isdisjoint(runs) for old, new in cells)
-
-
-def _first_difference(kept: tuple[EpochEnded, ...], other: tuple[EpochEnded, ...]) -> int | None:
-    """Return the first epoch of both whose counts differ."""
-    counts = {event.epoch: _counts(event) for event in kept}
-    return next((e.epoch for e in other if e.epoch in counts and counts[e.epoch] != _counts(e)), None)
-
-
-def _counts(event: EpochEnded) -> tuple[object, ...]:
-    """Return the numbers that must be equal; losses and seconds need not."""
-    train = event.train_wrong, event.train_seen
-    test = event.test_wrong, event.test_seen
-    validation = event.validation_wrong, event.validation_seen
-    return train, test, validation, event.one_class, event.diverged
-
-
-def _progress(stored: StoredRun) -> tuple[int, bool]:
-    return len(stored.epochs), stored.state is not None
-
-
-def _statements(before: Contents, after: Contents) -> Iterator[Statement]:
-    """Yield what turns a database with the contents `before` into one with those `after`."""
-    for fingerprint, info in after.datasets.items():
-        if fingerprint not in before.datasets:
-            yield from _insert(make_dataset_rows(info))
-    for key, grid in after.grids.items():
-        if grid != before.grids.get(key):
-            yield from _insert(make_grid_rows(key, grid))
-    for run_id, stored in after.runs.items():
-        if stored is before.runs.get(run_id):
-            continue
-        for sql in ("DELETE FROM epochs WHERE run = ?", "DELETE FROM attempts WHERE run = ?"):
-            yield sql, (run_id,)
-        yield "DELETE FROM runs WHERE id = ?", (run_id,)
-        yield from _insert(make_run_rows(run_id, stored))
+    return sum(old != new and any(run_id in runs for run_id in old) for old, new in cells)
 
 
 def _merge_grid(kept: StoredGrid, other: StoredGrid) -> StoredGrid:
@@ -166,9 +196,9 @@ def _merge_rows(older: Grid, newer: Grid) -> Grid:
     return merge_grids(older, newer)
 
 
-def _insert(rows: Rows) -> Iterator[Statement]:
+def _insert(target: sqlite3.Connection, rows: Rows) -> None:
     for table, found in rows.items():
         for row in found:
             places = ", ".join("?" * len(row))
             sql = f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({places})"
-            yield sql, tuple(row.values())
+            target.execute(sql, tuple(row.values()))

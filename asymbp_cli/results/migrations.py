@@ -123,6 +123,21 @@ def apply_steps(connection: sqlite3.Connection, version: int, target: int) -> No
     connection.execute(f"PRAGMA user_version = {max(version, target)}")
 
 
+def has_schema(connection: sqlite3.Connection) -> bool:
+    """Return whether a database has the tables that the steps make, column by column, and acts on nothing."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        apply_steps(made, 0, len(MIGRATIONS))
+        return _describe_schema(connection) == _describe_schema(made)
+
+
+def _describe_schema(connection: sqlite3.Connection) -> list[object]:
+    others = connection.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
+    ).fetchall()
+    columns = "SELECT cid, name, type, [notnull], dflt_value, pk, hidden FROM pragma_table_xinfo(?) ORDER BY cid"
+    return [others, *(connection.execute(columns, (table,)).fetchall() for table in sorted(TABLES))]
+
+
 def _back_up(path: Path) -> None:
     """Copy the database as it was before the present transaction; whole or not at all.
 

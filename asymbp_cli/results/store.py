@@ -3,10 +3,9 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import StoreError, UsageError
@@ -16,9 +15,9 @@ from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, table_ids
 from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.results import queries
-from asymbp_cli.results.contents import Contents, read_contents
+from asymbp_cli.results.contents import Contents, StoredGrid, read_contents, read_grids
 from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
-from asymbp_cli.results.journal import Journal, OnWait, Statement
+from asymbp_cli.results.journal import Journal, OnWait, T
 from asymbp_cli.results.summaries import (
     EPOCH_COLUMNS,
     Attempt,
@@ -33,6 +32,7 @@ from asymbp_cli.results.summaries import (
     make_summary,
 )
 from asymbp_cli.specs.runs import Run
+from asymbp_cli.specs.shards import split_mark
 from asymbp_cli.text import printable_path
 
 
@@ -73,9 +73,7 @@ class Store:
     def __enter__(self) -> "Store":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextmanager
@@ -195,24 +193,26 @@ class Store:
                 ended = max(started, (SELECT updated FROM runs WHERE id = run)) WHERE ended IS NULL"""
         )
 
-    def write_together(self, statements: Iterable[Statement]) -> None:
-        """Execute statements in one transaction: all of them or none. Raises StoreError."""
-        self._journal.write_together(statements)
+    def write_together(self, write: Callable[[sqlite3.Connection], T]) -> T:
+        """Return the result of `write`, of whose changes all are made or none. Raises StoreError."""
+        return self._journal.write_together(write)
 
     def contents(self) -> Contents:
         """Return everything that is stored, at one moment."""
         return self._journal.read_together(read_contents)
 
+    def stored_grids(self) -> dict[str, StoredGrid]:
+        """Return every grid that was asked for by id, with its commands, oldest first."""
+        return self._journal.read_together(read_grids)
+
     def grids(self) -> list[Grid]:
         """Return every grid that was asked for, oldest first."""
-        rows = self._journal.query("SELECT id, spec FROM grids ORDER BY created, id")
-        with store_errors(self._path):
-            return [parse_column(Grid, spec, "grids", identity) for identity, spec in rows]
+        return [stored.grid for stored in self.stored_grids().values()]
 
     def commands(self, grid: Grid) -> tuple[str, ...]:
-        """Return the commands that asked for `grid`, oldest first."""
+        """Return the commands that asked for `grid` as they were typed, oldest first."""
         rows = self._journal.query("SELECT command FROM grids WHERE id = ?", self._table_id(grid))
-        return tuple(line for (text,) in rows for line in text.splitlines())
+        return tuple(split_mark(line)[0] for (text,) in rows for line in text.splitlines())
 
     def datasets(self) -> dict[str, DecodedDataset]:
         """Return the datasets of the runs, by fingerprint."""

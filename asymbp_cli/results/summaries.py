@@ -184,11 +184,11 @@ def make_epoch(row: tuple[Any, ...]) -> EpochEnded:
         _check_counts(named["run"], named[f"{split}_wrong"], named[f"{split}_seen"], least)
     for loss in ("train_loss", "test_loss"):
         named[loss] = math.nan if named[loss] is None else named[loss]
-    named["measures"] = _parse_measures(named["run"], named["measures"])
+    named["measures"] = parse_measures(named["run"], named["measures"])
     return EpochEnded(**named | {flag: bool(named[flag]) for flag in ("one_class", "diverged")})
 
 
-def _parse_measures(run_id: str, text: object) -> Measured:
+def parse_measures(run_id: str, text: object) -> Measured:
     """Return the measures in a column; raises RowError if they are not as `make_epoch_row` writes them."""
     if text is None:
         return {}

@@ -7,7 +7,7 @@ from typing import get_args
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded, RunState
 from asymbp_cli.recipe.grid import Grid, table_ids
-from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
+from asymbp_cli.results.contents import StoredGrid, StoredRun
 from asymbp_cli.specs.base import is_label
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import printable
@@ -19,16 +19,6 @@ _MOST_RUNS = 1_000_000  # of a table; all columns of Table 4 on 15 datasets with
 
 class Damage(Exception):
     """Why something cannot be what asymbp has written."""
-
-
-def check_contents(contents: Contents) -> None:
-    """Raise Damage if identities, epochs, counts, times or names cannot be."""
-    for fingerprint, info in contents.datasets.items():
-        check_dataset(fingerprint, info)
-    for key, stored_grid in contents.grids.items():
-        check_grid(key, stored_grid)
-    for run_id, stored_run in contents.runs.items():
-        check_run(run_id, stored_run, contents.datasets)
 
 
 def check_dataset(fingerprint: str, info: DecodedDataset) -> None:
@@ -80,18 +70,23 @@ def _count_runs(grid: Grid) -> int:
 
 def check_run(run_id: str, stored: StoredRun, datasets: Mapping[str, DecodedDataset]) -> None:
     """Raise Damage if a run, one of its epochs or one of its attempts cannot be."""
-    run, name = stored.run, f"the run {run_id}"
-    _require(run.id == run_id, f"{name} has the content of another run")
-    _require(run.dataset in datasets, f"{name} is on a dataset that is missing")
-    count = len(stored.epochs)
+    check_frame(run_id, stored, datasets)
+    run, name, count = stored.run, f"the run {run_id}", len(stored.epochs)
     _require(
         [event.epoch for event in stored.epochs] == list(range(1, count + 1)) and count <= run.protocol.epochs,
         f"{name} has other epochs than 1, 2, ... up to {run.protocol.epochs} at most",
     )
-    _require(stored.state in _STATES, f"{name} has an end that does not exist")
     _require(not stored.state or count == run.protocol.epochs, f"{name} has ended before its last epoch")
     for event in stored.epochs:
         _check_epoch(name, event, run, datasets[run.dataset])
+
+
+def check_frame(run_id: str, stored: StoredRun, datasets: Mapping[str, DecodedDataset]) -> None:
+    """Raise Damage if what is stored of a run, but for its epochs, cannot be."""
+    name = f"the run {run_id}"
+    _require(stored.run.id == run_id, f"{name} has the content of another run")
+    _require(stored.run.dataset in datasets, f"{name} is on a dataset that is missing")
+    _require(stored.state in _STATES, f"{name} has an end that does not exist")
     attempts = (time for attempt in stored.attempts for time in (attempt.started, attempt.ended))
     _check_times(name, (stored.created, stored.updated, *attempts))
 

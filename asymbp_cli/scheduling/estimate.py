@@ -51,3 +51,12 @@ def epoch_seconds(run: Run, info: DecodedDataset, seconds_per_step: Mapping[Step
 def epoch_flop(run: Run, info: DecodedDataset) -> float:
     """Return the floating-point operations of one epoch of a run, to weigh runs by before any was timed."""
     return samples_per_epoch(run, info) * flop_per_sample(run)
+
+
+def flop_left(run: Run, train_count: int, start_epoch: int = 0) -> int:
+    """Return the floating-point operations of training that remain of a run; at least 1.
+
+    Exact, so that sums are too, and the same on every machine.
+    """
+    epochs = run.protocol.epochs - start_epoch
+    return max(1, epochs * flop_per_sample(run) * train_count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from asymbp_cli.scheduling.multiplications import flop_per_sample
+from asymbp_cli.scheduling.estimate import flop_left
 from asymbp_cli.specs.runs import Run, Stack
 
 
@@ -22,9 +22,9 @@ def plan_stacks(
     (guided self-scheduling, Polychronopoulos and Kuck 1987). `train_counts` holds training samples by dataset.
     """
     groups: dict[tuple[str, int], list[Run]] = {}
-    for run in sorted(runs, key=_side_by_side):
+    for run in sorted(runs, key=side_by_side):
         groups.setdefault((run.stack_key, saved_epochs.get(run.id, 0)), []).append(run)
-    costs = {key: _cost(group[0], key[1], train_counts) for key, group in groups.items()}
+    costs = {key: flop_left(group[0], train_counts[group[0].dataset], key[1]) for key, group in groups.items()}
     left = sum(costs[key] * len(group) for key, group in groups.items())
     found = []
     for key in sorted(groups, key=lambda key: (-costs[key], groups[key][0].dataset, key)):
@@ -38,11 +38,6 @@ def plan_stacks(
     return found
 
 
-def _side_by_side(run: Run) -> tuple[str, str, float, str]:
+def side_by_side(run: Run) -> tuple[str, str, float, str]:
+    """Return what sorts runs so that equal schemes and update rules are adjacent."""
     return run.method.feedback.model_dump_json(), run.method.update, -run.rate_multiplier, run.id
-
-
-def _cost(run: Run, start_epoch: int, train_counts: Mapping[str, int]) -> int:
-    """Return the floating-point operations that remain of a run; at least 1. Exact, so that sums are too."""
-    epochs = run.protocol.epochs - start_epoch
-    return max(1, epochs * flop_per_sample(run) * train_counts[run.dataset])

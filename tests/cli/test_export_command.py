@@ -27,6 +27,10 @@ def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False, standalone_mode=False)
 
 
+def change_rows(store: Store, *statements: str) -> None:
+    store.write_together(lambda connection: [connection.execute(statement) for statement in statements])
+
+
 def train(directory: Path, *options: str, **changes: object) -> Result:
     """Train the recipe into a directory; the file of the recipe is there too."""
     directory.mkdir(exist_ok=True)
@@ -87,7 +91,7 @@ def test_a_diverged_run_may_have_had_weights(tmp_path: Path) -> None:
     for diverged, message in (("epoch - 1", "1 of these runs had ended before"), ("1", "")):
         with Store.open(tmp_path / "results") as store, store.writing():
             change = f"UPDATE epochs SET diverged = {diverged}"
-            store.write_together([(change, ()), ("UPDATE runs SET state = 'diverged'", ())])
+            change_rows(store, change, "UPDATE runs SET state = 'diverged'")
         done = train(tmp_path, "--keep-weights", "best", method="SGD")
         assert ("had ended before" in done.stderr) == bool(message)
         assert message in done.stderr
@@ -106,7 +110,7 @@ def test_weights_of_another_training_are_noticed(trained: Path, tmp_path: Path) 
     shutil.copytree(trained / "results", tmp_path / "results")
     directory, runs = weights_directory(tmp_path / "results"), run_ids(tmp_path)
     with Store.open(tmp_path / "results") as store, store.writing():
-        store.write_together([("UPDATE epochs SET test_wrong = test_wrong + 1", ())])
+        change_rows(store, "UPDATE epochs SET test_wrong = test_wrong + 1")
     with pytest.raises(StoreError, match="which the results do not have"):
         invoke("export", runs["SGD"], "--weights", tmp_path / "w.safetensors", "--results", tmp_path / "results")
     with pytest.raises(UsageError, match="belongs to stored results"):
@@ -126,7 +130,7 @@ def test_an_epoch_from_before_weights_were_kept_is_named(trained: Path, tmp_path
     weights = read_weights(weights_directory(tmp_path / "results"), run_id)
     assert weights
     with Store.open(tmp_path / "results") as store, store.writing():
-        store.write_together([("UPDATE epochs SET test_wrong = 0 WHERE epoch <> ?", (weights.epoch,))])
+        change_rows(store, f"UPDATE epochs SET test_wrong = 0 WHERE epoch <> {weights.epoch}")
     done = invoke("export", run_id, "--weights", tmp_path / "w.safetensors", "--results", tmp_path / "results")
     assert f"tables show epoch {3 - weights.epoch}, which was trained before weights were kept" in done.stderr
 
@@ -137,8 +141,7 @@ def test_an_epoch_in_which_the_run_had_diverged_is_named(trained: Path, tmp_path
     weights = read_weights(weights_directory(tmp_path / "results"), run_id)
     assert weights
     with Store.open(tmp_path / "results") as store, store.writing():
-        change = "UPDATE epochs SET test_wrong = 0, diverged = 1 WHERE epoch <> ?"
-        store.write_together([(change, (weights.epoch,))])
+        change_rows(store, f"UPDATE epochs SET test_wrong = 0, diverged = 1 WHERE epoch <> {weights.epoch}")
     done = invoke("export", run_id, "--weights", tmp_path / "w.safetensors", "--results", tmp_path / "results")
     assert f"tables show epoch {3 - weights.epoch}, in which the run had diverged" in done.stderr
 
@@ -154,7 +157,7 @@ def test_why_a_diverged_run_has_no_weights(change: str, message: str, trained: P
     shutil.copytree(trained / "results", tmp_path / "results")
     shutil.rmtree(weights_directory(tmp_path / "results"))
     with Store.open(tmp_path / "results") as store, store.writing():
-        store.write_together([(change, ()), ("UPDATE runs SET state = 'diverged'", ())])
+        change_rows(store, change, "UPDATE runs SET state = 'diverged'")
     again = "export", run_ids(tmp_path)["SGD"], "--weights", "w.safetensors", "--results", tmp_path / "results"
     with pytest.raises(UsageError, match=message):
         invoke(*again)

@@ -13,6 +13,7 @@ from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.report.csv_records import render
+from asymbp_cli.results.contents import read_contents
 from asymbp_cli.results.export import decode
 from asymbp_cli.results.merge import merge
 from asymbp_cli.results.store import Store
@@ -108,7 +109,7 @@ def test_what_is_said_of_printed_numbers_is_what_was_measured(curves: str) -> No
 
 @pytest.mark.parametrize("file", CAMPAIGNS, ids=lambda file: file.name)
 def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
-    contents = decode(file.read_bytes(), file)
+    contents = read_contents(decode(file.read_bytes(), file).connection)
     epochs = sum(len(stored.epochs) for stored in contents.runs.values())
     (line,) = [line for line in (file.parent / "README.md").read_text().splitlines() if f"]({file.name})" in line]
     assert line.endswith(f"| {len(contents.runs):,}, {epochs:,} |")

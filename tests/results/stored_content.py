@@ -1,11 +1,22 @@
 """Contents of stores for tests, trained by the fake engine."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import small_study
 
-from asymbp_cli.results.contents import Contents, StoredRun
+from asymbp_cli.results import checksums, export, merge, migrations
+from asymbp_cli.results.contents import (
+    Contents,
+    StoredRun,
+    make_dataset_rows,
+    make_grid_rows,
+    make_run_rows,
+    read_contents,
+)
+from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
 
 
@@ -33,3 +44,23 @@ def cut(stored: StoredRun, epochs: int) -> StoredRun:
 def with_runs(contents: Contents, **runs: StoredRun) -> Contents:
     """Return contents with these runs only."""
     return replace(contents, runs=runs)
+
+
+def make_source(contents: Contents) -> Source:
+    """Return contents as they are merged, without checking them."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrations.apply_steps(connection, 0, len(migrations.MIGRATIONS))
+    for rows in (
+        *map(make_dataset_rows, contents.datasets.values()),
+        *(make_grid_rows(key, stored) for key, stored in contents.grids.items()),
+        *(make_run_rows(run_id, stored) for run_id, stored in contents.runs.items()),
+    ):
+        merge._insert(connection, rows)
+    checksums.take(connection)
+    return Source(connection, contents.datasets, contents.grids)
+
+
+def decode(content: bytes, path: Path) -> Contents:
+    """Return the contents of an exported file."""
+    with closing(export.decode(content, path)) as source:
+        return read_contents(source.connection)

@@ -14,14 +14,14 @@ import pytest
 import small_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_content import load, trained, with_runs
+from stored_content import decode, load, trained, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.results import migrations
 from asymbp_cli.results.contents import Contents, StoredRun
-from asymbp_cli.results.export import decode, encode
+from asymbp_cli.results.export import encode
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.results.summaries import Attempt

@@ -1,9 +1,11 @@
 """Merging stores: what is kept, what is reported, and that it happens whole or not at all."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,9 +14,10 @@ import pytest
 import small_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_content import cut, load, trained, with_runs
+from stored_content import cut, load, make_source, trained, with_runs
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.results.export import encode
 from asymbp_cli.results.merge import Merged, MovedCells, merge
@@ -36,7 +39,7 @@ def run_id(whole: Contents) -> str:
 
 def merge_all(directory: Path, *several: Contents) -> list[Merged]:
     with Store.open(directory) as store:
-        return [merged for contents in several for merged in merge([contents], store)]
+        return [merged for contents in several for merged in merge([make_source(contents)], store)]
 
 
 def change(stored: StoredRun, epoch: int, **counts: int) -> StoredRun:
@@ -247,7 +250,7 @@ def test_rows_of_both_are_taken_one_by_one(early_first: bool, whole: Contents, t
 def test_several_sources_are_merged_like_one_after_the_other(whole: Contents, run_id: str, tmp_path: Path) -> None:
     sources = [with_runs(whole, **{run_id: cut(whole.runs[run_id], length)}) for length in (1, 3)] + [whole]
     with Store.open(tmp_path / "together") as store:
-        together = merge(sources, store)
+        together = merge(map(make_source, sources), store)
     assert together == merge_all(tmp_path / "apart", *sources)
     assert [len(merged.longer) for merged in together] == [0, 1, 1]
     assert repr(load(tmp_path / "together")) == repr(load(tmp_path / "apart"))
@@ -257,7 +260,7 @@ def test_if_one_of_several_sources_cannot_be_written_none_is(whole: Contents, ru
     with Store.open(tmp_path) as store:
         _refuse_last_epoch(store)
         with pytest.raises(StoreError):
-            merge([with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)}), whole], store)
+            merge(map(make_source, [with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)}), whole]), store)
     assert load(tmp_path) == Contents({}, {}, {})
 
 
@@ -296,14 +299,14 @@ def test_a_merge_that_fails_changes_nothing(
     with Store.open(tmp_path) as store:
         break_down(store)
         with pytest.raises(StoreError):
-            merge([whole], store)
+            merge([make_source(whole)], store)
     assert repr(load(tmp_path)) == repr(before)
 
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from stored_content import load
+from stored_content import load, make_source
 from asymbp_cli.results import merge
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
@@ -314,7 +317,7 @@ with Store.open(Path(sys.argv[2])) as store:
     store._connection.execute(
         "CREATE TEMP TRIGGER killed BEFORE INSERT ON main.epochs WHEN NEW.epoch = 4 BEGIN SELECT die(); END"
     )
-    merge.merge([contents], store)
+    merge.merge([make_source(contents)], store)
 """
 
 
@@ -332,6 +335,21 @@ def test_nothing_is_merged_into_a_store_that_a_study_writes(whole: Contents, tmp
     with Store.open(tmp_path) as store, store.writing():
         message = rf"another asymbp \(pid {os.getpid()}\) is writing to .*\. Wait for it or use --results DIR"
         with pytest.raises(StoreError, match=message), Store.open(tmp_path) as second:
-            merge([whole], second)
+            merge([make_source(whole)], second)
     merge_all(tmp_path, whole)
+    assert repr(load(tmp_path)) == repr(whole)
+
+
+def test_a_merge_says_what_it_waits_for(whole: Contents, tmp_path: Path) -> None:
+    said: list[str] = []
+    with Store.open(tmp_path) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def hear(message: str) -> None:
+            said.append(message)
+            other.rollback()
+
+        merge([make_source(whole)], store, hear)
+    (message,) = said
+    assert "asymbp.sqlite is locked by another program" in message
     assert repr(load(tmp_path)) == repr(whole)

@@ -24,6 +24,7 @@ from asymbp_cli.events import (
     RunDiverged,
     RunFinished,
 )
+from asymbp_cli.results.contents import read_contents
 from asymbp_cli.results.export import decode, encode
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
@@ -392,7 +393,7 @@ def test_what_any_batches_train_is_stored_read_and_exported(
             for event in events:
                 store.record(event)
         assert [point.epoch for point in store.epochs([run.id])[run.id]] == [1, 2]
-        assert list(decode(encode(store.contents()), tmp_path).runs) == [run.id]
+        assert list(read_contents(decode(encode(store.contents()), tmp_path).connection).runs) == [run.id]
         seen = {point.train_seen for point in store.epochs([run.id])[run.id]}
     count = len(data.train.y)
     assert (seen == {count}) == (last_batch == "keep" or size == 5000)

@@ -1,0 +1,64 @@
+"""`asymbp store prune`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from asymbp_cli.cli import options
+from asymbp_cli.errors import UsageError
+from asymbp_cli.text import printable_path
+
+
+@click.command("prune")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+@options.results
+def command(yes: bool, results_directory: Path) -> None:
+    """Delete what no table needs: unfinished runs that none names, and checkpoints from which no run continues.
+
+    Both may be left if a table was dropped as damaged, or if a later version plans it otherwise. What is deleted
+    is listed first. Runs that have ended stay, and so do their weights.
+
+    \b
+    Example:
+      asymbp store prune
+      asymbp store prune --yes --results other/results
+    """
+    from asymbp_cli.results import prune
+    from asymbp_cli.results.store import Store
+    from asymbp_cli.training import resume
+
+    place = f"{printable_path(results_directory)}/"
+    with Store.open(results_directory, create=False) as store:
+        runs = prune.find_unfinished(store, wanted := prune.find_wanted(store))
+        files = _find_checkpoints(store.checkpoints, wanted - store.finished_ids())
+        if not runs and not files:
+            click.echo(f"{place}: tables need everything, nothing is deleted")
+            return
+        for run in (run for run in store.runs() if run.id in runs):
+            click.echo(f"run {run.id}: {run.method} on {run.dataset}, {run.epochs} of {run.epochs_wanted} epochs")
+        for file in files:
+            click.echo(f"{printable_path(file)}: {file.stat().st_size / 1000:,.0f} kB")
+        _confirm(yes)
+        with store.writing():
+            prune.delete_unfinished(store, runs)
+            unneeded = _find_checkpoints(store.checkpoints, prune.find_wanted(store) - store.finished_ids())
+            resume.discard(store.checkpoints, [file.stem for file in files if file in unneeded])
+    click.echo(f"{place}: deleted {_count(len(runs), 'run')} and {_count(len(files), 'checkpoint')}")
+
+
+def _find_checkpoints(directory: Path, needed: set[str]) -> list[Path]:
+    return [file for file in sorted(directory.glob("*.safetensors")) if file.stem not in needed]
+
+
+def _confirm(yes: bool) -> None:
+    """Ask unless there is no need; raises UsageError if nobody can answer, click.Abort if the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here whether to delete this. Add --yes to delete it")
+    click.confirm("Delete all of this?", abort=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,0 +1,56 @@
+"""A part of a study for one of several machines, and the mark that it leaves on a stored command."""
+
+import re
+from dataclasses import dataclass
+
+from asymbp_cli.errors import UsageError
+from asymbp_cli.text import is_number
+
+_MOST = 10_000
+#: a comment in a shell and in Python; no quoted word ends so
+_MARK = re.compile(r"(?:^|  )# shard ([0-9]+)/([0-9]+) of study ([0-9a-f]{16})$")
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """The part `number`, counted from 1, of a study that is divided into `count`."""
+
+    count: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def parse_shard(text: str) -> Shard:
+    """Return the shard that is written as `3/8`; raises UsageError if there is none."""
+    number, _, count = text.partition("/")
+    if all(is_number(part) and len(part) < 9 for part in (number, count)):
+        shard = Shard(int(count), int(number))
+        if 1 <= shard.number <= shard.count <= _MOST:
+            return shard
+    raise UsageError(
+        f'"{text}" is no shard. Write K/N, for instance 3/8 for the third of eight parts; K is 1 to N, and N is '
+        f"at most {_MOST:,}"
+    )
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Which shard a command trained, and of which study."""
+
+    shard: Shard
+    study: str  # the id of the study
+
+    def add_to(self, command: str) -> str:
+        """Return a command with this mark."""
+        return f"{command}  # shard {self.shard} of study {self.study}".lstrip()
+
+
+def split_mark(command: str) -> tuple[str, Mark | None]:
+    """Return a stored command as it was typed, and its mark if it has one."""
+    found = _MARK.search(command)
+    if found is None:
+        return command, None
+    number, count, study = found.groups()
+    return command[: found.start()], Mark(Shard(int(count), int(number)), study)
