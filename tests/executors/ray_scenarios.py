@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "campaigns")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "campaigns")]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])
 os.environ["FAKE_EPOCH_SECONDS"] = "0.2"  # of the workers
 os.environ["RAY_raylet_start_wait_time_s"] = "300"  # noqa: SIM112  # on a busy machine
