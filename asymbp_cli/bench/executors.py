@@ -70,7 +70,7 @@ def _measure_scaling(directory: Path, seconds: float, rounds: int) -> tuple[Meas
 
 
 def _timed(stack: ExitStack, executor: Executor, jobs: Sequence[Job]) -> Callable[[], float]:
-    """Return a function that returns the seconds of a stack; the executor ends with `stack`."""
+    """Return a function that measures the seconds of a stack; the executor ends with `stack`."""
     stack.callback(executor.cancel)
 
     def run() -> float:
@@ -121,7 +121,7 @@ def compute_for(hashes: int, job: Job) -> Iterator[Event]:
 
 
 def _pretend(job: Job, spend_time: Callable[[], object]) -> Iterator[Event]:
-    """Yield what a training says, with a checkpoint after each epoch."""
+    """Yield the events of a training, with a checkpoint due after each epoch."""
     epochs = zip(*(make_up_epochs(run.id, _EPOCHS, random.Random(0)) for run in job.stack.runs), strict=True)
     for number, ended in enumerate(epochs, start=1):
         yield Progress(job.stack.id, number, 1, 2)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from tabulate import tabulate
 
 from asymbp_cli.bench.measure import Measure
-from asymbp_cli.bench.multiplications import multiplications_over_bp
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.scheduling.multiplications import multiplications_over_bp
 from asymbp_cli.specs.methods import parse_method
 
 

@@ -169,13 +169,13 @@ class ProcessExecutor:
 
     @property
     def _has_others(self) -> bool:
-        """Return whether there is another device than that of a worker which is being asked about."""
+        """Return whether more than one device can still be used."""
         return len(self._workers) + len(self._free) > 1
 
     def _give_up(self, worker: _Worker, failure: Failure) -> Failure:
-        """End a worker whose job failed, and return why; nothing will open its device again if that is the reason.
+        """End a worker whose job failed, and return the failure; no other takes its device if that is the reason.
 
-        A GPU whose worker died without a word would kill one after the other.
+        A GPU whose worker died without a word counts as one that cannot be opened: it would take job after job.
         """
         if failure.lost_worker and not worker.heard and worker.device != "cpu" and self._has_others:
             message = f'the device "{worker.device}" cannot be used: {failure.message}'

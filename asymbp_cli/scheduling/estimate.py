@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.scheduling.multiplications import flop_per_sample
 from asymbp_cli.specs.runs import Run, StepKind, step_kind
 
 _FORWARD = 1 / 3  # of a training step: forward, and the gradients of weights and inputs
@@ -49,4 +50,4 @@ def epoch_seconds(run: Run, info: DecodedDataset, seconds_per_step: Mapping[Step
 
 def epoch_flop(run: Run, info: DecodedDataset) -> float:
     """Return the floating-point operations of one epoch of a run, to weigh runs by before any was timed."""
-    return samples_per_epoch(run, info) * run.network.flop_per_sample()
+    return samples_per_epoch(run, info) * flop_per_sample(run)

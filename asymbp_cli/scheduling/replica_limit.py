@@ -39,7 +39,7 @@ def replica_limit(
 def _limit_of(
     device: str, workers: int, infos: Mapping[str, DecodedDataset], most: int | None
 ) -> Callable[[Run], int]:
-    """Return the same of a device, whose memory `workers` share.
+    """Return the limit of one device, whose memory `workers` share.
 
     On CUDA each of them has its dataset there, too (on the CPU it is memory-mapped).
     """

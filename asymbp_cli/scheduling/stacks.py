@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+from asymbp_cli.scheduling.multiplications import flop_per_sample
 from asymbp_cli.specs.runs import Run, Stack
 
 
@@ -44,4 +45,4 @@ def _side_by_side(run: Run) -> tuple[str, str, float, str]:
 def _cost(run: Run, start_epoch: int, train_counts: Mapping[str, int]) -> int:
     """Return the floating-point operations that remain of a run; at least 1. Exact, so that sums are too."""
     epochs = run.protocol.epochs - start_epoch
-    return max(1, epochs * run.network.flop_per_sample() * train_counts[run.dataset])
+    return max(1, epochs * flop_per_sample(run) * train_counts[run.dataset])

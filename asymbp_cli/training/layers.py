@@ -158,7 +158,7 @@ def normalize(
 
     Source: Liao, Leibo and Poggio 2016, section 3: moving averages of mini-batches' means and deviations.
 
-    >>> normalize(torch.tensor([[5.0]]), torch.tensor([1.0]), torch.tensor([2.0]), epsilon=0.0)
+    >>> normalize(torch.tensor([[5.0]]), torch.tensor([1.0]), torch.tensor([0.0]), epsilon=4.0)
     tensor([[2.]])
     """
     wide = mean.dtype  # statistics are never rounded to bf16

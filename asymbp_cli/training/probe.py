@@ -46,7 +46,7 @@ def list_gpus() -> tuple[str, ...]:
 
 
 def _receive(name: str, process: SpawnProcess, pipe: "Connection") -> Any:
-    """Return what a process answers about a device, or how it ended."""
+    """Return the answer of a process about a device, or the error that ended it."""
     try:
         found = pipe.recv()
     except (EOFError, OSError):

@@ -12,9 +12,9 @@ import torch
 from asymbp_cli import machine
 from asymbp_cli.bench import ceiling, loops, memory, projection, ratios, report, steps
 from asymbp_cli.bench.measure import Measure, find_slower, measure_interleaved, save_baseline
-from asymbp_cli.bench.multiplications import multiplications_over_bp
 from asymbp_cli.errors import DeviceError, UsageError
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.scheduling.multiplications import multiplications_over_bp
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 

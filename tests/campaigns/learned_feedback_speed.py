@@ -1,4 +1,4 @@
-"""Times the table of Akrout et al. 2019 against a loop by hand: one thread, one scheme after another.
+"""Times the table of Akrout et al. 2019 against plain PyTorch: one thread, one scheme after another.
 
 python tests/campaigns/learned_feedback_speed.py [EPOCHS] [ROUNDS] [WORKERS]: rounds of both on MNIST, interleaved
 ($ASYMBP_DATA). The command starts anew each time. The loop has its data in memory, and measures as much in every
@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
+from torch.autograd import Function
+from torch.nn.functional import binary_cross_entropy_with_logits, linear, one_hot
 
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
@@ -26,16 +28,34 @@ SIZES = (784, 500, 10)
 BATCH = 128
 
 
+class Linear(Function):
+    """x W^T + b, whose error goes back through V."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, W: Tensor, V: Tensor, b: Tensor) -> Tensor:
+        """Return the output [N, O] of x [N, I]."""
+        ctx.save_for_backward(x, V)
+        return linear(x, W, b)
+
+    @staticmethod
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of x, W and b."""
+        x, V = ctx.saved_tensors
+        below = error @ V if ctx.needs_input_grad[0] else None
+        return below, error.t() @ x, None, error.sum(0)
+
+
 class Loop:
-    """The network of a scheme, trained by hand: `train` makes one epoch of it."""
+    """The network of a scheme, as one would write it with autograd and `torch.optim`; `train` makes one epoch."""
 
     def __init__(self, scheme: str, data: ResidentData) -> None:
         torch.manual_seed(0)
         self.scheme, self.rate = scheme, RATES[scheme]
         pairs = list(zip(SIZES[1:], SIZES[:-1], strict=True))
-        self.W = [torch.randn(pair) / sum(pair) ** 0.5 for pair in pairs]
-        self.b = [torch.zeros(rows) for rows, _ in pairs]
-        self.V = self.W if scheme == "BP" else [torch.randn_like(W) / sum(W.shape) ** 0.5 for W in self.W]
+        self.W = [(torch.randn(pair) / sum(pair) ** 0.5).requires_grad_() for pair in pairs]
+        self.b = [torch.zeros(rows).requires_grad_() for rows, _ in pairs]
+        self.V = self.W if scheme == "BP" else [torch.randn(pair) / sum(pair) ** 0.5 for pair in pairs]
+        self.optimizer = torch.optim.SGD([*self.W, *self.b], lr=self.rate)
         self.x, self.test_x = (split.x.flatten(1).float() / 255 for split in (data.train, data.test))
         self.y, self.test_y = data.train.y, data.test.y
         self.targets = one_hot(self.y, SIZES[-1]).float()
@@ -43,44 +63,44 @@ class Loop:
             for part in self.y.split(BATCH):
                 self.mirror(len(part))
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the sigmoids of the hidden layer [N, 500] and the logits [N, 10]."""
-        hidden = torch.addmm(self.b[0], x, self.W[0].t()).sigmoid()
-        return [hidden, torch.addmm(self.b[1], hidden, self.W[1].t())]
-
-    def step(self, x: Tensor, target: Tensor) -> Tensor:
-        """Train on a mini-batch [N, 784]; return the logits."""
-        hidden, logits = self.forward(x)
-        error = (logits.sigmoid() - target) / len(x)
-        below = (error @ self.V[1]) * hidden * (1 - hidden)
-        for layer, (delta, source) in enumerate([(below, x), (error, hidden)]):
-            gradient = delta.t() @ source
-            self.W[layer].sub_(gradient, alpha=self.rate)
-            self.b[layer].sub_(delta.sum(0), alpha=self.rate)
-            if self.scheme == "KP":
-                self.V[layer].sub_(gradient, alpha=self.rate)
-        if self.scheme == "WM":
-            self.mirror(len(x))
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits [N, 10]."""
+        hidden = Linear.apply(x, self.W[0], self.V[0], self.b[0]).sigmoid()
+        logits: Tensor = Linear.apply(hidden, self.W[1], self.V[1], self.b[1])
         return logits
 
+    def step(self, x: Tensor, target: Tensor) -> Tensor:
+        """Train on a mini-batch [N, 784]; return its summed loss."""
+        self.optimizer.zero_grad()
+        loss = binary_cross_entropy_with_logits(self.forward(x), target, reduction="sum")
+        (loss / len(x)).backward()
+        self.optimizer.step()
+        if self.scheme == "KP":
+            for W, V in zip(self.W, self.V, strict=True):
+                assert W.grad is not None
+                V.sub_(W.grad, alpha=self.rate)
+        if self.scheme == "WM":
+            self.mirror(len(x))
+        return loss.detach()
+
+    @torch.no_grad()
     def mirror(self, count: int) -> None:
         """Let noise go through each layer, and change V by what comes out."""
         for W, b, V in zip(self.W, self.b, self.V, strict=True):
             noise = (torch.rand(count, W.shape[1]) - 0.5) * MIRROR_NOISE
-            V.add_(torch.addmm(b, noise, W.t()).sigmoid().t() @ noise, alpha=MIRROR_RATE / count)
+            V.add_(linear(noise, W, b).sigmoid().t() @ noise, alpha=MIRROR_RATE / count)
 
     def train(self) -> tuple[float, float, list[float]]:
         """Train an epoch; return its loss, the test error and the angles in degrees."""
-        loss = torch.zeros(())
-        for x, target in zip(self.x.split(BATCH), self.targets.split(BATCH), strict=True):
-            logits = self.step(x, target)
-            loss += binary_cross_entropy_with_logits(logits, target, reduction="sum")
-        wrong = (self.forward(self.test_x)[1].argmax(1) != self.test_y).float().mean()
-        angles = [
-            torch.cosine_similarity(W.flatten(), V.flatten(), dim=0).clamp(-1, 1).acos().rad2deg().item()
-            for W, V in zip(self.W, self.V, strict=True)
-        ]
-        return loss.item(), wrong.item(), angles
+        parts = zip(self.x.split(BATCH), self.targets.split(BATCH), strict=True)
+        loss = torch.stack([self.step(x, target) for x, target in parts]).sum().item()
+        with torch.no_grad():
+            wrong = (self.forward(self.test_x).argmax(1) != self.test_y).float().mean().item()
+            angles = [
+                torch.cosine_similarity(W.flatten(), V.flatten(), dim=0).clamp(-1, 1).acos().rad2deg().item()
+                for W, V in zip(self.W, self.V, strict=True)
+            ]
+        return loss, wrong, angles
 
 
 def time_loop(data: ResidentData, epochs: int) -> float:

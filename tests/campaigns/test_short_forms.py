@@ -143,7 +143,7 @@ def test_every_requirement_has_a_bound_but_stubs() -> None:
     assert {line for line in requirements if "==" not in line} == {"types-PyYAML", "types-tabulate"}
 
 
-def test_the_loop_by_hand_does_what_its_schemes_do() -> None:
+def test_the_plain_loop_does_what_its_schemes_do() -> None:
     """BP has V = W, FA's V stays at right angles, KP's and WM's come nearer."""
     data = make_random_data(NETWORKS["mnist"].resolve(10), 10, 1280, torch.device("cpu"))
     angles = {}

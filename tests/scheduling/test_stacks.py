@@ -8,6 +8,7 @@ import small_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asymbp_cli.scheduling.multiplications import flop_per_sample
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
@@ -49,6 +50,21 @@ def test_one_worker_gets_full_stacks_with_like_methods_side_by_side() -> None:
 def test_every_worker_has_work(runs: int, workers: int) -> None:
     found = pack([run(rate=1.0 + i) for i in range(runs)], workers=workers)
     assert len(found) >= min(runs, workers)
+
+
+def test_schemes_that_compute_more_go_first() -> None:
+    names = [stack.runs[0].method.feedback.scheme for stack in pack([run("SGD"), run("WM"), run("PFA")])]
+    assert names == ["pfa", "wm", "bp"]
+
+
+def test_a_mirror_of_the_first_layer_costs_two_products_of_it() -> None:
+    plain, mirrored = (
+        run("WM").model_copy(update={"protocol": Protocol(measure=measure)})
+        for measure in ((), ("first-layer-feedback",))
+    )
+    first = small_study.NETWORK.weighted()[0].flop
+    assert flop_per_sample(mirrored) == flop_per_sample(plain) + 2 * first
+    assert flop_per_sample(run("uSF")) == small_study.NETWORK.flop_per_sample() < flop_per_sample(plain)
 
 
 def test_no_worker_waits_for_a_dear_stack() -> None:

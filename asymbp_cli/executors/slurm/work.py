@@ -28,11 +28,15 @@ def work(folder: str, train: Train) -> None:
     for number in _SIGNALS:
         signal.signal(number, stop)
     place = Path(folder)
-    with Outbox(place) as outbox, tempfile.TemporaryDirectory(prefix="asymbp-") as own:
-        for message in worker.train(
-            read_package(place), Path(own), _no_arrays, train=train, stopping=lambda: stopped
-        ):
-            outbox.send(message)
+    try:
+        with Outbox(place) as outbox, tempfile.TemporaryDirectory(prefix="asymbp-") as own:
+            for message in worker.train(
+                read_package(place), Path(own), _no_arrays, train=train, stopping=lambda: stopped
+            ):
+                outbox.send(message)
+    except OSError:
+        if place.exists():  # else nobody waits for this job any more
+            raise
     os._exit(0)  # or submitit would write a result into a folder that the driver has cleared
 
 

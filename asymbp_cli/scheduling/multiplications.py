@@ -1,25 +1,36 @@
-"""The multiplications of a training step under a scheme as it is defined, over those of plain backpropagation."""
+"""The multiplications of a training step under a scheme as it is defined; elementwise work is not counted."""
 
 from collections.abc import Callable
 from math import ceil, prod
 
+from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.methods import Feedback
 from asymbp_cli.specs.networks import Network, Weighted
+from asymbp_cli.specs.runs import Run
 
 
 def multiplications_over_bp(network: Network, feedback: Feedback) -> float:
-    """Return the ratio for a resolved network; elementwise work and updates are not counted.
+    """Return the multiplications of a resolved network's step over those of plain backpropagation."""
+    return 2 * _multiplications(network, feedback) / network.flop_per_sample()
 
-    Per sample and layer: forward, gradient of W, and, but for the first layer, the error of its input through V.
+
+def flop_per_sample(run: Run) -> int:
+    """Return the floating-point operations of a step of a run, per sample; a multiply-add counts as two."""
+    mirrors_first = run.method.feedback.kind.learned == "mirror" and FIRST_LAYER in run.protocol.measure
+    first = 2 * _products(run.network.weighted()[0]) if mirrors_first else 0
+    return 2 * (_multiplications(run.network, run.method.feedback) + first)
+
+
+def _multiplications(network: Network, feedback: Feedback) -> int:
+    """Return the multiplications of a step of a resolved network, per sample.
+
+    Of each layer: forward, gradient of W, and, but for the first layer, the error of its input through V.
     """
     first, *fed = network.weighted()
     count = _COUNTS.get(feedback.scheme, _plain)
     if feedback.kind.route != "layerwise":
         count = _direct(prod(network.weighted()[-1].after), learned=bool(feedback.kind.learned))
-    start = 2 * _products(first)
-    return (start + sum(count(layer, feedback) for layer in fed)) / (
-        start + sum(3 * _products(layer) for layer in fed)
-    )
+    return 2 * _products(first) + sum(ceil(count(layer, feedback)) for layer in fed)
 
 
 def _products(layer: Weighted) -> int:
