@@ -248,9 +248,8 @@ def own(studies: Studies, nodes: Nodes) -> dict[str, object]:
     return {"code": done.returncode, "said": done.stderr, "finished": len(finished), "left": left}
 
 
-SCENARIOS = {
-    found.__name__: found for found in (lose_node, lose_worker, interrupt, kill_driver, own, lose_cluster)
-}
+ORDER = (lose_node, lose_worker, interrupt, kill_driver, compute, own, lose_cluster)  # which ends the cluster
+SCENARIOS = {found.__name__: found for found in ORDER}
 
 
 def main(folder: Path, *names: str) -> None:
