@@ -14,14 +14,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "campaigns")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "campaigns")]
 os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])
 os.environ["FAKE_EPOCH_SECONDS"] = "0.2"  # of the workers
-os.environ["RAY_raylet_start_wait_time_s"] = "300"  # noqa: SIM112  # on a busy machine
+os.environ["RAY_raylet_start_wait_time_s"] = "60"  # noqa: SIM112  # on a busy machine
 
 import fake_engine  # noqa: E402
 import small_study  # noqa: E402
@@ -37,6 +38,7 @@ from asymbp_cli.executors.registry import load_executor  # noqa: E402
 from asymbp_cli.training.resume import saved_epochs  # noqa: E402
 
 EPOCHS = 12
+STARTS = 8  # of a node, at most
 DISTURBED_AFTER = int(os.environ.get("DISTURBED_AFTER", "4"))  # epochs
 Disturb = Callable[[], None]
 
@@ -63,7 +65,11 @@ class Nodes:
         return given | {"object_store_memory": 80 << 20} | more
 
     def _add(self) -> Any:
-        return self._cluster.add_node(**self._arguments(1, env_vars=self._variables))
+        """Return a new node; on a busy machine some do not come up in the time that Ray gives them."""
+        for _ in range(STARTS):
+            with suppress(Exception):
+                return self._cluster.add_node(**self._arguments(1, env_vars=self._variables))
+        raise RuntimeError("no node of Ray comes up here")
 
     def kill_one(self) -> None:
         """Kill a node with its worker."""
@@ -242,9 +248,8 @@ def own(studies: Studies, nodes: Nodes) -> dict[str, object]:
     return {"code": done.returncode, "said": done.stderr, "finished": len(finished), "left": left}
 
 
-SCENARIOS = {
-    found.__name__: found for found in (lose_node, lose_worker, interrupt, kill_driver, own, lose_cluster)
-}
+ORDER = (lose_node, lose_worker, interrupt, kill_driver, compute, own, lose_cluster)  # which ends the cluster
+SCENARIOS = {found.__name__: found for found in ORDER}
 
 
 def main(folder: Path, *names: str) -> None:

@@ -79,7 +79,8 @@ class RayExecutor:
         )
         self._workers: list[_Worker] = []
         self._arrays: dict[str, Any] = {}  # in Ray's store, by fingerprint
-        self._checked = self._answered = time.monotonic()
+        self._checked = time.monotonic()
+        self._silent: float | None = None  # since when the cluster does not answer
         self._said = False  # that it waits for a place
 
     def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
@@ -136,8 +137,10 @@ class RayExecutor:
             return
         self._checked = now
         if self._cluster.answers():
-            self._answered = now
-        elif now - self._answered > _SILENT_SECONDS:
+            self._silent = None
+        elif self._silent is None:
+            self._silent = now
+        elif now - self._silent > _SILENT_SECONDS:
             raise self._cluster.explain_end()
 
     def _relieve(self) -> None:
