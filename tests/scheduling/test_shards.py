@@ -98,4 +98,6 @@ def test_a_mark_can_be_read_and_is_no_part_of_the_command() -> None:
         assert split_mark(mark.add_to(command)) == (command, mark)
         assert split_mark(command) == (command, None)
     quoted = "asymbp train --recipe '  # shard 1/2 of study 0123456789abcdef'"
-    assert split_mark(quoted) == (quoted, None)
+    impossible = "asymbp train  # shard 1/999999999999 of study 0123456789abcdef"
+    for text in (quoted, impossible, impossible.replace("1/", "0/")):
+        assert split_mark(text) == (text, None)
