@@ -28,8 +28,8 @@ def parse_shard(text: str) -> Shard:
     shard = _make_shard(number, count)
     if shard is None:
         raise UsageError(
-            f'"{text}" is no shard. Write K/N, for instance 3/8 for the third of eight parts; K is 1 to N, and N is '
-            f"at most {_MOST:,}"
+            f'"{text}" is no shard. Write K/N, for instance 3/8 for the third of eight parts; K is 1 to N, and N '
+            f"is at most {_MOST:,}"
         )
     return shard
 

@@ -74,12 +74,9 @@ def test_what_a_shard_is_never_changes() -> None:
     """Machines of other versions train the same parts."""
     runs = small_study.grid("SGD", "uSF+BN", "BM").all_runs()
     parts = divide(runs, {small_study.INFO.fingerprint: 1437}, 3)
-    found = [
-        [(method_name(runs[run_id].method), runs[run_id].rate_multiplier) for run_id in part] for part in parts
-    ]
-    assert found == [
-        [("BM", 10.0), ("BM", 1.0)],
-    ]
+    names = {run_id: f"{method_name(run.method)} x{run.rate_multiplier:g}" for run_id, run in runs.items()}
+    found = [[names[run_id] for run_id in part] for part in parts]
+    assert found == [["BM x10", "BM x1"], ["SGD x10", "SGD x1"], ["uSF+BN x10", "uSF+BN x1"]]
 
 
 @pytest.mark.parametrize(
