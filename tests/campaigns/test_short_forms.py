@@ -10,7 +10,6 @@ import kills
 import learned_feedback_speed
 import lowest
 import memory
-import merging
 import pytest
 import signals
 import soak
@@ -69,13 +68,6 @@ def test_odd_files_are_loaded_or_refused() -> None:
     (outcomes,) = tally.notes
     assert "loaded" in outcomes
     assert "refused" in outcomes
-
-
-def test_merges_are_short_and_whole() -> None:
-    tally = Tally(9)
-    merging.run(tally, 0)
-    assert tally.found == []
-    assert tally.count == 4
 
 
 def test_memory_stays_flat() -> None:
