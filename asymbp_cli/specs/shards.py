@@ -25,14 +25,20 @@ class Shard:
 def parse_shard(text: str) -> Shard:
     """Return the shard that is written as `3/8`; raises UsageError if there is none."""
     number, _, count = text.partition("/")
-    if all(is_number(part) and len(part) < 9 for part in (number, count)):
-        shard = Shard(int(count), int(number))
-        if 1 <= shard.number <= shard.count <= _MOST:
-            return shard
-    raise UsageError(
-        f'"{text}" is no shard. Write K/N, for instance 3/8 for the third of eight parts; K is 1 to N, and N is '
-        f"at most {_MOST:,}"
-    )
+    shard = _make_shard(number, count)
+    if shard is None:
+        raise UsageError(
+            f'"{text}" is no shard. Write K/N, for instance 3/8 for the third of eight parts; K is 1 to N, and N '
+            f"is at most {_MOST:,}"
+        )
+    return shard
+
+
+def _make_shard(number: str, count: str) -> Shard | None:
+    if not all(is_number(part) and len(part) < 9 for part in (number, count)):
+        return None
+    shard = Shard(int(count), int(number))
+    return shard if 1 <= shard.number <= shard.count <= _MOST else None
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,5 @@ class Mark:
 def split_mark(command: str) -> tuple[str, Mark | None]:
     """Return a stored command as it was typed, and its mark if it has one."""
     found = _MARK.search(command)
-    if found is None:
-        return command, None
-    number, count, study = found.groups()
-    return command[: found.start()], Mark(Shard(int(count), int(number)), study)
+    shard = _make_shard(found[1], found[2]) if found else None
+    return (command[: found.start()], Mark(shard, found[3])) if found and shard else (command, None)

@@ -74,12 +74,9 @@ def test_what_a_shard_is_never_changes() -> None:
     """Machines of other versions train the same parts."""
     runs = small_study.grid("SGD", "uSF+BN", "BM").all_runs()
     parts = divide(runs, {small_study.INFO.fingerprint: 1437}, 3)
-    found = [
-        [(method_name(runs[run_id].method), runs[run_id].rate_multiplier) for run_id in part] for part in parts
-    ]
-    assert found == [
-        [("BM", 10.0), ("BM", 1.0)],
-    ]
+    names = {run_id: f"{method_name(run.method)} x{run.rate_multiplier:g}" for run_id, run in runs.items()}
+    found = [[names[run_id] for run_id in part] for part in parts]
+    assert found == [["BM x10", "BM x1"], ["SGD x10", "SGD x1"], ["uSF+BN x10", "uSF+BN x1"]]
 
 
 @pytest.mark.parametrize(
@@ -98,4 +95,6 @@ def test_a_mark_can_be_read_and_is_no_part_of_the_command() -> None:
         assert split_mark(mark.add_to(command)) == (command, mark)
         assert split_mark(command) == (command, None)
     quoted = "asymbp train --recipe '  # shard 1/2 of study 0123456789abcdef'"
-    assert split_mark(quoted) == (quoted, None)
+    impossible = "asymbp train  # shard 1/999999999999 of study 0123456789abcdef"
+    for text in (quoted, impossible, impossible.replace("1/", "0/")):
+        assert split_mark(text) == (text, None)
