@@ -20,16 +20,31 @@ SHARES = {"cpu": 0.4, "cuda": 0.8}
 def replica_limit(
     device: str, infos: Mapping[str, DecodedDataset], workers: int, *, most: int | None = None
 ) -> Callable[[Run], int]:
-    """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
+    """Return a function from a run to how many like it a stack on a device of this machine may hold, at least 1.
+
+    `infos` by fingerprint. `most` replaces what a device makes use of.
+    """
+    kind, workspace = device.split(":")[0], workspace_bytes(device)
+    return limit_by_memory(kind, available_bytes(device), infos, workers, most=most, workspace=workspace)
+
+
+def limit_by_memory(
+    kind: str,
+    available: int | None,
+    infos: Mapping[str, DecodedDataset],
+    workers: int,
+    *,
+    most: int | None = None,
+    workspace: int = 0,
+) -> Callable[[Run], int]:
+    """Return the same for any device of a kind (cpu, cuda, mps) with so many bytes; None: not known, no limit.
 
     Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
-    `most` replaces what a device makes use of.
     """
-    kind = device.split(":")[0]
-    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
+    limit_of_device = most or MAX_REPLICAS.get(kind, 1)
     if available is None:
         return lambda run: limit_of_device
-    parallel, workspace = kind == "cuda", workspace_bytes(device)
+    parallel = kind == "cuda"
 
     def limit(run: Run) -> int:
         data = dataset_bytes(infos[run.dataset]) if parallel else 0

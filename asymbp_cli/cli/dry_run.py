@@ -1,0 +1,149 @@
+"""What `--dry-run` prints: the runs of each table, networks and time. Nothing is decoded or downloaded."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from asymbp_cli import study
+from asymbp_cli.cli.display import make_plan_event
+from asymbp_cli.cli.progress import describe_execution, describe_seconds
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.files.paths import FILE_NAME, exists
+from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.labels import describe_network
+from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.estimate import Forecast
+from asymbp_cli.specs.runs import Run, StepKind
+from asymbp_cli.study import Execution, Work
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tables, the runs that each of them and all together still need, and what is known of their time.
+
+    A dataset without a directory is not decoded, and one without samples has not been counted.
+    """
+
+    grids: Sequence[Grid]
+    works: Sequence[Work]  # of each table
+    whole: Work
+    infos: Mapping[str, DecodedDataset]  # by fingerprint
+    execution: Execution
+    forecast: Forecast
+
+
+def make_plan(grids: Sequence[Grid], infos: Iterable[DecodedDataset], results: Path, execution: Execution) -> Plan:
+    """Return the plan of a study; its steps are timed on random data."""
+    by_fingerprint = {info.fingerprint: info for info in infos}
+    *works, whole = plan_works(grids, results)
+    forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
+    return Plan(grids, works, whole, by_fingerprint, execution, forecast)
+
+
+def plan_works(grids: Sequence[Grid], results: Path) -> list[Work]:
+    """Return the runs that each table still needs, and last those of all together."""
+    with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
+        return [study.plan_work(part, store) for part in (*([grid] for grid in grids), grids)]
+
+
+def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
+    from asymbp_cli.bench.rehearsal import time_steps
+
+    return time_steps(runs, device)
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan on standard output, as text or as one line of JSON."""
+    if as_json:
+        click.echo(json.dumps(_make_event(plan)))
+        return
+    for grid, work in zip(plan.grids, plan.works, strict=True):
+        click.echo(_describe_table(plan, grid, work))
+    for fingerprint, info in plan.infos.items():
+        if not info.directory:
+            count = sum(run.dataset == fingerprint for run in plan.whole.runs.values())
+            click.echo(f"{info.label} is not decoded: all {count} runs counted as missing")
+    work = plan.whole
+    text = f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"
+    if work.runs:
+        text += f" {describe_execution(plan.execution)}, {_describe_time(plan, work)}"
+    click.echo(text)
+
+
+def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
+    available = ", ".join(_describe_row(row) for row in grid.rows if row.dataset is not None)
+    missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
+    text = (
+        f"{grid.key}: {len(grid.columns)} columns on {available}, protocol {grid.protocol_label}: "
+        f"{len(work.runs) + len(work.done)} runs"
+    )
+    if work.done:
+        text += f", {len(work.runs)} to train"
+    if work.runs:
+        text += f", {_describe_time(plan, work)}"
+    return f"{text}; not available: {missing}" if missing else text
+
+
+def _describe_row(row: GridRow) -> str:
+    return f"{row.label} ({describe_network(row.network)})" if row.network else row.label
+
+
+def _describe_time(plan: Plan, work: Work) -> str:
+    """Return how long the runs take; a dataset that is not counted is named."""
+    seconds = plan.forecast.seconds(work.remaining)
+    fingerprints = dict.fromkeys(run.dataset for run in work.runs.values())
+    unknown = [plan.infos[key].label for key in fingerprints if not plan.infos[key].train_count]
+    if seconds is not None and len(unknown) == len(fingerprints):
+        return "time not known before the images are decoded"
+    text = describe_seconds(seconds)
+    if seconds is None or not unknown:
+        return text
+    return f"{text} and the time of {', '.join(unknown)}, not known before it is decoded"
+
+
+def _make_event(plan: Plan) -> dict[str, Any]:
+    """Return the plan event; runs on datasets that are not decoded have no id yet."""
+    event = make_plan_event(plan.whole.runs, plan.whole.remaining, estimate_seconds(plan, plan.whole))
+    for run in event["runs"]:
+        if not plan.infos[run["dataset"]].directory:
+            run |= {"run": None, "dataset": None}
+    return event | {"tables": record_tables(plan)}
+
+
+def record_tables(plan: Plan) -> list[dict[str, Any]]:
+    """Return what is planned of each table."""
+    return [_table_record(plan, grid, work) for grid, work in zip(plan.grids, plan.works, strict=True)]
+
+
+def estimate_seconds(plan: Plan, work: Work) -> float | None:
+    """Return the estimate in seconds; None if it is not known for all runs."""
+    seconds = plan.forecast.seconds(work.remaining)
+    is_known = all(plan.infos[run.dataset].train_count for run in work.runs.values())
+    return round(seconds, 1) if is_known and seconds is not None else None
+
+
+def _table_record(plan: Plan, grid: Grid, work: Work) -> dict[str, Any]:
+    rows = [
+        {
+            "dataset": row.label,
+            "network": describe_network(row.network) if row.network else None,
+            "available": row.dataset is not None,
+            "decoded": row.dataset is not None and bool(plan.infos[row.dataset].directory),
+        }
+        for row in grid.rows
+    ]
+    return {
+        "table": grid.key,
+        "title": grid.title,
+        "protocol": grid.protocol_label,
+        "columns": len(grid.columns),
+        "rows": rows,
+        "runs": len(work.runs) + len(work.done),
+        "to_train": len(work.runs),
+        "seconds": estimate_seconds(plan, work),
+    }
