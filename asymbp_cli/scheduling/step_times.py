@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import log
 
+from asymbp_cli.scheduling.estimate import FORWARD
 from asymbp_cli.specs.runs import StepKind
 
 
@@ -21,10 +22,12 @@ class StepTimes:
     def stack_seconds(self, kind: StepKind, replicas: int) -> float:
         """Return the seconds of a step of a stack of `replicas`.
 
-        Kinds that were not measured take as long for each FLOP as the nearest one.
+        Kinds that were not measured take as long for each FLOP as the nearest one; if they train the last layer
+        only, and that all, they take a third: they go forward, but not back.
         """
         nearest = self.nearest(kind)
-        return _interpolate(self.seconds[nearest], replicas) * _flop(kind) / _flop(nearest)
+        share = FORWARD if kind.train == "top" != nearest.train else 1.0
+        return share * _interpolate(self.seconds[nearest], replicas) * _flop(kind) / _flop(nearest)
 
     def nearest(self, kind: StepKind) -> StepKind:
         """Return the measured kind that is most like another one: first in its network, last in FLOP."""

@@ -60,6 +60,13 @@ def test_the_network_counts_more_than_normalization_and_this_more_than_trained_l
     assert make({DIGITS: {1: 1.0}, top: {1: 2.0}}).nearest(top) == top
 
 
+def test_a_network_whose_last_layer_trains_goes_forward_only() -> None:
+    top = DIGITS._replace(train="top")
+    assert times(of_1=0.3).stack_seconds(top, 1) == pytest.approx(0.1)
+    assert times(of_1=0.3).stack_seconds(DIGITS._replace(train="bottom"), 1) == pytest.approx(0.3)
+    assert make({DIGITS: {1: 0.3}, top: {1: 0.2}}).stack_seconds(top, 1) == 0.2
+
+
 def test_another_precision_is_not_known() -> None:
     half = DIGITS._replace(precision="bf16")
     assert not times(of_1=0.3).knows_network(half)
