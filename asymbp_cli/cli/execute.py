@@ -20,8 +20,8 @@ from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weig
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
-from asymbp_cli.cli.dry_run import make_plan, print_plan
 from asymbp_cli.cli.logs import load_logs, observe
+from asymbp_cli.cli.plan import make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.machine import cores

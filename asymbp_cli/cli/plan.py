@@ -1,148 +1,149 @@
-"""`asymbp plan`."""
+"""What `--dry-run` prints: the runs of each table, networks and time. Nothing is decoded or downloaded."""
 
-import math
-import re
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from asymbp_cli.cli import options
-from asymbp_cli.errors import UsageError
-
-_START_SECONDS = 10.0
-_MOST_WORKERS = 100_000
-_MOST_FAILURES = 60.0  # per hour: hardly a stack gets from one checkpoint to the next
-
-
-def _parse_cluster(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
-    """Return nodes and workers per node."""
-    if text is None:
-        return None
-    found = re.fullmatch("([0-9]{1,6})x([0-9]{1,6})", text)
-    nodes, workers = map(int, found.groups()) if found else (0, 0)
-    if not 0 < nodes * workers <= _MOST_WORKERS:
-        raise click.BadParameter(
-            f'"{text}" is no cluster. Write NODESxGPUS, for instance 4x8: at least 1x1, at most {_MOST_WORKERS:,} '
-            "GPUs in all"
-        )
-    return nodes, workers
+from asymbp_cli import study
+from asymbp_cli.cli.display import make_plan_event
+from asymbp_cli.cli.progress import describe_execution, describe_seconds
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.files.paths import FILE_NAME, exists
+from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.labels import describe_network
+from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.estimate import Forecast
+from asymbp_cli.specs.runs import Run, StepKind
+from asymbp_cli.study import Execution, Work
 
 
-def _check_finite(context: click.Context, parameter: click.Parameter, number: float | None) -> float | None:
-    """Return a number that is none of nan and inf, which are in every range."""
-    if number is not None and not math.isfinite(number):
-        raise click.BadParameter(f"{number} is no amount. Write a number, for instance 2.50")
-    return number
+@dataclass(frozen=True)
+class Plan:
+    """Tables, the runs that each of them and all together still need, and what is known of their time.
 
-
-@click.command("plan")
-@click.option("--table", "tables", multiple=True, metavar="N", help="As in reproduce. May be repeated.")
-@click.option("--recipe", "recipes", multiple=True, type=options.UserPath(), help="As in train. May be repeated.")
-@click.option("--all", "everything", is_flag=True, help="Every table of the paper on all of its datasets.")
-@click.option(
-    "--dataset",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="As in reproduce, but `all` is every dataset of the table, whether it is installed or not.",
-)
-@click.option("--protocol", metavar="NAME", help="As in reproduce. Default with --all: paper.")
-@click.option("--seeds", metavar="K", type=click.IntRange(1, 1000), help="Train every table with K seeds.")
-@options.overrides
-@options.plugins
-@options.data_dir
-@options.cache_dir
-@options.results
-@click.option(
-    "--device",
-    callback=options.parse_optional_device,
-    help="Where steps are measured: cpu (the default), cuda, cuda:1 or mps.",
-)
-@click.option("--workers", type=click.IntRange(min=1), help="As in train.")
-@click.option(
-    "--step-seconds",
-    "steps",
-    metavar="FILE",
-    help="Measure nothing: take steps from a file that --save-steps wrote, or from h100.",
-)
-@click.option("--save-steps", type=options.UserPath(), help="Write the measured steps to a CSV file.")
-@click.option(
-    "--simulate",
-    "cluster",
-    metavar="NODESxGPUS",
-    callback=_parse_cluster,
-    help="Play the schedule on so many nodes with so many GPUs each; on the CPU, with so many workers each.",
-)
-@click.option(
-    "--start",
-    metavar="SECONDS",
-    type=click.FloatRange(0, 86_400),
-    callback=_check_finite,
-    help="Of a worker until its first stack, and again after a failure. Default: 10. Needs --simulate.",
-)
-@click.option(
-    "--failures",
-    metavar="RATE",
-    type=click.FloatRange(0, _MOST_FAILURES),
-    callback=_check_finite,
-    help="Failures per hour of a GPU, at random but the same ones every time. Needs --simulate.",
-)
-@click.option(
-    "--price",
-    metavar="AMOUNT",
-    type=click.FloatRange(min=0),
-    callback=_check_finite,
-    help="Of an hour of a GPU. Needs --simulate.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
-def command(
-    save_steps: Path | None,
-    as_json: bool,
-    cluster: tuple[int, int] | None,
-    results_directory: Path,
-    **chosen: Any,
-) -> None:
-    """Say what a study costs before it is trained: runs, hours, memory, and what to ask of a cluster.
-
-    Nothing is decoded, downloaded or trained, and no dataset of the catalogue needs to be there. Steps are
-    measured here, or given. The page on scheduling (asymbp_cli/scheduling/README.md) explains the numbers, and
-    has those of the whole paper.
-
-    \b
-    Example:
-      asymbp plan --table 2
-      asymbp plan --all --step-seconds h100
-      asymbp plan --all --seeds 5 --step-seconds h100 --simulate 4x8 --price 2.50
+    A dataset without a directory is not decoded, and one without samples has not been counted.
     """
-    from asymbp_cli.cli.plan_asked import Wanted
-    from asymbp_cli.cli.plan_costs import Cluster, Question, compute_costs
-    from asymbp_cli.cli.plan_tables import print_costs
-    from asymbp_cli.cli.write import write_text
-    from asymbp_cli.scheduling.simulation import Conditions
-    from asymbp_cli.scheduling.steps_file import write_steps
 
-    asks = {name: chosen.pop(name) for name in ("device", "workers", "steps", "price")}
-    start, failures = chosen.pop("start"), chosen.pop("failures")
-    _check(cluster, save_steps, asks["steps"], asks["workers"], (start, failures, asks["price"]))
-    conditions = Conditions(start=_START_SECONDS if start is None else start, failures=failures or 0.0)
-    question = Question(
-        results_directory, cluster=Cluster(*cluster) if cluster else None, conditions=conditions, **asks
+    grids: Sequence[Grid]
+    works: Sequence[Work]  # of each table
+    whole: Work
+    infos: Mapping[str, DecodedDataset]  # by fingerprint
+    execution: Execution
+    forecast: Forecast
+
+
+def make_plan(grids: Sequence[Grid], infos: Iterable[DecodedDataset], results: Path, execution: Execution) -> Plan:
+    """Return the plan of a study; its steps are timed on random data."""
+    by_fingerprint = {info.fingerprint: info for info in infos}
+    *works, whole = plan_works(grids, results)
+    forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
+    return Plan(grids, works, whole, by_fingerprint, execution, forecast)
+
+
+def plan_works(grids: Sequence[Grid], results: Path) -> list[Work]:
+    """Return the runs that each table still needs, and last those of all together."""
+    with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
+        return [study.plan_work(part, store) for part in (*([grid] for grid in grids), grids)]
+
+
+def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
+    from asymbp_cli.bench.rehearsal import time_steps
+
+    return time_steps(runs, device)
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan on standard output, as text or as one line of JSON."""
+    if as_json:
+        click.echo(json.dumps(_make_event(plan)))
+        return
+    for grid, work in zip(plan.grids, plan.works, strict=True):
+        click.echo(_describe_table(plan, grid, work))
+    for fingerprint, info in plan.infos.items():
+        if not info.directory:
+            count = sum(run.dataset == fingerprint for run in plan.whole.runs.values())
+            click.echo(f"{info.label} is not decoded: all {count} runs counted as missing")
+    work = plan.whole
+    text = f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"
+    if work.runs:
+        text += f" {describe_execution(plan.execution)}, {_describe_time(plan, work)}"
+    click.echo(text)
+
+
+def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
+    available = ", ".join(_describe_row(row) for row in grid.rows if row.dataset is not None)
+    missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
+    text = (
+        f"{grid.key}: {len(grid.columns)} columns on {available}, protocol {grid.protocol_label}: "
+        f"{len(work.runs) + len(work.done)} runs"
     )
-    costs = compute_costs(Wanted(**chosen).prepare(), question)
-    if save_steps:
-        write_text(write_steps(costs.steps), save_steps)
-    print_costs(costs, as_json=as_json)
+    if work.done:
+        text += f", {len(work.runs)} to train"
+    if work.runs:
+        text += f", {_describe_time(plan, work)}"
+    return f"{text}; not available: {missing}" if missing else text
 
 
-def _check(
-    cluster: object, save_steps: Path | None, steps: str | None, workers: int | None, details: Iterable[object]
-) -> None:
-    """Raise UsageError if options contradict each other."""
-    if cluster is None and any(detail is not None for detail in details):
-        raise UsageError("--start, --failures and --price are of a schedule. Add --simulate, for instance 4x8")
-    if cluster is not None and workers is not None:
-        raise UsageError("--simulate says how many workers there are. Leave out --workers")
-    if save_steps and steps:
-        raise UsageError("--step-seconds measures nothing that --save-steps could write. Leave one of them out")
+def _describe_row(row: GridRow) -> str:
+    return f"{row.label} ({describe_network(row.network)})" if row.network else row.label
+
+
+def _describe_time(plan: Plan, work: Work) -> str:
+    """Return how long the runs take; a dataset that is not counted is named."""
+    seconds = plan.forecast.seconds(work.remaining)
+    fingerprints = dict.fromkeys(run.dataset for run in work.runs.values())
+    unknown = [plan.infos[key].label for key in fingerprints if not plan.infos[key].train_count]
+    if seconds is not None and len(unknown) == len(fingerprints):
+        return "time not known before the images are decoded"
+    text = describe_seconds(seconds)
+    if seconds is None or not unknown:
+        return text
+    return f"{text} and the time of {', '.join(unknown)}, not known before it is decoded"
+
+
+def _make_event(plan: Plan) -> dict[str, Any]:
+    """Return the plan event; runs on datasets that are not decoded have no id yet."""
+    event = make_plan_event(plan.whole.runs, plan.whole.remaining, estimate_seconds(plan, plan.whole))
+    for run in event["runs"]:
+        if not plan.infos[run["dataset"]].directory:
+            run |= {"run": None, "dataset": None}
+    return event | {"tables": record_tables(plan)}
+
+
+def record_tables(plan: Plan) -> list[dict[str, Any]]:
+    """Return what is planned of each table."""
+    return [_table_record(plan, grid, work) for grid, work in zip(plan.grids, plan.works, strict=True)]
+
+
+def estimate_seconds(plan: Plan, work: Work) -> float | None:
+    """Return the estimate in seconds; None if it is not known for all runs."""
+    seconds = plan.forecast.seconds(work.remaining)
+    is_known = all(plan.infos[run.dataset].train_count for run in work.runs.values())
+    return round(seconds, 1) if is_known and seconds is not None else None
+
+
+def _table_record(plan: Plan, grid: Grid, work: Work) -> dict[str, Any]:
+    rows = [
+        {
+            "dataset": row.label,
+            "network": describe_network(row.network) if row.network else None,
+            "available": row.dataset is not None,
+            "decoded": row.dataset is not None and bool(plan.infos[row.dataset].directory),
+        }
+        for row in grid.rows
+    ]
+    return {
+        "table": grid.key,
+        "title": grid.title,
+        "protocol": grid.protocol_label,
+        "columns": len(grid.columns),
+        "rows": rows,
+        "runs": len(work.runs) + len(work.done),
+        "to_train": len(work.runs),
+        "seconds": estimate_seconds(plan, work),
+    }

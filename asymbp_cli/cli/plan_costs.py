@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asymbp_cli import machine
 from asymbp_cli.api.asked import Asked
-from asymbp_cli.cli.dry_run import Plan, plan_works
+from asymbp_cli.cli.plan import Plan, plan_works
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.scheduling.estimate import Forecast

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from asymbp_cli.cli.dry_run import estimate_seconds, record_tables
+from asymbp_cli.cli.plan import estimate_seconds, record_tables
 from asymbp_cli.cli.plan_costs import Costs
 from asymbp_cli.cli.progress import describe_execution, describe_seconds, format_duration
 from asymbp_cli.recipe.labels import describe_network

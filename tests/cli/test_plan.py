@@ -1,24 +1,29 @@
-"""`asymbp plan`: what a study costs before it is trained; what `--dry-run` says; nothing needs to be there."""
+"""`--dry-run`: runs, networks and time of every table, and nothing decoded, downloaded or written."""
 
 import json
+import re
 import shlex
-import subprocess
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from asymbp_cli.bench import rehearsal
 from asymbp_cli.cli.app import cli
-from asymbp_cli.errors import AsymbpError
-from asymbp_cli.specs.runs import Run, representatives
+from asymbp_cli.datasets import fetch, prepare
+from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.resident import ResidentData, load
+from asymbp_cli.recipe.build import make_table_grid
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.table import load_table
+from asymbp_cli.specs.runs import Run, StepKind, representatives, step_kind
 
-STEP = 0.01  # seconds, made up
-STEPS = "--step-seconds ./steps.csv"
-HEAD = "device,model,memory_gib,network,replicas,milliseconds\n"
+#: of a step per sample of the digits network, a multiply-add as two: three passes, two in the first layer
+_FLOP_OF_DIGITS = 2 * (2 * 8 * 8 * 9 * 16 + 3 * (4 * 4 * 9 * 16 * 32 + 2 * 2 * 32 * 64 + 64 * 10))
+TINY = "--set protocol.epochs=1 --set protocol.rate_multipliers=[1] --workers 1"
 
 
 def asymbp(line: str) -> str:
@@ -27,200 +32,211 @@ def asymbp(line: str) -> str:
     return done.stdout
 
 
-def numbers(line: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(asymbp(f"{line} --json"))
-    return found
-
-
-def without_hours(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return tables with what a dry run says of them."""
-    return [{key: value for key, value in table.items() if key != "worker_seconds"} for table in tables]
-
-
-def refuse(line: str) -> str:
-    done = CliRunner().invoke(cli, shlex.split(line), standalone_mode=False)
-    assert done.exception
-    message = done.exception.format_message() if hasattr(done.exception, "format_message") else str(done.exception)
-    assert isinstance(done.exception, AsymbpError) or hasattr(done.exception, "format_message")
-    assert "\n" not in message
-    return message
+def plan(line: str) -> str:
+    return asymbp(f"{line} --dry-run")
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No data and no results; a step of any network takes as long."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ASYMBP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ASYMBP_DATA", str(tmp_path / "data"))
-    Path("steps.csv").write_text(HEAD + "cuda,a GPU,16,mnist,1,1\ncuda,a GPU,16,mnist,64,10\n")
-
-    def time_steps(runs: Iterable[Run], device: str) -> dict[object, float]:
-        return dict.fromkeys(representatives(runs), STEP)
-
-    monkeypatch.setattr(rehearsal, "time_steps", time_steps)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 7])
-def test_it_agrees_with_a_dry_run(workers: int) -> None:
-    line = f"--table 2 --workers {workers}"
-    plan, dry = numbers(f"plan {line}"), numbers(f"reproduce {line} --dry-run")
-    assert (plan["seconds"], plan["to_train"]) == (dry["seconds"], len(dry["runs"]))
-    assert without_hours(plan["tables"]) == dry["tables"]
-    assert plan["worker_seconds"] == pytest.approx(workers * plan["seconds"], abs=0.1)
+@pytest.fixture
+def nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a data directory with MNIST, iCub, and images of one's own, none of which can be opened."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a dry run decodes and downloads nothing")
+
+    monkeypatch.setattr(prepare, "open_dataset", refuse)
+    monkeypatch.setattr(fetch, "fetch", refuse)
+    for archive in CATALOG["mnist"].archives:
+        write(tmp_path / "data" / archive.name)
+    for name in ("train/cup/cup1/0.ppm", "test/cup/cup2/0.ppm"):
+        write(tmp_path / "data/iCubWorld" / name)
+    for name in ("cat/0.png", "dog/1.png"):
+        write(tmp_path / "pets" / name)
+    return tmp_path
 
 
-def test_it_agrees_with_a_dry_run_of_a_recipe_some_of_which_is_done() -> None:
-    Path("one.yaml").write_text("dataset: digits\nmethod: [SGD, uSF]\nprotocol: {extends: demo, epochs: 1}\n")
-    asymbp("train --recipe one.yaml --set method=SGD --set 'protocol.rate_multipliers=[1]' --quiet")
-    plan, dry = numbers("plan --recipe one.yaml"), numbers("train --recipe one.yaml --dry-run")
-    assert without_hours(plan["tables"]) == dry["tables"]
-    assert (plan["runs"], plan["to_train"], plan["seconds"]) == (10, 9, dry["seconds"])
+def write(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"no image")
 
 
-def test_of_everything_nothing_needs_to_be_there() -> None:
-    plan = numbers(f"plan --all {STEPS}")
-    assert [table["table"] for table in plan["tables"]] == [
-        "table-2",
-        "table-3",
-        "table-4-c1",
-        "table-4-c2",
-        "table-5",
-    ]
-    assert [len(table["rows"]) for table in plan["tables"]] == [15, 15, 15, 15, 6]
-    assert {row["available"] for table in plan["tables"] for row in table["rows"]} == {True}
-    assert plan["to_train"] == 2520
-    assert plan["not_counted"] == []  # what is not published follows from the paper's tables
+def folders(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir()}
+
+
+def test_a_set_of_the_catalogue_that_is_not_decoded_has_runs_network_and_time(nothing_is_read: Path) -> None:
+    before = folders(nothing_is_read)
+    table, undecoded, total = plan("reproduce --table 2 --dataset mnist --protocol quick --workers 2").splitlines()
+    assert re.fullmatch(
+        r"table-2: 11 columns on MNIST \(network mnist\), protocol quick: 60 runs, about \d+ (s|min|h \d+ min)",
+        table,
+    )
+    assert undecoded == "MNIST is not decoded: all 60 runs counted as missing"
+    assert re.fullmatch(r"to train: 60 of 60 runs on cpu with 2 workers, about \d+ (s|min|h \d+ min)", total)
+    assert folders(nothing_is_read) == before
+
+
+def test_where_images_are_not_counted_no_time_is_known(nothing_is_read: Path) -> None:
+    dataset, label = "./pets", "pets"
+    before = folders(nothing_is_read)
+    line = f"reproduce --table 5 --protocol quick --dataset {dataset}"
+    table, undecoded, total = plan(line).splitlines()
+    assert f"8 columns on {label} (network large), protocol quick: 40 runs" in table
+    assert undecoded == f"{label} is not decoded: all 40 runs counted as missing"
+    assert table.endswith("time not known before the images are decoded")
+    assert total.endswith("time not known before the images are decoded")
+    *_, total = plan(f"{line} --dataset mnist").splitlines()
+    assert re.search(
+        rf"to train: 80 of 80 runs .*, about .* and the time of {label}, not known before it is decoded", total
+    )
+    assert folders(nothing_is_read) == before
+
+
+def test_counts_that_are_not_published_follow_from_the_tables_of_the_paper(nothing_is_read: Path) -> None:
+    assert CATALOG["icub"].train_count is None
+    planned = json.loads(plan("reproduce --table 5 --protocol quick --dataset icub --json"))
+    assert planned["seconds"] > 60
+
+
+def test_a_recipe_of_ones_own_images_says_its_network_as_it_is_written(nothing_is_read: Path) -> None:
+    Path("mine.yaml").write_text(
+        "dataset: pets/\nnetwork: {input: 8x8x1, layers: [FC 2*classes, FC classes]}\n"
+        "method: [SGD, BN]\nprotocol: quick\nseed: [0, 1]\n"
+    )
+    table, undecoded, _ = plan("train --recipe mine.yaml").splitlines()
+    assert "2 columns on pets (8x8x1, FC 2*classes, FC classes), protocol quick: 20 runs" in table
+    assert undecoded == "pets is not decoded: all 20 runs counted as missing"
+
+
+def test_what_trains_all_layers_but_the_last_is_checked_before_the_classes_are_known(
+    nothing_is_read: Path,
+) -> None:
+    table, undecoded, _ = plan("reproduce --table 4-c2 --protocol quick --dataset ./pets").splitlines()
+    assert "8 columns on pets (network large), protocol quick: 45 runs" in table
+    assert undecoded == "pets is not decoded: all 45 runs counted as missing"
+    Path("one.yaml").write_text(
+        "dataset: pets/\nnetwork: {input: 8x8x1, layers: [Max 2x2/2, FC classes]}\nmethod: SGD Bottom\n"
+        "protocol: quick\n"
+    )
+    done = CliRunner().invoke(cli, ["train", "--recipe", "one.yaml", "--dry-run"])
+    assert '"SGD Bottom" trains all layers but the last, and the network of pets has only one' in str(
+        done.exception
+    )
+
+
+def test_what_would_be_downloaded_is_not(nothing_is_read: Path) -> None:
+    line = "reproduce --table 2 --dataset svhn --protocol quick"
+    done = CliRunner().invoke(cli, [*line.split(), "--dry-run"])
+    assert "Street View House Numbers, cropped digits (Netzer et al.) is not in" in str(done.exception)
+    table, undecoded, _ = plan(f"{line} --download").splitlines()
+    assert "SVHN (network svhn)" in table
+    assert undecoded == "SVHN is not decoded: all 60 runs counted as missing"
+    assert not list((nothing_is_read / "data").glob("*.mat"))
+
+
+def test_what_is_decoded_is_compared_run_by_run() -> None:
+    line = f"reproduce --table 2 {TINY}"
+    first = plan(line).splitlines()
+    assert "digits is not decoded: all 12 runs counted as missing" in first
+    assert "to train: 12 of 12 runs" in first[-1]
     assert not Path("results").exists()
     assert not Path("cache").exists()
-    assert numbers(f"plan --all --seeds 5 {STEPS}")["to_train"] == 5 * 2520
-    assert numbers(f"plan --all --dataset mnist --protocol quick {STEPS}")["to_train"] == 180
-
-
-def test_images_that_nobody_has_counted_are_named() -> None:
-    for name in ("cat/0.png", "dog/1.png"):
-        file = Path("pets", name)
-        file.parent.mkdir(parents=True)
-        file.write_bytes(b"no image")
-    line = f"plan --table 5 --protocol quick --dataset ./pets --dataset mnist {STEPS}"
-    plan = numbers(line)
-    assert (plan["not_counted"], plan["seconds"], plan["to_train"]) == (["pets"], None, 80)
-    assert plan["worker_seconds"] == numbers(line.replace("--dataset ./pets", ""))["worker_seconds"] > 0
-    assert "Not counted before it is decoded, and in no time: pets." in asymbp(line)
-
-
-def test_seconds_by_hand() -> None:
-    """SGD on MNIST, five runs in a stack: on the line between 1 ms for one and 10 ms for 64."""
-    Path("one.yaml").write_text("dataset: mnist\nmethod: SGD\nprotocol: {extends: quick, epochs: 3}\n")
-    plan = numbers(f"plan --recipe one.yaml {STEPS}")
-    step = (1 + 9 * (5 - 1) / 63) / 1000
-    assert plan["tasks"]["tasks"] == 1
-    assert plan["worker_seconds"] == plan["tasks"]["longest_seconds"]
-    assert plan["worker_seconds"] == pytest.approx(3 * 600 * (1 + 1 / 18) * step)
-
-
-def test_memory_bounds_stacks_and_is_what_is_asked_for() -> None:
-    line = f"plan --all --dataset caltech101 {STEPS}"
-    plenty = numbers(line)["networks"][0]
-    Path("steps.csv").write_text(HEAD + "cuda,a GPU,4,mnist,1,1\n")
-    short = numbers(line)["networks"][0]
-    assert plenty["network"] == short["network"] == "large"
-    assert plenty["largest_stack"] > short["largest_stack"]
-    assert short["bytes"] <= 4 << 30 < plenty["bytes"] <= 16 << 30
-    assert plenty["steps"] == "by FLOP"
-
-
-def test_a_schedule_has_its_price() -> None:
-    line = f"plan --table 2 --dataset mnist --protocol paper {STEPS} --simulate 2x4 --start 30"
-    plan = numbers(f"{line} --price 2.5")
-    played = plan["schedule"]
-    assert plan["workers"] == 8
-    assert played["makespan_seconds"] >= plan["tasks"]["longest_seconds"] + 30
-    assert played["makespan_seconds"] >= plan["worker_seconds"] / 8
-    assert played["worker_hours"] == pytest.approx(8 * played["makespan_seconds"] / 3600)
-    assert played["cost"] == pytest.approx(2.5 * played["worker_hours"])
-    assert played["utilization"] == pytest.approx(plan["worker_seconds"] / 3600 / played["worker_hours"])
-    assert (played["failures"], played["lost_seconds"]) == (0, 0)
-    failing = numbers(f"{line} --failures 60")["schedule"]
-    assert failing["cost"] is None
-    assert failing["failures"] > 0
-    assert 0 < failing["lost_seconds"] <= 60 * failing["failures"]
-    assert failing["makespan_seconds"] > played["makespan_seconds"]
-
-
-def test_nothing_is_idle_where_nothing_is_left() -> None:
-    asymbp(f"train --recipe {_recipe()} --quiet --workers 1")
-    plan = numbers(f"plan --recipe one.yaml {STEPS} --simulate 1x1")
-    assert (plan["to_train"], plan["seconds"], plan["tasks"], plan["networks"]) == (0, 0, None, [])
-    assert plan["schedule"]["makespan_seconds"] == 0
-    assert "to train" in asymbp("plan --recipe one.yaml")
-
-
-def _recipe() -> Path:
-    file = Path("one.yaml")
-    file.write_text("dataset: digits\nmethod: SGD\nprotocol: {extends: demo, epochs: 1, rate_multipliers: [1]}\n")
-    return file
-
-
-def test_measured_steps_are_saved_for_another_machine() -> None:
-    measured = numbers("plan --table 2 --save-steps mine.csv --workers 2")
-    assert measured["steps"]["origin"] == "measured"
-    given = numbers("plan --table 2 --step-seconds ./mine.csv --workers 2")
-    assert given["steps"] == {"model": measured["steps"]["model"], "origin": "./mine.csv"}
-    assert given["seconds"] == pytest.approx(measured["seconds"], rel=1e-3)
-    assert {row["steps"] for row in given["networks"]} == {"given"}
-    assert {row["steps"] for row in measured["networks"]} == {"measured"}
-
-
-def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    text = asymbp("plan --all --seeds 5 --step-seconds h100 --simulate 100x8 --price 2.5 --failures 0.5")
-    tables = [line for line in text.splitlines() if line.startswith(("┃", "│", "┏", "└"))]
-    assert len(tables) > 20
-    assert max(map(len, tables)) <= 80
-    assert "…" not in text
-    for part in ("12,600", "by FLOP", "NVIDIA H100 80GB HBM3", "100 nodes with 8 GPUs each", "cost"):
-        assert part in text
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("", "nothing to plan. Name --table N, --recipe FILE, or --all (the whole paper)"),
-        ("--all --table 2", "--all is every table. Leave out --table or --all"),
-        ("--table 7", '"7" is not a table'),
-        ("--table 1", "Table 1 lists networks and trains nothing"),
-        ("--table 2 --dataset mnits", 'Did you mean "mnist"?'),
-        ("--table 2 --dataset mnist", "--protocol must be given for mnist"),
-        ("--recipe one.yaml --seeds 2", "--dataset, --protocol and --seeds are of tables"),
-        ("--table 2 --simulate 4", '"4" is no cluster. Write NODESxGPUS, for instance 4x8'),
-        ("--table 2 --simulate 0x8", '"0x8" is no cluster'),
-        ("--table 2 --simulate 4x-8", '"4x-8" is no cluster'),
-        ("--table 2 --simulate 4x8x2", '"4x8x2" is no cluster'),
-        ("--table 2 --simulate 1000x1000", "at most 100,000 GPUs in all"),
-        ("--table 2 --simulate 1x2 --price -1", "-1.0 is not in the range x>=0"),
-        ("--table 2 --simulate 1x2 --failures 61", "61.0 is not in the range 0<=x<=60.0"),
-        ("--table 2 --simulate 1x2 --price nan", "nan"),
-        ("--table 2 --price 2", "--start, --failures and --price are of a schedule. Add --simulate"),
-        ("--table 2 --simulate 1x2 --workers 2", "--simulate says how many workers there are"),
-        (f"--table 2 {STEPS} --device cpu", "./steps.csv has steps of cuda, not of cpu. Leave out --device"),
-        (f"--table 2 {STEPS} --save-steps x.csv", "--step-seconds measures nothing that --save-steps could write"),
-        ("--table 2 --step-seconds none.csv", "cannot read none.csv: No such file"),
-        ("--table 2 --device tpu", '"tpu" is not a device'),
-    ],
-)
-def test_bad_input_is_one_message(line: str, message: str) -> None:
-    _recipe()
-    assert message in refuse(f"plan {line}")
-    assert not Path("x.csv").exists()
-
-
-def test_without_measuring_torch_is_not_imported() -> None:
-    code = (
-        "import sys; from asymbp_cli.cli.app import main; sys.argv = ['asymbp', *sys.argv[1:]]\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "assert 'torch' not in sys.modules, 'torch was imported'"
+    Path("one.yaml").write_text("dataset: digits\nmethod: [SGD, uSF]\nprotocol: demo\n")
+    asymbp(f"train --recipe one.yaml {TINY} --quiet")
+    table, total = plan(line).splitlines()
+    assert re.search(
+        r"digits \(network digits\), protocol demo with .*: 12 runs, 10 to train, about \d+ s$", table
     )
-    line = ["plan", "--all", *STEPS.split(), "--simulate", "4x8"]
-    done = subprocess.run([sys.executable, "-c", code, *line], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert total.startswith("to train: 10 of 12 runs on cpu with 1 worker, about ")
+    planned = json.loads(plan(f"{line} --json"))
+    assert len(planned["runs"]) == 10
+    assert {"SGD", "uSF"}.isdisjoint(run["method"] for run in planned["runs"])
+    assert plan(f"train --recipe one.yaml {TINY}").splitlines()[-1] == "to train: 0 of 2 runs"
+
+
+def test_shared_runs_count_once_in_the_total() -> None:
+    planned = json.loads(plan(f"reproduce --table all {TINY} --json"))
+    tables = planned["tables"]
+    assert [table["table"] for table in tables] == ["table-2", "table-3", "table-4-c1", "table-4-c2", "table-5"]
+    assert sum(table["runs"] for table in tables) > len(planned["runs"]) == 36
+    assert sum(table["seconds"] for table in tables) > planned["seconds"] > max(t["seconds"] for t in tables)
+
+
+def test_the_plan_as_json_says_what_is_not_known(nothing_is_read: Path) -> None:
+    line = "reproduce --table 2 --dataset mnist --dataset ./pets --protocol quick --json"
+    planned = json.loads(plan(line))
+    (table,) = planned["tables"]
+    assert {run["run"] for run in planned["runs"]} == {None}  # ids are of decoded images
+    assert {run["dataset"] for run in planned["runs"]} == {None}
+    assert (table["columns"], table["runs"], table["to_train"], table["seconds"]) == (11, 120, 120, None)
+    assert table["rows"] == [
+        {"dataset": "MNIST", "network": "network mnist", "available": True, "decoded": False},
+        {"dataset": "pets", "network": "network large", "available": True, "decoded": False},
+    ]
+    assert planned["seconds"] is None
+    assert json.loads(plan(line.replace("--dataset ./pets", "")))["seconds"] > 60
+
+
+def test_on_cuda_no_step_is_timed(nothing_is_read: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "time_steps", lambda *arguments: pytest.fail("timed"))
+    lines = plan("reproduce --table 2 --dataset mnist --protocol quick --device cuda").splitlines()
+    assert all(line.endswith("the first epochs will show how long") for line in (lines[0], lines[-1]))
+
+
+def test_steps_of_large_networks_are_timed_on_few_samples(
+    nothing_is_read: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seconds of a FLOP are made up: the estimate must be the FLOP of all epochs, the batch in proportion."""
+    timed: list[float] = []
+
+    def seconds_per_step(run: object, data: object, *, device: str, steps: int, replicas: int) -> float:
+        flop = run.network.flop_per_sample() * run.protocol.samples_per_batch(1)  # type: ignore[attr-defined]
+        timed.append(flop)
+        return flop * 1e-9
+
+    monkeypatch.setattr(rehearsal, "seconds_per_step", seconds_per_step)
+    Path("large.yaml").write_text(
+        "dataset: mnist\nnetwork: {input: 119x119x1, layers: [Conv 9x9x48/1, FC 500, FC classes]}\nmethod: SGD\n"
+        "protocol: {extends: quick, epochs: 2, rate_multipliers: [1]}\n"
+    )
+    planned = json.loads(plan("train --recipe large.yaml --json --workers 1"))
+    assert max(timed) <= rehearsal._MOST_FLOP["cpu"]
+    network = NETWORKS["large"].model_copy(
+        update={"input": (119, 119, 1), "layers": ("Conv 9x9x48/1", "FC 500", "FC classes")}
+    )
+    per_sample = network.resolve(10).flop_per_sample()
+    train, test = CATALOG["mnist"].train_count, CATALOG["mnist"].test_count
+    assert train is not None
+    assert test is not None
+    assert planned["seconds"] == pytest.approx(2 * (train + test / 3) * per_sample * 1e-9, rel=1e-3)
+
+
+def test_steps_on_random_data_are_those_on_the_real_ones(
+    digits_info: DecodedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What decides a step's time is equal: its kind, and the shapes and types of its mini-batch."""
+    protocol, label = load_protocol("demo")
+    runs = make_table_grid(load_table("2")[0], protocol, label, [digits_info]).all_runs().values()
+    timed: dict[StepKind, float] = {}
+
+    def seconds_per_step(run: Run, data: ResidentData, *, device: str, steps: int, replicas: int) -> float:
+        kind, real = step_kind(run), load(digits_info, device=device)
+        expected = real.batch(real.train, torch.arange(kind.batch_size))
+        for index in torch.arange((steps + 1) * kind.batch_size).split(kind.batch_size):  # one to warm up
+            for ours, theirs in zip(data.batch(data.train, index), expected, strict=True):
+                assert (ours.shape, ours.dtype, ours.stride()) == (theirs.shape, theirs.dtype, theirs.stride())
+        assert data.train.x.dtype == real.train.x.dtype
+        assert set(data.train.y.tolist()) == set(real.train.y.tolist())
+        timed[kind] = float(len(timed) + 1)
+        return timed[kind]
+
+    monkeypatch.setattr(rehearsal, "seconds_per_step", seconds_per_step)
+    assert rehearsal.time_steps(runs, "cpu") == pytest.approx(timed)
+    assert timed.keys() == representatives(runs).keys()
+    assert {kind.network.flop_per_sample() for kind in timed} == {_FLOP_OF_DIGITS}
