@@ -49,7 +49,7 @@ def seconds_per_step(
 
 def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int, replicas: int) -> float:
     rates = (run.rate_multiplier / number for number in range(1, replicas + 1))
-    runs = tuple(run.model_copy(update={"rate_multiplier": rate}) for rate in rates)
+    runs = tuple(Run(**(dict(run) | {"rate_multiplier": rate})) for rate in rates)  # a copy would keep the id
     trainer = Trainer(Stack(runs), data, open_device(device))
     trainer.begin_epoch(1, range(replicas))
     batches = trainer.batches(1)
