@@ -49,7 +49,8 @@ def seconds_per_step(
 
 def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int, replicas: int) -> float:
     rates = (run.rate_multiplier / number for number in range(1, replicas + 1))
-    runs = tuple(Run(**(dict(run) | {"rate_multiplier": rate})) for rate in rates)  # a copy would keep the id
+    facts = {name: getattr(run, name) for name in Run.model_fields}  # a copy would keep the id
+    runs = tuple(Run(**(facts | {"rate_multiplier": rate})) for rate in rates)
     trainer = Trainer(Stack(runs), data, open_device(device))
     trainer.begin_epoch(1, range(replicas))
     batches = trainer.batches(1)

@@ -2,9 +2,9 @@
 
 python tests/campaigns/schedule.py [EPOCHS [TIMES]]: Table 2 on the digits, 60 runs. Steps are measured before
 and after it, in seconds of the processor, by two processes at once, as many as train. The simulated schedule is
-compared with the clock, which needs idle cores. The seconds of all stacks are compared with those of the processor,
-on busy cores too: those of the study less those of a short one, which also shows how long a worker takes to start.
-Exit code 1 if these differ by more than a quarter.
+compared with the clock, which needs idle cores. The seconds of all stacks are compared with those that the
+processor spends on the study less those on a short one, on busy cores too. That one also shows how long a worker
+takes to start. Exit code 1 if they differ by more than a quarter.
 """
 
 import json
