@@ -44,7 +44,8 @@ Measure = Callable[[Collection[Run], str], Mapping[StepKind, float]]
 class DataSource:
     """The sources of datasets; None is the default of `datasets.prepare`.
 
-    If not `decode`, datasets that are not decoded have the names and counts of `datasets.preview`.
+    If not `decode`, datasets that are not decoded have the names and counts of `datasets.preview`; then those of
+    the catalogue need not be there if they are not `required`.
     """
 
     data_dir: Path | None = None
@@ -52,6 +53,7 @@ class DataSource:
     download: bool = False
     on_progress: OnProgress | None = None
     decode: bool = True
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def prepare_datasets(
     Without a `network` every dataset has the paper's. Raises DataError as `datasets.prepare` does, UsageError if
     two datasets have the same name.
     """
-    get = partial(prepare, on_progress=source.on_progress) if source.decode else preview
+    look = partial(preview, required=source.required)
+    get = partial(prepare, on_progress=source.on_progress) if source.decode else look
     infos = []
     for ref in refs:
         key = ref if isinstance(ref, str) else "folder"

@@ -17,6 +17,7 @@ from asymbp_cli.text import nearest, printable_path
 COMMANDS = {
     "train": ("train", "Train a recipe: all its rates, then one table."),
     "reproduce": ("reproduce", "Reproduce a table of the paper."),
+    "plan": ("plan_command", "Say what a study costs before it is trained: hours, memory, a schedule."),
     "report": ("report", "Render the results as a report."),
     "export": ("export", "Write curves, or the weights of a run, for other programs."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),

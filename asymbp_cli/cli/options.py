@@ -63,6 +63,11 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, text: str |
         raise click.BadParameter(str(error)) from None
 
 
+def parse_optional_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """Return a device's name as torch writes it; None if none is named."""
+    return None if name is None else _parse_device(context, parameter, name)
+
+
 def _parse_logs(
     context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, Path], ...]:

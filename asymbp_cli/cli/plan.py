@@ -48,10 +48,15 @@ def make_plan(
 ) -> Plan:
     """Return the plan of a study; its steps are timed on random data."""
     by_fingerprint = {info.fingerprint: info for info in infos}
-    with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
-        *works, whole = (study.plan_work(some, store, part) for some in (*([grid] for grid in grids), grids))
+    *works, whole = plan_works(grids, results, part)
     forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
     return Plan(grids, works, whole, by_fingerprint, execution, forecast, part)
+
+
+def plan_works(grids: Sequence[Grid], results: Path, part: Part | None = None) -> list[Work]:
+    """Return the runs of a part, or of all, that each table still needs, and last those of all together."""
+    with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
+        return [study.plan_work(some, store, part) for some in (*([grid] for grid in grids), grids)]
 
 
 def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
@@ -121,15 +126,19 @@ def _describe_time(plan: Plan, work: Work) -> str:
 
 def _make_event(plan: Plan) -> dict[str, Any]:
     """Return the plan event; runs on datasets that are not decoded have no id yet."""
-    event = make_plan_event(plan.whole.runs, plan.whole.remaining, _seconds(plan, plan.whole))
+    event = make_plan_event(plan.whole.runs, plan.whole.remaining, estimate_seconds(plan, plan.whole))
     for run in event["runs"]:
         if not plan.infos[run["dataset"]].directory:
             run |= {"run": None, "dataset": None}
-    tables = zip(plan.grids, plan.works, strict=True)
-    return event | {"tables": [_table_record(plan, grid, work) for grid, work in tables]}
+    return event | {"tables": record_tables(plan)}
 
 
-def _seconds(plan: Plan, work: Work) -> float | None:
+def record_tables(plan: Plan) -> list[dict[str, Any]]:
+    """Return what is planned of each table."""
+    return [_table_record(plan, grid, work) for grid, work in zip(plan.grids, plan.works, strict=True)]
+
+
+def estimate_seconds(plan: Plan, work: Work) -> float | None:
     """Return the estimate in seconds; None if it is not known for all runs."""
     seconds = plan.forecast.seconds(work.remaining)
     is_known = all(plan.infos[run.dataset].train_count for run in work.runs.values())
@@ -154,5 +163,5 @@ def _table_record(plan: Plan, grid: Grid, work: Work) -> dict[str, Any]:
         "rows": rows,
         "runs": len(work.runs) + len(work.done),
         "to_train": len(work.runs),
-        "seconds": _seconds(plan, work),
+        "seconds": estimate_seconds(plan, work),
     }

@@ -1,9 +1,10 @@
-"""What is known of a dataset before it is decoded, for `--dry-run`: nothing is decoded or downloaded."""
+"""What is known of a dataset before it is decoded, for plans: nothing is decoded or downloaded."""
 
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, parse_dataset
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import data_directory, find_dataset
 from asymbp_cli.datasets.prepare import find_decoded
 from asymbp_cli.errors import MissingDataError
@@ -17,11 +18,13 @@ def preview(
     cache_dir: Path | None = None,
     resize: str = "squash",
     download: bool = False,
+    required: bool = True,
 ) -> DecodedDataset:
     """Return `ref` as `prepare` would, if it is decoded; else with the names and counts of the catalogue.
 
     Then it has no directory, and its fingerprint is no dataset's. What the catalogue does not know of it is empty:
-    no classes, 0 samples. Raises as `prepare` for datasets that are missing and may not be downloaded.
+    no classes, 0 samples. Raises as `prepare` for datasets that are missing and may not be downloaded; if they are
+    not `required`, those of the catalogue need not be there.
     """
     source = parse_dataset(ref) if isinstance(ref, str) else ref
     entry = CATALOG[source] if isinstance(source, str) else None
@@ -29,7 +32,7 @@ def preview(
     try:
         dataset = find_dataset(source, data_directory(data_dir))
     except MissingDataError:
-        if not can_download:
+        if not can_download and (required or entry is None):
             raise
         dataset = None
     if dataset and dataset.stand_in and can_download:  # the published files replace it
@@ -38,6 +41,7 @@ def preview(
         return info
     named = dataset or entry
     assert named is not None
+    train, test = _counts(entry)
     return DecodedDataset(
         key=named.key,
         label=named.label,
@@ -45,9 +49,18 @@ def preview(
         exact=dataset.exact if dataset else True,
         classes=tuple(map(str, range(entry.classes if entry else 0))),
         shape=shape,
-        train_count=(entry and entry.train_count) or 0,
-        test_count=(entry and entry.test_count) or 0,
+        train_count=train,
+        test_count=test,
         fingerprint=f"not decoded: {named.label}",
         note=named.note,
         directory="",
     )
+
+
+def _counts(entry: CatalogEntry | None) -> tuple[int, int]:
+    """Return the training and test samples as published, else as the paper's tables imply, else 0."""
+    if entry is None:
+        return 0, 0
+    if entry.train_count is not None and entry.test_count is not None:
+        return entry.train_count, entry.test_count
+    return entry.paper_counts or (0, 0)

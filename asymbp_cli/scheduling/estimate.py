@@ -7,7 +7,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.scheduling.multiplications import flop_per_sample
 from asymbp_cli.specs.runs import Run, StepKind, step_kind
 
-_FORWARD = 1 / 3  # of a training step: forward, and the gradients of weights and inputs
+FORWARD = 1 / 3  # of a training step: forward, and the gradients of weights and inputs
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def samples_per_epoch(run: Run, info: DecodedDataset) -> float:
         averaged = protocol.batch_norm_batches * min(protocol.samples_per_batch(1), info.train_count)
         cycles = protocol.batch_norm_short_epochs == "cycle"
         evaluated += averaged if cycles else min(averaged, info.train_count)
-    return info.train_count - held_out + _FORWARD * evaluated
+    return info.train_count - held_out + FORWARD * evaluated
 
 
 def epoch_seconds(run: Run, info: DecodedDataset, seconds_per_step: Mapping[StepKind, float]) -> float:

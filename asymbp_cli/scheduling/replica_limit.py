@@ -39,15 +39,28 @@ def replica_limit(
 def _limit_of(
     device: str, workers: int, infos: Mapping[str, DecodedDataset], most: int | None
 ) -> Callable[[Run], int]:
-    """Return the limit of one device, whose memory `workers` share.
+    """Return the limit of one device of this machine, whose memory `workers` share."""
+    kind, workspace = device.split(":")[0], workspace_bytes(device)
+    return limit_by_memory(kind, available_bytes(device), infos, workers, most=most, workspace=workspace)
 
-    On CUDA each of them has its dataset there, too (on the CPU it is memory-mapped).
+
+def limit_by_memory(
+    kind: str,
+    available: int | None,
+    infos: Mapping[str, DecodedDataset],
+    workers: int,
+    *,
+    most: int | None = None,
+    workspace: int = 0,
+) -> Callable[[Run], int]:
+    """Return the limit of any device of a kind (cpu, cuda, mps) with so many bytes; None: not known, no limit.
+
+    Workers share the memory; on CUDA each has its dataset there, too (on the CPU it is memory-mapped).
     """
-    kind = device.split(":")[0]
-    limit_of_device, available = most or MAX_REPLICAS.get(kind, 1), available_bytes(device)
+    limit_of_device = most or MAX_REPLICAS.get(kind, 1)
     if available is None:
         return lambda run: limit_of_device
-    parallel, workspace = kind == "cuda", workspace_bytes(device)
+    parallel = kind == "cuda"
 
     def limit(run: Run) -> int:
         data = dataset_bytes(infos[run.dataset]) if parallel else 0

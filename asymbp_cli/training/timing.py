@@ -28,13 +28,15 @@ def measure_steps(runs: Iterable[Run], infos: Mapping[str, DecodedDataset], devi
     return measured
 
 
-def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3) -> float:
-    """Measure the seconds of one training step of a run: the median of `steps`. For an estimate.
+def seconds_per_step(
+    run: Run, data: ResidentData, *, device: str = "cpu", steps: int = 3, replicas: int = 1
+) -> float:
+    """Measure the seconds of one training step of a stack of runs like `run`: the median of `steps`.
 
-    Raises DeviceError if the device has too little memory.
+    For an estimate. Raises DeviceError if the device has too little memory.
     """
     try:
-        return _seconds_per_step(run, data, device, steps)
+        return _seconds_per_step(run, data, device, steps, replicas)
     except (RuntimeError, MemoryError) as error:
         if not ran_out_of_memory(error):
             raise
@@ -45,9 +47,12 @@ def seconds_per_step(run: Run, data: ResidentData, *, device: str = "cpu", steps
         ) from error
 
 
-def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int) -> float:
-    trainer = Trainer(Stack((run,)), data, open_device(device))
-    trainer.begin_epoch(1, [0])
+def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int, replicas: int) -> float:
+    rates = (run.rate_multiplier / number for number in range(1, replicas + 1))
+    facts = {name: getattr(run, name) for name in Run.model_fields}  # a copy would keep the id
+    runs = tuple(Run(**(facts | {"rate_multiplier": rate})) for rate in rates)
+    trainer = Trainer(Stack(runs), data, open_device(device))
+    trainer.begin_epoch(1, range(replicas))
     batches = trainer.batches(1)
     trainer.warm_up(batches[0])
     times = []
