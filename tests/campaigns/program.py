@@ -24,10 +24,10 @@ def choose_engine() -> dict[str, Any]:
 if __name__ == "__main__":
     from asymbp_cli.__main__ import main  # first, as in the command
     from asymbp_cli import study  # isort: skip
-    from asymbp_cli.cli import execute
+    from asymbp_cli.api import arguments
 
     how = choose_engine()
     if how:
         study._measure_steps = lambda *_: defaultdict(lambda: 0.001)  # type: ignore[assignment]  # needs no torch
-    execute.Execution = partial(execute.Execution, checkpoint_seconds=0.0, **how)  # type: ignore[assignment,misc]
+    arguments.Execution = partial(study.Execution, checkpoint_seconds=0.0, **how)  # type: ignore[assignment,misc]
     main()

@@ -16,7 +16,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from asymbp_cli import study
-from asymbp_cli.cli import execute
+from asymbp_cli.api import arguments
 from asymbp_cli.cli.app import cli
 from asymbp_cli.results.contents import Contents
 from asymbp_cli.results.store import Store
@@ -37,7 +37,7 @@ NAME = "recipe-mine (demo with epochs=3, rate_multipliers=[10.0, 1.0, 0.1])"
 @pytest.fixture(autouse=True)
 def _fake_training(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(execute, "Execution", partial(study.Execution, train=fake_engine.train))
+    monkeypatch.setattr(arguments, "Execution", partial(study.Execution, train=fake_engine.train))
     monkeypatch.setattr(study, "_measure_steps", lambda *_: defaultdict(lambda: 0.001))
     Path("mine.yaml").write_text(yaml.safe_dump(RECIPE))
 
