@@ -15,7 +15,7 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import CheckpointDue, Event, Progress, RunFinished
 from asymbp_cli.executors import Executor, Job
-from asymbp_cli.executors.registry import EXECUTORS, load_executor, make_executor
+from asymbp_cli.executors.registry import EXECUTORS, check_executor, load_executor, make_executor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
@@ -50,7 +50,9 @@ def measure_executors(directory: Path, *, stacks: int, seconds: float, rounds: i
         candidates = {}
         for name in (REFERENCE, *(name for name in EXECUTORS if name != REFERENCE)):
             try:
-                executor = make_executor(load_executor(name), ["cpu"], partial(wait_for, seconds), directory)
+                options = load_executor(name)
+                check_executor(options, ["cpu"])
+                executor = make_executor(options, ["cpu"], partial(wait_for, seconds), directory)
             except AsymbpError as error:
                 unavailable[name] = str(error)
             else:

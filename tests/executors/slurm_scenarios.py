@@ -19,7 +19,7 @@ import test_slurm
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
-from asymbp_cli.executors.slurm import folders
+from asymbp_cli.executors.slurm import cluster, folders
 from asymbp_cli.executors.slurm.options import SlurmOptions
 
 Found = dict[str, Any]
@@ -69,7 +69,7 @@ def unknown_partition(directory: Path) -> Found:
 
 def told_to_stop(directory: Path) -> Found:
     """SLURM's signal before a limit comes while two jobs train."""
-    os.environ["FAKE_EPOCH_SECONDS"] = "1"
+    os.environ["FAKE_EPOCH_SECONDS"] = "0.5"
     signalled: list[str] = []
 
     def watch(event: StudyEvent) -> None:
@@ -82,7 +82,7 @@ def told_to_stop(directory: Path) -> Found:
 
 def killed_driver(directory: Path) -> Found:
     """The driver dies while jobs run; the next one listens to them."""
-    os.environ["FAKE_EPOCH_SECONDS"] = "1"
+    os.environ["FAKE_EPOCH_SECONDS"] = "0.5"
     driver = subprocess.Popen([sys.executable, __file__, str(directory), "--drive"], start_new_session=True)
     small_study.wait_for(lambda: test_slurm.epochs_sent(directory) >= 2, seconds=120)
     driver.send_signal(signal.SIGKILL)
@@ -140,6 +140,7 @@ SCENARIOS: dict[str, Callable[[Path], Found]] = {
 
 def main(directory: Path, *names: str) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    cluster._Slurm.look_seconds = 1.0
     found: Found = {}  # a scenario that raises ends all
     for name in names:
         place = directory / name

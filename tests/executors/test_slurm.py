@@ -16,9 +16,11 @@ from small_study import wait_for
 
 from asymbp_cli.datasets.cache import write_info
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import DataError, UsageError
 from asymbp_cli.events import CheckpointSaved, EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
+from asymbp_cli.executors.job import train as real_train
 from asymbp_cli.executors.registry import load_executor
 from asymbp_cli.executors.slurm import folders
 from asymbp_cli.executors.slurm.options import SlurmOptions
@@ -102,13 +104,22 @@ def check(directory: Path) -> None:
 
 
 def test_a_study_of_jobs_has_the_bits_of_one_in_this_process(tmp_path: Path) -> None:
-    given = {"checkpoint_seconds": 0.0, "keep_weights": "best"}
-    small_study.train_digits(tmp_path / "inline", tmp_path / "cache", **given)
-    small_study.train_digits(tmp_path / "jobs", tmp_path / "cache", workers=2, executor=options(), **given)
+    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path / "cache")
+    grid = small_study.grid("SGD", epochs=3, rows=(small_study.row(info.fingerprint),))
+    for name, executor in (("inline", None), ("jobs", options())):
+        small_study.train(
+            tmp_path / name,
+            grid,
+            infos={info.fingerprint: info},
+            train=real_train,
+            executor=executor,
+            checkpoint_seconds=0.0,
+            keep_weights="best",
+        )
     assert small_study.numbers(tmp_path / "jobs") == small_study.numbers(tmp_path / "inline")
     jobs, inline = (sorted((tmp_path / name / "weights").iterdir()) for name in ("jobs", "inline"))
     assert [path.read_bytes() for path in jobs] == [path.read_bytes() for path in inline]
-    assert len(jobs) == len(small_study.numbers(tmp_path / "jobs"))
+    assert len(jobs) == 2
 
 
 def test_jobs_leave_nothing_behind(tmp_path: Path) -> None:

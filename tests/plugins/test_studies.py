@@ -196,7 +196,7 @@ def test_a_worker_gets_the_source_and_a_failure_is_not_tried_again(
     ]
     Path("my_scheme.py").unlink()
     Path("broken.py").write_text("raise SystemExit")
-    executor = ProcessExecutor(1)
+    executor = ProcessExecutor(["cpu"])
     try:
         events = list(supervise(executor, jobs))
     finally:

@@ -323,7 +323,7 @@ def test_killed_after_an_epoch_and_resumed_goes_on(
 
 def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DecodedDataset, tmp_path: Path) -> None:
     job = Job(Stack(_runs(digits_info, "SGD", "uSF")), digits_info, "cuda:0", tmp_path, 0.0)
-    executor = ProcessExecutor(1, fake_engine.reads_in_captures)
+    executor = ProcessExecutor(["cuda:0"], fake_engine.reads_in_captures)
     try:
         found = list(supervise(executor, [job]))
     finally:
@@ -385,7 +385,7 @@ def test_a_study_in_this_process_opens_no_gpu(tmp_path: Path) -> None:
         "import sys; sys.path.insert(0, sys.argv[1]); import small_study\n"
         "from pathlib import Path\n"
         "if __name__ == '__main__':\n"
-        "    small_study.train_digits(Path(sys.argv[2]), Path(sys.argv[3]), device='cuda:0')\n"
+        "    small_study.train_digits(Path(sys.argv[2]), Path(sys.argv[3]), devices=('cuda:0',))\n"
         "    torch = sys.modules.get('torch')\n"
         "    print(torch is not None and torch.cuda.is_initialized())\n"
     )
