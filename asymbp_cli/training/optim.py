@@ -54,7 +54,12 @@ def propose_(
     """
     if setting != "sgd":
         _sign_(g, zero_sign)
-    state.mul_(momentum).sub_(g).addcmul_(w, _column(decay, w), value=-1)
+    if isinstance(momentum, Tensor) or momentum:
+        state.mul_(momentum).sub_(g)
+    else:
+        torch.neg(g, out=state)
+    if isinstance(decay, Tensor) or decay:
+        state.addcmul_(w, _column(decay, w), value=-1)
     tau = state
     if setting == "bm2":
         tau = _sign_(state, zero_sign)

@@ -66,7 +66,7 @@ def correlate(x: Tensor, error: Tensor, W: Tensor, geometry: Geometry, *, biased
     parts = zip(error.chunk(len(W), 1), _split_images(x, W, geometry), W, strict=True)
     found = [_go_back(*part, geometry, [False, True, biased])[1:] for part in parts]
     weights, biases = zip(*found, strict=True)
-    return torch.stack(weights), torch.stack(biases) if biased else None
+    return _stack(weights), _stack(biases) if biased else None
 
 
 def _go_back(error: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, mask: list[bool]) -> tuple[Tensor, ...]:
@@ -86,6 +86,11 @@ def _split_images(x: Tensor, W: Tensor, geometry: Geometry) -> Sequence[Tensor]:
 
 def _join(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _stack(parts: Sequence[Tensor]) -> Tensor:
+    """Return the parts of replicas in one tensor, [R, ...]; that of a single one is not copied."""
+    return parts[0][None] if len(parts) == 1 else torch.stack(list(parts))
 
 
 def multiply_vectors(x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
@@ -113,8 +118,8 @@ def correlate_vectors(x: Tensor, error: Tensor, W: Tensor, *, biased: bool) -> G
         )
         return weights.flatten(2), biases
     errors = error.chunk(len(W), 1)
-    weights = torch.stack([e.T @ part for e, part in zip(errors, _split_vectors(x, W), strict=True)])
-    return weights, torch.stack([e.sum(0) for e in errors]) if biased else None
+    weights = _stack([e.T @ part for e, part in zip(errors, _split_vectors(x, W), strict=True)])
+    return weights, _stack([e.sum(0) for e in errors]) if biased else None
 
 
 def _split_vectors(x: Tensor, W: Tensor) -> Sequence[Tensor]:

@@ -58,7 +58,7 @@ def plain(bank: Bank) -> None:
                 bank.state[block],
                 rate=bank.rates[rows],
                 momentum=bank.protocol.momentum,
-                decay=bank.decay[part.decays],
+                decay=bank.decay[True] if part.decays and bank.weight_decay else 0,
                 zero_sign=bank.protocol.zero_sign,
             )
     for part in bank.segments:  # a sum is finite only if all of its terms are

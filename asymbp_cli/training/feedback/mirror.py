@@ -44,8 +44,8 @@ class Mirror:
             block.fetch()
             for op, part, noise in self._layers:
                 V, rows = part.columns(self._bank.weights), block.rows
-                change = part.flat(self._correlate(block, op, noise)).float()
-                V[rows] = V[rows] * (1 - self._decays[rows]) + self._rates[rows] * change
+                change = part.flat(self._correlate(block, op, noise)).float().mul_(self._rates[rows])
+                V[rows] = change.add_(V[rows] * (1 - self._decays[rows]))
         self._bank.use_weights()
 
     def _correlate(self, block: Block, op: Weighted, noise: Tensor) -> Tensor:
