@@ -91,7 +91,9 @@ def train(
 
 
 def undisturbed(directory: Path) -> dict[str, list[str]]:
-    small_study.train(directory / "undisturbed", GRID)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_EPOCH_SECONDS", "0")
+        small_study.train(directory / "undisturbed", GRID)
     return small_study.numbers(directory / "undisturbed")
 
 
