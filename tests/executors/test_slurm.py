@@ -91,7 +91,9 @@ def train(
 
 
 def undisturbed(directory: Path) -> dict[str, list[str]]:
-    small_study.train(directory / "undisturbed", GRID)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAKE_EPOCH_SECONDS", "0")
+        small_study.train(directory / "undisturbed", GRID)
     return small_study.numbers(directory / "undisturbed")
 
 
@@ -178,16 +180,20 @@ def epochs_sent(directory: Path) -> int:
 def test_a_driver_that_was_killed_takes_in_what_came_meanwhile(
     tmp_path: Path, still_running: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.5" if still_running else "0.3")
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
+
+    def are_both_training() -> bool:
+        found = folders.find_folders(tmp_path / "results")
+        return len(pids(tmp_path)) == 2 and epochs_sent(tmp_path) >= 2 and all(map(folders.read_id, found))
+
     with driver(tmp_path) as process:
-        wait_for(lambda: epochs_sent(tmp_path) >= 2, seconds=_PATIENCE)
+        wait_for(are_both_training, seconds=_PATIENCE)
         process.kill()
-    before = len(pids(tmp_path))
     if not still_running:
         wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "30")  # of a job that is submitted anew
     events = train(tmp_path)
-    assert before == 2 == len(pids(tmp_path))
+    assert len(pids(tmp_path)) == 2
     assert not [event for event in events if isinstance(event, StackFailed)]
     assert [event.start_epoch for event in events if isinstance(event, StackStarted)] == [0, 0]
     check(tmp_path)
