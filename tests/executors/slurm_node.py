@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "srun", "squeue", "scancel", "unshare", "ip")
+#: namespaces of its own for the network, the name and the processes, which all end with the command
+_UNSHARE = ("unshare", "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
 _CONFIG = """
 ClusterName=test
 SlurmctldHost=localhost(127.0.0.1)
@@ -56,13 +58,13 @@ def missing() -> str:
         return f"there is no {', '.join(gone)} (apt-get install slurmctld slurmd slurm-client munge iproute2)"
     if os.getuid() != 0:
         return "only root may start a SLURM of its own"
-    allowed = subprocess.run(["unshare", "--net", "--uts", "true"], capture_output=True, check=False)
-    return "" if allowed.returncode == 0 else "this system makes no network namespace"
+    allowed = subprocess.run([*_UNSHARE, "true"], capture_output=True, check=False)
+    return "" if allowed.returncode == 0 else "this system makes no namespaces"
 
 
 def in_namespace(directory: Path, *command: str) -> list[str]:
     """Return a command that runs another one on a SLURM of its own."""
-    return ["unshare", "--net", "--uts", sys.executable, __file__, str(directory), *command]
+    return [*_UNSHARE, sys.executable, __file__, str(directory), *command]
 
 
 def _wait(condition: str, directory: Path) -> None:
