@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Nodes:
         (folder / "nodes").mkdir()
         os.chdir(folder / "nodes")  # the driver's relative paths mean nothing there
         self._cluster = Cluster(initialize_head=True, head_node_args=self._arguments(0))
-        self._variables = {"ASYMBP_CACHE": str(folder / "cache of nodes")}
+        self._variables = {"ASYMBP_CACHE": str(folder / "cache of nodes"), "TMPDIR": os.environ["RAY_TMPDIR"]}
         self._nodes = [self._add() for _ in range(2)]
         os.chdir(here)
         self.address: str = self._cluster.address
@@ -257,17 +257,24 @@ def main(folder: Path, *names: str) -> None:
     if names[:1] == ("--child",):
         Studies(folder.parent / "child", names[1]).train(folder)
         return
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as place:
+        os.environ["RAY_TMPDIR"] = place  # for Ray, whose sockets need short paths, and what killed workers leave
+        print(json.dumps(_run(folder, names or SCENARIOS)))
+
+
+def _run(folder: Path, names: Iterable[str]) -> dict[str, object]:
+    """Return what becomes of each scenario, in one cluster."""
     found: dict[str, object] = {}
     nodes = Nodes(folder)
     try:
         studies = Studies(folder, nodes.address)
-        for name in names or SCENARIOS:
+        for name in names:
             began = time.monotonic()
             found[name] = SCENARIOS[name](studies, nodes)
             print(name, round(time.monotonic() - began, 1), found[name], file=sys.stderr, flush=True)
     finally:
         nodes.close()
-    print(json.dumps(found))
+    return found
 
 
 if __name__ == "__main__":
