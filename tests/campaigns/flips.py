@@ -23,7 +23,6 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.results.export import decode, encode
-from asymbp_cli.results.source import read_directory
 from asymbp_cli.results.store import Store
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.resume import saved_epoch
@@ -127,7 +126,8 @@ def make_files(directory: Path) -> dict[str, tuple[list[Path], Judge]]:
     saved.parent.mkdir()
     saved.write_bytes(content)
     exported = directory / "all.jsonl.xz"
-    exported.write_bytes(encode(read_directory(results)))
+    with Store.open(results, create=False) as store:
+        exported.write_bytes(encode(store.contents()))
     old = shutil.copytree(OLD, directory / "old")
     Store.open(old).close()  # brought to the present version; its runs are unfinished
     arrays = [file for file in cache.rglob("*") if file.is_file() and file.name[0] != "."]

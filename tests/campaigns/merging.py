@@ -9,7 +9,7 @@ a table of 14 columns with 20 seeds.
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 import small_study
 from tally import Tally, main
 
-from asymbp_cli.events import EpochEnded, ProcessorFound, RunFinished
+from asymbp_cli.events import EpochEnded, RunFinished, WorkerFound
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
@@ -52,8 +52,9 @@ def fill(directory: Path, grid: Grid, shift: int = 0) -> None:
         store.save_dataset(small_study.INFO)
         store.save_grid(grid, "asymbp reproduce --table 2")
         runs = list(grid.all_runs().values())
-        store.begin(runs, 0, collect("cpu"))
-        store.record(ProcessorFound(tuple(run.id for run in runs), "AVX2"))
+        worker = replace(collect("cpu"), instruction_set="AVX2")
+        store.begin(runs, 0, worker)
+        store.record(WorkerFound(tuple(run.id for run in runs), worker))
         for number, run in enumerate(runs):
             for epoch in range(1, EPOCHS + 1):
                 wrong = 300 - epoch + shift * (number % 2)

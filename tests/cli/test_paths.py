@@ -15,18 +15,22 @@ from asymbp_cli.cli import app
 from asymbp_cli.cli.options import UserPath
 from asymbp_cli.errors import AsymbpError, UsageError
 from asymbp_cli.files.paths import expand_home
+from asymbp_cli.recipe.resources import recipes_directory
 
 PACKAGE = Path(app.__file__).parent.parent
 PARAMETERS = {
     (path, parameter.name): parameter for path, context in CONTEXTS.items() for parameter in context.command.params
 }
 #: text that is a path or may hold one, in all commands; each has a command in COMMANDS
-TAKE_PATHS = {"table", "names", "protocol", "overrides", "first", "second", "name", "logs"}
+TAKE_PATHS = {
+    *("table", "tables", "names", "protocol", "overrides", "first", "second", "name", "logs", "executor", "steps"),
+}
 #: text that names something else; these take names of the catalog alone
 _OF_CATALOG = {
     *(("asymbp data fetch", "names"), ("asymbp bench checks", "dataset"), ("asymbp bench measures", "dataset")),
 }
-TAKE_NAMES = {"device", "keys", "protocols", "datasets", "run", *_OF_CATALOG}
+_OF_CLUSTERS = {"devices", "shard", "partition", "time", "address", "cluster"}
+TAKE_NAMES = {"device", "keys", "protocols", "datasets", "run", *_OF_CATALOG, *_OF_CLUSTERS}
 
 TINY = "protocol: {extends: ~/base.yaml, rate_multipliers: [1], weight_decay: 0}"
 #: with the home directory of `home`
@@ -37,6 +41,9 @@ COMMANDS = [
     "train --recipe ~/all.yaml --results ~/new/res --data-dir ~ --cache-dir ~/new/cache --dry-run",
     "train --recipe ~/all.yaml --results ~/new/res --cache-dir ~/new/cache --workers 1 --quiet",
     "reproduce --table ~/table.yaml --dataset ~/pets --protocol ~/base.yaml --results=~/res --dry-run",
+    "reproduce --table ~/table.yaml --dataset ~/pets --protocol ~/base.yaml --executor ~/executor.yaml --dry-run",
+    "plan --table ~/table.yaml --dataset ~/pets --protocol ~/base.yaml --step-seconds ~/steps.csv --results ~/res",
+    "plan --recipe ~/all.yaml --step-seconds ~/steps.csv --results ~/res",
     "ls runs --results ~/res",
     "show  --results ~/res",
     "report --results ~/res --output ~/new/report.md",
@@ -62,6 +69,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "base.yaml").write_text("extends: quick\nepochs: 1\n")
     (home / "all.yaml").write_text(f"dataset: ~/pets\nnetwork: ~/net.yaml\nmethod: SGD\n{TINY}\n")
     (home / "table.yaml").write_text("title: Mine\ncolumns: [SGD]\n")
+    (home / "executor.yaml").write_text("executor: processes\n")
+    (home / "steps.csv").write_bytes((recipes_directory() / "results" / "steps-h100.csv").read_bytes())
     small_study.train(home / "res", small_study.grid("SGD").model_copy(update={"protocol_label": "quick"}))
     return home
 

@@ -10,6 +10,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import EpochEnded
+from asymbp_cli.executors.registry import load_executor
 from asymbp_cli.recipe.networks import find_network, input_shape, load_network, network_for
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import load_recipe
@@ -39,6 +40,8 @@ def test_file_says_how_to_run_it_and_loads(file: Path) -> None:
         load_protocol(file.stem)
     elif kind == "networks":
         assert find_network(file.stem) == load_network(file).network
+    elif kind == "executors":
+        assert load_executor(file.stem).executor == file.stem
     else:
         assert kind == "tables"
         assert load_table(file.stem.removeprefix("table"))

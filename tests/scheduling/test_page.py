@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.results.contents import StoredRun
+from asymbp_cli.results.contents import StoredRun, read_contents
 from asymbp_cli.results.export import decode
 from asymbp_cli.scheduling.stack_costs import cost_stacks
 from asymbp_cli.scheduling.steps_file import load_steps
@@ -83,7 +83,7 @@ def test_the_costs_of_the_paper_are_those_of_the_program(row: list[str]) -> None
 
 def trained() -> Iterator[list[str]]:
     """Yield the rows of the last table: the stacks that the kernels of today have trained."""
-    contents = decode(CAMPAIGN.read_bytes(), CAMPAIGN)
+    contents = read_contents(decode(CAMPAIGN.read_bytes(), CAMPAIGN).connection)
     (dataset,) = contents.datasets.values()
     stacks: dict[float, list[StoredRun]] = defaultdict(list)
     for stored in contents.runs.values():
