@@ -182,7 +182,7 @@ _TRAINING: tuple[Decorator, ...] = (
         default=3,
         show_default=True,
         help="Attempts in all at a run whose worker is lost: its process was killed, or its machine is gone. Each "
-        "goes on from the last checkpoint.",
+        "resumes from the last checkpoint.",
     ),
     click.option(
         "--shard",

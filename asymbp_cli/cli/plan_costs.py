@@ -67,7 +67,7 @@ class Costs:
 
 
 def compute_costs(asked: Asked, question: Question) -> Costs:
-    """Return what a study costs. Steps are measured on this machine, unless a file of them is named.
+    """Compute the costs of a study. Steps are measured on this machine, unless a file of them is named.
 
     Raises UsageError if that file is of another device, DeviceError if the device cannot be used.
     """

@@ -87,7 +87,7 @@ def _describe_steps(costs: Costs, group: Sequence[StackCost]) -> str:
 
 
 def _record_tasks(costs: Costs) -> dict[str, Any] | None:
-    """Return what to ask of a cluster in which each stack is a task; None if there is none."""
+    """Return the request to a cluster in which each stack is a task; None if there is none."""
     if not costs.stacks:
         return None
     seconds = [cost.seconds for cost in costs.stacks]

@@ -128,7 +128,7 @@ class Executor(Protocol):
 
 
 def explain(error: Exception) -> Failure | AsymbpError:
-    """Return what an exception, which is being handled, means for a job: a failure, or what the user can mend."""
+    """Explain an exception, which is being handled: a failure of its job, or an error that the user can mend."""
     if isinstance(error, AsymbpError) and not isinstance(error, CaptureError | PluginError):
         return error
     return describe_failure(error)

@@ -33,7 +33,7 @@ def check_devices(devices: Sequence[str]) -> None:
 
 
 def collect_provenance(devices: Sequence[str], *, is_remote: bool = False) -> Provenance:
-    """Return what is known of trainings on one of some devices before a worker says where it is.
+    """Return the provenance of trainings on one of some devices, as known before a worker says where it is.
 
     Devices of other machines are not looked at.
     """

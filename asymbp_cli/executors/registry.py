@@ -139,7 +139,7 @@ def _option(name: str) -> str:
 
 
 def _read(written: str | Mapping[str, Any]) -> Document:
-    """Return what a name, a file or a mapping says of an executor."""
+    """Return the document that a name, a file or a mapping stands for."""
     if isinstance(written, Mapping):
         return make_document("executor", written)
     if names_a_file(written):

@@ -81,7 +81,7 @@ def _add_all(sources: Iterable[Source], target: sqlite3.Connection) -> list[Merg
 
 
 def _add(source: Source, target: sqlite3.Connection) -> Merged:
-    """Add a source to a database; return what became of it."""
+    """Add a source to a database; return the outcome."""
     present, others = _read_progress(target), _read_progress(source.connection)
     common = sorted(present.keys() & others.keys())
     different = {found.run: found for found in _find_differences(common, source.connection, target)}

@@ -27,7 +27,7 @@ def replica_limit(
     """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
 
     Each worker has one of `devices`. A stack may go to any of them, so the smallest one decides. `most` replaces
-    what a device makes use of. Of other machines nothing is known: there a stack that does not fit goes on in
+    what a device makes use of. Of other machines nothing is known: there a stack that does not fit resumes in
     smaller ones.
     """
     if is_remote:

@@ -1,4 +1,4 @@
-"""A schedule played in advance: workers take stacks, start, fail and go on, event by event. No clock, no torch."""
+"""A schedule played in advance: workers take stacks, start, fail and resume, event by event. No torch."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -39,5 +39,5 @@ def plan_stacks(
 
 
 def side_by_side(run: Run) -> tuple[str, str, float, str]:
-    """Return what sorts runs so that equal schemes and update rules are adjacent."""
+    """Return the sorting key of runs, by which equal schemes and update rules are adjacent."""
     return run.method.feedback.model_dump_json(), run.method.update, -run.rate_multiplier, run.id

@@ -189,7 +189,7 @@ class RayExecutor:
         worker.unseen = None
 
     def _receive(self, worker: _Worker) -> Message | ArraysWanted:
-        """Return what a worker has sent, or how it died. Raises AsymbpError if no worker can start."""
+        """Return the message of a worker, or its death. Raises AsymbpError if no worker can start."""
         try:
             message: Message | ArraysWanted = self._ray.get(next(worker.stream))
         except (StopIteration, self._ray.exceptions.RayError) as error:

@@ -127,7 +127,7 @@ class _Slurm:
     def ended(self, ids: Collection[str]) -> dict[str, str]:
         listed = _call("squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}", "-o%i|%T")
         if listed.returncode:
-            return {}  # the controller is away; its jobs go on
+            return {}  # the controller is away; its jobs run on
         states = dict(line.strip().split("|", 1) for line in listed.stdout.splitlines() if "|" in line)
         found = {}
         for job_id in ids:
@@ -150,7 +150,7 @@ def _ask_accounting(job_id: str) -> str:
 
 
 def _call(*command: str) -> "subprocess.CompletedProcess[str]":
-    """Return what a command of SLURM prints; one that is missing or does not answer has failed."""
+    """Return the output of a command of SLURM; one that is missing or does not answer has failed."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
     except (OSError, subprocess.SubprocessError) as error:

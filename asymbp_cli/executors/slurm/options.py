@@ -77,7 +77,7 @@ class SlurmOptions(ExecutorOptions):
     """cpu, or cuda for a GPU."""
     partition: Label | None = None
     time: Annotated[int | str, AfterValidator(_check_time)] | None = None
-    """The limit of each job. A stack that needs longer goes on in another job."""
+    """The limit of each job. A stack that needs longer resumes in another job."""
     cluster: Literal["slurm", "local"] = "slurm"
     """`local`: processes of this machine stand in for a cluster, to try things out."""
     slurm: SlurmParameters = SlurmParameters()
