@@ -102,7 +102,9 @@ class Inbox:
         """Return the last epoch of each run among the new messages, up to one that is damaged."""
         found: dict[str, int] = {}
         with suppress(ValueError, OSError):
-            found.update((message.run, message.epoch) for message in self.read() if isinstance(message, EpochEnded))
+            for message in self.read():
+                if isinstance(message, EpochEnded):
+                    found[message.run] = message.epoch
         return found
 
 

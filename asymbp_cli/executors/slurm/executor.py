@@ -79,7 +79,8 @@ class _Found:
         if self.job is None:
             return False
         start = self.job.stack.start_epoch
-        sent = Inbox(self.folder).last_epochs() if any(saved.get(run.id, start) > start for run in self.runs) else {}
+        is_ahead = any(saved.get(run.id, start) > start for run in self.runs)
+        sent = Inbox(self.folder).last_epochs() if is_ahead else {}
         return all(start <= saved[run.id] <= sent.get(run.id, start) for run in self.runs if run.id in saved)
 
 
