@@ -1,6 +1,18 @@
-"""What the store asks its database, in SQL. Lists of ids are given as JSON, since SQLite takes no lists."""
+"""What the store asks its database, and what it tells it of trainings, in SQL.
+
+Lists of ids are given as JSON, since SQLite takes no lists.
+"""
 
 from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS
+
+#: an epoch, of `EPOCH_COLUMNS`
+PUT_EPOCH = (
+    f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({', '.join('?' * len(EPOCH_COLUMNS))})"
+)
+#: an attempt that begins, before more is known of it
+PUT_ATTEMPT = """
+    INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git, instruction_set)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
 #: of `EpochEnded.criterion`: the error, then the loss, which is infinite (9e999) if it is not known
 _CRITERION = (
@@ -23,6 +35,15 @@ SELECTED = f"""
             max(epoch) OVER (PARTITION BY run) AS last_epoch
         FROM epochs {_OF_RUNS})
     WHERE place = 1 OR epoch = last_epoch ORDER BY run, epoch"""
+
+#: the least time from the begin of a stack to when its worker had a device, of the first stack on each device of
+#: the kind :kind, for which a worker was started; NULL if none is known. On a cluster it may have waited, too
+LEAST_START = """
+    WITH firsts AS (
+        SELECT run, device, min(started) AS started FROM attempts
+        WHERE device = :kind OR device LIKE :kind || ' %' OR device LIKE :kind || ':%' GROUP BY host, device)
+    SELECT min(started - created) FROM firsts JOIN runs ON id = run
+    WHERE started > created AND started = (SELECT min(started) FROM attempts AS own WHERE own.run = firsts.run)"""
 
 #: (run, number of epochs, seconds) of every run in :runs that has epochs
 SPENT = f"SELECT run, count(*), sum(seconds) FROM epochs {_OF_RUNS} GROUP BY run"

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from asymbp_cli.results.contents import Contents, StoredGrid, read_contents, rea
 from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
 from asymbp_cli.results.journal import Journal, OnWait, T
 from asymbp_cli.results.summaries import (
-    EPOCH_COLUMNS,
     Attempt,
     RunDetail,
     RunSummary,
@@ -135,12 +134,10 @@ class Store:
         """
         now = time.time()
         insert = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, NULL, ?, ?)"
-        attempt = """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git,
-            instruction_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
         for run in runs:
             self._journal.note(insert, run.id, run.model_dump_json(), run.dataset, now, now)
             self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
-            self._journal.note(attempt, run.id, now, start_epoch, *make_provenance_row(provenance))
+            self._journal.note(queries.PUT_ATTEMPT, run.id, now, start_epoch, *make_provenance_row(provenance))
         self.flush_if_free()
 
     def record(self, event: Event) -> None:
@@ -148,9 +145,7 @@ class Store:
         self._journal.check()
         now = time.time()
         if isinstance(event, EpochEnded):
-            places = ", ".join("?" * len(EPOCH_COLUMNS))
-            sql = f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({places})"
-            self._journal.note(sql, *make_epoch_row(event))
+            self._journal.note(queries.PUT_EPOCH, *make_epoch_row(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
         elif isinstance(event, WorkerFound):
             sql = """UPDATE attempts SET host = ?, device = ?, software = ?, git = ?, instruction_set = ?
@@ -237,10 +232,9 @@ class Store:
         run_ids = list(run_ids)
         return {run_id: [] for run_id in run_ids} | self._epochs_of(run_ids, queries.EPOCHS)
 
-    def _epochs_of(self, run_ids: Iterable[str], query: str) -> dict[str, list[EpochEnded]]:
+    def _epochs_of(self, run_ids: Sequence[str], query: str) -> dict[str, list[EpochEnded]]:
         """Return the epochs that a query finds, by run."""
         epochs: dict[str, list[EpochEnded]] = {}
-        run_ids = list(run_ids)
         self._check_histories(run_ids)
         rows = self._journal.query(query, runs=json.dumps(run_ids))
         with store_errors(self._path):
@@ -257,12 +251,17 @@ class Store:
 
     def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the epoch of each run that the rule selects, and its last one, by id; tables need no others."""
-        return self._epochs_of(run_ids, queries.SELECTED)
+        return self._epochs_of(list(run_ids), queries.SELECTED)
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
         """Return the epochs that runs have had and their seconds, by id; without the runs that have had none."""
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
         return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
+
+    def least_start(self, kind: str) -> float | None:
+        """Return the seconds in which the fastest worker on devices of a kind has started; None: not known."""
+        seconds: float | None = self._journal.query(queries.LEAST_START, kind=kind)[0][0]
+        return seconds
 
     def epochs_stored(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return k if exactly the epochs 1 to k of a run are stored, by id; 0 if there is a gap."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_study
 from click.testing import CliRunner
 
 from asymbp_cli.bench import rehearsal
@@ -174,11 +175,31 @@ def test_a_schedule_has_its_price() -> None:
 def test_a_start_that_nobody_has_said_is_called_an_assumption() -> None:
     line = f"plan --table 2 --dataset mnist --protocol quick {STEPS} --simulate 1x1"
     assumed, said = (numbers(f"{line} {more}")["schedule"] for more in ("", "--start 4"))
-    assert (assumed["start_seconds"], assumed["start_is_assumed"]) == (10, True)
-    assert (said["start_seconds"], said["start_is_assumed"]) == (4, False)
+    assert (assumed["start_seconds"], assumed["start_origin"]) == (10, "assumed")
+    assert (said["start_seconds"], said["start_origin"]) == (4, "given")
     assert "A GPU starts in 10 s, as is assumed; --start says otherwise." in asymbp(line)
     assert "A GPU starts in 4 s, as you say." in asymbp(f"{line} --start 4")
     assert "Simulated on 1 node with 1 GPU each" in asymbp(line)
+
+
+def test_a_start_is_that_of_workers_in_the_results() -> None:
+    asymbp(f"train --recipe {_recipe()} --set method=[SGD,uSF,BM] --quiet --workers 1")
+    device = ("cpu (a)", "cpu (a)", "cpu (b)")
+    for after, (run_id, name) in enumerate(zip(small_study.change(Path("results")), device, strict=True)):
+        small_study.change(
+            Path("results"),
+            f"UPDATE attempts SET device = '{name}', started = {2000 + after}.0 WHERE run = '{run_id}'",
+            f"UPDATE runs SET created = {(1993.5, 2000.9, 1990.0)[after]} WHERE id = '{run_id}'",
+            take_checksums=True,
+        )
+    line = "plan --table 3 --dataset mnist --protocol quick --simulate 1x1"
+    played = numbers(line)["schedule"]
+    assert (played["start_seconds"], played["start_origin"]) == (6.5, "measured")  # not 0.1: its worker was there
+    assert "A worker starts in 6.5 s, as the fastest in these results did." in asymbp(line)
+    assert numbers(f"{line} {STEPS}")["schedule"]["start_origin"] == "assumed"  # on CUDA
+    forget = "UPDATE attempts SET started = created FROM runs WHERE id = run"
+    small_study.change(Path("results"), forget, take_checksums=True)
+    assert numbers(line)["schedule"]["start_origin"] == "assumed"  # it is not stored when workers were there
 
 
 def test_stacks_of_which_training_would_give_up_are_told() -> None:
