@@ -11,7 +11,7 @@ from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import parse_device, parse_devices
+from asymbp_cli.machine import MOST_WORKERS, parse_device, parse_devices
 from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
@@ -182,7 +182,7 @@ _TRAINING: tuple[Decorator, ...] = (
     click.option(
         "--workers",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         help="Processes that train at once on the CPU, one thread each, or jobs on a cluster. Default: one per "
         "core, or what --executor says.",
     ),

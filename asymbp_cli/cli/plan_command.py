@@ -11,6 +11,7 @@ import click
 from asymbp_cli.cli import asked_options, options
 from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
+from asymbp_cli.machine import MOST_WORKERS
 
 _MOST_WORKERS = 100_000
 _MOST_FAILURES = 60.0  # per hour: hardly a stack gets from one checkpoint to the next
@@ -56,7 +57,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, number: fl
     shell_complete=complete("devices"),
     help="Where steps are measured: cpu (the default), cuda, cuda:1 or mps.",
 )
-@click.option("--workers", metavar="N", type=click.IntRange(min=1), help="As in train.")
+@click.option("--workers", metavar="N", type=click.IntRange(1, MOST_WORKERS), help="As in train.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
 @options.data_dir
 @options.plugins

@@ -12,7 +12,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import Executor, Train
 from asymbp_cli.executors.devices import check_devices
 from asymbp_cli.executors.inline import InlineExecutor
-from asymbp_cli.executors.options import ExecutorOptions
+from asymbp_cli.executors.options import ExecutorOptions, InlineOptions
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.executors.slurm.folders import logs_directory
@@ -73,7 +73,7 @@ def _check_ray(options: RayOptions) -> None:
 
 
 EXECUTORS: dict[str, Kind] = {
-    "inline": Kind(ExecutorOptions, _make_inline),
+    "inline": Kind(InlineOptions, _make_inline),
     "processes": Kind(ExecutorOptions, _make_processes),
     "slurm": Kind(SlurmOptions, _make_slurm, _check_slurm),
     "ray": Kind(RayOptions, _make_ray, _check_ray),

@@ -205,6 +205,7 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["reproduce", "--table", "2", "--device", "cpu,cuda:0"], '"cpu,cuda:0" mixes kinds of devices'),
         (["reproduce", "--table", "2", "--attempts", "0"], "Invalid value for '--attempts'"),
         (["reproduce", "--table", "2", "--device", "tpu"], '"tpu" is not a device; there are cpu, cuda'),
+        (["reproduce", "--table", "2", "--workers", str(10**20)], "is not in the range 1<=x<=10000"),
         (["reproduce", "--table", "2", "--results", "file"], "file is a file, not a directory"),
         (
             ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", "."],

@@ -271,6 +271,7 @@ def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"--table 2 {STEPS} --save-steps x.csv", "--step-seconds measures nothing that --save-steps could write"),
         ("--table 2 --step-seconds none.csv", "cannot read none.csv: No such file"),
         ("--table 2 --device tpu", '"tpu" is not a device'),
+        ("--table 2 --workers 100000000000", "is not in the range 1<=x<=10000"),
     ],
 )
 def test_bad_input_is_one_message(line: str, message: str) -> None:

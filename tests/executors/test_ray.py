@@ -198,6 +198,18 @@ def test_an_address_that_nobody_answers_at_is_named(monkeypatch: pytest.MonkeyPa
         cluster.check_cluster(RayOptions(address="127.0.0.1:1"))
 
 
+def test_a_ray_of_its_own_without_a_gpu_is_refused_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", FakeCluster())
+    asked: list[str] = []
+    monkeypatch.setattr(cluster, "check_devices", asked.extend)
+    cluster.check_cluster(RayOptions())
+    assert asked == []
+    cluster.check_cluster(RayOptions(device="cuda", gpus_per_worker=0.5))
+    assert asked == ["cuda:0"]
+
+
 def test_without_ray_the_message_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"needs Ray, .* Type: pip install 'asymbp\[ray\]'"):

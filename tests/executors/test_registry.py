@@ -50,6 +50,19 @@ def test_options_of_the_command_replace_those_of_the_file(tmp_path: Path) -> Non
         ("executor: slurm\ndevice: gpu\n", r'mine\.yaml:2: device: "gpu" is not a device'),
         ("executor: inline\npartition: x\n", r"mine\.yaml:2: partition: unknown key"),
         ("executor: processes\nworkers: 0\n", r"mine\.yaml:2: workers: .*greater than or equal to 1"),
+        ("executor: processes\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
+        ("executor: slurm\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
+        ("executor: ray\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
+        ("executor: inline\nworkers: 2\n", r"mine\.yaml:2: workers: .*less than or equal to 1"),
+        ("executor: inline\ndevice: cpu,cpu\n", r'mine\.yaml:2: device: "cpu,cpu" .*Each worker has one'),
+        (
+            "executor: slurm\ndevice: cuda:1\n",
+            r'mine\.yaml:2: device: "cuda:1" is .* of one machine\. Write cuda',
+        ),
+        (
+            "executor: ray\ndevice: cuda:1\n",
+            r'mine\.yaml:2: device: "cuda:1" is .* of one machine\. Write cuda',
+        ),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from asymbp_cli.errors import AsymbpError, UsageError
+from asymbp_cli.executors.devices import check_devices
 from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.spawn import interruptions
 
@@ -46,8 +47,13 @@ def import_ray() -> Any:
 
 
 def check_cluster(options: RayOptions) -> None:
-    """Raise UsageError if Ray is not installed, or the cluster does not answer."""
+    """Raise UsageError if Ray is not installed, or the cluster does not answer.
+
+    Raises DeviceError if a Ray of the study's own needs a GPU, and none is here.
+    """
     import_ray()
+    if options.address is None and "GPU" in options.resources:
+        check_devices(("cuda:0",))
     if options.address is not None and not (_is_open(options.address) and _is_healthy(options.address)):
         raise UsageError(
             f"no Ray cluster answers at {options.address}. Start one with ray start --head, or write the address "

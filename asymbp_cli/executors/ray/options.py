@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from asymbp_cli.executors.options import Device, ExecutorOptions
-from asymbp_cli.machine import cores
+from asymbp_cli.executors.options import ExecutorOptions, RemoteDevice
+from asymbp_cli.machine import MOST_WORKERS, cores
 
 _ADDRESS = re.compile(r"auto|[^/\s]+:[0-9]{1,5}")
 
@@ -26,8 +26,8 @@ class RayOptions(ExecutorOptions):
     remote: ClassVar[bool] = True
 
     executor: Literal["ray"] = "ray"
-    workers: int | None = Field(default_factory=cores, ge=1)
-    device: Device | None = None
+    workers: int | None = Field(default_factory=cores, ge=1, le=MOST_WORKERS)
+    device: RemoteDevice | None = None
     address: Annotated[str, AfterValidator(_check_address)] | None = None
     """None: a Ray of this study's own, on this machine."""
     gpus_per_worker: float | None = Field(default=None, gt=0, le=1)

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from asymbp_cli.executors.options import Device, ExecutorOptions
+from asymbp_cli.executors.options import ExecutorOptions, RemoteDevice
+from asymbp_cli.machine import MOST_WORKERS
 from asymbp_cli.specs.base import Label, Spec
 
 #: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds
@@ -72,8 +73,8 @@ class SlurmOptions(ExecutorOptions):
     remote: ClassVar[bool] = True
 
     executor: Literal["slurm"] = "slurm"
-    workers: int | None = Field(default=8, ge=1)
-    device: Device | None = None
+    workers: int | None = Field(default=8, ge=1, le=MOST_WORKERS)
+    device: RemoteDevice | None = None
     """cpu, or cuda for a GPU."""
     partition: Label | None = None
     time: Annotated[int | str, AfterValidator(_check_time)] | None = None
