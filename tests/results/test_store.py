@@ -18,7 +18,7 @@ import small_study
 
 from asymbp_cli.errors import StoreError, UsageError, WorkerError
 from asymbp_cli.events import EpochEnded, Provenance, RunFinished, WorkerFound
-from asymbp_cli.results.provenance import check_same_program, collect
+from asymbp_cli.results.provenance import Program, check_same_program, collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
 
@@ -313,15 +313,15 @@ def test_an_attempt_has_what_its_worker_says_and_earlier_ones_keep_theirs(store:
 )
 def test_a_worker_of_another_version_is_refused(change: dict[str, Any]) -> None:
     ours = replace(HERE, software={"asymbp": "0.6.0", "torch": "2"})
-    check_same_program(
-        ours, replace(ours, host="node7", device="cuda", software={"asymbp": "0.6.0", "torch": "3"})
-    )
+    study = Program.of(ours)
+    other = replace(ours, host="node7", device="cuda", software={"asymbp": "0.6.0", "torch": "3"})
+    check_same_program("node7", Program.of(other), study)
     theirs = replace(ours, host="node7", **change)
     with pytest.raises(WorkerError) as caught:
-        check_same_program(ours, theirs)
+        check_same_program("node7", Program.of(theirs), study)
     assert str(caught.value) == (
-        f"the worker on node7 has asymbp {theirs.software.get('asymbp')} (semantics {theirs.semantics}), and this "
-        "program on here is asymbp 0.6.0 (semantics 1). Install the same version on both, then run the same "
+        f"the worker on node7 has asymbp {theirs.software.get('asymbp')} (semantics {theirs.semantics}), and the "
+        "study is of asymbp 0.6.0 (semantics 1). Install the same version on all machines, then run the same "
         "command again"
     )
 
