@@ -291,6 +291,18 @@ def test_provenance_is_known_without_torch() -> None:
     assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100, standard precision: tf32)"
 
 
+def test_an_attempt_starts_once_its_worker_has_a_device(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = replace(HERE, host="node7")
+    clock = iter([100.0, 700.0, 800.0])  # handed over, out of the queue, said again by the worker
+    monkeypatch.setattr("asymbp_cli.results.store.time.time", lambda: next(clock, 900.0))
+    with store.writing():
+        store.save_dataset(small_study.INFO)
+        store.begin([RUN], 0, HERE)
+        store.record(WorkerFound((RUN.id,), there))
+    (attempt,) = store.run(RUN.id).attempts
+    assert attempt.started == 700.0
+
+
 def test_an_attempt_has_what_its_worker_says_and_earlier_ones_keep_theirs(store: Store) -> None:
     there = Provenance("node7", "cuda:1 (a fast one)", {"torch": "3"}, None, 1, "AVX512")
     with store.writing():
