@@ -71,11 +71,11 @@ def test_options_of_the_command_replace_those_of_the_file(tmp_path: Path) -> Non
         ("executor: inline\ndevice: cpu,cpu\n", r'mine\.yaml:2: device: "cpu,cpu" .*Each worker has one'),
         (
             "executor: slurm\ndevice: cuda:1\n",
-            r'mine\.yaml:2: device: "cuda:1" is .* of one machine\. Write cuda',
+            r'mine\.yaml:2: device: "cuda:1" is for this machine: .* Write cuda or cpu',
         ),
         (
             "executor: ray\ndevice: cuda:1\n",
-            r'mine\.yaml:2: device: "cuda:1" is .* of one machine\. Write cuda',
+            r'mine\.yaml:2: device: "cuda:1" is for this machine: .* Write cuda or cpu',
         ),
     ],
 )
