@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +41,17 @@ columns: [SGD, uSF]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, asymbp.Results]:
     folder = tmp_path_factory.mktemp("study")
     return folder, asymbp.train(RECIPE, results=folder / "results", workers=1)
+
+
+def test_both_calls_have_the_same_settings() -> None:
+    train, reproduce = (
+        {key: (found.kind, found.annotation, found.default) for key, found in signature(call).parameters.items()}
+        for call in (asymbp.train, asymbp.reproduce)
+    )
+    own = {"recipe", "table", "dataset", "rule", "seeds"}
+    shared = [name for name in train if name not in own]
+    assert shared == [name for name in reproduce if name not in own]
+    assert [train[name] for name in shared] == [reproduce[name] for name in shared]
 
 
 def test_shards_from_python_are_joined_in_one_directory(
@@ -316,6 +328,7 @@ def test_installed_plugins_are_loaded(load: Load, monkeypatch: pytest.MonkeyPatc
         ("in several folders. Name one with --data-dir.", "in several folders. Name one with data_dir=...."),
         ("with --device cuda:1 and --dataset or", 'with device="cuda:1" and dataset=... or'),
         ("attempts. Allow more with --attempts N", "attempts. Allow more with attempts=N"),
+        ("Needs --executor ray, or --executor slurm", 'Needs executor="ray", or executor="slurm"'),
         ("with --results DIR, then", "with results=DIR, then"),
         ("--rule paper contradicts --set protocol.x=1.", 'rule="paper" contradicts protocol.x=1.'),
         ("Add --plugin FILE with the file", "Add plugins=FILE with the file"),

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors.devices import choose_devices
+from asymbp_cli.executors.options import RemoteOptions
 from asymbp_cli.executors.registry import explain_owner, load_executor
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import MOST_WORKERS, parse_devices
@@ -147,7 +148,7 @@ def make_execution(
     given |= {"workers": workers} if workers else {}
     chosen = load_executor(executor, given)
     names = parse_devices(chosen.device or "cpu")
-    if chosen.remote or chosen.executor == "inline":
+    if isinstance(chosen, RemoteOptions) or chosen.executor == "inline":
         return Execution(names[:1] * (chosen.workers or 1), chosen)
     return Execution(choose_devices(names, chosen.workers), chosen)
 

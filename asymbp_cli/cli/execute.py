@@ -93,7 +93,7 @@ def execute(asked: Asked, options: Options) -> int:
         print_plan(plan, as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
-    check_executor(options.execution.executor, options.execution.devices)
+    check_executor(options.execution.executor, options.execution.devices, options.results_directory)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options, part)

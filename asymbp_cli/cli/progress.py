@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.labels import tell_rows_apart
@@ -29,6 +29,7 @@ class StudyProgress:
     estimate_seconds: float | None = None
     clock: Callable[[], float] = time.monotonic
     began: float = 0.0
+    waited: float | None = None  # seconds until the first worker was found, perhaps in the queue of a cluster
     work_done: float = 0.0
     samples: int = 0
     ended: int = 0
@@ -58,6 +59,8 @@ class StudyProgress:
                 self.active[event.stack] = set(event.runs)
             case StackFailed():
                 self._drop_stack(event)
+            case WorkerFound():
+                self.waited = self.seconds if self.waited is None else self.waited
             case Progress():
                 self.steps[event.stack] = event
             case EpochEnded():
@@ -82,7 +85,7 @@ class StudyProgress:
             self.epoch[event.run] = event.epoch
         stack = next((runs for runs in self.active.values() if event.run in runs), {event.run})
         if all(self.epoch.get(run, 0) >= event.epoch for run in stack):
-            self.whole_epoch = (self.seconds, self.work_done)
+            self.whole_epoch = (self.training_seconds, self.work_done)
             if max(self.trained.values()) == 1:
                 self.first_epoch = self.whole_epoch
         self.latest = (event.run, event.epoch)
@@ -106,6 +109,11 @@ class StudyProgress:
         return self.clock() - self.began
 
     @property
+    def training_seconds(self) -> float:
+        """Return the seconds since the first worker was found; if none says so, since the start."""
+        return self.seconds - (self.waited or 0.0)
+
+    @property
     def share(self) -> float:
         """Return the share of the work that is done, 0 to 1."""
         return min(self.work_done / self.work, 1.0) if self.work else 1.0
@@ -114,10 +122,10 @@ class StudyProgress:
     def eta_seconds(self) -> float | None:
         """Return the remaining seconds, if known: the forecast, or extrapolated once a twentieth is done."""
         if self.estimate_seconds is not None and self.share < 0.05:
-            return max(self.estimate_seconds - self.seconds, 0.0)
+            return max(self.estimate_seconds - self.training_seconds, 0.0)
         if self.estimate_seconds is None:
             return self._eta_by_pace()
-        return self.seconds * (1 - self.share) / self.share
+        return self.training_seconds * (1 - self.share) / self.share
 
     def _eta_by_pace(self) -> float | None:
         """Return the remaining seconds by the whole epochs after the first, or by all if runs have only one."""
@@ -126,7 +134,7 @@ class StudyProgress:
             began, before = 0.0, 0.0
             if not done or max(self.remaining.values(), default=0) > 1:
                 return None
-        return max((ended - began) * (self.work - done) / (done - before) - (self.seconds - ended), 0.0)
+        return max((ended - began) * (self.work - done) / (done - before) - (self.training_seconds - ended), 0.0)
 
     @property
     def remaining_time(self) -> str:
@@ -137,7 +145,7 @@ class StudyProgress:
     @property
     def samples_per_second(self) -> float:
         """Return training samples per second, all replicas together."""
-        return self.samples / self.seconds if self.seconds > 0 else 0.0
+        return self.samples / self.training_seconds if self.training_seconds > 0 else 0.0
 
     def describe_stacks(self) -> list[str]:
         """Return a line per stack in training: `uSF, SGD (5 runs): epoch 3, batch 120/600`."""

@@ -153,10 +153,10 @@ class Store:
             self._journal.note(sql, *make_epoch_row(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
         elif isinstance(event, WorkerFound):
-            sql = """UPDATE attempts SET host = ?, device = ?, software = ?, git = ?, instruction_set = ?
-                WHERE run = ? AND ended IS NULL"""
+            sql = """UPDATE attempts SET started = max(started, ?), host = ?, device = ?, software = ?, git = ?,
+                instruction_set = ? WHERE run = ? AND ended IS NULL"""
             for run_id in event.runs:
-                self._journal.note(sql, *make_provenance_row(event.provenance), run_id)
+                self._journal.note(sql, now, *make_provenance_row(event.provenance), run_id)
         elif isinstance(event, RunFinished):
             sql = "UPDATE runs SET state = ?, updated = ? WHERE id = ?"
             self._journal.note(sql, event.state, now, event.run)
