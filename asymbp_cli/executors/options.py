@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.machine import MOST_WORKERS, parse_device, parse_devices
+from asymbp_cli.machine import ALL_GPUS, MOST_WORKERS, parse_device, parse_devices
 from asymbp_cli.specs.base import Spec
 
 
@@ -17,15 +17,18 @@ def _check_devices(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def _check_device(name: str) -> str:
-    try:
-        return parse_device(name)
-    except UsageError as error:
-        raise ValueError(f"{error}. Each worker has one") from None
+def _check_one_device(text: str) -> str:
+    devices = _check_devices(text)
+    if "," in devices or devices == ALL_GPUS:
+        raise ValueError(f'"{text}" is several devices, and this executor uses one. Name one, or use processes')
+    return devices
 
 
 def _check_remote_device(name: str) -> str:
-    device = _check_device(name)
+    try:
+        device = parse_device(name)
+    except UsageError as error:
+        raise ValueError(f"{error}. Each worker has one") from None
     if device not in ("cpu", "cuda:0"):
         raise ValueError(
             f'"{name}" is for this machine: the cluster chooses the GPU of each worker. Write cuda or cpu'
@@ -33,7 +36,7 @@ def _check_remote_device(name: str) -> str:
     return device
 
 
-_AMOUNT = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?(?P<unit>MB|GB|TB)", re.IGNORECASE)
+_AMOUNT = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,9})?) ?(?P<unit>MB|GB|TB)", re.IGNORECASE)
 _UNITS = {"mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
 
 
@@ -69,7 +72,7 @@ class InlineOptions(ExecutorOptions):
     """Of the executor that trains one stack at a time, in this process."""
 
     workers: int | None = Field(default=None, ge=1, le=1)
-    device: Annotated[str, AfterValidator(_check_device)] | None = None
+    device: Annotated[str, AfterValidator(_check_one_device)] | None = None
 
 
 class RemoteOptions(ExecutorOptions):

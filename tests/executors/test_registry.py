@@ -67,8 +67,11 @@ def test_options_of_the_command_replace_those_of_the_file(tmp_path: Path) -> Non
         ("executor: processes\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
         ("executor: slurm\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
         ("executor: ray\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
+        ("executor: inline\ndevice: cuda:all\n", r'mine\.yaml:2: device: "cuda:all" is several devices'),
+        (f"executor: slurm\nmemory: {'9' * 400} TB\n", r"mine\.yaml:2: memory: .* is not an amount of memory"),
+        ("executor: slurm\ntime: 3651-00\n", r'mine\.yaml:2: time: "3651-00" is more than ten years'),
+        (f"executor: slurm\ntime: '{'9' * 5000}'\n", r"mine\.yaml:2: time: .* is not a time"),
         ("executor: inline\nworkers: 2\n", r"mine\.yaml:2: workers: .*less than or equal to 1"),
-        ("executor: inline\ndevice: cpu,cpu\n", r'mine\.yaml:2: device: "cpu,cpu" .*Each worker has one'),
         (
             "executor: slurm\ndevice: cuda:1\n",
             r'mine\.yaml:2: device: "cuda:1" is for this machine: .* Write cuda or cpu',
@@ -77,6 +80,7 @@ def test_options_of_the_command_replace_those_of_the_file(tmp_path: Path) -> Non
             "executor: ray\ndevice: cuda:1\n",
             r'mine\.yaml:2: device: "cuda:1" is for this machine: .* Write cuda or cpu',
         ),
+        ("executor: inline\ndevice: cpu,cpu\n", r'mine\.yaml:2: device: "cpu,cpu" is several devices'),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -466,3 +466,15 @@ def test_a_job_that_says_it_ended_is_not_asked_for(tmp_path: Path) -> None:
     events = train(tmp_path, fake, workers=2)
     assert not [event for event in events if isinstance(event, StackFailed)]
     check(tmp_path)
+
+
+def test_no_link_to_the_script_of_a_job_is_left(tmp_path: Path) -> None:
+    folder, logs = folders.jobs_directory(tmp_path) / "job", folders.logs_directory(tmp_path)
+    for directory in (folder, logs):
+        directory.mkdir(parents=True)
+    for job_id in ("12", "13"):
+        (logs / f"{job_id}_submission.sh").write_bytes(b"")
+        (logs / f".submission_file_{job_id}.sh").symlink_to(logs / f"{job_id}_submission.sh")
+    folders.note_id(folder, "12_0")
+    folders.discard(folder, tmp_path)
+    assert sorted(path.name for path in logs.iterdir()) == [".submission_file_13.sh", "13_submission.sh"]

@@ -101,8 +101,9 @@ def discard(folder: Path, results: Path) -> None:
     job_id = take_back(folder)
     shutil.rmtree(folder, ignore_errors=True)
     if job_id:
-        array = job_id.partition("_")[0]
-        _delete([*logs_directory(results).glob(f"{job_id}_*"), logs_directory(results) / f"{array}_submission.sh"])
+        logs, array = logs_directory(results), job_id.partition("_")[0]
+        _delete([*logs.glob(f"{job_id}_*"), logs / f"{array}_submission.sh"])
+        _delete(path for path in logs.glob(".submission_file_*.sh") if not path.exists())  # submitit's links to it
 
 
 def sweep(results: Path) -> None:

@@ -10,9 +10,11 @@ from asymbp_cli.machine import MOST_WORKERS
 from asymbp_cli.specs.base import Label, Spec
 
 _SAVING_SECONDS = 60
+_LONGEST_SECONDS = 3650 * 24 * 3600
 
 #: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds
-_TIME = re.compile(r"(?:(?P<days>[0-9]+)-(?P<of_days>[0-9]+(?::[0-9]+){0,2})|(?P<plain>[0-9]+(?::[0-9]+){0,2}))")
+_PARTS = "[0-9]{1,9}(?::[0-9]{1,9}){0,2}"
+_TIME = re.compile(f"(?:(?P<days>[0-9]{{1,9}})-(?P<of_days>{_PARTS})|(?P<plain>{_PARTS}))")
 
 
 def parse_seconds(text: str | int) -> int:
@@ -33,6 +35,8 @@ def parse_seconds(text: str | int) -> int:
     total = 3600 * hours + 60 * minutes + seconds
     if not total:
         raise ValueError(f'"{text}" leaves no time to train')
+    if total > _LONGEST_SECONDS:
+        raise ValueError(f'"{text}" is more than ten years. Leave it out, for the limit of the partition')
     return total
 
 
