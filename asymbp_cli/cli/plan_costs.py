@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Literal, NamedTuple
 
 from asymbp_cli import machine
@@ -110,8 +111,8 @@ def _find_start(question: Question, kind: str) -> Start:
         return Start(question.start, "given")
     if exists(question.results / FILE_NAME):
         with Store.open(question.results, create=False) as store:
-            if (seconds := store.least_start(kind)) is not None:
-                return Start(seconds, "measured")
+            if starts := store.worker_starts(kind):
+                return Start(median(starts), "measured")
     return Start(_START_SECONDS, "assumed")
 
 

@@ -98,14 +98,14 @@ def _record_side(stored: "StoredRun", epoch: int | None) -> dict[str, object]:
 
 
 def _print_outcome(name: str, merged: "Merged") -> None:
-    from asymbp_cli.cli import console
-
     click.echo(f"{name}: {_count(merged)}")
     for moved in merged.moved:
         cells = "1 cell" if moved.count == 1 else f"{moved.count:,} cells"
         verb = "comes" if moved.count == 1 else "come"
         click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
     if merged.different:
+        from asymbp_cli.cli import console
+
         listing = _list_differences(merged.different, name)
         console.print_listing(console.make_console(stderr=False), listing)
 

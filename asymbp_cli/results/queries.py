@@ -36,14 +36,13 @@ SELECTED = f"""
         FROM epochs {_OF_RUNS})
     WHERE place = 1 OR epoch = last_epoch ORDER BY run, epoch"""
 
-#: the least time from the begin of a stack to when its worker had a device, of the first stack on each device of
-#: the kind :kind, for which a worker was started; NULL if none is known. On a cluster it may have waited, too
-LEAST_START = """
-    WITH firsts AS (
-        SELECT run, device, min(started) AS started FROM attempts
-        WHERE device = :kind OR device LIKE :kind || ' %' OR device LIKE :kind || ':%' GROUP BY host, device)
-    SELECT min(started - created) FROM firsts JOIN runs ON id = run
-    WHERE started > created AND started = (SELECT min(started) FROM attempts AS own WHERE own.run = firsts.run)"""
+#: (seconds) from the begin of each stack to when its worker had a device of the kind :kind, if the worker was new:
+#: one that is there takes no second. Of first attempts, as runs are as old as those. On a cluster they waited, too
+STARTS = """
+    SELECT started - created FROM attempts JOIN runs ON id = run
+    WHERE (device = :kind OR device LIKE :kind || ' %' OR device LIKE :kind || ':%') AND started - created > 1
+        AND started = (SELECT min(started) FROM attempts AS own WHERE own.run = attempts.run)
+    GROUP BY host, device, started"""
 
 #: (run, number of epochs, seconds) of every run in :runs that has epochs
 SPENT = f"SELECT run, count(*), sum(seconds) FROM epochs {_OF_RUNS} GROUP BY run"

@@ -258,10 +258,9 @@ class Store:
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
         return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
 
-    def least_start(self, kind: str) -> float | None:
-        """Return the seconds in which the fastest worker on devices of a kind has started; None: not known."""
-        seconds: float | None = self._journal.query(queries.LEAST_START, kind=kind)[0][0]
-        return seconds
+    def worker_starts(self, kind: str) -> list[float]:
+        """Return the seconds in which workers on devices of a kind (cpu, cuda, mps) started, as far as known."""
+        return [seconds for (seconds,) in self._journal.query(queries.STARTS, kind=kind)]
 
     def epochs_stored(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return k if exactly the epochs 1 to k of a run are stored, by id; 0 if there is a gap."""
