@@ -15,6 +15,7 @@ from asymbp_cli.machine import parse_device, parse_devices
 from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
+EMPTY = "it is empty, perhaps from a variable that is not set. Write . for the working directory"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -30,8 +31,10 @@ class UserPath(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
-        """Return the path; raises click.BadParameter if `~` names no user."""
+        """Return the path; raises click.BadParameter if it is empty, or `~` names no user."""
         text = os.fspath(value)
+        if not text and self.dir_okay:
+            self.fail(EMPTY, param, ctx)
         if text.startswith("~"):
             try:
                 value = expand_home(text)
