@@ -233,6 +233,11 @@ def test_several_tables_are_one_study(tmp_path: Path) -> None:
 
 def test_a_recipe_that_comes_with_the_tool_is_loaded_by_its_name() -> None:
     assert asymbp.load_recipe("usf-digits").name == "usf-digits"
+    for own in (Path("usf-digits"), "./usf-digits"):
+        with pytest.raises(asymbp.AsymbpError, match="usf-digits: there is no such file"):
+            asymbp.train(own)
+    with pytest.raises(asymbp.AsymbpError, match=rf"{Path.home()}/none\.yaml: there is no such file"):
+        asymbp.train(Path("~/none.yaml"))
 
 
 @pytest.mark.parametrize("call", [asymbp.train, asymbp.load_recipe])

@@ -137,9 +137,9 @@ def _read_recipe(recipe: object, protocol: object) -> Recipe:
         return read_recipe(make_document(recipe.name, _write(recipe) | changes), recipe.name, Path())
     if isinstance(recipe, Mapping):
         return read_recipe(make_document("recipe", {**recipe, **changes}), "recipe", Path())
-    if isinstance(recipe, str | os.PathLike):
+    if isinstance(recipe, str):  # a path, or a name
         return load_recipe(recipe, changes=changes)
-    raise UsageError(f"recipe is a path, a mapping or a Recipe, not {recipe!r}")
+    return load_recipe(read_path(recipe, "recipe", "a path, a mapping or a Recipe"), changes=changes)
 
 
 def _write(recipe: Recipe) -> dict[str, Any]:

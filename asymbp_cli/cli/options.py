@@ -15,6 +15,7 @@ from asymbp_cli.machine import MOST_WORKERS, parse_device, parse_devices
 from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
+EMPTY = "it is empty, perhaps from a variable that is not set. Write . for the working directory"
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -30,8 +31,10 @@ class UserPath(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
-        """Return the path; raises click.BadParameter if `~` names no user."""
+        """Return the path; raises click.BadParameter if it is empty, or `~` names no user."""
         text = os.fspath(value)
+        if not text and self.dir_okay:
+            self.fail(EMPTY, param, ctx)
         if text.startswith("~"):
             try:
                 value = expand_home(text)
@@ -88,6 +91,7 @@ def _results_option(text: str) -> Decorator:
     return click.option(
         "--results",
         "results_directory",
+        metavar="DIR",
         type=UserPath(),
         default=Path("results"),
         show_default=True,
@@ -131,11 +135,13 @@ overrides = click.option(
 )
 data_dir = click.option(
     "--data-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of the datasets. Default: $ASYMBP_DATA, else the user's cache directory.",
 )
 cache_dir = click.option(
     "--cache-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of decoded datasets. Default: $ASYMBP_CACHE, else the user's cache directory.",
 )

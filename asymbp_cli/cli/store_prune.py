@@ -13,7 +13,7 @@ from asymbp_cli.text import printable_path
 _RUN_ID = re.compile("[0-9a-f]{16}")
 
 
-@click.command("prune")
+@click.command("prune", short_help="Delete what no table needs.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.results
 def command(yes: bool, results_directory: Path) -> None:
