@@ -53,6 +53,7 @@ class Cell:
     difference: Difference | None = None  # to this row's baseline; of complete cells
     paper_difference: Difference | None = None
     rule_difference: float | None = None  # error under the held-out rule minus this one, in points, if it was run
+    command: str = ""  # what to type to train this cell alone
 
     @property
     def error_percent(self) -> float | None:

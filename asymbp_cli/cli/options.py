@@ -31,6 +31,8 @@ class UserPath(click.Path):
     ) -> Any:
         """Return the path; raises click.BadParameter if `~` names no user."""
         text = os.fspath(value)
+        if not self.dir_okay and text.endswith(("/", os.sep)):
+            self.fail(f'"{text}" is the name of a folder. Name a file in it', param, ctx)
         if text.startswith("~"):
             try:
                 value = expand_home(text)

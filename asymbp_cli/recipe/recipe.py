@@ -19,7 +19,7 @@ from asymbp_cli.recipe.procedure import changed_values
 from asymbp_cli.recipe.protocols import read_protocol
 from asymbp_cli.recipe.resources import find_path
 from asymbp_cli.recipe.wording import quote
-from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
+from asymbp_cli.recipe.yamlfile import dump_yaml, is_inline, read_yaml
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.networks import Network
@@ -46,6 +46,8 @@ def load_recipe(
 ) -> Recipe:
     """Return the recipe in `path` with `overrides` (`protocol.epochs=3`), and `changes` of whole keys.
 
+    In place of a path the recipe itself may be given: `{dataset: digits, method: uSF, protocol: demo}`.
+
     Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`, UsageError if
     there is no path.
     """
@@ -56,6 +58,8 @@ def load_recipe(
     document.data |= make_document("", changes or {}).data
     if (kind := find_kind(document)) != "recipe":
         raise RecipeError([explain_use(kind, path)])
+    if is_inline(path):
+        return read_recipe(document, "recipe", Path())
     return read_recipe(document, printable_path(path.stem), path.parent)
 
 

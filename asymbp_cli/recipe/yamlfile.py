@@ -4,7 +4,9 @@ YAML 1.1 reads `on` as true, `1e-3` as text and `010` as eight, and lets a dupli
 true and false are booleans, 1e-3 is a number, and 010, duplicate keys and tags are errors.
 """
 
+import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from errno import EISDIR, ENOENT
 from pathlib import Path
@@ -20,6 +22,7 @@ _LONGEST = 200_000  # characters
 _MOST_NODES, _DEEPEST = 10_000, 50  # aliases can multiply a small file into a huge one
 _UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory. Name a YAML file in it"}
 _TOO_MUCH = "has too many or too deeply nested values"
+_INLINE = "{...}"  # what messages call content in place of a path
 _PLAIN = "plain"
 _TEXT = "tag:yaml.org,2002:str"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -39,12 +42,13 @@ _SYNTAX = {
 
 
 def read_yaml(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
-    """Return the document in `file` with `overrides` (`key.path=value`) laid over it.
+    """Return the document in `file` with `overrides` (`key.path=value`) laid over it; `file` may be its content.
 
     `shorthands` maps a key to the one below it that plain text sets: with {"protocol": "extends"},
     `--set protocol.epochs=3` turns `protocol: demo` into {extends: demo, epochs: 3}. Raises RecipeError.
     """
-    document = parse_yaml(_content(file), str(file))
+    inline = is_inline(file)
+    document = parse_yaml(str(file) if inline else _content(file), _INLINE if inline else str(file))
     for override in overrides:
         override_value(document, override, shorthands or {})
     return document
@@ -232,3 +236,21 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 def dump_yaml(data: Mapping[str, Any]) -> str:
     """Return data as YAML that `parse_yaml` reads as the same data."""
     return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+def dump_line(data: Mapping[str, Any]) -> str:
+    """Return data as one line of YAML, in braces, that `parse_yaml` reads as the same data."""
+    text = yaml.dump(
+        dict(data),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=sys.maxsize,
+    )
+    return str(text).rstrip("\n")
+
+
+def is_inline(text: object) -> bool:
+    """Return whether text in place of a path is the content of such a file itself: `{dataset: digits, ...}`."""
+    return isinstance(text, str | os.PathLike) and os.fspath(text).lstrip().startswith("{")

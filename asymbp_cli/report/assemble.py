@@ -6,7 +6,9 @@ from dataclasses import replace
 from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.report.document import Block, Document, Figure, Listing
+from asymbp_cli.report.citation import CITATION
+from asymbp_cli.report.compute_listing import list_compute
+from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
 from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.provenance_listing import list_provenance
@@ -35,8 +37,9 @@ def assemble_document(tables: Sequence[FilledGrid], store: Store, figures: Seque
     blocks += list_agreement(tables)
     blocks += list_conclusions(tables, store.datasets())
     blocks += figures
-    blocks += _list_protocols(tables)
-    blocks.append(list_provenance(tables, store))
+    blocks += list_protocols(tables)
+    blocks += list_compute(tables, store)
+    blocks += [list_provenance(tables, store), Code("How to cite", CITATION)]
     return Document(TITLE, _INTRODUCTION, tuple(blocks))
 
 
@@ -47,7 +50,7 @@ def _distinct_title(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
     return f"{title} ({Conditions.of(filled.grid).describe_among(alike)})" if len(alike) > 1 else title
 
 
-def _list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
+def list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
     """Return every field of every protocol in use, with what the paper says of it."""
     protocols = {filled.grid.protocol_label: filled.grid.protocol for filled in tables}
     return [_list_protocol(label, protocol) for label, protocol in protocols.items()]

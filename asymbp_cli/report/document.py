@@ -1,7 +1,8 @@
 """The neutral form of a report: a document is a list of blocks, each of which every renderer can print."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from asymbp_cli.report.result_table import ResultTable
 
@@ -36,9 +37,18 @@ class Figure:
     alt: str  # a description for those who cannot see it
     svg: str
     png: bytes
+    draw_pdf: Callable[[], bytes] = field(default=bytes, compare=False)  # which only LaTeX wants
 
 
-Block = ResultTable | Listing | Figure
+@dataclass(frozen=True)
+class Code:
+    """Lines to copy as they are, such as an entry of a bibliography. They hold nothing of users."""
+
+    title: str
+    text: str
+
+
+Block = ResultTable | Listing | Figure | Code
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from asymbp_cli.report.cells import (
     sign_of,
     split_marks,
 )
+from asymbp_cli.report.command_listing import list_commands
 from asymbp_cli.report.document import Block, Document, Figure
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import short_title, split_code_spans
@@ -39,6 +40,7 @@ def render(document: Document) -> str:
         heading_of=heading_of,
         inline_svg=inline_svg,
         is_best=is_best,
+        list_commands=list_commands,
         list_details=list_details,
         sign_of=sign_of,
         split_code_spans=split_code_spans,

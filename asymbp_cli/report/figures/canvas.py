@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asymbp_cli.report.document import Figure
@@ -79,7 +80,18 @@ def save_figure(drawing: "Drawing", name: str, caption: str, alt: str) -> Figure
         drawing.savefig(text, format="svg", transparent=True, metadata={"Date": None})
         drawing.savefig(pixels, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{safe}-", text.getvalue())
-    return Figure(safe, caption, alt, svg, pixels.getvalue())
+    return Figure(safe, caption, alt, svg, pixels.getvalue(), partial(_draw_pdf, drawing))
+
+
+def _draw_pdf(drawing: "Drawing") -> bytes:
+    """Return the drawing as PDF. Equal data give equal bytes."""
+    import matplotlib
+
+    content = io.BytesIO()
+    with matplotlib.rc_context({**_STYLE, "pdf.fonttype": 42}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")
+        drawing.savefig(content, format="pdf", transparent=True, metadata={"CreationDate": None})
+    return content.getvalue()
 
 
 def style_of(method: str) -> dict[str, Any]:
