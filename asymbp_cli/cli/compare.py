@@ -30,10 +30,10 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
       asymbp compare quick "quick with validation_fraction=0.1"
       asymbp compare results:quick other-results:paper --table 2
     """
-    from asymbp_cli.report.comparison import compare_sides, list_comparison, make_comparison_record
+    from asymbp_cli.report.comparison import compare_tables, list_comparison, make_comparison_record
 
     sides = [_load_side(name, keys, results_directory) for name in (first, second)]
-    compared = compare_sides(*sides)
+    compared = compare_tables(*sides)
     if as_json:
         click.echo(json.dumps(list(map(make_comparison_record, compared))))
         return

@@ -62,7 +62,12 @@ class ComparedTable:
     cells: tuple[ComparedCell, ...]
 
 
-def compare_sides(first: Side, second: Side) -> list[ComparedTable]:
+def compare_sides(first: Side, second: Side) -> list[Listing]:
+    """Return a listing for each table that both sides have. Raises UsageError as `compare_tables`."""
+    return list(map(list_comparison, compare_tables(first, second)))
+
+
+def compare_tables(first: Side, second: Side) -> list[ComparedTable]:
     """Return each table that both sides have, with every cell that both have.
 
     Tables that are the same are a pair. The others are paired by identity without the title, by key, protocol and
@@ -179,7 +184,8 @@ def list_comparison(table: ComparedTable) -> Listing:
 def make_comparison_record(table: ComparedTable) -> dict[str, Any]:
     """Return a compared table for programs: errors are numbers, and names of fields do not depend on the sides."""
     return {
-        "title": table.title,
+        "title": f"{table.title}: compared",
+        "table": table.title,
         "first": table.first,
         "second": table.second,
         "rows": [_make_cell_record(cell) | _make_old_record(cell, table) for cell in table.cells],

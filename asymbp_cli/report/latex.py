@@ -13,7 +13,7 @@ from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
 from asymbp_cli.report.latex_text import allow_breaks, escape, escape_words, find_unknown, format_prose
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.source import Rendered, Source
-from asymbp_cli.text import list_some
+from asymbp_cli.text import escape_controls, list_some
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[a4paper,margin=2cm]{geometry}
@@ -50,7 +50,7 @@ def render_report(source: Source) -> Rendered:
 def render(document: Document, figure_folder: str | None = None, *, fragment: bool = False) -> str:
     """Return the document, in ASCII but for comments; a fragment is what stands between begin and end of one."""
     body = "\n\n".join(_block(block, i, figure_folder) for i, block in enumerate(document.blocks, start=1))
-    comments = [f"% U+{ord(letter):04X} is {letter}" for letter in find_unknown(body)]
+    comments = [f"% U+{ord(letter):04X} is {escape_controls(letter)}" for letter in find_unknown(body)]
     if fragment:
         return "\n".join([_NEEDS, *comments, "", body]) + "\n"
     head = [rf"\section*{{{format_prose(document.title)}}}", format_prose(document.introduction)]

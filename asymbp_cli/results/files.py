@@ -45,5 +45,5 @@ def is_linked(target: Path, directory: Path) -> bool:
 
 def _list(directory: Path) -> list[Path]:
     """Return the files of a results directory."""
-    folders = [directory, *(directory / name for name in _FOLDERS)]
-    return [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file()]
+    found = [*directory.iterdir(), *(path for name in _FOLDERS for path in (directory / name).rglob("*"))]
+    return [path for path in found if path.is_file()]

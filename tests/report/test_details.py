@@ -105,7 +105,7 @@ def test_latex_leaves_hollow_cells_without_ground() -> None:
 
 def test_records_have_them_in_columns_at_the_end() -> None:
     first, *_, last = make_records([seeded()])[0]
-    assert list(first)[-8:] == [
+    assert list(first)[-9:] == [
         "run",
         "standard_error_points",
         "baseline_difference_points",
@@ -114,6 +114,7 @@ def test_records_have_them_in_columns_at_the_end() -> None:
         "paper_hollow",
         "last_epoch_percent",
         "held_out_difference_points",
+        "command",
     ]
     assert (first["baseline_difference_points"], first["last_epoch_percent"]) == (None, 30.0)
     assert (last["error_percent"], last["standard_error_points"]) == (20.0, 1.2649)
