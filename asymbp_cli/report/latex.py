@@ -10,7 +10,7 @@ from math import floor
 from asymbp_cli.analysis.cells import Cell, Colour
 from asymbp_cli.report.cells import format_range, has_paper, is_best, list_details, split_marks
 from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
-from asymbp_cli.report.latex_text import allow_breaks, escape, escape_words, find_unknown, format_prose
+from asymbp_cli.report.latex_text import allow_breaks, escape, escape_words, find_unknown, format_prose, spell_out
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.text import escape_controls, list_some
@@ -123,7 +123,7 @@ def _result_table(table: ResultTable, index: int) -> str:
 
 def _header(text: str, *, upright: bool) -> str:
     """Return the header of a column; a long one breaks into lines."""
-    most, width = (_LONGEST_UPRIGHT, "5cm") if upright else (_LONGEST_HEADER, "2.5cm")
+    most, width = (_LONGEST_UPRIGHT, "5cm") if upright else (_LONGEST_HEADER, "3cm")
     ragged = r"\raggedright" if upright else r"\raggedleft"
     inner = rf"\parbox[b]{{{width}}}{{{ragged} {escape_words(text)}}}" if len(text) > most else escape(text)
     return rf"\rotatebox{{90}}{{{inner}}}" if upright else inner
@@ -229,7 +229,7 @@ def _listing(listing: Listing, index: int) -> str:
 
 def _widths(listing: Listing, numeric: tuple[bool, ...]) -> list[float]:
     """Return the share of the line for each column: first what numbers and longest words need, then texts."""
-    columns = list(zip(listing.header, *listing.rows, strict=True))
+    columns = [tuple(map(spell_out, column)) for column in zip(listing.header, *listing.rows, strict=True)]
     needed = [
         2 + max(_longest_word(head), *(len(text) if is_number else _longest_word(text) for text in texts))
         for (head, *texts), is_number in zip(columns, numeric, strict=True)

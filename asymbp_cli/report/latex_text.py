@@ -83,7 +83,7 @@ _ACCENTS = {
 }
 _DOTLESS = {"i": r"\i", "j": r"\j"}  # letters that lose their dot under an accent
 _JOINERS = "\u200c\u200d"  # decide the form of letters
-_LONG_WORD = re.compile(r"\S{16}(?=\S{8})")
+_LONG_WORD = re.compile(r"\S{12}(?=\S{8})")
 _NAMED = re.compile(r"\\texttt\{\[(U\+[0-9A-F]{4,6}(?: U\+[0-9A-F]{4,6})*)\]\}")
 
 
@@ -97,7 +97,7 @@ def format_prose(text: str) -> str:
 
 def allow_breaks(code: str) -> str:
     """Return escaped code that may break after punctuation."""
-    return re.sub(r"(/|\\_|=|\+)(?=\S)", r"\1\\allowbreak{}", code)
+    return re.sub(r"(/|\\_|=|(?<!U)\+)(?=\S)", r"\1\\allowbreak{}", code)
 
 
 def escape_words(text: str) -> str:
@@ -147,6 +147,11 @@ def _accent(mark: str, base: str) -> str:
 def _name(letters: Sequence[str]) -> str:
     """Return letters that LaTeX has no sign for here, as their code points."""
     return rf"\texttt{{[{' '.join(f'U+{ord(letter):04X}' for letter in letters)}]}}"
+
+
+def spell_out(text: str) -> str:
+    """Return text with letters as code points that `escape` writes so: about as long as it is then."""
+    return "".join(letter if _plain(letter) is not None else f" [U+{ord(letter):04X}]" for letter in text)
 
 
 def find_unknown(latex: str) -> list[str]:

@@ -121,7 +121,7 @@ def test_records_have_them_in_columns_at_the_end() -> None:
     assert last["baseline_difference_points"] == 5.3333
     assert (last["hollow"], last["paper_hollow"]) == (False, False)
     header = csv_records.render([seeded()]).splitlines()[0]
-    assert header.endswith("hollow,paper_hollow,last_epoch_percent,held_out_difference_points")
+    assert header.endswith("hollow,paper_hollow,last_epoch_percent,held_out_difference_points,command")
 
 
 def test_differences_are_listed_with_intervals_if_there_are_enough_seeds() -> None:
