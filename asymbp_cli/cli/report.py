@@ -33,12 +33,14 @@ _SCREEN = Path("-")  # standard output
     help="File to write; - is standard output. May be repeated, with other endings. Default: standard output.",
 )
 @click.option("--fragment", is_flag=True, help="Write LaTeX without a preamble, for \\input in a paper of yours.")
+@click.option("--title", help="Title of the report. Default: the paper's question, or the titles of your tables.")
 @options.tables
 @options.results
 def command(
     target: str | None,
     outputs: tuple[Path, ...],
     fragment: bool,
+    title: str | None,
     keys: tuple[str, ...],
     results_directory: Path,
 ) -> None:
@@ -66,7 +68,7 @@ def command(
     with Store.open(results_directory, create=False) as store:
         tables = fill_all(store, filter_grids(store.grids(), keys))
         rendered = [
-            (file, render(name, Source(tables, store, _name_folder(file, name), fragment)))
+            (file, render(name, Source(tables, store, _name_folder(file, name), title, fragment)))
             for file, name in formats
         ]
     for file, report in rendered:

@@ -10,7 +10,7 @@ from asymbp_cli.report.citation import CITATION
 from asymbp_cli.report.compute_listing import make_compute_records
 from asymbp_cli.report.document import Document, Listing
 from asymbp_cli.report.footnotes import write_footnotes
-from asymbp_cli.report.records import make_listing_record, make_records
+from asymbp_cli.report.records import make_listing_record, make_rate_records, make_records
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.results.summaries import Effort
 
@@ -24,6 +24,8 @@ def render(tables: Sequence[FilledGrid], document: Document, efforts: Sequence[E
     """Return all tables with their cells and compute, and the document's listings, as one JSON object."""
     content = {
         "asymbp": __version__,
+        "title": document.title,
+        "summary": list(document.summary),
         "tables": [
             {**_table(filled, records), "compute": make_compute_records(efforts, filled.grid.all_runs())}
             for filled, records in zip(tables, make_records(tables), strict=True)
@@ -46,4 +48,5 @@ def _table(filled: FilledGrid, records: list[dict[str, Any]]) -> dict[str, Any]:
         "seeds": list(grid.seeds),
         "notes": list(write_footnotes(filled)),
         "cells": records,
+        "rates": make_rate_records(filled),
     }

@@ -43,7 +43,7 @@ def render_report(source: Source) -> Rendered:
     folder = source.figure_folder
     figures = source.draw_figures() if folder else ()
     text = render(source.assemble(figures), folder, fragment=source.fragment)
-    files = {f"{folder}/{figure.name}.pdf": figure.draw_pdf() for figure in figures}
+    files = {f"{folder}/{figure.name}.pdf": figure.pdf for figure in figures}
     return Rendered(text, files, tuple(_remark(find_unknown(text))))
 
 
@@ -53,7 +53,8 @@ def render(document: Document, figure_folder: str | None = None, *, fragment: bo
     comments = [f"% U+{ord(letter):04X} is {escape_controls(letter)}" for letter in find_unknown(body)]
     if fragment:
         return "\n".join([_NEEDS, *comments, "", body]) + "\n"
-    head = [rf"\section*{{{format_prose(document.title)}}}", format_prose(document.introduction)]
+    summary = _notes([format_prose(line) for line in document.summary])
+    head = [rf"\section*{{{format_prose(document.title)}}}", *summary, format_prose(document.introduction)]
     start = "\n".join([_PREAMBLE + r"\begin{document}", *comments])
     return "\n\n".join([start, *head, body, r"\end{document}"]) + "\n"
 

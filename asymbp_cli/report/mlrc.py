@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from asymbp_cli import __version__
 from asymbp_cli.analysis.conclusions import judge, load_paper_numbers
-from asymbp_cli.report.assemble import TITLE, list_protocols
+from asymbp_cli.report.assemble import list_protocols
 from asymbp_cli.report.citation import CITATION
 from asymbp_cli.report.compute_listing import list_compute, make_compute_records
 from asymbp_cli.report.document import Block, Code
@@ -19,6 +19,7 @@ from asymbp_cli.report.mlrc_facts import list_datasets, list_methods, list_netwo
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.report.source import Rendered, Source
+from asymbp_cli.report.summary import choose_title
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 
 _SMALL = 4  # level of the headings of tables
@@ -30,7 +31,7 @@ def render_report(source: Source) -> Rendered:
     figures = source.draw_figures() if folder else ()
     files = {f"{folder}/{figure.name}.svg": figure.svg.encode() for figure in figures}
     parts = [
-        f"# [Re] {TITLE}",
+        f"# [Re] {escape(source.title or choose_title(source.tables))}",
         _TOP,
         *_write_summary(source),
         *_write_scope(),
