@@ -16,9 +16,10 @@ from asymbp_cli.text import nearest, printable_path
 
 #: command -> (module with a click command named `command`, one-line help)
 COMMANDS = {
-    "train": ("train", "Train a recipe: all its rates, then one table."),
-    "reproduce": ("reproduce", "Reproduce a table of the paper."),
+    "reproduce": ("reproduce", "Reproduce tables of the paper."),
     "init": ("init", "Write a recipe with comments, to start from."),
+    "validate": ("validate", "Check recipe files without training."),
+    "train": ("train", "Train recipes: all their rates, then one table each."),
     "plan": ("plan_command", "Say what a study costs before it is trained: hours, memory, a schedule."),
     "report": ("report", "Render the results as a report."),
     "export": ("export", "Write curves, or the weights of a run, for other programs."),
@@ -27,7 +28,6 @@ COMMANDS = {
     "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run: its recipe, epochs and provenance."),
-    "validate": ("validate", "Check recipe files without training."),
     "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
     "completion": ("completion", "Print the script with which bash, zsh or fish completes names."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
@@ -80,6 +80,9 @@ def cli() -> None:
     \b
     Example:
       asymbp reproduce --table 2
+      asymbp init my.yaml
+      asymbp train my.yaml
+      asymbp report --to html --output report.html
     """
 
 

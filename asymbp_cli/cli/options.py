@@ -88,6 +88,7 @@ def _results_option(text: str) -> Decorator:
     return click.option(
         "--results",
         "results_directory",
+        metavar="DIR",
         type=UserPath(),
         default=Path("results"),
         show_default=True,
@@ -131,11 +132,13 @@ overrides = click.option(
 )
 data_dir = click.option(
     "--data-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of the datasets. Default: $ASYMBP_DATA, else the user's cache directory.",
 )
 cache_dir = click.option(
     "--cache-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of decoded datasets. Default: $ASYMBP_CACHE, else the user's cache directory.",
 )

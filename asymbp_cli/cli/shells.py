@@ -93,7 +93,12 @@ def _expand(item: CompletionItem[str]) -> Iterator[CompletionItem[str]]:
 
 
 class _Zsh(_WholeWords, ZshComplete):
-    pass
+    """Adds no space after `KEY=`."""
+
+    source_template = ZshComplete.source_template.replace(
+        "compadd -U -V unsorted -a completions",
+        "compadd -U -S '' -V open -- ${(M)completions:#*=}\n        compadd -U -V unsorted -- ${completions:#*=}",
+    )
 
 
 class _Fish(_WholeWords, FishComplete):
