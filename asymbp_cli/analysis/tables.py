@@ -49,7 +49,8 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
         if not any(map(_matches, grids, names, repeat(key))):
             choices = [*(name.partition("-")[2] for name in order), *(grid.title for grid in grids)]
             available = ", ".join(dict.fromkeys(names))
-            raise UsageError(f'no results for table "{key}".{nearest(key, choices)} Available: {available}')
+            hint = _explain_list(key, grids, names) or nearest(key, choices)
+            raise UsageError(f'no results for table "{key}".{hint} Available: {available}')
     found = [
         grid
         for grid, name in zip(grids, names, strict=True)
@@ -58,6 +59,14 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
     return sorted(
         found, key=lambda grid: (order.index(grid.key), not grid.protocol_label.startswith("matconvnet"))
     )
+
+
+def _explain_list(key: str, grids: Sequence[Grid], names: Sequence[str]) -> str:
+    """Return how to name several tables if `key` is a list of them with commas; empty if it is none."""
+    parts = [part.strip() for part in key.split(",")]
+    if len(parts) < 2 or not all(any(map(_matches, grids, names, repeat(part))) for part in parts):
+        return ""
+    return f" For several write {' '.join(f'--table {part}' for part in parts)}."
 
 
 def _matches(grid: Grid, name: str, key: str) -> bool:

@@ -10,6 +10,7 @@ import click
 import yaml
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.names import complete
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete("runs"))
 @options.tables
 @click.option(
     "--row", "rows", multiple=True, metavar="DATASET", help="Only cells of these rows, as reports name them."
@@ -39,6 +40,7 @@ def command(
 ) -> None:
     """Show one run: its recipe, epochs and provenance. RUN is the beginning of its id (asymbp ls runs). Or show
     cells of tables: the number, its runs, and the command that trains the cell alone.
+
     \b
     Example:
       asymbp show 3f2a

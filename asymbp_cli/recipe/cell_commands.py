@@ -14,9 +14,10 @@ from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.recipe.networks import NETWORKS, network_for
 from asymbp_cli.recipe.procedure import Procedure, changed_values
 from asymbp_cli.recipe.protocols import load_protocol, protocol_files
-from asymbp_cli.recipe.yamlfile import dump_line
+from asymbp_cli.recipe.table_recipe import describe_network
+from asymbp_cli.recipe.yamlfile import dump_inline
 from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, method_name, parse_method
-from asymbp_cli.specs.networks import Network, dimensions
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import REGISTERED, is_reference, short_name
 
@@ -46,7 +47,7 @@ def _write_recipe(grid: Grid, row: GridRow, column: GridColumn) -> list[str]:
     }
     if grid.seeds != (0,):
         recipe["seed"] = grid.seeds[0] if len(grid.seeds) == 1 else list(grid.seeds)
-    return ["train", "--recipe", dump_line(recipe)]
+    return ["train", "--recipe", dump_inline(recipe)]
 
 
 def _write_table(grid: Grid, row: GridRow, column: GridColumn) -> list[str]:
@@ -54,7 +55,7 @@ def _write_table(grid: Grid, row: GridRow, column: GridColumn) -> list[str]:
     runs = [_variant(procedure, grid.protocol) for procedure in column.entries]
     table = {"title": grid.title, "columns": [{"header": column.header, "runs": runs}], **_network(row)}
     dataset = row.key if row.folder is None else f"folder:{row.folder.folder}"
-    words = ["reproduce", "--table", dump_line(table), "--dataset", dataset, "--protocol", name]
+    words = ["reproduce", "--table", dump_inline(table), "--dataset", dataset, "--protocol", name]
     for key, value in protocol.items():
         words += ["--set", f"protocol.{key}={_inline(value)}"]
     first, last = min(grid.seeds), max(grid.seeds)
@@ -107,8 +108,7 @@ def _network(row: GridRow) -> dict[str, Any]:
     for name, known in NETWORKS.items():
         if row.network == _resolve_alike(known, row.network):
             return {"network": name}
-    content = row.network.model_dump(mode="json", exclude_defaults=True)
-    return {"network": {**content, "input": dimensions(row.network.input), "layers": list(row.network.layers)}}
+    return {"network": describe_network(row.network)}
 
 
 def _resolve_alike(known: Network, network: Network) -> Network | None:
@@ -161,4 +161,4 @@ def _references(names: Iterable[str]) -> Sequence[str]:
 
 def _inline(value: Any) -> str:
     """Return a value as `--set` reads it."""
-    return dump_line({"_": value}).removeprefix("{_: ").removesuffix("}")
+    return dump_inline({"_": value}).removeprefix("{_: ").removesuffix("}")

@@ -9,17 +9,18 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.files.paths import exists, expand_home
+from asymbp_cli.files.paths import exists
 from asymbp_cli.recipe.document import Document, Node, make_document
+from asymbp_cli.recipe.examples import find_recipe
 from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
 from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.procedure import changed_values
 from asymbp_cli.recipe.protocols import read_protocol
-from asymbp_cli.recipe.resources import find_path
+from asymbp_cli.recipe.resources import find_path, is_inline
 from asymbp_cli.recipe.wording import quote
-from asymbp_cli.recipe.yamlfile import dump_yaml, is_inline, read_yaml
+from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.networks import Network
@@ -46,14 +47,13 @@ def load_recipe(
 ) -> Recipe:
     """Return the recipe in `path` with `overrides` (`protocol.epochs=3`), and `changes` of whole keys.
 
-    In place of a path the recipe itself may be given: `{dataset: digits, method: uSF, protocol: demo}`.
-
-    Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`, UsageError if
-    there is no path.
+    Text may also be the name of a recipe that comes with the tool, or the recipe itself: `{dataset: digits,
+    method: uSF, protocol: demo}`. Raises RecipeError with all problems, each as `file:line: key.path: What is
+    wrong. What to do.`, UsageError if there is no path, or no such name.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"recipe is a path, not {path!r}")
-    path = expand_home(path) if isinstance(path, str) else Path(path)
+    path = find_recipe(path) if isinstance(path, str) else Path(path)
     document = read_yaml(path, overrides, SHORTHANDS)
     document.data |= make_document("", changes or {}).data
     if (kind := find_kind(document)) != "recipe":

@@ -4,7 +4,6 @@ YAML 1.1 reads `on` as true, `1e-3` as text and `010` as eight, and lets a dupli
 true and false are booleans, 1e-3 is a number, and 010, duplicate keys and tags are errors.
 """
 
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ import yaml
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.resources import is_inline
 from asymbp_cli.recipe.wording import KeyPath, key_path, quote
 
 _LONGEST = 200_000  # characters
@@ -233,16 +233,24 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
+class _InlineDumper(_Dumper):
+    """Quotes with double quotes: single ones are a shell's."""
+
+    def choose_scalar_style(self) -> str:
+        style = str(super().choose_scalar_style())
+        return '"' if style == "'" else style
+
+
 def dump_yaml(data: Mapping[str, Any]) -> str:
     """Return data as YAML that `parse_yaml` reads as the same data."""
     return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True))
 
 
-def dump_line(data: Mapping[str, Any]) -> str:
+def dump_inline(data: Mapping[str, Any]) -> str:
     """Return data as one line of YAML, in braces, that `parse_yaml` reads as the same data."""
     text = yaml.dump(
         dict(data),
-        Dumper=_Dumper,
+        Dumper=_InlineDumper,
         sort_keys=False,
         allow_unicode=True,
         default_flow_style=True,
@@ -251,6 +259,9 @@ def dump_line(data: Mapping[str, Any]) -> str:
     return str(text).rstrip("\n")
 
 
-def is_inline(text: object) -> bool:
-    """Return whether text in place of a path is the content of such a file itself: `{dataset: digits, ...}`."""
-    return isinstance(text, str | os.PathLike) and os.fspath(text).lstrip().startswith("{")
+def dump_line(key: str, value: object) -> str:
+    """Return a key and its value as one line of YAML."""
+    text = yaml.dump(
+        {key: value}, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6
+    )
+    return str(text).strip().removeprefix("{").removesuffix("}")

@@ -17,6 +17,7 @@ import pytest
 
 from asymbp_cli import __version__
 from asymbp_cli.cli.app import COMMANDS, cli
+from asymbp_cli.cli.ls import LISTS
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.results.store import Store
@@ -101,6 +102,30 @@ def test_every_command_parses(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for _, *arguments in commands:
         cli.main(arguments, "asymbp", standalone_mode=False)
     assert len(parsed) > len(commands) or not commands  # groups too
+
+
+def test_help_cuts_no_sentence_and_lists_what_ls_lists() -> None:
+    for context in (*CONTEXTS.values(), click.Context(cli, info_name="asymbp", terminal_width=80)):
+        assert "..." not in context.get_help().partition("\nCommands:")[2], context.command_path
+        assert not re.search(r"^  --\S+ (TEXT|INTEGER|FLOAT|PATH)", context.get_help(), re.MULTILINE), (
+            context.command_path
+        )
+    assert f"WHAT is one of {', '.join(LISTS)}." in " ".join(CONTEXTS["asymbp ls"].get_help().split())
+
+
+@pytest.mark.parametrize("path", CONTEXTS)
+def test_every_example_of_a_help_parses(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the shell hands it over: a line of its own, up to a redirection."""
+    parsed: list[str] = []
+    monkeypatch.setattr(click.Command, "invoke", lambda self, context: parsed.append(context.command_path))
+    lines = [line.strip() for line in (CONTEXTS[path].command.help or "").partition("Example:")[2].splitlines()]
+    examples = [shlex.split(line) for line in lines if line]
+    assert examples
+    for program, *words in examples:
+        assert program == "asymbp"
+        parsed.clear()
+        cli.main([*takewhile(lambda word: word not in (">", "|", "&&"), words)], "asymbp", standalone_mode=False)
+        assert path in [*parsed, " ".join(["asymbp", *words[:2]])]
 
 
 def test_the_python_of_the_page_on_extending_trains_a_recipe(tmp_path: Path) -> None:

@@ -185,13 +185,15 @@ def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "nothing to plan. Name --table N, --recipe FILE, or --all (the whole paper)"),
+        ("", "nothing to plan. Name a RECIPE, --table TABLE, or --all (the whole paper)"),
         ("--all --table 2", "--all is every table. Leave out --table or --all"),
         ("--table 7", '"7" is not a table'),
         ("--table 1", "Table 1 lists networks and trains nothing"),
         ("--table 2 --dataset mnits", 'Did you mean "mnist"?'),
         ("--table 2 --dataset mnist", "--protocol must be given for mnist"),
-        ("--recipe one.yaml --seeds 2", "--dataset, --protocol and --seeds are of tables"),
+        ("one.yaml --dataset digits", "--dataset and --protocol are of tables. Write them into the recipe"),
+        ("one.yaml --recipe one.yaml", "RECIPE is named with --recipe and without. Write all of them in one way"),
+        ("--table 2,3", '"2,3" is read as one name. For several write --table 2 --table 3'),
         ("--table 2 --simulate 4", '"4" is no cluster. Write NODESxGPUS, for instance 4x8'),
         ("--table 2 --simulate 0x8", '"0x8" is no cluster'),
         ("--table 2 --simulate 4x-8", '"4x-8" is no cluster'),
