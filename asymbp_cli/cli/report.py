@@ -33,7 +33,11 @@ _SCREEN = Path("-")  # standard output
     help="File to write; - is standard output. May be repeated, with other endings. Default: standard output.",
 )
 @click.option("--fragment", is_flag=True, help="Write LaTeX without a preamble, for \\input in a paper of yours.")
-@click.option("--title", help="Title of the report. Default: the paper's question, or the titles of your tables.")
+@click.option(
+    "--title",
+    metavar="TITLE",
+    help="Title of the report. Default: the paper's question, or the titles of your tables.",
+)
 @options.tables
 @options.results
 def command(

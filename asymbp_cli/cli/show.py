@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, shell_complete=complete("runs"))
 @options.tables
 @click.option(
-    "--row", "rows", multiple=True, metavar="DATASET", help="Only cells of these rows, as reports name them."
+    "--row",
+    "rows",
+    multiple=True,
+    metavar="DATASET",
+    shell_complete=complete("stored datasets"),
+    help="Only cells of these rows, as reports name them.",
 )
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="Only cells of these columns (uSF+BM).")
 @options.protocols
