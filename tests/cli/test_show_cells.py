@@ -1,4 +1,4 @@
-"""`asymbp show` of cells: their numbers, their runs, and a command that finds the same number in an empty store."""
+"""`asymbp show` of cells: numbers, runs, and a command that finds the same number in an empty store."""
 
 import json
 import shlex
