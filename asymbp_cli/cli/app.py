@@ -16,10 +16,9 @@ from asymbp_cli.text import nearest, printable_path
 
 #: command -> (module with a click command named `command`, one-line help)
 COMMANDS = {
-    "reproduce": ("reproduce", "Reproduce tables of the paper."),
+    "train": ("train", "Train a recipe: all its rates, then one table."),
+    "reproduce": ("reproduce", "Reproduce a table of the paper."),
     "init": ("init", "Write a recipe with comments, to start from."),
-    "validate": ("validate", "Check recipe files without training."),
-    "train": ("train", "Train recipes: all their rates, then one table each."),
     "plan": ("plan_command", "Say what a study costs before it is trained: hours, memory, a schedule."),
     "report": ("report", "Render the results as a report."),
     "export": ("export", "Write curves, or the weights of a run, for other programs."),
@@ -27,7 +26,8 @@ COMMANDS = {
     "store": ("store", "Export results to a file, or merge those of other machines."),
     "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
-    "show": ("show", "Show one run: its recipe, epochs and provenance."),
+    "show": ("show", "Show one run, or cells of tables: where a number comes from, and how to get it again."),
+    "validate": ("validate", "Check recipe files without training."),
     "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
     "completion": ("completion", "Print the script with which bash, zsh or fish completes names."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
@@ -80,9 +80,6 @@ def cli() -> None:
     \b
     Example:
       asymbp reproduce --table 2
-      asymbp init my.yaml
-      asymbp train my.yaml
-      asymbp report --to html --output report.html
     """
 
 

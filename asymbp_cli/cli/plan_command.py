@@ -125,21 +125,27 @@ def command(
     from asymbp_cli.cli.plan_asked import Wanted
     from asymbp_cli.cli.plan_costs import Cluster, Question, compute_costs
     from asymbp_cli.cli.plan_tables import print_costs
-    from asymbp_cli.cli.write import write_text
+    from asymbp_cli.cli.write import check_output, write_text
     from asymbp_cli.scheduling.simulation import Conditions
     from asymbp_cli.scheduling.steps_file import write_steps
 
     asks = {name: chosen.pop(name) for name in ("device", "workers", "steps", "price")}
     start, failures = chosen.pop("start"), chosen.pop("failures")
     _check(cluster, save_steps, asks["steps"], asks["workers"], (start, failures, asks["price"]))
+    if save_steps:
+        check_output(save_steps)  # before anything is measured
     conditions = Conditions(start=_START_SECONDS if start is None else start, failures=failures or 0.0)
     question = Question(
-        results_directory, cluster=Cluster(*cluster) if cluster else None, conditions=conditions, **asks
+        results_directory,
+        cluster=Cluster(*cluster) if cluster else None,
+        conditions=conditions,
+        is_start_assumed=start is None,
+        **asks,
     )
     costs = compute_costs(Wanted(**chosen).prepare(), question)
+    print_costs(costs, as_json=as_json)
     if save_steps:
         write_text(write_steps(costs.steps), save_steps)
-    print_costs(costs, as_json=as_json)
 
 
 def _check(

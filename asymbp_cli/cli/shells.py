@@ -93,12 +93,7 @@ def _expand(item: CompletionItem[str]) -> Iterator[CompletionItem[str]]:
 
 
 class _Zsh(_WholeWords, ZshComplete):
-    """Adds no space after `KEY=`."""
-
-    source_template = ZshComplete.source_template.replace(
-        "compadd -U -V unsorted -a completions",
-        "compadd -U -S '' -V open -- ${(M)completions:#*=}\n        compadd -U -V unsorted -- ${completions:#*=}",
-    )
+    pass
 
 
 class _Fish(_WholeWords, FishComplete):

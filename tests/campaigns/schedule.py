@@ -34,7 +34,7 @@ Popen = subprocess.Popen[str]
 
 
 class Trained(NamedTuple):
-    """Seconds of a study: from its plan to the first word of a worker, and to its end; and of the processor."""
+    """Seconds of a study: until its first worker is there, from its plan to its end, and of the processor."""
 
     start: float
     clock: float
