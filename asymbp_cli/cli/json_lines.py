@@ -19,17 +19,17 @@ from asymbp_cli.specs.runs import Run
 
 
 def make_line(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event as one object: its kind and the time, then its fields.
+    """Return an event as one object: its kind, then its fields.
 
     `event` is the older spelling of the kind, which differed: `plan`, but `EpochEnded`.
     """
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", event).lower()
-    return {"event": event, "kind": kind, "time": round(time.time(), 3), **fields}
+    return {"event": event, "kind": kind, **fields}
 
 
-def print_line(event: str, fields: Mapping[str, Any]) -> None:
-    """Print an event on standard output."""
-    click.echo(json.dumps(make_line(event, fields)))
+def print_line(line: Mapping[str, Any]) -> None:
+    """Print an event on standard output, with the time."""
+    click.echo(json.dumps({**line, "time": round(time.time(), 3)}))
 
 
 class JsonLines(Display):
@@ -43,13 +43,13 @@ class JsonLines(Display):
         """Print the plan."""
         progress, seconds = self.progress, self.progress.estimate_seconds
         rounded = None if seconds is None else round(seconds, 1)
-        click.echo(json.dumps(make_plan_event(progress.grids, progress.runs, progress.remaining, rounded)))
+        print_line(make_plan_event(progress.grids, progress.runs, progress.remaining, rounded))
 
     def handle(self, event: StudyEvent) -> None:
         """Print the event; a loss that is no finite number is null."""
         super().handle(event)
         names = self._names.get(getattr(event, "run", ""), {})
-        print_line(type(event).__name__, make_event_record(event) | names)
+        print_line(make_line(type(event).__name__, make_event_record(event) | names))
 
 
 def name_runs(grids: Iterable[Grid], runs: Mapping[str, Run]) -> dict[str, dict[str, str]]:

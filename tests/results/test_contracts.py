@@ -77,10 +77,10 @@ def test_events_are_as_the_page_says() -> None:
     runs = small_study.grid("SGD").all_runs()
     plan = make_plan_event([small_study.grid("SGD")], runs, dict.fromkeys(runs, 1), 1.0)
     common = list(make_line("plan", {}))
-    assert common == ["event", "kind", "time"]
+    assert common == ["event", "kind"]
     assert [*common, *documented.pop("plan")] == list(plan)
     assert documented.pop("table") == ["cells"]
-    for name in (*common, "method", "dataset_name"):
+    for name in (*common, "time", "method", "dataset_name"):
         documented.pop(name)
     assert documented == live
     assert {run["dataset_name"] for run in plan["runs"]} == {"digits"}
