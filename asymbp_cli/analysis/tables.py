@@ -10,6 +10,7 @@ from asymbp_cli.analysis.uncertainty import compare_errors
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
+from asymbp_cli.recipe.cell_commands import write_cell_command
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, resolve_protocol
 from asymbp_cli.recipe.labels import name_tables, tell_rows_apart
 from asymbp_cli.recipe.procedure import Procedure
@@ -100,7 +101,8 @@ def fill_grid(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[s
 
     def fill_cell(row: GridRow, column: GridColumn) -> Cell:
         published_error = paper.get((row.paper_name or "", column.paper_name or ""))
-        return replace(select_cell(grid, row, column, epochs, states), paper=published_error)
+        command = write_cell_command(grid, row, column)
+        return replace(select_cell(grid, row, column, epochs, states), paper=published_error, command=command)
 
     baselines = [fill_cell(row, grid.baseline) if grid.baseline else None for row in grid.rows]
     cells = tuple(

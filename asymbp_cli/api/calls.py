@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asymbp_cli.api.arguments import AnyPath, read_datasets, read_protocol, read_seeds, read_tables
+from asymbp_cli.api.arguments import AnyPath, read_datasets, read_path, read_protocol, read_seeds, read_tables
 from asymbp_cli.api.asked import ask_for_tables, join_asked, prepare_recipe, prepare_tables
 from asymbp_cli.api.settings import OnEvent, Settings
 from asymbp_cli.api.variation import Rule, agree_on_weights, vary

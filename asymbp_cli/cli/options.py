@@ -35,6 +35,8 @@ class UserPath(click.Path):
         text = os.fspath(value)
         if not text and self.dir_okay:
             self.fail(EMPTY, param, ctx)
+        if not self.dir_okay and text.endswith(("/", os.sep)):
+            self.fail(f'"{text}" is the name of a folder. Name a file in it', param, ctx)
         if text.startswith("~"):
             try:
                 value = expand_home(text)
