@@ -21,6 +21,7 @@ COMMANDS = {
     "init": ("init", "Write a recipe with comments, to start from."),
     "plan": ("plan_command", "Say what a study costs before it is trained: hours, memory, a schedule."),
     "report": ("report", "Render the results as a report."),
+    "conclusions": ("conclusions", "Say which of the paper's conclusions hold on the results, and why."),
     "export": ("export", "Write curves, or the weights of a run, for other programs."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),
     "store": ("store", "Export results to a file, or merge those of other machines."),

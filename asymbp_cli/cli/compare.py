@@ -43,8 +43,7 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
     from asymbp_cli.cli import console
 
     out = console.make_console(stderr=False)
-    for listing in listings:
-        console.print_listing(out, listing)
+    console.print_listings(out, listings)
 
 
 def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":

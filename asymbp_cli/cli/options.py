@@ -15,6 +15,8 @@ from asymbp_cli.machine import parse_device, parse_devices
 from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
+DEFAULT_RESULTS = Path("results")
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -89,7 +91,7 @@ def _results_option(text: str) -> Decorator:
         "--results",
         "results_directory",
         type=UserPath(),
-        default=Path("results"),
+        default=DEFAULT_RESULTS,
         show_default=True,
         help=text,
     )
@@ -148,6 +150,7 @@ plugins = click.option(
     help="A Python file with schemes, update rules, initializations or measures of your own, which is run: code "
     "that you trust. May be repeated.",
 )
+wide = click.option("--wide", is_flag=True, help="Show all columns, each row in one line, however long.")
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 device = click.option(
     "--device",

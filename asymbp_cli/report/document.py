@@ -15,7 +15,8 @@ class Listing:
     """A small table of plain text, such as the agreement with the paper or the provenance.
 
     Text between backticks, here and in notes and captions, is code. A `folded` one belongs to the block above it,
-    and is closed at first if a format can do that.
+    and is closed at first if a format can do that. A terminal that is too narrow leaves out columns of `least`,
+    the first ones first, and never wraps those of `whole`. Both have headers.
     """
 
     title: str
@@ -23,6 +24,8 @@ class Listing:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     folded: bool = False
+    least: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> tuple[bool, ...]:
