@@ -1,5 +1,6 @@
 """The state of a running study: progress, remaining time, best errors so far. Fed by events, knows no terminal."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -183,8 +184,10 @@ class StudyProgress:
     @property
     def remaining_time(self) -> str:
         """Return `12 min left`."""
-        if self.work_done >= self.work:
-            return "all done" if self.ended >= len(self.remaining) else "nearly done"
+        if self.ended >= len(self.remaining):
+            return "all done"
+        if math.isclose(self.work_done, self.work):
+            return "nearly done"
         seconds = self.eta_seconds
         return "time left not known yet" if seconds is None else f"{format_duration(max(seconds, 1.0))} left"
 

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import time
 from dataclasses import replace
 from io import StringIO
 
@@ -164,3 +165,50 @@ def test_rows_of_one_name_are_told_apart_while_they_train() -> None:
     Console(file=text, width=80).print(render_progress(shown))
     assert re.search(r"digits \(FC 16\) +digits \(FC 64\)", text.getvalue())
     assert re.search(r"SGD +10\.00 +12\.00", text.getvalue())
+
+
+def test_plain_lines_tick_in_the_words_of_the_live_display(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    known = progress(clock, 50.0)
+    first, second = known.runs
+    with PlainLines(known) as display:
+        clock.now = 30.0
+        display.tick()
+        display.handle(StackStarted("s", (first, second), 0))
+        clock.now = 42.5
+        display.handle(ended(first, 1))
+        display.handle(ended(second, 1))
+        clock.now = 60.0
+        display.tick()
+    assert capsys.readouterr().err.splitlines() == [
+        "starting 1 worker",
+        "0 % done; starting 1 worker; 30 s elapsed, 50 s left",
+        "25 % done; SGD (2 runs): epoch 2 of 4; 60 s elapsed, 38 s left",
+    ]
+
+
+def test_a_display_ticks_by_itself_until_it_ends() -> None:
+    ticks = []
+
+    class Ticking(Display):
+        tick_seconds = 0.01
+
+        def tick(self) -> None:
+            ticks.append(time.monotonic())
+
+    with Ticking(progress(Clock())):
+        deadline = time.monotonic() + 10
+        while len(ticks) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    count = len(ticks)
+    assert count >= 3
+    time.sleep(0.05)
+    assert len(ticks) == count
+
+
+def test_nothing_ticks_if_nothing_is_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    known = progress(Clock())
+    known.remaining = {}
+    with PlainLines(known):
+        pass
+    assert not capsys.readouterr().err
