@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -15,8 +15,10 @@ from asymbp_cli.cli.layout import lay_out, lay_out_facts, wrap
 from asymbp_cli.cli.streams import UNLIMITED, SteeringStream, measure_terminal
 from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Listing
-from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.text import escape_controls
+
+if TYPE_CHECKING:
+    from asymbp_cli.report.result_table import ResultTable
 
 T = TypeVar("T")
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
@@ -38,7 +40,7 @@ def make_console(*, stderr: bool) -> Console:
     return _Console(file=file, stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
-def print_result_table(console: Console, table: ResultTable, above: Sequence[str] = ()) -> None:
+def print_result_table(console: Console, table: "ResultTable", above: Sequence[str] = ()) -> None:
     """Print a table of results in the paper's layout, or with methods as rows if that would not fit.
 
     On a terminal its notes come first, then the lines `above`, so that the table is what is seen last.
@@ -96,7 +98,7 @@ def _print_notes(console: Console, notes: Sequence[str]) -> None:
         print_text(console, note, "dim", indent="  ")
 
 
-def _natural_width(table: ResultTable) -> int:
+def _natural_width(table: "ResultTable") -> int:
     names = [name for label, cells in table.rows for name in (label, *_line_names(cells))]
     return max(map(len, names)) + 3 + sum(max(len(header), 6) + 3 for header in table.header)
 
@@ -106,7 +108,7 @@ def _line_names(cells: Sequence[Cell]) -> list[str]:
     return list(_lines(cells))[1:]
 
 
-def _paper_layout(table: ResultTable) -> Table:
+def _paper_layout(table: "ResultTable") -> Table:
     """Return the table with datasets as rows, as in the paper."""
     layout = Table(show_lines=any(_line_names(cells) for _, cells in table.rows))
     layout.add_column("")

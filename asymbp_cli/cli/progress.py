@@ -196,7 +196,7 @@ class StudyProgress:
         """Return what the study waits for before anything trains: `starting 2 workers`."""
         if self.devices or self.trained or self.ended:
             return None
-        return f"starting {count(self.workers, 'worker')}"
+        return f"starting {count(len(self.active) or min(self.workers, len(self.remaining)), 'worker')}"
 
     @property
     def samples_per_second(self) -> float:

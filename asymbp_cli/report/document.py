@@ -3,9 +3,11 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
-from asymbp_cli.report.charts.chart import Chart
-from asymbp_cli.report.result_table import ResultTable
+if TYPE_CHECKING:  # lists of names need no tables and charts
+    from asymbp_cli.report.charts.chart import Chart
+    from asymbp_cli.report.result_table import ResultTable
 
 _NUMBER = re.compile(r"\[?[-+]?[0-9][0-9.,]*\]?[=*]*(e[-+][0-9]+| %| \([0-9]+ %\)| of [0-9]+| [0-9]+)?")
 
@@ -41,7 +43,7 @@ class Figure:
     name: str
     caption: str
     alt: str  # a description for those who cannot see it
-    chart: Chart
+    chart: "Chart"
     table: int | None = None  # the number of the table that it shows; None: all of them
     dataset: str = ""  # the row of that table
 
@@ -67,7 +69,7 @@ class Figure:
         return draw_pdf(self.chart)
 
 
-Block = ResultTable | Listing | Figure
+Block: TypeAlias = "ResultTable | Listing | Figure"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def shown(progress: StudyProgress, width: int = 80, height: int = 24) -> list[st
 def test_it_says_what_it_waits_for_and_time_passes() -> None:
     clock = Clock()
     progress = study(clock)
-    progress.handle(StackStarted("s", (run_of(progress, "SGD"),), 0))
+    begin(progress, "SGD", device="")
+    begin(progress, "BM", device="")
     clock.now = 3.0
     assert shown(progress)[0] == "starting 2 workers: 3 s elapsed, 40 s left"
     assert shown(study(clock, workers=1))[0].startswith("starting 1 worker:")
