@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("train", "Train recipes: all their rates, then one table each."),
     "plan": ("plan_command", "Say what a study costs before it is trained: hours, memory, a schedule."),
     "report": ("report", "Render the results as a report."),
+    "conclusions": ("conclusions", "Say which of the paper's conclusions hold on the results, and why."),
     "export": ("export", "Write curves, or the weights of a run, for other programs."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),
     "store": ("store", "Export results to a file, or merge those of other machines."),

@@ -16,6 +16,8 @@ from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
 EMPTY = "it is empty, perhaps from a variable that is not set. Write . for the working directory"
+DEFAULT_RESULTS = Path("results")
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -95,7 +97,7 @@ def _results_option(text: str) -> Decorator:
         "results_directory",
         metavar="DIR",
         type=UserPath(),
-        default=Path("results"),
+        default=DEFAULT_RESULTS,
         show_default=True,
         help=text,
     )
@@ -156,6 +158,7 @@ plugins = click.option(
     help="A Python file with schemes, update rules, initializations or measures of your own, which is run: code "
     "that you trust. May be repeated.",
 )
+wide = click.option("--wide", is_flag=True, help="Show all columns, each row in one line, however long.")
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 device = click.option(
     "--device",

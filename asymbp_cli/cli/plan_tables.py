@@ -36,8 +36,7 @@ def print_costs(costs: Costs, *, as_json: bool) -> None:
     from asymbp_cli.cli import console
 
     out = console.make_console(stderr=False)
-    for listing in _list(costs):
-        console.print_listing(out, listing)
+    console.print_listings(out, _list(costs))
 
 
 def make_record(costs: Costs) -> dict[str, Any]:

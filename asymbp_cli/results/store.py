@@ -84,7 +84,7 @@ class Store:
         `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
         """
         with hold_writer_lock(self.directory), self._journal.recording(on_wait):
-            self._journal.note(queries.CLOSE_ATTEMPTS)  # which nobody continues  # of a process that was killed
+            self._journal.note(queries.CLOSE_ATTEMPTS)  # of a process that was killed
             try:
                 yield
             finally:
