@@ -20,11 +20,11 @@ from asymbp_cli.study import DataSource
 
 Rule = Literal["paper", "held-out"]
 
-#: rule -> what it overrides; the paper does not say how much is held out
-_RULES: dict[str | None, tuple[str, ...]] = {
-    None: (),
-    "paper": ("protocol.validation_fraction=0",),
-    "held-out": ("protocol.validation_fraction=0.1",),
+#: rule -> the values of the protocol that it is; the paper does not say how much is held out
+_RULES: dict[str | None, Mapping[str, float]] = {
+    None: {},
+    "paper": {"validation_fraction": 0},
+    "held-out": {"validation_fraction": 0.1},
 }
 
 
@@ -121,7 +121,8 @@ def _load_protocol(
     """Return the protocol and its label; raises UsageError if an override turns the rule into its opposite."""
     if rule not in tuple(_RULES):  # it may have no hash
         raise UsageError(f'the rule is "paper" or "held-out", not {rule!r}')
-    protocol, label = load_protocol(written, (*_RULES[rule], *overrides))
+    content = {"extends": written} if isinstance(written, str) else dict(written)
+    protocol, label = load_protocol({**content, **_RULES[rule]}, overrides)
     fraction = protocol.validation_fraction
     if rule is not None and (rule == "held-out") != (fraction > 0):
         raise UsageError(

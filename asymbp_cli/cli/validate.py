@@ -1,13 +1,13 @@
 """`asymbp validate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from asymbp_cli.cli import options
-from asymbp_cli.errors import RecipeError
+from asymbp_cli.errors import AsymbpError, RecipeError
 from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.text import printable_path
 
@@ -34,23 +34,37 @@ def command(
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
     from asymbp_cli.api.load_plugins import load_plugins
-    from asymbp_cli.recipe.kinds import describe_kind, find_kind
-    from asymbp_cli.recipe.yamlfile import read_yaml
 
     load_plugins(plugins)
     problems: list[str] = []
     for file in files:
         try:
-            kind = find_kind(read_yaml(file))
-            if kind == "recipe" or resolved or overrides:
-                _check_recipe(file, overrides, resolved=resolved)
-            else:
-                _load_part(kind, file)
-                click.echo(f"{printable_path(file)}: ok, {describe_kind(kind)}")
+            problems += _check(file, overrides, resolved=resolved)
         except RecipeError as error:
             problems += error.problems
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(dict.fromkeys(problems))
+
+
+def _check(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> Sequence[str]:
+    """Print that a file is valid; otherwise return its problems, and why it was taken for what."""
+    from asymbp_cli.recipe.kinds import describe_kind, explain_kind, find_kind
+    from asymbp_cli.recipe.yamlfile import read_yaml
+
+    document = read_yaml(file)
+    kind = find_kind(document)
+    try:
+        if kind == "recipe" or resolved or overrides:
+            _check_recipe(file, overrides, resolved=resolved)
+        else:
+            _load_part(kind, file)
+            click.echo(f"{printable_path(file)}: ok, {describe_kind(kind)}")
+    except RecipeError as error:
+        reason = explain_kind(document)
+        return [*error.problems, *([f"{file}: {reason}"] if reason else [])]
+    except AsymbpError as error:
+        return [f"{file}: {error}"]
+    return []
 
 
 def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> None:
@@ -58,7 +72,7 @@ def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> 
     from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 
     recipe = load_recipe(file, overrides)
-    click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok")
+    click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok, a recipe")
     for ref in recipe.datasets:
         if not isinstance(ref, str) and not exists(expand_home(ref.folder)):
             click.echo(f"{printable_path(file)}: note: the images in {ref.folder} are not here", err=True)

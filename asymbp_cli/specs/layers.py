@@ -103,6 +103,23 @@ _WIDTH = re.compile(r"(?:([0-9]+)\s*\*\s*)?classes|([0-9]+)")
 _MAX = re.compile(r"max\(([^,()]+),([^,()]+)\)")
 
 
+#: what people write from habit -> what to do
+_HABITS = {
+    r"re-?lu\b|leaky|[gs]elu|elu|tanh|sigmoid|activation|act\b": "an activation follows every layer but the last. "
+    "Delete it; for another one than ReLU write activation: tanh beside layers",
+    r"bn\b|batch[ _-]?norm|layer[ _-]?norm|group[ _-]?norm": "batch normalization belongs to the method, as in "
+    "uSF+BN. Delete it",
+    r"(soft|log)[ _-]?(soft)?max": "the loss has it. Delete it",
+    r"drop[ _-]?out": "there is no dropout here. Delete it",
+    r"flatten|reshape|view": "FC flattens what reaches it. Delete it",
+    r"(linear|dense|fully|affine|fc\b|fc[0-9])": "write it like FC 500 or FC classes",
+    r"(global|adaptive)[ _-]?(avg|average|max)": "a pooling has a size: write Avg 7x7/7 for one of a 7x7 image",
+    r"(max|avg|average|mean)\b.*|(max|avg|average)[ _-]?pool|pool": "write it like Max 2x2/2 or Avg 3x3/2 "
+    "pad_end 1: size, / and stride",
+    r"conv": "write it like Conv 5x5x20/1 or Conv 5x5x20/1 pad 2: size, features, / and stride",
+}
+
+
 def parse_layer(text: str, classes: int | None) -> Layer:
     """Return the layer that `text` writes; `classes` may be None if no width depends on it.
 
@@ -132,9 +149,15 @@ def parse_layer(text: str, classes: int | None) -> Layer:
     if match := _FC.fullmatch(text.strip()):
         layer = FC(_width(match[1], classes, text))
         return _positive(layer, (layer.features,), text)
-    raise NetworkError(
-        f'"{text}" is not a layer; write it like Conv 5x5x20/1 pad 2, Max 2x2/2, FC 500 or FC classes'
-    )
+    raise NetworkError(_explain(text))
+
+
+def _explain(text: str) -> str:
+    """Return the message for text that is no layer: what it may mean, or the notation."""
+    for pattern, advice in _HABITS.items():
+        if re.match(pattern, text.strip(), re.IGNORECASE):
+            return f'"{text}" is not a layer; {advice}'
+    return f'"{text}" is not a layer; write it like Conv 5x5x20/1 pad 2, Max 2x2/2, FC 500 or FC classes'
 
 
 def _positive(layer: Layer, numbers: tuple[int, ...], text: str) -> Layer:

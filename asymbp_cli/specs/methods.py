@@ -106,9 +106,7 @@ class LayerFeedback(Spec):
             if name in ("scheme", "numbers") or name in SCHEMES[self.scheme].parameters:
                 continue
             if getattr(self, name) != field.default:
-                *owners, last = schemes_with(name)
-                owners_text = " and ".join(filter(None, [", ".join(owners), last]))
-                raise ValueError(f"{name} belongs to {owners_text}, not to {short_name(self.scheme)}")
+                raise ValueError(f"{name} {describe_owners(name, self.scheme)}")
         return self
 
     def _check_numbers(self) -> None:
@@ -134,6 +132,12 @@ class LayerFeedback(Spec):
         """Return the numbers that a plugin's scheme takes, with their defaults."""
         given = dict(self.numbers)
         return {name: number.cast(given.get(name, number.default)) for name, number in self.kind.numbers.items()}
+
+
+def describe_owners(parameter: str, scheme: str) -> str:
+    """Return the message for a parameter that a scheme does not take: which ones do."""
+    *owners, last = schemes_with(parameter)
+    return f"belongs to {' and '.join(filter(None, [', '.join(owners), last]))}, not to {short_name(scheme)}"
 
 
 class Feedback(LayerFeedback):
@@ -269,4 +273,20 @@ PAPER_METHODS: tuple[str, ...] = tuple(
 
 
 def _unknown(name: str) -> UsageError:
+    """Return the error for a name that is no method: how to write several, or the nearest one."""
+    parts = [part.strip() for part in re.split(r"[,;/|&]|\band\b", name)]
+    if len(parts) > 1 and all(map(_NAME.fullmatch, parts)):
+        return UsageError(f'"{name}" is not a method. Write several as a list: [{", ".join(parts)}]')
+    if repaired := _repair(name):
+        return UsageError(f'"{name}" is not a method. Did you mean "{repaired}"? (asymbp ls methods)')
     return UsageError(f'"{name}" is not a method.{nearest(name, PAPER_METHODS)} {HINT} (asymbp ls methods)')
+
+
+def _repair(name: str) -> str:
+    """Return the method that a name means but for spaces, other signs between its parts, or a missing %."""
+    plain = re.sub(r"\s*[+_]\s*|\s+(?!top|bottom)", "+", name.strip(), flags=re.IGNORECASE)
+    plain = re.sub(r"-(\d+(?:\.\d+)?)\s*%?(?=\+|\s|$)", r"-\1%", plain)
+    try:
+        return plain if plain != name and _NAME.fullmatch(plain) and parse_method(plain) else ""
+    except UsageError:
+        return ""
