@@ -26,7 +26,7 @@ COMMANDS = {
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run: its recipe, epochs and provenance."),
     "validate": ("validate", "Check recipe files without training."),
-    "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
+    "schema": ("schema", "Print the JSON Schema of recipes and the like, for editors."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }
 

@@ -200,6 +200,16 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> No
     click.echo(
         tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxcolwidths=_widths(header, rows))
     )
+    if notation := _explain_notation(what):
+        click.echo(f"\n{notation}")
+
+
+def _explain_notation(what: str) -> str:
+    """Return how the names of a list are written, if there are more than it shows."""
+    from asymbp_cli.specs.layers import LAYER_GRAMMAR
+    from asymbp_cli.specs.methods import METHOD_GRAMMAR
+
+    return {"methods": METHOD_GRAMMAR, "networks": LAYER_GRAMMAR}.get(what, "")
 
 
 def _widths(header: Row, rows: list[Row]) -> list[int] | None:

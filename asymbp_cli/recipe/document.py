@@ -17,6 +17,7 @@ M = TypeVar("M", bound=BaseModel)
 #: the line of what is in no file, for sorting
 LAST_LINE = 1 << 30
 _MOST_PROBLEMS = 100
+_LONGEST = 1000  # letters of a problem
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Document:
         if (path and path[0] in self.unreadable) or (path in self.meant and not is_known):
             return
         line, where = self.where(path)
-        self.problems.append((line, f"{where}: {problem}"))
+        self.problems.append((line, f"{_shorten(where)}: {_shorten(problem)}"))
         if len(self.problems) > _MOST_PROBLEMS:
             self.problems.append((LAST_LINE, f"{self.name}: there may be more problems. Mend these first"))
             self.raise_problems()
@@ -72,6 +73,11 @@ class Document:
         """Raise RecipeError if there are problems, in the order of the file."""
         if problems := sorted(self.problems, key=lambda problem: problem[0]):
             raise RecipeError(dict.fromkeys(text for _, text in problems))
+
+
+def _shorten(text: str) -> str:
+    """Return text of which nobody would read more."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def make_document(name: str, content: Mapping[str, Any]) -> Document:

@@ -19,6 +19,8 @@ from asymbp_cli.specs.networks import Network
 from asymbp_cli.text import nearest, printable
 
 T = TypeVar("T", bound="WrittenNetwork")
+#: how `input` is written as text
+INPUT = re.compile(r"^[0-9]{1,6}(x[0-9]{1,6}){0,2}$")
 _ANY_CLASSES = 5040  # for an unknown number of classes: highly composite, so that groups divide it
 _FEW_CLASSES = 12  # likewise
 _IMAGE_CHANNELS = (1, 3)
@@ -31,7 +33,7 @@ class WrittenNetwork(Network):
     @classmethod
     def _parse_input(cls, value: Any) -> Any:
         if isinstance(value, str):
-            if not re.fullmatch(r"[0-9]{1,6}(x[0-9]{1,6}){0,2}", value):
+            if not INPUT.fullmatch(value):
                 raise ValueError(f'"{value}": write it like 28x28x1, or 1845 for vectors')
             return [int(size) for size in value.split("x")]
         return [value] if isinstance(value, int) and not isinstance(value, bool) else value

@@ -80,7 +80,7 @@ TABLE_KEYS = tuple(name for name in TableSpec.model_fields if name != "key")
 _PROCEDURE_KEYS = ("method", "protocol", "grow_before_rate_drops")
 COLUMN_KEYS = ("header", *_PROCEDURE_KEYS, "runs")
 VARIANT_KEYS = ("header", *_PROCEDURE_KEYS)
-_FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
+FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
 
 
 @cache
@@ -178,11 +178,13 @@ def _read_columns(node: Node) -> list[TableColumn]:
             node.note(f"must be a list of columns, not {quote(node.value)}")
         return []
     columns: list[TableColumn] = []
+    headers: set[str] = set()
     for item in node.items():
         column = _read_column(item)
-        if column and column.header in [other.header for other in columns]:
+        if column and column.header in headers:
             item.note(f'a column "{column.header}" is above already. Give it another header')
         if column:
+            headers.add(column.header)
             columns.append(column)
     return columns
 
@@ -245,7 +247,7 @@ def _read_variant(node: Node) -> Variant | None:
 
 def _read_changes(node: Node) -> dict[str, Any]:
     """Return what a column changes in the protocol, without what it cannot change; problems are noted."""
-    own = [name for name in Protocol.model_fields if name not in _FIXED_FIELDS]
+    own = [name for name in Protocol.model_fields if name not in FIXED_FIELDS]
     if not node.is_mapping:
         node.note(f"must be a mapping of protocol fields, not {quote(node.value)}")
         return {}

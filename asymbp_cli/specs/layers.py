@@ -99,9 +99,20 @@ _CONV = re.compile(
 )
 _POOL = re.compile(r"(max|avg)\s+([0-9]+)x([0-9]+)/([0-9]+)(?:\s+pad_end\s+([0-9]+))?", re.IGNORECASE)
 _FC = re.compile(r"fc\s+(.+)", re.IGNORECASE)
+LAYERS = (_CONV, _POOL, _FC)  # how layers are written
 _WIDTH = re.compile(r"(?:([0-9]+)\s*\*\s*)?classes|([0-9]+)")
 _MAX = re.compile(r"max\(([^,()]+),([^,()]+)\)")
 
+
+#: how a layer is written, for people
+LAYER_GRAMMAR = """\
+layer = "Conv " HxWxF "/" S [ " pad " N ] [ " dilation " N ] [ " groups " N ]
+      | ( "Max " | "Avg " ) HxW "/" S [ " pad_end " N ]
+      | "FC " F
+F     = N | [ N "*" ] "classes" | "max(" F ", " F ")"
+
+HxW is the size of a filter or window, F the number of features, S the stride. pad adds zeros around the input,
+pad_end on the right and bottom. BN, if the method has it, and then ReLU follow every Conv and FC but the last."""
 
 #: what people write from habit -> what to do
 _HABITS = {
