@@ -16,6 +16,7 @@ from asymbp_cli.specs.references import by_short_name
 from asymbp_cli.specs.schemes import SCHEMES
 
 Schema = dict[str, Any]
+LARGEST_SEED = 10**18 - 1  # larger ones are no whole numbers to YAML
 #: key -> the schema of its values, with a description
 Keys = dict[str, Schema]
 
@@ -191,7 +192,8 @@ def make_recipe_keys() -> Keys:
             ),
         ),
         "seed": one_or_more(
-            "A whole number, or a list: the runs are repeated.", {"type": "integer", "minimum": 0}
+            "A whole number, or a list: the runs are repeated.",
+            {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
         ),
         "keep_weights": {
             "enum": list(get_args(WhichWeights)),

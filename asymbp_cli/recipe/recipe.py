@@ -11,7 +11,7 @@ from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.recipe.document import Document, Node, make_document
-from asymbp_cli.recipe.format import FOLDER_KEYS, RECIPE_KEYS, SHORTHANDS
+from asymbp_cli.recipe.format import FOLDER_KEYS, LARGEST_SEED, RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
 from asymbp_cli.recipe.networks import check_network, read_network
@@ -26,8 +26,6 @@ from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.text import printable_path
-
-_LARGEST_SEED = 10**18  # larger ones are no whole numbers to YAML
 
 
 class Recipe(Spec):
@@ -159,7 +157,7 @@ def _read_seeds(node: Node) -> list[int]:
     seeds: list[int] = []
     for item in node.items():
         if not isinstance(item.value, int) or isinstance(item.value, bool) or item.value < 0:
-            is_large = isinstance(item.value, float) and item.value >= _LARGEST_SEED
+            is_large = isinstance(item.value, float) and item.value > LARGEST_SEED
             item.note(f"{expected}, not {quote(item.value)}{', which is too large' if is_large else ''}")
         elif item.value in seeds:
             item.note(f"{expected}; {item.value} is in it twice")

@@ -11,9 +11,9 @@ from plugin_examples import NOISE, OTHERS, Load
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.plugins.registry import forget
 from asymbp_cli.recipe.build import make_column
-from asymbp_cli.recipe.format import recipe_schema
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
+from asymbp_cli.recipe.schemas import recipe_schema
 from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import Plugin
