@@ -276,7 +276,7 @@ def _train(
     provenance = collect_provenance(devices, is_remote=execution.is_remote)
     keeping = Keeping(store, work.runs, provenance, Standing(dict(work.start_epochs)))
     try:
-        adopted = executor.adopt(work.runs, store.finished_ids())
+        adopted = executor.adopt(work.start_epochs, store.finished_ids())
         for event in supervise(executor, without_runs(jobs, adopted), execution.attempts, adopted):
             keeping.keep(event)
             on_event(event)

@@ -3,6 +3,7 @@
 from asymbp_cli.analysis.cells import Cell, Colour, Pick
 from asymbp_cli.analysis.uncertainty import Difference
 from asymbp_cli.recipe.table import load_reference
+from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_linear_axis
 from asymbp_cli.report.document import Document, Figure, Listing
 from asymbp_cli.report.result_table import ResultTable
 
@@ -86,18 +87,22 @@ LISTING = Listing(
     ),
     notes=("A `note`.",),
 )
-SVG = """<?xml version="1.0" encoding="utf-8"?>
-<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
-<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 90 20">
-<metadata><about xmlns="http://purl.org/dc/elements/1.1/">drawn by https://matplotlib.org/</about></metadata>
-<defs><clipPath id="clip"><rect width="90" height="20"/></clipPath><path id="glyph" d="M 0 0 L 9 9"/></defs>
-<g clip-path="url(#clip)" fill="#aabbcc"><use xlink:href="#glyph"/><text>a &lt; b</text></g>
-</svg>"""
-FIGURE = Figure("curves", "Errors of `uSF` by epoch. More words.", 'Two "falling" lines', SVG, b"")
+CHART = Chart(
+    panels=(
+        Panel("uSF", "2 % in epoch 2", (Series("ours", [1, 2], [3.0, 2.0], label="a < b"),), (("papers", 2.5),)),
+        Panel(HOSTILE, "falls", (Series("ours", [1, 2], [4.0, 3.0], marker="dot"),)),
+    ),
+    x=make_linear_axis(1, 2, "epoch", whole=True),
+    y=make_error_axis([2.0, 4.0]),
+    key=(KeyEntry("ours", HOSTILE),),
+)
+FIGURE = Figure("curves", "Errors of `uSF` by epoch. More words.", 'Two "falling" lines', CHART)
+FOLDED = Listing("Details", ("x", "y"), (("a", "1"),), folded=True)
 DOCUMENT = Document(
     title="How important is <symmetry>?",
     introduction="Ours above the paper's; type `asymbp report`.",
     blocks=(WITH_PAPER, HOSTILE_TABLE, FIGURE, FIGURE, LISTING),
+    summary=("Trained: 3 runs.", f"Names: {HOSTILE}"),
 )
 
 

@@ -173,6 +173,55 @@ def test_what_is_asked_wrongly(arguments: dict[str, Any], message: str, tmp_path
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "usf-digit"}, r'"usf-digit" is not a recipe, nor a file\. Did you mean "usf-digits"\?'),
+        ({"recipe": []}, "recipe is an empty list"),
+        ({"recipe": [RECIPE, 3]}, "recipe is a path, a mapping or a Recipe, not 3"),
+        ({"recipe": RECIPE, "rule": "best"}, 'the rule is "paper" or "held-out", not \'best\''),
+        ({"recipe": RECIPE, "seed": -1}, "seed is a whole number from 0 on, not -1"),
+        ({"recipe": RECIPE, "seed": 1, "seeds": [1, 2]}, "Leave it out if seeds is a list"),
+        (
+            {"recipe": [RECIPE, {**RECIPE, "keep_weights": "best"}]},
+            r"for all keep_weights=\"best\" or last",
+        ),
+    ],
+)
+def test_what_is_asked_wrongly_of_train(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(asymbp.AsymbpError, match=message):
+        asymbp.train(**arguments, results=tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_several_recipes_with_rule_and_seeds_are_one_study(tmp_path: Path) -> None:
+    pairs = (("a", "uSF"), ("b", "BN"))
+    one, other = ({**RECIPE, "title": title, "method": ["SGD", method]} for title, method in pairs)
+    results = asymbp.train([one, other], rule="held-out", seed=3, seeds=2, results=tmp_path, workers=1)
+    assert [table.filled.grid.title for table in results.tables] == ["a", "b"]
+    assert {table.filled.grid.seeds for table in results.tables} == {(3, 4)}
+    assert {table.filled.grid.validation_fraction for table in results.tables} == {0.1}
+    with Store.open(tmp_path) as store:
+        assert len(store.finished_ids()) == 6  # SGD, uSF and BN, twice each
+        (call,) = {call for grid in store.grids() for call in store.commands(grid)}
+    assert eval(call, {"asymbp": asymbp}).to_records() == results.to_records()
+
+
+def test_several_tables_are_one_study(tmp_path: Path) -> None:
+    tables = [tmp_path / "one.yaml", str(tmp_path / "other.yaml")]
+    for table, method in zip(tables, ("SGD", "uSF"), strict=True):
+        Path(table).write_text(f"title: {method}\ncolumns: [{method}]\n")
+    results = asymbp.reproduce(tables, protocol=PROTOCOL, seed=2, results=tmp_path, workers=1)
+    assert [table.filled.grid.title for table in results.tables] == ["SGD", "uSF"]
+    assert {record["seed"] for record in results.to_records()} == {2}
+    with pytest.raises(asymbp.AsymbpError, match='"9" is not a table'):
+        asymbp.reproduce([2, 9], results=tmp_path)
+
+
+def test_a_recipe_that_comes_with_the_tool_is_loaded_by_its_name() -> None:
+    assert asymbp.load_recipe("usf-digits").name == "usf-digits"
+
+
 @pytest.mark.parametrize("call", [asymbp.train, asymbp.load_recipe])
 def test_a_recipe_is_no_number(call: Any) -> None:
     with pytest.raises(asymbp.AsymbpError, match=r"^recipe is a path.*, not 123$"):

@@ -36,6 +36,26 @@ class Pick:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """One run of a cell, at the epoch that the rule selects in it: `wrong` of `seen` test samples."""
+
+    run: str
+    seed: int
+    procedure: int  # its place among those of the column
+    rate_multiplier: float
+    epoch: int
+    wrong: int
+    seen: int
+    collapsed: bool  # this epoch answers everything with one class
+    diverged: bool
+
+    @property
+    def error_percent(self) -> float:
+        """Return the test error in percent."""
+        return 100 * self.wrong / self.seen
+
+
+@dataclass(frozen=True)
 class Cell:
     """One number of a table: the median over seeds of what the rule selects for each seed.
 
@@ -53,6 +73,7 @@ class Cell:
     difference: Difference | None = None  # to this row's baseline; of complete cells
     paper_difference: Difference | None = None
     rule_difference: float | None = None  # error under the held-out rule minus this one, in points, if it was run
+    trained: tuple[Trained, ...] = ()  # all runs that have an epoch
 
     @property
     def error_percent(self) -> float | None:

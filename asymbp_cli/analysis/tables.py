@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from statistics import mean
 
-from asymbp_cli.analysis.cells import Cell, Pick, colour_of
+from asymbp_cli.analysis.cells import Cell, Pick, Trained, colour_of
 from asymbp_cli.analysis.uncertainty import compare_errors
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
@@ -113,13 +113,41 @@ def select_cell(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs, st
     """
     runs = grid.runs(row, column)
     ended = [states[run.id] for run in runs if run.id in states]
-    picks = [pick for seed in grid.seeds if (pick := _select([run for run in runs if run.seed == seed], epochs))]
+    best = {run.id: found for run in runs if (found := select_epoch((p, run) for p in epochs.get(run.id, ())))}
+    picks = [
+        pick for seed in grid.seeds if (pick := _select([b for b in best.values() if b[1].seed == seed], epochs))
+    ]
     return Cell(
         picks=tuple(sorted(picks, key=lambda pick: (pick.error_percent, pick.seed))),
         ended=len(ended),
         wanted=len(runs),
         diverged=ended.count("diverged"),
         reason="" if picks else _reason(runs),
+        trained=tuple(
+            _make_trained(*best[run.id], procedure, diverged=states.get(run.id) == "diverged")
+            for run, procedure in zip(runs, _number_procedures(grid, column), strict=False)
+            if run.id in best
+        ),
+    )
+
+
+def _number_procedures(grid: Grid, column: GridColumn) -> list[int]:
+    """Return for each run of a cell, in their order, the place of its procedure in the column."""
+    counts = (len(grid.seeds) * len(entry.protocol.rate_multipliers) for entry in column.entries)
+    return [place for place, count in enumerate(counts) for _ in range(count)]
+
+
+def _make_trained(point: EpochEnded, run: Run, procedure: int, *, diverged: bool) -> Trained:
+    return Trained(
+        run=run.id,
+        seed=run.seed,
+        procedure=procedure,
+        rate_multiplier=run.rate_multiplier,
+        epoch=point.epoch,
+        wrong=point.test_wrong,
+        seen=point.test_seen,
+        collapsed=point.one_class,
+        diverged=diverged or point.diverged,
     )
 
 
@@ -137,9 +165,9 @@ def select_epoch(points: Iterable[tuple[EpochEnded, Run]]) -> tuple[EpochEnded, 
     return min(points, key=lambda pair: (pair[0].criterion, -pair[1].rate_multiplier, pair[0].epoch), default=None)
 
 
-def _select(runs: Sequence[Run], epochs: Epochs) -> Pick | None:
-    """Return the pick among the runs of one seed."""
-    selected = select_epoch((point, run) for run in runs for point in epochs.get(run.id, ()))
+def _select(best: Iterable[tuple[EpochEnded, Run]], epochs: Epochs) -> Pick | None:
+    """Return the pick among the runs of one seed, given the selected epoch of each."""
+    selected = select_epoch(best)
     if selected is None:
         return None
     point, run = selected

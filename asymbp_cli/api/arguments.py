@@ -61,12 +61,19 @@ def read_protocol(value: object) -> str | Mapping[str, Any] | None:
     return read_text(value, "protocol", "a name, a path or a mapping")
 
 
-def read_seeds(value: object) -> tuple[int, ...]:
-    """Return the seeds: so many from 0 on, or those of a list."""
+def read_seeds(value: object, first: object = None) -> tuple[int, ...] | None:
+    """Return the seeds: so many from the first one on (0 by default), or a list; None if none are given."""
+    start = 0 if first is None else _read_whole(first)
+    if start is None or start < 0:
+        raise UsageError(f"seed is a whole number from 0 on, not {first!r}")
+    if value is None:
+        return None if first is None else (start,)
     count = _read_whole(value)
     if count is not None:
-        seeds = tuple(range(count))
+        seeds = tuple(range(start, start + count))
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Iterator):
+        if first is not None:
+            raise UsageError("seed is the first one of a number of seeds. Leave it out if seeds is a list")
         found = [_read_whole(part) for part in value]
         seeds = tuple(seed for seed in found if seed is not None and seed >= 0)
         seeds = seeds if len(set(seeds)) == len(found) else ()
@@ -75,6 +82,15 @@ def read_seeds(value: object) -> tuple[int, ...]:
     if not seeds:
         raise UsageError(f"seeds are a number of them from 1 on, or a list of different ones, not {value!r}")
     return seeds
+
+
+def read_tables(value: object) -> tuple[str, ...]:
+    """Return tables as commands name them: a number, a name, a path, or a list of these."""
+    if isinstance(value, os.PathLike):
+        return (read_text(value, "table"),)
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return (str(value),)
+    return tuple(table for part in value for table in read_tables(part))
 
 
 def _read_whole(value: Any) -> int | None:

@@ -1,10 +1,11 @@
 """What a study is asked for: a recipe, or tables on datasets, with the datasets decoded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from asymbp_cli import study
+from asymbp_cli.api.variation import Rule, follow_rule
 from asymbp_cli.datasets.catalog import DatasetRef, parse_dataset
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
@@ -18,15 +19,6 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.shards import Shard
 from asymbp_cli.study import DataSource
 
-Rule = Literal["paper", "held-out"]
-
-#: rule -> the values of the protocol that it is; the paper does not say how much is held out
-_RULES: dict[str | None, Mapping[str, float]] = {
-    None: {},
-    "paper": {"validation_fraction": 0},
-    "held-out": {"validation_fraction": 0.1},
-}
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -39,6 +31,14 @@ class Asked:
         """Return the part of the study that is a shard; None: all of it."""
         train_counts = {info.fingerprint: info.train_count for info in self.infos}
         return take_part(self.grids, train_counts, shard) if shard else None
+
+
+def join_asked(found: Iterable[Asked]) -> Asked:
+    """Return one study of several: a table that is in two of them is in it once."""
+    parts = list(found)
+    grids = [grid for asked in parts for grid in asked.grids]
+    distinct = [grid for number, grid in enumerate(grids) if grid not in grids[:number]]
+    return Asked(tuple(distinct), tuple(info for asked in parts for info in asked.infos))
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Reproduction:
         names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ("digits",))
         refs = tuple(parse_dataset(name) for name in names if name != "all")
         written = protocol or own
-        training, label = _load_protocol(written or "demo", rule, overrides)
+        training, label = follow_rule(*load_protocol(written or "demo", overrides), rule, overrides)
         return cls(tables, names, refs, training, label, not written, tuple(seeds))
 
     @property
@@ -115,20 +115,28 @@ class Reproduction:
         return installed, missing
 
 
-def _load_protocol(
-    written: str | Mapping[str, Any], rule: Rule | None, overrides: tuple[str, ...]
-) -> tuple[Protocol, str]:
-    """Return the protocol and its label; raises UsageError if an override turns the rule into its opposite."""
-    if rule not in tuple(_RULES):  # it may have no hash
-        raise UsageError(f'the rule is "paper" or "held-out", not {rule!r}')
-    content = {"extends": written} if isinstance(written, str) else dict(written)
-    protocol, label = load_protocol({**content, **_RULES[rule]}, overrides)
-    fraction = protocol.validation_fraction
-    if rule is not None and (rule == "held-out") != (fraction > 0):
-        raise UsageError(
-            f"--rule {rule} contradicts --set protocol.validation_fraction={fraction:g}. Leave one of them out"
-        )
-    return protocol, label
+def ask_for_tables(
+    tables: Sequence[str],
+    names: Sequence[str],
+    protocol: str | Mapping[str, Any] | None,
+    rule: Rule | None,
+    seeds: Sequence[int],
+    overrides: tuple[str, ...] = (),
+) -> list[Reproduction]:
+    """Return what each of `tables` asks for; raises as `Reproduction.read`."""
+    return [Reproduction.read(table, names, protocol, rule, seeds, overrides) for table in tables]
+
+
+def prepare_tables(asked: Iterable[Reproduction], source: DataSource, warn: Callable[[str], None]) -> Asked:
+    """Return one study of the tables that are trained; `warn` is told each thing once. Raises as `prepare`."""
+    told: set[str] = set()
+
+    def warn_once(message: str) -> None:
+        if message not in told:
+            told.add(message)
+            warn(message)
+
+    return join_asked(one.prepare(source, warn_once) for one in asked if one.error_tables)
 
 
 def prepare_recipe(recipe: Recipe, source: DataSource) -> Asked:

@@ -4,7 +4,7 @@ Without torch, until something is trained.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from asymbp_cli.api.arguments import (
     read_protocol,
     read_seeds,
     read_shard,
-    read_text,
+    read_tables,
 )
-from asymbp_cli.api.asked import Asked, Reproduction, Rule, prepare_recipe
+from asymbp_cli.api.asked import Asked, ask_for_tables, join_asked, prepare_recipe, prepare_tables
 from asymbp_cli.api.load_plugins import load_plugins
 from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
+from asymbp_cli.api.variation import Rule, agree_on_weights, vary
 from asymbp_cli.api.wording import say_in_python, speaking_python, warn, write_call
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import OnProgress
@@ -41,12 +42,15 @@ from asymbp_cli.study import DataSource, Execution
 
 #: told what is trained, as it happens (`asymbp_cli/events.py`, `asymbp_cli/executors/__init__.py`)
 OnEvent = Callable[[StudyEvent], None]
+AnyRecipe = AnyPath | Mapping[str, Any] | Recipe
 
 
 def train(
-    recipe: AnyPath | Mapping[str, Any] | Recipe,
+    recipe: AnyRecipe | Sequence[AnyRecipe],
     *,
     protocol: AnyPath | Mapping[str, Any] | None = None,
+    rule: Rule | None = None,
+    seed: int | None = None,
     seeds: int | Sequence[int] | None = None,
     results: AnyPath = "results",
     device: str | None = None,
@@ -64,13 +68,14 @@ def train(
 ) -> Results:
     """Train a recipe as `asymbp train` does, and return its table; no run in `results` is trained again.
 
-    `recipe` is the path of a file, a mapping with the same keys, or a `Recipe`. `protocol`, `seeds` (a number
-    of them, or a list) and `keep_weights` ("best" or "last") replace its own. On the CPU `workers` processes train
-    at once, by default one per core. `device` may name several GPUs: "cuda:0,cuda:1", or "cuda:all". `executor`, a
-    name, the path of a file or a mapping with the same keys, says where else to train. A run whose process is
-    killed has so many `attempts` in all. `shard="3/8"` trains the third of eight parts of the study, which
-    `asymbp store merge` joins. `plugins` are files of Python; installed plugins are loaded, too. `on_event` is
-    told what happens, and `on_progress` how far decoding or a download is.
+    `recipe` is the path of a file, the name of a recipe that comes with the tool, a mapping with the same keys, a
+    `Recipe`, or a list of these, which is one study. `protocol`, `rule` ("paper" or "held-out"), `seeds` (a number
+    of them, from `seed` on, or a list) and `keep_weights` ("best" or "last") replace its own. On the CPU `workers`
+    processes train at once, by default one per core. `device` may name several GPUs: "cuda:0,cuda:1", or
+    "cuda:all". `executor`, a name, the path of a file or a mapping with the same keys, says where else to train. A
+    run whose process is killed has so many `attempts` in all. `shard="3/8"` trains the third of eight parts of the
+    study, which `asymbp store merge` joins. `plugins` are files of Python; installed plugins are loaded, too.
+    `on_event` is told what happens, and `on_progress` how far decoding or a download is.
 
     Warns of runs that ended before without weights, and of results of another version of a plugin. Raises
     AsymbpError if anything is wrong with the recipe, the data, the device or the results.
@@ -80,23 +85,24 @@ def train(
         load_plugins(read_paths(plugins, "plugins"))
         execution = read_execution(device, workers, executor, attempts, keep_weights)
         which = read_shard(shard)
-        if isinstance(recipe, Recipe):
-            given["recipe"] = _write(recipe)
-        loaded = _read_recipe(recipe, protocol, seeds)
+        chosen, several = read_seeds(seeds, seed), _list_recipes(recipe)
+        given["recipe"] = _write_all(several)
+        loaded = [vary(_read_recipe(one, protocol), rule, chosen) for one in several]
         source = _make_source(data_dir, cache_dir, download, on_progress)
-        execution = replace(execution, keep_weights=execution.keep_weights or loaded.keep_weights)
-        asked = prepare_recipe(loaded, source)
+        execution = replace(execution, keep_weights=execution.keep_weights or agree_on_weights(loaded))
+        asked = join_asked([prepare_recipe(one, source) for one in loaded])
         part, command = asked.take(which), write_call(train, given)
         return _run(asked, part, read_path(results, "results"), execution, on_event, command)
 
 
 def reproduce(
-    table: int | AnyPath = 2,
+    table: int | AnyPath | Sequence[int | AnyPath] = 2,
     dataset: AnyPath | Sequence[AnyPath] = (),
     *,
     protocol: AnyPath | Mapping[str, Any] | None = None,
     rule: Rule | None = None,
-    seeds: int | Sequence[int] = 1,
+    seed: int | None = None,
+    seeds: int | Sequence[int] | None = None,
     results: AnyPath = "results",
     device: str | None = None,
     workers: int | None = None,
@@ -111,11 +117,11 @@ def reproduce(
     on_event: OnEvent | None = None,
     on_progress: OnProgress | None = None,
 ) -> Results:
-    """Reproduce a table of the paper as `asymbp reproduce` does, and return it.
+    """Reproduce tables of the paper as `asymbp reproduce` does, and return them.
 
-    `table` is a number, a name of `asymbp ls tables`, `all`, or the path of a table file. `dataset` is a name, a
-    path, `all`, or a list: by default digits, or that of another paper. Other datasets need a `protocol`. The
-    other arguments are those of `train`.
+    `table` is a number, a name of `asymbp ls tables`, `all`, the path of a table file, or a list of these, which
+    is one study. `dataset` is a name, a path, `all`, or a list: by default digits, or that of another paper. Other
+    datasets need a `protocol`. The other arguments are those of `train`.
 
     Warns and raises as `train`, and warns of datasets that cannot be used.
     """
@@ -125,25 +131,41 @@ def reproduce(
         execution = read_execution(device, workers, executor, attempts, keep_weights)
         which = read_shard(shard)
         names = given["dataset"] = read_datasets(dataset)
-        key = read_text(table, "table") if isinstance(table, os.PathLike) else str(table)
-        asked = Reproduction.read(key, names, read_protocol(protocol), rule, read_seeds(seeds))
-        if not asked.error_tables:
+        keys, chosen = read_tables(table), read_seeds(seeds, seed) or (0,)
+        asked = ask_for_tables(keys, names, read_protocol(protocol), rule, chosen)
+        if not any(one.error_tables for one in asked):
             raise UsageError("Table 1 lists networks, and nothing is trained for it: asymbp reproduce --table 1")
-        prepared = asked.prepare(_make_source(data_dir, cache_dir, download, on_progress), warn)
+        prepared = prepare_tables(asked, _make_source(data_dir, cache_dir, download, on_progress), warn)
         part, command = prepared.take(which), write_call(reproduce, given)
         return _run(prepared, part, read_path(results, "results"), execution, on_event, command)
 
 
-def _read_recipe(recipe: object, protocol: object, seeds: object) -> Recipe:
-    """Return the recipe, with another protocol and other seeds if they are given."""
+def _list_recipes(recipe: object) -> list[object]:
+    """Return the recipes of a list, or the one that is given; raises UsageError if the list is empty."""
+    if isinstance(recipe, str | os.PathLike | Mapping | Recipe) or not isinstance(recipe, Iterable):
+        return [recipe]
+    recipes = list(recipe)
+    if not recipes:
+        raise UsageError("recipe is an empty list. Name at least one")
+    return recipes
+
+
+def _write_all(recipes: Sequence[object]) -> object:
+    """Return recipes as text can repeat them, with mappings in place of `Recipe`; a single one alone."""
+    written = [_write(one) if isinstance(one, Recipe) else one for one in recipes]
+    return written if written[1:] else written[0]
+
+
+def _read_recipe(recipe: object, protocol: object) -> Recipe:
+    """Return the recipe, with another protocol if one is given."""
     changes: dict[str, Any] = {} if protocol is None else {"protocol": read_protocol(protocol)}
-    if seeds is not None:
-        changes["seed"] = read_seeds(seeds)
     if isinstance(recipe, Recipe):
         return read_recipe(make_document(recipe.name, _write(recipe) | changes), recipe.name, Path())
     if isinstance(recipe, Mapping):
         return read_recipe(make_document("recipe", {**recipe, **changes}), "recipe", Path())
-    return load_recipe(read_path(recipe, "recipe", "a path, a mapping or a Recipe"), changes=changes)
+    if isinstance(recipe, str | os.PathLike):
+        return load_recipe(recipe, changes=changes)
+    raise UsageError(f"recipe is a path, a mapping or a Recipe, not {recipe!r}")
 
 
 def _write(recipe: Recipe) -> dict[str, Any]:

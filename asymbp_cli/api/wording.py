@@ -25,7 +25,7 @@ _WORDS = (
     (r"--attempts N", "attempts=N"),
     (r"--(partition|time)\b", r"\1"),
     (r"--(cache-dir|data-dir|dataset|device|executor|keep-weights)\b", r"\1=..."),
-    (r"--(protocol|results|rule|seeds|shard|workers)\b", r"\1=..."),
+    (r"--(protocol|results|rule|seeds?|shard|workers)\b", r"\1=..."),
 )
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 _DASHED = re.compile(r"\b(cache-dir|data-dir|keep-weights)(?==)")

@@ -14,7 +14,7 @@ from asymbp_cli.bench.report import make_up_epochs
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import CheckpointDue, Event, Progress, RunFinished
-from asymbp_cli.executors import Executor, Job
+from asymbp_cli.executors import Executor, Job, StackFailed
 from asymbp_cli.executors.registry import EXECUTORS, check_executor, load_executor, make_executor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.recipe.networks import NETWORKS
@@ -44,6 +44,7 @@ def measure_executors(directory: Path, *, stacks: int, seconds: float, rounds: i
     """Measure all executors that are installed on stacks that take so many `seconds`; `directory` takes nothing.
 
     Each round has its share of `stacks`, with the same workers: their start, once in a study, is not counted.
+    Raises AsymbpError if a stack fails.
     """
     jobs, unavailable = _make_jobs(directory, -(-stacks // rounds)), dict[str, str]()
     with ExitStack() as stack:
@@ -72,7 +73,10 @@ def _measure_scaling(directory: Path, seconds: float, rounds: int) -> tuple[Meas
 
 
 def _timed(stack: ExitStack, executor: Executor, jobs: Sequence[Job]) -> Callable[[], float]:
-    """Return a function that measures the seconds of a stack; the executor ends with `stack`."""
+    """Return a function that measures the seconds of a stack; the executor ends with `stack`.
+
+    It raises AsymbpError if a stack fails.
+    """
     stack.callback(executor.cancel)
 
     def run() -> float:
@@ -80,6 +84,10 @@ def _timed(stack: ExitStack, executor: Executor, jobs: Sequence[Job]) -> Callabl
         for event in supervise(executor, jobs):
             if isinstance(event, CheckpointDue):
                 event.postponed = True  # as there is none
+            elif isinstance(event, StackFailed):
+                raise AsymbpError(
+                    f"a stack failed, so nothing can be compared: {event.message}. Measure once more"
+                )
         return (time.perf_counter() - began) / len(jobs)
 
     return run

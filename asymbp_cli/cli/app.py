@@ -5,6 +5,7 @@ import os
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from asymbp_cli import __version__
 from asymbp_cli.cli.interruption import handle_interruptions, leave
@@ -17,6 +18,7 @@ from asymbp_cli.text import nearest, printable_path
 COMMANDS = {
     "train": ("train", "Train a recipe: all its rates, then one table."),
     "reproduce": ("reproduce", "Reproduce a table of the paper."),
+    "init": ("init", "Write a recipe with comments, to start from."),
     "plan": ("plan_command", "Say what a study costs before it is trained: hours, memory, a schedule."),
     "report": ("report", "Render the results as a report."),
     "export": ("export", "Write curves, or the weights of a run, for other programs."),
@@ -27,6 +29,7 @@ COMMANDS = {
     "show": ("show", "Show one run: its recipe, epochs and provenance."),
     "validate": ("validate", "Check recipe files without training."),
     "schema": ("schema", "Print the JSON Schema of recipes and the like, for editors."),
+    "completion": ("completion", "Print the script with which bash, zsh or fish completes names."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }
 
@@ -50,10 +53,17 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve a command, or fail with the name of the nearest one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             hint = nearest(args[0], COMMANDS)
             ctx.fail(f'no such command "{args[0]}".{hint} The commands are {", ".join(COMMANDS)}.')
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the commands that begin so, without importing them, and options."""
+        names = [
+            CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
@@ -75,6 +85,11 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exit codes: 0 done, 1 some runs failed, 2 invalid input, 130 interrupted."""
+    if "_ASYMBP_COMPLETE" in os.environ:  # a shell asks for completions
+        from asymbp_cli.cli.shells import answer
+
+        answer(cli)
+        return
     output, _ = protect_streams()
     handle_interruptions()
     code = _run()

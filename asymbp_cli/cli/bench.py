@@ -36,7 +36,7 @@ class _BenchGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve an experiment, or fail with the names of all."""
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
+        if args and args[0] not in self.commands and not args[0].startswith("-") and not ctx.resilient_parsing:
             hint = nearest(args[0], self.commands)
             ctx.fail(f'no such experiment "{args[0]}".{hint} The experiments are {", ".join(self.commands)}.')
         return super().resolve_command(ctx, args)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.names import complete
 from asymbp_cli.text import nearest
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
+@click.argument("first", metavar="A", shell_complete=complete("results"))
+@click.argument("second", metavar="B", shell_complete=complete("results"))
 @options.tables
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @options.results

@@ -9,7 +9,9 @@ import click
 from tabulate import tabulate
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.asked_options import check_each
 from asymbp_cli.cli.counter import show_progress
+from asymbp_cli.cli.names import complete
 from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, find_entry, parse_dataset
 from asymbp_cli.datasets.entry import CatalogEntry
@@ -93,7 +95,14 @@ def print_directories(data_dir: Path | None, cache_dir: Path | None) -> None:
 
 
 @command.command("fetch")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...|all")
+@click.argument(
+    "names",
+    nargs=-1,
+    required=True,
+    metavar="NAME...|all",
+    callback=check_each,
+    shell_complete=complete("datasets or all"),
+)
 @options.data_dir
 @options.quiet
 def fetch(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
@@ -130,7 +139,7 @@ def fetch(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
 
 
 @command.command("check")
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", callback=check_each, shell_complete=complete("datasets"))
 @options.data_dir
 @options.quiet
 def check(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
@@ -178,7 +187,7 @@ def _installed(root: Path) -> list[str]:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete("datasets"))
 @options.data_dir
 @click.option("--images", type=options.UserPath(), metavar="FILE.png", help="Write a contact sheet of its images.")
 @options.quiet

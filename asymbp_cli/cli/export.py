@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.names import complete
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import printable_path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete("runs"))
 @click.option(
     "--curves",
     type=options.UserPath(dir_okay=False),

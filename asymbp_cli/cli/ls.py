@@ -115,21 +115,16 @@ def _list_protocols(results: Path) -> Table:
 
 
 def _list_recipes(results: Path) -> Table:
+    from asymbp_cli.recipe.examples import recipe_files
     from asymbp_cli.recipe.recipe import load_recipe
-    from asymbp_cli.recipe.resources import recipes_directory
 
     rows = []
-    for file in sorted((recipes_directory() / "examples").glob("*.yaml")):
+    for name, file in recipe_files().items():
         recipe = load_recipe(file)
         datasets = ", ".join(ref if isinstance(ref, str) else ref.folder for ref in recipe.datasets)
         methods = ", ".join(method.label for method in recipe.methods)
-        rows.append([_shorten(file), datasets, methods, recipe.protocol_label])
-    return ["file", "dataset", "methods", "protocol"], rows
-
-
-def _shorten(file: Path) -> str:
-    """Return the path as one would type it in the working directory."""
-    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)
+        rows.append([name, datasets, methods, recipe.protocol_label])
+    return ["recipe", "dataset", "methods", "protocol"], rows
 
 
 def _list_tables(results: Path) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from asymbp_cli.cli.logs import LOGS
+from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.machine import parse_device, parse_devices
@@ -97,23 +98,35 @@ def _results_option(text: str) -> Decorator:
 results = _results_option("Results directory to read.")
 results_to_extend = _results_option("Results directory to add to; made if it does not exist.")
 tables = click.option(
-    "--table", "keys", multiple=True, metavar="KEY", help="Only these tables (2, a recipe's name, or a title)."
+    "--table",
+    "keys",
+    multiple=True,
+    metavar="TABLE",
+    shell_complete=complete("stored tables"),
+    help="Only these tables (2, a recipe's name, or a title). May be repeated.",
 )
 protocols = click.option(
-    "--protocol", "protocols", multiple=True, metavar="NAME", help="Only tables of these protocols (quick, paper)."
+    "--protocol",
+    "protocols",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete("stored protocols"),
+    help="Only tables of these protocols (quick, paper). May be repeated.",
 )
 datasets = click.option(
     "--dataset",
     "datasets",
     multiple=True,
     metavar="NAME",
-    help="Only these datasets, as reports or asymbp ls runs name them.",
+    shell_complete=complete("stored datasets"),
+    help="Only these datasets, as reports or asymbp ls runs name them. May be repeated.",
 )
 overrides = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
+    shell_complete=complete("settings"),
     help="Override a value, for instance protocol.epochs=3. May be repeated.",
 )
 data_dir = click.option(
@@ -137,60 +150,44 @@ plugins = click.option(
 )
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 device = click.option(
-    "--device", default="cpu", show_default=True, callback=_parse_device, help="cpu, cuda, cuda:1 or mps."
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="DEVICE",
+    callback=_parse_device,
+    shell_complete=complete("devices"),
+    help="cpu, cuda, cuda:1 or mps.",
 )
 
-#: of every command that trains, in the order of its help
+#: of every command that trains, in the order of its help: what, what is shown, with what, on which data, where
 _TRAINING: tuple[Decorator, ...] = (
     overrides,
-    plugins,
-    data_dir,
-    cache_dir,
-    click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),
+    _results_option("Results directory. An interrupted study resumes from it."),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Show what would be trained, and for how long. Decodes and downloads nothing.",
+    ),
+    click.option("--quiet", is_flag=True, help="Print the final table only."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON event per line, the table last."),
     click.option(
         "--device",
         "devices",
+        metavar="DEVICE",
         callback=_parse_devices,
+        shell_complete=complete("devices"),
         help="cpu, cuda, cuda:1 or mps. Several GPUs, a worker on each: cuda:0,cuda:1 or cuda:all. Default: "
         "cpu, or what --executor says.",
     ),
     click.option(
         "--workers",
+        metavar="N",
         type=click.IntRange(min=1),
         help="Processes that train at once on the CPU, one thread each, or jobs on a cluster. Default: one per "
         "core, or what --executor says.",
     ),
-    click.option(
-        "--executor",
-        metavar="NAME",
-        help="Where to train: inline, processes, slurm, ray, or a YAML file (recipes/executors/). Default: in "
-        "processes of this machine.",
-    ),
-    click.option("--partition", metavar="NAME", help="The partition of SLURM to use."),
-    click.option("--time", metavar="TIME", help="The time limit of each job of SLURM: minutes, or 2:30:00."),
-    click.option(
-        "--address",
-        metavar="HOST:PORT",
-        help="The Ray cluster to use, of which this machine is a node; auto finds it. Default: a Ray of its own.",
-    ),
-    click.option(
-        "--gpus-per-worker", type=float, metavar="SHARE", help="The share of a GPU that a worker of Ray takes."
-    ),
-    click.option(
-        "--attempts",
-        type=click.IntRange(min=1),
-        default=3,
-        show_default=True,
-        help="Attempts in all at a run whose worker is lost: its process was killed, or its machine is gone. Each "
-        "resumes from the last checkpoint.",
-    ),
-    click.option(
-        "--shard",
-        metavar="K/N",
-        callback=_parse_shard,
-        help="Train the K-th of N parts of the study, for N machines that share nothing: 3/8. The parts depend on "
-        "the study alone. asymbp store merge joins their results.",
-    ),
+    data_dir,
+    click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),
     click.option(
         "--keep-weights",
         type=click.Choice(["best", "last"]),
@@ -203,17 +200,51 @@ _TRAINING: tuple[Decorator, ...] = (
         multiple=True,
         metavar="NAME=DIR",
         callback=_parse_logs,
+        shell_complete=complete("logs"),
         help="Log errors, losses and measures of each epoch: tensorboard=DIR. "
-        "That needs pip install 'asymbp[tensorboard]'.",
+        "That needs pip install 'asymbp[tensorboard]'. May be repeated.",
+    ),
+    plugins,
+    click.option(
+        "--shard",
+        metavar="K/N",
+        callback=_parse_shard,
+        help="Train the K-th of N parts of the study, for N machines that share nothing: 3/8. The parts depend on "
+        "the study alone. asymbp store merge joins their results.",
     ),
     click.option(
-        "--dry-run",
-        is_flag=True,
-        help="Show what would be trained, and for how long. Decodes and downloads nothing.",
+        "--executor",
+        metavar="NAME",
+        shell_complete=complete("executors"),
+        help="Where to train: inline, processes, slurm, ray, or a YAML file (recipes/executors/). Default: in "
+        "processes of this machine.",
     ),
-    click.option("--quiet", is_flag=True, help="Print the final table only."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON event per line, the table last."),
-    _results_option("Results directory. An interrupted study resumes from it."),
+    click.option("--partition", metavar="NAME", help="With --executor slurm: the partition to use."),
+    click.option(
+        "--time", metavar="TIME", help="With --executor slurm: the time limit of each job, minutes or 2:30:00."
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="With --executor ray: the cluster to use, of which this machine is a node; auto finds it. Default: a "
+        "Ray of the study's own.",
+    ),
+    click.option(
+        "--gpus-per-worker",
+        type=float,
+        metavar="SHARE",
+        help="With --executor ray: the share of a GPU that a worker takes.",
+    ),
+    click.option(
+        "--attempts",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=3,
+        show_default=True,
+        help="Attempts in all at a run whose worker is lost: its process was killed, or its machine is gone. Each "
+        "resumes from the last checkpoint.",
+    ),
+    cache_dir,
 )
 
 
@@ -222,3 +253,8 @@ def training(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_TRAINING):
         function = option(function)
     return function
+
+
+def warn(message: str) -> None:
+    """Print a message beside the output."""
+    click.echo(message, err=True)

@@ -1,15 +1,15 @@
 """What `asymbp plan` is asked for: tables and recipes, whose datasets need not be there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
-from asymbp_cli.api.asked import Asked, Reproduction, prepare_recipe
+from asymbp_cli.api.asked import Asked, Reproduction, ask_for_tables, join_asked, prepare_recipe, prepare_tables
 from asymbp_cli.api.load_plugins import load_plugins
+from asymbp_cli.api.variation import Rule, load_recipes
+from asymbp_cli.cli.asked_options import choose_seeds, find_recipes
+from asymbp_cli.cli.options import warn
 from asymbp_cli.errors import UsageError
-from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.study import DataSource
 
 
@@ -18,10 +18,13 @@ class Wanted:
     """The options that say what is planned, as click hands them over."""
 
     tables: Sequence[str]
-    recipes: Sequence[Path]
+    named: Sequence[str]  # recipes without an option
+    recipes: Sequence[str]
     everything: bool  # every table on every dataset
     names: Sequence[str]  # of datasets
     protocol: str | None
+    rule: Rule | None
+    seed: int | None
     seeds: int | None
     overrides: tuple[str, ...]
     plugins: Sequence[Path]
@@ -30,31 +33,30 @@ class Wanted:
 
     def prepare(self) -> Asked:
         """Return the grids with what is known of their datasets; raises UsageError if options contradict."""
-        self._check()
+        recipes = find_recipes(self.named, self.recipes)
+        self._check(recipes)
         load_plugins(self.plugins)
-        found = list(self._find(DataSource(self.data_dir, self.cache_dir, decode=False, required=False)))
-        grids = [grid for asked in found for grid in asked.grids]
-        if not grids:
+        source = DataSource(self.data_dir, self.cache_dir, decode=False, required=False)
+        seeds = choose_seeds(self.seed, self.seeds)
+        asked = self._read_tables(seeds or range(1))
+        loaded = load_recipes(recipes, self.rule, seeds, self.overrides)
+        found = join_asked([prepare_tables(asked, source, warn), *(prepare_recipe(one, source) for one in loaded)])
+        if not found.grids:
             raise UsageError("Table 1 lists networks and trains nothing. Plan --table 2, or --all")
-        distinct = [grid for number, grid in enumerate(grids) if grid not in grids[:number]]
-        return Asked(tuple(distinct), tuple(info for asked in found for info in asked.infos))
+        return found
 
-    def _check(self) -> None:
-        if not (self.tables or self.recipes or self.everything):
-            raise UsageError("nothing to plan. Name --table N, --recipe FILE, or --all (the whole paper)")
+    def _check(self, recipes: Sequence[Path]) -> None:
+        if not (self.tables or recipes or self.everything):
+            raise UsageError("nothing to plan. Name a RECIPE, --table TABLE, or --all (the whole paper)")
         if self.tables and self.everything:
             raise UsageError("--all is every table. Leave out --table or --all")
-        if not (self.tables or self.everything) and (self.names or self.protocol or self.seeds):
+        if not (self.tables or self.everything) and (self.names or self.protocol):
             raise UsageError(
-                "--dataset, --protocol and --seeds are of tables. Write them into the recipe, or --set KEY=VALUE"
+                "--dataset and --protocol are of tables. Write them into the recipe, or --set KEY=VALUE"
             )
 
-    def _find(self, source: DataSource) -> Iterator[Asked]:
+    def _read_tables(self, seeds: Sequence[int]) -> list[Reproduction]:
         protocol = self.protocol or ("paper" if self.everything else None)
         names = self.names or (("all",) if self.everything else ())
-        for table in ("all",) if self.everything else self.tables:
-            asked = Reproduction.read(table, names, protocol, None, range(self.seeds or 1), self.overrides)
-            if asked.error_tables:
-                yield asked.prepare(source, lambda message: click.echo(message, err=True))
-        for recipe in self.recipes:
-            yield prepare_recipe(load_recipe(recipe, self.overrides), source)
+        tables = ("all",) if self.everything else self.tables
+        return ask_for_tables(tables, names, protocol, self.rule, seeds, self.overrides)

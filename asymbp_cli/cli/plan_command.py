@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from asymbp_cli.cli import options
+from asymbp_cli.cli import asked_options, options
+from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
 
 _START_SECONDS = 10.0
@@ -38,36 +39,38 @@ def _check_finite(context: click.Context, parameter: click.Parameter, number: fl
 
 
 @click.command("plan")
-@click.option("--table", "tables", multiple=True, metavar="N", help="As in reproduce. May be repeated.")
-@click.option("--recipe", "recipes", multiple=True, type=options.UserPath(), help="As in train. May be repeated.")
+@asked_options.recipes
+@asked_options.tables(required=False)
 @click.option("--all", "everything", is_flag=True, help="Every table of the paper on all of its datasets.")
-@click.option(
-    "--dataset",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="As in reproduce, but `all` is every dataset of the table, whether it is installed or not.",
+@asked_options.datasets(
+    "As in reproduce, but `all` is every dataset of the table, whether it is installed or not. May be repeated."
 )
-@click.option("--protocol", metavar="NAME", help="As in reproduce. Default with --all: paper.")
-@click.option("--seeds", metavar="K", type=click.IntRange(1, 1000), help="Train every table with K seeds.")
+@asked_options.protocol("As in reproduce. Default with --all: paper.")
+@asked_options.rule
+@asked_options.seeds("0, or that of the recipe")
 @options.overrides
-@options.plugins
-@options.data_dir
-@options.cache_dir
 @options.results
 @click.option(
     "--device",
+    metavar="DEVICE",
     callback=options.parse_optional_device,
+    shell_complete=complete("devices"),
     help="Where steps are measured: cpu (the default), cuda, cuda:1 or mps.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="As in train.")
+@click.option("--workers", metavar="N", type=click.IntRange(min=1), help="As in train.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
+@options.data_dir
+@options.plugins
 @click.option(
     "--step-seconds",
     "steps",
     metavar="FILE",
+    shell_complete=complete("steps"),
     help="Measure nothing: take steps from a file that --save-steps wrote, or from h100.",
 )
-@click.option("--save-steps", type=options.UserPath(), help="Write the measured steps to a CSV file.")
+@click.option(
+    "--save-steps", metavar="FILE", type=options.UserPath(), help="Write the measured steps to a CSV file."
+)
 @click.option(
     "--simulate",
     "cluster",
@@ -96,7 +99,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, number: fl
     callback=_check_finite,
     help="Of an hour of a GPU. Needs --simulate.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
+@options.cache_dir
 def command(
     save_steps: Path | None,
     as_json: bool,
@@ -106,6 +109,8 @@ def command(
 ) -> None:
     """Say what a study costs before it is trained: runs, hours, memory, and what to ask of a cluster.
 
+    RECIPE is a YAML file, or a name, as in train. Recipes and tables together are one study.
+
     Nothing is decoded, downloaded or trained, and no dataset of the catalogue needs to be there. Steps are
     measured here, or given. The page on scheduling (asymbp_cli/scheduling/README.md) explains the numbers, and
     has those of the whole paper.
@@ -113,27 +118,34 @@ def command(
     \b
     Example:
       asymbp plan --table 2
+      asymbp plan my.yaml --seeds 5
       asymbp plan --all --step-seconds h100
       asymbp plan --all --seeds 5 --step-seconds h100 --simulate 4x8 --price 2.50
     """
     from asymbp_cli.cli.plan_asked import Wanted
     from asymbp_cli.cli.plan_costs import Cluster, Question, compute_costs
     from asymbp_cli.cli.plan_tables import print_costs
-    from asymbp_cli.cli.write import write_text
+    from asymbp_cli.cli.write import check_output, write_text
     from asymbp_cli.scheduling.simulation import Conditions
     from asymbp_cli.scheduling.steps_file import write_steps
 
     asks = {name: chosen.pop(name) for name in ("device", "workers", "steps", "price")}
     start, failures = chosen.pop("start"), chosen.pop("failures")
     _check(cluster, save_steps, asks["steps"], asks["workers"], (start, failures, asks["price"]))
+    if save_steps:
+        check_output(save_steps)  # before anything is measured
     conditions = Conditions(start=_START_SECONDS if start is None else start, failures=failures or 0.0)
     question = Question(
-        results_directory, cluster=Cluster(*cluster) if cluster else None, conditions=conditions, **asks
+        results_directory,
+        cluster=Cluster(*cluster) if cluster else None,
+        conditions=conditions,
+        is_start_assumed=start is None,
+        **asks,
     )
     costs = compute_costs(Wanted(**chosen).prepare(), question)
+    print_costs(costs, as_json=as_json)
     if save_steps:
         write_text(write_steps(costs.steps), save_steps)
-    print_costs(costs, as_json=as_json)
 
 
 def _check(

@@ -47,6 +47,7 @@ class Question:
     steps: str | None = None  # a file of step times, or the name of one that comes with the tool
     cluster: Cluster | None = None
     conditions: Conditions = field(default_factory=Conditions)
+    is_start_assumed: bool = True  # that of a worker: nobody has said it
     price: float | None = None  # of a worker's hour
 
 

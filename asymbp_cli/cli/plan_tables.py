@@ -11,6 +11,7 @@ import click
 from asymbp_cli.cli.plan import estimate_seconds, record_tables
 from asymbp_cli.cli.plan_costs import Costs
 from asymbp_cli.cli.progress import describe_execution, describe_seconds, format_duration
+from asymbp_cli.executors import ATTEMPTS
 from asymbp_cli.recipe.labels import describe_network
 from asymbp_cli.report.document import Listing
 from asymbp_cli.scheduling.estimate import Forecast
@@ -48,13 +49,19 @@ def make_record(costs: Costs) -> dict[str, Any]:
         "not_counted": _list_uncounted(costs),
         "device": steps.device,
         "workers": len(plan.execution.devices),
-        "seconds": estimate_seconds(plan, plan.whole),  # with these workers
+        "seconds": _estimate(costs),  # with these workers
         "worker_seconds": costs.seconds,
-        "steps": {"model": steps.model, "origin": steps.origin},
+        "steps": {"model": steps.model, "origin": steps.origin, "bytes": steps.memory},
         "networks": list(_record_networks(costs)),
         "tasks": _record_tasks(costs),
         "schedule": _record_schedule(costs),
     }
+
+
+def _estimate(costs: Costs) -> float | None:
+    """Return the estimate of a dry run, or the makespan if a schedule was played; None as `estimate_seconds`."""
+    seconds = estimate_seconds(costs.plan, costs.plan.whole)
+    return seconds if costs.schedule is None or seconds is None else round(costs.schedule.makespan, 1)
 
 
 def _list_uncounted(costs: Costs) -> list[str]:
@@ -79,9 +86,9 @@ def _record_networks(costs: Costs) -> Iterator[dict[str, Any]]:
 
 
 def _describe_steps(costs: Costs, group: Sequence[StackCost]) -> str:
-    """Return where the times of steps come from: measured, given, or by FLOP from those of another network."""
-    kinds = {step_kind(cost.stack.runs[0]) for cost in group}
-    if not all(map(costs.steps.knows_network, kinds)):
+    """Return where the times of steps come from: measured, given, or by FLOP from those of others."""
+    kinds = {step_kind(run) for cost in group for run in cost.stack.runs}
+    if not all(map(costs.steps.knows, kinds)):
         return "by FLOP"
     return "measured" if costs.steps.origin == "measured" else "given"
 
@@ -114,6 +121,9 @@ def _record_schedule(costs: Costs) -> dict[str, Any] | None:
         "failures": schedule.failures,
         "lost_seconds": schedule.lost,
         "starting_seconds": schedule.started,
+        "start_seconds": costs.question.conditions.start,
+        "start_is_assumed": costs.question.is_start_assumed,
+        "most_attempts": schedule.attempts,
         "cost": None if price is None else price * hours,
     }
 
@@ -161,6 +171,8 @@ def _list_networks(costs: Costs, record: dict[str, Any]) -> Listing:
     notes = [f"Steps are {how}: {steps.model}."]
     if any(row[-1] == "by FLOP" for row in rows):
         notes.append("By FLOP: not measured; estimated to take as long for each FLOP as the nearest that was.")
+    if steps.memory and (large := [n["network"] for n in record["networks"] if n["bytes"] > steps.memory]):
+        notes.append(f"The device has {steps.memory / _GIB:.1f} GiB: too little for {', '.join(large)}.")
     header = ("network", "runs", "stacks", "of up to", "hours", "GiB", "steps")
     return Listing("Stacks, hours of all of them, and memory of one", header, tuple(rows), tuple(notes))
 
@@ -187,6 +199,17 @@ def _list_schedule(schedule: dict[str, Any], worker: str) -> Listing:
         cells |= {"failures": f"{schedule['failures']:,}", "lost": format_duration(schedule["lost_seconds"])}
     if schedule["cost"] is not None:
         cells["cost"] = f"{schedule['cost']:,.2f}"
-    title = f"Simulated on {schedule['nodes']:,} nodes with {schedule['per_node']:,} {worker}s each"
-    notes = (f"Every {worker} is held to the end, and trains for this share of the time.",)
-    return Listing(title, tuple(cells), (tuple(cells.values()),), notes)
+    nodes, workers = _count(schedule["nodes"], "node"), _count(schedule["per_node"], worker)
+    notes = [f"Every {worker} is held to the end, and trains for this share of the time."]
+    said = "as is assumed; --start says otherwise" if schedule["start_is_assumed"] else "as you say"
+    notes.append(f"A {worker} starts in {schedule['start_seconds']:g} s, {said}.")
+    if (attempts := schedule["most_attempts"]) > ATTEMPTS:
+        notes.append(
+            f"A stack takes {attempts} attempts. Training gives up after {ATTEMPTS}: allow --attempts {attempts}."
+        )
+    title = f"Simulated on {nodes} with {workers} each"
+    return Listing(title, tuple(cells), (tuple(cells.values()),), tuple(notes))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -19,9 +19,12 @@ from asymbp_cli.report.renderers import RENDERERS, render
     help="Format.",
 )
 @click.option("--output", type=options.UserPath(dir_okay=False), help="File to write. Default: standard output.")
+@click.option("--title", help="Title of the report. Default: the paper's question, or the titles of your tables.")
 @options.tables
 @options.results
-def command(target: str, output: Path | None, keys: tuple[str, ...], results_directory: Path) -> None:
+def command(
+    target: str, output: Path | None, title: str | None, keys: tuple[str, ...], results_directory: Path
+) -> None:
     """Render every table and recipe that was requested, finished or not.
 
     In csv, text that a spreadsheet would compute (=...) has an apostrophe before it; numbers are numbers.
@@ -46,7 +49,7 @@ def command(target: str, output: Path | None, keys: tuple[str, ...], results_dir
     folder = name_figure_folder(output) if output and has_files else None  # a link needs a name that is text
     with Store.open(results_directory, create=False) as store:
         tables = fill_all(store, filter_grids(store.grids(), keys))
-        rendered = render(target, Source(tables, store, folder))
+        rendered = render(target, Source(tables, store, folder, title))
     if output:
         for name, content in rendered.files.items():
             write_bytes(content, output.parent / name)

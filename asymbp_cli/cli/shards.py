@@ -1,76 +1,133 @@
 """What `asymbp store merge` says of studies that were divided among machines."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from asymbp_cli.errors import UsageError
 from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
-from asymbp_cli.scheduling.joined import Progress, Study, find_runs, find_studies, follow, read_marks
-from asymbp_cli.specs.shards import Mark
+from asymbp_cli.scheduling.joined import Coverage, Study, find_runs, find_studies, follow, read_marks
 from asymbp_cli.text import printable_path
 
+_TRAIN_HERE = "train the rest here: the same command without --shard"
 
-def describe_shards(sources: Iterable[tuple[str, Source]], store: Store) -> list[str]:
-    """Return a line for each study of which shards were merged, and for each source that is of another study."""
-    named = list(sources)
-    marks = {name: read_marks(source.grids.values()) for name, source in named}
-    wanted = dict.fromkeys((mark.study, mark.shard.count) for found in marks.values() for mark in found)
+
+@dataclass(frozen=True)
+class Joined:
+    """A study of which sources have shards, and how far it is once they are merged."""
+
+    study: Study
+    coverage: Coverage
+    places: Mapping[int, Sequence[str]]  # shard -> the sources that have it
+
+    @property
+    def overlaps(self) -> dict[int, Sequence[str]]:
+        """Return the shards that several sources have, with these."""
+        return {number: names for number, names in self.places.items() if len(names) > 1}
+
+
+def check_shards(sources: Sequence[tuple[str, Source]]) -> None:
+    """Raise UsageError if a source has a shard of another study in place of one that most sources lack.
+
+    Its command was most likely typed otherwise.
+    """
+    marks = [(name, read_marks(source.grids.values())) for name, source in sources]
+    found: dict[int, dict[str, set[int]]] = {}  # number of shards -> study -> shards
+    for _, commands in marks:
+        for mark in commands:
+            found.setdefault(mark.shard.count, {}).setdefault(mark.study, set()).add(mark.shard.number)
+    for name, commands in marks:
+        for mark, command in commands.items():
+            studies = found[mark.shard.count]
+            largest = max(studies, key=lambda study: len(studies[study]))
+            is_needed = mark.shard.number not in studies[largest]
+            if is_needed and all(other.study != largest for other in commands):
+                raise UsageError(
+                    f"{name}: its shard {mark.shard} is of another study than most shards, which lack this one. "
+                    f"Its command asks for other runs ({printable_path(command)}). Nothing was merged. Leave it "
+                    "out, or merge it by itself"
+                )
+
+
+def join_shards(sources: Sequence[tuple[str, Source]], store: Store) -> list[Joined]:
+    """Return the studies of which sources have shards, after these were merged into the store."""
+    marks = [(name, mark) for name, source in sources for mark in read_marks(source.grids.values())]
+    wanted = dict.fromkeys((mark.study, mark.shard.count) for _, mark in marks)
     if not wanted:
         return []
     merged = store.stored_grids().values()
-    studies = find_studies(merged)
-    known = [*(source.grids.values() for _, source in named), merged]
+    studies, known = find_studies(merged), [*(source.grids.values() for _, source in sources), merged]
     train_counts = {key: info.train_count for key, info in store.datasets().items()}
     ended = store.finished_ids()
-    progress: dict[tuple[str, int], Progress] = {}
-    for key, count in wanted:
-        runs = find_runs(key, known)
-        begun = store.spent(runs or ())
-        progress[key, count] = follow(studies[key], count, runs, train_counts, begun, ended)
-    lines = [_describe_progress(studies[key], found) for (key, _), found in progress.items()]
-    return [*lines, *_describe_strays(marks, studies, progress)]
+    joined = []
+    for key in wanted:
+        study, places = studies[key], dict[int, dict[str, None]]()
+        for name, mark in marks:
+            if (mark.study, mark.shard.count) == key:
+                places.setdefault(mark.shard.number, {})[name] = None
+        runs = find_runs(study, known)
+        coverage = follow(study, runs, train_counts, store.spent(runs or ()), ended)
+        joined.append(Joined(study, coverage, {number: tuple(places[number]) for number in sorted(places)}))
+    return joined
 
 
-def _describe_progress(study: Study, progress: Progress) -> str:
-    """Return which shards are missing, or that none is."""
-    name, count = study.name, progress.count
-    if progress.is_complete:
-        ended = f", all {progress.total:,} runs have ended" if progress.total else ""
-        return f"{name}: {count} of {count} shards{ended}"
-    facts = [
-        *_describe_numbers(progress.missing, count, "missing"),
-        *_describe_numbers(progress.unfinished, count, "not done"),
+def record_shards(source: str, joined: Sequence[Joined]) -> list[dict[str, Any]]:
+    """Return the studies of which a source has shards: which ones, and what is known of the whole study."""
+    return [
+        {
+            "study": one.study.id,
+            "name": one.study.name,
+            "shards": one.study.count,
+            "in_source": [number for number, names in one.places.items() if source in names],
+            "divisions": len(one.study.divisions),
+            **asdict(one.coverage),
+            "overlaps": [{"shard": number, "sources": names} for number, names in one.overlaps.items()],
+        }
+        for one in joined
+        if any(source in names for names in one.places.values())
     ]
-    left = f" ({progress.left:,} of {progress.total:,} runs)" if progress.total else ""
-    return (
-        f"{name}: {', '.join(facts)}{left}. Train and merge them too, or train the rest here: the same command "
-        "without --shard"
-    )
+
+
+def describe_shards(joined: Sequence[Joined]) -> Iterator[str]:
+    """Yield how far each study is, and which of its shards several sources have."""
+    for one in joined:
+        count = one.study.count
+        yield f"{one.study.name}: {_describe_coverage(one.study, one.coverage)}"
+        for number, names in one.overlaps.items():
+            yield f"{one.study.name}: shard {number} of {count} is in {_list(names)}"
+
+
+def _describe_coverage(study: Study, coverage: Coverage) -> str:
+    """Return which shards are missing, or that none is, and what to do."""
+    whole, left = f"{study.count} of {study.count} shards", ""
+    if coverage.left is not None:
+        left = f" ({coverage.left:,} of {coverage.total:,} runs)"
+    if coverage.is_complete and left:
+        return f"{whole}, all {coverage.total:,} runs have ended"
+    remedy = _TRAIN_HERE
+    if coverage.is_complete:
+        facts = [f"{whole} were begun, but whether all runs have ended cannot be told"]
+    elif len(study.divisions) > 1:
+        facts = [f"its shards are of {len(study.divisions)} divisions, as other versions of asymbp make them"]
+    else:
+        facts = [
+            *_describe_numbers(coverage.missing, study.count, "missing"),
+            *_describe_numbers(coverage.unfinished, study.count, "not done"),
+        ]
+        if facts:
+            remedy = f"train and merge them too, or {_TRAIN_HERE}"
+        else:
+            facts = [f"{whole} were begun, and not all are done"]
+    return f"{', '.join(facts)}{left}. {remedy[0].upper()}{remedy[1:]}"
 
 
 def _describe_numbers(numbers: Sequence[int], count: int, state: str) -> Iterator[str]:
-    if len(numbers) == 1:
-        yield f"shard {numbers[0]} of {count} is {state}"
-    elif numbers:
-        yield f"shards {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} of {count} are {state}"
+    if numbers:
+        is_one = len(numbers) == 1
+        yield f"shard{'s' * (not is_one)} {_list(numbers)} of {count} {'is' if is_one else 'are'} {state}"
 
 
-def _describe_strays(
-    marks: Mapping[str, Mapping[Mark, str]],
-    studies: Mapping[str, Study],
-    progress: Mapping[tuple[str, int], Progress],
-) -> Iterator[str]:
-    """Yield which sources have shards of an incomplete study, while more shards are of another one."""
-    for name, found in marks.items():
-        for mark, command in found.items():
-            count = mark.shard.count
-            largest = max(studies.values(), key=lambda study: _count_shards(study, count))
-            if progress[mark.study, count].is_complete or any(other.study == largest.id for other in found):
-                continue
-            yield (
-                f"{name}: its shard {mark.shard} is not part of the study of most shards, as its command asks for "
-                f"other runs ({printable_path(command)}). They were merged all the same"
-            )
-
-
-def _count_shards(study: Study, count: int) -> int:
-    return sum(shard.count == count for shard in study.commands)
+def _list(words: Sequence[object]) -> str:
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last

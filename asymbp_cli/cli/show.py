@@ -10,6 +10,7 @@ import click
 import yaml
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.names import complete
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("run")
+@click.argument("run", shell_complete=complete("runs"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @options.results
 def command(run: str, as_json: bool, results_directory: Path) -> None:

@@ -15,6 +15,7 @@ from asymbp_cli.files.paths import FILE_NAME, exists, is_file
 from asymbp_cli.text import printable_path
 
 if TYPE_CHECKING:
+    from asymbp_cli.events import EpochEnded
     from asymbp_cli.report.document import Listing
     from asymbp_cli.results.contents import StoredRun
     from asymbp_cli.results.merge import Difference, Merged
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 @click.command("merge")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=options.UserPath())
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON list: run ids and tables, source by source.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON list: run ids, tables and shards, source by source."
+)
 @options.results_to_extend
 def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -> int:
     """Add exported files, or other results directories, to the results.
@@ -32,7 +35,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
     whose counts differ are listed. The results keep theirs, and the exit code is 1. All sources are merged or
     none: nothing is if a file is damaged, or a study is writing to the results. Sources are only read. Their
     checkpoints and kept weights stay where they are. Of a study that was trained with --shard, missing shards are
-    named.
+    named. A shard of another study in place of a missing one is refused.
 
     \b
     Example:
@@ -40,7 +43,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
       asymbp store merge a.jsonl.xz b.jsonl.xz ../other/results --results results
       asymbp store merge shard1 shard2 shard3 --results joined
     """
-    from asymbp_cli.cli.shards import describe_shards
+    from asymbp_cli.cli.shards import check_shards, describe_shards, join_shards, record_shards
     from asymbp_cli.results.merge import merge
     from asymbp_cli.results.store import Store
 
@@ -48,15 +51,20 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
 
     with ExitStack() as stack:
         found = [stack.enter_context(closing(_load(source, results_directory))) for source in sources]
+        named = list(zip(names, found, strict=True))
+        check_shards(named)
         with Store.open(results_directory) as store:
             results = merge(found, store, lambda message: click.echo(message, err=True))
-            shards = [] if as_json else describe_shards(zip(names, found, strict=True), store)
+            joined = join_shards(named, store)
+    outcomes = list(zip(names, results, strict=True))
     if as_json:
-        click.echo(json.dumps([_record(name, merged) for name, merged in zip(names, results, strict=True)]))
+        click.echo(
+            json.dumps([_record(*outcome) | {"shards": record_shards(outcome[0], joined)} for outcome in outcomes])
+        )
     else:
-        for name, merged in zip(names, results, strict=True):
-            _print_outcome(name, merged)
-        for line in shards:
+        for outcome in outcomes:
+            _print_outcome(*outcome)
+        for line in describe_shards(joined):
             click.echo(line)
     return int(any(merged.different for merged in results))
 
@@ -67,9 +75,26 @@ def _record(name: str, merged: "Merged") -> dict[str, object]:
         "new": merged.new,
         "longer": merged.longer,
         "same": merged.same,
-        "different": [{"run": difference.run, "epoch": difference.epoch} for difference in merged.different],
+        "different": [_record_difference(difference) for difference in merged.different],
         "moved": [asdict(moved) for moved in merged.moved],
     }
+
+
+def _record_difference(difference: "Difference") -> dict[str, object]:
+    sides = {"kept": difference.kept, "other": difference.other}
+    return {
+        "run": difference.run,
+        "epoch": difference.epoch,
+        **{side: _record_side(stored, difference.epoch) for side, stored in sides.items()},
+    }
+
+
+def _record_side(stored: "StoredRun", epoch: int | None) -> dict[str, object]:
+    """Return how a run ended, where it was trained last, and its counts in an epoch; None: it has none."""
+    event = _find_epoch(stored, epoch)
+    names = ("train_wrong", "train_seen", "test_wrong", "test_seen", "validation_wrong", "validation_seen")
+    counts = {name: getattr(event, name) for name in names} if event else None
+    return {"state": stored.state, "processor": _processor(stored), "counts": counts}
 
 
 def _print_outcome(name: str, merged: "Merged") -> None:
@@ -141,10 +166,14 @@ def _describe_difference(difference: "Difference") -> tuple[str, ...]:
 
 
 def _describe_side(stored: "StoredRun", epoch: int | None) -> str:
-    event = next((event for event in stored.epochs if event.epoch == epoch), None)
+    event = _find_epoch(stored, epoch)
     if event is None:
         return stored.state or "not done"
     return f"{event.train_wrong:,} of {event.train_seen:,}, {event.test_wrong:,} of {event.test_seen:,}"
+
+
+def _find_epoch(stored: "StoredRun", epoch: int | None) -> "EpochEnded | None":
+    return next((event for event in stored.epochs if event.epoch == epoch), None)
 
 
 def _note_reasons(differences: "Sequence[Difference]") -> Iterator[str]:

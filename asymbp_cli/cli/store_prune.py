@@ -17,7 +17,8 @@ def command(yes: bool, results_directory: Path) -> None:
     """Delete what no table needs: unfinished runs that none names, and checkpoints from which no run continues.
 
     Both may be left if a table was dropped as damaged, or if a later version plans it otherwise. What is deleted
-    is listed first. Runs that have ended stay, and so do their weights.
+    is listed first. Runs that have ended stay, and so do their weights. Nothing is deleted while a study is
+    writing to the results.
 
     \b
     Example:
@@ -29,7 +30,11 @@ def command(yes: bool, results_directory: Path) -> None:
     from asymbp_cli.training import resume
 
     place = f"{printable_path(results_directory)}/"
-    with Store.open(results_directory, create=False) as store:
+
+    def wait(message: str) -> None:
+        click.echo(message, err=True)
+
+    with Store.open(results_directory, create=False) as store, store.writing(wait):
         runs = prune.find_unfinished(store, wanted := prune.find_wanted(store))
         files = _find_checkpoints(store.checkpoints, wanted - store.finished_ids())
         if not runs and not files:
@@ -40,10 +45,8 @@ def command(yes: bool, results_directory: Path) -> None:
         for file in files:
             click.echo(f"{printable_path(file)}: {file.stat().st_size / 1000:,.0f} kB")
         _confirm(yes)
-        with store.writing():
-            prune.delete_unfinished(store, runs)
-            unneeded = _find_checkpoints(store.checkpoints, prune.find_wanted(store) - store.finished_ids())
-            resume.discard(store.checkpoints, [file.stem for file in files if file in unneeded])
+        prune.delete_runs(store, runs)
+        resume.discard(store.checkpoints, [file.stem for file in files])
     click.echo(f"{place}: deleted {_count(len(runs), 'run')} and {_count(len(files), 'checkpoint')}")
 
 

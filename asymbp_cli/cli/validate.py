@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
-from asymbp_cli.errors import AsymbpError, RecipeError
+from asymbp_cli.cli.names import complete
+from asymbp_cli.errors import AsymbpError, RecipeError, UsageError
 from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.text import printable_path
 
@@ -16,32 +17,33 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
-@click.argument("files", nargs=-1, required=True, type=options.UserPath())
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete("recipes"))
 @options.overrides
 @options.plugins
 @click.option("--resolved", is_flag=True, help="Print each recipe with all its defaults filled in.")
-def command(
-    files: tuple[Path, ...], overrides: tuple[str, ...], plugins: tuple[Path, ...], resolved: bool
-) -> None:
+def command(files: tuple[str, ...], overrides: tuple[str, ...], plugins: tuple[Path, ...], resolved: bool) -> None:
     """Check recipes, and files of tables, protocols, networks and executors, without training.
 
     Prints all problems at once. Images need not be there: a recipe is valid without them, and a note says which
-    are missing.
+    are missing. FILE may also be the name of a recipe, as in train.
 
     \b
     Example:
-      asymbp validate recipes/examples/*.yaml
+      asymbp validate my.yaml other.yaml
       asymbp validate --resolved my.yaml --set protocol.epochs=3
     """
     from asymbp_cli.api.load_plugins import load_plugins
+    from asymbp_cli.recipe.examples import find_recipe
 
     load_plugins(plugins)
     problems: list[str] = []
-    for file in files:
+    for written in files:
         try:
-            problems += _check(file, overrides, resolved=resolved)
+            problems += _check(find_recipe(written), overrides, resolved=resolved)
         except RecipeError as error:
             problems += error.problems
+        except UsageError as error:
+            problems.append(str(error))
     if problems:
         raise RecipeError(dict.fromkeys(problems))
 

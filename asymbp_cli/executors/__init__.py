@@ -4,7 +4,7 @@ An executor runs jobs and reports; what follows a failure is decided once, in `r
 """
 
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -101,10 +101,11 @@ class Executor(Protocol):
     #: whether a failed job ends its process, so that another attempt starts in a fresh one
     fresh_processes: bool
 
-    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+    def adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> list[Job]:
         """Take over the jobs that a killed study left running, and return them: those whose runs are `wanted`.
 
-        Runs that have `ended` are left out of them. An executor whose workers end with the study has none.
+        These have a checkpoint of that epoch here, or none (0): a job that is behind it is not taken. Runs that
+        have `ended` are left out. An executor whose workers end with the study has no such jobs.
         """
 
     @property

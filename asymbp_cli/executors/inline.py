@@ -1,6 +1,6 @@
 """Trains in this process, one stack after the other."""
 
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import cast
 
 from asymbp_cli.errors import AsymbpError, PluginError
@@ -24,7 +24,7 @@ class InlineExecutor:
         self._training: Iterator[Event] = iter(())
         self._kept: EpochKept | None = None
 
-    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+    def adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> list[Job]:
         """Return nothing: no worker outlives its study."""
         return []
 

@@ -10,7 +10,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -74,7 +74,7 @@ class ProcessExecutor:
         self._train = train
         self._workers: list[_Worker] = []
 
-    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+    def adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> list[Job]:
         """Return nothing: no worker outlives its study."""
         return []
 

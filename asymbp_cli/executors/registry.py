@@ -19,7 +19,7 @@ from asymbp_cli.executors.slurm.folders import logs_directory
 from asymbp_cli.executors.slurm.options import SlurmOptions
 from asymbp_cli.files.paths import expand_home
 from asymbp_cli.recipe.document import Document, make_document
-from asymbp_cli.recipe.resources import names_a_file, recipes_directory
+from asymbp_cli.recipe.resources import named_files, names_a_file
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.text import nearest
@@ -104,7 +104,7 @@ def check_executor(options: ExecutorOptions | None, devices: Sequence[str]) -> N
 
 def executor_files() -> dict[str, Path]:
     """Return the files of executors that come with the tool, by name."""
-    return {file.stem: file for file in sorted((recipes_directory() / "executors").glob("*.yaml"))}
+    return named_files("executors")
 
 
 def load_executor(

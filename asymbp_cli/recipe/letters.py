@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from asymbp_cli.text import printable
+
 #: a plain letter -> those that look like it; the rest is known to NFKC
 _ALIKE = {
     '"': "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb",
@@ -94,7 +96,7 @@ def describe_odd_letter(text: str) -> str:
     """Return which letter in plain text only looks plain, and what to do; empty if none does."""
     if text.isascii() and text.isprintable():
         return ""
-    if None in map(_meant, text) or _CONTROL.search(text):  # the latter is written as an escape, or refused before
+    if None in map(_meant, text) or not printable(text):  # what is not printable is an escape, and refused anyway
         return ""
     place, letter = next((place, letter) for place, letter in enumerate(text) if _meant(letter) != letter)
     return f"has {_name(letter, place)}. {_advise(letter)}"

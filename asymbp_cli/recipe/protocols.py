@@ -9,7 +9,7 @@ from asymbp_cli.recipe.document import Node, make_document
 from asymbp_cli.recipe.format import SHORTHANDS
 from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.procedure import label_changes
-from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directory
+from asymbp_cli.recipe.resources import find_file, named_files, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.protocol import Protocol
@@ -21,7 +21,7 @@ _FOLDER = recipes_directory() / "protocols"
 
 def protocol_files() -> dict[str, Path]:
     """Return the files of the protocols that come with the tool, by name."""
-    return {file.stem: file for file in sorted(_FOLDER.glob("*.yaml"), key=lambda file: file.stem)}
+    return named_files(_FOLDER.name)
 
 
 def load_protocol(written: str | Mapping[str, Any], overrides: Sequence[str] = ()) -> tuple[Protocol, str]:
@@ -64,7 +64,18 @@ def read_protocol(node: Node, folder: Path) -> tuple[Protocol | None, str]:
         return None, ""
     for key, names in (("initialization", [protocol.initialization]), ("measure", protocol.measure)):
         node[key].attempt(check_registered, names)
-    return protocol, root + label_changes(_load_file(root, folder)[0], protocol)
+    return protocol, label_protocol(root, protocol)
+
+
+def label_protocol(root: str, protocol: Protocol) -> str:
+    """Return the label of a protocol that extends the tool's `root`: `paper`, or `paper with epochs=3`."""
+    return root + label_changes(_load_file(root, Path())[0], protocol)
+
+
+def change_protocol(protocol: Protocol, label: str, **changes: Any) -> tuple[Protocol, str]:
+    """Return a protocol with other values of some fields, and its label."""
+    changed = Protocol.model_validate(protocol.model_dump() | changes)
+    return changed, label_protocol(label.partition(" with ")[0], changed)
 
 
 def _change(start: Protocol, node: Node, changes: Mapping[str, Any]) -> Protocol | None:

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from asymbp_cli.datasets.catalog import DatasetRef, FolderSource, parse_dataset
 from asymbp_cli.errors import RecipeError, UsageError
-from asymbp_cli.files.paths import exists, expand_home
+from asymbp_cli.files.paths import exists
 from asymbp_cli.recipe.document import Document, Node, make_document
+from asymbp_cli.recipe.examples import find_recipe
 from asymbp_cli.recipe.format import FOLDER_KEYS, LARGEST_SEED, RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
@@ -47,12 +48,12 @@ def load_recipe(
 ) -> Recipe:
     """Return the recipe in `path` with `overrides` (`protocol.epochs=3`), and `changes` of whole keys.
 
-    Raises RecipeError with all problems, each as `file:line: key.path: What is wrong. What to do.`, UsageError if
-    there is no path.
+    Text may also be the name of a recipe that comes with the tool. Raises RecipeError with all problems, each as
+    `file:line: key.path: What is wrong. What to do.`, UsageError if there is no path, or no such name.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"recipe is a path, not {path!r}")
-    path = expand_home(path) if isinstance(path, str) else Path(path)
+    path = find_recipe(path) if isinstance(path, str) else Path(path)
     document = read_yaml(path)
     override_values(document, overrides, SHORTHANDS)
     document.data |= make_document("", changes or {}).data

@@ -12,6 +12,12 @@ def recipes_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "recipes"
 
 
+def named_files(folder: str) -> dict[str, Path]:
+    """Return the YAML files in a folder of `recipes/` by name, in the order of names."""
+    files = (recipes_directory() / folder).glob("*.yaml")
+    return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
+
+
 def names_a_file(text: str) -> bool:
     """Return whether text in place of a name is the path of a YAML file."""
     return "/" in text or text.endswith((".yaml", ".yml"))

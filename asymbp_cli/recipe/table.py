@@ -15,7 +15,7 @@ from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.protocols import load_protocol
-from asymbp_cli.recipe.resources import names_a_file, recipes_directory
+from asymbp_cli.recipe.resources import named_files, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label, Spec, is_label
@@ -86,15 +86,25 @@ FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
 @cache
 def table_files() -> dict[str, Path]:
     """Return the files of the paper's tables by key; no table of a user has one of these keys."""
-    directory = recipes_directory() / "tables"
-    return {file.stem.removeprefix("table"): file for file in sorted(directory.glob("table*.yaml"))}
+    files = named_files("tables")
+    return {name.removeprefix("table"): file for name, file in files.items() if name.startswith("table")}
 
 
 @cache
 def other_table_files() -> dict[str, Path]:
     """Return the files of other papers' tables by key; no table of a user has one of these keys."""
-    files = sorted((recipes_directory() / "tables").glob("*.yaml"))
-    return {file.stem: file for file in files if not file.stem.startswith("table")}
+    return {name: file for name, file in named_files("tables").items() if not name.startswith("table")}
+
+
+def is_table(name: str) -> bool:
+    """Return whether a name is that of tables that come with the tool."""
+    key = _simplify(name)
+    return key in {*table_files(), "4", "all", *other_table_files()}
+
+
+def _simplify(name: str) -> str:
+    """Return a table's name as its key: `Table-2` is 2."""
+    return name.lower().removeprefix("table").removeprefix("-")
 
 
 def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
@@ -103,7 +113,7 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     Raises UsageError with the nearest key, or RecipeError with all problems of the file.
     """
     files = table_files()
-    name = key_or_path.lower().removeprefix("table").removeprefix("-")
+    name = _simplify(key_or_path)
     keys = [key for key in files if name in ("all", key) or key.startswith(f"{name}-")]
     if keys:
         return tuple(_load_papers(files[key], key) for key in keys)

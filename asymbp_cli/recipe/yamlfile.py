@@ -196,3 +196,11 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 def dump_yaml(data: Mapping[str, Any]) -> str:
     """Return data as YAML that `parse_yaml` reads as the same data."""
     return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_LONGEST))
+
+
+def dump_line(key: str, value: object) -> str:
+    """Return a key and its value as one line of YAML."""
+    text = yaml.dump(
+        {key: value}, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6
+    )
+    return str(text).strip().removeprefix("{").removesuffix("}")

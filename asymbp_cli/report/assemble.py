@@ -1,50 +1,59 @@
-"""Assembles the report of a store: tables, differences, agreement, conclusions, figures, protocols, provenance."""
+"""Assembles the report of a store: tables with their figures, agreement, conclusions, provenance, protocols."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.document import Block, Document, Figure, Listing
-from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences
+from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences, tell_titles_apart
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.provenance_listing import list_provenance
+from asymbp_cli.report.rates_listing import list_all_rates
 from asymbp_cli.report.result_table import make_result_table
+from asymbp_cli.report.summary import choose_introduction, choose_title, find_place, summarize
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
 
-TITLE = "How important is weight symmetry in backpropagation?"
-_INTRODUCTION = (
-    "Ours above the numbers of Liao, Leibo and Poggio (2016, arXiv:1510.05067v4), which are in italics if the "
-    "dataset is one of theirs."
-)
 
+def assemble_document(
+    tables: Sequence[FilledGrid], store: Store, figures: Sequence[Figure] = (), title: str | None = None
+) -> Document:
+    """Return the report of `tables`, whose runs are in `store`; without a title it gets that of its tables.
 
-def assemble_document(tables: Sequence[FilledGrid], store: Store, figures: Sequence[Figure] = ()) -> Document:
-    """Return the report of `tables`, whose runs are in `store`."""
+    The paper's tables come first. Each table has its figures under it, then what else is known of its cells.
+    """
+    infos, told = store.datasets(), tell_titles_apart(tables)
     blocks: list[Block] = []
-    for filled in tables:
-        title = _distinct_title(filled, tables)
-        blocks.append(replace(make_result_table(filled), title=title))
-        blocks += [replace(listing, title=f"{title}: differences") for listing in list_differences(filled)]
-        blocks += [replace(listing, title=f"{title}: uncertainty") for listing in list_uncertainty(filled)]
-        if find_marks(filled.grid):
-            blocks += list_marks(filled, store.epochs(filled.grid.all_runs()), every=True)
+    for number in sorted(range(len(tables)), key=lambda number: find_place(tables[number])):
+        own = [figure for figure in figures if figure.table == number]
+        blocks += _list_table(tables[number], told[number], store, own)
     blocks += list_agreement(tables)
-    blocks += list_conclusions(tables, store.datasets())
-    blocks += figures
-    blocks += _list_protocols(tables)
+    blocks += (figure for figure in figures if figure.table is None)
+    blocks += list_conclusions(tables, infos)
     blocks.append(list_provenance(tables, store))
-    return Document(TITLE, _INTRODUCTION, tuple(blocks))
+    blocks += _list_protocols(tables)
+    return Document(
+        title or choose_title(tables),
+        choose_introduction(tables),
+        tuple(blocks),
+        summarize(tables, store, infos),
+    )
 
 
-def _distinct_title(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
-    """Return a table's title; if another table has the same one, with its protocol and, if needed, seeds."""
-    title = filled.grid.title
-    alike = [Conditions.of(other.grid) for other in tables if other.grid.title == title]
-    return f"{title} ({Conditions.of(filled.grid).describe_among(alike)})" if len(alike) > 1 else title
+def _list_table(filled: FilledGrid, title: str, store: Store, figures: Sequence[Figure]) -> Iterator[Block]:
+    """Yield a table, its figures, and what else is known of its cells."""
+    yield replace(make_result_table(filled), title=title)
+    yield from figures
+    for listing in list_all_rates(filled):
+        yield replace(listing, title=f"{title}: all rates")
+    for listing in list_differences(filled):
+        yield replace(listing, title=f"{title}: differences")
+    for listing in list_uncertainty(filled):
+        yield replace(listing, title=f"{title}: uncertainty")
+    if find_marks(filled.grid):
+        yield from list_marks(filled, store.epochs(filled.grid.all_runs()), every=True)
 
 
 def _list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
@@ -58,7 +67,7 @@ def _list_protocol(label: str, protocol: Protocol) -> Listing:
         (name, _format_field(protocol, name), " ".join((field.description or "").split()))
         for name, field in Protocol.model_fields.items()
     ]
-    return Listing(f"Protocol {label}", ("field", "value", "source"), tuple(rows))
+    return Listing(f"Protocol {label}", ("field", "value", "source"), tuple(rows), folded=True)
 
 
 def _format_field(protocol: Protocol, name: str) -> str:

@@ -60,17 +60,20 @@ def has_paper(cells: Iterable[Cell]) -> bool:
 
 @dataclass(frozen=True)
 class Detail:
-    """A muted line below the cells of a row: its name, and a text per cell."""
+    """A muted line below the cells of a row: its name, and a text per cell; `beside` ours or below the paper's."""
 
     name: str
     texts: tuple[str, ...]
+    beside: bool = False
 
 
 def list_details(cells: Sequence[Cell]) -> list[Detail]:
-    """Return the further lines of a row: errors of the last epoch, and what the held-out rule changes."""
+    """Return the further lines of a row: standard errors, errors of the last epoch, and of the held-out rule."""
+    sure = [cell.standard_error for cell in cells]
     last = [cell.last_percent for cell in cells]
     changes = [cell.rule_difference for cell in cells]
     details = (
+        Detail("std. error", tuple("-" if error is None else f"±{error:.2f}" for error in sure), beside=True),
         Detail("last epoch", tuple("-" if error is None else f"{error:.2f}" for error in last)),
         Detail("held-out rule", tuple("-" if points is None else f"{points:+.2f}" for points in changes)),
     )

@@ -2,23 +2,27 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
+from asymbp_cli.report.charts.chart import Chart
 from asymbp_cli.report.result_table import ResultTable
 
-_NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*(e[-+][0-9]+| %| \([0-9]+ %\)| of [0-9]+)?")
+_NUMBER = re.compile(r"\[?[-+]?[0-9][0-9.,]*\]?[=*]*(e[-+][0-9]+| %| \([0-9]+ %\)| of [0-9]+| [0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Listing:
     """A small table of plain text, such as the agreement with the paper or the provenance.
 
-    Text between backticks, here and in notes and captions, is code.
+    Text between backticks, here and in notes and captions, is code. A `folded` one belongs to the block above it,
+    and is closed at first if a format can do that.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    folded: bool = False
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -29,13 +33,35 @@ class Listing:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of results, drawn once for every renderer. `name` is the stem of its files."""
+    """A chart of results; it belongs to the block above it. `name` is the stem of its files."""
 
     name: str
     caption: str
     alt: str  # a description for those who cannot see it
-    svg: str
-    png: bytes
+    chart: Chart
+    table: int | None = None  # the number of the table that it shows; None: all of them
+    dataset: str = ""  # the row of that table
+
+    @cached_property
+    def svg(self) -> str:
+        """Return the chart as an SVG file, which follows its reader's light or dark."""
+        from asymbp_cli.report.charts.svg import write_file
+
+        return write_file(self.chart, self.alt)
+
+    @cached_property
+    def png(self) -> bytes:
+        """Return the chart as PNG, on white ground."""
+        from asymbp_cli.report.charts.pictures import draw_png
+
+        return draw_png(self.chart)
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """Return the chart as PDF, without ground."""
+        from asymbp_cli.report.charts.pictures import draw_pdf
+
+        return draw_pdf(self.chart)
 
 
 Block = ResultTable | Listing | Figure
@@ -43,8 +69,9 @@ Block = ResultTable | Listing | Figure
 
 @dataclass(frozen=True)
 class Document:
-    """A report: its blocks in reading order."""
+    """A report: its blocks in reading order, and what it says in a few lines."""
 
     title: str
     introduction: str
     blocks: tuple[Block, ...]
+    summary: tuple[str, ...] = ()

@@ -93,6 +93,18 @@ def _standard_errors(filled: FilledGrid) -> str | None:
     return f"Standard errors (binomial, on the test set): {texts}{between}."
 
 
+def _coverage(filled: FilledGrid) -> str | None:
+    """Return what the standard errors cover and what not, if there are any."""
+    if not any(cell.picks for cell in _cells(filled)):
+        return None
+    seeds = "seeds, of which there is one" if len(filled.grid.seeds) == 1 else "seeds, which the range shows"
+    chosen = "" if filled.grid.validation_fraction else ", that rate and epoch are picked on it"
+    return (
+        f"They cover the size of the test set alone. They do not cover the spread over {seeds}{chosen}, or what "
+        "another test set would give."
+    )
+
+
 def _test_count(cells: Sequence[Cell]) -> int:
     return cells[0].picks[0].seen
 
@@ -101,7 +113,10 @@ def _row_errors(label: str, cells: Sequence[Cell]) -> str:
     errors = [cell.standard_error for cell in cells if cell.standard_error is not None]
     seen = _test_count(cells)
     span = " to ".join(dict.fromkeys(f"{error:.2f}" for error in (min(errors), max(errors))))
-    return f"{label} {span} points, where {POINTS:g} points are {samples_of(POINTS, seen):,} of {seen:,} samples"
+    share = f"{POINTS * seen / 100:,.2f}".rstrip("0").rstrip(".")
+    fewest = f"{samples_of(POINTS, seen):,}"
+    least = "" if share == fewest else f" (so at least {fewest})"
+    return f"{label} {span} points, where {POINTS:g} points are {share} of {seen:,} samples{least}"
 
 
 def _last_epoch(filled: FilledGrid) -> str | None:
@@ -193,6 +208,7 @@ _FOOTNOTES: tuple[Callable[[FilledGrid], str | None], ...] = (
     _colours,
     _hollow,
     _standard_errors,
+    _coverage,
     _last_epoch,
     _held_out,
     _unequal_budgets,

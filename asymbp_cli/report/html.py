@@ -1,8 +1,8 @@
-"""Documents as one HTML page that needs no network: it contains styles, script and figures."""
+"""Documents as one HTML page that needs no network and no script: it contains styles, figures and all notes."""
 
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
 
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.report.cells import (
@@ -14,11 +14,36 @@ from asymbp_cli.report.cells import (
     sign_of,
     split_marks,
 )
-from asymbp_cli.report.document import Block, Document, Figure
+from asymbp_cli.report.charts.layout import describe_axes
+from asymbp_cli.report.charts.looks import write_rules
+from asymbp_cli.report.charts.svg import write_panel, write_sample
+from asymbp_cli.report.document import Block, Document, Figure, Listing
+from asymbp_cli.report.palette import DARK, LIGHT, write_variables
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import short_title, split_code_spans
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+_OPEN_DATASETS = 3  # figures of more datasets are folded, dataset by dataset
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block with a heading, and what belongs to it: figures by dataset, listings that are closed at first."""
+
+    id: str
+    block: Block
+    figures: dict[str, list[Figure]] = field(default_factory=dict)
+    folded: list[Listing] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """Return what its block is."""
+        return type(self.block).__name__
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether its figures are few enough to be seen at once."""
+        return len(self.figures) <= _OPEN_DATASETS
 
 
 def render_report(source: Source) -> Rendered:
@@ -32,27 +57,63 @@ def render(document: Document) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(
+        describe_axes=describe_axes,
         describe_cell=describe_cell,
         format_error=format_error,
         format_range=format_range,
         has_paper=has_paper,
         heading_of=heading_of,
-        inline_svg=inline_svg,
         is_best=is_best,
         list_details=list_details,
+        name_folded=name_folded,
         sign_of=sign_of,
         split_code_spans=split_code_spans,
         split_marks=split_marks,
+        write_panels=write_panels,
+        write_sample=write_sample,
     )
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    blocks = [(f"part-{i}", type(block).__name__, block) for i, block in enumerate(document.blocks, start=1)]
-    page = template.render(document=document, blocks=blocks)
+    page = template.render(
+        document=document,
+        parts=group_blocks(document.blocks),
+        light=write_variables(LIGHT),
+        dark=write_variables(DARK),
+        chart_rules=write_rules(".chart"),
+    )
     return page.encode("utf-8", "replace").decode("utf-8")  # file names need not be Unicode; a page must be
+
+
+def group_blocks(blocks: Sequence[Block]) -> list[Part]:
+    """Return the parts of a page: figures and folded listings belong to the block above them."""
+    parts: list[Part] = []
+    for block in blocks:
+        match block:
+            case Figure() if parts:
+                parts[-1].figures.setdefault(block.dataset, []).append(block)
+            case Listing(folded=True) if parts:
+                parts[-1].folded.append(block)
+            case _:
+                parts.append(Part(f"part-{len(parts) + 1}", block))
+    return parts
 
 
 def heading_of(block: Block) -> str:
     """Return a block's name in the contents: its title, or the beginning of a figure's caption."""
     return short_title(block.caption) if isinstance(block, Figure) else block.title
+
+
+def name_folded(listing: Listing, above: Block) -> str:
+    """Return a folded listing's title without that of the block above it."""
+    title = listing.title.removeprefix(f"{heading_of(above)}: ")
+    return title[:1].upper() + title[1:]
+
+
+def write_panels(figure: Figure) -> list[str]:
+    """Return the panels of a figure as elements of the page, each with its description."""
+    chart = figure.chart
+    if len(chart.panels) == 1 and not chart.panels[0].title:
+        return [write_panel(chart, chart.panels[0], figure.alt)]
+    return [write_panel(chart, panel, f"{panel.title}: {panel.alt}") for panel in chart.panels]
 
 
 def describe_cell(cell: Cell) -> str:
@@ -78,33 +139,3 @@ def _describe_uncertainty(cell: Cell) -> str:
         f"{text}; {cell.difference.points:+.2f} points from the baseline, "
         f"standard error {cell.difference.standard_error:.2f}"
     )
-
-
-def inline_svg(figure: Figure, prefix: str) -> str:
-    """Return a figure's drawing as markup inside a page.
-
-    It has no prolog, doctype, metadata or XML namespaces, which HTML does not need. The `prefix` of its ids
-    distinguishes them from those of other figures.
-    """
-    root = ElementTree.fromstring(figure.svg)
-    for element in root.iter():
-        element.tag = _local(element.tag)
-        attributes = {_local(key): value for key, value in element.attrib.items()}
-        element.attrib.clear()
-        element.attrib.update({key: _prefixed(key, value, prefix) for key, value in attributes.items()})
-    for metadata in root.findall("metadata"):
-        root.remove(metadata)
-    root.attrib.update({"role": "img", "aria-label": figure.alt})
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
-
-
-def _prefixed(key: str, value: str, prefix: str) -> str:
-    if key == "id":
-        return f"{prefix}-{value}"
-    if key == "href":
-        return re.sub("^#", f"#{prefix}-", value)
-    return re.sub(r"url\(#", f"url(#{prefix}-", value)

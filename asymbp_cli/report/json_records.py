@@ -8,7 +8,7 @@ from asymbp_cli import __version__
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.document import Document, Listing
 from asymbp_cli.report.footnotes import write_footnotes
-from asymbp_cli.report.records import make_listing_record, make_records
+from asymbp_cli.report.records import make_listing_record, make_rate_records, make_records
 from asymbp_cli.report.source import Rendered, Source
 
 
@@ -21,6 +21,8 @@ def render(tables: Sequence[FilledGrid], document: Document) -> str:
     """Return all tables with their cells, and the document's listings, as one JSON object."""
     content = {
         "asymbp": __version__,
+        "title": document.title,
+        "summary": list(document.summary),
         "tables": [_table(filled, records) for filled, records in zip(tables, make_records(tables), strict=True)],
         "listings": [make_listing_record(block) for block in document.blocks if isinstance(block, Listing)],
     }
@@ -38,4 +40,5 @@ def _table(filled: FilledGrid, records: list[dict[str, Any]]) -> dict[str, Any]:
         "seeds": list(grid.seeds),
         "notes": list(write_footnotes(filled)),
         "cells": records,
+        "rates": make_rate_records(filled),
     }

@@ -40,7 +40,8 @@ def render_report(source: Source) -> Rendered:
 def render(document: Document) -> str:
     """Return the document, in ASCII; letters that LaTeX cannot set here become `?`."""
     body = [_block(block, i) for i, block in enumerate(document.blocks, start=1)]
-    head = [rf"\section*{{{format_prose(document.title)}}}", format_prose(document.introduction)]
+    summary = _notes([format_prose(line) for line in document.summary])
+    head = [rf"\section*{{{format_prose(document.title)}}}", *summary, format_prose(document.introduction)]
     return "\n\n".join([_PREAMBLE + r"\begin{document}", *head, *body, r"\end{document}"]) + "\n"
 
 

@@ -1,6 +1,8 @@
 """What tables say besides their numbers: differences to the paper, agreement with it, verdicts on its claims."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from statistics import median
 
 from asymbp_cli.analysis.agreement import (
@@ -16,8 +18,9 @@ from asymbp_cli.analysis.conclusions import Judgement, collect_our_numbers, judg
 from asymbp_cli.analysis.copies import find_copies, keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.recipe.labels import name_data, name_tables
+from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.document import Listing
+from asymbp_cli.report.text import shorten_titles
 
 _MOST_LABELS = 3
 _AGREEMENT_NOTES = (
@@ -55,25 +58,33 @@ def list_differences(filled: FilledGrid) -> list[Listing]:
         if any(cell.paper is not None and cell.picks and cell.complete for cell in cells)
     ]
     header = ("ours minus the paper's, points", *(column.header for column in filled.grid.columns))
-    return [Listing(f"{filled.grid.title}: differences", header, tuple(rows))]
+    return [Listing(f"{filled.grid.title}: differences", header, tuple(rows), folded=True)]
 
 
 def _points(ours: float | None, papers: float | None) -> str:
     return "-" if ours is None or papers is None else f"{ours - papers:+.2f}"
 
 
+def tell_titles_apart(tables: Sequence[FilledGrid]) -> list[str]:
+    """Return the title of each table; if another has the same one, with its protocol and, if needed, seeds."""
+    return [_distinct_title(filled, tables) for filled in tables]
+
+
+def _distinct_title(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
+    title = filled.grid.title
+    alike = [Conditions.of(other.grid) for other in tables if other.grid.title == title]
+    return f"{title} ({Conditions.of(filled.grid).describe_among(alike)})" if len(alike) > 1 else title
+
+
 def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
     """Compare complete cells with the paper's: per table, and in total with each cell once."""
-    groups = _groups(tables)
-    names = name_tables([filled.grid for filled in tables])
-    lines = [
-        line for name, filled in zip(names, tables, strict=True) for line in _table_lines(name, filled, groups)
-    ]
+    groups = find_conditions(tables)
+    names = shorten_titles([filled.grid.title for filled in tables])
+    own = [list(_table_lines(name, filled, groups)) for name, filled in zip(names, tables, strict=True)]
+    lines = list(chain.from_iterable(own))
     if not lines:
         return []
-    protocols = {protocol for _, protocol, *_ in lines}
-    tables_and_protocols = {(table, protocol) for table, protocol, *_ in lines}
-    if len(tables_and_protocols) > len(protocols):  # some protocol has several tables
+    if max(Counter(protocol for (_, protocol, *_), *_ in filter(None, own)).values()) > 1:
         lines += [line for group in groups for line in _total_lines(tables, group, groups)]
     within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
     header = ("table", "protocol", "data", "cells", *within, "same colour", "hollow ones", "rank correlation")
@@ -81,18 +92,19 @@ def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
     return [Listing("Agreement with the paper", header, tuple(lines), notes)]
 
 
-def _groups(tables: Sequence[FilledGrid]) -> list[Conditions]:
-    """Return the conditions of the tables, each once."""
+def find_conditions(tables: Sequence[FilledGrid]) -> list[Conditions]:
+    """Return the conditions of tables, each once."""
     return list(dict.fromkeys(Conditions.of(filled.grid) for filled in tables))
 
 
-def _tables_of(group: Conditions, tables: Sequence[FilledGrid]) -> list[FilledGrid]:
+def tables_under(group: Conditions, tables: Sequence[FilledGrid]) -> list[FilledGrid]:
+    """Return the tables of these conditions."""
     return [filled for filled in tables if Conditions.of(filled.grid) == group]
 
 
 def _note_copies(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[str]:
     """Yield which copy of a dataset counts, if there are several."""
-    for name, copies in find_copies(_tables_of(group, tables)).items():
+    for name, copies in find_copies(tables_under(group, tables)).items():
         if len(copies) > 1:
             (dataset, _), *_ = copies
             yield (
@@ -112,7 +124,7 @@ def _table_lines(name: str, filled: FilledGrid, groups: Sequence[Conditions]) ->
 
 
 def _total_lines(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[Line]:
-    pairs = [pair for filled in keep_one_copy(_tables_of(group, tables)) for pair in pair_cells(filled)]
+    pairs = [pair for filled in keep_one_copy(tables_under(group, tables)) for pair in pair_cells(filled)]
     for kind, own in _kinds(deduplicate(pairs)):
         counts = _counts(Agreement.of(own))
         yield "all, each cell once", group.describe_among(groups), kind, *counts, ""
@@ -146,25 +158,24 @@ def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDa
     Ours are judged per protocol, and next to them the paper's numbers of the same datasets. If none of ours can be
     judged, there is no listing. `infos` holds the datasets by fingerprint.
     """
-    judgements = {"the paper": judge(load_paper_numbers())} | dict(_judge_ours(tables, infos))
+    judgements = {"the paper": judge(load_paper_numbers())} | dict(judge_ours(tables, infos))
     if len(judgements) == 1:
         return []
     claims = list(zip(*judgements.values(), strict=True))
     verdicts = tuple((claim[0].claim, *map(_format_verdict, claim)) for claim in claims)
-    evidence = (line for claim in claims for line in _evidence_lines(judgements, claim))
     return [
         Listing("The paper's conclusions", ("claim", *judgements), verdicts, _CONCLUSIONS_NOTES),
-        Listing("What the verdicts rest on", ("claim", "numbers of", "evidence"), tuple(evidence)),
+        *(_list_evidence(judgements, claim) for claim in claims if any(one.datasets for one in claim)),
     ]
 
 
-def _judge_ours(
+def judge_ours(
     tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]
 ) -> Iterator[tuple[str, tuple[Judgement, ...]]]:
     """Yield the judgements on our numbers of each protocol, after those on the paper's of the same datasets."""
-    groups = _groups(tables)
+    groups = find_conditions(tables)
     for group in groups:
-        own = collect_our_numbers(_tables_of(group, tables), infos)
+        own = collect_our_numbers(tables_under(group, tables), infos)
         ours = judge(own)
         if all(judgement.verdict in ("not enough runs", "not enough datasets") for judgement in ours):
             continue
@@ -173,11 +184,16 @@ def _judge_ours(
         yield f"ours ({group.describe_among(groups)})", ours
 
 
-def _evidence_lines(sources: Iterable[str], claim: Sequence[Judgement]) -> Iterator[Line]:
-    for source, judgement in zip(sources, claim, strict=True):
-        if judgement.datasets:
-            for text in (judgement.reason, *judgement.evidence):
-                yield judgement.key, source, text
+def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listing:
+    """Return what the verdicts on a claim rest on."""
+    lines = (
+        (source, text)
+        for source, judgement in zip(sources, claim, strict=True)
+        if judgement.datasets
+        for text in (judgement.reason, *judgement.evidence)
+    )
+    name = claim[0].key.replace("-", " ")
+    return Listing(f"What the verdicts on {name} rest on", ("numbers of", "evidence"), tuple(lines), folded=True)
 
 
 def _format_verdict(judgement: Judgement) -> str:

@@ -5,7 +5,7 @@ import re
 from tabulate import tabulate
 
 from asymbp_cli.analysis.cells import Cell, Colour
-from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
+from asymbp_cli.report.cells import Detail, format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Document, Figure, Listing
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.source import Rendered, Source
@@ -29,7 +29,8 @@ def render_report(source: Source) -> Rendered:
 
 def render(document: Document, figure_folder: str | None = None) -> str:
     """Return the document as markdown; without a folder for its figures it has none."""
-    texts = [f"# {document.title}", document.introduction]
+    summary = "\n".join(f"- {_escape(line)}" for line in document.summary)
+    texts = [f"# {_escape(document.title)}", *filter(None, (summary, document.introduction))]
     for block in document.blocks:
         match block:
             case ResultTable():
@@ -46,11 +47,17 @@ def render_table(table: ResultTable) -> str:
     lines: list[list[str]] = []
     for label, cells in table.rows:
         lines.append([_escape(label), *(_ours(cell, is_best(cell, cells)) for cell in cells)])
+        details = list_details(cells)
+        lines += [_detail(label, detail) for detail in details if detail.beside]
         if has_paper(cells):
             lines.append([f"{_escape(label)} (paper)", *(_papers(cell) for cell in cells)])
-        lines += [[f"{_escape(label)} ({detail.name})", *detail.texts] for detail in list_details(cells)]
+        lines += [_detail(label, detail) for detail in details if not detail.beside]
     align = ["left", *("right" for _ in table.header)]
     return _section(table.title, ["", *map(_escape, table.header)], lines, table.notes, align)
+
+
+def _detail(label: str, detail: Detail) -> list[str]:
+    return [f"{_escape(label)} ({detail.name})", *detail.texts]
 
 
 def _listing(listing: Listing) -> str:

@@ -28,6 +28,7 @@ def list_marks(filled: FilledGrid, epochs: Epochs, *, every: bool) -> Iterator[L
                 f"{filled.grid.title}: every printed number",
                 ("", "epoch", "theirs", "ours", "difference"),
                 tuple(_describe(one) for one in compared),
+                folded=True,
             )
 
 

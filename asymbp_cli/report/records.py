@@ -59,7 +59,35 @@ def _record(grid: Grid, row: GridRow, column: GridColumn, cell: Cell, pick: Pick
         "paper_hollow": cell.paper_hollow,
         "last_epoch_percent": round_value(pick.last_percent if pick and pick.last_epoch else None),
         "held_out_difference_points": round_value(cell.rule_difference),
+        "lowest_percent": round_value(min(cell.errors_by_seed.values(), default=None)),
+        "highest_percent": round_value(max(cell.errors_by_seed.values(), default=None)),
+        "seeds_done": len(cell.picks),
+        "median_standard_error_points": round_value(cell.standard_error),
     }
+
+
+def make_rate_records(filled: FilledGrid) -> list[dict[str, Any]]:
+    """Return a record for each run of a table that has an epoch: its error, and whether it was selected."""
+    return [
+        {
+            "dataset": row.label,
+            "column": column.header,
+            "procedure": one.procedure + 1,
+            "rate_multiplier": one.rate_multiplier,
+            "seed": one.seed,
+            "error_percent": round_value(one.error_percent),
+            "wrong": one.wrong,
+            "seen": one.seen,
+            "epoch": one.epoch,
+            "selected": any(one.run == pick.run for pick in cell.picks),
+            "collapsed": one.collapsed,
+            "diverged": one.diverged,
+            "run": one.run,
+        }
+        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
+        for column, cell in zip(filled.grid.columns, cells, strict=True)
+        for one in cell.trained
+    ]
 
 
 def round_value(value: float | None) -> float | None:

@@ -7,6 +7,8 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.cells import has_paper, split_marks
 from asymbp_cli.report.footnotes import write_footnotes
 
+_MEANINGS = {"=": "collapsed: one answer for everything", "*": "some runs diverged", "~": "unfinished"}
+
 
 @dataclass(frozen=True)
 class ResultTable:
@@ -31,6 +33,12 @@ class ResultTable:
     def has_hollow(self) -> bool:
         """Return whether the colour of any cell, ours or the paper's, rests on less than two standard errors."""
         return any(cell.hollow or cell.paper_hollow for cell in self.cells)
+
+    @property
+    def marks(self) -> tuple[tuple[str, str], ...]:
+        """Return the marks in use, each with its meaning."""
+        used = "".join(split_marks(cell)[1] for cell in self.cells)
+        return tuple((mark, meaning) for mark, meaning in _MEANINGS.items() if mark in used)
 
     @property
     def most_marks(self) -> int:

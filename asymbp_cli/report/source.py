@@ -1,6 +1,6 @@
 """The source of a report, and the form in which every renderer returns it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,17 +20,28 @@ class Source:
     tables: Sequence[FilledGrid]
     store: Store
     figure_folder: str | None = None
+    title: str | None = None  # of the report; None: that of its tables
 
     def draw_figures(self) -> tuple[Figure, ...]:
         """Return all figures of the report."""
         from asymbp_cli.report.figures import draw_figures
 
-        runs = {run_id for filled in self.tables for run_id in filled.grid.all_runs()}
-        return draw_figures(self.tables, self.store.epochs(runs))
+        return draw_figures(self.tables, self.store.epochs(find_selected_runs(self.tables)))
 
     def assemble(self, figures: Sequence[Figure] = ()) -> Document:
         """Return the report as a document with these figures."""
-        return assemble_document(self.tables, self.store, figures)
+        return assemble_document(self.tables, self.store, figures, self.title)
+
+
+def find_selected_runs(tables: Iterable[FilledGrid]) -> set[str]:
+    """Return the runs whose curves a report shows: those that cells and baselines were picked from."""
+    rows = (
+        cell
+        for filled in tables
+        for cells, baseline in zip(filled.cells, filled.baselines, strict=True)
+        for cell in (*cells, baseline)
+    )
+    return {pick.run for cell in rows if cell for pick in cell.picks}
 
 
 @dataclass(frozen=True)

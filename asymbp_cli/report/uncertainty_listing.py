@@ -1,4 +1,4 @@
-"""How sure a table's errors are, and their differences to the baseline; with several seeds, paired over these."""
+"""How sure the differences to the baseline are; with several seeds, paired over these."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,10 +9,9 @@ from asymbp_cli.report.document import Listing
 
 Line = tuple[str, ...]
 _TEST_SET = (
-    "Standard errors are binomial: they count the size of the test set only. That of a difference takes both "
-    "errors as independent."
+    "The standard error of a difference takes both errors as independent. With one seed it counts the size of the "
+    "test set only."
 )
-_ONE_SEED = "With one seed the spread between seeds is missing, and can be larger."
 _SEEDS = (
     "Differences are means over n = {seeds} seeds, paired by seed, and their standard error also has the part "
     "that comes from seeds. It decides what is hollow; colours compare medians."
@@ -25,20 +24,19 @@ _INTERVALS = (
 
 
 def list_uncertainty(filled: FilledGrid) -> list[Listing]:
-    """Return the standard errors of a table's cells, and the differences to its baseline, if it has any number."""
+    """Return the differences of a table's cells to its baseline, with their standard errors, if there are any."""
     rows = [line for row in range(len(filled.cells)) for line in _lines(filled, row)]
     if not rows:
         return []
     header = ("points", *(column.header for column in filled.grid.columns))
     seeds = [difference.seeds for cells in filled.cells for difference in _differences(cells)]
-    return [Listing(f"{filled.grid.title}: uncertainty", header, tuple(rows), tuple(_notes(seeds)))]
+    return [Listing(f"{filled.grid.title}: uncertainty", header, tuple(rows), tuple(_notes(seeds)), folded=True)]
 
 
 def _notes(seeds: Sequence[int]) -> Iterator[str]:
     """Yield the notes of a table whose differences have so many seeds."""
     yield _TEST_SET
     if max(seeds, default=1) == 1:
-        yield _ONE_SEED
         return
     yield _SEEDS.format(seeds=min(seeds))
     if min(seeds) < FEWEST_SEEDS:
@@ -50,10 +48,6 @@ def _notes(seeds: Sequence[int]) -> Iterator[str]:
 def _lines(filled: FilledGrid, row: int) -> Iterator[Line]:
     """Yield the lines of one dataset."""
     label, cells = filled.grid.rows[row].label, filled.cells[row]
-    if not any(cell.picks for cell in cells):
-        return
-    errors = [cell.standard_error for cell in cells]
-    yield f"{label}: standard error", *("-" if error is None else f"{error:.2f}" for error in errors)
     found = _differences(cells)
     if filled.grid.baseline is None or not found:
         return

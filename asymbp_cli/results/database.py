@@ -74,7 +74,7 @@ def connect(path: Path) -> sqlite3.Connection:
         if not os.path.lexists(path):
             _create(path)
         if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-            return _open_to_read(path)
+            return open_to_read(path)
         with closed_on_failure(_connect(str(path))) as connection:
             try:
                 _check(connection, path)
@@ -85,7 +85,7 @@ def connect(path: Path) -> sqlite3.Connection:
                 if not (path.exists() and path.stat().st_size and _cannot_write(error)):
                     raise
             connection.close()
-        return _open_to_read(path)
+        return open_to_read(path)
 
 
 def _connect(address: str, *, uri: bool = False) -> sqlite3.Connection:
@@ -108,7 +108,7 @@ def _cannot_write(error: sqlite3.OperationalError) -> bool:
     return name.startswith(("SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_READONLY"))
 
 
-def _open_to_read(path: Path) -> sqlite3.Connection:
+def open_to_read(path: Path) -> sqlite3.Connection:
     """Open a database without writing anything, in a copy if it is older or cannot be read where it is."""
     try:
         connection = _connect(_read_only_address(path), uri=True)

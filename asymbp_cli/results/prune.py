@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Collection
 from itertools import chain
 
-from asymbp_cli.results.contents import read_grids
 from asymbp_cli.results.store import Store
 
 
@@ -19,22 +18,13 @@ def find_unfinished(store: Store, wanted: Collection[str]) -> list[str]:
     return sorted({run.id for run in store.runs() if run.state in (None, "failed")}.difference(wanted))
 
 
-def delete_unfinished(store: Store, run_ids: Collection[str]) -> None:
-    """Delete runs in one transaction, unless a table names them by now, or they have ended.
-
-    Raises StoreError if another process writes to the store.
-    """
+def delete_runs(store: Store, run_ids: Collection[str]) -> None:
+    """Delete runs with all that belongs to them, in one transaction. Raises StoreError."""
+    ids = (json.dumps(list(run_ids)),)
 
     def delete(connection: sqlite3.Connection) -> None:
-        wanted = {run_id for stored in read_grids(connection).values() for run_id in stored.grid.all_runs()}
-        ids = (json.dumps([run_id for run_id in run_ids if run_id not in wanted]),)
-        chosen = "(SELECT id FROM runs WHERE state IS NULL AND id IN (SELECT value FROM json_each(?)))"
-        for statement in (
-            f"DELETE FROM epochs WHERE run IN {chosen}",
-            f"DELETE FROM attempts WHERE run IN {chosen}",
-            f"DELETE FROM runs WHERE id IN {chosen}",
-        ):
-            connection.execute(statement, ids)
+        for table, owner in (("epochs", "run"), ("attempts", "run"), ("runs", "id")):
+            connection.execute(f"DELETE FROM {table} WHERE {owner} IN (SELECT value FROM json_each(?))", ids)
         connection.execute("DELETE FROM checksums WHERE kind = 'runs' AND id NOT IN (SELECT id FROM runs)")
 
     store.write_together(delete)

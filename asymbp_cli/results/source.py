@@ -29,7 +29,7 @@ from asymbp_cli.results.database import (
 )
 from asymbp_cli.results.migrations import has_schema
 from asymbp_cli.results.summaries import parse_measures
-from asymbp_cli.results.validity import Damage, check_dataset, check_frame, check_grid, check_run
+from asymbp_cli.results.validity import LOSSES, Damage, check_dataset, check_frame, check_grid, check_run
 from asymbp_cli.specs.runs import Run
 
 #: whether SQLite has a number in a column as asymbp writes it; a text is more than any number
@@ -43,7 +43,8 @@ _NORMAL = f"""{_WHOLE} AND train_wrong BETWEEN 0 AND train_seen
     AND typeof(validation_seen) IN ('integer', 'null') AND typeof(validation_wrong) = typeof(validation_seen)
     AND coalesce(validation_wrong BETWEEN 0 AND validation_seen, 1)
     AND {_NUMBER.format("rate")} AND rate > 0 AND rate < 9e999
-    AND {_NUMBER.format("seconds")} AND seconds >= 0 AND seconds < 9e999"""
+    AND {_NUMBER.format("seconds")} AND seconds >= 0 AND seconds < 9e999
+    AND {" AND ".join(f"typeof({name}) IN ('integer', 'real', 'null')" for name in LOSSES)}"""
 
 #: a row for each run with epochs, for `_is_normal`. A frozen run trains on no samples
 _HISTORIES = f"""
@@ -92,11 +93,11 @@ def check_source(connection: sqlite3.Connection) -> Source:
     if not has_schema(connection):
         raise Damage("its tables are not those that asymbp makes")
     datasets, grids = read_datasets(connection), read_grids(connection)
-    for fingerprint, info in datasets.items():
-        check_dataset(fingerprint, info)
-    for key, stored in grids.items():
-        check_grid(key, stored)
     try:
+        for fingerprint, info in datasets.items():
+            check_dataset(fingerprint, info)
+        for key, stored in grids.items():
+            check_grid(key, stored)
         rewritten = list(_check_runs(connection, datasets))
     except (TypeError, ValueError, AttributeError) as error:
         raise Damage("a value is of another type than asymbp writes") from error

@@ -12,6 +12,8 @@ from asymbp_cli.specs.base import is_label
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import printable
 
+#: of an epoch
+LOSSES = ("train_loss", "test_loss", "validation_loss")
 _LATEST = 253_402_300_799.0  # the end of the year 9999, seconds since 1970
 _STATES = (None, *get_args(RunState))
 _MOST_RUNS = 1_000_000  # of a table; all columns of Table 4 on 15 datasets with 1000 seeds have fewer
@@ -57,6 +59,9 @@ def check_grid(key: str, stored: StoredGrid) -> None:
         *(r.label for r in grid.rows),
     )
     _check_names(table, names, *(column.note for column in columns), *(row.note for row in grid.rows))
+    _require(
+        all(isinstance(command, str) for command in stored.commands), f"{table} has a command that is no text"
+    )
     seeds = grid.seeds
     _require(len(set(seeds)) == len(seeds) and min(seeds) >= 0, f"{table} has seeds that no recipe can have")
     _require(_count_runs(grid) <= _MOST_RUNS, f"{table} has more than {_MOST_RUNS:,} runs")
@@ -95,6 +100,11 @@ def _check_epoch(name: str, event: EpochEnded, run: Run, info: DecodedDataset) -
     epoch = f"epoch {event.epoch} of {name}"
     possible = math.isfinite(event.rate) and event.rate > 0 and math.isfinite(event.seconds) and event.seconds >= 0
     _require(possible, f"{epoch} has a rate or a duration that cannot be")
+    losses = [getattr(event, name) for name in LOSSES]
+    _require(
+        all(loss is None or isinstance(loss, int | float) for loss in losses),
+        f"{epoch} has a loss that is no number",
+    )
     trained = run.protocol.trained_samples(event.epoch, info.train_count - (event.validation_seen or 0))
     _require(
         event.test_seen == info.test_count and event.train_seen in (trained, 0),

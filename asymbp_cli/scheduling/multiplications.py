@@ -6,7 +6,7 @@ from math import ceil, prod
 from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.methods import Feedback
 from asymbp_cli.specs.networks import Network, Weighted
-from asymbp_cli.specs.runs import Run
+from asymbp_cli.specs.runs import LAYERWISE, Run
 
 
 def multiplications_over_bp(network: Network, feedback: Feedback) -> float:
@@ -19,6 +19,13 @@ def flop_per_sample(run: Run) -> int:
     mirrors_first = run.method.feedback.kind.learned == "mirror" and FIRST_LAYER in run.protocol.measure
     first = 2 * _products(run.network.weighted()[0]) if mirrors_first else 0
     return 2 * (_multiplications(run.network, run.method.feedback) + first)
+
+
+def scheme_flop_per_sample(network: Network, scheme: str) -> int:
+    """Return the same for a resolved network and a scheme of a `StepKind`, with the scheme's defaults."""
+    if scheme == LAYERWISE:
+        return network.flop_per_sample()
+    return 2 * _multiplications(network, Feedback(scheme=scheme))
 
 
 def _multiplications(network: Network, feedback: Feedback) -> int:

@@ -14,7 +14,7 @@ MAX_REPLICAS = {"cpu": 5, "cuda": 64, "mps": 5}
 
 #: of available memory; the rest is for what `memory.py` leaves out. On the CPU that is also what processes need by
 #: themselves, and what glibc keeps of freed buffers: twice the count has been measured.
-SHARES = {"cpu": 0.4, "cuda": 0.8}
+SHARES = {"cpu": 0.4, "cuda": 0.8, "mps": 0.4}
 
 
 def replica_limit(

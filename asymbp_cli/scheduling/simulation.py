@@ -29,6 +29,7 @@ class Schedule:
     lost: float  # trained in vain before failures
     started: float  # in which workers start
     failures: int
+    attempts: int = 1  # at the stack that had most of them
 
     @property
     def held(self) -> float:
@@ -46,7 +47,7 @@ def simulate(stacks: Sequence[float], workers: int, conditions: Conditions | Non
 
     What is left of a stack that failed is taken next, as by `executors/retry.py`.
     """
-    play = _Play(deque((0.0, seconds) for seconds in stacks), conditions or Conditions())
+    play = _Play(deque((0.0, seconds, 1) for seconds in stacks), conditions or Conditions())
     play.ready = [(play.conditions.start, worker) for worker in range(workers)]
     while play.waiting or play.running:
         if play.waiting and play.ready and not (play.running and play.running[0] < play.ready[0]):
@@ -54,42 +55,47 @@ def simulate(stacks: Sequence[float], workers: int, conditions: Conditions | Non
         else:
             play.end_stack()
     started = play.conditions.start * (len(play.used) + play.failures)
-    return Schedule(workers, play.now, sum(stacks), play.lost, started, play.failures)
+    return Schedule(workers, play.now, sum(stacks), play.lost, started, play.failures, play.attempts)
 
 
 @dataclass
 class _Play:
     """The state of a simulation; `ready` and `running` are heaps by time."""
 
-    waiting: deque[tuple[float, float]]  # stacks: from when on they can be taken, and their seconds
+    waiting: deque[
+        tuple[float, float, int]
+    ]  # stacks: from when on they can be taken, their seconds, which attempt
     conditions: Conditions
     ready: list[tuple[float, int]] = field(default_factory=list)  # when a worker is free, and which
-    running: list[tuple[float, int, float]] = field(default_factory=list)  # when a stack ends, where, what is left
+    #: when a stack ends, where, what is left of it, and which attempt it is
+    running: list[tuple[float, int, float, int]] = field(default_factory=list)
     used: set[int] = field(default_factory=set)  # workers
     now: float = 0.0
     lost: float = 0.0
     failures: int = 0
+    attempts: int = 1
 
     def __post_init__(self) -> None:
         self._random = Random(self.conditions.seed)
 
     def begin_stack(self) -> None:
         """Let the worker that is free first take the next stack, to its end or to a failure."""
-        (free, worker), (since, seconds) = heappop(self.ready), self.waiting.popleft()
+        (free, worker), (since, seconds, attempt) = heappop(self.ready), self.waiting.popleft()
         self.used.add(worker)
+        self.attempts = max(self.attempts, attempt)
         began, rate, every = max(free, since), self.conditions.failures, self.conditions.checkpoint
         lasts = _HOUR * self._random.expovariate(rate) if rate else seconds
         if lasts >= seconds:
-            heappush(self.running, (began + seconds, worker, 0.0))
+            heappush(self.running, (began + seconds, worker, 0.0, attempt))
             return
         kept = lasts - lasts % every if every else lasts
         self.lost += lasts - kept
-        heappush(self.running, (began + lasts, worker, seconds - kept))
+        heappush(self.running, (began + lasts, worker, seconds - kept, attempt))
 
     def end_stack(self) -> None:
         """Free the worker whose stack ends next; after a failure it starts anew."""
-        self.now, worker, left = heappop(self.running)
+        self.now, worker, left, attempt = heappop(self.running)
         if left:
             self.failures += 1
-            self.waiting.appendleft((self.now, left))
+            self.waiting.appendleft((self.now, left, attempt + 1))
         heappush(self.ready, (self.now + (self.conditions.start if left else 0.0), worker))

@@ -54,4 +54,4 @@ def _bytes(stack: Stack, info: DecodedDataset, device: str) -> int:
     methods = {run.method: run for run in stack.runs}
     counted = max(stack_bytes(run, len(stack.runs), parallel=parallel) for run in methods.values())
     beside = dataset_bytes(info) if parallel else _PROCESS_BYTES
-    return beside + int(counted / SHARES.get(device, 1.0))
+    return beside + int(counted / SHARES[device])

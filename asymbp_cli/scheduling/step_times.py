@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import log
 
 from asymbp_cli.scheduling.estimate import FORWARD
+from asymbp_cli.scheduling.multiplications import scheme_flop_per_sample
 from asymbp_cli.specs.runs import StepKind
 
 
@@ -38,16 +39,17 @@ class StepTimes:
                 not is_alike(other, kind),
                 other.batch_norm != kind.batch_norm,
                 other.train != kind.train,
-                (other.scheme, other.plugins) != (kind.scheme, kind.plugins),
+                _scheme(other) != _scheme(kind),
                 abs(log(_flop(other) / _flop(kind))),
             )
 
         return min(self.seconds, key=distance)
 
-    def knows_network(self, kind: StepKind) -> bool:
-        """Return whether steps of its network were measured, and in its precision."""
+    def knows(self, kind: StepKind) -> bool:
+        """Return whether steps of its network and scheme were measured, and in its precision."""
         nearest = self.nearest(kind)
-        return nearest.precision == kind.precision and is_alike(nearest, kind)
+        same = (nearest.precision, *_scheme(nearest)) == (kind.precision, *_scheme(kind))
+        return same and is_alike(nearest, kind)
 
 
 def is_alike(one: StepKind, other: StepKind) -> bool:
@@ -55,8 +57,12 @@ def is_alike(one: StepKind, other: StepKind) -> bool:
     return (one.network.input, len(one.network.layers)) == (other.network.input, len(other.network.layers))
 
 
+def _scheme(kind: StepKind) -> tuple[str, tuple[str, ...]]:
+    return kind.scheme, kind.plugins
+
+
 def _flop(kind: StepKind) -> int:
-    return kind.network.flop_per_sample() * kind.batch_size
+    return scheme_flop_per_sample(kind.network, kind.scheme) * kind.batch_size
 
 
 def _interpolate(measured: Mapping[int, float], replicas: int) -> float:

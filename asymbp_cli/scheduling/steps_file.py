@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from asymbp_cli.errors import AsymbpError, UsageError
 from asymbp_cli.files.paths import expand_home
@@ -16,11 +16,21 @@ from asymbp_cli.scheduling.step_times import StepTimes
 from asymbp_cli.specs.base import Label
 from asymbp_cli.specs.networks import Network, dimensions
 from asymbp_cli.specs.protocol import Precision
-from asymbp_cli.specs.runs import StepKind
+from asymbp_cli.specs.runs import LAYERWISE, StepKind
+from asymbp_cli.specs.schemes import SCHEMES
 from asymbp_cli.text import nearest, printable_path
 
 _PREFIX = "steps-"  # of the files in recipes/results
 _GIB = 1 << 30
+_MOST = 10**9  # of any number in a row
+
+
+def _know_scheme(name: str) -> str:
+    """Return the name of a scheme whose steps take a time of their own; all others are `layerwise`."""
+    known = [LAYERWISE, *(key for key, scheme in SCHEMES.items() if scheme.learned or scheme.route != LAYERWISE)]
+    if name not in known:
+        raise ValueError(f'"{name}" is not a scheme.{nearest(name, known)} Choose {", ".join(known)}')
+    return name
 
 
 class _Row(BaseModel):
@@ -30,15 +40,15 @@ class _Row(BaseModel):
 
     device: Literal["cpu", "cuda", "mps"]
     model: Label
-    memory_gib: Annotated[float, Field(gt=0)] | None = None
+    memory_gib: Annotated[float, Field(gt=0, le=_MOST)] | None = None
     network: Label
     batch_norm: Literal["none", "plain", "learnable"] = "none"
     train: Literal["all", "top", "bottom"] = "all"
-    batch_size: Annotated[int, Field(ge=1)] = 100
+    batch_size: Annotated[int, Field(ge=1, le=_MOST)] = 100
     precision: Precision = "standard"
-    scheme: Label = "layerwise"
-    replicas: Annotated[int, Field(ge=1)]
-    milliseconds: Annotated[float, Field(gt=0)]
+    scheme: Annotated[str, AfterValidator(_know_scheme)] = "layerwise"
+    replicas: Annotated[int, Field(ge=1, le=_MOST)]
+    milliseconds: Annotated[float, Field(gt=0, le=_MOST)]
 
     @property
     def kind(self) -> StepKind:
@@ -89,8 +99,7 @@ def _shipped() -> Sequence[Path]:
 def _read_rows(lines: Sequence[str], file: Path) -> Iterator[tuple[_Row, StepKind]]:
     """Yield the rows below a head of remarks and the names of columns."""
     head = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    records = csv.DictReader(lines[head:], restkey="too many values")
-    for number, record in enumerate(records, start=head + 2):
+    for number, record in enumerate(_split_rows(lines[head:], file), start=head + 2):
         try:
             row = _Row.model_validate({key: text for key, text in record.items() if text})
             yield row, row.kind
@@ -100,6 +109,13 @@ def _read_rows(lines: Sequence[str], file: Path) -> Iterator[tuple[_Row, StepKin
             raise UsageError(f"{printable_path(file)}:{number}: {column}: {problem['msg']}") from None
         except AsymbpError as error:
             raise UsageError(f"{printable_path(file)}:{number}: network: {error}") from None
+
+
+def _split_rows(lines: Sequence[str], file: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from csv.DictReader(lines, restkey="too many values")
+    except csv.Error as error:
+        raise UsageError(f"{printable_path(file)} is no CSV file: {error}") from error
 
 
 def _read_network(text: str) -> Network:

@@ -123,6 +123,10 @@ class Stack:
         return hashlib.sha256("".join(run.id for run in self.runs).encode()).hexdigest()[:8]
 
 
+#: stands for all schemes whose steps take the same time: V carries the error of the layer, and is not learned
+LAYERWISE = "layerwise"
+
+
 class StepKind(NamedTuple):
     """What decides the time of a training step."""
 
@@ -131,7 +135,7 @@ class StepKind(NamedTuple):
     train: str  # which layers
     batch_size: int  # of the first epoch
     precision: str
-    scheme: str = "layerwise"  # its name, if it is learned or direct: others take the same time
+    scheme: str = LAYERWISE  # its name, if it is learned or direct: others take the same time
     plugins: tuple[str, ...] = ()  # what is used of them
 
 
@@ -139,7 +143,7 @@ def step_kind(run: Run) -> StepKind:
     """Return the kind of steps that a run makes."""
     protocol, method = run.protocol, run.method
     size, scheme = protocol.samples_per_batch(1), method.feedback.kind
-    alike = "layerwise" if scheme.route == "layerwise" and not scheme.learned else method.feedback.scheme
+    alike = LAYERWISE if scheme.route == LAYERWISE and not scheme.learned else method.feedback.scheme
     return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision, alike, run.references)
 
 

@@ -8,7 +8,7 @@ from asymbp_cli.text import is_number
 
 _MOST = 10_000
 #: a comment in a shell and in Python; no quoted word ends so
-_MARK = re.compile(r"(?:^|  )# shard ([0-9]+)/([0-9]+) of study ([0-9a-f]{16})$")
+_MARK = re.compile(r"(?:^|  )# shard ([0-9]+)/([0-9]+) of study ([0-9a-f]{16})(?:, division ([0-9a-f]{8}))?$")
 
 
 @dataclass(frozen=True, order=True)
@@ -46,15 +46,19 @@ class Mark:
     """Which shard a command trained, and of which study."""
 
     shard: Shard
-    study: str  # the id of the study
+    study: str  # the id of its runs
+    division: str = ""  # the id of how they are divided; empty if an early command did not say
 
     def add_to(self, command: str) -> str:
         """Return a command with this mark."""
-        return f"{command}  # shard {self.shard} of study {self.study}".lstrip()
+        division = f", division {self.division}" if self.division else ""
+        return f"{command}  # shard {self.shard} of study {self.study}{division}".lstrip()
 
 
 def split_mark(command: str) -> tuple[str, Mark | None]:
     """Return a stored command as it was typed, and its mark if it has one."""
     found = _MARK.search(command)
     shard = _make_shard(found[1], found[2]) if found else None
-    return (command[: found.start()], Mark(shard, found[3])) if found and shard else (command, None)
+    if not found or not shard:
+        return command, None
+    return command[: found.start()], Mark(shard, found[3], found[4] or "")

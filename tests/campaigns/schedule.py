@@ -34,7 +34,7 @@ Popen = subprocess.Popen[str]
 
 
 class Trained(NamedTuple):
-    """Seconds of a study: from its plan to its first stack, from there to its end, and of the processor."""
+    """Seconds of a study: until its first worker is there, from its plan to its end, and of the processor."""
 
     start: float
     clock: float
@@ -77,7 +77,7 @@ def train(study: Sequence[str], directory: Path) -> Trained:
 
     line = ["reproduce", *study, "--workers", str(WORKERS), "--json"]
     processor = _read(_start([*_COMMAND, *line], directory), see)
-    (planned,), began, ended = times["plan"], times["StackStarted"][0], times["RunFinished"][-1]
+    (planned,), began, ended = times["plan"], times["WorkerFound"][0], times["RunFinished"][-1]
     return Trained(began - planned, ended - planned, processor)
 
 

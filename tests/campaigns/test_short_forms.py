@@ -10,16 +10,20 @@ import kills
 import learned_feedback_speed
 import lowest
 import memory
+import merging
 import pytest
 import signals
+import small_study
 import soak
 import studies
 import torch
 import writers
+from click.testing import CliRunner
 from studies import Study
 from tally import Record, Tally
 
 from asymbp_cli.bench.steps import make_random_data
+from asymbp_cli.cli.app import cli
 from asymbp_cli.recipe.networks import NETWORKS
 
 FAKE_SECONDS = "0.01"  # of an epoch
@@ -75,6 +79,42 @@ def test_memory_stays_flat() -> None:
     soak.run(tally, 0, most_growth=1.25)  # a tenth of so few runs is too early
     assert tally.found == []
     assert len(tally.notes) >= 2  # the parent and a worker
+
+
+def merge_here(*sources: Path, into: Path) -> merging.Measured:
+    """Merge in this process, which starts in no time, and whose time and memory say nothing."""
+    arguments = ["store", "merge", *map(str, sources), "--results", str(into)]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False)
+    return merging.Measured(0.0, 0, done.return_value, done.stdout)
+
+
+def test_merges_are_what_they_should_be() -> None:
+    tally = Tally(20)
+    merging.run(tally, 0, merge_here)
+    assert tally.found == []
+    assert tally.count == 4
+
+
+def test_a_merge_that_takes_too_long_or_too_much_or_loses_something_is_seen() -> None:
+    tally = Tally(9)
+
+    def merge_badly(*sources: Path, into: Path) -> merging.Measured:
+        done = merge_here(*sources, into=into)
+        small_study.change(into, "UPDATE epochs SET train_loss = 7 WHERE epoch = 2", take_checksums=True)
+        return merging.Measured(9.0, 400_000_000, done.code + 1, done.text)
+
+    merging.run(tally, 0, merge_badly)
+    assert [len(faults) for faults in tally.faults.values()] == [12, 1, 0]
+
+
+def test_a_merge_is_measured(tmp_path: Path) -> None:
+    """Its memory is its own: this process, which has loaded torch, takes more."""
+    grid, (part, _) = merging.take_parts(9)
+    merging.fill(tmp_path / "a", grid, part)
+    found = merging.merge(tmp_path / "a", into=tmp_path / "b")
+    assert (found.code, found.text.splitlines()[0]) == (0, f"{tmp_path / 'a'}: 9 runs: 9 new")
+    assert found.seconds > 0.05
+    assert 20e6 < found.peak < 200e6
 
 
 def test_a_campaign_sees_what_is_lost_and_what_differs(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from asymbp_cli.bench import checks, executors, memory, projection
 from asymbp_cli.bench.measure import Measure
 from asymbp_cli.cli import app
 from asymbp_cli.cli.bench_tables import format_training
+from asymbp_cli.errors import AsymbpError
+from asymbp_cli.events import Event
+from asymbp_cli.executors import Job
 
 
 def invoke(*arguments: str) -> Result:
@@ -92,6 +95,20 @@ def test_bench_executors_measures_each_and_a_second_worker() -> None:
     assert [measure["name"] for measure in found["scaling"]] == ["1 worker", "2 workers"]
     assert found["overhead"][0]["ratio"] == found["scaling"][0]["ratio"] == 1
     assert all(measure["seconds"] >= 0.01 for measure in found["overhead"])
+
+
+def test_bench_executors_measures_nothing_if_a_stack_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(job: Job, spend_time: object) -> Iterator[Event]:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(executors, "_pretend", fail)
+    with pytest.raises(AsymbpError, match=r"a stack failed, so nothing can be compared: .*out of order"):
+        CliRunner().invoke(
+            app.cli,
+            ["bench", "executors", "--stacks", "1", "--rounds", "1"],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
 
 
 def test_bench_executors_shows_what_could_not_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,21 @@ def test_every_command_parses(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(parsed) > len(commands) or not commands  # groups too
 
 
+@pytest.mark.parametrize("path", CONTEXTS)
+def test_every_example_of_a_help_parses(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the shell hands it over: a line of its own, up to a redirection."""
+    parsed: list[str] = []
+    monkeypatch.setattr(click.Command, "invoke", lambda self, context: parsed.append(context.command_path))
+    lines = [line.strip() for line in (CONTEXTS[path].command.help or "").partition("Example:")[2].splitlines()]
+    examples = [shlex.split(line) for line in lines if line]
+    assert examples
+    for program, *words in examples:
+        assert program == "asymbp"
+        parsed.clear()
+        cli.main([*takewhile(lambda word: word not in (">", "|", "&&"), words)], "asymbp", standalone_mode=False)
+        assert path in [*parsed, " ".join(["asymbp", *words[:2]])]
+
+
 def test_the_python_of_the_page_on_extending_trains_a_recipe(tmp_path: Path) -> None:
     page = (ROOT / "asymbp_cli" / "README.md").read_text(encoding="utf-8")
     (tmp_path / "use.py").write_text(page.rpartition("```python\n")[2].partition("```")[0])

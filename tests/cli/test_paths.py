@@ -24,6 +24,7 @@ PARAMETERS = {
 #: text that is a path or may hold one, in all commands; each has a command in COMMANDS
 TAKE_PATHS = {
     *("table", "tables", "names", "protocol", "overrides", "first", "second", "name", "logs", "executor", "steps"),
+    *("named", "recipes", "files", "source"),
 }
 #: text that names something else; these take names of the catalog alone
 _OF_CATALOG = {
@@ -37,6 +38,8 @@ TINY = "protocol: {extends: ~/base.yaml, rate_multipliers: [1], weight_decay: 0}
 COMMANDS = [
     "data show ~/pets --data-dir ~ --images ~/new/sheet.png",
     "data check ~/pets folder:~/pets --data-dir=~",
+    "train ~/all.yaml --results ~/new/res --cache-dir ~/new/cache --workers 1 --quiet",
+    "init ~/new/mine.yaml --from ~/all.yaml",
     "validate ~/all.yaml --set dataset=~/pets --set network=~/net.yaml --set protocol=~/base.yaml",
     "train --recipe ~/all.yaml --results ~/new/res --data-dir ~ --cache-dir ~/new/cache --dry-run",
     "train --recipe ~/all.yaml --results ~/new/res --cache-dir ~/new/cache --workers 1 --quiet",

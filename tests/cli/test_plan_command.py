@@ -129,6 +129,29 @@ def test_memory_bounds_stacks_and_is_what_is_asked_for() -> None:
     assert plenty["steps"] == "by FLOP"
 
 
+def test_what_does_not_fit_is_named() -> None:
+    line = f"plan --all --dataset caltech101 {STEPS}"
+    assert "too little" not in asymbp(line)
+    Path("steps.csv").write_text(HEAD + "cuda,a GPU,0.5,mnist,1,1\n")
+    assert numbers(line)["networks"][0]["bytes"] > numbers(line)["steps"]["bytes"] == 1 << 29
+    assert "The device has 0.5 GiB: too little for large." in asymbp(line)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_steps_of_any_device_may_have_a_memory(device: str) -> None:
+    Path("steps.csv").write_text(HEAD + f"{device},a device,16,mnist,1,1\n")
+    assert numbers(f"plan --table 2 --dataset mnist --protocol quick {STEPS}")["worker_seconds"] > 0
+
+
+def test_schemes_that_were_not_measured_are_estimated() -> None:
+    found = {}
+    for method in ("SGD", "WM"):
+        Path("one.yaml").write_text(f"dataset: mnist\nmethod: {method}\nprotocol: quick\n")
+        found[method] = numbers(f"plan --recipe one.yaml {STEPS}")
+    assert found["WM"]["worker_seconds"] > 1.1 * found["SGD"]["worker_seconds"]
+    assert [plan["networks"][0]["steps"] for plan in found.values()] == ["given", "by FLOP"]
+
+
 def test_a_schedule_has_its_price() -> None:
     line = f"plan --table 2 --dataset mnist --protocol paper {STEPS} --simulate 2x4 --start 30"
     plan = numbers(f"{line} --price 2.5")
@@ -136,6 +159,7 @@ def test_a_schedule_has_its_price() -> None:
     assert plan["workers"] == 8
     assert played["makespan_seconds"] >= plan["tasks"]["longest_seconds"] + 30
     assert played["makespan_seconds"] >= plan["worker_seconds"] / 8
+    assert plan["seconds"] == round(played["makespan_seconds"], 1)  # not the mean of a worker, which is less
     assert played["worker_hours"] == pytest.approx(8 * played["makespan_seconds"] / 3600)
     assert played["cost"] == pytest.approx(2.5 * played["worker_hours"])
     assert played["utilization"] == pytest.approx(plan["worker_seconds"] / 3600 / played["worker_hours"])
@@ -145,6 +169,24 @@ def test_a_schedule_has_its_price() -> None:
     assert failing["failures"] > 0
     assert 0 < failing["lost_seconds"] <= 60 * failing["failures"]
     assert failing["makespan_seconds"] > played["makespan_seconds"]
+
+
+def test_a_start_that_nobody_has_said_is_called_an_assumption() -> None:
+    line = f"plan --table 2 --dataset mnist --protocol quick {STEPS} --simulate 1x1"
+    assumed, said = (numbers(f"{line} {more}")["schedule"] for more in ("", "--start 4"))
+    assert (assumed["start_seconds"], assumed["start_is_assumed"]) == (10, True)
+    assert (said["start_seconds"], said["start_is_assumed"]) == (4, False)
+    assert "A GPU starts in 10 s, as is assumed; --start says otherwise." in asymbp(line)
+    assert "A GPU starts in 4 s, as you say." in asymbp(f"{line} --start 4")
+    assert "Simulated on 1 node with 1 GPU each" in asymbp(line)
+
+
+def test_stacks_of_which_training_would_give_up_are_told() -> None:
+    line = f"plan --table 2 --dataset mnist --protocol paper {STEPS} --simulate 1x1 --failures"
+    attempts = numbers(f"{line} 60")["schedule"]["most_attempts"]
+    assert attempts > 3
+    assert f"A stack takes {attempts} attempts. Training gives up after 3: allow" in asymbp(f"{line} 60")
+    assert "Training gives up" not in asymbp(f"{line} 0")
 
 
 def test_nothing_is_idle_where_nothing_is_left() -> None:
@@ -165,7 +207,7 @@ def test_measured_steps_are_saved_for_another_machine() -> None:
     measured = numbers("plan --table 2 --save-steps mine.csv --workers 2")
     assert measured["steps"]["origin"] == "measured"
     given = numbers("plan --table 2 --step-seconds ./mine.csv --workers 2")
-    assert given["steps"] == {"model": measured["steps"]["model"], "origin": "./mine.csv"}
+    assert (given["steps"]["model"], given["steps"]["origin"]) == (measured["steps"]["model"], "./mine.csv")
     assert given["seconds"] == pytest.approx(measured["seconds"], rel=1e-3)
     assert {row["steps"] for row in given["networks"]} == {"given"}
     assert {row["steps"] for row in measured["networks"]} == {"measured"}
@@ -185,13 +227,15 @@ def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "nothing to plan. Name --table N, --recipe FILE, or --all (the whole paper)"),
+        ("", "nothing to plan. Name a RECIPE, --table TABLE, or --all (the whole paper)"),
         ("--all --table 2", "--all is every table. Leave out --table or --all"),
         ("--table 7", '"7" is not a table'),
         ("--table 1", "Table 1 lists networks and trains nothing"),
         ("--table 2 --dataset mnits", 'Did you mean "mnist"?'),
         ("--table 2 --dataset mnist", "--protocol must be given for mnist"),
-        ("--recipe one.yaml --seeds 2", "--dataset, --protocol and --seeds are of tables"),
+        ("one.yaml --dataset digits", "--dataset and --protocol are of tables. Write them into the recipe"),
+        ("one.yaml --recipe one.yaml", "RECIPE is named with --recipe and without. Write all of them in one way"),
+        ("--table 2,3", '"2,3" is read as one name. For several write --table 2 --table 3'),
         ("--table 2 --simulate 4", '"4" is no cluster. Write NODESxGPUS, for instance 4x8'),
         ("--table 2 --simulate 0x8", '"0x8" is no cluster'),
         ("--table 2 --simulate 4x-8", '"4x-8" is no cluster'),

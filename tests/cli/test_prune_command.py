@@ -7,7 +7,7 @@ import small_study
 from click.testing import CliRunner, Result
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, StoreError
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
@@ -54,6 +54,13 @@ def test_what_a_study_continues_from_stays(results: Path) -> None:
     prune("--yes", results=results)
     assert [file.stem for file in small_study.checkpoints(results)] == [run_id]
     assert small_study.change(results) == [run_id]
+
+
+def test_while_a_study_writes_nothing_is_listed_or_deleted(results: Path) -> None:
+    """It deletes checkpoints of its own meanwhile, and stores tables that need others."""
+    with Store.open(results) as store, store.writing(), pytest.raises(StoreError, match="is writing to"):
+        prune("--yes", results=results)
+    assert len(small_study.checkpoints(results)) == 3
 
 
 def test_nothing_is_deleted_unless_somebody_says_so(results: Path) -> None:

@@ -1,5 +1,6 @@
 """Shards as a user meets them: trained on machines that share nothing, joined to what one would have trained."""
 
+import json
 import re
 import shlex
 import sys
@@ -18,8 +19,11 @@ from click.testing import CliRunner, Result
 from asymbp_cli import study
 from asymbp_cli.api import arguments
 from asymbp_cli.cli.app import cli
+from asymbp_cli.errors import UsageError
 from asymbp_cli.results.contents import Contents
 from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling import shards
+from asymbp_cli.specs.shards import split_mark
 
 RECIPE = {
     "title": "small",
@@ -133,18 +137,104 @@ def test_a_store_goes_on_with_its_shard_with_another_one_or_with_everything(
     assert numbers("m") == numbers("one")
 
 
-def test_shards_that_overlap_are_one_and_a_stranger_is_named() -> None:
+def test_shards_that_overlap_are_one() -> None:
     train("m1", "1/2")
     train("m2", "2/2")
     train("again", "1/2")
-    train("other", "2/2", "--set protocol.epochs=2")
-    lines = asymbp("store merge m1 m2 again other --results all").stdout.splitlines()
-    assert lines[2] == "again: 9 runs: 9 already there"
-    assert lines[4] == f"{NAME}: 2 of 2 shards, all 18 runs have ended"
-    assert lines[5].startswith(f"{NAME.replace('epochs=3', 'epochs=2')}: shard 1 of 2 is missing (9 of 18 runs)")
-    assert lines[6].startswith("other: its shard 2/2 is not part of the study of most shards")
-    assert "--set protocol.epochs=2" in lines[6]
-    assert len(load("all").grids) == 2
+    assert asymbp("store merge m1 m2 again --results all").stdout.splitlines()[2:] == [
+        "again: 9 runs: 9 already there",
+        f"{NAME}: 2 of 2 shards, all 18 runs have ended",
+        f"{NAME}: shard 1 of 2 is in m1 and again",
+    ]
+
+
+def test_a_shard_of_another_study_in_place_of_one_that_is_missing_is_refused() -> None:
+    train("m1", "1/3")
+    train("m2", "2/3")
+    train("other", "3/3", "--set protocol.epochs=2")
+    for sources in ("m1 m2 other", "other m1 m2"):
+        with pytest.raises(UsageError, match="other: its shard 3/3 is of another study") as refused:
+            asymbp(f"store merge {sources} --results all")
+        assert "--set protocol.epochs=2" in str(refused.value)
+        assert "Nothing was merged. Leave it out, or merge it by itself" in str(refused.value)
+        assert not Path("all").exists()
+    asymbp("store merge m1 m2 --results all")
+    (said,) = asymbp("store merge other --results all").stdout.splitlines()[1:]
+    assert said.startswith(
+        f"{NAME.replace('epochs=3', 'epochs=2')}: shards 1 and 2 of 3 are missing (12 of 18 runs)"
+    )
+    train("m1", "2/3", "--set protocol.epochs=2")  # its directory has a part of each study, which is no mistake
+    train("m2", "1/3", "--set protocol.epochs=2")
+    train("m3", "3/3")
+    said = asymbp("store merge m1 m2 m3 other --results new").stdout
+    assert said.count("3 of 3 shards, all 18 runs have ended") == 2
+    assert len(load("new").grids) == 2
+    said = asymbp("store merge m3 other --results two").stdout  # both are third shards
+    assert said.count("shards 1 and 2 of 3 are missing (12 of 18 runs)") == 2
+
+
+def test_versions_that_divide_a_study_otherwise_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    train("m1", "1/2")
+    monkeypatch.setattr(shards, "flop_left", lambda run, count: 1 + 5 * (run.method.batch_norm == "none"))
+    train("m2", "2/2")
+    both = numbers("m1").keys() | numbers("m2").keys()
+    assert len(both) < RUNS
+    said = asymbp("store merge m1 m2 --results all").stdout.splitlines()[-1]
+    assert said == (
+        f"{NAME}: its shards are of 2 divisions, as other versions of asymbp make them ({RUNS - len(both)} of 18 "
+        "runs). Train the rest here: the same command without --shard"
+    )
+    asymbp("store merge m1 --results one")  # by the version that divides otherwise
+    said = asymbp("store merge m1 --results one").stdout.splitlines()[-1]
+    assert f"{NAME}: shard 2 of 2 is missing ({RUNS - len(numbers('m1'))} of 18 runs)" in said
+    train("all")
+    said = asymbp("store merge m1 --results all").stdout.splitlines()[-1]
+    assert said == f"{NAME}: 2 of 2 shards, all 18 runs have ended"
+
+
+def test_as_json_shards_have_the_same_facts() -> None:
+    for number in (1, 2, 3):
+        train(f"m{number}", f"{number}/4")
+    train("again", "1/4")
+    train("plain")
+    small_study.change(Path("m3"), *UNFINISHED, take_checksums=True)
+    records = json.loads(asymbp("store merge m1 m2 m3 again plain --results all --json").stdout)
+    assert [[study["in_source"] for study in record["shards"]] for record in records] == [
+        [[1]],
+        [[2]],
+        [[3]],
+        [[1]],
+        [],
+    ]
+    first, *_ = records[0]["shards"]
+    ((_, mark),) = {split_mark(line) for stored in load("m1").grids.values() for line in stored.commands}
+    assert mark
+    assert first == {
+        "study": mark.study,
+        "name": NAME,
+        "shards": 4,
+        "in_source": [1],
+        "divisions": 1,
+        "present": [1, 2, 3, 4],  # by what is in `plain`
+        "unfinished": [],
+        "missing": [],
+        "left": 0,
+        "total": RUNS,
+        "begun": False,
+        "overlaps": [{"shard": 1, "sources": ["m1", "again"]}],
+    }
+    (record,) = json.loads(asymbp("store merge m3 --results new --json").stdout)
+    (alone,) = record["shards"]
+    assert (alone["missing"], alone["unfinished"], alone["left"], alone["total"]) == ([1, 2, 4], [3], RUNS, RUNS)
+
+
+def test_a_study_whose_dataset_was_dropped_is_counted_by_commands() -> None:
+    train("m1", "1/2")
+    drop = ("DELETE FROM epochs", "DELETE FROM attempts", "DELETE FROM runs", "DELETE FROM datasets")
+    small_study.change(Path("m1"), *drop, take_checksums=True)
+    done = asymbp("store merge m1 --results all")
+    assert done.return_value == 0
+    assert f"{NAME}: shard 2 of 2 is missing (18 of 18 runs)" in done.stdout
 
 
 def test_without_the_tables_as_they_were_shards_are_counted_by_commands() -> None:
@@ -158,7 +248,10 @@ def test_without_the_tables_as_they_were_shards_are_counted_by_commands() -> Non
     said = asymbp("store merge m1 --results all").stdout.splitlines()
     assert f"{NAME}: shard 2 of 2 is missing" in said[1]
     assert f"{NAME}: shards 2 and 3 of 3 are missing" in said[2]
-    assert asymbp("store merge m2 --results all").stdout.splitlines()[1] == f"{NAME}: 2 of 2 shards"
+    assert asymbp("store merge m2 --results all").stdout.splitlines()[1] == (
+        f"{NAME}: 2 of 2 shards were begun, but whether all runs have ended cannot be told. "
+        "Train the rest here: the same command without --shard"
+    )
 
 
 def test_an_exported_shard_is_a_shard(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import AsymbpError
+from asymbp_cli.events import EpochEnded
 from asymbp_cli.results.contents import Contents
 from asymbp_cli.results.store import Store
 
@@ -175,6 +176,11 @@ def test_a_directory_with_impossible_results_is_refused(results: Path, tmp_path:
         invoke("merge", results, "--results", tmp_path / "other")
 
 
+def counts(event: EpochEnded) -> dict[str, int | None]:
+    names = ("train_wrong", "train_seen", "test_wrong", "test_seen", "validation_wrong", "validation_seen")
+    return {name: getattr(event, name) for name in names}
+
+
 def test_a_table_that_other_runs_fill_now_is_named(results: Path, tmp_path: Path) -> None:
     """The table was made by an earlier version, which averaged the test statistics of short epochs once."""
     grids = {}
@@ -244,6 +250,19 @@ def test_other_numbers_are_listed_run_by_run(
         "new": [],
         "longer": [],
         "same": [],
-        "different": [{"run": run_id, "epoch": 3} for run_id in sorted(kept.runs)],
+        "different": [
+            {
+                "run": run_id,
+                "epoch": 3,
+                "kept": {"state": stored.state, "processor": there[1:-1], "counts": counts(stored.epochs[2])},
+                "other": {
+                    "state": stored.state,
+                    "processor": None if here == "NULL" else here[1:-1],
+                    "counts": counts(stored.epochs[2]) | {"test_wrong": 360 - stored.epochs[2].test_wrong},
+                },
+            }
+            for run_id, stored in sorted(kept.runs.items())
+        ],
         "moved": [],
+        "shards": [],
     }

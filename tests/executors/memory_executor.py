@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from asymbp_cli.datasets.transfer import read_arrays
@@ -25,7 +25,7 @@ class MemoryExecutor:
         self.sent: list[Message] = []
         self.stopped = False
 
-    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+    def adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> list[Job]:
         return []
 
     @property

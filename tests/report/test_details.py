@@ -4,6 +4,7 @@ import io
 import re
 from dataclasses import replace
 
+import pytest
 import sample_document as sample
 import small_study
 from rich.console import Console
@@ -18,7 +19,8 @@ from asymbp_cli.report import csv_records, html, latex, markdown
 from asymbp_cli.report.document import Document
 from asymbp_cli.report.footnotes import write_footnotes
 from asymbp_cli.report.listings import list_agreement
-from asymbp_cli.report.records import make_records
+from asymbp_cli.report.rates_listing import list_all_rates
+from asymbp_cli.report.records import make_rate_records, make_records
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 
@@ -62,7 +64,14 @@ def test_a_terminal_shows_them_in_both_layouts() -> None:
         assert "45.00" in text
     assert "│ last epoch    │" in in_terminal(sample.UNSURE, 120)
     header = in_terminal(wide("Flowers17"), 80).splitlines()[2].strip("┃").split("┃")
-    assert [name.strip() for name in header] == ["", "Flowers17", "paper", "last epoch", "held-out rule"]
+    assert [name.strip() for name in header] == [
+        "",
+        "Flowers17",
+        "paper",
+        "std. error",
+        "last epoch",
+        "held-out rule",
+    ]
 
 
 def test_tables_of_many_datasets_are_cut_where_a_terminal_of_80_columns_ends() -> None:
@@ -87,7 +96,7 @@ def test_html_outlines_hollow_cells_and_has_muted_lines() -> None:
     page = html.render(DOCUMENT)
     assert page.count('<div class="own worse hollow"') == page.count('<div class="paper worse hollow"') == 1
     assert "worse by less than two standard errors: " in page
-    assert page.count('<div class="detail">') == 2 * 4  # two lines of the row's header and of three cells
+    assert page.count('<div class="detail">') == 3 * 4  # three lines of the row's header and of three cells
     assert '<span class="sr">last epoch: </span>45.00' in page
     assert "standard error 2.66 points; +5.00 points from the baseline, standard error 5.00" in page
     assert "by less than two standard errors</span>" in page.partition("<tbody>")[0]
@@ -105,7 +114,7 @@ def test_latex_leaves_hollow_cells_without_ground() -> None:
 
 def test_records_have_them_in_columns_at_the_end() -> None:
     first, *_, last = make_records([seeded()])[0]
-    assert list(first)[-8:] == [
+    assert list(first)[-12:] == [
         "run",
         "standard_error_points",
         "baseline_difference_points",
@@ -114,20 +123,25 @@ def test_records_have_them_in_columns_at_the_end() -> None:
         "paper_hollow",
         "last_epoch_percent",
         "held_out_difference_points",
+        "lowest_percent",
+        "highest_percent",
+        "seeds_done",
+        "median_standard_error_points",
     ]
+    spread = ("lowest_percent", "highest_percent", "seeds_done", "median_standard_error_points")
+    assert tuple(last[name] for name in spread) == (15.0, 20.0, 3, 1.1879)
     assert (first["baseline_difference_points"], first["last_epoch_percent"]) == (None, 30.0)
     assert (last["error_percent"], last["standard_error_points"]) == (20.0, 1.2649)
     assert last["baseline_difference_points"] == 5.3333
     assert (last["hollow"], last["paper_hollow"]) == (False, False)
     header = csv_records.render([seeded()]).splitlines()[0]
-    assert header.endswith("hollow,paper_hollow,last_epoch_percent,held_out_difference_points")
+    assert "hollow,paper_hollow,last_epoch_percent,held_out_difference_points" in header
 
 
 def test_differences_are_listed_with_intervals_if_there_are_enough_seeds() -> None:
     (listing,) = list_uncertainty(seeded())
     assert listing.title == "Title: uncertainty"
     assert listing.rows == (
-        ("MNIST: standard error", "1.03", "1.19"),  # of the medians, 12 and 17 %, on 1,000 samples
         ("MNIST: minus SGD", "-", "+5.33"),
         ("MNIST: its standard error", "-", "1.61"),
     )
@@ -139,19 +153,18 @@ def test_differences_are_listed_with_intervals_if_there_are_enough_seeds() -> No
     assert "colours use two standard errors for each column" in enough.notes[2]
     assert len(enough.notes) == 3
     (single,) = list_uncertainty(filled(1.0, 2.0, 3.0, 4.0, 5.0))
-    assert [row[0] for row in single.rows] == [
-        "MNIST: standard error",
-        "MNIST: minus SGD",
-        "MNIST: its standard error",
-    ]
-    assert single.notes[1] == "With one seed the spread between seeds is missing, and can be larger."
-    assert len(single.notes) == 2
+    assert [row[0] for row in single.rows] == ["MNIST: minus SGD", "MNIST: its standard error"]
+    (note,) = single.notes
+    assert "With one seed it counts the size of the test set only." in note
     assert list_uncertainty(filled(None, None, None, None, None)) == []
 
 
 def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
     notes = " ".join(write_footnotes(filled(1.0, 2.0, 3.0, 4.0, 50.0)))
     assert "MNIST 0.31 to 1.58 points, where 3 points are 30 of 1,000 samples." in notes
+    assert (
+        "They do not cover the spread over seeds, of which there is one, that rate and epoch are picked" in notes
+    )
     assert "Last epoch" not in notes
     assert "hollow" not in notes
     assert "more chances" not in notes
@@ -205,6 +218,38 @@ def test_of_many_datasets_the_smallest_and_the_largest_test_set_are_named() -> N
     assert note.count("samples") == 2
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (45, "1.35 of 45 samples (so at least 2)"),
+        (360, "10.8 of 360 samples (so at least 11)"),
+        (100, "3 of 100 samples."),
+    ],
+)
+def test_three_points_of_few_samples_are_said_to_be_a_fraction(seen: int, said: str) -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+    cells = tuple(replace(c, picks=tuple(replace(p, wrong=2, seen=seen) for p in c.picks)) for c in table.cells[0])
+    assert f"3 points are {said}" in " ".join(write_footnotes(replace(table, cells=(cells,))))
+
+
+def test_every_rate_of_a_cell_is_listed_and_the_selected_one_is_marked() -> None:
+    (listing,) = list_all_rates(seeded())
+    assert listing.header == ("error, %", "x0.1", "x1")
+    assert listing.rows == (("MNIST: SGD", "12.00", "[12.00] 3"), ("MNIST: uSF", "17.00", "[17.00] 3"))
+    assert listing.numeric == (False, True, True)
+    assert listing.folded
+    (single,) = list_all_rates(filled(1.0, None, None, None, None))
+    assert single.rows == (("MNIST: SGD", "1.00", "[1.00]"),)
+    assert list_all_rates(filled(None, None, None, None, None)) == []
+
+
+def test_the_runs_of_every_rate_are_records_too() -> None:
+    records = make_rate_records(seeded())
+    assert len(records) == 2 * 2 * 3
+    assert [one["rate_multiplier"] for one in records if one["selected"]] == [1.0] * 6
+    assert {one["error_percent"] for one in records if one["column"] == "SGD"} == {10.0, 12.0, 14.0}
+
+
 def test_cells_picked_from_more_runs_are_named() -> None:
     table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
     cells = (*table.cells[0][:-1], replace(table.cells[0][-1], wanted=4, ended=4))
@@ -234,11 +279,11 @@ def test_copies_of_the_papers_data_count_once_and_the_one_that_counts_is_named()
     rows = tuple(row.model_copy(update={"dataset": name * 64}) for name in "ab")
     grid = table.grid.model_copy(update={"rows": rows})
     two = replace(table, grid=grid, cells=(*table.cells, cells), baselines=table.baselines * 2)
-    again = replace(two, grid=grid.model_copy(update={"key": "table-4"}))
+    again = replace(two, grid=grid.model_copy(update={"key": "table-4", "title": "Table 4. Random"}))
     (listing,) = list_agreement([two, again])
     assert [line[:4] for line in listing.rows] == [
-        ("table-2", "quick", "the paper's", "4"),
-        ("table-4", "quick", "the paper's", "4"),
+        ("Title", "quick", "the paper's", "4"),
+        ("Table 4", "quick", "the paper's", "4"),
         ("all, each cell once", "quick", "the paper's", "4"),
     ]
     (note,) = [note for note in listing.notes if "copies" in note]

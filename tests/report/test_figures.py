@@ -1,6 +1,5 @@
 """Figures hold the stored numbers, are drawn where there is something to draw, and are the same each time."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -13,7 +12,7 @@ from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.report.document import Figure
-from asymbp_cli.report.figures import canvas, draw_figures
+from asymbp_cli.report.figures import draw_figures
 from asymbp_cli.report.text import short_title
 from asymbp_cli.specs.measures import title_of
 from asymbp_cli.specs.methods import parse_method
@@ -40,33 +39,76 @@ def names(drawn: Sequence[Figure]) -> list[str]:
     return [figure.name for figure in drawn]
 
 
-@pytest.fixture
-def plotted(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[list[float], list[float]]]]:
-    """Return, by figure, the points of every line drawn in it, once figures are drawn."""
-    kept: dict[str, list[tuple[list[float], list[float]]]] = {}
-    real = canvas.save_figure
-
-    def spy(drawing, name, caption, alt):  # type: ignore[no-untyped-def]
-        lines = [line for axes in drawing.axes for line in axes.get_lines()]
-        kept[name] = [(list(map(float, line.get_xdata())), list(map(float, line.get_ydata()))) for line in lines]
-        return real(drawing, name, caption, alt)
-
-    for module in ("panels", "opposite_signs", "scatter"):
-        monkeypatch.setattr(f"asymbp_cli.report.figures.{module}.save_figure", spy)
-    return kept
+Points = tuple[str, list[float], list[float]]
 
 
-Plotted = dict[str, list[tuple[list[float], list[float]]]]
+def plotted(drawn: Sequence[Figure], ending: str) -> list[Points]:
+    """Return look and points of every series in the figure whose name ends so."""
+    (figure,) = [figure for figure in drawn if figure.name.endswith(ending)]
+    return [
+        (one.look, list(map(float, one.x)), list(map(float, one.y)))
+        for panel in figure.chart.panels
+        for one in panel.series
+    ]
 
 
-def test_learning_curves_show_the_selected_run_and_its_epoch(plotted: Plotted) -> None:
+def test_learning_curves_show_the_selected_run_and_its_epoch() -> None:
     table, epochs = trained("SGD", "uSF")
-    draw_figures([table], epochs)
-    lines = plotted["table-2-1-1-learning-curves"]
-    assert ([1.0, 2.0, 3.0], [9.0, 8.0, 7.0]) in lines  # SGD's better run: also the grey reference in both panels
-    assert ([1.0, 2.0, 3.0], [29.0, 28.0, 27.0]) in lines
-    assert ([3.0], [27.0]) in lines
-    assert ([1.0, 2.0, 3.0], [39.0, 38.0, 37.0]) not in lines  # the other rate
+    lines = plotted(draw_figures([table], epochs), "learning-curves")
+    assert lines.count(("baseline", [1.0, 2.0, 3.0], [9.0, 8.0, 7.0])) == 2  # SGD's better run, in both panels
+    assert ("ours", [1.0, 2.0, 3.0], [29.0, 28.0, 27.0]) in lines
+    assert ("ours", [3.0], [27.0]) in lines
+    assert ("ours", [1.0, 2.0, 3.0], [39.0, 38.0, 37.0]) not in lines  # the other rate
+
+
+def test_training_errors_are_beside_test_errors_without_frozen_epochs() -> None:
+    table, epochs = trained("SGD", "uSF")
+    told = {
+        run: [replace(p, train_wrong=p.epoch, train_seen=0 if p.epoch == 3 else 100) for p in points]
+        for run, points in epochs.items()
+    }
+    assert plotted(draw_figures([table], told), "learning-curves").count(("training", [1.0, 2.0], [1.0, 2.0])) == 2
+
+
+def seeded() -> tuple[FilledGrid, Epochs]:
+    """Return two rates and three seeds, whose errors in the first epoch are 10, 12 and 11 %, then 1 less."""
+    grid = make_grid("SGD", "uSF", rate_multipliers=[1.0, 0.1]).model_copy(update={"seeds": (0, 1, 2)})
+    first = {0: 100, 1: 120, 2: 110}
+    runs = grid.all_runs()
+    epochs = {
+        key: [make_epoch(key, e, first[run.seed] - 10 * (e - 1) + (run.rate_multiplier < 1)) for e in (1, 2)]
+        for key, run in runs.items()
+    }
+    return fill_grid(grid, epochs, dict.fromkeys(runs, "finished"), {("MNIST", "uSF"): 5.0}), epochs
+
+
+def test_the_spread_over_seeds_is_a_band_around_the_median_seed() -> None:
+    table, epochs = seeded()
+    drawn = draw_figures([table], epochs)
+    (figure,) = [figure for figure in drawn if figure.name.endswith("learning-curves")]
+    (band,) = [one for one in figure.chart.panels[1].series if one.upper]
+    assert (list(band.x), list(band.y), list(band.upper)) == ([1, 2], [10.0, 9.0], [12.0, 11.0])
+    assert ("ours", [1.0, 2.0], [11.0, 10.0]) in plotted(drawn, "learning-curves")
+    assert "3 seeds from 9.00 to 11.00 %" in figure.alt
+    (rates,) = [figure for figure in drawn if figure.name.endswith("rates")]
+    (band,) = [one for one in rates.chart.panels[1].series if one.upper]
+    assert (list(band.x), list(band.y), list(band.upper)) == ([0.1, 1.0], [9.1, 9.0], [11.1, 11.0])
+    assert any(entry.band for entry in rates.chart.key)
+
+
+def test_the_papers_number_and_chance_are_lines() -> None:
+    table, epochs = seeded()
+    for figure in draw_figures([table], epochs):
+        if figure.name.endswith(("curves", "rates")):
+            assert figure.chart.panels[0].levels == (("chance", 90.0),)
+            assert figure.chart.panels[1].levels == (("chance", 90.0), ("papers", 5.0))
+            assert not figure.chart.y.shows(90.0)  # far above: the caption says so
+            assert "Chance, 90 %, is above the panels." in figure.caption
+            assert [entry.text for entry in figure.chart.key][-1] == "the paper"
+    bad = {run: [replace(point, test_wrong=700) for point in points] for run, points in epochs.items()}
+    drawn = draw_figures([fill_grid(table.grid, bad, {}, {})], bad)
+    assert all(figure.chart.y.shows(90.0) and "above" not in figure.caption for figure in drawn)
+    assert [entry.text for entry in drawn[0].chart.key][-1] == "chance"
 
 
 def test_a_figure_names_its_table() -> None:
@@ -77,27 +119,31 @@ def test_a_figure_names_its_table() -> None:
     assert short_title(drawn[0].caption).endswith(f"Table 4 (Exp. C1), protocol {table.grid.protocol_label}")
 
 
-def test_rates_show_the_lowest_error_of_each_run_and_mark_the_dead(plotted: Plotted) -> None:
+def test_rates_show_the_selected_error_of_each_run_and_mark_the_dead() -> None:
     table, epochs = trained("SGD", "uSF")
     slow = table.grid.runs(table.grid.rows[0], table.grid.columns[1])[1].id
     epochs[slow] = [replace(point, one_class=True) for point in epochs[slow]]
-    draw_figures([table], epochs)
-    lines = plotted["table-2-1-1-rates"]
-    assert ([0.1, 1.0], [17.0, 7.0]) in lines
-    assert ([0.1, 1.0], [37.0, 27.0]) in lines
-    assert ([0.1], [37.0]) in lines
+    table = fill_grid(table.grid, epochs, dict.fromkeys(epochs, "finished"), {})
+    drawn = draw_figures([table], epochs)
+    lines = plotted(drawn, "rates")
+    assert ("baseline", [0.1, 1.0], [17.0, 7.0]) in lines
+    assert ("ours", [0.1, 1.0], [37.0, 27.0]) in lines
+    assert ("ours", [1.0], [27.0]) in lines  # the selected rate
+    (cross,) = [
+        one for figure in drawn for panel in figure.chart.panels for one in panel.series if one.marker == "cross"
+    ]
+    assert (list(cross.x), list(cross.y)) == ([0.1], [37.0])
 
 
-def test_opposite_signs_are_recognized_by_method_and_stand_beside_the_paper(plotted: Plotted) -> None:
+def test_opposite_signs_are_recognized_by_method_and_stand_beside_the_paper() -> None:
     table, epochs = trained(*FLIPS, headers=("a", "b", "c", "d", "e"))
     cells = tuple(replace(cell, paper=float(k)) for k, cell in enumerate(table.cells[0], 1))
     drawn = draw_figures([replace(table, cells=(cells,))], epochs)
-    lines = plotted["table-2-1-1-opposite-signs"]
-    assert lines == [
-        ([0.0, 25.0, 50.0], [7.0, 27.0, 47.0]),
-        ([0.0, 25.0, 50.0], [1.0, 2.0, 3.0]),
-        ([0.0, 50.0], [67.0, 87.0]),
-        ([0.0, 50.0], [4.0, 5.0]),
+    assert plotted(drawn, "opposite-signs") == [
+        ("papers", [0.0, 25.0, 50.0], [1.0, 2.0, 3.0]),
+        ("ours", [0.0, 25.0, 50.0], [7.0, 27.0, 47.0]),
+        ("papers", [0.0, 50.0], [4.0, 5.0]),
+        ("ours", [0.0, 50.0], [67.0, 87.0]),
     ]
     (signs,) = [figure for figure in drawn if "opposite" in figure.name]
     assert "brSF 7.00 % at 0 %, 27.00 % at 25 %, 47.00 % at 50 %; frSF 67.00 % at 0 %" in signs.alt
@@ -109,10 +155,10 @@ def test_other_methods_have_no_curve_of_opposite_signs() -> None:
     assert not any("opposite" in name for name in names(draw_figures([table], epochs)))
 
 
-def test_ours_against_the_papers(plotted: Plotted) -> None:
+def test_ours_against_the_papers() -> None:
     table = filled(1.0, 2.0, None, 8.0, 90.0)
     (drawn,) = [figure for figure in draw_figures([table], {}) if figure.name == "ours-against-the-papers"]
-    assert ([1.0, 2.0, 4.0, 90.0], [1.0, 2.0, 8.0, 90.0]) in plotted["ours-against-the-papers"]
+    assert ("ours", [1.0, 2.0, 4.0, 90.0], [1.0, 2.0, 8.0, 90.0]) in plotted([drawn], "against-the-papers")
     assert drawn.alt.startswith(
         "3 of 4 cells are within 3 points of the paper's; furthest away: NuSF on MNIST 8.00"
     )
@@ -147,23 +193,14 @@ def test_labels_are_text_whatever_they_hold() -> None:
         assert header in texts
 
 
-def test_files_are_the_same_each_time_and_ids_do_not_clash() -> None:
+def test_files_are_the_same_each_time() -> None:
     table, epochs = trained("SGD", "uSF", *FLIPS)
     first, second = draw_figures([table, table], epochs), draw_figures([table, table], epochs)
-    assert [(one.svg, one.png) for one in first] == [(one.svg, one.png) for one in second]
+    assert [one.svg for one in first] == [one.svg for one in second]
+    assert (first[0].png, first[0].pdf) == (second[0].png, second[0].pdf)
+    assert first[0].png.startswith(b"\x89PNG")
+    assert first[0].pdf.startswith(b"%PDF")
     assert len(set(names(first))) == len(first) == 6
-    ids = [found for figure in first for found in re.findall(r'\bid="([^"]+)"', figure.svg)]
-    assert len(ids) == len(set(ids)) > 100
-    for figure in first:
-        for target in re.findall(r'(?:url\(#|href="#)([^")]+)', figure.svg):
-            assert f'id="{target}"' in figure.svg
-        assert figure.png.startswith(b"\x89PNG")
-
-
-def test_a_method_keeps_its_look_in_every_figure() -> None:
-    assert canvas.style_of("uSF+BN") == canvas.style_of("uSF+BN")
-    names = ("SGD", "BM", "BN", "BN+BM", "uSF", "NuSF", "uSF+BM")
-    assert len({tuple(canvas.style_of(name).items()) for name in names}) == 7
 
 
 def test_a_column_under_another_protocol_is_no_point_of_the_curve() -> None:
@@ -189,16 +226,18 @@ def measured(filled: FilledGrid, epochs: Epochs, key: str, values: Sequence[dict
     }
 
 
-def test_angles_are_drawn_by_layer_where_v_is_not_w(plotted: Plotted) -> None:
+def test_angles_are_drawn_by_layer_where_v_is_not_w() -> None:
     filled, epochs = trained("SGD", "uSF")
     angles: list[dict[int, float | None]] = [{3: 90.0, 5: 30.0}, {3: 80.0, 5: None}, {3: 70.0, 5: 20.0}]
-    drawn = {figure.name: figure for figure in draw_figures([filled], measured(filled, epochs, "angle", angles))}
-    chance, *lines = plotted["table-2-1-1-angle"]
-    assert chance[1] == [90.0, 90.0]
-    assert lines == [([1.0, 2.0, 3.0], [90.0, 80.0, 70.0]), ([1.0, 3.0], [30.0, 20.0])]
-    figure = drawn["table-2-1-1-angle"]
+    (figure,) = (
+        f for f in draw_figures([filled], measured(filled, epochs, "angle", angles)) if f.name.endswith("angle")
+    )
+    lines = [("ours", [1.0, 2.0, 3.0], [90.0, 80.0, 70.0]), ("ours", [1.0, 3.0], [30.0, 20.0])]
+    assert plotted([figure], "angle") == lines
+    (panel,) = figure.chart.panels
+    assert panel.levels == (("chance", 90.0),)
+    assert [one.label for one in panel.series] == ["3", "5"]
     assert "uSF 70, 20." in figure.alt
-    assert "Layers: 3 blue, 5 vermilion." in figure.caption
 
 
 @pytest.mark.parametrize(("key", "exact"), [("angle", 0.0), ("agreement", 1.0)])
@@ -211,16 +250,18 @@ def test_a_measure_that_says_nothing_is_not_drawn(key: str, exact: float) -> Non
 
 
 @pytest.mark.parametrize("key", ["rank", "spectral@00112233aabbccdd"])
-def test_measures_that_were_asked_for_are_drawn(plotted: Plotted, key: str) -> None:
+def test_measures_that_were_asked_for_are_drawn(key: str) -> None:
     """Those of plugins that are not loaded, too: their name is the title."""
     filled, epochs = trained("SGD", "uSF")
     ranks: list[dict[int, float | None]] = [{0: 2.0, 3: 8.0}, {0: 3.0, 3: None}, {0: 4.0, 3: 6.0}]
     drawn = {figure.name: figure for figure in draw_figures([filled], measured(filled, epochs, key, ranks))}
     name = f"table-2-1-1-{key.replace('@', '-')}"
-    assert plotted[name] == [([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]), ([1.0, 3.0], [8.0, 6.0])]  # and no line of chance
+    lines = [("ours", [1.0, 2.0, 3.0], [2.0, 3.0, 4.0]), ("ours", [1.0, 3.0], [8.0, 6.0])]
+    assert plotted([drawn[name]], name) == lines
+    assert drawn[name].chart.panels[0].levels == ()
     assert drawn[name].caption.startswith(f"{title_of(key).capitalize()}, on ")
-    assert "Layers: 0 blue, 3 vermilion (0: the whole network)." in drawn[name].caption
-    assert "chance" not in drawn[name].caption
+    assert "A line's number is its layer, 0 the whole network." in drawn[name].caption
+    assert "chance" not in [entry.text for entry in drawn[name].chart.key]
 
 
 def test_norm_ratios_are_not_drawn() -> None:

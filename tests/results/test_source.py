@@ -13,6 +13,7 @@ from asymbp_cli.results.export import decode, encode
 from asymbp_cli.results.merge import merge
 from asymbp_cli.results.source import read_directory
 from asymbp_cli.results.store import Store
+from asymbp_cli.results.validity import LOSSES
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +92,14 @@ def _set(column: str, value: str) -> str:
         (_set("rate", "9e999"), "epoch 3 of the run .* has a rate or a duration that cannot be"),
         (_set("seconds", "-1"), "epoch 3 of the run .* has a rate or a duration that cannot be"),
         (_set("seconds", "'x'"), "a value is of another type than asymbp writes"),
+        *((_set(name, "'x'"), "epoch 3 of the run .* has a loss that is no number") for name in LOSSES),
+        (_set("test_loss", "x'00'"), "epoch 3 of the run .* has a loss that is no number"),
         (_set("measures", "'{'"), "the measures of an epoch are damaged"),
         (_set("epoch", "9"), "has other epochs than 1, 2"),
         ("DELETE FROM epochs WHERE epoch = 4", "has ended before its last epoch"),
+        ("UPDATE grids SET created = 'x'", "a value is of another type than asymbp writes"),
+        ("UPDATE grids SET updated = -1", "has a date that cannot be"),
+        ("UPDATE grids SET command = x'00'", "has a command that is no text"),
         ("UPDATE runs SET created = 'x'", "a value is of another type than asymbp writes"),
         ("UPDATE runs SET created = -1", "has a date that cannot be"),
         ("UPDATE attempts SET started = -1", "has a date that cannot be"),

@@ -85,14 +85,14 @@ def test_a_failure_costs_the_time_since_the_last_checkpoint_and_a_start(monkeypa
     lasts = iter([150.0, 1e9, 1e9])  # seconds until the worker of each taken stack fails
     monkeypatch.setattr("random.Random.expovariate", lambda self, rate: next(lasts) / 3600)
     schedule = simulate([300.0], 1, Conditions(start=10, failures=1))
-    assert schedule == Schedule(1, 10 + 150 + 10 + 180, 300, 30, 20, 1)  # 120 are kept
+    assert schedule == Schedule(1, 10 + 150 + 10 + 180, 300, 30, 20, 1, attempts=2)  # 120 are kept
 
 
 def test_what_is_left_of_a_stack_goes_on_at_once_on_an_idle_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     lasts = iter([150.0, 1e9, 1e9])
     monkeypatch.setattr("random.Random.expovariate", lambda self, rate: next(lasts) / 3600)
     schedule = simulate([300.0, 20.0], 2, Conditions(start=10, failures=1))
-    assert schedule == Schedule(2, 10 + 150 + 180, 320, 30, 30, 1)
+    assert schedule == Schedule(2, 10 + 150 + 180, 320, 30, 30, 1, attempts=2)
 
 
 def test_failures_are_the_same_every_time_and_others_by_another_seed() -> None:

@@ -41,14 +41,14 @@ def test_other_widths_and_mini_batches_take_as_long_for_each_flop() -> None:
     wider = DIGITS._replace(network=NETWORKS["digits"].resolve(100), batch_size=200)
     found, flop = times(of_1=0.3), [kind.network.flop_per_sample() for kind in (DIGITS, wider)]
     assert found.stack_seconds(wider, 1) == pytest.approx(0.3 * 2 * flop[1] / flop[0])
-    assert found.knows_network(wider)
+    assert found.knows(wider)
 
 
 def test_another_network_is_like_the_one_whose_flop_are_nearest() -> None:
     found = make({DIGITS: {1: 1.0}, CIFAR: {1: 50.0}})
     large = DIGITS._replace(network=NETWORKS["large"].resolve(102))
     assert found.nearest(large) == CIFAR
-    assert not found.knows_network(large)
+    assert not found.knows(large)
     ratio = large.network.flop_per_sample() / CIFAR.network.flop_per_sample()
     assert found.stack_seconds(large, 1) == pytest.approx(50 * ratio)
 
@@ -67,7 +67,19 @@ def test_a_network_whose_last_layer_trains_goes_forward_only() -> None:
     assert make({DIGITS: {1: 0.3}, top: {1: 0.2}}).stack_seconds(top, 1) == 0.2
 
 
+def test_a_scheme_that_was_not_measured_takes_as_long_for_each_multiplication() -> None:
+    """WM of a layer makes five products where others make three, and the first layer two: as counted by hand."""
+    mirrored = DIGITS._replace(scheme="wm")
+    first, *fed = (operation.flop for operation in small_study.NETWORK.weighted())
+    ratio = (2 * first + 5 * sum(fed)) / (2 * first + 3 * sum(fed))
+    assert times(of_1=0.3).stack_seconds(mirrored, 1) == pytest.approx(0.3 * ratio)
+    assert not times(of_1=0.3).knows(mirrored)
+    measured = make({DIGITS: {1: 0.3}, mirrored: {1: 0.7}})
+    assert measured.knows(mirrored)
+    assert measured.stack_seconds(mirrored, 1) == 0.7
+
+
 def test_another_precision_is_not_known() -> None:
     half = DIGITS._replace(precision="bf16")
-    assert not times(of_1=0.3).knows_network(half)
+    assert not times(of_1=0.3).knows(half)
     assert make({DIGITS: {1: 1.0}, MNIST._replace(precision="bf16"): {1: 2.0}}).nearest(half).precision == "bf16"

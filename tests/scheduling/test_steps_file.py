@@ -54,6 +54,14 @@ def test_by_hand_a_name_and_the_time_are_enough(tmp_path: Path) -> None:
         (HEAD + LINE.strip() + ",more\n", ":2: too many values: "),
         (HEAD + "cuda,a GPU\n", ":2: network: "),
         (HEAD.replace("replicas", "runs") + LINE, ":2: replicas: "),
+        (HEAD.replace("network", "network,memory_gib") + "cuda,a GPU,mnist,1e300,1,1\n", ":2: memory_gib: "),
+        (HEAD + "cuda,a GPU,mnist,1,1e300\n", ":2: milliseconds: "),
+        (HEAD + f"cuda,a GPU,mnist,1{'0' * 400},1\n", ":2: replicas: "),
+        (
+            HEAD.replace("network", "network,scheme") + "cuda,a GPU,mnist,usf,1,1\n",
+            ':2: scheme: Value error, "usf" is',
+        ),
+        (HEAD + f'cuda,a GPU,"{"x" * 200_000},1,1\n', "is no CSV file: field larger than field limit"),
         (HEAD, "has no rows. asymbp plan --save-steps FILE writes such a file"),
         ("", "has no rows"),
         (HEAD + LINE + LINE.replace("a GPU", "another"), "has steps of a GPU and another. Write a file for each"),
@@ -83,5 +91,5 @@ def test_the_times_that_come_with_the_tool_are_of_an_h100() -> None:
     mnist = KIND._replace(network=NETWORKS["mnist"].resolve(10))
     assert (steps.device, steps.model) == ("cuda", "NVIDIA H100 80GB HBM3")
     assert steps.stack_seconds(mnist, 64) == pytest.approx(0.00529)  # asymbp_cli/bench/README.md
-    assert steps.knows_network(mnist._replace(precision="bf16"))
-    assert not steps.knows_network(KIND)
+    assert steps.knows(mnist._replace(precision="bf16"))
+    assert not steps.knows(KIND)

@@ -4,7 +4,7 @@ Ray retries nothing by itself: a job whose worker dies has failed, and goes on f
 """
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +83,7 @@ class RayExecutor:
         self._silent: float | None = None  # since when the cluster does not answer
         self._said = False  # that it waits for a place
 
-    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+    def adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> list[Job]:
         """Return no job: Ray ends the workers of a driver that is gone."""
         return []
 

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from asymbp_cli import errors
 from asymbp_cli.errors import AsymbpError
-from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event
+from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, EpochKept, Event
 from asymbp_cli.executors import Failure
 from asymbp_cli.executors.remote.messages import Ended, FileKind, FilesSent, Message
 from asymbp_cli.files.whole import replace
@@ -97,6 +97,15 @@ class Inbox:
                     self._read += len(line)
         except FileNotFoundError:
             return
+
+    def last_epochs(self) -> dict[str, int]:
+        """Return the last epoch of each run among the new messages, up to one that is damaged."""
+        found: dict[str, int] = {}
+        with suppress(ValueError, OSError):
+            for message in self.read():
+                if isinstance(message, EpochEnded):
+                    found[message.run] = message.epoch
+        return found
 
 
 def encode(message: Message) -> bytes:

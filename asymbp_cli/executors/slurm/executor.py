@@ -1,7 +1,7 @@
 """Trains every job in a job of a SLURM cluster, and listens to their folders."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,6 +71,18 @@ class _Found:
         """Return whether the job has sent anything, or may still do so."""
         return self.id not in states or Inbox(self.folder).began
 
+    def reaches(self, saved: Mapping[str, int]) -> bool:
+        """Return whether the job began at the checkpoints that are `saved`, or before, and has sent as much.
+
+        Else the epochs between would be missing, or be trained in vain.
+        """
+        if self.job is None:
+            return False
+        start = self.job.stack.start_epoch
+        is_ahead = any(saved.get(run.id, start) > start for run in self.runs)
+        sent = Inbox(self.folder).last_epochs() if is_ahead else {}
+        return all(start <= saved[run.id] <= sent.get(run.id, start) for run in self.runs if run.id in saved)
+
 
 class SlurmExecutor:
     """An `Executor` with up to `workers` jobs on a cluster; those submitted together are one array."""
@@ -93,18 +105,20 @@ class SlurmExecutor:
         """Accept a job; `events` submits all that were accepted."""
         self._waiting.append(job)
 
-    def adopt(self, wanted: Collection[str], ended: Collection[str]) -> list[Job]:
+    def adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> list[Job]:
         """Take over the jobs whose runs are wanted or have ended; the latest one of each run.
 
-        Other studies' jobs are left alone. Those that nobody waits for, or can read, are cancelled.
+        Other studies' jobs are left alone. Those that nobody waits for or can read, or that are behind the
+        checkpoints here, are cancelled.
         """
         taken = set(ended)
         found = [_Found.read(folder, self._results) for folder in find_folders(self._results)]
         states = self._cluster.ended([left.id for left in found if left.id])
         for left in found:
             ids = {run.id for run in left.runs}
-            if ids - taken <= set(wanted) and ids - taken and left.job and left.id and left.began(states):
-                runs = tuple(run for run in left.runs if run.id not in taken)
+            runs = tuple(run for run in left.runs if run.id not in taken)
+            is_ours = bool(runs) and all(run.id in wanted for run in runs)
+            if is_ours and left.job and left.id and left.began(states) and left.reaches(wanted):
                 job = replace(left.job, stack=Stack(runs, left.job.stack.start_epoch))
                 self._running.append(_Running(job, left.folder, left.id, adopted=True))
                 taken |= ids

@@ -1,4 +1,7 @@
-"""Figures of a report, drawn with matplotlib. Without data for a figure, there is no figure."""
+"""Figures of a report. Without data for a figure, there is no figure.
+
+A file for each kind makes charts from tables; `report/charts` draws them.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +15,7 @@ from asymbp_cli.report.figures.scatter import draw_scatter
 
 
 def draw_figures(tables: Sequence[FilledGrid], epochs: Epochs) -> tuple[Figure, ...]:
-    """Return every figure that the tables and the stored epochs (by run id) allow.
+    """Return every figure that the tables and the epochs of their selected runs (by run id) allow.
 
     Over all tables: ours against the paper's. Per table and dataset: error against the share of opposite signs
     (Exp. B), learning curves, error against learning rate, and angles and agreeing signs of V and W.
@@ -27,8 +30,7 @@ def draw_figures(tables: Sequence[FilledGrid], epochs: Epochs) -> tuple[Figure, 
 def _draw_rows(tables: Sequence[FilledGrid], epochs: Epochs) -> Iterator[Figure]:
     for number, filled in enumerate(tables):
         for i in range(len(filled.grid.rows)):
-            stem = f"{filled.grid.key}-{number + 1}-{i + 1}"
-            yield from draw_opposite_signs(filled, i, stem)
-            yield from draw_learning_curves(filled, i, epochs, stem)
-            yield from draw_rates(filled, i, epochs, stem)
-            yield from draw_measures(filled, i, epochs, stem)
+            yield from draw_opposite_signs(filled, number, i)
+            yield from draw_learning_curves(filled, number, i, epochs)
+            yield from draw_rates(filled, number, i)
+            yield from draw_measures(filled, number, i, epochs)

@@ -1,65 +1,109 @@
-"""Learning curves: the test error of each cell's selected run, epoch by epoch."""
+"""Learning curves: the errors of each cell's selected run, epoch by epoch, and their spread over seeds."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from asymbp_cli.analysis.cells import Cell, Pick
 from asymbp_cli.analysis.tables import Epochs, FilledGrid
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.recipe.grid import GridColumn
+from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_linear_axis
 from asymbp_cli.report.document import Figure
-from asymbp_cli.report.figures.panels import (
-    Panels,
-    Points,
-    describe_baseline,
+from asymbp_cli.report.figures.parts import (
+    CHANCE_KEY,
+    PAPERS_KEY,
+    describe_chance,
     describe_table,
-    draw_panels,
-    style_of_column,
+    find_chance,
+    find_levels,
+    include_chance,
+    list_baseline_key,
+    name_figure,
 )
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+Curve = tuple[list[float], list[float]]  # epochs, errors in percent
 
 
-def draw_learning_curves(filled: FilledGrid, i: int, epochs: Epochs, stem: str) -> Iterator[Figure]:
-    """Draw the test error of each cell's selected run over its epochs, the baseline's in grey."""
-    picks = {j: cell.pick for j, cell in enumerate(filled.cells[i]) if cell.pick and epochs.get(cell.pick.run)}
-    if max((len(epochs[pick.run]) for pick in picks.values()), default=0) < 2:
+def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs) -> Iterator[Figure]:
+    """Draw training and test error of each cell's selected run over its epochs, the baseline's in grey."""
+    grid, label = filled.grid, filled.grid.rows[i].label
+    cells = {j: cell for j, cell in enumerate(filled.cells[i]) if cell.pick and epochs.get(cell.pick.run)}
+    last = max((len(epochs[cell.pick.run]) for cell in cells.values() if cell.pick), default=0)
+    if last < 2:
         return
-    columns, label = filled.grid.columns, filled.grid.rows[i].label
-    curves = {j: _curve(epochs[pick.run]) for j, pick in picks.items()}
-    descriptions = "; ".join(f"{columns[j].header} {_describe(pick)}" for j, pick in picks.items())
-    yield draw_panels(
-        filled,
-        Panels(
-            draw={j: _panel(columns[j], pick, curves[j]) for j, pick in picks.items()},
-            errors=[error for _, errors in curves.values() for error in errors],
-            baseline=_baseline(filled.baselines[i], epochs),
-            x_label="epoch",
+    chance, baseline = find_chance(filled.grid.rows[i]), _draw_baseline(filled.baselines[i], epochs)
+    panels = tuple(
+        Panel(
+            grid.columns[j].header,
+            _describe(cell),
+            (*baseline, *_draw_cell(cell, epochs)),
+            find_levels(cell, chance),
+        )
+        for j, cell in cells.items()
+    )
+    tested = [
+        y for panel in panels for one in panel.series if one.look != "training" for y in (*one.y, *one.upper)
+    ]
+    papers = [cell.paper for cell in cells.values() if cell.paper]
+    y_axis = make_error_axis(include_chance([*tested, *papers], chance), "error, %")
+    seeded = any(len(cell.picks) > 1 for cell in cells.values())
+    yield Figure(
+        name=name_figure(filled, number, i, "learning-curves"),
+        caption=f"Learning curves on {label}, {describe_table(filled)}: of the run that the rule selects"
+        f"{', of the median seed' if seeded else ''}. Training error is counted while weights move."
+        f"{describe_chance(chance, y_axis.high)}",
+        alt=f"Learning curves on {label}. {'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
+        chart=Chart(
+            panels,
+            make_linear_axis(1, last, "epoch", whole=True),
+            y_axis,
+            (
+                KeyEntry("ours", "test, selected epoch", marker="dot"),
+                *([KeyEntry("ours", "from lowest to highest seed", band=True)] if seeded else ()),
+                KeyEntry("training", "training"),
+                *list_baseline_key(filled),
+                *([PAPERS_KEY] if papers else ()),
+                *([CHANCE_KEY] if chance is not None and y_axis.shows(chance) else ()),
+            ),
         ),
-        name=f"{stem}-learning-curves",
-        caption=f"Learning curves on {label}, {describe_table(filled)}: test error of the run that the rule "
-        f"selects, a dot at its selected epoch{describe_baseline(filled)}.",
-        alt=f"Learning curves on {label}. {descriptions}.",
+        table=number,
+        dataset=label,
     )
 
 
-def _panel(column: GridColumn, pick: Pick, curve: Points) -> Callable[["Axes"], None]:
-    def draw(axes: "Axes") -> None:
-        style = style_of_column(column)
-        axes.plot(*curve, **style)
-        axes.plot([pick.epoch], [pick.error_percent], "o", color=style["color"], markersize=5)
-
-    return draw
+def _draw_baseline(cell: Cell | None, epochs: Epochs) -> tuple[Series, ...]:
+    points = epochs.get(cell.pick.run, ()) if cell and cell.pick else ()
+    return (Series("baseline", *_test_curve(points)),) if points else ()
 
 
-def _baseline(cell: Cell | None, epochs: Epochs) -> Points | None:
-    return _curve(epochs.get(cell.pick.run, ())) if cell and cell.pick else None
+def _draw_cell(cell: Cell, epochs: Epochs) -> Iterator[Series]:
+    """Yield the band over seeds, the training error, the test error, and a dot at the selected epoch."""
+    assert cell.pick
+    yield from _draw_band([_test_curve(epochs.get(pick.run, ())) for pick in cell.picks])
+    own = epochs[cell.pick.run]
+    trained = [(float(p.epoch), 100 * p.train_wrong / p.train_seen) for p in own if p.train_seen]
+    yield Series("training", [x for x, _ in trained], [y for _, y in trained])
+    yield Series("ours", *_test_curve(own))
+    yield Series("ours", [cell.pick.epoch], [cell.pick.error_percent], line=False, marker="dot")
 
 
-def _curve(points: Sequence[EpochEnded]) -> Points:
+def _draw_band(curves: Sequence[Curve]) -> Iterator[Series]:
+    """Yield the band from the lowest to the highest seed, over the epochs that all seeds have."""
+    if len(curves) < 2:
+        return
+    by_seed = [dict(zip(*curve, strict=True)) for curve in curves]
+    common = [epoch for epoch in curves[0][0] if all(epoch in seed for seed in by_seed)]
+    errors = [[seed[epoch] for seed in by_seed] for epoch in common]
+    if len(common) > 1:
+        yield Series("ours", common, list(map(min, errors)), upper=list(map(max, errors)))
+
+
+def _test_curve(points: Sequence[EpochEnded]) -> Curve:
     return [p.epoch for p in points], [100 * p.test_wrong / p.test_seen for p in points]
 
 
-def _describe(pick: Pick) -> str:
-    return f"{pick.error_percent:.2f} % in epoch {pick.epoch}"
+def _describe(cell: Cell) -> str:
+    pick: Pick | None = cell.pick
+    assert pick
+    spread = (
+        f", {len(cell.picks)} seeds from {cell.picks[0].error_percent:.2f} to {cell.picks[-1].error_percent:.2f} %"
+    )
+    return f"{pick.error_percent:.2f} % in epoch {pick.epoch}" + (spread if len(cell.picks) > 1 else "")

@@ -1,56 +1,63 @@
 """Error against the share of opposite signs (Exp. B), ours and the paper's."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import GridColumn
+from asymbp_cli.report.charts.chart import Axis, Chart, KeyEntry, Marker, Panel, Series, make_error_axis
 from asymbp_cli.report.document import Figure
-from asymbp_cli.report.figures.canvas import MARKERS, canvas, save_figure, scale_error_axis, style_of
+from asymbp_cli.report.figures.parts import CHANCE_KEY, describe_table, find_chance, include_chance, name_figure
 from asymbp_cli.specs.methods import Feedback
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_SCHEMES = {"brsf": ("brSF", "M and S redrawn"), "frsf": ("frSF", "M and S fixed")}
+_SCHEMES: dict[str, tuple[str, str, Marker]] = {
+    "brsf": ("brSF", "M and S redrawn", "dot"),
+    "frsf": ("frSF", "M and S fixed", "square"),
+}
 _Curve = list[tuple[float, Cell]]  # share of opposite signs in percent, cell
 
 
-def draw_opposite_signs(filled: FilledGrid, i: int, stem: str) -> Iterator[Figure]:
+def draw_opposite_signs(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
     """Draw error against the share of opposite signs, if columns of brSF or frSF differ in nothing else."""
     row = filled.grid.rows[i]
     curves = {scheme: curve for scheme in _SCHEMES if (curve := _curve(filled, i, scheme))}
     if not curves:
         return
-    with canvas(1, 1, 3.2) as (drawing, (axes,)):
-        errors = [error for scheme, curve in curves.items() for error in _draw_curve(axes, scheme, curve)]
-        axes.set_xticks([0, 25, 50, 75, 100])
-        axes.set_xlabel("feedback weights with the opposite sign, %")
-        axes.set_ylabel("test error, %")
-        scale_error_axis(axes, errors)
-        axes.legend(loc="lower right")
-        has_paper = any(cell.paper is not None for curve in curves.values() for _, cell in curve)
-        yield save_figure(
-            drawing,
-            f"{stem}-opposite-signs",
-            f"Error against the share of opposite signs on {row.label}, protocol {filled.grid.protocol_label}"
-            + ("; hollow and dashed, the paper's." if has_paper else "."),
-            f"Test error on {row.label} by share of opposite signs. {_describe(curves)}.",
-        )
+    chance = find_chance(row)
+    series = tuple(one for scheme, curve in curves.items() for one in _draw_curve(scheme, curve))
+    has_paper = any(one.look == "papers" for one in series)
+    y_axis = make_error_axis(include_chance([y for one in series for y in one.y], chance))
+    yield Figure(
+        name=name_figure(filled, number, i, "opposite-signs"),
+        caption=f"Error against the share of opposite signs on {row.label}, {describe_table(filled)}"
+        + ("; hollow and dashed, the paper's." if has_paper else "."),
+        alt=f"Test error on {row.label} by share of opposite signs. {_describe(curves)}.",
+        chart=Chart(
+            (Panel("", _describe(curves), series, (("chance", chance),) if chance is not None else ()),),
+            Axis("feedback weights with the opposite sign, %", 0, 100, (0, 25, 50, 75, 100)),
+            y_axis,
+            (
+                *(KeyEntry("ours", f"{_SCHEMES[s][0]}: {_SCHEMES[s][1]}", marker=_SCHEMES[s][2]) for s in curves),
+                *([KeyEntry("papers", "the paper")] if has_paper else ()),
+                *([CHANCE_KEY] if chance is not None and y_axis.shows(chance) else ()),
+            ),
+            width=420,
+            height=230,
+            right=40,
+        ),
+        table=number,
+        dataset=row.label,
+    )
 
 
-def _draw_curve(axes: "Axes", scheme: str, curve: _Curve) -> list[float]:
-    """Draw our curve of a scheme, and the paper's if it has one; return all errors drawn."""
-    name, how = _SCHEMES[scheme]
-    style = {**style_of(f"{name}+BN+BM"), "marker": MARKERS[list(_SCHEMES).index(scheme)]}
-    ours = [(x, cell.error_percent) for x, cell in curve if cell.error_percent is not None]
+def _draw_curve(scheme: str, curve: _Curve) -> Iterator[Series]:
+    """Yield the paper's curve of a scheme if it has one, and ours, named at its end."""
+    name, _, marker = _SCHEMES[scheme]
     papers = [(x, cell.paper) for x, cell in curve if cell.paper is not None]
-    axes.plot(*zip(*ours, strict=True), **style | {"linestyle": "solid"}, label=f"{name}: {how}")
     if papers:
-        hollow = {"linestyle": "dashed", "markerfacecolor": "none", "linewidth": 1}
-        axes.plot(*zip(*papers, strict=True), **style | hollow, label=f"{name}, the paper")
-    return [error for _, error in (*ours, *papers)]
+        yield Series("papers", [x for x, _ in papers], [y for _, y in papers], marker=marker, hollow=True)
+    ours = [(x, cell.error_percent) for x, cell in curve if cell.error_percent is not None]
+    yield Series("ours", [x for x, _ in ours], [y for _, y in ours], marker=marker, label=name)
 
 
 def _describe(curves: Mapping[str, _Curve]) -> str:

@@ -1,87 +1,95 @@
-"""Error against learning rate: the lowest test error of each run."""
+"""Error against learning rate: of each run the test error that the rule selects."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
 
-from asymbp_cli.analysis.tables import Epochs, FilledGrid
-from asymbp_cli.recipe.grid import GridColumn
+from asymbp_cli.analysis.cells import Cell
+from asymbp_cli.analysis.rates import RateOutcome, list_rates, lowest_by_rate
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_log_axis
 from asymbp_cli.report.document import Figure
-from asymbp_cli.report.figures.canvas import GREY
-from asymbp_cli.report.figures.panels import (
-    Panels,
-    Points,
-    describe_baseline,
+from asymbp_cli.report.figures.parts import (
+    CHANCE_KEY,
+    PAPERS_KEY,
+    describe_chance,
     describe_table,
-    draw_panels,
-    style_of_column,
+    find_chance,
+    find_levels,
+    include_chance,
+    list_baseline_key,
+    name_figure,
 )
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-class _Trained(NamedTuple):
-    """The lowest test error of a run."""
-
-    rate_multiplier: float
-    error_percent: float
-    dead: bool
-
-
-def draw_rates(filled: FilledGrid, i: int, epochs: Epochs, stem: str) -> Iterator[Figure]:
-    """Draw the lowest test error of each run against its rate multiplier; runs that ended dead are crosses."""
+def draw_rates(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
+    """Draw the error of each cell at each rate multiplier; rates at which runs died are crosses."""
     grid, row = filled.grid, filled.grid.rows[i]
-    by_column = {j: _trained(filled, i, column, epochs) for j, column in enumerate(grid.columns)}
-    runs = {j: trained for j, trained in by_column.items() if trained}
-    if len({run.rate_multiplier for trained in runs.values() for run in trained}) < 2:
+    outcomes = {j: found for j, cell in enumerate(filled.cells[i]) if (found := lowest_by_rate(cell))}
+    rates = sorted({one.rate_multiplier for found in outcomes.values() for one in found})
+    if len(rates) < 2:
         return
-    baseline = _trained(filled, i, grid.baseline, epochs) if grid.baseline else []
-    best = {j: min(trained, key=lambda run: run.error_percent) for j, trained in runs.items()}
-    descriptions = "; ".join(
-        f"{grid.columns[j].header} {run.error_percent:.2f} % at x{run.rate_multiplier:g}"
-        for j, run in best.items()
+    chance, baseline = find_chance(row), _draw_baseline(filled.baselines[i])
+    panels = tuple(
+        Panel(
+            grid.columns[j].header,
+            _describe(filled.cells[i][j]),
+            (*baseline, *_draw_cell(filled.cells[i][j], found)),
+            find_levels(filled.cells[i][j], chance),
+        )
+        for j, found in outcomes.items()
     )
-    yield draw_panels(
-        filled,
-        Panels(
-            draw={j: _panel(grid.columns[j], trained) for j, trained in runs.items()},
-            errors=[run.error_percent for trained in runs.values() for run in trained],
-            baseline=_lowest(baseline) if baseline else None,
-            x_label="learning rate, times the base rate",
-            logarithmic_x=True,
+    errors = [y for panel in panels for one in panel.series for y in (*one.y, *one.upper)]
+    papers = [cell.paper for cell in filled.cells[i] if cell.paper]
+    y_axis = make_error_axis(include_chance([*errors, *papers], chance))
+    seeded = any(len(one.errors) > 1 for found in outcomes.values() for one in found)
+    dead = any(one.dead for found in outcomes.values() for one in found)
+    yield Figure(
+        name=name_figure(filled, number, i, "rates"),
+        caption=f"Error against learning rate on {row.label}, {describe_table(filled)}: of each run the test "
+        f"error that the rule selects{', the median over seeds' if seeded else ''}."
+        f"{describe_chance(chance, y_axis.high)}",
+        alt=f"Test error of each method on {row.label} and the rate it needs. "
+        f"{'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
+        chart=Chart(
+            panels,
+            make_log_axis(rates[0] / 1.3, rates[-1] * 1.3, "learning rate, times the base rate", rates),
+            y_axis,
+            (
+                KeyEntry("ours", "ours, selected rate", marker="dot"),
+                *([KeyEntry("ours", "from lowest to highest seed", band=True)] if seeded else ()),
+                *([KeyEntry("baseline", "diverged or collapsed", line=False, marker="cross")] if dead else ()),
+                *list_baseline_key(filled),
+                *([PAPERS_KEY] if papers else ()),
+                *([CHANCE_KEY] if chance is not None and y_axis.shows(chance) else ()),
+            ),
         ),
-        name=f"{stem}-rates",
-        caption=f"Error against learning rate on {row.label}, {describe_table(filled)}: lowest test error of each "
-        "run; a cross marks one that diverged, or whose best epoch answers everything with one class"
-        f"{describe_baseline(filled)}.",
-        alt=f"Lowest test error of each method on {row.label} and the rate it needs. {descriptions}.",
+        table=number,
+        dataset=row.label,
     )
 
 
-def _panel(column: GridColumn, trained: Sequence[_Trained]) -> Callable[["Axes"], None]:
-    def draw(axes: "Axes") -> None:
-        axes.plot(*_lowest(trained), marker=".", markersize=7, **style_of_column(column))
-        dead = [run for run in trained if run.dead]
-        rates, errors = [run.rate_multiplier for run in dead], [run.error_percent for run in dead]
-        axes.plot(rates, errors, "x", color=GREY, markersize=7, zorder=3)
-
-    return draw
+def _draw_baseline(cell: Cell | None) -> tuple[Series, ...]:
+    found = lowest_by_rate(cell) if cell else []
+    return (Series("baseline", *_medians(found)),) if found else ()
 
 
-def _trained(filled: FilledGrid, i: int, column: GridColumn, epochs: Epochs) -> list[_Trained]:
-    """Return the column's runs that have epochs, of all seeds and procedures, by rate."""
-    trained = []
-    for run in filled.grid.runs(filled.grid.rows[i], column):
-        if points := epochs.get(run.id):
-            best = min(points, key=lambda point: (point.test_wrong, point.epoch))
-            dead = best.one_class or any(point.diverged for point in points)
-            trained.append(_Trained(run.rate_multiplier, 100 * best.test_wrong / best.test_seen, dead))
-    return sorted(trained)
+def _draw_cell(cell: Cell, outcomes: Sequence[RateOutcome]) -> Iterator[Series]:
+    """Yield the band over seeds, the medians, a dot at the selected rate, and crosses at those of dead runs."""
+    rates, medians = _medians(outcomes)
+    if any(len(one.errors) > 1 for one in outcomes):
+        lowest, highest = ([one.errors[end] for one in outcomes] for end in (0, -1))
+        yield Series("ours", rates, lowest, upper=highest)
+    yield Series("ours", rates, medians)
+    if cell.pick:
+        (selected,) = (one for one in outcomes if one.rate_multiplier == cell.pick.rate_multiplier)
+        yield Series("ours", [selected.rate_multiplier], [selected.median_percent], line=False, marker="dot")
+    if dead := [one for one in outcomes if one.dead]:
+        yield Series("baseline", *_medians(dead), line=False, marker="cross")
 
 
-def _lowest(trained: Sequence[_Trained]) -> Points:
-    """Return the lowest error at each rate."""
-    lowest: dict[float, float] = {}
-    for rate, error, _ in trained:
-        lowest[rate] = min(error, lowest.get(rate, error))
-    return list(lowest), list(lowest.values())
+def _medians(outcomes: Sequence[RateOutcome]) -> tuple[list[float], list[float]]:
+    return [one.rate_multiplier for one in outcomes], [one.median_percent for one in outcomes]
+
+
+def _describe(cell: Cell) -> str:
+    best = min(list_rates(cell), key=lambda one: one.median_percent)
+    return f"{best.median_percent:.2f} % at x{best.rate_multiplier:g}"

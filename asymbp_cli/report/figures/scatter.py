@@ -1,15 +1,22 @@
 """All cells in one scatter plot: our errors against the paper's."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import NamedTuple
 
 from asymbp_cli.analysis.agreement import deduplicate, pair_cells
 from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.report.charts.chart import (
+    MARKERS,
+    Chart,
+    KeyEntry,
+    Label,
+    Marker,
+    Panel,
+    Series,
+    make_log_axis,
+)
 from asymbp_cli.report.document import Figure
-from asymbp_cli.report.figures.canvas import COLOURS, GREY, MARKERS, canvas, save_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 _LABELLED = 6  # of the cells furthest from the paper
 _WORTH_A_LABEL = 1.0  # points
@@ -37,21 +44,41 @@ def draw_scatter(tables: Sequence[FilledGrid]) -> Iterator[Figure]:
         return
     far = sorted((p for p in points if p.distance > _WORTH_A_LABEL), key=lambda point: -point.distance)[:_LABELLED]
     errors = [error for point in points for error in (point.paper, point.ours)]
-    low, high = min(errors) / 1.3, min(100.0, max(errors) * 1.3)
-    with canvas(1, 1, 6.0) as (drawing, (axes,)):
-        axes.set_anchor("W")
-        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal")
-        _draw_band(axes, low, high)
-        _draw_points(axes, points)
-        _label_points(axes, far, middle=(low * high) ** 0.5)
-        _finish_axes(axes)
-        yield save_figure(
-            drawing,
-            "ours-against-the-papers",
-            "Every finished cell against the paper's number, both axes logarithmic; grey: equality, and 3 points "
-            "around it.",
-            _describe(points, far),
-        )
+    low, high = min(errors) / 1.3, min(110.0, max(errors) * 1.3)
+    markers = _choose_markers(points)
+    panel = Panel(
+        title="",
+        alt=_describe(points, far),
+        series=(*_draw_band(low, high), *_draw_points(points, markers)),
+        labels=tuple(Label(point.paper, point.ours, f"{point.method}, {point.row}") for point in far),
+    )
+    shapes = markers if len(set(markers.values())) == len(markers) else {}
+    yield Figure(
+        name="ours-against-the-papers",
+        caption="Every finished cell against the paper's number, both axes logarithmic; grey: equality, and 3 "
+        "points around it.",
+        alt=panel.alt,
+        chart=Chart(
+            (panel,),
+            make_log_axis(low, high, "the paper's test error, %"),
+            make_log_axis(low, high, "ours, %"),
+            tuple(KeyEntry("ours", row, line=False, marker=marker) for row, marker in shapes.items()),
+            width=420,
+            height=400,
+        ),
+    )
+
+
+def _choose_markers(points: Sequence[_Point]) -> dict[str, Marker]:
+    """Return a marker for each dataset; dots for all if there are more datasets than shapes."""
+    datasets = list(dict.fromkeys(point.row for point in points))
+    return dict(zip(datasets, MARKERS if len(datasets) <= len(MARKERS) else repeat("dot"), strict=False))
+
+
+def _draw_points(points: Sequence[_Point], markers: Mapping[str, Marker]) -> Iterator[Series]:
+    for row, marker in markers.items():
+        own = [point for point in points if point.row == row]
+        yield Series("ours", [p.paper for p in own], [p.ours for p in own], line=False, marker=marker)
 
 
 def _points(tables: Sequence[FilledGrid]) -> list[_Point]:
@@ -64,43 +91,11 @@ def _points(tables: Sequence[FilledGrid]) -> list[_Point]:
     ]
 
 
-def _draw_band(axes: "Axes", low: float, high: float) -> None:
-    line = [low * (high / low) ** (k / 200) for k in range(201)]
+def _draw_band(low: float, high: float) -> Iterator[Series]:
+    line = [low * (high / low) ** (k / 100) for k in range(101)]
     lower = [max(value - _BAND_POINTS, low) for value in line]
-    upper = [value + _BAND_POINTS for value in line]
-    axes.fill_between(line, lower, upper, color=GREY, alpha=0.15, linewidth=0)
-    axes.plot([low, high], [low, high], color=GREY, linewidth=1)
-
-
-def _draw_points(axes: "Axes", points: Sequence[_Point]) -> None:
-    """Draw the cells of each dataset with a marker and a colour of their own."""
-    for k, label in enumerate(dict.fromkeys(point.row for point in points)):
-        own = [(point.paper, point.ours) for point in points if point.row == label]
-        style: Any = {"marker": MARKERS[k % len(MARKERS)], "color": COLOURS[k % len(COLOURS)]}
-        axes.plot(*zip(*own, strict=True), linestyle="none", alpha=0.8, label=label, **style)
-
-
-def _label_points(axes: "Axes", points: Sequence[_Point], middle: float) -> None:
-    """Write the names of points next to them, towards the middle of the axes."""
-    for point in points:
-        is_left = point.paper < middle
-        side: Any = {"xytext": (6, 0), "ha": "left"} if is_left else {"xytext": (-6, 0), "ha": "right"}
-        axes.annotate(
-            f"{point.method}, {point.row}",
-            (point.paper, point.ours),
-            textcoords="offset points",
-            fontsize=7,
-            va="center",
-            **side,
-        )
-
-
-def _finish_axes(axes: "Axes") -> None:
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("the paper's test error, %")
-    axes.set_ylabel("ours, %")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0, fontsize=8)
+    yield Series("baseline", line, lower, upper=[value + _BAND_POINTS for value in line])
+    yield Series("baseline", [low, high], [low, high])
 
 
 def _describe(points: Sequence[_Point], far: Sequence[_Point]) -> str:

@@ -1,0 +1,49 @@
+"""`asymbp init`."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from asymbp_cli.cli import options
+from asymbp_cli.cli.names import complete
+from asymbp_cli.errors import UsageError
+from asymbp_cli.files.paths import exists
+from asymbp_cli.text import printable_path
+
+
+@click.command("init")
+@click.argument("file", metavar="FILE", type=options.UserPath(dir_okay=False))
+@click.option(
+    "--from",
+    "source",
+    metavar="NAME",
+    shell_complete=complete("sources"),
+    help="The recipe to start from (asymbp ls recipes), or a table, whose columns become methods: table2. "
+    "Default: two methods on the digits, half a minute.",
+)
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def command(file: Path, source: str | None, force: bool) -> None:
+    """Write a recipe with comments: what each key means, and which other keys there are.
+
+    FILE may be -, for standard output.
+
+    \b
+    Example:
+      asymbp init my.yaml
+      asymbp init my.yaml --from compare-schemes
+      asymbp init - --from table2
+    """
+    from asymbp_cli.cli.write import is_replaceable, write_text
+    from asymbp_cli.recipe.resources import names_a_file
+    from asymbp_cli.recipe.starter import read_source, write_starter
+
+    is_output = str(file) == "-"
+    if not is_output and exists(file) and is_replaceable(file) and not force:
+        raise UsageError(f"{printable_path(file)} is there already. Choose another name, or add --force")
+    written = "my.yaml" if is_output else str(file)
+    name = shlex.quote(printable_path(written if names_a_file(written) else f"./{written}"))
+    text = write_starter(read_source(source), name)
+    write_text(text, None if is_output else file)
+    if not is_output:
+        click.echo(f"train it: asymbp train {name}", err=True)

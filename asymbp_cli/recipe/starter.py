@@ -1,0 +1,141 @@
+"""Recipes to start from: with the meaning of each key, and the keys that are not used, ready to be."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.examples import find_recipe, recipe_files
+from asymbp_cli.recipe.format import METHOD_KEYS, PROTOCOL_KEYS, RECIPE_KEYS
+from asymbp_cli.recipe.networks import network_for
+from asymbp_cli.recipe.recipe import Recipe, load_recipe, read_recipe
+from asymbp_cli.recipe.resources import names_a_file
+from asymbp_cli.recipe.table import is_table
+from asymbp_cli.recipe.table_recipe import describe_network, write_table_recipe
+from asymbp_cli.recipe.yamlfile import dump_line, dump_yaml, parse_yaml
+from asymbp_cli.specs.methods import LayerFeedback, method_name
+from asymbp_cli.specs.references import short_name
+
+_FIRST = "dataset: digits\nmethod: [SGD, uSF+BN+BM]\nprotocol: demo\n"
+_WIDTH = 100  # of comments
+
+
+def read_source(name: str | None) -> str:
+    """Return the YAML that a new recipe starts from: a recipe, by its name or file, or a table; None: the digits.
+
+    Raises UsageError if there is none of that name, RecipeError if its file is invalid.
+    """
+    if name is None:
+        return _FIRST
+    if not names_a_file(name) and name.lower() not in recipe_files() and is_table(name):
+        return write_table_recipe(name)
+    file = find_recipe(name)
+    load_recipe(file)
+    return file.read_text(encoding="utf-8-sig")
+
+
+def write_starter(source: str, name: str) -> str:
+    """Return a recipe with comments; its file is called `name`. Raises RecipeError if the source is invalid."""
+    document = parse_yaml(source, name)
+    starts = [document.lines[key,] - 1 for key in document.data]
+    if starts != sorted(set(starts)):  # several keys in one line
+        return write_starter(dump_yaml(document.data), name)
+    recipe = read_recipe(parse_yaml(source, name), "", Path())
+    lines = source.splitlines()
+    blocks = {key: lines[i:j] for key, (i, j) in zip(document.data, pairwise([*starts, len(lines)]), strict=True)}
+    blocks["protocol"] = [*_write_protocol(blocks["protocol"], document, recipe)]
+    written = [
+        [*_describe(RECIPE_KEYS.get(key, {})), *block] for key, block in blocks.items() if key != "protocol"
+    ]
+    unused = [
+        [*_describe(RECIPE_KEYS[key], _explain_place(key, blocks)), f"#{_write_sample(key, recipe)}"]
+        for key in RECIPE_KEYS
+        if key not in blocks
+    ]
+    last = [*_describe(RECIPE_KEYS["protocol"]), *blocks["protocol"]]
+    parts = [_write_head(lines[: starts[0]], name), *written, *unused, last]
+    return "\n\n".join("\n".join(part).strip("\n") for part in parts) + "\n"
+
+
+def _write_head(lines: list[str], name: str) -> list[str]:
+    """Return the first comment: the command, how to use the file, and what the source says of itself."""
+    own = [line for line in lines if not line.startswith(("# asymbp ", "# yaml-language-server"))]
+    return [
+        f"# asymbp train {name}",
+        *own,
+        '# Comments begin with "# ". Delete the # of a line that begins with it alone, and its key is used.',
+    ]
+
+
+def _describe(schema: Mapping[str, Any], before: str = "") -> list[str]:
+    """Return the description of a key as comments."""
+    text = f"{before}{schema.get('description', '')}"
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _explain_place(key: str, data: Mapping[str, Any]) -> str:
+    """Return what an unused key stands for if another one excludes it."""
+    if key == "method":
+        return f"In place of {', '.join(name for name in METHOD_KEYS if name in data)}. "
+    return "In place of method. " if key in METHOD_KEYS and "method" in data else ""
+
+
+def _write_protocol(block: list[str], document: Document, recipe: Recipe) -> Iterator[str]:
+    """Yield the protocol as a mapping: what it says, then its other keys with their values as comments."""
+    value = document.data["protocol"]
+    written = value if isinstance(value, dict) else {"extends": value}
+    first = document.lines["protocol",]
+    is_block = isinstance(value, dict) and all(document.lines["protocol", key] > first for key in value)
+    indent = "  "
+    if is_block:
+        inner = block[document.lines["protocol", next(iter(value))] - first]
+        indent = inner[: len(inner) - len(inner.lstrip())]
+        yield from "\n".join(block).rstrip().split("\n")
+    else:
+        yield "protocol:"
+        yield from (f"{indent}{dump_line(key, item)}" for key, item in written.items())
+    for key, now in recipe.protocol.model_dump(mode="json").items():
+        if key not in written:
+            yield from (f"{indent}{line}" for line in _describe(PROTOCOL_KEYS[key]))
+            yield f"{indent}#{dump_line(key, _simplify(now))}"
+
+
+def _write_sample(key: str, recipe: Recipe) -> str:
+    """Return a key with a value that it may have: the one that the recipe has without it, if there is one."""
+    method, first = recipe.methods[0].procedure.method, recipe.datasets[0]
+    samples: dict[str, Any] = {
+        "title": "My study",
+        "network": describe_network(network_for(first if isinstance(first, str) else "folder")),
+        "method": method_name(method),
+        "feedback": _shorten_feedback(method.feedback),
+        "batch_norm": method.batch_norm,
+        "update": short_name(method.update),
+        "train": method.train,
+        "seed": [0, 1, 2],
+        "keep_weights": "best",
+    }
+    return dump_line(key, samples[key])
+
+
+def _shorten_feedback(feedback: LayerFeedback) -> Any:
+    """Return a feedback as recipes write it: a scheme, with what differs from its defaults; or a list of these."""
+    layers = getattr(feedback, "layers", ())
+    if layers:
+        return [_shorten_feedback(layer) for layer in layers]
+    changed = feedback.model_dump(mode="json", exclude_defaults=True, exclude={"scheme", "numbers", "layers"})
+    changed |= dict(feedback.numbers)
+    scheme = short_name(feedback.scheme)
+    return {"scheme": scheme, **changed} if changed else scheme
+
+
+def _simplify(value: Any) -> Any:
+    """Return values with whole numbers in place of floats without decimals."""
+    if isinstance(value, dict):
+        return {key: _simplify(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_simplify(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,64 @@
+"""All rates of a table's cells: the error at each, and which were selected."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from asymbp_cli.analysis.rates import RateOutcome, list_rates
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.recipe.grid import GridColumn
+from asymbp_cli.report.document import Listing
+
+Line = tuple[str, ...]
+
+
+def list_all_rates(filled: FilledGrid) -> list[Listing]:
+    """Return the error of each cell at each rate multiplier, if any cell had a choice."""
+    found = {
+        (row.label, j): list_rates(cell)
+        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
+        for j, cell in enumerate(cells)
+    }
+    rates = sorted({one.rate_multiplier for outcomes in found.values() for one in outcomes})
+    if all(len(outcomes) < 2 for outcomes in found.values()):
+        return []
+    columns = filled.grid.columns
+    rows = [line for (label, j), outcomes in found.items() for line in _lines(label, columns[j], outcomes, rates)]
+    header = ("error, %", *(f"x{rate:g}" for rate in rates))
+    return [
+        Listing(f"{filled.grid.title}: all rates", header, tuple(rows), tuple(_notes(filled, found)), folded=True)
+    ]
+
+
+def _lines(
+    label: str, column: GridColumn, outcomes: Sequence[RateOutcome], rates: Sequence[float]
+) -> Iterator[Line]:
+    """Yield the line of each procedure of a cell."""
+    count = len(column.entries)
+    for procedure in range(count):
+        own = {one.rate_multiplier: one for one in outcomes if one.procedure == procedure}
+        if own:
+            which = f", procedure {procedure + 1} of {count}" if count > 1 else ""
+            yield (
+                f"{label}: {column.header}{which}",
+                *(_format(own[rate]) if rate in own else "-" for rate in rates),
+            )
+
+
+def _format(one: RateOutcome) -> str:
+    """Return the error; in brackets if it was selected, with the number of seeds for which it was."""
+    dead = "*" if one.dead else ""
+    text = f"[{one.median_percent:.2f}]{dead}" if one.selected else f"{one.median_percent:.2f}{dead}"
+    return f"{text} {one.selected}" if one.selected and len(one.errors) > 1 else text
+
+
+def _notes(filled: FilledGrid, found: Mapping[tuple[str, int], Sequence[RateOutcome]]) -> Iterator[str]:
+    seeded = any(len(one.errors) > 1 for outcomes in found.values() for one in outcomes)
+    counted = ", and for how many seeds" if seeded else ""
+    yield (
+        "Test error at each multiple of the base rate, in the epoch that the rule selects"
+        f"{' (median over seeds)' if seeded else ''}. In brackets: selected for the cell{counted}."
+    )
+    if any(one.dead for outcomes in found.values() for one in outcomes):
+        yield "`*` a run diverged, or answers everything with one class."
+    for column in filled.grid.columns:
+        if len(column.entries) > 1 and column.note:
+            yield f"{column.header}: {column.note}."

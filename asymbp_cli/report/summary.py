@@ -1,0 +1,142 @@
+"""What a report says in three lines: what was trained, how close it comes to the paper, what holds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from asymbp_cli.analysis.agreement import Agreement, Conditions, deduplicate, pair_cells
+from asymbp_cli.analysis.cells import Cell
+from asymbp_cli.analysis.conclusions import Judgement
+from asymbp_cli.analysis.copies import keep_one_copy
+from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.recipe.table import table_files
+from asymbp_cli.report.listings import find_conditions, judge_ours, tables_under
+from asymbp_cli.results.store import Store
+from asymbp_cli.text import list_some
+
+PAPER_TITLE = "How important is weight symmetry in backpropagation?"
+_PAPER_INTRODUCTION = (
+    "Ours above the numbers of Liao, Leibo and Poggio (2016, arXiv:1510.05067v4), which are in italics if the "
+    "dataset is one of theirs."
+)
+_OWN_INTRODUCTION = "Test errors in percent."
+_HOLDS = ("supported", "not supported")
+
+
+def choose_title(tables: Sequence[FilledGrid]) -> str:
+    """Return the title of a report: the paper's if any table is one of its tables, else those of the tables."""
+    if not tables or any(is_papers(filled) for filled in tables):
+        return PAPER_TITLE
+    return list_some(list(dict.fromkeys(filled.grid.title for filled in tables)))
+
+
+def choose_introduction(tables: Sequence[FilledGrid]) -> str:
+    """Return what a reader needs to know of the numbers first."""
+    has_paper = any(cell.paper is not None for filled in tables for cells in filled.cells for cell in cells)
+    return _PAPER_INTRODUCTION if has_paper or not tables else _OWN_INTRODUCTION
+
+
+def is_papers(filled: FilledGrid) -> bool:
+    """Return whether a table is one of the paper's."""
+    return filled.grid.key.removeprefix("table-") in table_files()
+
+
+def find_place(filled: FilledGrid) -> int:
+    """Return the place of a table among those of the paper; others come after these."""
+    places = list(table_files())
+    return places.index(filled.grid.key.removeprefix("table-")) if is_papers(filled) else len(places)
+
+
+def summarize(tables: Sequence[FilledGrid], store: Store, infos: Mapping[str, DecodedDataset]) -> tuple[str, ...]:
+    """Return what was trained, how close it comes to the paper, and what holds, a line each."""
+    if not tables:
+        return ()
+    return (
+        f"Trained: {_describe_training(tables, store)}",
+        f"Next to the paper: {'; '.join(_describe_closeness(tables))}.",
+        f"What holds: {'; '.join(_describe_verdicts(tables, infos))}.",
+    )
+
+
+def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
+    runs = {run_id: run for filled in tables for run_id, run in filled.grid.all_runs().items()}
+    done = len(store.finished_ids() & runs.keys())
+    labels = list(dict.fromkeys(row.label for filled in tables for row in filled.grid.rows if row.dataset))
+    protocols = list(dict.fromkeys(filled.grid.protocol_label for filled in tables))
+    seeds = len({seed for filled in tables for seed in filled.grid.seeds})
+    hours = sum(spent.seconds for spent in store.spent(runs).values()) / 3600
+    of_all = f"{done:,} runs" if done == len(runs) else f"{done:,} of {len(runs):,} runs"
+    where = f" on {list_some(labels)}" if labels else ""
+    return (
+        f"{of_all}{where}, protocol {list_some(protocols)}, {seeds} seed{'s' if seeds > 1 else ''}, "
+        f"{hours:.2g} hours of training."
+    )
+
+
+def _describe_closeness(tables: Sequence[FilledGrid]) -> Iterator[str]:
+    """Yield how many cells are near the paper's, for each protocol; without any, what is lowest."""
+    groups = find_conditions(tables)
+    found = False
+    for group in groups:
+        own = keep_one_copy(tables_under(group, tables))
+        pairs = deduplicate(pair for filled in own for pair in pair_cells(filled))
+        if pairs:
+            found = True
+            yield _describe_agreement(Agreement.of(pairs), group, groups)
+    if not found:
+        yield f"it has no number for a finished cell here{_describe_lowest(tables)}"
+
+
+def _describe_agreement(agreement: Agreement, group: Conditions, groups: Sequence[Conditions]) -> str:
+    by = f" by {group.describe_among(groups)}" if len(groups) > 1 else ""
+    nearest, *_, widest = agreement.within
+    text = f"{nearest} of {agreement.cells} cells{by} are within 1 point, {widest} within 3"
+    if not agreement.coloured:
+        return text
+    return f"{text}, and {agreement.same_colour} of {agreement.coloured} have its colour"
+
+
+def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
+    cells = [
+        (cell.error_percent, cell, column.header, row.label)
+        for filled in tables
+        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
+        for column, cell in zip(filled.grid.columns, cells, strict=True)
+        if cell.error_percent is not None
+    ]
+    if not cells:
+        return ""
+    error, cell, header, label = min(cells, key=lambda found: found[0])
+    return f"; our lowest error is {error:.2f} ± {cell.standard_error:.2f} %, of {header} on {label}"
+
+
+def _describe_verdicts(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> Iterator[str]:
+    """Yield how many of the paper's conclusions hold under each protocol, and how cells compare with baselines."""
+    ours = [(name, claims) for name, claims in judge_ours(tables, infos) if name.startswith("ours")]
+    for name, judgements in ours:
+        yield _count_verdicts(judgements) + (f" ({name})" if len(ours) > 1 else "")
+    if not ours:
+        yield "no conclusion of the paper can be judged on these runs"
+    for header, cells in _group_by_baseline(tables).items():
+        worse, better = (sum(cell.colour == colour for cell in cells) for colour in ("worse", "better"))
+        hollow = sum(cell.hollow for cell in cells)
+        unsure = f", {hollow} of these by less than two standard errors" if hollow else ""
+        yield (
+            f"next to {header} {worse} of {len(cells)} cells are worse and {better} better by 3 points or "
+            f"more{unsure}"
+        )
+
+
+def _count_verdicts(judgements: Sequence[Judgement]) -> str:
+    holds, fails = (sum(one.verdict == verdict for one in judgements) for verdict in _HOLDS)
+    count = len(judgements)
+    return f"{holds} of the paper's {count} conclusions hold, {fails} fail, {count - holds - fails} are open"
+
+
+def _group_by_baseline(tables: Sequence[FilledGrid]) -> dict[str, list[Cell]]:
+    """Return the complete cells that are compared with a baseline, by its name."""
+    cells: dict[str, list[Cell]] = {}
+    for filled in tables:
+        if filled.grid.baseline is not None:
+            found = [cell for row in filled.cells for cell in row if cell.difference is not None]
+            cells.setdefault(filled.grid.baseline.header, []).extend(found)
+    return {header: found for header, found in cells.items() if found}

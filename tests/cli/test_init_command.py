@@ -1,0 +1,142 @@
+"""`asymbp init`: a recipe with comments, which can be trained as it is, and whose comments tell the truth."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from asymbp_cli.cli.app import cli
+from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.examples import recipe_files
+from asymbp_cli.recipe.format import METHOD_KEYS, PROTOCOL_KEYS, RECIPE_KEYS
+from asymbp_cli.recipe.recipe import load_recipe
+from asymbp_cli.recipe.resources import named_files
+from asymbp_cli.recipe.starter import read_source, write_starter
+from asymbp_cli.recipe.table import load_table
+from asymbp_cli.recipe.yamlfile import parse_yaml
+from asymbp_cli.specs.methods import method_name
+
+SOURCES = [*named_files("examples"), *(name for name in named_files("tables") if name != "table1")]
+
+
+def asymbp(line: str) -> str:
+    done = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False, standalone_mode=False)
+    assert done.return_value in (0, None), done.output
+    return done.output
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _words(lines: list[str]) -> str:
+    return " ".join(" ".join(line.strip().removeprefix("# ") for line in lines).split())
+
+
+def test_a_new_recipe_is_valid_and_trains() -> None:
+    said = asymbp("init mine.yaml")
+    assert said == "wrote mine.yaml\ntrain it: asymbp train mine.yaml\n"
+    assert asymbp("validate mine.yaml") == "mine.yaml: ok\n"
+    one = "--set protocol.epochs=1 --set protocol.rate_multipliers=[1] --workers 1 --quiet"
+    assert "uSF+BN+BM" in asymbp(f"train mine.yaml {one}")
+
+
+def test_it_explains_every_key_in_the_words_of_the_format() -> None:
+    text = asymbp("init -")
+    said = _words([line for line in text.splitlines() if line.strip().startswith("# ")])
+    for keys in (RECIPE_KEYS, PROTOCOL_KEYS):
+        for key, schema in keys.items():
+            assert re.search(rf"(?m)^ *#?{key}:", text), key
+            assert " ".join(schema["description"].split()) in said, key
+
+
+@pytest.mark.parametrize("source", [None, *SOURCES])
+def test_what_it_starts_from_is_the_same_recipe_with_comments(source: str | None) -> None:
+    asymbp(f"init mine.yaml --from {source}" if source else "init mine.yaml")
+    recipe, text = load_recipe("./mine.yaml"), Path("mine.yaml").read_text()
+    assert text.startswith("# asymbp train mine.yaml\n")
+    assert text.count("# asymbp ") == 1
+    if source in recipe_files():
+        assert recipe.model_copy(update={"name": source}) == load_recipe(str(source))
+    elif source:
+        methods = [
+            variant.method
+            for table in load_table(source)
+            for column in table.columns
+            for variant in column.variants
+        ]
+        assert [method.procedure.method for method in recipe.methods] == methods
+
+
+@pytest.mark.parametrize(
+    "source", [None, "own-network", "lenet-mnist", "spelled-out", "field-schemes", "akrout2019"]
+)
+def test_every_line_that_is_not_used_can_be(source: str | None) -> None:
+    """Its value is what holds without it, so that nothing changes but title, seeds and weights."""
+    text = write_starter(read_source(source), "mine.yaml")
+    Path("mine.yaml").write_text(text)
+    plain = load_recipe("./mine.yaml")
+    unused = re.findall(r"(?m)^ *#(?! )(\w+):", text)
+    assert len(unused) > 20
+    for key in unused:
+        used = re.sub(rf"(?m)^( *)#({key}:)", r"\1\2", text)
+        if key == "method":
+            used = re.sub(rf"(?m)^({'|'.join(METHOD_KEYS)}):.*\n(?: .*\n)*", "", used)
+        elif key in METHOD_KEYS and "#method" not in text:
+            used = re.sub(r"(?m)^method:.*\n(?: .*\n)*", "", used)
+        Path("mine.yaml").write_text(used)
+        recipe = load_recipe("./mine.yaml")
+        assert recipe.protocol == plain.protocol
+        if key == "feedback":
+            assert method_name(recipe.methods[0].procedure.method).split("+")[0] in method_name(
+                plain.methods[0].procedure.method
+            )
+
+
+def test_a_file_is_written_over_only_if_that_is_asked_for() -> None:
+    Path("mine.yaml").write_text("mine")
+    with pytest.raises(UsageError, match=r"^mine\.yaml is there already\. Choose another name, or add --force$"):
+        asymbp("init mine.yaml")
+    assert Path("mine.yaml").read_text() == "mine"
+    asymbp("init mine.yaml --force")
+    assert asymbp("validate mine.yaml") == "mine.yaml: ok\n"
+
+
+def test_a_file_without_an_ending_is_named_so_that_it_is_found() -> None:
+    assert asymbp("init 'my recipe'").endswith("train it: asymbp train './my recipe'\n")
+    assert Path("my recipe").read_text().startswith("# asymbp train './my recipe'\n")
+    assert asymbp("validate './my recipe'") == "my recipe: ok\n"
+
+
+def test_standard_output_has_the_recipe_alone() -> None:
+    assert parse_yaml(asymbp("init - --from usf-digits"), "").data["method"] == "uSF+BN+BM"
+    assert list(Path().iterdir()) == []
+
+
+def test_a_recipe_of_ones_own_keeps_its_comments() -> None:
+    Path("own.yaml").write_text('{dataset: digits, "method": SGD, protocol: {extends: demo, epochs: 3}}\n')
+    assert "  epochs: 3\n" in asymbp("init - --from own.yaml")
+    Path("own.yaml").write_text("# why\ndataset: digits  # these\nmethod: SGD\nprotocol:\n    epochs: 3  # few\n")
+    text = asymbp("init - --from own.yaml")
+    assert "# why\n" in text
+    assert "dataset: digits  # these\n" in text
+    assert "    epochs: 3  # few\n    # Section 5: 50 epochs" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("table4", "table4 is 2 tables. Name one: table4-c1, table4-c2"),
+        ("all", "Name one: table2, table3, table4-c1, table4-c2, table5"),
+        ("table1", "Table 1 lists networks and trains nothing. Name another table, for instance table2"),
+        ("grd", 'Did you mean "grid"?'),
+        ("none.yaml", "none.yaml: there is no such file"),
+    ],
+)
+def test_what_nothing_starts_from(source: str, message: str) -> None:
+    done = CliRunner().invoke(cli, ["init", "mine.yaml", "--from", source], standalone_mode=False)
+    assert message in str(done.exception)
+    assert not Path("mine.yaml").exists()

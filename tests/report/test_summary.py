@@ -1,0 +1,89 @@
+"""The three lines that a report begins with, its title, and the order of its tables."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fake_engine
+import pytest
+import small_study
+from sample_tables import filled
+
+from asymbp_cli import study
+from asymbp_cli.analysis.tables import FilledGrid, fill_all
+from asymbp_cli.report.assemble import assemble_document
+from asymbp_cli.report.document import Figure, Listing
+from asymbp_cli.report.figures import draw_figures
+from asymbp_cli.report.result_table import ResultTable
+from asymbp_cli.report.summary import PAPER_TITLE, choose_title, summarize
+from asymbp_cli.results.store import Store
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "results") as store:
+        grid = small_study.grid("SGD", "uSF")
+        study.run([grid], small_study.INFOS, store, study.Execution(train=fake_engine.train))
+        yield store
+
+
+def as_recipe(table: FilledGrid, title: str, key: str = "recipe-mine") -> FilledGrid:
+    return replace(table, grid=table.grid.model_copy(update={"key": key, "title": title}))
+
+
+def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store) -> None:
+    tables = fill_all(trained, trained.grids())
+    first, second, third = summarize(tables, trained, trained.datasets())
+    assert first.startswith("Trained: 4 runs on digits, protocol ")
+    assert "1 seed, " in first
+    assert second.startswith("Next to the paper: it has no number for a finished cell here; our lowest error is ")
+    assert "±" in second
+    assert third.startswith("What holds: no conclusion of the paper can be judged on these runs; next to SGD ")
+
+
+def test_it_counts_cells_near_the_papers(trained: Store) -> None:
+    lines = summarize([filled(1.0, 2.5, 5.5, 4.0, 90.0)], trained, {})
+    assert lines[1] == (
+        "Next to the paper: 4 of 5 cells are within 1 point, 5 within 3, and 3 of 4 have its colour."
+    )
+    assert "next to SGD 3 of 4 cells are worse and 0 better by 3 points or more" in lines[2]
+
+
+def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
+    tables = [filled(None, None, None, None, None)]
+    first, second, third = summarize(tables, trained, {})
+    assert first.startswith("Trained: 0 of 10 runs on MNIST")
+    assert second.endswith("no number for a finished cell here.")
+    assert third == "What holds: no conclusion of the paper can be judged on these runs."
+    assert summarize([], trained, {}) == ()
+
+
+def test_own_recipes_have_their_own_title(trained: Store) -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+    mine, other = as_recipe(table, "重み輸送"), as_recipe(table, "Zwei", "table-zwei")
+    assert choose_title([mine]) == "重み輸送"
+    assert choose_title([mine, other]) == "重み輸送, Zwei"
+    assert choose_title([mine, table]) == PAPER_TITLE == choose_title([])
+    assert assemble_document([mine], trained).title == "重み輸送"
+    assert assemble_document([mine], trained, title="Signs").title == "Signs"
+
+
+def test_tables_are_in_the_papers_order_and_have_their_figures_under_them(trained: Store) -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+    table5 = as_recipe(table, "Table 5", "table-5")
+    tables = [as_recipe(table, "Mine"), table5, table]
+    found = assemble_document(tables, trained, draw_figures(tables, {}))
+    titles = [block.title for block in found.blocks if isinstance(block, ResultTable)]
+    assert titles == ["Title", "Table 5", "Mine"]
+    kinds = [(type(block), getattr(block, "table", None)) for block in found.blocks]
+    assert kinds[:2] == [(ResultTable, None), (Figure, 2)]
+    at = kinds.index((Figure, None))
+    assert found.blocks[at - 1].title == "Agreement with the paper"  # type: ignore[union-attr]
+
+
+def test_no_listing_shows_a_key(trained: Store) -> None:
+    tables = [filled(1.0, 2.0, 3.0, 4.0, 5.0)]
+    found = assemble_document(tables, trained)
+    texts = [text for block in found.blocks if isinstance(block, Listing) for row in block.rows for text in row]
+    titles = [block.title for block in found.blocks if isinstance(block, Listing)]
+    assert not [text for text in (*texts, *titles) if "table-2" in text or "magnitudes-of" in text]
