@@ -29,7 +29,7 @@ COMMANDS = {
     "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run, or cells of tables: where a number comes from, and how to get it again."),
-    "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
+    "schema": ("schema", "Print the JSON Schema of recipes and the like, for editors."),
     "completion": ("completion", "Print the script with which bash, zsh or fish completes names."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }

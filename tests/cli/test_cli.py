@@ -457,7 +457,7 @@ def test_parts_of_recipes_are_told_from_recipes_and_checked(
 def test_a_recipe_without_its_images_is_valid_and_a_note_says_so(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("dataset: {folder: none.tar}\nmethod: SGD\nprotocol: demo\n")
     done = run("validate", "mine.yaml", directory=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "mine.yaml: ok\n")
+    assert (done.returncode, done.stdout) == (0, "mine.yaml: ok, a recipe\n")
     assert done.stderr == "mine.yaml: note: the images in none.tar are not here\n"
     (tmp_path / "none.tar").mkdir()
     assert run("validate", "mine.yaml", directory=tmp_path).stderr == ""

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.wording import key_path
-from asymbp_cli.recipe.yamlfile import dump_yaml, override_value, parse_yaml, read_yaml, yaml_value
+from asymbp_cli.recipe.yamlfile import dump_yaml, parse_yaml, read_yaml, yaml_value
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.protocol import Protocol
 
@@ -93,15 +94,15 @@ def test_tags_do_nothing_silently() -> None:
         ("# only a comment\n", "f.yaml: is empty; asymbp ls recipes shows examples"),
         ("- a\n- b\n", "f.yaml:1: must be a mapping of keys to values, not a list"),
         ("text", 'f.yaml:1: must be a mapping of keys to values, not "text"'),
-        ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab. Use spaces"),
+        ("a:\n\tb: 1\n", "f.yaml:2: has a tab (U+0009) in column 1. Type plain spaces"),
         ('a: 1\nb: "open\nc: 2\n', "f.yaml:2: is not valid YAML: a quote is not closed"),
         ("a: 1\nb: [1, 2\nc: 3\n", "f.yaml:2: is not valid YAML: a bracket is not closed, or a comma is missing"),
         ("a: 1\nnonsense\nb: 2\n", "f.yaml:2: is not valid YAML: no colon. Write the line as key: value"),
         ("a: b: c", "f.yaml:1: is not valid YAML: wrong indentation, or a colon too many"),
         ("a:\n    b: 1\n  c: 2\n", "f.yaml:3: is not valid YAML: the indentation does not match the lines above"),
-        ("a: 1\n---\nb: 2\n", "f.yaml:2: is not valid YAML: but found another document"),
-        ("a: 1\nb: x\x07y\n", "f.yaml:2: is not valid YAML: a control character. Delete it"),
-        ("a: *b", "f.yaml:1: is not valid YAML: found undefined alias 'b'"),
+        ("a: 1\n---\nb: 2\n", "f.yaml:2: is not valid YAML: a second document begins (---). Keep one in a file"),
+        ("a: 1\nb: x\x07y\n", "f.yaml:2: has a control character (U+0007) in column 5. Delete it"),
+        ("a: *b", "f.yaml:1: is not valid YAML: no value above has the name (&) after this *."),
         ("? [a]\n: 1\n", "f.yaml:1: a key must be plain text"),
         ('"": 1', "f.yaml:1: a key must be plain text"),
     ],
@@ -192,7 +193,7 @@ class Outer(Spec):
         ("inner:\n  size: true", ["f.yaml:2: inner.size: must be a whole number, not true"]),
         ("inner:\n  size: 0", ["f.yaml:2: inner.size: must be greater than or equal to 1, not 0"]),
         ("inner:\n  size:", ["f.yaml:2: inner.size: must be a whole number, not nothing"]),
-        ("inner:\n  flag: yes", ['f.yaml:2: inner.flag: must be true or false, not "yes"']),
+        ("inner:\n  flag: yes", ['f.yaml:2: inner.flag: must be true or false, not "yes". Write true']),
         ("inner:\n  flag: 1", ["f.yaml:2: inner.flag: must be true or false, not 1"]),
         ("inner:\n  rate: on", ['f.yaml:2: inner.rate: must be a number, not "on"']),
         ("inner:\n  rate: 1e999", ["f.yaml:2: inner.rate: must be a finite number, not inf"]),
@@ -207,7 +208,7 @@ class Outer(Spec):
 )
 def test_what_a_model_refuses_is_said_in_plain_words(text: str, messages: list[str]) -> None:
     document = parse_yaml(text, "f.yaml")
-    document.root.attempt(Outer.model_validate, document.data)
+    document.root.validate(Outer)
     with pytest.raises(RecipeError) as caught:
         document.raise_problems()
     assert list(caught.value.problems) == messages
@@ -215,7 +216,7 @@ def test_what_a_model_refuses_is_said_in_plain_words(text: str, messages: list[s
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
     document = parse_yaml("epochs: 010\nmomentum: 2\nepohcs: 3\nphases: x\nmomentum: 1\n", "f.yaml")
-    document.root.attempt(Protocol.model_validate, document.data)
+    document.root.validate(Protocol)
     with pytest.raises(RecipeError) as caught:
         document.raise_problems()
     assert [problem.split(": ")[0] for problem in caught.value.problems] == [f"f.yaml:{n}" for n in range(1, 6)]
@@ -223,7 +224,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
 
 def overlaid(override: str, text: str = "title: x\nprotocol: demo\nlist: [1]\n") -> Document:
     document = parse_yaml(text, "f.yaml")
-    override_value(document, override, {"protocol": "extends"})
+    override_values(document, [override], {"protocol": "extends"})
     return document
 
 
