@@ -6,7 +6,13 @@ from dataclasses import replace
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.document import Block, Document, Figure, Listing
-from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences, tell_titles_apart
+from asymbp_cli.report.listings import (
+    judge_ours,
+    list_agreement,
+    list_differences,
+    list_judgements,
+    tell_titles_apart,
+)
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.rates_listing import list_all_rates
@@ -24,21 +30,21 @@ def assemble_document(
 
     The paper's tables come first. Each table has its figures under it, then what else is known of its cells.
     """
-    infos, told = store.datasets(), tell_titles_apart(tables)
+    told, judgements = tell_titles_apart(tables), dict(judge_ours(tables, store.datasets()))
     blocks: list[Block] = []
     for number in sorted(range(len(tables)), key=lambda number: find_place(tables[number])):
         own = [figure for figure in figures if figure.table == number]
         blocks += _list_table(tables[number], told[number], store, own)
     blocks += list_agreement(tables)
     blocks += (figure for figure in figures if figure.table is None)
-    blocks += list_conclusions(tables, infos)
+    blocks += list_judgements(judgements)
     blocks.append(list_provenance(tables, store))
     blocks += _list_protocols(tables)
     return Document(
         title or choose_title(tables),
         choose_introduction(tables),
         tuple(blocks),
-        summarize(tables, store, infos),
+        summarize(tables, store, judgements),
     )
 
 

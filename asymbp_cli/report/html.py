@@ -23,6 +23,11 @@ from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import short_title, split_code_spans
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+_FOLDED = {
+    "all rates": "All rates, and which were selected",
+    "differences": "Differences to the paper",
+    "uncertainty": "Differences to the baseline, and how sure they are",
+}
 _OPEN_DATASETS = 3  # figures of more datasets are folded, dataset by dataset
 
 
@@ -105,7 +110,7 @@ def heading_of(block: Block) -> str:
 def name_folded(listing: Listing, above: Block) -> str:
     """Return a folded listing's title without that of the block above it."""
     title = listing.title.removeprefix(f"{heading_of(above)}: ")
-    return title[:1].upper() + title[1:]
+    return _FOLDED.get(title, title[:1].upper() + title[1:])
 
 
 def write_panels(figure: Figure) -> list[str]:

@@ -158,9 +158,14 @@ def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDa
     Ours are judged per protocol, and next to them the paper's numbers of the same datasets. If none of ours can be
     judged, there is no listing. `infos` holds the datasets by fingerprint.
     """
-    judgements = {"the paper": judge(load_paper_numbers())} | dict(judge_ours(tables, infos))
-    if len(judgements) == 1:
+    return list_judgements(dict(judge_ours(tables, infos)))
+
+
+def list_judgements(ours: Mapping[str, tuple[Judgement, ...]]) -> list[Listing]:
+    """Return the verdicts and their evidence, next to those on all of the paper's numbers; `ours` by source."""
+    if not ours:
         return []
+    judgements = {"the paper": judge(load_paper_numbers()), **ours}
     claims = list(zip(*judgements.values(), strict=True))
     verdicts = tuple((claim[0].claim, *map(_format_verdict, claim)) for claim in claims)
     return [

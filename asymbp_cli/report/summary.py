@@ -7,9 +7,8 @@ from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.conclusions import Judgement
 from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.table import table_files
-from asymbp_cli.report.listings import find_conditions, judge_ours, tables_under
+from asymbp_cli.report.listings import find_conditions, tables_under
 from asymbp_cli.results.store import Store
 from asymbp_cli.text import list_some
 
@@ -46,14 +45,19 @@ def find_place(filled: FilledGrid) -> int:
     return places.index(filled.grid.key.removeprefix("table-")) if is_papers(filled) else len(places)
 
 
-def summarize(tables: Sequence[FilledGrid], store: Store, infos: Mapping[str, DecodedDataset]) -> tuple[str, ...]:
-    """Return what was trained, how close it comes to the paper, and what holds, a line each."""
+def summarize(
+    tables: Sequence[FilledGrid], store: Store, judgements: Mapping[str, Sequence[Judgement]]
+) -> tuple[str, ...]:
+    """Return what was trained, how close it comes to the paper, and what holds, a line each.
+
+    `judgements` are those of `judge_ours`, by source.
+    """
     if not tables:
         return ()
     return (
         f"Trained: {_describe_training(tables, store)}",
         f"Next to the paper: {'; '.join(_describe_closeness(tables))}.",
-        f"What holds: {'; '.join(_describe_verdicts(tables, infos))}.",
+        f"What holds: {'; '.join(_describe_verdicts(tables, judgements))}.",
     )
 
 
@@ -63,13 +67,19 @@ def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
     labels = list(dict.fromkeys(row.label for filled in tables for row in filled.grid.rows if row.dataset))
     protocols = list(dict.fromkeys(filled.grid.protocol_label for filled in tables))
     seeds = len({seed for filled in tables for seed in filled.grid.seeds})
-    hours = sum(spent.seconds for spent in store.spent(runs).values()) / 3600
+    seconds = sum(spent.seconds for spent in store.spent(runs).values())
     of_all = f"{done:,} runs" if done == len(runs) else f"{done:,} of {len(runs):,} runs"
     where = f" on {list_some(labels)}" if labels else ""
     return (
         f"{of_all}{where}, protocol {list_some(protocols)}, {seeds} seed{'s' if seeds > 1 else ''}, "
-        f"{hours:.2g} hours of training."
+        f"{_format_duration(seconds)} of training."
     )
+
+
+def _format_duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
 
 
 def _describe_closeness(tables: Sequence[FilledGrid]) -> Iterator[str]:
@@ -109,11 +119,13 @@ def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
     return f"; our lowest error is {error:.2f} ± {cell.standard_error:.2f} %, of {header} on {label}"
 
 
-def _describe_verdicts(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> Iterator[str]:
+def _describe_verdicts(
+    tables: Sequence[FilledGrid], judgements: Mapping[str, Sequence[Judgement]]
+) -> Iterator[str]:
     """Yield how many of the paper's conclusions hold under each protocol, and how cells compare with baselines."""
-    ours = [(name, claims) for name, claims in judge_ours(tables, infos) if name.startswith("ours")]
-    for name, judgements in ours:
-        yield _count_verdicts(judgements) + (f" ({name})" if len(ours) > 1 else "")
+    ours = {name: claims for name, claims in judgements.items() if name.startswith("ours")}
+    for name, claims in ours.items():
+        yield _count_verdicts(claims) + (f" ({name})" if len(ours) > 1 else "")
     if not ours:
         yield "no conclusion of the paper can be judged on these runs"
     for header, cells in _group_by_baseline(tables).items():

@@ -33,7 +33,7 @@ def as_recipe(table: FilledGrid, title: str, key: str = "recipe-mine") -> Filled
 
 def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store) -> None:
     tables = fill_all(trained, trained.grids())
-    first, second, third = summarize(tables, trained, trained.datasets())
+    first, second, third = summarize(tables, trained, {})
     assert first.startswith("Trained: 4 runs on digits, protocol ")
     assert "1 seed, " in first
     assert second.startswith("Next to the paper: it has no number for a finished cell here; our lowest error is ")

@@ -45,12 +45,13 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
     papers = [cell.paper for cell in cells.values() if cell.paper]
     y_axis = make_error_axis(include_chance([*tested, *papers], chance), "error, %")
     seeded = any(len(cell.picks) > 1 for cell in cells.values())
+    heading = f"Learning curves on {label}"
     yield Figure(
         name=name_figure(filled, number, i, "learning-curves"),
-        caption=f"Learning curves on {label}, {describe_table(filled)}: of the run that the rule selects"
+        caption=f"{heading}, {describe_table(filled)}: of the run that the rule selects"
         f"{', of the median seed' if seeded else ''}. Training error is counted while weights move."
         f"{describe_chance(chance, y_axis.high)}",
-        alt=f"Learning curves on {label}. {'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
+        alt=f"{heading}. {'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
         chart=Chart(
             panels,
             make_linear_axis(1, last, "epoch", whole=True),
@@ -66,6 +67,7 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
         ),
         table=number,
         dataset=label,
+        heading=heading,
     )
 
 
