@@ -30,36 +30,44 @@ def assemble_document(
 
     The paper's tables come first. Each table has its figures under it, then what else is known of its cells.
     """
-    told, judgements = tell_titles_apart(tables), dict(judge_ours(tables, store.datasets()))
+    order = sorted(range(len(tables)), key=lambda number: find_place(tables[number]))
+    shown = [[figure for figure in figures if figure.table == number] for number in order]
+    tables = [tables[number] for number in order]
+    printed = [_compare_printed(filled, store) for filled in tables]
+    judgements = dict(judge_ours(tables, store.datasets()))
     blocks: list[Block] = []
-    for number in sorted(range(len(tables)), key=lambda number: find_place(tables[number])):
-        own = [figure for figure in figures if figure.table == number]
-        blocks += _list_table(tables[number], told[number], store, own)
+    for filled, told, own, listings in zip(tables, tell_titles_apart(tables), shown, printed, strict=True):
+        blocks += _list_table(filled, told, own, listings)
     blocks += list_agreement(tables)
     blocks += (figure for figure in figures if figure.table is None)
     blocks += list_judgements(judgements)
     blocks.append(list_provenance(tables, store))
     blocks += _list_protocols(tables)
+    counts = [listing.title for listings in printed for listing in listings if not listing.folded]
     return Document(
         title or choose_title(tables),
         choose_introduction(tables),
         tuple(blocks),
-        summarize(tables, store, judgements),
+        summarize(tables, store, judgements, counts),
     )
 
 
-def _list_table(filled: FilledGrid, title: str, store: Store, figures: Sequence[Figure]) -> Iterator[Block]:
+def _compare_printed(filled: FilledGrid, store: Store) -> list[Listing]:
+    """Return the numbers that another paper printed of a table beside ours."""
+    if not find_marks(filled.grid):
+        return []
+    return list(list_marks(filled, store.epochs(filled.grid.all_runs()), every=True))
+
+
+def _list_table(
+    filled: FilledGrid, title: str, figures: Sequence[Figure], printed: Sequence[Listing]
+) -> Iterator[Block]:
     """Yield a table, its figures, and what else is known of its cells."""
     yield replace(make_result_table(filled), title=title)
     yield from figures
-    for listing in list_all_rates(filled):
-        yield replace(listing, title=f"{title}: all rates")
-    for listing in list_differences(filled):
-        yield replace(listing, title=f"{title}: differences")
-    for listing in list_uncertainty(filled):
-        yield replace(listing, title=f"{title}: uncertainty")
-    if find_marks(filled.grid):
-        yield from list_marks(filled, store.epochs(filled.grid.all_runs()), every=True)
+    listings = (*printed, *list_all_rates(filled), *list_differences(filled), *list_uncertainty(filled))
+    for listing in listings:
+        yield replace(listing, title=f"{title}{listing.title.removeprefix(filled.grid.title)}")
 
 
 def _list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:

@@ -33,10 +33,11 @@ _OPEN_DATASETS = 3  # figures of more datasets are folded, dataset by dataset
 
 @dataclass(frozen=True)
 class Part:
-    """A block with a heading, and what belongs to it: figures by dataset, listings that are closed at first."""
+    """A block with a heading, and what belongs to it: figures by dataset, listings, and those that are closed."""
 
     id: str
     block: Block
+    listings: list[Listing] = field(default_factory=list)
     figures: dict[str, list[Figure]] = field(default_factory=dict)
     folded: list[Listing] = field(default_factory=list)
 
@@ -70,7 +71,7 @@ def render(document: Document) -> str:
         heading_of=heading_of,
         is_best=is_best,
         list_details=list_details,
-        name_folded=name_folded,
+        name_below=name_below,
         sign_of=sign_of,
         split_code_spans=split_code_spans,
         split_marks=split_marks,
@@ -89,7 +90,7 @@ def render(document: Document) -> str:
 
 
 def group_blocks(blocks: Sequence[Block]) -> list[Part]:
-    """Return the parts of a page: figures and folded listings belong to the block above them."""
+    """Return the parts of a page: figures, folded listings and those of its title belong to the block above."""
     parts: list[Part] = []
     for block in blocks:
         match block:
@@ -97,6 +98,8 @@ def group_blocks(blocks: Sequence[Block]) -> list[Part]:
                 parts[-1].figures.setdefault(block.dataset, []).append(block)
             case Listing(folded=True) if parts:
                 parts[-1].folded.append(block)
+            case Listing() if parts and block.title.startswith(f"{heading_of(parts[-1].block)}: "):
+                parts[-1].listings.append(block)
             case _:
                 parts.append(Part(f"part-{len(parts) + 1}", block))
     return parts
@@ -107,8 +110,8 @@ def heading_of(block: Block) -> str:
     return short_title(block.caption) if isinstance(block, Figure) else block.title
 
 
-def name_folded(listing: Listing, above: Block) -> str:
-    """Return a folded listing's title without that of the block above it."""
+def name_below(listing: Listing, above: Block) -> str:
+    """Return a listing's title without that of the block above it."""
     title = listing.title.removeprefix(f"{heading_of(above)}: ")
     return _FOLDED.get(title, title[:1].upper() + title[1:])
 

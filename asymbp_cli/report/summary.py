@@ -9,6 +9,7 @@ from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.table import table_files
 from asymbp_cli.report.listings import find_conditions, tables_under
+from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.results.store import Store
 from asymbp_cli.text import list_some
 
@@ -25,7 +26,8 @@ def choose_title(tables: Sequence[FilledGrid]) -> str:
     """Return the title of a report: the paper's if any table is one of its tables, else those of the tables."""
     if not tables or any(is_papers(filled) for filled in tables):
         return PAPER_TITLE
-    return list_some(list(dict.fromkeys(filled.grid.title for filled in tables)))
+    titles = list(dict.fromkeys(filled.grid.title for filled in tables))
+    return titles[0] if len(titles) == 1 else list_some(shorten_titles(titles))
 
 
 def choose_introduction(tables: Sequence[FilledGrid]) -> str:
@@ -46,17 +48,20 @@ def find_place(filled: FilledGrid) -> int:
 
 
 def summarize(
-    tables: Sequence[FilledGrid], store: Store, judgements: Mapping[str, Sequence[Judgement]]
+    tables: Sequence[FilledGrid],
+    store: Store,
+    judgements: Mapping[str, Sequence[Judgement]],
+    printed: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return what was trained, how close it comes to the paper, and what holds, a line each.
 
-    `judgements` are those of `judge_ours`, by source.
+    `judgements` are those of `judge_ours`, by source. `printed` says how many numbers of other papers agree.
     """
     if not tables:
         return ()
     return (
         f"Trained: {_describe_training(tables, store)}",
-        f"Next to the paper: {'; '.join(_describe_closeness(tables))}.",
+        f"Next to the paper: {'; '.join((*printed, *_describe_closeness(tables, printed)))}.",
         f"What holds: {'; '.join(_describe_verdicts(tables, judgements))}.",
     )
 
@@ -82,7 +87,7 @@ def _format_duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
 
 
-def _describe_closeness(tables: Sequence[FilledGrid]) -> Iterator[str]:
+def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) -> Iterator[str]:
     """Yield how many cells are near the paper's, for each protocol; without any, what is lowest."""
     groups = find_conditions(tables)
     found = False
@@ -92,7 +97,7 @@ def _describe_closeness(tables: Sequence[FilledGrid]) -> Iterator[str]:
         if pairs:
             found = True
             yield _describe_agreement(Agreement.of(pairs), group, groups)
-    if not found:
+    if not found and not printed:
         yield f"it has no number for a finished cell here{_describe_lowest(tables)}"
 
 
@@ -140,8 +145,8 @@ def _describe_verdicts(
 
 def _count_verdicts(judgements: Sequence[Judgement]) -> str:
     holds, fails = (sum(one.verdict == verdict for one in judgements) for verdict in _HOLDS)
-    count = len(judgements)
-    return f"{holds} of the paper's {count} conclusions hold, {fails} fail, {count - holds - fails} are open"
+    counts = f"{holds} supported, {fails} not supported, {len(judgements) - holds - fails} open"
+    return f"of the paper's {len(judgements)} conclusions {counts}"
 
 
 def _group_by_baseline(tables: Sequence[FilledGrid]) -> dict[str, list[Cell]]:

@@ -68,6 +68,19 @@ def test_own_recipes_have_their_own_title(trained: Store) -> None:
     assert assemble_document([mine], trained, title="Signs").title == "Signs"
 
 
+def test_a_report_of_several_tables_has_their_short_titles() -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+    titles = ("Akrout et al. 2019. Learned feedback", "Ji-An and Benna 2024. Feedback on MNIST")
+    assert (
+        choose_title([as_recipe(table, title) for title in titles]) == "Akrout et al. 2019, Ji-An and Benna 2024"
+    )
+
+
+def test_numbers_printed_by_other_papers_are_in_the_summary(trained: Store) -> None:
+    lines = summarize([filled(None, None, None, None, None)], trained, {}, ["T: 3 of 4 printed numbers agree"])
+    assert lines[1] == "Next to the paper: T: 3 of 4 printed numbers agree."
+
+
 def test_tables_are_in_the_papers_order_and_have_their_figures_under_them(trained: Store) -> None:
     table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
     table5 = as_recipe(table, "Table 5", "table-5")

@@ -89,6 +89,7 @@ class _Frame:
         end = -1.0
         for tick, at in places.items():
             half = measure_text(f"{tick:g}") / 2
+            at = min(at, self.chart.width - half)
             if at - half > end:
                 yield Words("tick", (at, self.bottom + 3 + FONT_SIZE), f"{tick:g}", "middle")
                 end = at + half + 3
