@@ -18,6 +18,7 @@ from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.rates_listing import list_all_rates
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.report.summary import choose_introduction, choose_title, find_place, summarize
+from asymbp_cli.report.text import short_title
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
@@ -43,7 +44,12 @@ def assemble_document(
     blocks += list_judgements(judgements)
     blocks.append(list_provenance(tables, store))
     blocks += _list_protocols(tables)
-    counts = [listing.title for listings in printed for listing in listings if not listing.folded]
+    counts = [
+        f"{short_title(filled.grid.title)}{listing.title.removeprefix(filled.grid.title)}"
+        for filled, listings in zip(tables, printed, strict=True)
+        for listing in listings
+        if not listing.folded
+    ]
     return Document(
         title or choose_title(tables),
         choose_introduction(tables),

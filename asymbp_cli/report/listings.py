@@ -198,7 +198,7 @@ def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listin
         for text in (judgement.reason, *judgement.evidence)
     )
     name = claim[0].key.replace("-", " ")
-    return Listing(f"What the verdicts on {name} rest on", ("numbers of", "evidence"), tuple(lines), folded=True)
+    return Listing(f"Evidence: {name}", ("numbers of", "evidence"), tuple(lines), folded=True)
 
 
 def _format_verdict(judgement: Judgement) -> str:

@@ -132,7 +132,7 @@ def _describe_verdicts(
     for name, claims in ours.items():
         yield _count_verdicts(claims) + (f" ({name})" if len(ours) > 1 else "")
     if not ours:
-        yield "no conclusion of the paper can be judged on these runs"
+        yield "none of the paper's conclusions can be judged on these runs"
     for header, cells in _group_by_baseline(tables).items():
         worse, better = (sum(cell.colour == colour for cell in cells) for colour in ("worse", "better"))
         hollow = sum(cell.hollow for cell in cells)
@@ -146,7 +146,7 @@ def _describe_verdicts(
 def _count_verdicts(judgements: Sequence[Judgement]) -> str:
     holds, fails = (sum(one.verdict == verdict for one in judgements) for verdict in _HOLDS)
     counts = f"{holds} supported, {fails} not supported, {len(judgements) - holds - fails} open"
-    return f"of the paper's {len(judgements)} conclusions {counts}"
+    return f"{len(judgements)} conclusions of the paper: {counts}"
 
 
 def _group_by_baseline(tables: Sequence[FilledGrid]) -> dict[str, list[Cell]]:

@@ -38,7 +38,9 @@ def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store)
     assert "1 seed, " in first
     assert second.startswith("Next to the paper: it has no number for a finished cell here; our lowest error is ")
     assert "±" in second
-    assert third.startswith("What holds: no conclusion of the paper can be judged on these runs; next to SGD ")
+    assert third.startswith(
+        "What holds: none of the paper's conclusions can be judged on these runs; next to SGD "
+    )
 
 
 def test_it_counts_cells_near_the_papers(trained: Store) -> None:
@@ -54,7 +56,7 @@ def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
     first, second, third = summarize(tables, trained, {})
     assert first.startswith("Trained: 0 of 10 runs on MNIST")
     assert second.endswith("no number for a finished cell here.")
-    assert third == "What holds: no conclusion of the paper can be judged on these runs."
+    assert third == "What holds: none of the paper's conclusions can be judged on these runs."
     assert summarize([], trained, {}) == ()
 
 

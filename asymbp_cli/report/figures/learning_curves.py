@@ -8,14 +8,13 @@ from asymbp_cli.events import EpochEnded
 from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_linear_axis
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.parts import (
-    CHANCE_KEY,
-    PAPERS_KEY,
     describe_chance,
     describe_table,
     find_chance,
     find_levels,
     include_chance,
-    list_baseline_key,
+    list_band_key,
+    list_reference_key,
     name_figure,
 )
 
@@ -58,11 +57,9 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
             y_axis,
             (
                 KeyEntry("ours", "test, selected epoch", marker="dot"),
-                *([KeyEntry("ours", "from lowest to highest seed", band=True)] if seeded else ()),
+                *list_band_key(seeded=seeded),
                 KeyEntry("training", "training"),
-                *list_baseline_key(filled),
-                *([PAPERS_KEY] if papers else ()),
-                *([CHANCE_KEY] if chance is not None and y_axis.shows(chance) else ()),
+                *list_reference_key(filled, papers, chance, y_axis),
             ),
         ),
         table=number,

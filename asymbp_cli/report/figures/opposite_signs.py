@@ -35,7 +35,7 @@ def draw_opposite_signs(filled: FilledGrid, number: int, i: int) -> Iterator[Fig
         alt=f"Test error on {row.label} by share of opposite signs. {_describe(curves)}.",
         chart=Chart(
             (Panel("", _describe(curves), series, (("chance", chance),) if chance is not None else ()),),
-            Axis("feedback weights with the opposite sign, %", 0, 100, (0, 25, 50, 75, 100)),
+            Axis("feedback weights with the opposite sign, %", -3, 103, (0, 25, 50, 75, 100)),
             y_axis,
             (
                 *(KeyEntry("ours", f"{_SCHEMES[s][0]}: {_SCHEMES[s][1]}", marker=_SCHEMES[s][2]) for s in curves),

@@ -8,14 +8,13 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_log_axis
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.parts import (
-    CHANCE_KEY,
-    PAPERS_KEY,
     describe_chance,
     describe_table,
     find_chance,
     find_levels,
     include_chance,
-    list_baseline_key,
+    list_band_key,
+    list_reference_key,
     name_figure,
 )
 
@@ -56,11 +55,9 @@ def draw_rates(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
             y_axis,
             (
                 KeyEntry("ours", "ours, selected rate", marker="dot"),
-                *([KeyEntry("ours", "from lowest to highest seed", band=True)] if seeded else ()),
+                *list_band_key(seeded=seeded),
                 *([KeyEntry("dead", "diverged or collapsed", line=False, marker="cross")] if dead else ()),
-                *list_baseline_key(filled),
-                *([PAPERS_KEY] if papers else ()),
-                *([CHANCE_KEY] if chance is not None and y_axis.shows(chance) else ()),
+                *list_reference_key(filled, papers, chance, y_axis),
             ),
         ),
         table=number,
