@@ -262,8 +262,7 @@ def _find_limit(execution: Execution, infos: Mapping[str, DecodedDataset]) -> Ca
     """Return how many runs like one a stack may hold: by what machines are said to have, or by what is here."""
     if not isinstance(execution.executor, RemoteOptions):
         return replica_limit(execution.devices, infos)
-    kind = execution.devices[0].partition(":")[0]
-    return limit_by_memory(kind, execution.executor.memory_bytes, infos, workers=1)
+    return limit_by_memory(execution.devices[0].partition(":")[0], execution.executor.memory_bytes, infos, 1)
 
 
 def _plan(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> list[Stack]:
