@@ -5,10 +5,10 @@ import os
 import sys
 
 import click
-from click.shell_completion import CompletionItem
 
 from asymbp_cli import __version__
 from asymbp_cli.cli.interruption import handle_interruptions, leave
+from asymbp_cli.cli.names import Item
 from asymbp_cli.cli.streams import explain_loss, protect_streams
 from asymbp_cli.errors import AsymbpError, StudyInterrupted, explain_limit
 from asymbp_cli.spawn import ignore_interruptions
@@ -59,11 +59,9 @@ class LazyGroup(click.Group):
             ctx.fail(f'no such command "{args[0]}".{hint} The commands are {", ".join(COMMANDS)}.')
         return super().resolve_command(ctx, args)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Item]:
         """Return the commands that begin so, without importing them, and options."""
-        names = [
-            CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
-        ]
+        names = [Item(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
