@@ -46,7 +46,7 @@ def override_values(document: Document, options: Sequence[str], shorthands: Mapp
 def _split(document: Document, options: Sequence[str]) -> dict[_Parts, str]:
     """Return the text of each key path that options set."""
     found: dict[_Parts, str] = {}
-    for option in options:
+    for option in sorted(options):
         key, equals, text = (part.strip() for part in option.partition("="))
         parts = tuple(part.strip() for part in key.split("."))
         if not equals or not all(parts):

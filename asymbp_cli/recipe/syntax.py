@@ -15,11 +15,12 @@ PLAIN, TEXT = "plain", "tag:yaml.org,2002:str"
 MOST_NODES, DEEPEST = 5_000, 50
 _MOST_BLOCKS = 200
 _KEY = re.compile(r"""^(["']?)(?P<key>[A-Za-z_][\w-]*)\1 *:(?=\s|$)""", re.MULTILINE)
+_NO_COLON = "no colon. Write the line as key: value"
 #: what PyYAML says -> what it means to somebody who does not know its grammar
 _MEANINGS = {
     r"'\t'": "a tab. Use spaces",
     "mapping values are not allowed": 'wrong indentation, or a colon too many: put text that holds ": " in quotes',
-    "could not find expected ':'": "no colon. Write the line as key: value",
+    "could not find expected ':'": _NO_COLON,
     "expected <block end>, but found '-'": "- must stand below the one above, or be left out",
     "expected <block end>": "the indentation does not match the lines above",
     "expected ','": "a bracket is not closed, or a comma is missing",
@@ -84,18 +85,28 @@ def compose(text: str) -> Composed:
         return Composed(_load(mended), problems)
     except yaml.MarkedYAMLError as error:
         first = _explain(error, mended)
-    found = Composed(None, problems)
+    found = _compose_parts(mended)
+    found.problems = [*problems, *(found.problems or [first])]
+    return found
+
+
+def _compose_parts(text: str) -> Composed:
+    """Return the node of those keys at the left margin whose values are valid."""
+    found = Composed()
     pairs: list[tuple[yaml.Node, yaml.Node]] = []
-    for key, line, block in _split(mended):
+    for key, line, part in _split(text):
         try:
-            node = _load(block, line)
-            pairs += node.value if isinstance(node, yaml.MappingNode) else []
+            node = _load(part, line)
         except yaml.MarkedYAMLError as error:
             found.unreadable |= {key} - {""}
-            if not _is_named_elsewhere(error, mended):
-                found.problems.append(_explain(error, mended))
-    if first not in found.problems:
-        found.problems.append(first)
+            if not _is_named_elsewhere(error, text):
+                at, problem = _explain(error, text)
+                found.problems.append((min(at, line + part.rstrip().count("\n") + 1), problem))
+            continue
+        if isinstance(node, yaml.MappingNode):
+            pairs += node.value
+        elif node is not None and node.value:  # an empty one is what stands before ---
+            found.problems.append((node.start_mark.line + 1, f"is not valid YAML: {_NO_COLON}"))
     if pairs:
         found.root = yaml.MappingNode("", pairs, pairs[0][0].start_mark)
     return found

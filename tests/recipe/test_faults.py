@@ -37,7 +37,7 @@ RECIPE = {
 #: place -> text with a fault, how the line begins that is at fault, and the message
 RECIPE_FAULTS = [
     ("title", "title: 2024", "title: 2", "must be text on one line"),
-    ("title", "title: 'a\tb'", "title: 'a", "has a tab (U+0009)"),
+    ("title", "title: 'a\tb'", "title: 'a", "must be text on one line"),
     ("title", "title: @home", "title: @", "needs quotes"),
     ("dataset", "dataset: dgits", "dataset", '"dgits" is not a dataset'),
     ("dataset", "dataset: digits\u00a0", "dataset", "non-breaking space (U+00A0)"),

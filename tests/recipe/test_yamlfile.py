@@ -122,6 +122,87 @@ def test_aliases_stand_for_what_they_name_but_cannot_explode() -> None:
         assert problems(f"a: {'[' * depth}{']' * depth}") == ["f.yaml: has too many or too deeply nested values"]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}", {"x": 1, "y": 3}),
+        ("a: &a {x: 1, y: 2}\nb: {y: 3, <<: *a}", {"x": 1, "y": 3}),
+        ("a: &a {x: 1}\nc: &c {x: 2, y: 2}\nb: {<<: [*a, *c]}", {"x": 1, "y": 2}),
+        ("a: &a {x: 1}\nc: &c {<<: *a, x: 2, y: 2}\nb: {<<: *c, z: 3}", {"x": 2, "y": 2, "z": 3}),
+        ("a: &a {x: 1}\nc: &c {<<: *a, y: 2}\nd: &d {x: 4, y: 4}\nb: {<<: [*c, *d]}", {"x": 1, "y": 2}),
+        ("b: {<<: {x: 1}, y: 2}", {"x": 1, "y": 2}),
+        ("b: {<<: [], y: 2}", {"y": 2}),
+        ("a: &a {x: [1, {z: 0}]}\nb: {<<: *a}", {"x": [1, {"z": 0}]}),
+        ('b: {"<<": 1}', {"<<": 1}),
+    ],
+)
+def test_merge_keys_are_read_as_yaml_says(text: str, value: object) -> None:
+    document = parse_yaml(text, "f.yaml")
+    assert document.data["b"] == value
+    assert not document.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("b:\n  <<: 3", "f.yaml:2: b.<<: takes a mapping or a list of mappings, such as <<: *name"),
+        ("b:\n  <<: [x]", "f.yaml:2: b.<<: takes a mapping or a list of mappings, such as <<: *name"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a", "f.yaml:4: b.<<: is given twice; the first one is in line 3"),
+        ("b: &b {<<: *b}", "f.yaml: has too many or too deeply nested values"),
+    ],
+)
+def test_what_cannot_be_merged_is_said(text: str, message: str) -> None:
+    assert problems(text) == [message]
+
+
+def test_what_is_wrong_in_a_merged_value_is_said_in_its_own_line() -> None:
+    document = parse_yaml("a: &a\n  size: x\ninner:\n  <<: *a\n", "f.yaml")
+    assert document.where(("inner", "size"))[0] == 2
+    assert document.shared == {"a"}
+
+
+def test_a_key_at_the_margin_may_hold_a_value_for_other_places() -> None:
+    document = parse_yaml("x: &x 3\ny: {z: &z 4}\nsize: *x\nflag: *z\nunused: &u 1\n", "f.yaml")
+    document.root.has_only(["size", "flag"])
+    with pytest.raises(RecipeError) as caught:
+        document.raise_problems()
+    assert caught.value.problems == ("f.yaml:5: unused: unknown key; allowed are size, flag",)
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "lines"),
+    [
+        ("a: [1\nb: 2\nc: 'x\nd: 4\n", {"b": 2, "d": 4}, [1, 3]),
+        ("a: 1\n  b: 2\nc: [\nd: 4\n", {"d": 4}, [2, 3]),
+        ("nonsense\na: 1\nb: 2\n", {"a": 1, "b": 2}, [1]),
+        ("a: &x 1\nb: [\nc: *x\n", {"a": 1}, [2]),
+        ("a: 1\nb: [\nc: *y\n", {"a": 1}, [2, 3]),
+        ("a: {\n  b: 1,\n}}\nc: 2\n", {"c": 2}, [3]),
+        ("---\na: @x\nb: 2\n", {"b": 2}, [2]),
+    ],
+)
+def test_what_is_no_yaml_hides_no_other_key(text: str, data: object, lines: list[int]) -> None:
+    document = parse_yaml(text, "f.yaml")
+    assert document.data == data
+    assert [line for line, _ in sorted(document.problems)] == lines
+    assert all(problem.startswith(f"f.yaml:{line}: is not valid YAML: ") for line, problem in document.problems)
+
+
+def test_nothing_else_is_said_of_a_key_that_cannot_be_read() -> None:
+    document = parse_yaml("a: [1\nb: 2\n", "f.yaml")
+    document.note(("a",), "is missing")
+    document.note(("b",), "is wrong")
+    assert [problem.split(": ")[0] for _, problem in document.problems] == ["f.yaml:1", "f.yaml:2"]
+
+
+def test_of_very_many_problems_the_first_are_said() -> None:
+    document = parse_yaml("\n".join(f"k{i}: 1" for i in range(500)), "f.yaml")
+    with pytest.raises(RecipeError) as caught:
+        document.root.has_only(["size"])
+    assert len(caught.value.problems) == 102
+    assert caught.value.problems[-1] == "f.yaml: there may be more problems. Mend these first"
+
+
 @pytest.mark.parametrize("text", ["[" * 150_000, "{a: " * 40_000, "a: [" + "1," * 90_000 + "]", "? " * 90_000])
 def test_too_much_is_refused_at_once(text: str) -> None:
     began = time.process_time()
