@@ -5,21 +5,23 @@ Lists of ids are given as JSON, since SQLite takes no lists.
 
 from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS
 
-#: an epoch, of `EPOCH_COLUMNS`
-PUT_EPOCH = (
-    f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({', '.join('?' * len(EPOCH_COLUMNS))})"
-)
-#: an attempt that begins, before more is known of it
-PUT_ATTEMPT = """
-    INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git, instruction_set)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-
 #: of `EpochEnded.criterion`: the error, then the loss, which is infinite (9e999) if it is not known
 _CRITERION = (
     "coalesce(1.0 * validation_wrong / validation_seen, 1.0 * test_wrong / test_seen), "
     "coalesce(validation_loss, 9e999)"
 )
 _OF_RUNS = "WHERE run IN (SELECT value FROM json_each(:runs))"
+
+#: a run, if it is new
+BEGIN_RUN = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, NULL, ?, ?)"
+
+#: an attempt at a run
+BEGIN_ATTEMPT = """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git,
+    instruction_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+
+#: a row of `EPOCH_COLUMNS`
+KEEP_EPOCH = f"""INSERT OR REPLACE INTO epochs ({", ".join(EPOCH_COLUMNS)})
+    VALUES ({", ".join("?" * len(EPOCH_COLUMNS))})"""
 
 #: (run, state) of runs that have ended
 STATES = "SELECT id, state FROM runs WHERE state IS NOT NULL"

@@ -133,11 +133,11 @@ class Store:
         Epochs after it, which the attempt trains anew, are deleted.
         """
         now = time.time()
-        insert = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, NULL, ?, ?)"
         for run in runs:
-            self._journal.note(insert, run.id, run.model_dump_json(), run.dataset, now, now)
+            self._journal.note(queries.BEGIN_RUN, run.id, run.model_dump_json(), run.dataset, now, now)
             self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
-            self._journal.note(queries.PUT_ATTEMPT, run.id, now, start_epoch, *make_provenance_row(provenance))
+            place = run.id, now, start_epoch
+            self._journal.note(queries.BEGIN_ATTEMPT, *place, *make_provenance_row(provenance))
         self.flush_if_free()
 
     def record(self, event: Event) -> None:
@@ -145,7 +145,7 @@ class Store:
         self._journal.check()
         now = time.time()
         if isinstance(event, EpochEnded):
-            self._journal.note(queries.PUT_EPOCH, *make_epoch_row(event))
+            self._journal.note(queries.KEEP_EPOCH, *make_epoch_row(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
         elif isinstance(event, WorkerFound):
             sql = """UPDATE attempts SET host = ?, device = ?, software = ?, git = ?, instruction_set = ?
