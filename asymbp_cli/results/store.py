@@ -258,10 +258,6 @@ class Store:
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
         return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
 
-    def worker_starts(self, kind: str) -> list[float]:
-        """Return the seconds in which workers on devices of a kind (cpu, cuda, mps) started, as far as known."""
-        return [seconds for (seconds,) in self._journal.query(queries.STARTS, kind=kind)]
-
     def epochs_stored(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return k if exactly the epochs 1 to k of a run are stored, by id; 0 if there is a gap."""
         counts = dict.fromkeys(run_ids, 0)
@@ -273,6 +269,10 @@ class Store:
         rows = self._journal.query(queries.ATTEMPTS, runs=json.dumps(list(run_ids)))
         with store_errors(self._path):
             return [make_attempt(row) for row in rows]
+
+    def worker_starts(self, kind: str) -> list[float]:
+        """Return the seconds in which workers on devices of a kind (cpu, cuda, mps) started, as far as known."""
+        return [seconds for (seconds,) in self._journal.query(queries.STARTS, kind=kind)]
 
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id starts with `prefix`, the latest first."""
