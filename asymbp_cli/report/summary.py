@@ -73,17 +73,18 @@ def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
 
 
 def _describe_closeness(tables: Sequence[FilledGrid]) -> Iterator[str]:
-    """Yield how many cells are near the paper's, for each protocol; without any, what is lowest."""
+    """Yield how close tables are to the paper's; if it has no such cell, what is lowest."""
+    found = list(describe_agreement(tables))
+    yield from found or [f"it has no number for a finished cell here{_describe_lowest(tables)}"]
+
+
+def describe_agreement(tables: Sequence[FilledGrid]) -> Iterator[str]:
+    """Yield how many cells are near the paper's, for each protocol that has any of its cells."""
     groups = find_conditions(tables)
-    found = False
     for group in groups:
         own = keep_one_copy(tables_under(group, tables))
-        pairs = deduplicate(pair for filled in own for pair in pair_cells(filled))
-        if pairs:
-            found = True
+        if pairs := deduplicate(pair for filled in own for pair in pair_cells(filled)):
             yield _describe_agreement(Agreement.of(pairs), group, groups)
-    if not found:
-        yield f"it has no number for a finished cell here{_describe_lowest(tables)}"
 
 
 def _describe_agreement(agreement: Agreement, group: Conditions, groups: Sequence[Conditions]) -> str:
@@ -113,7 +114,7 @@ def _describe_verdicts(tables: Sequence[FilledGrid], infos: Mapping[str, Decoded
     """Yield how many of the paper's conclusions hold under each protocol, and how cells compare with baselines."""
     ours = [(name, claims) for name, claims in judge_ours(tables, infos) if name.startswith("ours")]
     for name, judgements in ours:
-        yield _count_verdicts(judgements) + (f" ({name})" if len(ours) > 1 else "")
+        yield count_verdicts(judgements) + (f" ({name})" if len(ours) > 1 else "")
     if not ours:
         yield "no conclusion of the paper can be judged on these runs"
     for header, cells in _group_by_baseline(tables).items():
@@ -126,10 +127,15 @@ def _describe_verdicts(tables: Sequence[FilledGrid], infos: Mapping[str, Decoded
         )
 
 
-def _count_verdicts(judgements: Sequence[Judgement]) -> str:
+def count_verdicts(judgements: Sequence[Judgement]) -> str:
+    """Return how many of the paper's conclusions hold, fail, and are open."""
     holds, fails = (sum(one.verdict == verdict for one in judgements) for verdict in _HOLDS)
-    count = len(judgements)
-    return f"{holds} of the paper's {count} conclusions hold, {fails} fail, {count - holds - fails} are open"
+    parts = (
+        f"{holds} of the paper's {len(judgements)} conclusions {'holds' if holds == 1 else 'hold'}",
+        f"{fails} {'fails' if fails == 1 else 'fail'}",
+        f"{(left := len(judgements) - holds - fails)} {'is' if left == 1 else 'are'} open",
+    )
+    return ", ".join(parts)
 
 
 def _group_by_baseline(tables: Sequence[FilledGrid]) -> dict[str, list[Cell]]:
