@@ -110,16 +110,15 @@ def prepare_datasets(
     infos = []
     for ref in refs:
         key = ref if isinstance(ref, str) else "folder"
-        infos.append(
-            get(
-                ref,
-                input_shape(network or network_for(key), ref),
-                data_dir=source.data_dir,
-                cache_dir=source.cache_dir,
-                resize=protocol.resize,
-                download=source.download,
-            )
+        info = get(
+            ref,
+            input_shape(network or network_for(key), ref),
+            data_dir=source.data_dir,
+            cache_dir=source.cache_dir,
+            resize=protocol.resize,
+            download=source.download,
         )
+        infos.append(info if isinstance(ref, str) else info.model_copy(update={"folder": ref}))
     check_distinct([info.label for info in infos], "datasets")
     return infos
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "store": ("store", "Export results to a file, or merge those of other machines."),
     "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
-    "show": ("show", "Show one run: its recipe, epochs and provenance."),
+    "show": ("show", "Show one run, or cells of tables: where a number comes from, and how to get it again."),
     "validate": ("validate", "Check recipe files without training."),
     "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
     "completion": ("completion", "Print the script with which bash, zsh or fish completes names."),

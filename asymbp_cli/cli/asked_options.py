@@ -9,6 +9,7 @@ import click
 from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import exists, expand_home
+from asymbp_cli.recipe.resources import is_inline
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -16,7 +17,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 def check_one(text: str, before: str) -> None:
     """Raise UsageError if a name is a list with commas, which is written with `before` before each name."""
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) > 1 and all(parts) and not exists(expand_home(text)):
+    if len(parts) > 1 and all(parts) and not is_inline(text) and not exists(expand_home(text)):
         apart = " ".join(f"{before}{part}" for part in parts)
         raise UsageError(f'"{text}" is read as one name. For several write {apart}')
 

@@ -1,6 +1,5 @@
 """What `train` and `reproduce` share: from options to a study, its display and its tables."""
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weig
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
+from asymbp_cli.cli.json_lines import make_line, print_line
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
@@ -181,7 +181,7 @@ def present(
     """Print the tables on standard output; `epochs` of those of other papers, to compare."""
     if as_json:
         cells: list[dict[str, Any]] = list(chain.from_iterable(make_records(tables)))
-        click.echo(json.dumps({"event": "table", "cells": cells}))
+        print_line(make_line("table", {"cells": cells}))
         return
     from asymbp_cli.cli import console
 

@@ -177,11 +177,14 @@ LISTS: dict[str, Callable[[Path], Table]] = {
 
 
 @click.command("ls")
-@click.argument("what", type=click.Choice(list(LISTS)))
+@click.argument("what", metavar="WHAT", type=click.Choice(list(LISTS)))
 @options.results
 @options.plugins
 def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> None:
     """List the names that recipes and commands take, or the runs of a results directory.
+
+    WHAT is one of datasets, networks, schemes, updates, initializations, measures, methods, protocols, recipes,
+    tables, runs.
 
     \b
     Example:

@@ -32,6 +32,8 @@ class UserPath(click.Path):
     ) -> Any:
         """Return the path; raises click.BadParameter if `~` names no user."""
         text = os.fspath(value)
+        if not self.dir_okay and text.endswith(("/", os.sep)):
+            self.fail(f'"{text}" is the name of a folder. Name a file in it', param, ctx)
         if text.startswith("~"):
             try:
                 value = expand_home(text)
@@ -88,6 +90,7 @@ def _results_option(text: str) -> Decorator:
     return click.option(
         "--results",
         "results_directory",
+        metavar="DIR",
         type=UserPath(),
         default=Path("results"),
         show_default=True,
@@ -131,11 +134,13 @@ overrides = click.option(
 )
 data_dir = click.option(
     "--data-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of the datasets. Default: $ASYMBP_DATA, else the user's cache directory.",
 )
 cache_dir = click.option(
     "--cache-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of decoded datasets. Default: $ASYMBP_CACHE, else the user's cache directory.",
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from asymbp_cli.cli.json_lines import make_line
 from asymbp_cli.cli.plan import estimate_seconds, record_tables
 from asymbp_cli.cli.plan_costs import Costs
 from asymbp_cli.cli.progress import describe_execution, describe_seconds, format_duration
@@ -41,8 +42,7 @@ def make_record(costs: Costs) -> dict[str, Any]:
     alone = Forecast(epochs, True, workers=1)
     works = [alone.seconds(work.remaining) for work in plan.works]
     tables = zip(record_tables(plan), works, strict=True)
-    return {
-        "event": "costs",
+    fields = {
         "tables": [record | {"worker_seconds": seconds} for record, seconds in tables],
         "runs": len(plan.whole.runs) + len(plan.whole.done),
         "to_train": len(plan.whole.runs),
@@ -56,6 +56,7 @@ def make_record(costs: Costs) -> dict[str, Any]:
         "tasks": _record_tasks(costs),
         "schedule": _record_schedule(costs),
     }
+    return make_line("costs", fields)
 
 
 def _estimate(costs: Costs) -> float | None:

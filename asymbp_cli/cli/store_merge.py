@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from asymbp_cli.results.source import Source
 
 
-@click.command("merge")
+@click.command("merge", short_help="Add exported files, or other results directories.")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=options.UserPath())
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON list: run ids, tables and shards, source by source."

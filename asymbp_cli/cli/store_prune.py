@@ -10,7 +10,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.text import printable_path
 
 
-@click.command("prune")
+@click.command("prune", short_help="Delete what no table needs.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.results
 def command(yes: bool, results_directory: Path) -> None:

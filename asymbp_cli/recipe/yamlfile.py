@@ -5,6 +5,7 @@ true and false are booleans, 1e-3 is a number, and 010, duplicate keys and tags 
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from errno import EISDIR, ENOENT
 from pathlib import Path
@@ -14,12 +15,14 @@ import yaml
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.resources import is_inline
 from asymbp_cli.recipe.wording import KeyPath, key_path, quote
 
 _LONGEST = 200_000  # characters
 _MOST_NODES, _DEEPEST = 10_000, 50  # aliases can multiply a small file into a huge one
 _UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory. Name a YAML file in it"}
 _TOO_MUCH = "has too many or too deeply nested values"
+_INLINE = "{...}"  # what messages call content in place of a path
 _PLAIN = "plain"
 _TEXT = "tag:yaml.org,2002:str"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -39,12 +42,13 @@ _SYNTAX = {
 
 
 def read_yaml(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
-    """Return the document in `file` with `overrides` (`key.path=value`) laid over it.
+    """Return the document in `file` with `overrides` (`key.path=value`) laid over it; `file` may be its content.
 
     `shorthands` maps a key to the one below it that plain text sets: with {"protocol": "extends"},
     `--set protocol.epochs=3` turns `protocol: demo` into {extends: demo, epochs: 3}. Raises RecipeError.
     """
-    document = parse_yaml(_content(file), str(file))
+    inline = is_inline(file)
+    document = parse_yaml(str(file) if inline else _content(file), _INLINE if inline else str(file))
     for override in overrides:
         override_value(document, override, shorthands or {})
     return document
@@ -229,9 +233,30 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
+class _InlineDumper(_Dumper):
+    """Quotes with double quotes: single ones are a shell's."""
+
+    def choose_scalar_style(self) -> str:
+        style = str(super().choose_scalar_style())
+        return '"' if style == "'" else style
+
+
 def dump_yaml(data: Mapping[str, Any]) -> str:
     """Return data as YAML that `parse_yaml` reads as the same data."""
     return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+def dump_inline(data: Mapping[str, Any]) -> str:
+    """Return data as one line of YAML, in braces, that `parse_yaml` reads as the same data."""
+    text = yaml.dump(
+        dict(data),
+        Dumper=_InlineDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=sys.maxsize,
+    )
+    return str(text).rstrip("\n")
 
 
 def dump_line(key: str, value: object) -> str:
