@@ -1,7 +1,7 @@
 """Renders the pages of large studies, and measures time of the processor and size.
 
-python tests/campaigns/pages.py RUNS: a page of one table, half finished, with RUNS runs of 65 epochs, and one of the
-whole study of the paper with made-up numbers. Exit code 1 if one takes more than 3 s or 5 MB. 2520 runs are
+python tests/campaigns/pages.py RUNS: a page of one table, half finished, with RUNS runs of 65 epochs, and one of
+the whole study of the paper with made-up numbers. Exit code 1 if one takes more than 3 s or 5 MB. 2520 runs are
 those of the whole study.
 """
 
