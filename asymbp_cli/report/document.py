@@ -46,6 +46,7 @@ class Figure:
     chart: "Chart"
     table: int | None = None  # the number of the table that it shows; None: all of them
     dataset: str = ""  # the row of that table
+    heading: str = ""  # how the caption begins
 
     @cached_property
     def svg(self) -> str:

@@ -159,9 +159,14 @@ def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDa
     Ours are judged per protocol, and next to them the paper's numbers of the same datasets. If none of ours can be
     judged, there is no listing. `infos` holds the datasets by fingerprint.
     """
-    judgements = {"the paper": judge(load_paper_numbers())} | dict(judge_ours(tables, infos))
-    if len(judgements) == 1:
+    return list_judgements(dict(judge_ours(tables, infos)))
+
+
+def list_judgements(ours: Mapping[str, tuple[Judgement, ...]]) -> list[Listing]:
+    """Return the verdicts and their evidence, next to those on all of the paper's numbers; `ours` by source."""
+    if not ours:
         return []
+    judgements = {"the paper": judge(load_paper_numbers()), **ours}
     claims = list(zip(*judgements.values(), strict=True))
     verdicts = tuple((claim[0].claim, *map(format_verdict, claim)) for claim in claims)
     return [
@@ -191,7 +196,7 @@ def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listin
         for text in (judgement.reason, *judgement.evidence)
     )
     name = claim[0].key.replace("-", " ")
-    return Listing(f"What the verdicts on {name} rest on", ("numbers of", "evidence"), tuple(lines), folded=True)
+    return Listing(f"Evidence: {name}", ("numbers of", "evidence"), tuple(lines), folded=True)
 
 
 def format_verdict(judgement: Judgement) -> str:
