@@ -29,7 +29,7 @@ COMMANDS = {
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run: its recipe, epochs and provenance."),
     "validate": ("validate", "Check recipe files without training."),
-    "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
+    "schema": ("schema", "Print the JSON Schema of recipes and the like, for editors."),
     "completion": ("completion", "Print the script with which bash, zsh or fish completes names."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }

@@ -207,3 +207,13 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...], wide:
     header, rows = LISTS[what](results_directory)
     listing = Listing("", tuple(header), tuple(map(tuple, rows)), least=_LEAST.get(what, ()), whole=_WHOLE)
     console.print_listing(console.make_console(stderr=False), listing, wide=wide)
+    if notation := _explain_notation(what):
+        click.echo(f"\n{notation}")
+
+
+def _explain_notation(what: str) -> str:
+    """Return how the names of a list are written, if there are more than it shows."""
+    from asymbp_cli.specs.layers import LAYER_GRAMMAR
+    from asymbp_cli.specs.methods import METHOD_GRAMMAR
+
+    return {"methods": METHOD_GRAMMAR, "networks": LAYER_GRAMMAR}.get(what, "")

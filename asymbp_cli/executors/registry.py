@@ -119,10 +119,12 @@ def load_executor(
     kind = _find_kind(document)
     for name, value in (options or {}).items():
         if name not in kind.options.model_fields:
+            document.raise_problems()
             raise explain_owner(name)
         document.data[name] = value
         document.overridden[name,] = _option(name)
-    found = document.root.attempt(kind.options.model_validate, document.data)
+    document.root.has_only(kind.options.model_fields)
+    found = document.root.validate(kind.options, document.root.select(kind.options.model_fields).value)
     document.raise_problems()
     assert found is not None
     return found
@@ -157,12 +159,14 @@ def _read(written: str | Mapping[str, Any]) -> Document:
 
 
 def _find_kind(document: Document) -> Kind:
-    """Return the executor that a file names; raises RecipeError."""
+    """Return the executor that a file names; if there is none, which is noted, that with most of its options."""
     node = document.root["executor"]
-    kind = EXECUTORS.get(node.value) if isinstance(node.value, str) else None
-    if kind is None:
-        hint = nearest(node.value, EXECUTORS) if isinstance(node.value, str) else ""
-        node.note(f"{quote(node.value)} is not an executor; there are {', '.join(EXECUTORS)}.{hint}")
-        document.raise_problems()
-        raise AssertionError("unreachable")
-    return kind
+    if isinstance(node.value, str) and node.value in EXECUTORS:
+        return EXECUTORS[node.value]
+    hint = nearest(node.value, EXECUTORS) if isinstance(node.value, str) else ""
+    node.note(f"{quote(node.value)} is not an executor; there are {', '.join(EXECUTORS)}.{hint}")
+    keys = document.data.keys()
+    document.data["executor"] = max(
+        EXECUTORS, key=lambda name: len(keys & EXECUTORS[name].options.model_fields.keys())
+    )
+    return EXECUTORS[document.data["executor"]]
