@@ -98,13 +98,8 @@ def test_every_list_fits(what: str, width: int, monkeypatch: pytest.MonkeyPatch)
         assert len(line) <= width or len(line.split()) <= 2, line
     assert max(map(len, notation.splitlines()), default=0) <= 80
     monkeypatch.delenv("COLUMNS")
-    full = (
-        CliRunner()
-        .invoke(cli, ["ls", what], catch_exceptions=False)
-        .output.replace(notation, "")
-        .rstrip()
-        .splitlines()
-    )
+    output = CliRunner().invoke(cli, ["ls", what], catch_exceptions=False).output
+    full = output.replace(notation, "").rstrip().splitlines()
     _, rows = LISTS[what](None)  # type: ignore[arg-type]
     assert len(full) == len(rows) + 2
     assert [line.split()[0] for line in full[2:]] == [row[0].split()[0] for row in rows]
