@@ -64,7 +64,7 @@ def _record(papers: "Sequence[Judgement]", ours: "Sequence[OurJudgements]") -> I
 
 def _print(papers: "Sequence[Judgement]", ours: "Sequence[OurJudgements]") -> None:
     from asymbp_cli.cli import console
-    from asymbp_cli.cli.summary import sum_up
+    from asymbp_cli.cli.study_summary import sum_up
 
     out = console.make_console(stderr=False)
     console.print_text(out, "The paper's conclusions, on its own numbers and on ours", "bold")

@@ -24,7 +24,7 @@ from asymbp_cli.cli.json_lines import make_line, print_line
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
-from asymbp_cli.cli.summary import summarize
+from asymbp_cli.cli.study_summary import summarize
 from asymbp_cli.cli.waiting import Waiting
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import OnProgress

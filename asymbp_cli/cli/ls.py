@@ -211,7 +211,7 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...], wide:
     listing = Listing("", tuple(header), tuple(map(tuple, rows)), least=_LEAST.get(what, ()), whole=_WHOLE)
     console.print_listing(console.make_console(stderr=False), listing, wide=wide)
     if notation := _explain_notation(what):
-        click.echo(f"\n{notation}")
+        console.print_text(console.make_console(stderr=True), f"\n{notation}")  # no row for who reads them
 
 
 def _explain_notation(what: str) -> str:

@@ -104,15 +104,16 @@ _WIDTH = re.compile(r"(?:([0-9]+)\s*\*\s*)?classes|([0-9]+)")
 _MAX = re.compile(r"max\(([^,()]+),([^,()]+)\)")
 
 
-#: how a layer is written, for people
+#: how a layer is written, for people with 80 columns
 LAYER_GRAMMAR = """\
 layer = "Conv " HxWxF "/" S [ " pad " N ] [ " dilation " N ] [ " groups " N ]
       | ( "Max " | "Avg " ) HxW "/" S [ " pad_end " N ]
       | "FC " F
 F     = N | [ N "*" ] "classes" | "max(" F ", " F ")"
 
-HxW is the size of a filter or window, F the number of features, S the stride. pad adds zeros around the input,
-pad_end on the right and bottom. BN, if the method has it, and then ReLU follow every Conv and FC but the last."""
+HxW is the size of a filter or window, F the number of features, S the stride.
+pad adds zeros around the input, pad_end on the right and bottom. BN, if the
+method has it, and then ReLU follow every Conv and FC but the last."""
 
 #: what people write from habit -> what to do
 _HABITS = {

@@ -178,12 +178,17 @@ class Method(Spec):
         return self.feedback.scheme, *(part.scheme for part in self.feedback.layers), self.update
 
 
-#: how a name of a method is written, for people
+#: how a name of a method is written, for people with 80 columns
 METHOD_GRAMMAR = """\
-method = first { "+" more } [ " Top" | " Bottom" ]  in upper or lower case; Top: only the last layer trains
-first  = "SGD" | scheme | more                      without a scheme: plain backpropagation
-more   = "BN" | "BM" | "BM2" | "BM3"                one BN and one BM at most; or an update rule of a plugin
-scheme = NAME [ "-" NUMBER "%" ] [ "-scaled" ]      asymbp ls schemes; % of signs are opposite; V as large as W"""
+method = first { "+" more } [ " Top" | " Bottom" ]
+first  = "SGD" | scheme | more
+more   = "BN" | "BM" | "BM2" | "BM3"
+scheme = NAME [ "-" NUMBER "%" ] [ "-scaled" ]
+
+Upper or lower case. Top: only the last layer trains; Bottom: all but the last.
+Without a scheme: plain backpropagation. One BN and one BM at most, or an update
+rule of a plugin. NAME is one of asymbp ls schemes; % of the signs are opposite;
+scaled: V is as large as W."""
 
 METHOD_NAME = re.compile(
     r"(?P<head>[a-z][a-z0-9_]*(?:-[a-z][a-z0-9_]*)*?)(?:-(?P<percent>[0-9]+(?:\.[0-9]+)?)%)?(?P<scaled>-scaled)?"

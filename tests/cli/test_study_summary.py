@@ -12,7 +12,7 @@ from asymbp_cli.analysis.conclusions import CHECKS
 from asymbp_cli.analysis.conclusions.ours import is_the_papers, judge_protocols
 from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
-from asymbp_cli.cli.summary import summarize
+from asymbp_cli.cli.study_summary import summarize
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.results.store import Store
