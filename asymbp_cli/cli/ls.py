@@ -211,7 +211,9 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...], wide:
     listing = Listing("", tuple(header), tuple(map(tuple, rows)), least=_LEAST.get(what, ()), whole=_WHOLE)
     console.print_listing(console.make_console(stderr=False), listing, wide=wide)
     if notation := _explain_notation(what):
-        console.print_text(console.make_console(stderr=True), f"\n{notation}")  # no row for who reads them
+        errors = console.make_console(stderr=True)  # it is no row for programs
+        for line in ("", *notation.splitlines()):
+            console.print_text(errors, line)
 
 
 def _explain_notation(what: str) -> str:
