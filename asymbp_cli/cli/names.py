@@ -109,6 +109,12 @@ def _list_stored_datasets(context: click.Context, incomplete: str) -> Iterable[s
     return (row.label for grid in list_grids(_results(context)) for row in tell_rows_apart(grid).rows)
 
 
+def _list_stored_columns(context: click.Context, incomplete: str) -> Iterable[str]:
+    from asymbp_cli.results.names import list_grids
+
+    return (column.header for grid in list_grids(_results(context)) for column in grid.columns)
+
+
 def _list_settings(context: click.Context, incomplete: str) -> Iterable[str]:
     """Return `KEY=` for each key that --set can set, or `KEY=VALUE` for each known value once a key is there."""
     from asymbp_cli.recipe.format import make_recipe_keys
@@ -160,6 +166,7 @@ _NAMES: dict[str, Callable[[click.Context, str], Iterable[str]]] = {
     "stored tables": _list_stored_tables,
     "stored protocols": _list_stored_protocols,
     "stored datasets": _list_stored_datasets,
+    "stored columns": _list_stored_columns,
     "results": _list_stored_protocols,
 }
 #: kind -> the endings of the files that it takes too; directories always

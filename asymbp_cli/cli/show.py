@@ -28,9 +28,16 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="DATASET",
     shell_complete=complete("stored datasets"),
-    help="Only cells of these rows, as reports name them.",
+    help="Only cells of these rows, as reports name them. May be repeated.",
 )
-@click.option("--column", "columns", multiple=True, metavar="NAME", help="Only cells of these columns (uSF+BM).")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete("stored columns"),
+    help="Only cells of these columns (uSF+BM). May be repeated.",
+)
 @options.protocols
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or one a line for each cell.")
 @options.results

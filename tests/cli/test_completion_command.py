@@ -75,7 +75,7 @@ def _store(directory: Path) -> set[str]:
         ("train x --log te", {"tensorboard="}),
         ("train x --rule h", {"held-out"}),
         ("plan --step-seconds h", {"h100"}),
-        ("report --to m", {"markdown"}),
+        ("report --to h", {"html"}),
         ("ls init", {"initializations"}),
         ("completion f", {"fish"}),
         ("re", {"reproduce", "report"}),
@@ -158,7 +158,8 @@ def test_runs_and_tables_are_those_of_the_results(complete: Complete, tmp_path: 
     assert complete("asymbp export --protocol q") == [r"quick\ with\ epochs=1"]
     assert complete("asymbp export --protocol quick\\ with\\ epochs=", "=") == ["1"]
     assert complete("asymbp compare q") == [r"quick\ with\ epochs=1"]
-    assert complete("asymbp export --dataset ") == ["digits"]
+    assert complete("asymbp export --dataset ") == complete("asymbp show --row ") == ["digits"]
+    assert complete("asymbp show --column ") == ["SGD"]
     Path("results").rename("others")
     assert complete("asymbp show ") == []
     assert set(complete("asymbp show --results others ")) == runs
