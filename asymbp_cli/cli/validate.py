@@ -74,7 +74,7 @@ def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> 
     from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 
     recipe = load_recipe(file, overrides)
-    click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok, a recipe")
+    click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok")
     for ref in recipe.datasets:
         if not isinstance(ref, str) and not exists(expand_home(ref.folder)):
             click.echo(f"{printable_path(file)}: note: the images in {ref.folder} are not here", err=True)
