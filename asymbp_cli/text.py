@@ -65,6 +65,11 @@ def list_some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 run`, `2,520 runs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def simplify(name: str) -> str:
     """Return a name without what people and file systems change: capitals, composed letters, spaces, dashes."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())

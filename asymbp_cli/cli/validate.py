@@ -8,6 +8,7 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.write import write_text
 from asymbp_cli.errors import AsymbpError, RecipeError, UsageError
 from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.text import printable_path
@@ -74,7 +75,10 @@ def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> 
     from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 
     recipe = load_recipe(file, overrides)
-    click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok")
+    if resolved:
+        write_text(resolved_yaml(recipe).rstrip() + "\n", None)
+    else:
+        click.echo(f"{printable_path(file)}: ok")
     for ref in recipe.datasets:
         if not isinstance(ref, str) and not exists(expand_home(ref.folder)):
             click.echo(f"{printable_path(file)}: note: the images in {ref.folder} are not here", err=True)
