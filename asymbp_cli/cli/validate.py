@@ -78,7 +78,7 @@ def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> 
     if resolved:
         write_text(resolved_yaml(recipe).rstrip() + "\n", None)
     else:
-        click.echo(f"{printable_path(file)}: ok, a recipe")
+        click.echo(f"{printable_path(file)}: ok")
     for ref in recipe.datasets:
         if not isinstance(ref, str) and not exists(expand_home(ref.folder)):
             click.echo(f"{printable_path(file)}: note: the images in {ref.folder} are not here", err=True)

@@ -66,8 +66,15 @@ class Document:
     def note_key(self, path: KeyPath, value: Any, allowed: Sequence[str]) -> None:
         """Note that the key that a path ends with is not allowed, and which one it means."""
         *_, key = path
-        self.note(path, explain_key(str(key), value, allowed, path[:-1]))
+        self.note(path, explain_key(str(key), value, allowed, path[:-1], self._base))
         self.meant.add((*path[:-1], find_name(str(key), allowed, path[:-1])))
+
+    @property
+    def _base(self) -> str:
+        """The protocol that a recipe names; `demo` if it names none."""
+        protocol = self.data.get("protocol")
+        name = protocol.get("extends") if isinstance(protocol, Mapping) else protocol
+        return name if isinstance(name, str) and name else "demo"
 
     def raise_problems(self) -> None:
         """Raise RecipeError if there are problems, in the order of the file."""

@@ -91,16 +91,24 @@ def find_name(key: str, allowed: Sequence[str], path: KeyPath) -> str:
     return name or ("" if _find_place(_call(key), path) else find_nearest(key, allowed))
 
 
-def explain_key(key: str, value: Any, allowed: Sequence[str], path: KeyPath) -> str:
-    """Return the message for a key that is not allowed in the mapping at a path: what to write instead."""
+def explain_key(key: str, value: Any, allowed: Sequence[str], path: KeyPath, base: str = "demo") -> str:
+    """Return the message for a key that is not allowed in the mapping at a path: what to write instead.
+
+    `base` is the protocol that the recipe has.
+    """
     known, name = _call(key), _find_synonym(key, allowed)
     if name and name != find_nearest(key, allowed):
         return _rename(name, value)
     place = "" if name else _find_place(known, path)
+    if place == "protocol" and "columns" in allowed:
+        option = f"--set protocol.{known}={_show(value)}"
+        return f"belongs in the protocol. Set it with {option}, or in a column's protocol"
     if place in _PARTS:
-        return _move(known, value, place, allowed, is_inside=bool(path))
+        owner = place if path or place in allowed else f"{place} of a recipe"
+        written = _write_part(place, known, value, "" if path and place in allowed else base)
+        return f"belongs in {owner}. Write {written}"
     if place:
-        where = "to the recipe itself, at the left margin" if path else "into a recipe"
+        where = "to the recipe itself, at the left margin" if path else "in a recipe"
         return f"belongs {where}. Write {known}: {_show(value)} there"
     if known in _OPTIONS:
         return f"is an option of the command. Delete the line, and type {_OPTIONS[known]}"
@@ -131,7 +139,8 @@ def _find_place(known: str, path: KeyPath) -> str:
 def _rename(known: str, value: Any) -> str:
     """Return the message for a key that is called otherwise."""
     if known == "update":
-        absent = "" if str(value).lower() in UPDATES else f", and there is no {_show(value)}"
+        is_absent = isinstance(value, str) and value.lower() not in UPDATES
+        absent = f", and there is no {_show(value)}" if is_absent else ""
         return f"is called update here: sgd, bm1, bm2, bm3{absent}. A method names it too: method: [SGD, BM]"
     if known == "batch_norm":
         return "is called batch_norm here: none, plain, learnable. A method names it too: method: uSF+BN"
@@ -140,23 +149,19 @@ def _rename(known: str, value: Any) -> str:
     return f"is called {known} here. Write {known}: {_show(value)}"
 
 
-def _move(known: str, value: Any, part: str, allowed: Sequence[str], *, is_inside: bool) -> str:
-    """Return the message for a key that belongs into a part of a recipe."""
+def _write_part(part: str, known: str, value: Any, base: str) -> str:
+    """Return a part of a recipe with a value in it, as one writes it; without `base` that of a method."""
     written = f"{known}: {_show(value)}"
-    if part == "protocol" and "columns" in allowed:
-        option = f"--set protocol.{known}={_show(value)}"
-        return f"belongs to the protocol. Set it with {option}, or in a column's protocol"
     if part == "protocol":
         written += ", rate_multipliers: [1]" if known == "base_rate" else ""
-        written = written if is_inside and part in allowed else f"extends: demo, {written}"
+        written = f"extends: {base}, {written}" if base else written
     elif part == "feedback" and known != "scheme":
         written = f"scheme: brsf, {written}"
     elif part == "network":
         written = "input: 28x28x1, layers: [FC 64, FC classes]"
     elif part == "dataset" and known != "folder":
         written = f"folder: PATH, {written}"
-    owner = part if part in allowed or is_inside else f"{part} of a recipe"
-    return f"belongs into {owner}. Write {part}: {{{written}}}"
+    return f"{part}: {{{written}}}"
 
 
 def _show(value: Any) -> str:

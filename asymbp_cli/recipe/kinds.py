@@ -48,18 +48,18 @@ def find_kind(document: Document) -> Kind:
 
 
 def explain_kind(document: Document) -> str:
-    """Return why a file was taken for its kind; empty if no key of it could mean another one."""
+    """Return why a file was read as its kind; empty if no key of it could mean another one."""
     kind, keys = find_kind(document), _keys_of(document)
     known = _KEYS.get(kind, frozenset())
-    own = keys & (_DECISIVE.get(kind, known) | known)
+    own = keys & _DECISIVE.get(kind, known) or keys & known
     if not own:
-        return f"was taken for {describe_kind(kind)}, since no key tells: {_MARKS}"
+        return f"was read as {describe_kind(kind)}, since no key tells: {_MARKS}"
     doubts = [
-        f"; not for {describe_kind(other)}, although it has {list_some(sorted(foreign))}"
+        f"; not as {describe_kind(other)}, although it has {list_some(sorted(foreign))}"
         for other, others in _KEYS.items()
         if other != kind and (foreign := keys & others - known - _SHARED)
     ]
-    reason = f"was taken for {describe_kind(kind)}, since it has {list_some(sorted(own))}"
+    reason = f"was read as {describe_kind(kind)}, since it has {list_some(sorted(own))}"
     return reason + "".join(doubts) if doubts else ""
 
 

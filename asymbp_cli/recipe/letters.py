@@ -62,7 +62,7 @@ def _mend_line(line: str) -> tuple[str, list[str]]:
         is_code = code[place] == letter
         mended = _mend_letter(letter, is_code=is_code, in_start=is_code and place < end)
         if mended != letter and code[place] != "#" and not is_blank and (letter != "\t" or place < indent):
-            problems.setdefault(letter, f"has {_name(letter, place)}. {_advise(letter)}")
+            problems.setdefault(letter, f"has {_name(letter)} in column {place + 1}. {_advise(letter)}")
         letters.append(mended)
     if not _PLAIN_START.fullmatch("".join(letters[:end])) and not _CONTROL.search(line):
         return line, []  # other text, in a script of its own
@@ -99,16 +99,16 @@ def describe_odd_letter(text: str) -> str:
     if None in map(_meant, text) or not printable(text):  # what is not printable is an escape, and refused anyway
         return ""
     place, letter = next((place, letter) for place, letter in enumerate(text) if _meant(letter) != letter)
-    return f"has {_name(letter, place)}. {_advise(letter)}"
+    return f"has {_name(letter)} as letter {place + 1}. {_advise(letter)}"
 
 
-def _name(letter: str, place: int) -> str:
-    """Return the name of a letter, its number, and its place in a line or text."""
+def _name(letter: str) -> str:
+    """Return the name of a letter, and its number."""
     name = unicodedata.name(letter, "tab" if letter == "\t" else "control character").lower()
     for word, spelling in _SPELLINGS.items():
         name = name.replace(word, spelling)
     article = "an" if name[0] in "aeiou" else "a"
-    return f"{article} {name} (U+{ord(letter):04X}) in column {place + 1}"
+    return f"{article} {name} (U+{ord(letter):04X})"
 
 
 def _advise(letter: str) -> str:

@@ -15,6 +15,7 @@ _LONGEST = 80  # letters of a value in a message
 _MOST_ERRORS = 200  # of a value; nobody reads more
 _LARGEST = 10**18  # from here on YAML gives floats
 _NOT_FINITE = re.compile(r"[-+]?\.?(inf|infinity|nan)", re.IGNORECASE)
+_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 #: what YAML 1.1 takes for true or false, and other tools too
 _SWITCHES = ("on", "off", "yes", "no", "y", "n", "true", "false")
 #: pydantic's error type -> what is expected
@@ -121,6 +122,10 @@ def _describe_input(value: Any, expected: str) -> str:
         return f"{text}, which is not finite"
     if isinstance(value, float) and abs(value) >= _LARGEST and "whole number" in expected:
         return f"{text}, which is too large"
+    if isinstance(value, float) and value.is_integer() and "whole number" in expected:
+        return f"{text}. Write {int(value)}"
+    if isinstance(value, str) and "number" in expected and _NUMBER.fullmatch(value):
+        return f"{text}. Write {value} without quotes"
     if isinstance(value, bool | int | float) and expected == "text":
         return f'{text}. Put it into quotes: "{text}"'
     return text

@@ -41,13 +41,13 @@ def test_what_a_file_is_taken_for(text: str, kind: str) -> None:
         ("title: x\ncolumns: [SGD]\nnothing: 1", ""),
         (
             "dataset: digits\nepochs: 3",
-            "was taken for a recipe, since it has dataset; not for a protocol, although it has epochs",
+            "was read as a recipe, since it has dataset; not as a protocol, although it has epochs",
         ),
         (
             "title: x\ncolumns: [SGD]\ndataset: digits",
-            "was taken for a table, since it has columns; not for a recipe, although it has dataset",
+            "was read as a table, since it has columns; not as a recipe, although it has dataset",
         ),
-        ("nothing: 1", "was taken for a recipe, since no key tells: a table has columns, a network layers"),
+        ("nothing: 1", "was read as a recipe, since no key tells: a table has columns, a network layers"),
     ],
 )
 def test_why_a_file_was_taken_for_its_kind(text: str, reason: str) -> None:

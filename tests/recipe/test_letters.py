@@ -64,16 +64,16 @@ def test_tabs_that_yaml_allows_are_spaces(line: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("digits\u00a0", "has a non-breaking space (U+00A0) in column 7. Type plain spaces"),
-        ("\u201cdigits\u201d", 'has a left double quotation mark (U+201C) in column 1. Type "'),
-        ("SGD\uff0cBM", "has a full-width comma (U+FF0C) in column 4. Type ,"),
-        ("uSF\uff0bBN", "has a full-width plus sign (U+FF0B) in column 4. Type +"),
-        ("brSF\u201325%", "has an en dash (U+2013) in column 5. Type -"),
-        ("8\u00d78\u00d71", "has a multiplication sign (U+00D7) in column 2. Type x"),
-        ("\uff13", "has a full-width digit three (U+FF13) in column 1. Type 3"),
-        ("\u22121", "has a minus sign (U+2212) in column 1. Type -"),
-        ("d\u0456gits", "has a cyrillic small letter byelorussian-ukrainian i (U+0456) in column 2. Type i"),
-        ("dig\u200bits", "has a zero-width space (U+200B) in column 4. Delete it"),
+        ("digits\u00a0", "has a non-breaking space (U+00A0) as letter 7. Type plain spaces"),
+        ("\u201cdigits\u201d", 'has a left double quotation mark (U+201C) as letter 1. Type "'),
+        ("SGD\uff0cBM", "has a full-width comma (U+FF0C) as letter 4. Type ,"),
+        ("uSF\uff0bBN", "has a full-width plus sign (U+FF0B) as letter 4. Type +"),
+        ("brSF\u201325%", "has an en dash (U+2013) as letter 5. Type -"),
+        ("8\u00d78\u00d71", "has a multiplication sign (U+00D7) as letter 2. Type x"),
+        ("\uff13", "has a full-width digit three (U+FF13) as letter 1. Type 3"),
+        ("\u22121", "has a minus sign (U+2212) as letter 1. Type -"),
+        ("d\u0456gits", "has a cyrillic small letter byelorussian-ukrainian i (U+0456) as letter 2. Type i"),
+        ("dig\u200bits", "has a zero-width space (U+200B) as letter 4. Delete it"),
     ],
 )
 def test_a_letter_that_only_looks_plain_is_named(text: str, problem: str) -> None:
