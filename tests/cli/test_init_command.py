@@ -39,7 +39,7 @@ def _words(lines: list[str]) -> str:
 def test_a_new_recipe_is_valid_and_trains() -> None:
     said = asymbp("init mine.yaml")
     assert said == "wrote mine.yaml\ntrain it: asymbp train mine.yaml\n"
-    assert asymbp("validate mine.yaml") == "mine.yaml: ok, a recipe\n"
+    assert asymbp("validate mine.yaml") == "mine.yaml: ok\n"
     one = "--set protocol.epochs=1 --set protocol.rate_multipliers=[1] --workers 1 --quiet"
     assert "uSF+BN+BM" in asymbp(f"train mine.yaml {one}")
 
@@ -102,13 +102,13 @@ def test_a_file_is_written_over_only_if_that_is_asked_for() -> None:
         asymbp("init mine.yaml")
     assert Path("mine.yaml").read_text() == "mine"
     asymbp("init mine.yaml --force")
-    assert asymbp("validate mine.yaml") == "mine.yaml: ok, a recipe\n"
+    assert asymbp("validate mine.yaml") == "mine.yaml: ok\n"
 
 
 def test_a_file_without_an_ending_is_named_so_that_it_is_found() -> None:
     assert asymbp("init 'my recipe'").endswith("train it: asymbp train './my recipe'\n")
     assert Path("my recipe").read_text().startswith("# asymbp train './my recipe'\n")
-    assert asymbp("validate './my recipe'") == "my recipe: ok, a recipe\n"
+    assert asymbp("validate './my recipe'") == "my recipe: ok\n"
 
 
 def test_standard_output_has_the_recipe_alone() -> None:

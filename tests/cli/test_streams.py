@@ -105,7 +105,7 @@ def test_a_report_goes_where_it_is_sent(trained: Path) -> None:
     (trained / "link.md").symlink_to("real.md")
     assert shell("$A report --output link.md", trained).returncode == 0
     assert (trained / "link.md").is_symlink()
-    assert (trained / "real.md").read_text().startswith("# How important")
+    assert (trained / "real.md").read_text(encoding="utf-8").startswith("# Ünï")
     through = shell("mkfifo pipe; cat pipe > copy.csv & $A report --to csv --output pipe; wait", trained)
     assert through.returncode == 0
     assert (trained / "copy.csv").read_text().startswith("table,dataset")
@@ -124,7 +124,7 @@ def test_there_are_no_figures_beside_a_pipe(trained: Path) -> None:
     assert shell(f"$A report {two} --output file.md", trained).returncode == 0
     assert list((trained / "file-figures").iterdir())
     assert shell(f"mkfifo tube; cat tube > copy.md & $A report {two} --output tube; wait", trained).returncode == 0
-    assert (trained / "copy.md").read_text().startswith("# How important")
+    assert (trained / "copy.md").read_text(encoding="utf-8").startswith("# Ünï")
     assert not (trained / "tube-figures").exists()
 
 
