@@ -5,10 +5,10 @@ from types import TracebackType
 
 import click
 
-from asymbp_cli.cli.progress import StudyProgress, format_duration
+from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StudyEvent, StudyWaits
-from asymbp_cli.text import count, list_some
+from asymbp_cli.text import count, format_duration, list_some
 
 _LEAVING_SECONDS = 1.0  # that the end of a display waits for its last tick
 SAFE_TO_STOP = "Ctrl-C loses no more than the current epoch. Rerun the command to resume"

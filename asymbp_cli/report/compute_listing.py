@@ -1,4 +1,4 @@
-"""What results have cost: hours of each device, by table and in total, those of failed runs too."""
+"""What results have cost: the time of each device, by table and in total, those of failed runs too."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
@@ -8,17 +8,18 @@ from asymbp_cli.report.document import Listing
 from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.results.store import Store
 from asymbp_cli.results.summaries import Effort
+from asymbp_cli.text import format_duration
 
 _NOTES = (
-    "Hours are from the start of an attempt to its end, on one worker: a core, or a GPU. Runs of a stack share "
-    "its hours equally. Lost ones are of attempts that failed or were interrupted: a later attempt may have "
+    "A time is from the start of an attempt to its end, on one worker: a core, or a GPU. Runs of a stack share "
+    "it equally. What is lost is of attempts that failed or were interrupted: a later attempt may have "
     "continued from their checkpoints.",
     "A run of several tables counts in each, and once in all that is stored. Runs of no table count there too.",
 )
 
 
 def list_compute(tables: Sequence[FilledGrid], store: Store) -> list[Listing]:
-    """Return the hours of each table by device, and of everything in the store."""
+    """Return the time of each table by device, and of everything in the store."""
     efforts, names = store.efforts(), shorten_titles([filled.grid.title for filled in tables])
     groups = [
         (f"{name}, {filled.grid.protocol_label}", make_compute_records(efforts, filled.grid.all_runs()))
@@ -28,13 +29,13 @@ def list_compute(tables: Sequence[FilledGrid], store: Store) -> list[Listing]:
     if not rows:
         return []
     rows += _rows("all that is stored", make_compute_records(efforts))
-    return [Listing("Compute", ("table", "device", "runs", "hours", "lost hours"), tuple(rows), _NOTES)]
+    return [Listing("Compute", ("table", "device", "runs", "time", "lost"), tuple(rows), _NOTES)]
 
 
 def _rows(name: str, records: Iterable[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     for record in records:
-        hours = (f"{record[key]:.3g}" for key in ("hours", "lost_hours"))
-        yield name, record["device"], f"{record['runs']:,}", *hours
+        times = (format_duration(3600 * record[key]) for key in ("hours", "lost_hours"))
+        yield name, record["device"], f"{record['runs']:,}", *times
 
 
 def make_compute_records(efforts: Iterable[Effort], runs: Container[str] | None = None) -> list[dict[str, Any]]:

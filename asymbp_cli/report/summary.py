@@ -11,7 +11,7 @@ from asymbp_cli.recipe.table import table_files
 from asymbp_cli.report.listings import find_conditions, tables_under
 from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.results.store import Store
-from asymbp_cli.text import list_some
+from asymbp_cli.text import format_duration, list_some
 
 PAPER_TITLE = "How important is weight symmetry in backpropagation?"
 _PAPER_INTRODUCTION = (
@@ -77,14 +77,8 @@ def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
     where = f" on {list_some(labels)}" if labels else ""
     return (
         f"{of_all}{where}, protocol {list_some(protocols)}, {seeds} seed{'s' if seeds > 1 else ''}, "
-        f"{_format_duration(seconds)} of training."
+        f"{format_duration(seconds)} of training."
     )
-
-
-def _format_duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
 
 
 def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) -> Iterator[str]:

@@ -77,7 +77,9 @@ def report(results: str, form: str) -> str:
     """Return a report without when and by which commands it was made."""
     text = asymbp(f"report --to {form} --results {results}").stdout
     text = re.sub(r'\{\s+"what": "(command|time)".*?\},?', "", text, flags=re.DOTALL)  # in json
-    lines = [line for line in text.splitlines() if line.strip() and not re.search("command|time|seconds|hours", line)]
+    lines = [
+        line for line in text.splitlines() if line.strip() and not re.search("command|time|seconds|hours", line)
+    ]
     assert len(lines) >= RUNS / 3  # rates to a cell
     return "\n".join(lines)
 
