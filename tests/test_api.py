@@ -96,7 +96,7 @@ def test_results_are_markdown_records_and_a_frame(
     _, results = trained
     error = results.table.to_records()[0]["error_percent"]
     text = str(results)
-    assert text.startswith("## small\n\n|        |")
+    assert text.startswith("## small\n\n|  ")
     assert f"{error:.2f}" in text
     assert results.failed == {}
     assert results._repr_markdown_() == results.table._repr_markdown_() == text

@@ -86,7 +86,8 @@ def choose_executor(devices: Sequence[str], jobs: int) -> ExecutorOptions:
     A failed capture of a CUDA graph leaves its process unusable, so a GPU is used by a worker even if it is alone.
     """
     is_parallel = min(len(devices), jobs) > 1 or devices[0].startswith("cuda")
-    return ExecutorOptions(executor="processes" if is_parallel else "inline")
+    name = "processes" if is_parallel else "inline"
+    return EXECUTORS[name].options(executor=name)
 
 
 def make_executor(options: ExecutorOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from asymbp_cli.executors.options import RemoteOptions
 from asymbp_cli.machine import MOST_WORKERS
+from asymbp_cli.recipe.wording import quote
 from asymbp_cli.specs.base import Label, Spec
 
 _SAVING_SECONDS = 60
@@ -25,7 +26,7 @@ def parse_seconds(text: str | int) -> int:
     """
     found = _TIME.fullmatch(str(text))
     if not found:
-        raise ValueError(f'"{text}" is not a time. Write minutes (90), HOURS:MINUTES:SECONDS, or DAYS-HOURS')
+        raise ValueError(f"{quote(text)} is not a time. Write minutes (90), HOURS:MINUTES:SECONDS, or DAYS-HOURS")
     parts = [int(part) for part in (found["of_days"] or found["plain"]).split(":")]
     if found["days"]:
         hours, minutes, seconds = [*parts, 0, 0][:3]
