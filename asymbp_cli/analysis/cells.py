@@ -74,6 +74,7 @@ class Cell:
     paper_difference: Difference | None = None
     rule_difference: float | None = None  # error under the held-out rule minus this one, in points, if it was run
     trained: tuple[Trained, ...] = ()  # all runs that have an epoch
+    command: str = ""  # what to type to train this cell alone
 
     @property
     def error_percent(self) -> float | None:

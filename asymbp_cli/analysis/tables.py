@@ -10,6 +10,7 @@ from asymbp_cli.analysis.uncertainty import compare_errors
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
+from asymbp_cli.recipe.cell_commands import write_cell_command
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, resolve_protocol
 from asymbp_cli.recipe.labels import name_tables, tell_rows_apart
 from asymbp_cli.recipe.procedure import Procedure
@@ -48,7 +49,8 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
         if not any(map(_matches, grids, names, repeat(key))):
             choices = [*(name.partition("-")[2] for name in order), *(grid.title for grid in grids)]
             available = ", ".join(dict.fromkeys(names))
-            raise UsageError(f'no results for table "{key}".{nearest(key, choices)} Available: {available}')
+            hint = _explain_list(key, grids, names) or nearest(key, choices)
+            raise UsageError(f'no results for table "{key}".{hint} Available: {available}')
     found = [
         grid
         for grid, name in zip(grids, names, strict=True)
@@ -57,6 +59,14 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
     return sorted(
         found, key=lambda grid: (order.index(grid.key), not grid.protocol_label.startswith("matconvnet"))
     )
+
+
+def _explain_list(key: str, grids: Sequence[Grid], names: Sequence[str]) -> str:
+    """Return how to name several tables if `key` is a list of them with commas; empty if it is none."""
+    parts = [part.strip() for part in key.split(",")]
+    if len(parts) < 2 or not all(any(map(_matches, grids, names, repeat(part))) for part in parts):
+        return ""
+    return f" For several write {' '.join(f'--table {part}' for part in parts)}."
 
 
 def _matches(grid: Grid, name: str, key: str) -> bool:
@@ -91,7 +101,8 @@ def fill_grid(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[s
 
     def fill_cell(row: GridRow, column: GridColumn) -> Cell:
         published_error = paper.get((row.paper_name or "", column.paper_name or ""))
-        return replace(select_cell(grid, row, column, epochs, states), paper=published_error)
+        command = write_cell_command(grid, row, column)
+        return replace(select_cell(grid, row, column, epochs, states), paper=published_error, command=command)
 
     baselines = [fill_cell(row, grid.baseline) if grid.baseline else None for row in grid.rows]
     cells = tuple(

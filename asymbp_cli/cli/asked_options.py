@@ -9,6 +9,7 @@ import click
 from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import exists, expand_home
+from asymbp_cli.recipe.resources import is_inline
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -16,16 +17,24 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 def check_one(text: str, before: str) -> None:
     """Raise UsageError if a name is a list with commas, which is written with `before` before each name."""
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) > 1 and all(parts) and not exists(expand_home(text)):
+    if len(parts) > 1 and all(parts) and not is_inline(text) and not exists(expand_home(text)):
         apart = " ".join(f"{before}{part}" for part in parts)
         raise UsageError(f'"{text}" is read as one name. For several write {apart}')
 
 
 def check_each(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Return names, of which none may be a list with commas."""
+    """Return names, of which none may be empty, or a list with commas."""
     for value in values:
+        _check_named(context, parameter, value)
         check_one(value, f"{parameter.opts[0]} " if isinstance(parameter, click.Option) else "")
     return values
+
+
+def _check_named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return a name that is not empty."""
+    if value == "":
+        raise click.BadParameter("it is empty, perhaps from a variable that is not set")
+    return value
 
 
 def recipes(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,7 +88,8 @@ def datasets(text: str) -> Decorator:
 def protocol(text: str) -> Decorator:
     """Return the option that names a protocol."""
     text = f"A name (asymbp ls protocols), or a file. {text}"
-    return click.option("--protocol", metavar="NAME", shell_complete=complete("protocols"), help=text)
+    shared: dict[str, Any] = {"callback": _check_named, "shell_complete": complete("protocols")}
+    return click.option("--protocol", metavar="NAME", help=text, **shared)
 
 
 rule = click.option(

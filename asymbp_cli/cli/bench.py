@@ -10,6 +10,7 @@ import click
 
 from asymbp_cli.cli import bench_executors, bench_options, bench_training, options
 from asymbp_cli.cli.bench_tables import format_grid
+from asymbp_cli.cli.names import complete
 from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.machine import cores
 from asymbp_cli.text import nearest
@@ -67,7 +68,7 @@ command.add_command(bench_training.command)
 command.add_command(bench_executors.command)
 
 
-@command.command("memory")
+@command.command("memory", short_help="Predicted and measured memory of stacks.")
 @options.device
 @bench_options.replicas
 @bench_options.as_json
@@ -110,7 +111,7 @@ def _mib(size: int) -> str:
     return f"{size / 2**20:,.1f}"
 
 
-@command.command("paper")
+@command.command("paper", short_help="Project the time of the whole paper.")
 @options.device
 @bench_options.replicas
 @bench_options.as_json
@@ -134,7 +135,7 @@ def paper(device: str, replicas: int | None, as_json: bool) -> None:
     click.echo(format_grid(rows, ["", "runs", "PFLOP", "time"]))
 
 
-@command.command("report")
+@command.command("report", short_help="Plan and render all trainings of the paper.")
 @bench_options.as_json
 def report(as_json: bool) -> None:
     """Plan and render all 2,520 trainings of the paper, 65 epochs each, from a store with made-up numbers.
@@ -156,10 +157,17 @@ def report(as_json: bool) -> None:
     )
 
 
-_dataset = click.option("--dataset", default="digits", show_default=True, help="Dataset of the paper, or digits.")
+_dataset = click.option(
+    "--dataset",
+    metavar="NAME",
+    default="digits",
+    show_default=True,
+    shell_complete=complete("datasets"),
+    help="Dataset of the paper, or digits.",
+)
 
 
-@command.command("checks")
+@command.command("checks", short_help="What it costs to notice damage.")
 @_dataset
 @options.data_dir
 @options.cache_dir
@@ -193,7 +201,7 @@ def checks(dataset: str, data_dir: Path | None, cache_dir: Path | None, as_json:
     click.echo(f"\nall checks together: {100 * found.share:.2f} %")
 
 
-@command.command("measures")
+@command.command("measures", short_help="What the measures of an epoch cost.")
 @_dataset
 @options.data_dir
 @options.cache_dir

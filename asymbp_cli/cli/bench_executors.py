@@ -16,10 +16,18 @@ if TYPE_CHECKING:
     from asymbp_cli.bench.measure import Measure
 
 
-@click.command("executors")
-@click.option("--stacks", type=click.IntRange(min=1), default=200, show_default=True, help="Stacks in all rounds.")
+@click.command("executors", short_help="What executors add to trainings.")
+@click.option(
+    "--stacks",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Stacks in all rounds.",
+)
 @click.option(
     "--seconds",
+    metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
     show_default=True,

@@ -11,11 +11,17 @@ _QUIET_CORES = 0.2  # so many busy ones disturb nothing
 
 replicas = click.option(
     "--replicas",
+    metavar="N",
     type=click.IntRange(1, 4096),
     help="Replicas per stack. Default: 5 on the CPU, 64 on CUDA, as in training.",
 )
 rounds = click.option(
-    "--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Rounds to take medians of."
+    "--rounds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=7,
+    show_default=True,
+    help="Rounds to take medians of.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -12,11 +12,13 @@ from asymbp_cli.cli.bench_tables import format_training
 from asymbp_cli.machine import cores
 
 
-@click.command("training")
+@click.command("training", short_help="Training steps, as ratios within each round.")
 @options.device
 @bench_options.replicas
 @bench_options.rounds
-@click.option("--steps", type=click.IntRange(min=1), default=10, show_default=True, help="Steps in a round.")
+@click.option(
+    "--steps", metavar="N", type=click.IntRange(min=1), default=10, show_default=True, help="Steps in a round."
+)
 @click.option("--save", is_flag=True, help="Keep these measures as the baseline of this machine.")
 @bench_options.as_json
 @options.cache_dir

@@ -2,7 +2,8 @@
 
 import sys
 
-from asymbp_cli.cli.display import Display, JsonLines, PlainLines
+from asymbp_cli.cli.display import Display, PlainLines
+from asymbp_cli.cli.json_lines import JsonLines
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.cli.streams import can_redraw
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("first", metavar="A", shell_complete=complete("results"))
 @click.argument("second", metavar="B", shell_complete=complete("results"))
 @options.tables
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with numbers.")
 @options.results
 def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, results_directory: Path) -> None:
     """Compare two results cell by cell. A and B are results directories, protocols of those in --results, or both,
@@ -31,19 +31,17 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
       asymbp compare quick "quick with validation_fraction=0.1"
       asymbp compare results:quick other-results:paper --table 2
     """
-    from asymbp_cli.report.comparison import compare_sides
+    from asymbp_cli.report.comparison import compare_tables, list_comparison, make_comparison_record
 
     sides = [_load_side(name, keys, results_directory) for name in (first, second)]
-    listings = compare_sides(*sides)
+    compared = compare_tables(*sides)
     if as_json:
-        from asymbp_cli.report.records import make_listing_record
-
-        click.echo(json.dumps([make_listing_record(listing) for listing in listings]))
+        click.echo(json.dumps(list(map(make_comparison_record, compared))))
         return
     from asymbp_cli.cli import console
 
     out = console.make_console(stderr=False)
-    console.print_listings(out, listings)
+    console.print_listings(out, [list_comparison(table) for table in compared])
 
 
 def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":

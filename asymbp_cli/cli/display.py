@@ -1,19 +1,13 @@
-"""Displays of a running study: plain lines, JSON lines, or nothing. The live one is in live.py."""
+"""Displays of a running study: plain lines, or nothing. The live one is in live.py, JSON in json_lines.py."""
 
-import json
 import threading
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 import click
 
 from asymbp_cli.cli.progress import StudyProgress, format_duration
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StudyEvent, StudyWaits
-from asymbp_cli.report.records import make_event_record
-from asymbp_cli.specs.methods import method_name
-from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import count, list_some
 
 _LEAVING_SECONDS = 1.0  # that the end of a display waits for its last tick
@@ -75,42 +69,6 @@ class Display:
             self.say(event.message)
         if isinstance(event, EpochEnded) and is_unknown and (seconds := self.progress.eta_seconds) is not None:
             self.say(f"about {format_duration(seconds)} left, by the first epochs. {SAFE_TO_STOP}")
-
-
-class JsonLines(Display):
-    """One JSON object per event on standard output."""
-
-    def announce(self, text: str) -> None:
-        """Print the plan."""
-        seconds = self.progress.estimate_seconds
-        rounded = None if seconds is None else round(seconds, 1)
-        self._print(make_plan_event(self.progress.runs, self.progress.remaining, rounded))
-
-    def handle(self, event: StudyEvent) -> None:
-        """Print the event; a loss that is no finite number is null."""
-        super().handle(event)
-        self._print({"event": type(event).__name__, **make_event_record(event)})
-
-    def _print(self, content: dict[str, Any]) -> None:
-        click.echo(json.dumps(content))
-
-
-def make_plan_event(
-    runs: Mapping[str, Run], remaining: Mapping[str, int], seconds: float | None
-) -> dict[str, Any]:
-    """Return the planned runs as the first line of --json; `seconds` is the estimate, if there is one."""
-    listed = [
-        {
-            "run": run_id,
-            "method": method_name(run.method),
-            "dataset": run.dataset,
-            "rate_multiplier": run.rate_multiplier,
-            "seed": run.seed,
-            "epochs": remaining[run_id],
-        }
-        for run_id, run in runs.items()
-    ]
-    return {"event": "plan", "seconds": seconds, "runs": listed}
 
 
 class PlainLines(Display):

@@ -1,6 +1,5 @@
 """What `train` and `reproduce` share: from options to a study, its display and its tables."""
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weig
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
+from asymbp_cli.cli.json_lines import make_line, print_line
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
@@ -107,7 +107,7 @@ def execute(asked: Asked, options: Options) -> int:
         print_plan(plan, as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
-    check_executor(options.execution.executor, options.execution.devices)
+    check_executor(options.execution.executor, options.execution.devices, options.results_directory)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options, part)
@@ -194,7 +194,7 @@ def present(tables: Sequence[FilledGrid], summary: Sequence[str], *, as_json: bo
     """Print a summary, and last the tables: on a terminal they are what is seen. In JSON there are only tables."""
     if as_json:
         cells: list[dict[str, Any]] = list(chain.from_iterable(make_records(tables)))
-        click.echo(json.dumps({"event": "table", "cells": cells}))
+        print_line(make_line("table", {"cells": cells}))
         return
     from asymbp_cli.cli import console
 

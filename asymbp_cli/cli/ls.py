@@ -186,12 +186,15 @@ _WHOLE = ("name", "recipe", "run")
 
 
 @click.command("ls")
-@click.argument("what", type=click.Choice(list(LISTS)))
+@click.argument("what", metavar="WHAT", type=click.Choice(list(LISTS)))
 @options.results
 @options.plugins
 @options.wide
 def command(what: str, results_directory: Path, plugins: tuple[Path, ...], wide: bool) -> None:
     """List the names that recipes and commands take, or the runs of a results directory.
+
+    WHAT is one of datasets, networks, schemes, updates, initializations, measures, methods, protocols, recipes,
+    tables, runs.
 
     \b
     Example:

@@ -11,10 +11,11 @@ from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import parse_device, parse_devices
+from asymbp_cli.machine import MOST_WORKERS, parse_device, parse_devices
 from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
 
+EMPTY = "it is empty, perhaps from a variable that is not set. Write . for the working directory"
 DEFAULT_RESULTS = Path("results")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -32,8 +33,12 @@ class UserPath(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
-        """Return the path; raises click.BadParameter if `~` names no user."""
+        """Return the path; raises click.BadParameter if it is empty, or `~` names no user."""
         text = os.fspath(value)
+        if not text and self.dir_okay:
+            self.fail(EMPTY, param, ctx)
+        if not self.dir_okay and text.endswith(("/", os.sep)):
+            self.fail(f'"{text}" is the name of a folder. Name a file in it', param, ctx)
         if text.startswith("~"):
             try:
                 value = expand_home(text)
@@ -90,6 +95,7 @@ def _results_option(text: str) -> Decorator:
     return click.option(
         "--results",
         "results_directory",
+        metavar="DIR",
         type=UserPath(),
         default=DEFAULT_RESULTS,
         show_default=True,
@@ -133,11 +139,13 @@ overrides = click.option(
 )
 data_dir = click.option(
     "--data-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of the datasets. Default: $ASYMBP_DATA, else the user's cache directory.",
 )
 cache_dir = click.option(
     "--cache-dir",
+    metavar="DIR",
     type=UserPath(),
     help="Directory of decoded datasets. Default: $ASYMBP_CACHE, else the user's cache directory.",
 )
@@ -185,7 +193,7 @@ _TRAINING: tuple[Decorator, ...] = (
     click.option(
         "--workers",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         help="Processes that train at once on the CPU, one thread each, or jobs on a cluster. Default: one per "
         "core, or what --executor says.",
     ),

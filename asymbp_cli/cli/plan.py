@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from asymbp_cli import study
-from asymbp_cli.cli.display import make_plan_event
+from asymbp_cli.cli.json_lines import make_plan_event
 from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.files.paths import FILE_NAME, exists
@@ -127,7 +127,8 @@ def _describe_time(plan: Plan, work: Work) -> str:
 
 def _make_event(plan: Plan) -> dict[str, Any]:
     """Return the plan event; runs on datasets that are not decoded have no id yet."""
-    event = make_plan_event(plan.whole.runs, plan.whole.remaining, estimate_seconds(plan, plan.whole))
+    seconds = estimate_seconds(plan, plan.whole)
+    event = make_plan_event(plan.grids, plan.whole.runs, plan.whole.remaining, seconds)
     for run in event["runs"]:
         if not plan.infos[run["dataset"]].directory:
             run |= {"run": None, "dataset": None}

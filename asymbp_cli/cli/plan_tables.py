@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from asymbp_cli.cli.json_lines import make_line
 from asymbp_cli.cli.plan import estimate_seconds, record_tables
 from asymbp_cli.cli.plan_costs import Costs
 from asymbp_cli.cli.progress import describe_execution, describe_seconds, format_duration
@@ -20,6 +21,11 @@ from asymbp_cli.specs.runs import step_kind
 
 _HOUR = 3600
 _GIB = 1 << 30
+_STARTS = {
+    "given": "as you say",
+    "measured": "the median in these results",
+    "assumed": "as is assumed; --start says otherwise",
+}
 
 
 def print_costs(costs: Costs, *, as_json: bool) -> None:
@@ -40,8 +46,7 @@ def make_record(costs: Costs) -> dict[str, Any]:
     alone = Forecast(epochs, True, workers=1)
     works = [alone.seconds(work.remaining) for work in plan.works]
     tables = zip(record_tables(plan), works, strict=True)
-    return {
-        "event": "costs",
+    fields = {
         "tables": [record | {"worker_seconds": seconds} for record, seconds in tables],
         "runs": len(plan.whole.runs) + len(plan.whole.done),
         "to_train": len(plan.whole.runs),
@@ -55,6 +60,7 @@ def make_record(costs: Costs) -> dict[str, Any]:
         "tasks": _record_tasks(costs),
         "schedule": _record_schedule(costs),
     }
+    return make_line("costs", fields)
 
 
 def _estimate(costs: Costs) -> float | None:
@@ -120,8 +126,8 @@ def _record_schedule(costs: Costs) -> dict[str, Any] | None:
         "failures": schedule.failures,
         "lost_seconds": schedule.lost,
         "starting_seconds": schedule.started,
-        "start_seconds": costs.question.conditions.start,
-        "start_is_assumed": costs.question.is_start_assumed,
+        "start_seconds": costs.start.seconds,
+        "start_origin": costs.start.origin,
         "most_attempts": schedule.attempts,
         "cost": None if price is None else price * hours,
     }
@@ -200,8 +206,7 @@ def _list_schedule(schedule: dict[str, Any], worker: str) -> Listing:
         cells["cost"] = f"{schedule['cost']:,.2f}"
     nodes, workers = _count(schedule["nodes"], "node"), _count(schedule["per_node"], worker)
     notes = [f"Every {worker} is held to the end, and trains for this share of the time."]
-    said = "as is assumed; --start says otherwise" if schedule["start_is_assumed"] else "as you say"
-    notes.append(f"A {worker} starts in {schedule['start_seconds']:g} s, {said}.")
+    notes.append(f"A {worker} starts in {schedule['start_seconds']:.3g} s, {_STARTS[schedule['start_origin']]}.")
     if (attempts := schedule["most_attempts"]) > ATTEMPTS:
         notes.append(
             f"A stack takes {attempts} attempts. Training gives up after {ATTEMPTS}: allow --attempts {attempts}."

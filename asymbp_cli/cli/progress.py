@@ -35,6 +35,7 @@ class StudyProgress:
     clock: Callable[[], float] = time.monotonic
     workers: int = 1
     began: float = 0.0
+    waited: float | None = None  # seconds until the first worker was found, perhaps in the queue of a cluster
     work_done: float = 0.0
     samples: int = 0
     ended: int = 0
@@ -94,6 +95,7 @@ class StudyProgress:
                 self._finish_run(event.run)
 
     def _find_worker(self, event: WorkerFound) -> None:
+        self.waited = self.seconds if self.waited is None else self.waited
         stack = self._find_stack(event.runs[0])
         if stack is not None:
             self.devices[stack] = event.provenance.device
@@ -129,7 +131,7 @@ class StudyProgress:
             self.trained[event.run] = self.trained.get(event.run, 0) + 1
             self.epoch[event.run] = event.epoch
         if all(self.epoch.get(run, 0) >= event.epoch for run in self.active.get(stack, {event.run})):
-            self.whole_epoch = (self.seconds, self.work_done)
+            self.whole_epoch = (self.training_seconds, self.work_done)
             if max(self.trained.values()) == 1:
                 self.first_epoch = self.whole_epoch
         (self.collapsed.add if event.one_class else self.collapsed.discard)(event.run)
@@ -153,6 +155,11 @@ class StudyProgress:
     def seconds(self) -> float:
         """Return the seconds since the start."""
         return self.clock() - self.began
+
+    @property
+    def training_seconds(self) -> float:
+        """Return the seconds since the first worker was found; if none says so, since the start."""
+        return self.seconds - (self.waited or 0.0)
 
     @property
     def share(self) -> float:
@@ -179,7 +186,7 @@ class StudyProgress:
             began, before = 0.0, 0.0
             if not done or max(self.remaining.values(), default=0) > 1:
                 return None
-        return max((ended - began) * (self.work - done) / (done - before) - (self.seconds - ended), 0.0)
+        return max((ended - began) * (self.work - done) / (done - before) - (self.training_seconds - ended), 0.0)
 
     @property
     def remaining_time(self) -> str:
@@ -201,7 +208,7 @@ class StudyProgress:
     @property
     def samples_per_second(self) -> float:
         """Return training samples per second, all replicas together."""
-        return self.samples / self.seconds if self.seconds > 0 else 0.0
+        return self.samples / self.training_seconds if self.training_seconds > 0 else 0.0
 
     def describe_stacks(self) -> list[str]:
         """Return a line per stack in training: `uSF, SGD (5 runs): epoch 3 of 20, batch 120 of 600`."""

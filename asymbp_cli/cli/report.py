@@ -1,12 +1,20 @@
 """`asymbp report`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.write import check_output, is_replaceable, write_bytes, write_text
-from asymbp_cli.report.renderers import RENDERERS, render
+from asymbp_cli.errors import UsageError
+from asymbp_cli.report.renderers import RENDERERS, choose_format, render
+from asymbp_cli.text import printable
+
+if TYPE_CHECKING:
+    from asymbp_cli.report.source import Rendered
+
+_SCREEN = Path("-")  # standard output
 
 
 @click.command("report")
@@ -14,43 +22,85 @@ from asymbp_cli.report.renderers import RENDERERS, render
     "--to",
     "target",
     type=click.Choice(list(RENDERERS)),
-    default="markdown",
-    show_default=True,
-    help="Format.",
+    help="Format. Default: as the ending of --output says (.md, .html, .tex, .csv, .json), else markdown.",
 )
-@click.option("--output", type=options.UserPath(dir_okay=False), help="File to write. Default: standard output.")
-@click.option("--title", help="Title of the report. Default: the paper's question, or the titles of your tables.")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    type=options.UserPath(dir_okay=False),
+    metavar="FILE",
+    help="File to write; - is standard output. May be repeated, with other endings. Default: standard output.",
+)
+@click.option("--fragment", is_flag=True, help="Write LaTeX without a preamble, for \\input in a paper of yours.")
+@click.option(
+    "--title",
+    metavar="TITLE",
+    help="Title of the report. Default: the paper's question, or the titles of your tables.",
+)
 @options.tables
 @options.results
 def command(
-    target: str, output: Path | None, title: str | None, keys: tuple[str, ...], results_directory: Path
+    target: str | None,
+    outputs: tuple[Path, ...],
+    fragment: bool,
+    title: str | None,
+    keys: tuple[str, ...],
+    results_directory: Path,
 ) -> None:
     """Render every table and recipe that was requested, finished or not.
 
-    In csv, text that a spreadsheet would compute (=...) has an apostrophe before it; numbers are numbers.
+    In csv, text that a spreadsheet would compute (=...) has an apostrophe before it; numbers are numbers. Figures
+    of markdown and LaTeX are files next to the report. mlrc is a skeleton of a paper for reproducibility tracks,
+    in markdown: what the results say is filled in, and what only you know is marked TODO.
 
     \b
     Example:
-      asymbp report --to markdown --output results/report.md
-      asymbp report --to html --output results/report.html
+      asymbp report --output results/report.md
+      asymbp report --output results/report.html --output results/cells.csv
+      asymbp report --output paper/tables.tex --fragment --table 2
+      asymbp report --to mlrc --output results/reproduction.md
       asymbp report --to csv --table 2
     """
     from asymbp_cli.analysis.tables import fill_all, filter_grids
-    from asymbp_cli.errors import UsageError
-    from asymbp_cli.report.source import Source, name_figure_folder
+    from asymbp_cli.report.source import Source
     from asymbp_cli.results.store import Store
-    from asymbp_cli.text import printable
 
-    if output is not None and not output.name:
-        raise UsageError("--output needs the name of a file, for instance report.md")
-    if output is not None:
-        check_output(output)
-    has_files = output is not None and is_replaceable(output) and printable(output.name)  # not next to a pipe
-    folder = name_figure_folder(output) if output and has_files else None  # a link needs a name that is text
+    formats = [(file, _check(file, target, results_directory)) for file in outputs or (_SCREEN,)]
+    if fragment and any(name != "latex" for _, name in formats):
+        raise UsageError("--fragment belongs to LaTeX. Add --to latex, or end the name in .tex")
     with Store.open(results_directory, create=False) as store:
         tables = fill_all(store, filter_grids(store.grids(), keys))
-        rendered = render(target, Source(tables, store, folder, title))
-    if output:
-        for name, content in rendered.files.items():
-            write_bytes(content, output.parent / name)
-    write_text(rendered.text, output)
+        rendered = [
+            (file, render(name, Source(tables, store, _name_folder(file, name), title, fragment)))
+            for file, name in formats
+        ]
+    for file, report in rendered:
+        _write(report, file)
+
+
+def _check(file: Path, target: str | None, results_directory: Path) -> str:
+    """Return the format of a file; raises UsageError if it has none, or if it must not be written."""
+    if file == _SCREEN:
+        return choose_format(None, target)
+    if not file.name:
+        raise UsageError("--output needs the name of a file, for instance report.md")
+    check_output(file, results_directory)
+    return choose_format(file, target)
+
+
+def _name_folder(file: Path, name: str) -> str | None:
+    """Return the folder of the figures next to a file; None if there can be none, as next to a pipe."""
+    from asymbp_cli.report.source import name_figure_folder
+
+    if file == _SCREEN or not is_replaceable(file) or not printable(file.name):  # a link needs a name that is text
+        return None
+    return name_figure_folder(file, for_latex=name == "latex")
+
+
+def _write(report: "Rendered", file: Path) -> None:
+    for remark in report.remarks:
+        click.echo(remark, err=True)
+    for name, content in report.files.items():
+        write_bytes(content, file.parent / name)
+    write_text(report.text, None if file == _SCREEN else file)

@@ -15,27 +15,87 @@ from asymbp_cli.cli.names import complete
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
     from asymbp_cli.report.document import Listing
-    from asymbp_cli.results.summaries import Attempt, RunSummary
+    from asymbp_cli.results.store import Store
+    from asymbp_cli.results.summaries import Attempt, RunDetail, RunSummary
 
 
 @click.command("show")
-@click.argument("run", shell_complete=complete("runs"))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.argument("run", required=False, shell_complete=complete("runs"))
+@options.tables
+@click.option(
+    "--row",
+    "rows",
+    multiple=True,
+    metavar="DATASET",
+    shell_complete=complete("stored datasets"),
+    help="Only cells of these rows, as reports name them.",
+)
+@click.option("--column", "columns", multiple=True, metavar="NAME", help="Only cells of these columns (uSF+BM).")
+@options.protocols
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or one a line for each cell.")
 @options.results
-def command(run: str, as_json: bool, results_directory: Path) -> None:
-    """Show one run: its recipe, epochs and provenance. RUN is the beginning of its id (asymbp ls runs).
+def command(
+    run: str | None,
+    keys: tuple[str, ...],
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    protocols: tuple[str, ...],
+    as_json: bool,
+    results_directory: Path,
+) -> None:
+    """Show one run: its recipe, epochs and provenance. RUN is the beginning of its id (asymbp ls runs). Or show
+    cells of tables: the number, its runs, and the command that trains the cell alone.
 
     \b
     Example:
       asymbp show 3f2a
       asymbp show 3f2a --json
+      asymbp show --table 2 --row digits --column uSF+BM
     """
-    from asymbp_cli.cli import console
-    from asymbp_cli.report.records import make_run_record
+    from asymbp_cli.errors import UsageError
     from asymbp_cli.results.store import Store
 
+    selects_cells = any((keys, rows, columns, protocols))
+    if (run is None) != selects_cells:
+        raise UsageError(
+            "name either RUN, the beginning of a run's id (asymbp ls runs), or cells with --table, --row, --column"
+        )
     with Store.open(results_directory, create=False) as store:
-        detail = store.run(run)
+        if run is None:
+            _show_cells(store, keys, rows, columns, protocols, as_json=as_json)
+        else:
+            _show_run(store.run(run), as_json=as_json)
+
+
+def _show_cells(
+    store: "Store",
+    keys: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    protocols: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    from asymbp_cli.analysis.selection import select_grids
+    from asymbp_cli.analysis.tables import fill_all
+    from asymbp_cli.cli import console
+    from asymbp_cli.report.cell_page import describe_page, find_cells, list_runs, make_page_record
+
+    pages = find_cells(fill_all(store, select_grids(store.grids(), keys, protocols, rows)), columns)
+    summaries = store.summaries({run_id for page in pages for run_id in page.runs})
+    for i, page in enumerate(pages):
+        if as_json:
+            click.echo(json.dumps(make_page_record(page, summaries)))
+            continue
+        click.echo("\n" * (i > 0) + "\n".join(describe_page(page)))
+        if (listing := list_runs(page, summaries)).rows:
+            console.print_listing(console.make_console(stderr=False), listing)
+
+
+def _show_run(detail: "RunDetail", *, as_json: bool) -> None:
+    from asymbp_cli.cli import console
+    from asymbp_cli.report.records import make_run_record
+
     if as_json:
         click.echo(json.dumps(make_run_record(detail)))
         return

@@ -27,7 +27,7 @@ command.add_command(store_check.command)
 command.add_command(store_prune.command)
 
 
-@command.command("export")
+@command.command("export", short_help="Write the results to one compact file.")
 @click.argument("file", type=options.UserPath(dir_okay=False))
 @options.tables
 @options.protocols

@@ -9,7 +9,7 @@ from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.text import count, printable_path
 
 
-@click.command("check")
+@click.command("check", short_help="Look for damage in the results.")
 @click.option("--drop", is_flag=True, help="Delete what is damaged, and keep a copy of everything as it was.")
 @options.results
 def command(drop: bool, results_directory: Path) -> int:

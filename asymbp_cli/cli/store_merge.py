@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from asymbp_cli.results.source import Source
 
 
-@click.command("merge")
+@click.command("merge", short_help="Add exported files, or other results directories.")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=options.UserPath())
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON list: run ids, tables and shards, source by source."
@@ -98,14 +98,14 @@ def _record_side(stored: "StoredRun", epoch: int | None) -> dict[str, object]:
 
 
 def _print_outcome(name: str, merged: "Merged") -> None:
-    from asymbp_cli.cli import console
-
     click.echo(f"{name}: {_count(merged)}")
     for moved in merged.moved:
         cells = count(moved.count, "cell")
         verb = "comes" if moved.count == 1 else "come"
         click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
     if merged.different:
+        from asymbp_cli.cli import console
+
         listing = _list_differences(merged.different, name)
         console.print_listing(console.make_console(stderr=False), listing)
 

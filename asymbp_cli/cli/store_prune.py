@@ -1,5 +1,6 @@
 """`asymbp store prune`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from asymbp_cli.cli import options
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import count, printable_path
 
+_RUN_ID = re.compile("[0-9a-f]{16}")
 
-@click.command("prune")
+
+@click.command("prune", short_help="Delete what no table needs.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.results
 def command(yes: bool, results_directory: Path) -> None:
@@ -53,7 +56,9 @@ def command(yes: bool, results_directory: Path) -> None:
 
 
 def _find_checkpoints(directory: Path, needed: set[str]) -> list[Path]:
-    return [file for file in sorted(directory.glob("*.safetensors")) if file.stem not in needed]
+    """Return the checkpoints of runs that are not needed; files of other names are not asymbp's."""
+    files = [file for file in sorted(directory.glob("*.safetensors")) if _RUN_ID.fullmatch(file.stem)]
+    return [file for file in files if file.stem not in needed and file.is_file()]
 
 
 def _confirm(yes: bool) -> None:

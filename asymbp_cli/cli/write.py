@@ -7,8 +7,9 @@ import click
 
 from asymbp_cli.cli.streams import use_utf8
 from asymbp_cli.errors import UsageError
-from asymbp_cli.files.paths import FILE_NAME, exists, is_file
+from asymbp_cli.files.paths import exists, is_file
 from asymbp_cli.files.whole import replace, sweep
+from asymbp_cli.results.files import is_linked, is_of_results
 from asymbp_cli.text import printable_path
 
 
@@ -28,28 +29,24 @@ def is_replaceable(output: Path) -> bool:
     return not is_system_file and (is_file(output) or not exists(output))
 
 
-def check_output(output: Path) -> None:
-    """Raise UsageError if a file must not be written there, because it belongs to a store or to a cache."""
+def check_output(output: Path, results_directory: Path | None = None) -> None:
+    """Raise UsageError if a file must not be written there, because it belongs to results or to a cache.
+
+    Files of `results_directory` are known under other names too: by hard links.
+    """
     from asymbp_cli.datasets.cache import is_of_cache
 
     try:
         target = output.resolve()
-        of_store, of_cache = _is_of_store(target), is_of_cache(target)
+        of_cache = is_of_cache(target)
+        of_store = is_of_results(target) or (
+            results_directory is not None and is_linked(target, results_directory)
+        )
     except (OSError, ValueError, RuntimeError):  # which writing will say
         return
     if of_store or of_cache:
         owner = "stored results" if of_store else "a decoded dataset"
         raise UsageError(f"{printable_path(output)} belongs to {owner}. Choose another file")
-
-
-def _is_of_store(target: Path) -> bool:
-    """Return whether a resolved path is that of a database, a lock, a checkpoint or kept weights."""
-    if target.name.lower().startswith(FILE_NAME):  # some filesystems take both for the same name
-        return True
-    folders = ("checkpoints", "weights")
-    if target.name in (".lock", *folders):
-        return is_file(target.with_name(FILE_NAME))
-    return target.parent.name in folders and is_file(target.parent.with_name(FILE_NAME))
 
 
 def write_bytes(content: bytes, output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.specs.base import Spec
 
 
@@ -23,6 +24,7 @@ class DecodedDataset(Spec):
     note: str = ""
     shared: int = 0  # test samples that are identical to a training sample
     content: str = ""  # of a copy: the content checksum of its images as they were read
+    folder: FolderSource | None = None  # what was written for a user's own images
     directory: str
 
     @property

@@ -134,6 +134,7 @@ def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
         network=resolved,
         note="; ".join(notes),
         train_count=info.train_count,
+        folder=info.folder,
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import exists, expand_home
-from asymbp_cli.recipe.resources import named_files, names_a_file
+from asymbp_cli.recipe.resources import is_inline, named_files, names_a_file
 from asymbp_cli.recipe.table import is_table
 from asymbp_cli.text import nearest, printable_path
 
@@ -15,11 +15,13 @@ def recipe_files() -> dict[str, Path]:
 
 
 def find_recipe(written: str) -> Path:
-    """Return the file of a recipe that comes with the tool, or of the user's own.
+    """Return the file of a recipe that comes with the tool, or of the user's own; or the recipe, written in place.
 
     The names of the tool go first: a file `grid` is `./grid`. Raises UsageError with the nearest name.
     """
     known = recipe_files()
+    if is_inline(written):
+        return Path(written)
     if names_a_file(written):
         return expand_home(written)
     if written.lower() in known:

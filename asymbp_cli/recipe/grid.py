@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from asymbp_cli.datasets.catalog import PAPER_ROWS
+from asymbp_cli.datasets.catalog import PAPER_ROWS, FolderSource
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import table_files
 from asymbp_cli.specs.base import Spec
@@ -37,6 +37,7 @@ class GridRow(Spec):
     network: Network | None  # resolved
     note: str = ""
     train_count: int | None = None  # samples, held-out ones too; rows of early stores have none
+    folder: FolderSource | None = None  # of a user's own images, as they were named; early stores have none
 
 
 class Grid(Spec):

@@ -19,7 +19,7 @@ from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.procedure import changed_values
 from asymbp_cli.recipe.protocols import read_protocol
-from asymbp_cli.recipe.resources import find_path
+from asymbp_cli.recipe.resources import find_path, is_inline
 from asymbp_cli.recipe.wording import describe_no_label, quote
 from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
 from asymbp_cli.specs.base import Spec, is_label
@@ -48,8 +48,9 @@ def load_recipe(
 ) -> Recipe:
     """Return the recipe in `path` with `overrides` (`protocol.epochs=3`), and `changes` of whole keys.
 
-    Text may also be the name of a recipe that comes with the tool. Raises RecipeError with all problems, each as
-    `file:line: key.path: What is wrong. What to do.`, UsageError if there is no path, or no such name.
+    Text may also be the name of a recipe that comes with the tool, or the recipe itself: `{dataset: digits,
+    method: uSF, protocol: demo}`. Raises RecipeError with all problems, each as `file:line: key.path: What is
+    wrong. What to do.`, UsageError if there is no path, or no such name.
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"recipe is a path, not {path!r}")
@@ -59,6 +60,8 @@ def load_recipe(
     document.data |= make_document("", changes or {}).data
     if (kind := find_kind(document)) != "recipe":
         raise RecipeError([explain_use(kind, path)])
+    if is_inline(path):
+        return read_recipe(document, "recipe", Path())
     return read_recipe(document, printable_path(path.stem), path.parent)
 
 

@@ -1,5 +1,6 @@
 """Where files are: those that come with the tool (`recipes/`), and those that users name."""
 
+import os
 from pathlib import Path
 
 from asymbp_cli.files.paths import exists, expand_home
@@ -32,3 +33,8 @@ def find_path(path: str, folder: Path) -> str:
     """Return `path`, seen from `folder` (a recipe's) if it leads nowhere from the working directory."""
     is_in_folder = not exists(expand_home(path)) and exists(folder / path)
     return str(folder / path) if is_in_folder else path
+
+
+def is_inline(text: object) -> bool:
+    """Return whether text in place of a path is the content of such a file itself: `{dataset: digits, ...}`."""
+    return isinstance(text, str | os.PathLike) and os.fspath(text).lstrip().startswith("{")

@@ -15,7 +15,7 @@ from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.protocols import load_protocol
-from asymbp_cli.recipe.resources import named_files, names_a_file, recipes_directory
+from asymbp_cli.recipe.resources import is_inline, named_files, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label, Spec, is_label
@@ -110,6 +110,8 @@ def _simplify(name: str) -> str:
 def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     """Return the tables of that key, or the one in a file: `4` gives 4-c1 and 4-c2, `all` every one of the paper.
 
+    In place of a path the table itself may be given: `{columns: [SGD, uSF]}`.
+
     Raises UsageError with the nearest key, or RecipeError with all problems of the file.
     """
     files = table_files()
@@ -120,6 +122,8 @@ def load_table(key_or_path: str) -> tuple[TableSpec, ...]:
     others = other_table_files()
     if name in others:
         return (_load_papers(others[name], name),)
+    if is_inline(key_or_path):
+        return (_load(Path(key_or_path), "table"),)
     if names_a_file(key_or_path):
         file = expand_home(key_or_path)
         if file.stem in (*files, *others):
@@ -147,10 +151,11 @@ def _load(file: Path, key: str) -> TableSpec:
     root = document.root
     root.has_only(TABLE_KEYS)
     content = dict(root.select(TABLE_KEYS).value)
-    if file.resolve().parent != (recipes_directory() / "tables").resolve():
+    folder = Path() if is_inline(file) else file.parent
+    if folder.resolve() != (recipes_directory() / "tables").resolve() or is_inline(file):
         for kind in ("reference", "published"):
             _check_reference(root[kind], content.pop(kind, None))
-    network = content["network"] = read_network(root.get("network", None), file.parent)
+    network = content["network"] = read_network(root.get("network", None), folder)
     names = [item.value for item in root.get("datasets", []).items() if isinstance(item.value, str)]
     check_network(root["network"], network, [name for name in names if name in CATALOG])
     columns = _read_columns(root.get("columns", []))

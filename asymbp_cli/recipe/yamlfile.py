@@ -5,6 +5,7 @@ true and false are booleans, 1e-3 is a number, and 010, duplicate keys and tags 
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from errno import EISDIR, ENOENT
 from pathlib import Path
@@ -14,11 +15,13 @@ import yaml
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.resources import is_inline
 from asymbp_cli.recipe.syntax import DEEPEST, MOST_NODES, PLAIN, TEXT, TooMuchError, compose
 from asymbp_cli.recipe.wording import KeyPath, key_path, quote
 
 _LONGEST = 200_000  # characters
 _UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory. Name a YAML file in it"}
+_INLINE = "{...}"  # what messages call content in place of a path
 _MERGE = "<<"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
@@ -27,8 +30,12 @@ _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
 def read_yaml(file: Path) -> Document:
-    """Return the document in `file`, with its problems; raises RecipeError if it cannot be read."""
-    return parse_yaml(_content(file), str(file))
+    """Return the document in `file`, which may be its content, with its problems.
+
+    Raises RecipeError if it cannot be read.
+    """
+    inline = is_inline(file)
+    return parse_yaml(str(file) if inline else _content(file), _INLINE if inline else str(file))
 
 
 def _content(file: Path) -> str:
@@ -193,9 +200,30 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
+class _InlineDumper(_Dumper):
+    """Quotes with double quotes: single ones are a shell's."""
+
+    def choose_scalar_style(self) -> str:
+        style = str(super().choose_scalar_style())
+        return '"' if style == "'" else style
+
+
 def dump_yaml(data: Mapping[str, Any]) -> str:
     """Return data as YAML that `parse_yaml` reads as the same data."""
     return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_LONGEST))
+
+
+def dump_inline(data: Mapping[str, Any]) -> str:
+    """Return data as one line of YAML, in braces, that `parse_yaml` reads as the same data."""
+    text = yaml.dump(
+        dict(data),
+        Dumper=_InlineDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=sys.maxsize,
+    )
+    return str(text).rstrip("\n")
 
 
 def dump_line(key: str, value: object) -> str:

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.report.document import Block, Document, Figure, Listing
+from asymbp_cli.report.citation import CITATION
+from asymbp_cli.report.compute_listing import list_compute
+from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
 from asymbp_cli.report.listings import (
     judge_ours,
     list_agreement,
@@ -42,8 +44,9 @@ def assemble_document(
     blocks += list_agreement(tables)
     blocks += (figure for figure in figures if figure.table is None)
     blocks += list_judgements(judgements)
-    blocks.append(list_provenance(tables, store))
-    blocks += _list_protocols(tables)
+    blocks += [*list_compute(tables, store), list_provenance(tables, store)]
+    blocks += list_protocols(tables)
+    blocks.append(Code("How to cite", CITATION))
     counts = [
         f"{short_title(filled.grid.title)}{listing.title.removeprefix(filled.grid.title)}"
         for filled, listings in zip(tables, printed, strict=True)
@@ -76,7 +79,7 @@ def _list_table(
         yield replace(listing, title=f"{title}{listing.title.removeprefix(filled.grid.title)}")
 
 
-def _list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
+def list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
     """Return every field of every protocol in use, with what the paper says of it."""
     protocols = {filled.grid.protocol_label: filled.grid.protocol for filled in tables}
     return [_list_protocol(label, protocol) for label, protocol in protocols.items()]

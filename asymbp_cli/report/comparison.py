@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.cells import Cell
@@ -11,6 +12,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
+from asymbp_cli.report.records import round_value
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,64 @@ class Side:
         return self.name.removesuffix(self.protocol) if self.protocol else f"{self.name}:"
 
 
+@dataclass(frozen=True)
+class ComparedCell:
+    """A cell that both sides have, with a number on each."""
+
+    dataset: str
+    column: str
+    first: Cell
+    second: Cell
+
+    @property
+    def points(self) -> float:
+        """Return the second error minus the first."""
+        return (self.second.error_percent or 0.0) - (self.first.error_percent or 0.0)
+
+    @property
+    def complete(self) -> bool:
+        """Return whether both sides have all their runs."""
+        return self.first.complete and self.second.complete
+
+
+@dataclass(frozen=True)
+class ComparedTable:
+    """A table that both sides have, with what each is called in its heading."""
+
+    title: str
+    first: str
+    second: str
+    cells: tuple[ComparedCell, ...]
+
+
 def compare_sides(first: Side, second: Side) -> list[Listing]:
-    """Return a listing for each table that both sides have, of every cell that both have.
+    """Return a listing for each table that both sides have. Raises UsageError as `compare_tables`."""
+    return list(map(list_comparison, compare_tables(first, second)))
+
+
+def compare_tables(first: Side, second: Side) -> list[ComparedTable]:
+    """Return each table that both sides have, with every cell that both have.
 
     Tables that are the same are a pair. The others are paired by identity without the title, by key, protocol and
     seeds, by key and protocol, or by key: the first of these by which each side has only one. Raises UsageError if
     there is no pair, or if a pair is ambiguous.
     """
-    listings = [
-        _listing(table, _heading(first, table), counterpart, _heading(second, counterpart))
+    compared = [
+        ComparedTable(
+            title=table.grid.title,
+            first=_heading(first, table),
+            second=_heading(second, counterpart),
+            cells=tuple(_compare_cells(table, counterpart)),
+        )
         for table, counterpart in _pair_tables(first, second)
     ]
-    listings = [listing for listing in listings if listing.rows]
-    if not listings:
+    compared = [table for table in compared if table.cells]
+    if not compared:
         raise UsageError(
             f"{first.name} and {second.name} have no cell in common. "
             "Run asymbp report --to csv to see what each of them has"
         )
-    return listings
+    return compared
 
 
 def _pair_tables(first: Side, second: Side) -> Iterator[tuple[FilledGrid, FilledGrid]]:
@@ -120,19 +162,63 @@ def _key_and_conditions(filled: FilledGrid) -> object:
     return filled.grid.key, Conditions.of(filled.grid)
 
 
-def _listing(first: FilledGrid, first_heading: str, second: FilledGrid, second_heading: str) -> Listing:
+def _compare_cells(first: FilledGrid, second: FilledGrid) -> Iterator[ComparedCell]:
     second_cells = {key: cell for key, _, cell in _cells(second)}
-    rows, differences = [], []
     for key, names, cell in _cells(first):
         other = second_cells.get(key)
-        if other is None or cell.error_percent is None or other.error_percent is None:
-            continue
-        difference = other.error_percent - cell.error_percent
-        rows.append((*names, format_error(cell), format_error(other), f"{difference:+.2f}"))
-        if cell.complete and other.complete:
-            differences.append(difference)
-    header = ("dataset", "column", first_heading, second_heading, "difference, points")
-    return Listing(f"{first.grid.title}: compared", header, tuple(rows), (_note(differences),))
+        if other is not None and cell.error_percent is not None and other.error_percent is not None:
+            yield ComparedCell(*names, cell, other)
+
+
+def list_comparison(table: ComparedTable) -> Listing:
+    """Return a compared table for people."""
+    rows = tuple(
+        (cell.dataset, cell.column, format_error(cell.first), format_error(cell.second), f"{cell.points:+.2f}")
+        for cell in table.cells
+    )
+    header = ("dataset", "column", table.first, table.second, "difference, points")
+    differences = [cell.points for cell in table.cells if cell.complete]
+    return Listing(f"{table.title}: compared", header, rows, (_note(differences),))
+
+
+def make_comparison_record(table: ComparedTable) -> dict[str, Any]:
+    """Return a compared table for programs: errors are numbers, and names of fields do not depend on the sides."""
+    return {
+        "title": f"{table.title}: compared",
+        "table": table.title,
+        "first": table.first,
+        "second": table.second,
+        "rows": [_make_cell_record(cell) | _make_old_record(cell, table) for cell in table.cells],
+    }
+
+
+def _make_old_record(cell: ComparedCell, table: ComparedTable) -> dict[str, Any]:
+    """Return the fields of version 1, which the next version does not have."""
+    errors = (table.first, cell.first.error_percent), (table.second, cell.second.error_percent)
+    return {name: round_value(error) for name, error in errors} | {"difference, points": round_value(cell.points)}
+
+
+def _make_cell_record(cell: ComparedCell) -> dict[str, Any]:
+    return {
+        "dataset": cell.dataset,
+        "column": cell.column,
+        **_make_side_record("first", cell.first),
+        **_make_side_record("second", cell.second),
+        "difference_points": round_value(cell.points),
+        "complete": cell.complete,
+    }
+
+
+def _make_side_record(side: str, cell: Cell) -> dict[str, Any]:
+    return {
+        f"{side}_percent": round_value(cell.error_percent),
+        f"{side}_standard_error_points": round_value(cell.standard_error),
+        f"{side}_seeds": len(cell.picks),
+        f"{side}_complete": cell.complete,
+        f"{side}_collapsed": cell.collapsed,
+        f"{side}_runs_diverged": cell.diverged,
+        f"{side}_run": cell.pick.run if cell.pick else None,
+    }
 
 
 def _heading(side: Side, filled: FilledGrid) -> str:

@@ -70,7 +70,15 @@ class Figure:
         return draw_pdf(self.chart)
 
 
-Block: TypeAlias = "ResultTable | Listing | Figure"
+@dataclass(frozen=True)
+class Code:
+    """Lines to copy as they are, such as an entry of a bibliography. They hold nothing of users."""
+
+    title: str
+    text: str
+
+
+Block: TypeAlias = "ResultTable | Listing | Figure | Code"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from asymbp_cli.report.cells import (
 from asymbp_cli.report.charts.layout import describe_axes
 from asymbp_cli.report.charts.looks import write_rules
 from asymbp_cli.report.charts.svg import write_panel, write_sample
+from asymbp_cli.report.command_listing import list_commands
 from asymbp_cli.report.document import Block, Document, Figure, Listing
 from asymbp_cli.report.palette import DARK, LIGHT, write_variables
 from asymbp_cli.report.source import Rendered, Source
@@ -70,6 +71,7 @@ def render(document: Document) -> str:
         has_paper=has_paper,
         heading_of=heading_of,
         is_best=is_best,
+        list_commands=list_commands,
         list_details=list_details,
         name_below=name_below,
         sign_of=sign_of,

@@ -1,6 +1,6 @@
 """Documents as LaTeX for pdflatex: every table in its own environment, so that it can be copied into a paper.
 
-Of figures there is only a comment with the caption.
+Figures are PDF files next to it. Letters that LaTeX cannot set stand as code points, and a comment says which.
 """
 
 import re
@@ -9,10 +9,11 @@ from math import floor
 
 from asymbp_cli.analysis.cells import Cell, Colour
 from asymbp_cli.report.cells import format_range, has_paper, is_best, list_details, split_marks
-from asymbp_cli.report.document import Block, Document, Figure, Listing
-from asymbp_cli.report.latex_text import allow_breaks, escape, format_prose
+from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
+from asymbp_cli.report.latex_text import allow_breaks, escape, escape_words, find_unknown, format_prose, spell_out
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.source import Rendered, Source
+from asymbp_cli.text import escape_controls, list_some
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[a4paper,margin=2cm]{geometry}
@@ -23,6 +24,10 @@ _PREAMBLE = r"""\documentclass{article}
 \usepackage[font=small,labelfont=bf,skip=5pt]{caption}
 \renewcommand{\labelitemi}{$\bullet$}  % the text bullet is a bitmap without extra fonts
 """
+_NEEDS = r"""% For \input. Your preamble needs:
+% \usepackage{amssymb,graphicx,booktabs,longtable,float}
+% \usepackage[table]{xcolor}
+% Figures are found next to your main file; elsewhere with \graphicspath."""
 _COLOURS = {"worse": ("F6DF8F", "FAEEC4"), "better": ("BCD9F4", "DDEBF9")}  # ours, the paper's
 _SIGNS = {"worse": r"\blacktriangle", "better": r"\blacktriangledown"}
 _HOLLOW_SIGNS = {"worse": r"\vartriangle", "better": r"\triangledown"}
@@ -30,37 +35,72 @@ _MANY_COLUMNS = 7  # more of them have upright headers
 _LINE = 95  # characters that fit into a line of \footnotesize, about
 _LONGEST_WORD = 15
 _LONGEST_LABEL = 28
+_LONGEST_HEADER, _LONGEST_UPRIGHT = 20, 40
 
 
 def render_report(source: Source) -> Rendered:
-    """Return the report without figures."""
-    return Rendered(render(source.assemble()))
+    """Return the report, with its figures in the source's folder, or without figures if it has none."""
+    folder = source.figure_folder
+    figures = source.draw_figures() if folder else ()
+    text = render(source.assemble(figures), folder, fragment=source.fragment)
+    files = {f"{folder}/{figure.name}.pdf": figure.pdf for figure in figures}
+    return Rendered(text, files, tuple(_remark(find_unknown(text))))
 
 
-def render(document: Document) -> str:
-    """Return the document, in ASCII; letters that LaTeX cannot set here become `?`."""
-    body = [_block(block, i) for i, block in enumerate(document.blocks, start=1)]
+def render(document: Document, figure_folder: str | None = None, *, fragment: bool = False) -> str:
+    """Return the document, in ASCII but for comments; a fragment is what stands between begin and end of one."""
+    body = "\n\n".join(_block(block, i, figure_folder) for i, block in enumerate(document.blocks, start=1))
+    comments = [f"% U+{ord(letter):04X} is {escape_controls(letter)}" for letter in find_unknown(body)]
+    if fragment:
+        return "\n".join([_NEEDS, *comments, "", body]) + "\n"
     summary = _notes([format_prose(line) for line in document.summary])
     head = [rf"\section*{{{format_prose(document.title)}}}", *summary, format_prose(document.introduction)]
-    return "\n\n".join([_PREAMBLE + r"\begin{document}", *head, *body, r"\end{document}"]) + "\n"
+    start = "\n".join([_PREAMBLE + r"\begin{document}", *comments])
+    return "\n\n".join([start, *head, body, r"\end{document}"]) + "\n"
 
 
-def _block(block: Block, index: int) -> str:
+def _remark(unknown: Sequence[str]) -> Iterator[str]:
+    if unknown:
+        yield (
+            f"LaTeX cannot set {list_some(unknown, most=10)}: code points (U+{ord(unknown[0]):04X}) stand for "
+            "them, and comments in the file say which. html and markdown have the letters"
+        )
+
+
+def _block(block: Block, index: int, figure_folder: str | None) -> str:
     match block:
         case ResultTable():
             return _result_table(block, index)
         case Listing():
             return _listing(block, index)
         case Figure():
-            return f"% Figure {escape(block.name)}, not in LaTeX: {escape(block.caption)}"
+            return _figure(block, figure_folder)
+        case Code():
+            title = format_prose(block.title)
+            return f"\\paragraph{{{title}}}\n\\begin{{verbatim}}\n{block.text}\n\\end{{verbatim}}"
+
+
+def _figure(figure: Figure, folder: str | None) -> str:
+    if folder is None:
+        return f"% Figure {escape(figure.name)}, which is no file here: {escape(figure.caption)}"
+    return "\n".join(
+        [
+            r"\begin{figure}[H]",
+            r"\centering",
+            rf"\includegraphics[width=\linewidth]{{{folder}/{figure.name}.pdf}}",
+            rf"\caption{{{format_prose(figure.caption)}}}",
+            rf"\label{{fig:{figure.name}}}",
+            r"\end{figure}",
+        ]
+    )
 
 
 def _result_table(table: ResultTable, index: int) -> str:
     """Return a table of results: ours above the paper's, no wider than the page."""
     wide = len(table.header) > _MANY_COLUMNS
-    long = any(len(label) > _LONGEST_LABEL for label, _ in table.rows)
+    long = any(len(escape(label)) > _LONGEST_LABEL for label, _ in table.rows)
     labels = r">{\raggedright\arraybackslash}p{4cm}" if long else "l"
-    header = [rf"\rotatebox{{90}}{{{escape(text)}}}" if wide else escape(text) for text in table.header]
+    header = [_header(text, upright=wide) for text in table.header]
     return "\n".join(
         [
             r"\begin{table}[H]",
@@ -82,13 +122,21 @@ def _result_table(table: ResultTable, index: int) -> str:
     )
 
 
+def _header(text: str, *, upright: bool) -> str:
+    """Return the header of a column; a long one breaks into lines."""
+    most, width = (_LONGEST_UPRIGHT, "5cm") if upright else (_LONGEST_HEADER, "3cm")
+    ragged = r"\raggedright" if upright else r"\raggedleft"
+    inner = rf"\parbox[b]{{{width}}}{{{ragged} {escape_words(text)}}}" if len(text) > most else escape(text)
+    return rf"\rotatebox{{90}}{{{inner}}}" if upright else inner
+
+
 def _result_lines(table: ResultTable) -> Iterator[str]:
     """Yield the lines of each row: ours, the range over seeds and the paper's, as far as it has them."""
     gutter = table.most_marks
     for i, (label, cells) in enumerate(table.rows):
         if i > 0:
             yield r"\addlinespace[2pt]"
-        yield _row([escape(label), *(_ours(cell, is_best(cell, cells), gutter) for cell in cells)])
+        yield _row([escape_words(label), *(_ours(cell, is_best(cell, cells), gutter) for cell in cells)])
         if any(format_range(cell) for cell in cells):
             yield _row(["", *(_range(cell) for cell in cells)])
         if has_paper(cells):
@@ -182,7 +230,7 @@ def _listing(listing: Listing, index: int) -> str:
 
 def _widths(listing: Listing, numeric: tuple[bool, ...]) -> list[float]:
     """Return the share of the line for each column: first what numbers and longest words need, then texts."""
-    columns = list(zip(listing.header, *listing.rows, strict=True))
+    columns = [tuple(map(spell_out, column)) for column in zip(listing.header, *listing.rows, strict=True)]
     needed = [
         2 + max(_longest_word(head), *(len(text) if is_number else _longest_word(text) for text in texts))
         for (head, *texts), is_number in zip(columns, numeric, strict=True)

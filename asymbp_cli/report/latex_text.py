@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from functools import reduce
 
 from asymbp_cli.report.text import split_code_spans
 
@@ -24,6 +26,7 @@ _SPECIAL = {
     "-": "-{}",  # so that two hyphens make no dash
     "[": "{[}",  # so that it is no option of the command before
     "*": "{*}",
+    "\u200b": r"\allowbreak{}",
     "\t": " ",
     "\n": " ",
     "\r": " ",
@@ -39,6 +42,11 @@ _SPECIAL = {
     "\N{RING OPERATOR}": r"$\circ$",
     "\N{MIDDLE DOT}": r"$\cdot$",
     "\N{DEGREE SIGN}": r"$^\circ$",
+    "\N{BLACK UP-POINTING TRIANGLE}": r"$\blacktriangle$",
+    "\N{BLACK DOWN-POINTING TRIANGLE}": r"$\blacktriangledown$",
+    "\N{WHITE UP-POINTING TRIANGLE}": r"$\vartriangle$",
+    "\N{WHITE DOWN-POINTING TRIANGLE}": r"$\triangledown$",
+    "\N{SECTION SIGN}": r"\S{}",
     "\N{MICRO SIGN}": r"$\mu$",
     "\N{GREEK SMALL LETTER MU}": r"$\mu$",
     "\N{GREEK SMALL LETTER SIGMA}": r"$\sigma$",
@@ -70,41 +78,83 @@ _ACCENTS = {
     "\N{COMBINING DOUBLE ACUTE ACCENT}": r"\H",
     "\N{COMBINING CARON}": r"\v",
     "\N{COMBINING CEDILLA}": r"\c",
+    "\N{COMBINING DOT BELOW}": r"\d",
+    "\N{COMBINING MACRON BELOW}": r"\b",
 }
 _DOTLESS = {"i": r"\i", "j": r"\j"}  # letters that lose their dot under an accent
+_JOINERS = "\u200c\u200d"  # decide the form of letters
+_LONG_WORD = re.compile(r"\S{12}(?=\S{8})")
+_NAMED = re.compile(r"\\texttt\{\[(U\+[0-9A-F]{4,6}(?: U\+[0-9A-F]{4,6})*)\]\}")
 
 
 def format_prose(text: str) -> str:
     """Return text with its code spans, which may break at punctuation because paths have no spaces."""
     return "".join(
-        rf"\texttt{{{allow_breaks(escape(piece))}}}" if is_code else escape(piece)
+        rf"\texttt{{{allow_breaks(escape(piece))}}}" if is_code else escape_words(piece)
         for piece, is_code in split_code_spans(text)
     )
 
 
 def allow_breaks(code: str) -> str:
     """Return escaped code that may break after punctuation."""
-    return re.sub(r"(/|\\_|=|\+)(?=\S)", r"\1\\allowbreak{}", code)
+    return re.sub(r"(/|\\_|=|(?<!U)\+)(?=\S)", r"\1\\allowbreak{}", code)
+
+
+def escape_words(text: str) -> str:
+    """Return escaped text whose longest words may break: a line is no longer than a page is wide."""
+    return escape(_LONG_WORD.sub(lambda found: f"{found[0]}\u200b", text))
 
 
 def escape(text: str) -> str:
-    """Return plain text as ASCII that LaTeX sets as it is: accents become commands, unknown letters `?`."""
+    """Return plain text as ASCII that LaTeX sets as it is: accents are commands, unknown letters code points."""
     pieces: list[str] = []
-    for letter in unicodedata.normalize("NFD", text):
-        if letter in _SPECIAL:
-            pieces.append(_SPECIAL[letter])
-        elif unicodedata.combining(letter):
-            if letter in _ACCENTS and pieces and pieces[-1].isalpha():
-                base = _DOTLESS.get(pieces[-1], pieces[-1])
-                pieces[-1] = f"{_ACCENTS[letter]}{{{base}}}"
-        else:
-            pieces.append(_plain(letter))
-    return "".join(pieces)
+    unknown: list[str] = []
+    takes_accent = False
+    for letter in unicodedata.normalize("NFC", text):
+        if takes_accent and letter in _ACCENTS:
+            pieces[-1] = _accent(letter, pieces[-1])
+            continue
+        plain = _plain(letter)
+        if plain is None:
+            unknown.append(letter)
+        elif unknown and plain:
+            pieces.append(_name(unknown))
+            unknown = []
+        if plain:
+            pieces.append(plain)
+        takes_accent = plain is not None and unicodedata.normalize("NFD", letter)[0].isalpha()
+    return "".join([*pieces, *([_name(unknown)] if unknown else [])])
 
 
-def _plain(letter: str) -> str:
-    """Return a letter's ASCII form, nothing if it is invisible, or `?`."""
-    if unicodedata.category(letter) in ("Cc", "Cf"):
+def _plain(letter: str) -> str | None:
+    """Return a letter's ASCII form: nothing if it is invisible, None if there is none."""
+    if letter in _SPECIAL:
+        return _SPECIAL[letter]
+    if unicodedata.category(letter) in ("Cc", "Cf") and letter not in _JOINERS:
         return ""
+    parts = unicodedata.normalize("NFD", letter)
+    base, marks = parts[0], parts[1:]
+    if marks and base.isascii() and base.isalpha() and all(mark in _ACCENTS for mark in marks):
+        return reduce(lambda inner, mark: _accent(mark, inner), marks, base)
     simple = unicodedata.normalize("NFKD", letter).replace("\N{FRACTION SLASH}", "/")
-    return "".join(_SPECIAL.get(character, character) for character in simple) if simple.isascii() else "?"
+    return "".join(_SPECIAL.get(character, character) for character in simple) if simple.isascii() else None
+
+
+def _accent(mark: str, base: str) -> str:
+    return f"{_ACCENTS[mark]}{{{_DOTLESS.get(base, base)}}}"
+
+
+def _name(letters: Sequence[str]) -> str:
+    """Return letters that LaTeX has no sign for here, as their code points."""
+    return rf"\texttt{{[{' '.join(f'U+{ord(letter):04X}' for letter in letters)}]}}"
+
+
+def spell_out(text: str) -> str:
+    """Return text with letters as code points that `escape` writes so: about as long as it is then."""
+    return "".join(letter if _plain(letter) is not None else f" [U+{ord(letter):04X}]" for letter in text)
+
+
+def find_unknown(latex: str) -> list[str]:
+    """Return the letters that stand as code points in what `escape` returned, each once, in order."""
+    codes = (code for span in _NAMED.findall(latex) for code in re.findall("[0-9A-F]{4,6}", span))
+    return sorted({chr(int(code, 16)) for code in codes})

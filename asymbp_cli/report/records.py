@@ -63,6 +63,7 @@ def _record(grid: Grid, row: GridRow, column: GridColumn, cell: Cell, pick: Pick
         "highest_percent": round_value(max(cell.errors_by_seed.values(), default=None)),
         "seeds_done": len(cell.picks),
         "median_standard_error_points": round_value(cell.standard_error),
+        "command": cell.command,
     }
 
 
@@ -108,11 +109,16 @@ def make_event_record(event: Any) -> dict[str, Any]:
 def make_run_record(detail: RunDetail) -> dict[str, Any]:
     """Return all that is stored about a run. Times are seconds since 1970."""
     return {
-        "summary": asdict(detail.summary) | {"best": _make_best_record(detail.summary)},
+        "summary": make_summary_record(detail.summary),
         "spec": detail.run.model_dump(mode="json"),
         "attempts": [asdict(attempt) for attempt in detail.attempts],
         "epochs": [make_event_record(epoch) for epoch in detail.epochs],
     }
+
+
+def make_summary_record(summary: RunSummary) -> dict[str, Any]:
+    """Return a run as a list of runs has it."""
+    return asdict(summary) | {"best": _make_best_record(summary)}
 
 
 def _make_best_record(summary: RunSummary) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from asymbp_cli.results.contents import Contents, StoredGrid, read_contents, rea
 from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
 from asymbp_cli.results.journal import Journal, OnWait, T
 from asymbp_cli.results.summaries import (
-    EPOCH_COLUMNS,
     Attempt,
+    Effort,
     RunDetail,
     RunSummary,
     Spent,
     check_history,
     make_attempt,
+    make_effort,
     make_epoch,
     make_epoch_row,
     make_provenance_row,
@@ -83,11 +84,11 @@ class Store:
         `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
         """
         with hold_writer_lock(self.directory), self._journal.recording(on_wait):
-            self._close_attempts()  # of a process that was killed
+            self._journal.note(queries.CLOSE_ATTEMPTS)  # of a process that was killed
             try:
                 yield
             finally:
-                self._close_attempts()
+                self._journal.note(queries.CLOSE_ATTEMPTS)  # which nobody continues
 
     def save_dataset(self, info: DecodedDataset) -> None:
         """Store a dataset; its runs refer to it by fingerprint."""
@@ -134,13 +135,10 @@ class Store:
         Epochs after it, which the attempt trains anew, are deleted.
         """
         now = time.time()
-        insert = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, NULL, ?, ?)"
-        attempt = """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git,
-            instruction_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
         for run in runs:
-            self._journal.note(insert, run.id, run.model_dump_json(), run.dataset, now, now)
+            self._journal.note(queries.BEGIN_RUN, run.id, run.model_dump_json(), run.dataset, now, now)
             self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
-            self._journal.note(attempt, run.id, now, start_epoch, *make_provenance_row(provenance))
+            self._journal.note(queries.BEGIN_ATTEMPT, run.id, now, start_epoch, *make_provenance_row(provenance))
         self.flush_if_free()
 
     def record(self, event: Event) -> None:
@@ -148,18 +146,13 @@ class Store:
         self._journal.check()
         now = time.time()
         if isinstance(event, EpochEnded):
-            places = ", ".join("?" * len(EPOCH_COLUMNS))
-            sql = f"INSERT OR REPLACE INTO epochs ({', '.join(EPOCH_COLUMNS)}) VALUES ({places})"
-            self._journal.note(sql, *make_epoch_row(event))
+            self._journal.note(queries.KEEP_EPOCH, *make_epoch_row(event))
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
         elif isinstance(event, WorkerFound):
-            sql = """UPDATE attempts SET host = ?, device = ?, software = ?, git = ?, instruction_set = ?
-                WHERE run = ? AND ended IS NULL"""
             for run_id in event.runs:
-                self._journal.note(sql, *make_provenance_row(event.provenance), run_id)
+                self._journal.note(queries.FIND_WORKER, now, *make_provenance_row(event.provenance), run_id)
         elif isinstance(event, RunFinished):
-            sql = "UPDATE runs SET state = ?, updated = ? WHERE id = ?"
-            self._journal.note(sql, event.state, now, event.run)
+            self._journal.note("UPDATE runs SET state = ?, updated = ? WHERE id = ?", event.state, now, event.run)
             self._end_attempt(event.run, "finished")
 
     def fail(self, run_ids: Iterable[str], message: str, traceback: str | None = None) -> None:
@@ -182,16 +175,7 @@ class Store:
     def _end_attempt(
         self, run_id: str, outcome: str, message: str | None = None, traceback: str | None = None
     ) -> None:
-        sql = """UPDATE attempts SET ended = ?, outcome = ?, message = ?, traceback = ?
-            WHERE run = ? AND ended IS NULL"""
-        self._journal.note(sql, time.time(), outcome, message, traceback, run_id)
-
-    def _close_attempts(self) -> None:
-        """Mark the attempts that nobody continues; they ended with the last event of their run."""
-        self._journal.note(
-            """UPDATE attempts SET outcome = 'interrupted',
-                ended = max(started, (SELECT updated FROM runs WHERE id = run)) WHERE ended IS NULL"""
-        )
+        self._journal.note(queries.END_ATTEMPT, time.time(), outcome, message, traceback, run_id)
 
     def write_together(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Return the result of `write`, of whose changes all are made or none. Raises StoreError."""
@@ -237,10 +221,9 @@ class Store:
         run_ids = list(run_ids)
         return {run_id: [] for run_id in run_ids} | self._epochs_of(run_ids, queries.EPOCHS)
 
-    def _epochs_of(self, run_ids: Iterable[str], query: str) -> dict[str, list[EpochEnded]]:
+    def _epochs_of(self, run_ids: Sequence[str], query: str) -> dict[str, list[EpochEnded]]:
         """Return the epochs that a query finds, by run."""
         epochs: dict[str, list[EpochEnded]] = {}
-        run_ids = list(run_ids)
         self._check_histories(run_ids)
         rows = self._journal.query(query, runs=json.dumps(run_ids))
         with store_errors(self._path):
@@ -257,12 +240,20 @@ class Store:
 
     def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the epoch of each run that the rule selects, and its last one, by id; tables need no others."""
-        return self._epochs_of(run_ids, queries.SELECTED)
+        return self._epochs_of(list(run_ids), queries.SELECTED)
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
         """Return the epochs that runs have had and their seconds, by id; without the runs that have had none."""
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
         return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
+
+    def worker_starts(self, kind: str) -> list[float]:
+        """Return the seconds in which workers on devices of a kind (cpu, cuda, mps) started, as far as known."""
+        return [seconds for (seconds,) in self._journal.query(queries.STARTS, kind=kind)]
+
+    def efforts(self) -> list[Effort]:
+        """Return what every attempt has taken, those of failed, interrupted and abandoned runs too."""
+        return [make_effort(row) for row in self._journal.query(queries.EFFORTS)]
 
     def epochs_stored(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return k if exactly the epochs 1 to k of a run are stored, by id; 0 if there is a gap."""
@@ -278,11 +269,18 @@ class Store:
 
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id starts with `prefix`, the latest first."""
-        rows = self._journal.query(queries.SUMMARIES, prefix=printable_path(prefix))
+        rows = self._journal.query(queries.RUNS, prefix=printable_path(prefix))
+        return list(self.summaries(run_id for (run_id,) in rows).values())
+
+    def summaries(self, run_ids: Iterable[str]) -> dict[str, RunSummary]:
+        """Return the runs in `run_ids` that are stored by id, the latest first."""
+        run_ids = list(run_ids)
+        rows = self._journal.query(queries.SUMMARIES, runs=json.dumps(run_ids))
         names = name_datasets(row for grid in self.grids() for row in grid.rows)
-        self._check_histories(row[0] for row in rows)
+        labels = {key: info.label for key, info in self.datasets().items()}
+        self._check_histories(run_ids)
         with store_errors(self._path):
-            return [make_summary(row, names) for row in rows]
+            return {row[0]: make_summary(row, names, labels) for row in rows}
 
     def run(self, prefix: str) -> RunDetail:
         """Return the only run whose id starts with `prefix`; raises UsageError if there is none, or several."""

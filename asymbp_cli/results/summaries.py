@@ -8,7 +8,6 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
-from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded, Measured, Provenance
 from asymbp_cli.results.database import RowError, parse_column
 from asymbp_cli.specs.base import Label
@@ -84,6 +83,21 @@ class Spent(NamedTuple):
     seconds: float
 
 
+class Effort(NamedTuple):
+    """An attempt at a run: what its device has spent on it, a share of the time of its stack."""
+
+    run: str
+    device: str
+    seconds: float
+    lost: bool  # it failed, or was interrupted
+
+
+def make_effort(row: tuple[Any, ...]) -> Effort:
+    """Return the effort in a row of `queries.EFFORTS`."""
+    run, device, outcome, seconds, runs = row
+    return Effort(run, device, seconds / runs, outcome in ("failed", "interrupted"))
+
+
 def _check_counts(run_id: str, wrong: object, seen: object, least: int) -> None:
     """Raise RowError if `wrong` of `seen` samples cannot be: both None, or whole numbers in order."""
     if wrong is None and seen is None and least == 0:
@@ -112,16 +126,19 @@ def check_history(row: tuple[Any, ...]) -> None:
             raise RowError("runs", run_id, reason)
 
 
-def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None], str]) -> RunSummary:
+def make_summary(
+    row: tuple[Any, ...], names: Mapping[tuple[str, Network | None], str], labels: Mapping[str, str]
+) -> RunSummary:
     """Return the summary in a row of `queries.SUMMARIES`.
 
-    `names` are those of datasets under networks in tables; a run of no table has its dataset's own.
+    `names` are those of datasets under networks in tables; a run of no table has its dataset's own, in `labels`.
     """
-    run_id, spec, info, state, updated, outcome, stored, wrong, seen, epoch = row
+    run_id, spec, state, updated, outcome, stored, wrong, seen, epoch, late = row
     run = parse_column(Run, spec, "runs", run_id)
-    if run.id != run_id:
+    if late and run.id != run_id:  # others are as they were written
         raise RowError("runs", run_id, "it has the content of another run")
-    label = parse_column(DecodedDataset, info, "datasets", run.dataset).label
+    if run.dataset not in labels:
+        raise RowError("runs", run_id, "its dataset is missing")
     if stored:
         _check_counts(run_id, wrong, seen, 1)
     if state and stored != run.protocol.epochs:
@@ -129,7 +146,7 @@ def make_summary(row: tuple[Any, ...], names: Mapping[tuple[str, Network | None]
     return RunSummary(
         id=run_id,
         method=method_name(run.method),
-        dataset=names.get((run.dataset, run.network), label),
+        dataset=names.get((run.dataset, run.network), labels[run.dataset]),
         rate_multiplier=run.rate_multiplier,
         seed=run.seed,
         state=state or ("failed" if outcome == "failed" else None),

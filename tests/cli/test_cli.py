@@ -101,6 +101,9 @@ def test_json_lines_end_with_the_table(tmp_path: Path) -> None:
     assert worker["provenance"]["host"] == platform.node()
     assert worker["provenance"]["software"]["python"] == platform.python_version()
     assert kinds[-1] == "table"
+    assert {line["dataset_name"] for line in lines if line["kind"] == "epoch_ended"} == {"digits"}
+    assert len({re.sub("[a-z_]", "", line["kind"]) for line in lines}) == 1
+    assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
     (cell,) = lines[-1]["cells"]
     assert cell["column"] == "uSF+BN+BM"
     assert cell["seen"] == 360
@@ -205,6 +208,7 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["reproduce", "--table", "2", "--device", "cpu,cuda:0"], '"cpu,cuda:0" mixes kinds of devices'),
         (["reproduce", "--table", "2", "--attempts", "0"], "Invalid value for '--attempts'"),
         (["reproduce", "--table", "2", "--device", "tpu"], '"tpu" is not a device; there are cpu, cuda'),
+        (["reproduce", "--table", "2", "--workers", str(10**20)], "is not in the range 1<=x<=10000"),
         (["reproduce", "--table", "2", "--results", "file"], "file is a file, not a directory"),
         (
             ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", "."],

@@ -12,7 +12,8 @@ import small_study
 from rich.console import Console
 
 from asymbp_cli.cli.choose_display import choose_display
-from asymbp_cli.cli.display import Display, JsonLines, PlainLines
+from asymbp_cli.cli.display import Display, PlainLines
+from asymbp_cli.cli.json_lines import JsonLines
 from asymbp_cli.cli.live import LiveDisplay
 from asymbp_cli.cli.live_view import render_progress
 from asymbp_cli.cli.progress import StudyProgress
@@ -115,7 +116,10 @@ def test_json_has_the_facts_and_no_sentences(capsys: pytest.CaptureFixture[str])
     display.handle(StackFailed("s", tuple(known.runs), "a graph failed", None, "without CUDA graphs"))
     plan, epoch, failure = map(json.loads, capsys.readouterr().out.splitlines())
     assert (plan["event"], plan["seconds"]) == ("plan", None)
-    assert epoch["event"] == "EpochEnded"
+    assert (epoch["event"], epoch["kind"]) == ("EpochEnded", "epoch_ended")
+    assert abs(epoch["time"] - time.time()) < 60
+    assert epoch["method"] == known.describe_run(epoch["run"]).split()[0]
+    assert "dataset_name" in epoch
     assert failure["remedy"] == "without CUDA graphs"
     assert not capsys.readouterr().err
 

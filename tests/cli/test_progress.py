@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from asymbp_cli.cli.progress import StudyProgress, format_duration
-from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import EpochEnded, Progress, Provenance, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
@@ -36,6 +36,29 @@ def _ended(run: Run, epoch: int, wrong: int) -> EpochEnded:
     counts = {"train_wrong": 0, "train_seen": 100, "test_wrong": wrong, "test_seen": 50}
     flags = {"validation_wrong": None, "validation_seen": None, "one_class": False, "diverged": False}
     return EpochEnded(run.id, epoch, 1.0, 0.1, test_loss=0.1, seconds=1.0, **counts, **flags)  # type: ignore[arg-type]
+
+
+def test_waiting_in_a_queue_is_not_training() -> None:
+    run, clock = _run("SGD"), Clock()
+    here = WorkerFound((run.id,), Provenance("node7", "cpu", {}, None, 1))
+    progress = StudyProgress(
+        grids=(),
+        runs={run.id: run},
+        remaining={run.id: 4},
+        epoch_cost={run.id: 1.0},
+        estimate_seconds=8.0,
+        clock=clock,
+    )
+    progress.handle(StackStarted("s", (run.id,), 0))
+    clock.now = 3600.0
+    progress.handle(here)
+    assert progress.eta_seconds == 8
+    clock.now = 3602.0
+    progress.handle(_ended(run, 1, 10))
+    assert progress.eta_seconds == pytest.approx(6)
+    assert progress.samples_per_second == pytest.approx(50)
+    progress.handle(here)  # of another worker
+    assert progress.eta_seconds == pytest.approx(6)
 
 
 def test_progress_counts_predicted_seconds() -> None:

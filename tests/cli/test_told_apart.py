@@ -119,7 +119,7 @@ def test_tables_of_two_titles_travel_and_are_compared_title_by_title() -> None:
     for other in ("a", "b"):
         compared = json.loads(asymbp(f"compare results {other} --json"))
         assert [listing["title"] for listing in compared] == ["Small network: compared", "Large network: compared"]
-        assert {row["difference, points"] for listing in compared for row in listing["rows"]} == {"+0.00"}
+        assert {row["difference_points"] for listing in compared for row in listing["rows"]} == {0.0}
         with Store.open(Path(other)) as store:
             assert len(store.grids()) == 2
     assert len(here) == 2
@@ -136,7 +136,7 @@ def test_networks_set_in_a_loop_are_rows_that_say_which() -> None:
     train(recipe, "--results", "other")
     (compared,) = json.loads(asymbp("compare results other --json"))
     assert {row["dataset"] for row in compared["rows"]} == {"digits (FC 16)"}
-    assert {row["difference, points"] for row in compared["rows"]} == {"+0.00"}
+    assert {row["difference, points"] for row in compared["rows"]} == {0.0}
 
 
 def test_rows_are_exported_and_runs_are_listed_by_the_names_that_tell_them_apart() -> None:

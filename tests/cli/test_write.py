@@ -71,3 +71,25 @@ def test_nothing_is_written_over_a_decoded_dataset(name: str, tmp_path: Path) ->
     info = prepare("digits", (8, 8, 1), cache_dir=tmp_path)
     with pytest.raises(UsageError, match="belongs to a decoded dataset"):
         check_output(info.path.parent / name.format(info.path.name))
+
+
+@pytest.mark.parametrize("name", ["asymbp.sqlite", ".lock", "weights/0123456789abcdef.safetensors", "jobs/a/b"])
+@pytest.mark.parametrize("link", ["hard", "symbolic", "none"])
+def test_no_report_takes_the_place_of_a_file_of_any_results(name: str, link: str, tmp_path: Path) -> None:
+    small_study.train(tmp_path / "mine", small_study.grid("SGD"))
+    for place in ("mine", "other"):
+        if place == "other":
+            shutil.copytree(tmp_path / "mine", tmp_path / "other")
+        file = tmp_path / place / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    before = (tmp_path / "mine" / name).read_bytes()
+    for place in ("mine", "other") if link != "hard" or name == "asymbp.sqlite" else ("mine",):
+        output = tmp_path / place / name
+        if link != "none":
+            output = tmp_path / f"{place}.md"
+            (output.hardlink_to if link == "hard" else output.symlink_to)(tmp_path / place / name)
+        words = ["report", "--to", "csv" if link == "none" else "markdown", "--results", str(tmp_path / "mine")]
+        with pytest.raises(UsageError, match="belongs to stored results"):
+            CliRunner().invoke(cli, [*words, "--output", str(output)], catch_exceptions=False)
+    assert (tmp_path / "mine" / name).read_bytes() == before

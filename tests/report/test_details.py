@@ -114,7 +114,7 @@ def test_latex_leaves_hollow_cells_without_ground() -> None:
 
 def test_records_have_them_in_columns_at_the_end() -> None:
     first, *_, last = make_records([seeded()])[0]
-    assert list(first)[-12:] == [
+    assert list(first)[-13:] == [
         "run",
         "standard_error_points",
         "baseline_difference_points",
@@ -127,6 +127,7 @@ def test_records_have_them_in_columns_at_the_end() -> None:
         "highest_percent",
         "seeds_done",
         "median_standard_error_points",
+        "command",
     ]
     spread = ("lowest_percent", "highest_percent", "seeds_done", "median_standard_error_points")
     assert tuple(last[name] for name in spread) == (15.0, 20.0, 3, 1.1879)

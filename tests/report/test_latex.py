@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import sample_document as sample
 
-from asymbp_cli.report.document import Document, Listing
+from asymbp_cli.report.document import Code, Document, Listing
 from asymbp_cli.report.latex import render
-from asymbp_cli.report.latex_text import escape, format_prose
+from asymbp_cli.report.latex_text import escape, find_unknown, format_prose
 
 _UNICODE = "éèêëñçåøæœßłŁőžıïĂ – — ‘’“” × ± ≤ ≥ ≈ → ∘ · ° µ μ σ ² − … ½ ﬁ Ａ שלום 漢字 🟨 \u202e \x00 \udce9"
 
@@ -52,9 +52,15 @@ def _environments(text: str, name: str) -> list[str]:
         ("ł", r"\l{}"),
         ("×", r"$\times$"),
         ("½", "1/2"),
-        ("漢", "?"),
+        ("漢", r"\texttt{[U+6F22]}"),
+        ("漢字 שלום", r"\texttt{[U+6F22 U+5B57]} \texttt{[U+05E9 U+05DC U+05D5 U+05DD]}"),
+        ("한", r"\texttt{[U+D55C]}"),
+        ("\U0001f469\u200d\U0001f52c", r"\texttt{[U+1F469 U+200D U+1F52C]}"),
+        ("ế", r"\'{\^{e}}"),
+        ("▲△", r"$\blacktriangle$$\vartriangle$"),
         ("\u202e\x00", ""),
-        ("a\u0323\u0301\u0302", r"\'{a}"),
+        ("a\u0323\u0301\u0302", r"\^{\'{\d{a}}}"),
+        ("a\u0489", r"a\texttt{[U+0489]}"),
     ],
 )
 def test_special_letters_are_escaped(letter: str, expected: str) -> None:
@@ -65,6 +71,24 @@ def test_everything_is_ascii_and_nothing_ordinary_is_lost() -> None:
     assert escape(_UNICODE + sample.HOSTILE).isascii()
     ordinary = string.ascii_letters + string.digits + " .,:;!?()+=/'@"
     assert escape(ordinary) == ordinary
+
+
+def test_letters_without_a_sign_can_be_told_apart_and_a_comment_says_which_they_are() -> None:
+    names = ["漢字", "平仮", "שלום", "مرحبا", "🟨", "한국"]
+    listing = Listing("Labels", ("name",), tuple((name,) for name in names))
+    text = render(Document("", "", (listing,)))
+    assert len({escape(name) for name in names}) == len(names)
+    assert find_unknown(text) == sorted(set("".join(names)))
+    assert all(f"% U+{ord(letter):04X} is {letter}\n" in text for letter in "".join(names))
+    assert "".join(line for line in text.splitlines() if not line.startswith("%")).isascii()
+
+
+def test_long_names_break() -> None:
+    long = "x" * 300
+    table = replace(sample.WITH_PAPER, header=(long, *sample.HEADER[1:]))
+    text = render(Document("", "", (table, replace(sample.wide_table(), header=(long,) * 11))))
+    assert text.count(r"\parbox[b]") == 12
+    assert max(len(word) for word in re.findall("x+", text)) < 30
 
 
 def test_code_spans_are_set_in_typewriter_and_may_break_in_paths() -> None:
@@ -129,7 +153,8 @@ def test_notes_are_items_below_their_table(text: str) -> None:
 def test_figures_are_a_comment(text: str) -> None:
     comments = [line for line in text.splitlines() if line.startswith("% Figure")]
     assert (
-        comments == ["% Figure curves, not in LaTeX: Errors of {\\char96}uSF{\\char96} by epoch. More words."] * 2
+        comments
+        == ["% Figure curves, which is no file here: Errors of {\\char96}uSF{\\char96} by epoch. More words."] * 2
     )
     broken = replace(sample.FIGURE, caption="one\n\\input{two}")
     assert "\n\\input" not in render(Document("", "", (broken,)))
@@ -168,7 +193,9 @@ def test_compiles(tmp_path: Path) -> None:
         sample.many_columns("-17.08 to +13.01"),
     )
     document = replace(sample.DOCUMENT, blocks=(*sample.DOCUMENT.blocks, alphabet, hostile, *wide))
-    (tmp_path / "report.tex").write_text(render(document), encoding="ascii")
+    long = replace(sample.WITH_PAPER, header=("x" * 300, "many words " * 30, *sample.HEADER[2:]))
+    document = replace(document, blocks=(*document.blocks, long, Code("Code", "@x{y,\n  z = {%&_#}\n}")))
+    (tmp_path / "report.tex").write_text(render(document), encoding="utf-8")
     command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]

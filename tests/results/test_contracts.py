@@ -15,10 +15,11 @@ import small_study
 from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.cli.display import make_plan_event
+from asymbp_cli.cli.json_lines import make_line, make_plan_event
 from asymbp_cli.events import EpochEnded, EpochKept
 from asymbp_cli.executors import StudyEvent
 from asymbp_cli.files.paths import FILE_NAME
+from asymbp_cli.report.comparison import Side, compare_tables, make_comparison_record
 from asymbp_cli.report.curves import COLUMNS
 from asymbp_cli.report.records import make_records
 from asymbp_cli.results.migrations import MIGRATIONS
@@ -70,16 +71,34 @@ def test_the_database_is_as_the_page_says(directory: Path) -> None:
 
 
 def test_events_are_as_the_page_says() -> None:
-    documented = {row[0].strip("`"): re.findall(r"`(\w+)`", row[1]) for row in rows(section("Events, version 2"))}
-    live = {kind.__name__: [field.name for field in fields(kind)] for kind in events()}
-    plan = make_plan_event(
-        small_study.grid("SGD").all_runs(), dict.fromkeys(small_study.grid().all_runs(), 1), 1.0
-    )
+    page = section("Events, version 2")
+    documented = {row[0].strip("`"): re.findall(r"`(\w+)`", row[1]) for row in rows(page)}
+    live = {make_line(kind.__name__, {})["kind"]: [field.name for field in fields(kind)] for kind in events()}
+    runs = small_study.grid("SGD").all_runs()
+    plan = make_plan_event([small_study.grid("SGD")], runs, dict.fromkeys(runs, 1), 1.0)
+    common = list(make_line("plan", {}))
+    assert common == ["event", "kind"]
+    assert [*common, *documented.pop("plan")] == list(plan)
     assert documented.pop("table") == ["cells"]
-    assert ["event", *documented.pop("plan")] == list(plan)
+    for name in (*common, "time", "method", "dataset_name"):
+        documented.pop(name)
     assert documented == live
+    assert {run["dataset_name"] for run in plan["runs"]} == {"digits"}
     for name in plan["runs"][0]:
-        assert f"`{name}`" in section("Events, version 2").rpartition("A run in `plan` has")[2]
+        assert f"`{name}`" in page.rpartition("A run in `plan` has")[2]
+
+
+def test_comparisons_are_as_the_page_says() -> None:
+    sides = [Side(name, (sample_tables.filled(1.0, 2.0, 3.0, 4.0, 5.0),)) for name in "ab"]
+    (record,) = map(make_comparison_record, compare_tables(*sides))
+    page = section("Comparisons, version 2")
+    assert [name for name in record if f"`{name}`" not in page] == []
+    row = record["rows"][0]
+    documented = [name for name in names(page) if name != "second_percent`, ..."]
+    others = [name.replace("first", "second") for name in documented if name.startswith("first")]
+    assert sorted(row) == sorted([*documented, *others, record["first"], record["second"], "difference, points"])
+    texts = ("dataset", "column", "first_run", "second_run")
+    assert [name for name, value in row.items() if isinstance(value, str)] == sorted(texts, key=list(row).index)
 
 
 def test_cells_are_as_the_page_says() -> None:

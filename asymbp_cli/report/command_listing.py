@@ -1,0 +1,25 @@
+"""From a number to its command: which run, rate and epoch a cell was picked from, and what trains it alone."""
+
+from asymbp_cli.report.cells import format_error
+from asymbp_cli.report.document import Listing
+from asymbp_cli.report.result_table import ResultTable
+
+
+def list_commands(table: ResultTable) -> Listing:
+    """Return a line for each cell with a number whose command is known."""
+    rows = tuple(
+        (
+            label,
+            header,
+            format_error(cell),
+            cell.pick.run,
+            f"{cell.pick.rate_multiplier:g}",
+            f"{cell.pick.epoch}",
+            f"`{cell.command}`",
+        )
+        for label, cells in table.rows
+        for header, cell in zip(table.header, cells, strict=True)
+        if cell.pick and cell.command
+    )
+    header = ("dataset", "column", "error %", "run", "rate x", "epoch", "command")
+    return Listing("From a number to its command", header, rows)

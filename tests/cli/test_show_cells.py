@@ -1,0 +1,77 @@
+"""`asymbp show` of cells: numbers, runs, and a command that finds the same number in an empty store."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+import small_study
+from click.testing import CliRunner
+from PIL import Image
+
+from asymbp_cli.cli.app import cli
+from asymbp_cli.errors import UsageError
+
+TINY = "{extends: demo, epochs: 1, rate_multipliers: [1, 0.1]}"
+RECIPES = {
+    "digits": f"dataset: digits\nmethod: uSF+BN\nprotocol: {TINY}\nseed: [1, 2]\n",
+    "own": "dataset: {folder: pets, test_fraction: 0.5}\nnetwork: {input: 8x8x1, layers: [FC 4, FC classes]}\n"
+    f"method: {{label: 'my \"own\"', method: uSF}}\nprotocol: {TINY}\n",
+}
+
+
+def asymbp(*words: str) -> str:
+    done = CliRunner().invoke(cli, list(words), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_command_of_a_cell_finds_its_number_in_an_empty_store(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(12):
+        file = tmp_path / "pets" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 20 * number).save(file)
+    (tmp_path / "mine.yaml").write_text(RECIPES[name])
+    asymbp("train", "--recipe", "mine.yaml", "--quiet", "--workers", "1")
+    (tmp_path / "mine.yaml").unlink()
+    (line,) = asymbp("show", "--table", "mine", "--json").splitlines()
+    cells = json.loads(line)["cells"]
+    program, *words = shlex.split(cells[0]["command"])
+    assert program == "asymbp"
+    asymbp(*words, "--results", "again", "--quiet", "--workers", "1")
+    (again,) = asymbp("show", "--table", "recipe", "--results", "again", "--json").splitlines()
+    numbers = ("column", "seed", "error_percent", "run", "rate_multiplier", "epoch", "command")
+    for cell, other in zip(cells, json.loads(again)["cells"], strict=True):
+        assert [cell[key] for key in numbers] == [other[key] for key in numbers]
+
+
+def test_cells_are_named_by_table_row_and_column(tmp_path: Path) -> None:
+    results = ("--results", str(tmp_path))
+    small_study.train(tmp_path, small_study.grid("SGD", "uSF+BN"))
+    text = asymbp("show", "--table", "2", "--row", "digits", "--column", "usf+bn", *results)
+    assert "uSF+BN on digits, table-2 (paper with fewer epochs)" in text
+    assert "to train it alone: asymbp train --recipe '{dataset: digits, method: uSF+BN, protocol:" in text
+    assert text.count("picked") == 1
+    both = [json.loads(line) for line in asymbp("show", "--row", "digits", "--json", *results).splitlines()]
+    assert [page["cells"][0]["column"] for page in both] == ["SGD", "uSF+BN"]
+    assert [len(page["runs"]) for page in both] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name either RUN"),
+        (["3f", "--table", "2"], "name either RUN"),
+        (["--column", "uSF+BM"], r'no results with the column "uSF\+BM"\. Did you mean "uSF\+BN"\?'),
+        (["--row", "mnist"], 'no results with the dataset "mnist"'),
+        (["--table", "3"], 'no results for table "3"'),
+    ],
+)
+def test_what_is_not_there_is_said(words: list[str], message: str, tmp_path: Path) -> None:
+    small_study.train(tmp_path, small_study.grid("SGD", "uSF+BN"))
+    with pytest.raises(UsageError, match=message):
+        CliRunner().invoke(cli, ["show", *words, "--results", str(tmp_path)], catch_exceptions=False)
