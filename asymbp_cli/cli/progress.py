@@ -256,7 +256,9 @@ def format_duration(seconds: float) -> str:
 
 def describe_seconds(seconds: float | None) -> str:
     """Return what a forecast says of a study's time; None if its steps are not timed."""
-    return "the first epochs will show how long" if seconds is None else f"about {format_duration(seconds)}"
+    return (
+        "the first epochs will show how long" if seconds is None else f"about {format_duration(max(seconds, 1.0))}"
+    )
 
 
 def describe_execution(execution: Execution) -> str:
