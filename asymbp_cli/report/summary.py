@@ -88,7 +88,7 @@ def _format_duration(seconds: float) -> str:
 
 
 def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) -> Iterator[str]:
-    """Yield how close tables are to the paper's; if it has no such cell, what is lowest."""
+    """Yield how close tables are to the paper's; if it has no such cell and no other paper, what is lowest."""
     found = list(describe_agreement(tables))
     yield from found
     if not found and not printed:
