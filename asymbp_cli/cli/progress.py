@@ -248,7 +248,9 @@ class StudyProgress:
 
 def describe_seconds(seconds: float | None) -> str:
     """Return what a forecast says of a study's time; None if its steps are not timed."""
-    return "the first epochs will show how long" if seconds is None else f"about {format_duration(seconds)}"
+    return (
+        "the first epochs will show how long" if seconds is None else f"about {format_duration(max(seconds, 1.0))}"
+    )
 
 
 def describe_execution(execution: Execution) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from asymbp_cli.cli.progress import StudyProgress
+from asymbp_cli.cli.progress import StudyProgress, describe_seconds
 from asymbp_cli.events import EpochEnded, Progress, Provenance, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
@@ -132,3 +132,11 @@ def test_the_best_epoch_is_the_one_that_the_rule_selects() -> None:
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+def test_no_forecast_is_nothing() -> None:
+    assert [describe_seconds(seconds) for seconds in (None, 0.2, 36.0)] == [
+        "the first epochs will show how long",
+        "about 1 s",
+        "about 36 s",
+    ]
