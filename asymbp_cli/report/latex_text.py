@@ -65,21 +65,21 @@ _SPECIAL = {
     "\N{LATIN CAPITAL LETTER L WITH STROKE}": r"\L{}",
     "\N{LATIN SMALL LETTER DOTLESS I}": r"\i{}",
 }
-_ACCENTS = {
-    "\N{COMBINING GRAVE ACCENT}": r"\`",
-    "\N{COMBINING ACUTE ACCENT}": r"\'",
-    "\N{COMBINING CIRCUMFLEX ACCENT}": r"\^",
-    "\N{COMBINING TILDE}": r"\~",
-    "\N{COMBINING DIAERESIS}": r"\"",
-    "\N{COMBINING MACRON}": r"\=",
-    "\N{COMBINING BREVE}": r"\u",
-    "\N{COMBINING DOT ABOVE}": r"\.",
-    "\N{COMBINING RING ABOVE}": r"\r",
-    "\N{COMBINING DOUBLE ACUTE ACCENT}": r"\H",
-    "\N{COMBINING CARON}": r"\v",
-    "\N{COMBINING CEDILLA}": r"\c",
-    "\N{COMBINING DOT BELOW}": r"\d",
-    "\N{COMBINING MACRON BELOW}": r"\b",
+_ACCENTS = {  # names of commands
+    "\N{COMBINING GRAVE ACCENT}": "`",
+    "\N{COMBINING ACUTE ACCENT}": "'",
+    "\N{COMBINING CIRCUMFLEX ACCENT}": "^",
+    "\N{COMBINING TILDE}": "~",
+    "\N{COMBINING DIAERESIS}": '"',
+    "\N{COMBINING MACRON}": "=",
+    "\N{COMBINING BREVE}": "u",
+    "\N{COMBINING DOT ABOVE}": ".",
+    "\N{COMBINING RING ABOVE}": "r",
+    "\N{COMBINING DOUBLE ACUTE ACCENT}": "H",
+    "\N{COMBINING CARON}": "v",
+    "\N{COMBINING CEDILLA}": "c",
+    "\N{COMBINING DOT BELOW}": "d",
+    "\N{COMBINING MACRON BELOW}": "b",
 }
 _DOTLESS = {"i": r"\i", "j": r"\j"}  # letters that lose their dot under an accent
 _JOINERS = "\u200c\u200d"  # decide the form of letters
@@ -141,7 +141,7 @@ def _plain(letter: str) -> str | None:
 
 
 def _accent(mark: str, base: str) -> str:
-    return f"{_ACCENTS[mark]}{{{_DOTLESS.get(base, base)}}}"
+    return rf"\{_ACCENTS[mark]}{{{_DOTLESS.get(base, base)}}}"
 
 
 def _name(letters: Sequence[str]) -> str:
