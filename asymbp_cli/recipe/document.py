@@ -11,6 +11,8 @@ from asymbp_cli.errors import AsymbpError, RecipeError
 from asymbp_cli.recipe.wording import KeyPath, describe_unknown_key, explain_errors, key_path, quote
 
 T = TypeVar("T")
+#: key of a recipe -> the key below it that plain text sets: `protocol: demo` is {extends: demo}
+SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 #: the line of what is in no file, for sorting
 LAST_LINE = 1 << 30
 

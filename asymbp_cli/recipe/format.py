@@ -6,6 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
+from asymbp_cli.recipe.document import SHORTHANDS as SHORTHANDS
 from asymbp_cli.recipe.networks import NETWORKS, WrittenNetwork
 from asymbp_cli.specs.methods import PAPER_METHODS, UPDATES, Feedback, Method
 from asymbp_cli.specs.modules import WhichWeights
@@ -16,9 +17,6 @@ from asymbp_cli.specs.schemes import SCHEMES
 Schema = dict[str, Any]
 #: key -> the schema of its values, with a description
 Keys = dict[str, Schema]
-
-#: key of a recipe -> the key below it that plain text sets: `protocol: demo` is {extends: demo}
-SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 
 
 def recipe_schema() -> Schema:
