@@ -31,6 +31,7 @@ from asymbp_cli.results.summaries import (
     make_epoch_row,
     make_provenance_row,
     make_summary,
+    read_plugins,
 )
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.specs.shards import split_mark
@@ -84,11 +85,11 @@ class Store:
         `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
         """
         with hold_writer_lock(self.directory), self._journal.recording(on_wait):
-            self._close_attempts()  # of a process that was killed
+            self._journal.note(queries.CLOSE_ATTEMPTS)  # of a process that was killed
             try:
                 yield
             finally:
-                self._close_attempts()
+                self._journal.note(queries.CLOSE_ATTEMPTS)
 
     def save_dataset(self, info: DecodedDataset) -> None:
         """Store a dataset; its runs refer to it by fingerprint."""
@@ -178,10 +179,6 @@ class Store:
     ) -> None:
         self._journal.note(queries.END_ATTEMPT, time.time(), outcome, message, traceback, run_id)
 
-    def _close_attempts(self) -> None:
-        """Mark the attempts that nobody continues; they ended with the last event of their run."""
-        self._journal.note(queries.CLOSE_ATTEMPTS)
-
     def write_together(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Return the result of `write`, of whose changes all are made or none. Raises StoreError."""
         return self._journal.write_together(write)
@@ -226,10 +223,9 @@ class Store:
         run_ids = list(run_ids)
         return {run_id: [] for run_id in run_ids} | self._epochs_of(run_ids, queries.EPOCHS)
 
-    def _epochs_of(self, run_ids: Iterable[str], query: str) -> dict[str, list[EpochEnded]]:
+    def _epochs_of(self, run_ids: list[str], query: str) -> dict[str, list[EpochEnded]]:
         """Return the epochs that a query finds, by run."""
         epochs: dict[str, list[EpochEnded]] = {}
-        run_ids = list(run_ids)
         self._check_histories(run_ids)
         rows = self._journal.query(query, runs=json.dumps(run_ids))
         with store_errors(self._path):
@@ -246,7 +242,7 @@ class Store:
 
     def selected(self, run_ids: Iterable[str]) -> dict[str, list[EpochEnded]]:
         """Return the epoch of each run that the rule selects, and its last one, by id; tables need no others."""
-        return self._epochs_of(run_ids, queries.SELECTED)
+        return self._epochs_of(list(run_ids), queries.SELECTED)
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
         """Return the epochs that runs have had and their seconds, by id; without the runs that have had none."""
@@ -256,6 +252,10 @@ class Store:
     def efforts(self) -> list[Effort]:
         """Return what every attempt has taken, those of failed, interrupted and abandoned runs too."""
         return [make_effort(row) for row in self._journal.query(queries.EFFORTS)]
+
+    def plugins(self) -> dict[str, str]:
+        """Return the names of the plugins that runs were trained with, by the beginning of their SHA-256."""
+        return read_plugins(text for (text,) in self._journal.query("SELECT DISTINCT software FROM attempts"))
 
     def epochs_stored(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return k if exactly the epochs 1 to k of a run are stored, by id; 0 if there is a gap."""
