@@ -19,9 +19,10 @@ if sys.platform != "win32":
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 _BYTES = 1 << 30
-_NUMBER = re.compile("[0-9]+")
+_NUMBER = re.compile("[0-9]{1,18}")
 _LARGE = 1 << 16
 ALL_GPUS = "cuda:all"
+MOST_WORKERS = 10_000  # at once; each takes memory of its study before it trains
 
 
 class DeviceFacts(NamedTuple):

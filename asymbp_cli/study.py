@@ -16,7 +16,7 @@ from asymbp_cli.executors import ATTEMPTS, Job, StudyEvent, StudyWaits, Train
 from asymbp_cli.executors.devices import collect_provenance
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.keeping import Keeping
-from asymbp_cli.executors.options import ExecutorOptions
+from asymbp_cli.executors.options import ExecutorOptions, RemoteOptions
 from asymbp_cli.executors.registry import check_executor, choose_executor, make_executor
 from asymbp_cli.executors.retry import supervise, without_runs
 from asymbp_cli.executors.standing import Standing
@@ -25,7 +25,7 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.networks import input_shape, network_for
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast, epoch_flop, epoch_seconds
-from asymbp_cli.scheduling.replica_limit import replica_limit
+from asymbp_cli.scheduling.replica_limit import limit_by_memory, replica_limit
 from asymbp_cli.scheduling.shards import Part, collect_runs
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.modules import WhichWeights
@@ -71,7 +71,7 @@ class Execution:
     @property
     def is_remote(self) -> bool:
         """Return whether other machines train, whose devices this one cannot look at."""
-        return self.executor is not None and self.executor.remote
+        return isinstance(self.executor, RemoteOptions)
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def run(
         stacks = _plan(work, infos, execution)
         if not stacks:
             return Outcome((), {}, work.done)
-        check_executor(execution.executor, execution.devices)
+        check_executor(execution.executor, execution.devices, store.directory)
         keep = prepare_keeping(execution.keep_weights, store.directory)
         jobs = [
             Job(
@@ -258,8 +258,15 @@ def _tidy(work: Work, store: Store) -> None:
     resume.discard(store.checkpoints, [*unusable, *work.done])
 
 
+def _find_limit(execution: Execution, infos: Mapping[str, DecodedDataset]) -> Callable[[Run], int]:
+    """Return how many runs like one a stack may hold: by what machines are said to have, or by what is here."""
+    if not isinstance(execution.executor, RemoteOptions):
+        return replica_limit(execution.devices, infos)
+    return limit_by_memory(execution.devices[0].partition(":")[0], execution.executor.memory_bytes, infos, 1)
+
+
 def _plan(work: Work, infos: Mapping[str, DecodedDataset], execution: Execution) -> list[Stack]:
-    limit = execution.max_replicas or replica_limit(execution.devices, infos, is_remote=execution.is_remote)
+    limit = execution.max_replicas or _find_limit(execution, infos)
     train_counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
     workers = len(execution.devices)
     return plan_stacks(work.runs.values(), work.start_epochs, train_counts, max_replicas=limit, workers=workers)

@@ -7,13 +7,23 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+_LONGEST_WORD = 100  # letters; comparing longer text takes long, and no name is like it
 
-def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return `' Did you mean "x"?'` for the choice closest to `word`, or the only one that begins so, or `''`."""
+
+def find_nearest(word: str, choices: Iterable[str]) -> str:
+    """Return the choice closest to `word`, or the only one that begins so, or `''`."""
+    if len(word) > _LONGEST_WORD:
+        return ""
     by_lower = {choice.lower(): choice for choice in choices}
     beginning = [choice for choice in by_lower if word and choice.startswith(f"{word.lower()} ")]
     matches = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6) or beginning[: len(beginning) == 1]
-    return f' Did you mean "{by_lower[matches[0]]}"?' if matches else ""
+    return by_lower[matches[0]] if matches else ""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return `' Did you mean "x"?'` for the choice nearest to `word`, or `''`."""
+    found = find_nearest(word, choices)
+    return f' Did you mean "{found}"?' if found else ""
 
 
 #: what steers a terminal or turns text around: C0, DEL, C1, line separators, bidirectional overrides and isolates;
@@ -53,6 +63,11 @@ def digest_words(*words: object) -> bytes:
 def list_some(names: Sequence[str], most: int = 3) -> str:
     """Return the first names, and how many more there are: `a, b, c and 4 more`."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 run`, `2,520 runs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def simplify(name: str) -> str:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
+from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +41,17 @@ columns: [SGD, uSF]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, asymbp.Results]:
     folder = tmp_path_factory.mktemp("study")
     return folder, asymbp.train(RECIPE, results=folder / "results", workers=1)
+
+
+def test_both_calls_have_the_same_settings() -> None:
+    train, reproduce = (
+        {key: (found.kind, found.annotation, found.default) for key, found in signature(call).parameters.items()}
+        for call in (asymbp.train, asymbp.reproduce)
+    )
+    own = {"recipe", "table", "dataset", "rule", "seeds"}
+    shared = [name for name in train if name not in own]
+    assert shared == [name for name in reproduce if name not in own]
+    assert [train[name] for name in shared] == [reproduce[name] for name in shared]
 
 
 def test_shards_from_python_are_joined_in_one_directory(
@@ -139,8 +151,9 @@ def test_a_table_is_reproduced(tmp_path: Path) -> None:
         ({"protocol": 3}, "protocol is a name, a path or a mapping, not 3"),
         ({"data_dir": 3}, "data_dir is a path, not 3"),
         ({"device": 0}, 'device is a name, for instance "cpu" or "cuda:0", not 0'),
-        ({"workers": "2"}, "workers are a whole number, at least 1, not '2'"),
-        ({"workers": 1.5}, "workers are a whole number, at least 1, not 1.5"),
+        ({"workers": "2"}, "workers are a whole number, at least 1, at most 10,000, not '2'"),
+        ({"workers": 10**20}, f"workers are a whole number, at least 1, at most 10,000, not {10**20}"),
+        ({"workers": 1.5}, "workers are a whole number, at least 1, at most 10,000, not 1.5"),
         ({"attempts": 0}, "attempts are a whole number, at least 1, not 0"),
         ({"attempts": None}, "attempts are a whole number, at least 1, not None"),
         ({"device": "cuda:0,cuda:0"}, '"cuda:0,cuda:0" names cuda:0 twice'),
@@ -160,7 +173,7 @@ def test_a_table_is_reproduced(tmp_path: Path) -> None:
             r"How many cores train at once says workers=\.\.\.",
         ),
         ({"seeds": [1, 1]}, "or a list of different ones"),
-        ({"workers": 0}, "workers are a whole number, at least 1, not 0"),
+        ({"workers": 0}, "workers are a whole number, at least 1, at most 10,000, not 0"),
         ({"device": "tpu"}, '"tpu" is not a device'),
         ({"rule": "best"}, 'the rule is "paper" or "held-out"'),
         ({"protocol": "papr"}, '"papr" is not a protocol'),
@@ -220,6 +233,11 @@ def test_several_tables_are_one_study(tmp_path: Path) -> None:
 
 def test_a_recipe_that_comes_with_the_tool_is_loaded_by_its_name() -> None:
     assert asymbp.load_recipe("usf-digits").name == "usf-digits"
+    for own in (Path("usf-digits"), "./usf-digits"):
+        with pytest.raises(asymbp.AsymbpError, match="usf-digits: there is no such file"):
+            asymbp.train(own)
+    with pytest.raises(asymbp.AsymbpError, match=rf"{Path.home()}/none\.yaml: there is no such file"):
+        asymbp.train(Path("~/none.yaml"))
 
 
 @pytest.mark.parametrize("call", [asymbp.train, asymbp.load_recipe])
@@ -315,6 +333,7 @@ def test_installed_plugins_are_loaded(load: Load, monkeypatch: pytest.MonkeyPatc
         ("in several folders. Name one with --data-dir.", "in several folders. Name one with data_dir=...."),
         ("with --device cuda:1 and --dataset or", 'with device="cuda:1" and dataset=... or'),
         ("attempts. Allow more with --attempts N", "attempts. Allow more with attempts=N"),
+        ("Needs --executor ray, or --executor slurm", 'Needs executor="ray", or executor="slurm"'),
         ("with --results DIR, then", "with results=DIR, then"),
         ("--rule paper contradicts --set protocol.x=1.", 'rule="paper" contradicts protocol.x=1.'),
         ("Add --plugin FILE with the file", "Add plugins=FILE with the file"),

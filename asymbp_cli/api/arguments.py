@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors.devices import choose_devices
+from asymbp_cli.executors.options import RemoteOptions
 from asymbp_cli.executors.registry import explain_owner, load_executor
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import parse_devices
+from asymbp_cli.machine import MOST_WORKERS, parse_devices
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.study import Execution
@@ -112,7 +113,7 @@ def read_execution(
     device: object, workers: object, executor: object, attempts: object, keep_weights: object
 ) -> Execution:
     """Return how to train: as the executor says, else with a worker on each device."""
-    count = None if workers is None else _read_count(workers, "workers")
+    count = None if workers is None else _read_count(workers, "workers", most=MOST_WORKERS)
     if not isinstance(device, str | None):
         raise UsageError(f'device is a name, for instance "cpu" or "cuda:0", not {device!r}')
     if keep_weights not in (None, *get_args(WhichWeights)):
@@ -147,14 +148,15 @@ def make_execution(
     given |= {"workers": workers} if workers else {}
     chosen = load_executor(executor, given)
     names = parse_devices(chosen.device or "cpu")
-    if chosen.remote or chosen.executor == "inline":
+    if isinstance(chosen, RemoteOptions) or chosen.executor == "inline":
         return Execution(names[:1] * (chosen.workers or 1), chosen)
     return Execution(choose_devices(names, chosen.workers), chosen)
 
 
-def _read_count(value: object, name: str) -> int:
+def _read_count(value: object, name: str, *, most: int | None = None) -> int:
     """Return a whole number from 1 on; raises UsageError if it is none."""
     count = _read_whole(value)
-    if count is None or count < 1:
-        raise UsageError(f"{name} are a whole number, at least 1, not {value!r}")
+    if count is None or count < 1 or (most and count > most):
+        limit = f", at most {most:,}" if most else ""
+        raise UsageError(f"{name} are a whole number, at least 1{limit}, not {value!r}")
     return count

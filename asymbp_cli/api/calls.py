@@ -4,44 +4,24 @@ Without torch, until something is trained.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asymbp_cli import study
-from asymbp_cli.analysis.tables import fill_all
-from asymbp_cli.api.arguments import (
-    AnyPath,
-    read_datasets,
-    read_execution,
-    read_path,
-    read_paths,
-    read_protocol,
-    read_seeds,
-    read_shard,
-    read_tables,
-)
-from asymbp_cli.api.asked import Asked, ask_for_tables, join_asked, prepare_recipe, prepare_tables
-from asymbp_cli.api.load_plugins import load_plugins
-from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
+from asymbp_cli.api.arguments import AnyPath, read_datasets, read_path, read_protocol, read_seeds, read_tables
+from asymbp_cli.api.asked import ask_for_tables, join_asked, prepare_recipe, prepare_tables
+from asymbp_cli.api.settings import OnEvent, Settings
 from asymbp_cli.api.variation import Rule, agree_on_weights, vary
-from asymbp_cli.api.wording import say_in_python, speaking_python, warn, write_call
+from asymbp_cli.api.wording import speaking_python, warn, write_call
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import OnProgress
-from asymbp_cli.executors import ATTEMPTS, StudyEvent
-from asymbp_cli.executors.registry import check_executor
+from asymbp_cli.executors import ATTEMPTS
 from asymbp_cli.recipe.document import make_document
 from asymbp_cli.recipe.recipe import Recipe, load_recipe, read_recipe, resolved_yaml
 from asymbp_cli.recipe.yamlfile import parse_yaml
-from asymbp_cli.report.frames import Results, Table
-from asymbp_cli.results.store import Store
-from asymbp_cli.scheduling.shards import Part
+from asymbp_cli.report.frames import Results
 from asymbp_cli.specs.modules import WhichWeights
-from asymbp_cli.study import DataSource, Execution
 
-#: told what is trained, as it happens (`asymbp_cli/events.py`, `asymbp_cli/executors/__init__.py`)
-OnEvent = Callable[[StudyEvent], None]
 AnyRecipe = AnyPath | Mapping[str, Any] | Recipe
 
 
@@ -82,17 +62,14 @@ def train(
     """
     given = dict(locals())
     with speaking_python():
-        load_plugins(read_paths(plugins, "plugins"))
-        execution = read_execution(device, workers, executor, attempts, keep_weights)
-        which = read_shard(shard)
+        settings = Settings.read(given)
         chosen, several = read_seeds(seeds, seed), _list_recipes(recipe)
         given["recipe"] = _write_all(several)
         loaded = [vary(_read_recipe(one, protocol), rule, chosen) for one in several]
-        source = _make_source(data_dir, cache_dir, download, on_progress)
-        execution = replace(execution, keep_weights=execution.keep_weights or agree_on_weights(loaded))
-        asked = join_asked([prepare_recipe(one, source) for one in loaded])
-        part, command = asked.take(which), write_call(train, given)
-        return _run(asked, part, read_path(results, "results"), execution, on_event, command)
+        if settings.execution.keep_weights is None:
+            settings = settings.keep(agree_on_weights(loaded))
+        asked = join_asked([prepare_recipe(one, settings.source) for one in loaded])
+        return settings.train(asked, write_call(train, given))
 
 
 def reproduce(
@@ -127,17 +104,14 @@ def reproduce(
     """
     given = dict(locals())
     with speaking_python():
-        load_plugins(read_paths(plugins, "plugins"))
-        execution = read_execution(device, workers, executor, attempts, keep_weights)
-        which = read_shard(shard)
+        settings = Settings.read(given)
         names = given["dataset"] = read_datasets(dataset)
         keys, chosen = read_tables(table), read_seeds(seeds, seed) or (0,)
         asked = ask_for_tables(keys, names, read_protocol(protocol), rule, chosen)
         if not any(one.error_tables for one in asked):
             raise UsageError("Table 1 lists networks, and nothing is trained for it: asymbp reproduce --table 1")
-        prepared = prepare_tables(asked, _make_source(data_dir, cache_dir, download, on_progress), warn)
-        part, command = prepared.take(which), write_call(reproduce, given)
-        return _run(prepared, part, read_path(results, "results"), execution, on_event, command)
+        prepared = prepare_tables(asked, settings.source, warn)
+        return settings.train(prepared, write_call(reproduce, given))
 
 
 def _list_recipes(recipe: object) -> list[object]:
@@ -163,37 +137,11 @@ def _read_recipe(recipe: object, protocol: object) -> Recipe:
         return read_recipe(make_document(recipe.name, _write(recipe) | changes), recipe.name, Path())
     if isinstance(recipe, Mapping):
         return read_recipe(make_document("recipe", {**recipe, **changes}), "recipe", Path())
-    if isinstance(recipe, str | os.PathLike):
+    if isinstance(recipe, str):  # a path, or a name
         return load_recipe(recipe, changes=changes)
-    raise UsageError(f"recipe is a path, a mapping or a Recipe, not {recipe!r}")
+    return load_recipe(read_path(recipe, "recipe", "a path, a mapping or a Recipe"), changes=changes)
 
 
 def _write(recipe: Recipe) -> dict[str, Any]:
     """Return the mapping that a recipe is read from."""
     return dict(parse_yaml(resolved_yaml(recipe), recipe.name).data)
-
-
-def _make_source(
-    data_dir: object, cache_dir: object, download: bool, on_progress: OnProgress | None
-) -> DataSource:
-    data = None if data_dir is None else read_path(data_dir, "data_dir")
-    cache = None if cache_dir is None else read_path(cache_dir, "cache_dir")
-    return DataSource(data, cache, download, on_progress)
-
-
-def _run(
-    asked: Asked, part: Part | None, results: Path, execution: Execution, on_event: OnEvent | None, command: str
-) -> Results:
-    """Train what is missing of a part, or of all, and return all tables."""
-    check_executor(execution.executor, execution.devices)  # before anything is written
-    infos = {info.fingerprint: info for info in asked.infos}
-    listen = on_event or (lambda event: None)
-    with Store.open(results) as store:
-        for message in explain_changed_plugins(study.plan_work(asked.grids, store, part).runs.values(), store):
-            warn(message)
-        outcome = study.run(asked.grids, infos, store, execution, on_event=listen, command=command, part=part)
-        tables = fill_all(store, asked.grids)
-        for message in explain_missing_weights(asked.grids, store, execution.keep_weights):
-            warn(message)
-    failed = {run_id: say_in_python(message) for run_id, message in outcome.failed.items()}
-    return Results(tuple(map(Table, tables)), failed)

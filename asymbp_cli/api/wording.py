@@ -16,7 +16,7 @@ from asymbp_cli.errors import AsymbpError, RecipeError
 _WORDS = (
     (r"--set protocol\.", "protocol."),
     (r"--(dataset|device|rule|keep-weights) (digits|cpu|cuda(?::[0-9]+)?|paper|held-out|best|last)\b", r'\1="\2"'),
-    (r"--executor slurm\b", 'executor="slurm"'),
+    (r"--executor (inline|processes|slurm|ray)\b", r'executor="\1"'),
     (r"--plugin FILE", "plugins=FILE"),
     (r"--plugin", "plugins"),
     (r"--download", "download=True"),

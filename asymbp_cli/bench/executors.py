@@ -52,7 +52,7 @@ def measure_executors(directory: Path, *, stacks: int, seconds: float, rounds: i
         for name in (REFERENCE, *(name for name in EXECUTORS if name != REFERENCE)):
             try:
                 options = load_executor(name)
-                check_executor(options, ["cpu"])
+                check_executor(options, ["cpu"], directory)
                 executor = make_executor(options, ["cpu"], partial(wait_for, seconds), directory)
             except AsymbpError as error:
                 unavailable[name] = str(error)

@@ -5,10 +5,10 @@ import os
 import sys
 
 import click
-from click.shell_completion import CompletionItem
 
 from asymbp_cli import __version__
 from asymbp_cli.cli.interruption import handle_interruptions, leave
+from asymbp_cli.cli.names import Item
 from asymbp_cli.cli.streams import explain_loss, protect_streams
 from asymbp_cli.errors import AsymbpError, StudyInterrupted, explain_limit
 from asymbp_cli.spawn import ignore_interruptions
@@ -16,19 +16,20 @@ from asymbp_cli.text import nearest, printable_path
 
 #: command -> (module with a click command named `command`, one-line help)
 COMMANDS = {
-    "train": ("train", "Train a recipe: all its rates, then one table."),
-    "reproduce": ("reproduce", "Reproduce a table of the paper."),
+    "reproduce": ("reproduce", "Reproduce tables of the paper."),
     "init": ("init", "Write a recipe with comments, to start from."),
+    "validate": ("validate", "Check recipe files without training."),
+    "train": ("train", "Train recipes: all their rates, then one table each."),
     "plan": ("plan_command", "Say what a study costs before it is trained: hours, memory, a schedule."),
     "report": ("report", "Render the results as a report."),
+    "conclusions": ("conclusions", "Say which of the paper's conclusions hold on the results, and why."),
     "export": ("export", "Write curves, or the weights of a run, for other programs."),
     "compare": ("compare", "Compare two results or two protocols cell by cell."),
     "store": ("store", "Export results to a file, or merge those of other machines."),
     "data": ("data", "See, fetch and check the datasets."),
     "ls": ("ls", "List datasets, networks, schemes, methods, protocols, recipes, tables or runs."),
     "show": ("show", "Show one run, or cells of tables: where a number comes from, and how to get it again."),
-    "validate": ("validate", "Check recipe files without training."),
-    "schema": ("schema", "Print the JSON Schema of recipes, for editors."),
+    "schema": ("schema", "Print the JSON Schema of recipes and the like, for editors."),
     "completion": ("completion", "Print the script with which bash, zsh or fish completes names."),
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }
@@ -58,11 +59,9 @@ class LazyGroup(click.Group):
             ctx.fail(f'no such command "{args[0]}".{hint} The commands are {", ".join(COMMANDS)}.')
         return super().resolve_command(ctx, args)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Item]:
         """Return the commands that begin so, without importing them, and options."""
-        names = [
-            CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
-        ]
+        names = [Item(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -80,6 +79,9 @@ def cli() -> None:
     \b
     Example:
       asymbp reproduce --table 2
+      asymbp init my.yaml
+      asymbp train my.yaml
+      asymbp report --to html --output report.html
     """
 
 

@@ -1,11 +1,13 @@
 """The tables that `asymbp bench` prints."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
-from tabulate import tabulate
-
 from asymbp_cli.bench.measure import Measure
+from asymbp_cli.cli.layout import lay_out
+from asymbp_cli.cli.streams import measure_terminal
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.report.document import Listing
 from asymbp_cli.scheduling.multiplications import multiplications_over_bp
 from asymbp_cli.specs.methods import parse_method
 
@@ -99,6 +101,6 @@ def _inverse_range(m: Measure) -> str:
 
 
 def format_grid(rows: list[list[str]], header: list[str]) -> str:
-    """Return rows under a header; the first column holds text, the others numbers."""
-    sides = ["left"] + ["right"] * (len(header) - 1)
-    return tabulate(rows, header, tablefmt="simple", disable_numparse=True, colalign=sides)
+    """Return rows under a header, in the width of standard output."""
+    listing = Listing("", tuple(header), tuple(map(tuple, rows)))
+    return "\n".join(lay_out(listing, measure_terminal(sys.stdout)[0]).lines)

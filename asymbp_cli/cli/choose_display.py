@@ -5,6 +5,7 @@ import sys
 from asymbp_cli.cli.display import Display, PlainLines
 from asymbp_cli.cli.json_lines import JsonLines
 from asymbp_cli.cli.progress import StudyProgress
+from asymbp_cli.cli.streams import can_redraw
 
 
 def choose_display(progress: StudyProgress, *, quiet: bool, as_json: bool) -> Display:
@@ -13,7 +14,7 @@ def choose_display(progress: StudyProgress, *, quiet: bool, as_json: bool) -> Di
         return JsonLines(progress)
     if quiet:
         return Display(progress)
-    if not sys.stderr.isatty():
+    if not can_redraw(sys.stderr):
         return PlainLines(progress)
     from asymbp_cli.cli.live import LiveDisplay  # rich, which only a terminal needs
 

@@ -41,8 +41,7 @@ def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, resul
     from asymbp_cli.cli import console
 
     out = console.make_console(stderr=False)
-    for table in compared:
-        console.print_listing(out, list_comparison(table))
+    console.print_listings(out, [list_comparison(table) for table in compared])
 
 
 def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Side":

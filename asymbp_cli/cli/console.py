@@ -1,33 +1,26 @@
-"""Everything that needs rich: the final table in the terminal, and the live display of a running study."""
+"""What commands print on a terminal or elsewhere: tables of results, and listings."""
 
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import product
-from typing import TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.progress_bar import ProgressBar
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from asymbp_cli.analysis.cells import Cell
-from asymbp_cli.analysis.tables import select_epoch
-from asymbp_cli.cli.progress import StudyProgress, format_duration
-from asymbp_cli.cli.streams import SteeringStream
+from asymbp_cli.cli.layout import lay_out, lay_out_facts, wrap
+from asymbp_cli.cli.streams import UNLIMITED, SteeringStream, measure_terminal
 from asymbp_cli.report.cells import format_error, format_range, has_paper, is_best, list_details, sign_of
 from asymbp_cli.report.document import Listing
-from asymbp_cli.report.result_table import ResultTable
-from asymbp_cli.text import escape_controls, is_number
+from asymbp_cli.text import escape_controls
+
+if TYPE_CHECKING:
+    from asymbp_cli.report.result_table import ResultTable
 
 T = TypeVar("T")
-_UNLIMITED = 10_000  # columns: what a table would take
-_MOST_ROWS = 20  # of the live display
-_MOST_STACKS = 8  # of the live display
-_NARROWEST = 20  # columns of a terminal that can show a table
 _STYLES = {"worse": "yellow", "better": "bright_blue", None: ""}
 
 
@@ -42,64 +35,70 @@ class _Console(Console):
 def make_console(*, stderr: bool) -> Console:
     """Return a console that prints text as it is, with letters escaped that would steer the terminal."""
     stream = sys.stderr if stderr else sys.stdout
-    width = _width(is_terminal=stream.isatty())
     file = cast(TextIO, SteeringStream(stream))
+    width = measure_terminal(stream)[0]
     return _Console(file=file, stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
-def _width(*, is_terminal: bool) -> int:
-    """Return COLUMNS, if it is wide enough for a table; otherwise the terminal's width, or 160 without one."""
-    columns = os.environ.get("COLUMNS", "")
-    if is_number(columns) and int(columns) >= _NARROWEST:
-        return int(columns)
-    if not is_terminal:
-        return 160
-    return 80 if columns else max(shutil.get_terminal_size().columns, _NARROWEST)
+def print_result_table(console: Console, table: "ResultTable", above: Sequence[str] = ()) -> None:
+    """Print a table of results in the paper's layout, or with methods as rows if that would not fit.
 
-
-def print_result_table(console: Console, table: ResultTable) -> None:
-    """Print a table of results in the paper's layout, or with methods as rows if that would not fit."""
+    On a terminal its notes come first, then the lines `above`, so that the table is what is seen last.
+    """
     layouts = [_paper_layout(table)]
     if console.measure(layouts[0]).minimum > console.width or _natural_width(table) > console.width:
         layouts = _cut(table.rows, partial(_transposed, table.header), console)
     legend = ["▲ marks yellow, ▼ blue, for those who see no colours."] if table.colours - {None} else []
-    _print(console, table.title, layouts, [*table.notes, *legend])
+    notes = (*table.notes, *legend)
+    if console.is_terminal:
+        _print_notes(console, notes)
+        console.print()
+    for line in above:
+        print_text(console, line)
+    print_text(console, table.title, "bold")
+    for layout in layouts:
+        console.print(layout)
+    if not console.is_terminal:
+        _print_notes(console, notes)
 
 
-def print_listing(console: Console, listing: Listing) -> None:
-    """Print a listing, with its rows as columns if its words would not fit."""
-    numeric = listing.numeric or (False,) * len(listing.header)
-    table = Table()
-    for header, is_numeric in zip(listing.header, numeric, strict=True):
-        table.add_column(Text(header), justify="right" if is_numeric else "left")
-    for row in listing.rows:
-        table.add_row(*map(Text, row))
-    tables = [table]
-    if console.measure(table, options=console.options.update(width=_UNLIMITED)).minimum > console.width:
-        tables = _cut(listing.rows, partial(_transposed_listing, listing.header), console)
-    _print(console, listing.title, tables, listing.notes)
+def print_listing(console: Console, listing: Listing, *, wide: bool = False) -> None:
+    """Print a listing in the width of the console; if `wide`, with every column, each row in a line."""
+    layout = lay_out(listing, UNLIMITED if wide else console.width)
+    notes = listing.notes
+    if layout.left_out:
+        notes = (*notes, f"Left out: {', '.join(layout.left_out)}. Add --wide to see everything.")
+    if listing.title:
+        print_text(console, listing.title, "bold")
+    console.print(Text("\n".join(layout.lines)), soft_wrap=True)
+    _print_notes(console, notes)
 
 
-def _transposed_listing(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return rows of a listing as columns, the first value of each above."""
-    first, *others = zip(header, *rows, strict=True)
-    table = Table()
-    for text in first:
-        table.add_column(Text(text))
-    for texts in others:
-        table.add_row(*map(Text, texts))
-    return table
+def print_listings(console: Console, listings: Iterable[Listing]) -> None:
+    """Print listings with an empty line between them."""
+    for number, listing in enumerate(listings):
+        if number:
+            console.print()
+        print_listing(console, listing)
 
 
-def _print(console: Console, title: str, tables: Sequence[Table], notes: Sequence[str]) -> None:
-    console.print(Text(title, style="bold"), soft_wrap=not console.is_terminal)
-    for table in tables:
-        console.print(table)
+def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
+    """Print names and texts in two columns."""
+    console.print(Text("\n".join(lay_out_facts(facts, console.width))), soft_wrap=True)
+
+
+def print_text(console: Console, text: str, style: str = "", indent: str = "") -> None:
+    """Print a text, wrapped between words: a path is never broken."""
+    lines = (f"{indent}{line}" for line in wrap(text, console.width - len(indent)))
+    console.print(Text("\n".join(lines), style=style), soft_wrap=True)
+
+
+def _print_notes(console: Console, notes: Sequence[str]) -> None:
     for note in notes:
-        console.print(Text(f"  {note}", style="dim"), soft_wrap=not console.is_terminal)
+        print_text(console, note, "dim", indent="  ")
 
 
-def _natural_width(table: ResultTable) -> int:
+def _natural_width(table: "ResultTable") -> int:
     names = [name for label, cells in table.rows for name in (label, *_line_names(cells))]
     return max(map(len, names)) + 3 + sum(max(len(header), 6) + 3 for header in table.header)
 
@@ -109,7 +108,7 @@ def _line_names(cells: Sequence[Cell]) -> list[str]:
     return list(_lines(cells))[1:]
 
 
-def _paper_layout(table: ResultTable) -> Table:
+def _paper_layout(table: "ResultTable") -> Table:
     """Return the table with datasets as rows, as in the paper."""
     layout = Table(show_lines=any(_line_names(cells) for _, cells in table.rows))
     layout.add_column("")
@@ -131,7 +130,7 @@ def _cut(items: Sequence[T], make: Callable[[Sequence[T]], Table], console: Cons
     start = 0
     for end in range(2, len(items) + 1):
         piece = make(items[start:end])
-        if console.measure(piece, options=console.options.update(width=_UNLIMITED)).maximum > console.width:
+        if console.measure(piece, options=console.options.update(width=UNLIMITED)).maximum > console.width:
             start = end - 1
             pieces.append(make(items[start:end]))
         else:
@@ -176,60 +175,3 @@ def _papers(cell: Cell) -> Text:
     sign = sign_of(cell.paper_colour, hollow=cell.paper_hollow)
     text = "-" if cell.paper is None else f"{sign}{cell.paper:.2f}"
     return Text(text, style=f"dim {_STYLES[cell.paper_colour]}".strip())
-
-
-def render_progress(progress: StudyProgress) -> RenderableType:
-    """Return the live display: progress, running stacks, best error so far per column."""
-    bar = Table.grid()
-    bar.add_row(ProgressBar(total=1.0, completed=progress.share, width=72))
-    parts: list[RenderableType] = [Text(_headline(progress), style="bold"), bar]
-    for line in progress.describe_stacks()[:_MOST_STACKS]:
-        parts.append(Text(f"now: {line}", style="dim", no_wrap=True, overflow="ellipsis"))
-    if progress.latest:
-        run_id, epoch = progress.latest
-        parts.append(Text(f"last: {progress.describe_run(run_id)}, epoch {epoch}", style="dim"))
-    parts += [Text("best test error so far, percent", style="dim"), _best_errors(progress)]
-    return Group(*parts)
-
-
-def _headline(progress: StudyProgress) -> str:
-    """Return one line: runs, share of the work, throughput, remaining time."""
-    return (
-        f"{progress.ended}/{len(progress.remaining)} runs, {100 * progress.share:.0f} % of the work, "
-        f"{progress.samples_per_second:,.0f} samples/s, {format_duration(progress.seconds)} gone, "
-        f"{progress.remaining_time}"
-    )
-
-
-def _best_errors(progress: StudyProgress) -> Table:
-    """Return methods as rows and datasets as columns; what several tables share is listed once."""
-    table = Table(box=None)
-    table.add_column("")
-    labels = list(dict.fromkeys(row.label for grid in progress.grids for row in grid.rows))
-    for label in labels:
-        table.add_column(label, justify="right")
-    headers = list(dict.fromkeys(column.header for grid in progress.grids for column in grid.columns))
-    for header in headers[:_MOST_ROWS]:
-        table.add_row(header, *(_best_error(progress, header, label) for label in labels))
-    if len(headers) > _MOST_ROWS:
-        table.add_row(f"and {len(headers) - _MOST_ROWS} more")
-    return table
-
-
-def _best_error(progress: StudyProgress, header: str, label: str) -> str:
-    """Return the test error of the epoch that the rule selects among all runs of a cell, so far."""
-    runs = {
-        run.id: run
-        for grid in progress.grids
-        for row, column in product(grid.rows, grid.columns)
-        if row.label == label and column.header == header
-        for run in grid.runs(row, column)
-    }
-    selected = select_epoch(
-        (progress.best[run_id], run) for run_id, run in runs.items() if run_id in progress.best
-    )
-    if selected is None:
-        return "-"
-    point, _ = selected
-    mark = "*" if runs.keys() & progress.diverged else ""
-    return f"{100 * point.test_wrong / point.test_seen:.2f}{mark}"

@@ -5,7 +5,7 @@ import time
 
 import click
 
-from asymbp_cli.cli.streams import SteeringStream
+from asymbp_cli.cli.streams import SteeringStream, can_redraw
 from asymbp_cli.events import OnProgress
 from asymbp_cli.text import printable_path
 
@@ -17,12 +17,13 @@ def show_progress() -> OnProgress:
     last: dict[str, float] = {}
 
     def show(what: str, done: int, total: int) -> None:
+        is_done = 0 < total == done
         of = f" of {total:,}" if total else ""
-        if sys.stderr.isatty():
-            end = "\n" if done == total else ""
+        if can_redraw(sys.stderr):
+            end = "\n" if is_done else ""
             SteeringStream(sys.stderr).write(f"\r{printable_path(what)}: {done:,}{of}{end}")
             sys.stderr.flush()
-        elif done == total:
+        elif is_done:
             click.echo(f"{what}: {done:,}", err=True)
         elif time.monotonic() - last.setdefault(what, time.monotonic()) > _SECONDS:
             last[what] = time.monotonic()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from tabulate import tabulate
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.asked_options import check_each
@@ -37,7 +36,8 @@ def command() -> None:
 @command.command("ls")
 @options.data_dir
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
-def list_datasets(data_dir: Path | None, as_json: bool) -> None:
+@options.wide
+def list_datasets(data_dir: Path | None, as_json: bool, wide: bool) -> None:
     """List the datasets: which are installed, how to get the others.
 
     The digits, the paper's fifteen, and Fashion-MNIST.
@@ -53,12 +53,16 @@ def list_datasets(data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows))
         return
-    lines = [["-" if value is None else str(value) for value in row.values()] for row in rows]
-    click.echo(tabulate(lines, list(rows[0]), tablefmt="simple", disable_numparse=True))
-    click.echo(
-        f"\nData directory: {printable_path(root)}. "
-        "`asymbp data fetch NAME` downloads a dataset or explains how to get it."
+    from asymbp_cli.cli import console
+    from asymbp_cli.report.document import Listing
+
+    lines = tuple(tuple("-" if value is None else str(value) for value in row.values()) for row in rows)
+    note = (
+        f"Data directory: {printable_path(root)}. `asymbp data fetch NAME` downloads a dataset, or explains how "
+        "to get it."
     )
+    listing = Listing("", tuple(rows[0]), lines, (note,), least=("source", "licence", "classes", "in the paper"))
+    console.print_listing(console.make_console(stderr=False), listing, wide=wide)
 
 
 def _row(entry: CatalogEntry, root: Path) -> dict[str, str | int | None]:
@@ -215,21 +219,14 @@ def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> 
         raise UsageError(f"{printable_path(images)} must end in .png: a contact sheet is a PNG")
     ref = parse_dataset(name)
     surveyed = _survey(ref, data_directory(data_dir), quiet)
-    lines = _describe(CATALOG[ref]) if isinstance(ref, str) else []
-    sizes = " / ".join(map(dimensions, surveyed.shapes))
-    lines += [
-        ["label", surveyed.dataset.label],
-        ["note", surveyed.note or "-"],
-        ["sizes", f"{sizes} (smallest / median / largest)"],
-        ["content", surveyed.content],
+    facts = _describe(CATALOG[ref]) if isinstance(ref, str) else []
+    facts += [
+        ("label", surveyed.dataset.label),
+        ("note", surveyed.note or "-"),
+        ("sizes", f"{' / '.join(map(dimensions, surveyed.shapes))} (smallest / median / largest)"),
+        ("content", surveyed.content),
     ]
-    click.echo(tabulate(lines, tablefmt="plain", disable_numparse=True))
-    rows = list(zip(surveyed.classes, surveyed.counts["train"], surveyed.counts["test"], strict=True))
-    sides = ("left", "right", "right")
-    click.echo()
-    click.echo(
-        tabulate(rows, ["class", "train", "test"], tablefmt="simple", disable_numparse=True, colalign=sides)
-    )
+    _print(surveyed, facts)
     if images:
         content = io.BytesIO()
         make_contact_sheet(surveyed, _shape(ref)).save(content, "PNG")
@@ -237,13 +234,25 @@ def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> 
         click.echo(f"wrote {images}", err=True)
 
 
-def _describe(entry: CatalogEntry) -> list[list[str]]:
+def _print(surveyed: "Survey", facts: list[tuple[str, str]]) -> None:
+    from asymbp_cli.cli import console
+    from asymbp_cli.report.document import Listing
+
+    out = console.make_console(stderr=False)
+    counts = zip(surveyed.classes, surveyed.counts["train"], surveyed.counts["test"], strict=True)
+    rows = tuple((name, str(train), str(test)) for name, train, test in counts)
+    console.print_facts(out, facts)
+    out.print()
+    console.print_listing(out, Listing("", ("class", "train", "test"), rows, whole=("class",)))
+
+
+def _describe(entry: CatalogEntry) -> list[tuple[str, str]]:
     return [
-        ["what", entry.title],
-        ["in the paper", entry.paper_name or "-"],
-        ["source", entry.source],
-        ["licence", entry.licence],
-        ["cite", entry.citation],
+        ("what", entry.title),
+        ("in the paper", entry.paper_name or "-"),
+        ("source", entry.source),
+        ("licence", entry.licence),
+        ("cite", entry.citation),
     ]
 
 

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,7 @@ from typing import Any
 import click
 
 from asymbp_cli import study
-from asymbp_cli.analysis.marks import find_marks
-from asymbp_cli.analysis.tables import Epochs, FilledGrid, fill_all
+from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.api.arguments import make_execution
 from asymbp_cli.api.asked import Asked
 from asymbp_cli.api.load_plugins import load_plugins
@@ -24,11 +24,12 @@ from asymbp_cli.cli.json_lines import make_line, print_line
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
+from asymbp_cli.cli.summary import summarize
+from asymbp_cli.cli.waiting import Waiting
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.events import OnProgress
 from asymbp_cli.executors.registry import check_executor
 from asymbp_cli.recipe.grid import Grid
-from asymbp_cli.report.listings import list_agreement, list_conclusions
-from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.results.store import Store
@@ -36,7 +37,7 @@ from asymbp_cli.scheduling.shards import Part
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.shards import Shard
 from asymbp_cli.study import DataSource, Execution
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
 
 _LONG_SECONDS = 600.0
 
@@ -63,12 +64,21 @@ class Options:
     dry_run: bool
     quiet: bool
     as_json: bool
+    waiting: Waiting  # from the beginning, until something else is shown
 
     @property
     def source(self) -> DataSource:
         """Return the sources of datasets."""
-        show = None if self.quiet or self.as_json else show_progress()
+        show = None if self.quiet or self.as_json else self._show_progress
         return DataSource(self.data_dir, self.cache_dir, self.download, show, not self.dry_run)
+
+    @cached_property
+    def _show(self) -> OnProgress:
+        return show_progress()
+
+    def _show_progress(self, what: str, done: int, total: int) -> None:
+        self.waiting.end()
+        self._show(what, done, total)
 
     @property
     def execution(self) -> Execution:
@@ -81,36 +91,41 @@ class Options:
 
 def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
     """Return the options of a command that trains, whose plugins are loaded from now on."""
+    waiting = Waiting("reading the data", quiet=chosen["quiet"] or chosen["as_json"])
+    if context := click.get_current_context(silent=True):
+        context.with_resource(waiting)
     load_plugins(plugins)
-    return Options(**chosen)
+    return Options(waiting=waiting, **chosen)
 
 
 def execute(asked: Asked, options: Options) -> int:
     """Train what is missing, print the tables, and return the exit code: 1 if runs failed."""
+    options.waiting.end()
     grids, infos, part = asked.grids, asked.infos, asked.take(options.shard)
     if options.dry_run:
         plan = make_plan(grids, infos, options.results_directory, options.execution, part)
         print_plan(plan, as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
-    check_executor(options.execution.executor, options.execution.devices)
+    check_executor(options.execution.executor, options.execution.devices, options.results_directory)
     by_fingerprint = {info.fingerprint: info for info in infos}
     with Store.open(options.results_directory) as store:
         failed = _train(grids, by_fingerprint, store, options, part)
         tables = fill_all(store, grids)
-        marked = [filled for filled in tables if find_marks(filled.grid)]
-        epochs = store.epochs({run_id for filled in marked for run_id in filled.grid.all_runs()})
         notices = [] if options.as_json else explain_missing_weights(grids, store, options.keep_weights)
-    for notice in notices:
-        click.echo(notice, err=True)
-    present(tables, by_fingerprint, epochs, quiet=options.quiet, as_json=options.as_json)
-    if part and not options.as_json:
-        click.echo(_explain_part(part), err=True)
-    if failed and not options.as_json:
-        click.echo(f"{len(failed)} runs failed (details: asymbp show RUN):", err=True)
-        for run_id, message in failed.items():
-            click.echo(f"  {run_id}: {message}", err=True)
+        summary = [] if options.quiet or options.as_json else summarize(tables, store)
+    if not options.as_json:
+        notices += [_explain_part(part)] if part else []
+        for notice in (*notices, *_explain_failures(failed)):
+            click.echo(notice, err=True)
+    present(tables, summary, as_json=options.as_json)
     return 1 if failed else 0
+
+
+def _explain_failures(failed: Mapping[str, str]) -> list[str]:
+    """Return how many runs failed, and a line for each; nothing if none did."""
+    lines = [f"  {run_id}: {message}" for run_id, message in failed.items()]
+    return [f"{count(len(failed), 'run')} failed (details: asymbp show RUN):", *lines] if failed else []
 
 
 def _explain_part(part: Part) -> str:
@@ -126,7 +141,8 @@ def _train(
 ) -> Mapping[str, str]:
     """Train with a display; return why runs failed, by id."""
     work = study.plan_work(grids, store, part)
-    progress = _make_progress(grids, infos, store, work, options.execution)
+    quiet = options.quiet or options.as_json
+    progress = _make_progress(grids, infos, store, work, options.execution, quiet)
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
@@ -144,14 +160,17 @@ def _make_progress(
     store: Store,
     work: study.Work,
     execution: Execution,
+    quiet: bool,
 ) -> StudyProgress:
-    forecast = study.forecast(work, infos, execution)
+    with Waiting("timing a training step of each method", quiet=quiet or not work.runs):
+        forecast = study.forecast(work, infos, execution)
     progress = StudyProgress(
         grids=grids,
         runs=work.runs,
         remaining=work.remaining,
         epoch_cost=forecast.epoch_cost,
         estimate_seconds=forecast.seconds(work.remaining),
+        workers=len(execution.devices),
         done_before=len(work.done),
     )
     for run_id, points in store.epochs([*work.done, *work.runs]).items():
@@ -162,23 +181,17 @@ def _make_progress(
 
 
 def _announce(progress: StudyProgress, execution: Execution, display: Display) -> None:
-    count, seconds = len(progress.remaining), progress.estimate_seconds
+    seconds = progress.estimate_seconds
     done = f" ({progress.done_before} already done)" if progress.done_before else ""
-    text = f"{count} runs to train {describe_execution(execution)}{done}: {describe_seconds(seconds)}"
+    runs = count(len(progress.remaining), "run")
+    text = f"{runs} to train {describe_execution(execution)}{done}: {describe_seconds(seconds)}"
     if seconds is not None and seconds > _LONG_SECONDS:
         text += f". {SAFE_TO_STOP}"
     display.announce(text)
 
 
-def present(
-    tables: Sequence[FilledGrid],
-    infos: Mapping[str, DecodedDataset],
-    epochs: Epochs,
-    *,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Print the tables on standard output; `epochs` of those of other papers, to compare."""
+def present(tables: Sequence[FilledGrid], summary: Sequence[str], *, as_json: bool) -> None:
+    """Print a summary, and last the tables: on a terminal they are what is seen. In JSON there are only tables."""
     if as_json:
         cells: list[dict[str, Any]] = list(chain.from_iterable(make_records(tables)))
         print_line(make_line("table", {"cells": cells}))
@@ -186,10 +199,6 @@ def present(
     from asymbp_cli.cli import console
 
     out = console.make_console(stderr=False)
-    for filled in tables:
-        console.print_result_table(out, make_result_table(filled))
-    if quiet:
-        return
-    marks = (listing for filled in tables for listing in list_marks(filled, epochs, every=False))
-    for listing in (*marks, *list_agreement(tables), *list_conclusions(tables, infos)[:1]):
-        console.print_listing(out, listing)
+    for number, filled in enumerate(tables, start=1):
+        above = summary if number == len(tables) else ()
+        console.print_result_table(out, make_result_table(filled), above)

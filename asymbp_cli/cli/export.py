@@ -7,9 +7,9 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
-from asymbp_cli.cli.write import check_output, write_bytes
+from asymbp_cli.cli.write import check_output, write_bytes, write_text
 from asymbp_cli.errors import UsageError
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
 
 if TYPE_CHECKING:
     from asymbp_cli.results.summaries import RunDetail
@@ -90,7 +90,9 @@ def _export_curves(file: Path, names: tuple[tuple[str, ...], ...], results_direc
         raise UsageError("there are no epochs to export. Run asymbp reproduce --table 2 first, or select others")
     write_bytes(write(found), file)
     runs = len({record["run"] for record in found.records})
-    click.echo(f"wrote {printable_path(file)}: {runs:,} runs, {len(found.records):,} epochs", err=True)
+    click.echo(
+        f"wrote {printable_path(file)}: {count(runs, 'run')}, {count(len(found.records), 'epoch')}", err=True
+    )
 
 
 def _export_weights(prefix: str, file: Path, results_directory: Path) -> None:
@@ -115,7 +117,7 @@ def _export_weights(prefix: str, file: Path, results_directory: Path) -> None:
     if best and weights.which == "best" and best[2] != weights.epoch:
         click.echo(f"tables show epoch {best[2]}, {_explain_other_epoch(best[2], detail)}", err=True)
     modules = list_modules(detail.run.network, detail.run.protocol, method.batch_norm)
-    click.echo(write_loading(modules, str(file)), nl=False)
+    write_text(write_loading(modules, str(file)), None)
 
 
 def _explain_absence(detail: "RunDetail") -> str:

@@ -1,18 +1,14 @@
 """`asymbp ls`."""
 
-import shutil
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from asymbp_cli.cli import options
 
 Row = list[str]
 Table = tuple[Row, list[Row]]  # header, rows
-_NARROWEST = 12
 
 
 def _list_datasets(results: Path) -> Table:
@@ -76,7 +72,7 @@ def _list_measures(results: Path) -> Table:
     from asymbp_cli.specs.measures import MEASURES
 
     rows = {key: [row.title, row.meaning, row.source, row.cost or "-"] for key, row in MEASURES.items()}
-    return _add_plugins(["name", "measure", "meaning", "source", "cost, if on request only"], rows)
+    return _add_plugins(["name", "measure", "meaning", "source", "cost on request"], rows)
 
 
 def _add_plugins(header: Row, rows: Mapping[str, Row]) -> Table:
@@ -176,11 +172,24 @@ LISTS: dict[str, Callable[[Path], Table]] = {
 }
 
 
+#: columns that a narrow terminal leaves out, the first ones first
+_LEAST = {
+    "datasets": ("in the paper", "network"),
+    "schemes": ("source", "redrawn"),
+    "updates": ("source",),
+    "measures": ("source", "cost on request", "measure"),
+    "runs": ("updated", "seed"),
+}
+#: columns that are never wrapped, since they are copied
+_WHOLE = ("name", "file", "run")
+
+
 @click.command("ls")
 @click.argument("what", metavar="WHAT", type=click.Choice(list(LISTS)))
 @options.results
 @options.plugins
-def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> None:
+@options.wide
+def command(what: str, results_directory: Path, plugins: tuple[Path, ...], wide: bool) -> None:
     """List the names that recipes and commands take, or the runs of a results directory.
 
     WHAT is one of datasets, networks, schemes, updates, initializations, measures, methods, protocols, recipes,
@@ -190,22 +199,23 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...]) -> No
     Example:
       asymbp ls methods
       asymbp ls runs --results results
+      asymbp ls schemes --wide
     """
     from asymbp_cli.api.load_plugins import load_plugins
+    from asymbp_cli.cli import console
+    from asymbp_cli.report.document import Listing
 
     load_plugins(plugins)
     header, rows = LISTS[what](results_directory)
-    click.echo(
-        tabulate(rows, header, tablefmt="simple", disable_numparse=True, maxcolwidths=_widths(header, rows))
-    )
+    listing = Listing("", tuple(header), tuple(map(tuple, rows)), least=_LEAST.get(what, ()), whole=_WHOLE)
+    console.print_listing(console.make_console(stderr=False), listing, wide=wide)
+    if notation := _explain_notation(what):
+        click.echo(f"\n{notation}")
 
 
-def _widths(header: Row, rows: list[Row]) -> list[int] | None:
-    """Return column widths that fit the terminal, by wrapping the widest; None without a terminal."""
-    if not sys.stdout.isatty() or not rows:
-        return None
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    room = shutil.get_terminal_size().columns - 2 * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-    return widths
+def _explain_notation(what: str) -> str:
+    """Return how the names of a list are written, if there are more than it shows."""
+    from asymbp_cli.specs.layers import LAYER_GRAMMAR
+    from asymbp_cli.specs.methods import METHOD_GRAMMAR
+
+    return {"methods": METHOD_GRAMMAR, "networks": LAYER_GRAMMAR}.get(what, "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -10,22 +10,25 @@ from click.shell_completion import CompletionItem
 from asymbp_cli.recipe.resources import named_files
 from asymbp_cli.text import printable
 
-Items = list[CompletionItem[str]]
-Complete = Callable[[click.Context, click.Parameter, str], Items]
+if TYPE_CHECKING:
+    Item = CompletionItem[str]
+else:
+    Item = CompletionItem  # before click 8.3 it is not generic
+Complete = Callable[[click.Context, click.Parameter, str], list[Item]]
 _YAML = (".yaml", ".yml")
 
 
 def complete(kind: str) -> Complete:
     """Return what completes a value of a kind, for `shell_complete=`."""
 
-    def list_items(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    def list_items(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Item]:
         endings = _FILES.get(kind)
         try:
             names = dict.fromkeys(_NAMES[kind](context, incomplete))
         except Exception:  # a damaged store, no permission: a shell has no place for messages
             names = {}
-        items = [CompletionItem(name) for name in names if name.startswith(incomplete) and printable(name)]
-        return items if endings is None else [*items, CompletionItem(incomplete, type="file", endings=endings)]
+        items = [Item(name) for name in names if name.startswith(incomplete) and printable(name)]
+        return items if endings is None else [*items, Item(incomplete, type="file", endings=endings)]
 
     return list_items
 

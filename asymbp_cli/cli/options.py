@@ -11,9 +11,12 @@ from asymbp_cli.cli.logs import LOGS
 from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.machine import parse_device, parse_devices
+from asymbp_cli.machine import MOST_WORKERS, parse_device, parse_devices
 from asymbp_cli.specs.shards import Shard, parse_shard
 from asymbp_cli.text import nearest
+
+EMPTY = "it is empty, perhaps from a variable that is not set. Write . for the working directory"
+DEFAULT_RESULTS = Path("results")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -30,8 +33,10 @@ class UserPath(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:
-        """Return the path; raises click.BadParameter if `~` names no user."""
+        """Return the path; raises click.BadParameter if it is empty, or `~` names no user."""
         text = os.fspath(value)
+        if not text and self.dir_okay:
+            self.fail(EMPTY, param, ctx)
         if not self.dir_okay and text.endswith(("/", os.sep)):
             self.fail(f'"{text}" is the name of a folder. Name a file in it', param, ctx)
         if text.startswith("~"):
@@ -92,7 +97,7 @@ def _results_option(text: str) -> Decorator:
         "results_directory",
         metavar="DIR",
         type=UserPath(),
-        default=Path("results"),
+        default=DEFAULT_RESULTS,
         show_default=True,
         help=text,
     )
@@ -153,6 +158,7 @@ plugins = click.option(
     help="A Python file with schemes, update rules, initializations or measures of your own, which is run: code "
     "that you trust. May be repeated.",
 )
+wide = click.option("--wide", is_flag=True, help="Show all columns, each row in one line, however long.")
 quiet = click.option("--quiet", is_flag=True, help="Show no progress.")
 device = click.option(
     "--device",
@@ -187,7 +193,7 @@ _TRAINING: tuple[Decorator, ...] = (
     click.option(
         "--workers",
         metavar="N",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_WORKERS),
         help="Processes that train at once on the CPU, one thread each, or jobs on a cluster. Default: one per "
         "core, or what --executor says.",
     ),

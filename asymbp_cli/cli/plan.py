@@ -21,6 +21,7 @@ from asymbp_cli.scheduling.estimate import Forecast
 from asymbp_cli.scheduling.shards import Part
 from asymbp_cli.specs.runs import Run, StepKind
 from asymbp_cli.study import Execution, Work
+from asymbp_cli.text import count
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,14 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         click.echo(_describe_table(plan, grid, work))
     for fingerprint, info in plan.infos.items():
         if not info.directory:
-            count = sum(run.dataset == fingerprint for run in plan.whole.runs.values())
-            click.echo(f"{info.label} is not decoded: all {count} runs counted as missing")
+            runs = count(sum(run.dataset == fingerprint for run in plan.whole.runs.values()), "run")
+            click.echo(f"{info.label} is not decoded: all {runs} counted as missing")
     if plan.part:
         click.echo(describe_part(plan.part))
         if any(not info.directory for info in plan.infos.values()):
             click.echo("which runs these are is known once all datasets are decoded")
     work = plan.whole
-    text = f"to train: {len(work.runs)} of {len(work.runs) + len(work.done)} runs"
+    text = f"to train: {len(work.runs)} of {count(len(work.runs) + len(work.done), 'run')}"
     if work.runs:
         text += f" {describe_execution(plan.execution)}, {_describe_time(plan, work)}"
     click.echo(text)
@@ -90,15 +91,15 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 def describe_part(part: Part) -> str:
     """Return which shard it is, and how many runs it has."""
     shard = part.shard
-    return f"shard {shard.number} of {shard.count}: {len(part.runs):,} of the study's {part.total:,} runs"
+    return f"shard {shard.number} of {shard.count}: {len(part.runs):,} of the study's {count(part.total, 'run')}"
 
 
 def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
     available = ", ".join(_describe_row(row) for row in grid.rows if row.dataset is not None)
     missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
     text = (
-        f"{grid.key}: {len(grid.columns)} columns on {available}, protocol {grid.protocol_label}: "
-        f"{len(work.runs) + len(work.done)} runs"
+        f"{grid.key}: {count(len(grid.columns), 'column')} on {available}, protocol {grid.protocol_label}: "
+        f"{count(len(work.runs) + len(work.done), 'run')}"
     )
     if work.done:
         text += f", {len(work.runs)} to train"

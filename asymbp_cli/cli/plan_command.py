@@ -11,8 +11,8 @@ import click
 from asymbp_cli.cli import asked_options, options
 from asymbp_cli.cli.names import complete
 from asymbp_cli.errors import UsageError
+from asymbp_cli.machine import MOST_WORKERS
 
-_START_SECONDS = 10.0
 _MOST_WORKERS = 100_000
 _MOST_FAILURES = 60.0  # per hour: hardly a stack gets from one checkpoint to the next
 
@@ -57,7 +57,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, number: fl
     shell_complete=complete("devices"),
     help="Where steps are measured: cpu (the default), cuda, cuda:1 or mps.",
 )
-@click.option("--workers", metavar="N", type=click.IntRange(min=1), help="As in train.")
+@click.option("--workers", metavar="N", type=click.IntRange(1, MOST_WORKERS), help="As in train.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as one JSON object.")
 @options.data_dir
 @options.plugins
@@ -83,7 +83,8 @@ def _check_finite(context: click.Context, parameter: click.Parameter, number: fl
     metavar="SECONDS",
     type=click.FloatRange(0, 86_400),
     callback=_check_finite,
-    help="Of a worker until its first stack, and again after a failure. Default: 10. Needs --simulate.",
+    help="Of a worker until its first stack, and again after a failure. Default: as in the results, else 10. "
+    "Needs --simulate.",
 )
 @click.option(
     "--failures",
@@ -126,22 +127,14 @@ def command(
     from asymbp_cli.cli.plan_costs import Cluster, Question, compute_costs
     from asymbp_cli.cli.plan_tables import print_costs
     from asymbp_cli.cli.write import check_output, write_text
-    from asymbp_cli.scheduling.simulation import Conditions
     from asymbp_cli.scheduling.steps_file import write_steps
 
-    asks = {name: chosen.pop(name) for name in ("device", "workers", "steps", "price")}
-    start, failures = chosen.pop("start"), chosen.pop("failures")
-    _check(cluster, save_steps, asks["steps"], asks["workers"], (start, failures, asks["price"]))
+    asks = {name: chosen.pop(name) for name in ("device", "workers", "steps", "start", "failures", "price")}
+    details = (asks[name] for name in ("start", "failures", "price"))
+    _check(cluster, save_steps, asks["steps"], asks["workers"], details)
     if save_steps:
         check_output(save_steps)  # before anything is measured
-    conditions = Conditions(start=_START_SECONDS if start is None else start, failures=failures or 0.0)
-    question = Question(
-        results_directory,
-        cluster=Cluster(*cluster) if cluster else None,
-        conditions=conditions,
-        is_start_assumed=start is None,
-        **asks,
-    )
+    question = Question(results_directory, cluster=Cluster(*cluster) if cluster else None, **asks)
     costs = compute_costs(Wanted(**chosen).prepare(), question)
     print_costs(costs, as_json=as_json)
     if save_steps:

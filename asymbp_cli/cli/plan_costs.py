@@ -1,8 +1,10 @@
 """What `asymbp plan` computes: stacks, their seconds and bytes, and the schedule played in advance."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Literal, NamedTuple
 
 from asymbp_cli import machine
 from asymbp_cli.api.asked import Asked
@@ -10,6 +12,8 @@ from asymbp_cli.cli.plan import Plan, plan_works
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors.devices import check_devices
+from asymbp_cli.files.paths import FILE_NAME, exists
+from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast
 from asymbp_cli.scheduling.replica_limit import available_bytes, limit_by_memory, workspace_bytes
 from asymbp_cli.scheduling.simulation import Conditions, Schedule, simulate
@@ -21,6 +25,7 @@ from asymbp_cli.specs.runs import Run
 from asymbp_cli.study import Execution
 from asymbp_cli.training.probe import facts_if_usable
 
+_START_SECONDS = 10.0
 Limit = Callable[[Run], int]  # from a run to how many like it a stack may hold
 
 
@@ -46,9 +51,16 @@ class Question:
     workers: int | None = None
     steps: str | None = None  # a file of step times, or the name of one that comes with the tool
     cluster: Cluster | None = None
-    conditions: Conditions = field(default_factory=Conditions)
-    is_start_assumed: bool = True  # that of a worker: nobody has said it
+    start: float | None = None  # seconds of a worker until its first stack
+    failures: float | None = None  # of a worker, per hour
     price: float | None = None  # of a worker's hour
+
+
+class Start(NamedTuple):
+    """The seconds of a worker until its first stack, and where they come from."""
+
+    seconds: float
+    origin: Literal["given", "measured", "assumed"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Costs:
     steps: StepTimes
     stacks: tuple[StackCost, ...]
     question: Question
+    start: Start
     schedule: Schedule | None  # if a cluster was asked for
 
     @property
@@ -86,9 +99,21 @@ def compute_costs(asked: Asked, question: Question) -> Costs:
     forecast = Forecast({run: cost for stack in costs for run, cost in stack.epoch_seconds.items()}, True, workers)
     execution = Execution((device,) * workers)
     plan = Plan(asked.grids, works, whole, infos, execution, forecast, part=None)
-    seconds = [cost.seconds for cost in costs]
-    schedule = simulate(seconds, workers, question.conditions) if question.cluster else None
-    return Costs(plan, steps, costs, question, schedule)
+    start = _find_start(question, device.partition(":")[0])
+    conditions = Conditions(start=start.seconds, failures=question.failures or 0.0)
+    schedule = simulate([cost.seconds for cost in costs], workers, conditions) if question.cluster else None
+    return Costs(plan, steps, costs, question, start, schedule)
+
+
+def _find_start(question: Question, kind: str) -> Start:
+    """Return the start that was asked for, or else that of workers on such devices in the results."""
+    if question.start is not None:
+        return Start(question.start, "given")
+    if exists(question.results / FILE_NAME):
+        with Store.open(question.results, create=False) as store:
+            if starts := store.worker_starts(kind):
+                return Start(median(starts), "measured")
+    return Start(_START_SECONDS, "assumed")
 
 
 def _load(question: Question) -> StepTimes | None:

@@ -21,6 +21,11 @@ from asymbp_cli.specs.runs import step_kind
 
 _HOUR = 3600
 _GIB = 1 << 30
+_STARTS = {
+    "given": "as you say",
+    "measured": "the median in these results",
+    "assumed": "as is assumed; --start says otherwise",
+}
 
 
 def print_costs(costs: Costs, *, as_json: bool) -> None:
@@ -31,8 +36,7 @@ def print_costs(costs: Costs, *, as_json: bool) -> None:
     from asymbp_cli.cli import console
 
     out = console.make_console(stderr=False)
-    for listing in _list(costs):
-        console.print_listing(out, listing)
+    console.print_listings(out, _list(costs))
 
 
 def make_record(costs: Costs) -> dict[str, Any]:
@@ -122,8 +126,8 @@ def _record_schedule(costs: Costs) -> dict[str, Any] | None:
         "failures": schedule.failures,
         "lost_seconds": schedule.lost,
         "starting_seconds": schedule.started,
-        "start_seconds": costs.question.conditions.start,
-        "start_is_assumed": costs.question.is_start_assumed,
+        "start_seconds": costs.start.seconds,
+        "start_origin": costs.start.origin,
         "most_attempts": schedule.attempts,
         "cost": None if price is None else price * hours,
     }
@@ -202,8 +206,7 @@ def _list_schedule(schedule: dict[str, Any], worker: str) -> Listing:
         cells["cost"] = f"{schedule['cost']:,.2f}"
     nodes, workers = _count(schedule["nodes"], "node"), _count(schedule["per_node"], worker)
     notes = [f"Every {worker} is held to the end, and trains for this share of the time."]
-    said = "as is assumed; --start says otherwise" if schedule["start_is_assumed"] else "as you say"
-    notes.append(f"A {worker} starts in {schedule['start_seconds']:g} s, {said}.")
+    notes.append(f"A {worker} starts in {schedule['start_seconds']:.3g} s, {_STARTS[schedule['start_origin']]}.")
     if (attempts := schedule["most_attempts"]) > ATTEMPTS:
         notes.append(
             f"A stack takes {attempts} attempts. Training gives up after {ATTEMPTS}: allow --attempts {attempts}."

@@ -57,6 +57,11 @@ def command(
 
 
 def _print_networks() -> None:
-    from asymbp_cli.cli.networks_table import render_networks
+    from asymbp_cli.cli import console
+    from asymbp_cli.cli.networks_table import list_networks
 
-    click.echo(render_networks())
+    out = console.make_console(stderr=False)
+    console.print_text(out, "Table 1. The networks; ReLU after every layer but the last.", "bold")
+    for listing in list_networks():
+        out.print()
+        console.print_listing(out, listing)

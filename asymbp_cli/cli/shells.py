@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
-from typing import Any
 
 import click
-from click.shell_completion import CompletionItem, FishComplete, ShellComplete, ZshComplete, split_arg_string
+from click.shell_completion import FishComplete, ShellComplete, ZshComplete, split_arg_string
 
+from asymbp_cli.cli.names import Item
 from asymbp_cli.text import printable
 
 VARIABLE = "_ASYMBP_COMPLETE"
@@ -42,12 +42,12 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 class _WholeWords(ShellComplete):
     """Completes the whole word, where click leaves out the `--table=` of `--table=2`."""
 
-    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+    def get_completions(self, args: list[str], incomplete: str) -> list[Item]:
         """Return the completions of a word."""
         option = re.match("-[^=]*=", incomplete)
         start = option[0] if option else ""
         return [
-            CompletionItem(start + item.value, item.type, item.help, endings=item.endings)
+            Item(start + item.value, item.type, item.help, endings=item.endings)
             for item in super().get_completions(args, incomplete)
         ]
 
@@ -60,23 +60,23 @@ class _Bash(_WholeWords):
         *words, last = split_arg_string(os.environ["COMP_LINE"] + _END)
         return words[1:], last.removesuffix(_END)
 
-    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+    def get_completions(self, args: list[str], incomplete: str) -> list[Item]:
         written = os.environ.get("COMP_WORD", "")
         word = "" if written in ("=", ":") else "".join(split_arg_string(written))
         found = [one for item in super().get_completions(args, incomplete) for one in _expand(item)]
         return [_follow(item, len(incomplete) - len(word), written[:1] in ("'", '"')) for item in found]
 
-    def format_completion(self, item: CompletionItem[Any]) -> str:
+    def format_completion(self, item: Item) -> str:
         return f"{item.type},{item.value}"
 
 
-def _follow(item: CompletionItem[str], start: int, is_quoted: bool) -> CompletionItem[str]:
+def _follow(item: Item, start: int, is_quoted: bool) -> Item:
     """Return what follows of a completion after bash's last break of words, quoted if it is not in quotes."""
     value = item.value[start:]
-    return CompletionItem(value if is_quoted else re.sub(r"[^\w@%+=:,./~-]", r"\\\g<0>", value), item.type)
+    return Item(value if is_quoted else re.sub(r"[^\w@%+=:,./~-]", r"\\\g<0>", value), item.type)
 
 
-def _expand(item: CompletionItem[str]) -> Iterator[CompletionItem[str]]:
+def _expand(item: Item) -> Iterator[Item]:
     """Yield the files of certain endings, and the directories, that an item stands for; any other as it is."""
     if item.endings is None:
         yield item
@@ -87,13 +87,18 @@ def _expand(item: CompletionItem[str]) -> Iterator[CompletionItem[str]]:
             is_hidden = path.name.startswith(".") and not beginning
             if path.name.startswith(beginning) and printable(path.name) and not is_hidden:
                 if path.is_dir():
-                    yield CompletionItem(f"{folder}{slash}{path.name}/")
+                    yield Item(f"{folder}{slash}{path.name}/")
                 elif path.suffix in item.endings:
-                    yield CompletionItem(f"{folder}{slash}{path.name}")
+                    yield Item(f"{folder}{slash}{path.name}")
 
 
 class _Zsh(_WholeWords, ZshComplete):
-    pass
+    """Adds no space after `KEY=`."""
+
+    source_template = ZshComplete.source_template.replace(
+        "compadd -U -V unsorted -a completions",
+        "compadd -U -S '' -V open -- ${(M)completions:#*=}\n        compadd -U -V unsorted -- ${completions:#*=}",
+    )
 
 
 class _Fish(_WholeWords, FishComplete):

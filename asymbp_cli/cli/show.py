@@ -101,13 +101,11 @@ def _show_run(detail: "RunDetail", *, as_json: bool) -> None:
         return
     click.echo("\n".join(_describe_run(detail.summary)))
     click.echo("\n" + yaml.safe_dump(detail.run.model_dump(mode="json"), sort_keys=False))
-    for attempt in detail.attempts:
-        click.echo("\n".join(_describe_attempt(attempt)))
-    click.echo()
     screen = console.make_console(stderr=False)
-    console.print_listing(screen, _list_epochs(detail.epochs))
-    for listing in _list_measures(detail.epochs):
-        console.print_listing(screen, listing)
+    for line in (line for attempt in detail.attempts for line in _describe_attempt(attempt)):
+        console.print_text(screen, line)
+    click.echo()
+    console.print_listings(screen, [_list_epochs(detail.epochs), *_list_measures(detail.epochs)])
 
 
 def _describe_run(summary: "RunSummary") -> Iterator[str]:

@@ -7,7 +7,7 @@ import click
 from asymbp_cli.cli import options, store_check, store_merge, store_prune
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.errors import UsageError
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
 
 
 @click.group("store")
@@ -65,6 +65,6 @@ def export(
         raise UsageError("there are no runs to export. Run asymbp reproduce --table 2 first, or select others")
     content = encode(contents)
     write_bytes(content, file)
-    epochs = sum(len(stored.epochs) for stored in contents.runs.values())
-    count = f"{len(contents.runs):,} runs, {epochs:,} epochs, {len(content) / 1000:,.0f} kB"
-    click.echo(f"wrote {printable_path(file)}: {count}", err=True)
+    epochs = count(sum(len(stored.epochs) for stored in contents.runs.values()), "epoch")
+    size = f"{count(len(contents.runs), 'run')}, {epochs}, {len(content) / 1000:,.0f} kB"
+    click.echo(f"wrote {printable_path(file)}: {size}", err=True)

@@ -6,7 +6,7 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.files.paths import FILE_NAME
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
 
 
 @click.command("check", short_help="Look for damage in the results.")
@@ -35,11 +35,10 @@ def command(drop: bool, results_directory: Path) -> int:
         click.echo(printable_path(problem))
     place = f"{printable_path(results_directory)}/"
     if not checked.problems and not checked.missing:
-        click.echo(f"{place}: ok, {checked.runs:,} runs, {checked.epochs:,} epochs")
+        click.echo(f"{place}: ok, {count(checked.runs, 'run')}, {count(checked.epochs, 'epoch')}")
         if checked.late:
-            click.echo(
-                f"{checked.late:,} runs are older than their checksums: earlier damage to them may not be seen"
-            )
+            are = "is older than its checksum" if checked.late == 1 else "are older than their checksums"
+            click.echo(f"{count(checked.late, 'run')} {are}: earlier damage to them may not be seen")
         return 0
     if checked.problems:
         remedy = (
@@ -70,7 +69,7 @@ def _drop(results_directory: Path) -> bool:
     for problem in dropped.problems:
         click.echo(printable_path(problem))
     kinds = {"run": dropped.runs, "table": dropped.tables, "dataset": dropped.datasets}
-    deleted = (f"{len(ids):,} {what}{'s' * (len(ids) > 1)}" for what, ids in kinds.items() if ids)
+    deleted = (count(len(ids), what) for what, ids in kinds.items() if ids)
     click.echo(
         f"{place} is whole again. Deleted: {', '.join(deleted) or 'nothing'}. Everything as it was is in "
         f"{printable_path(dropped.kept)}. Repeat the commands that trained the runs, or merge a whole copy with "

@@ -12,7 +12,7 @@ import click
 from asymbp_cli.cli import options
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.files.paths import FILE_NAME, exists, is_file
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
@@ -98,14 +98,14 @@ def _record_side(stored: "StoredRun", epoch: int | None) -> dict[str, object]:
 
 
 def _print_outcome(name: str, merged: "Merged") -> None:
-    from asymbp_cli.cli import console
-
     click.echo(f"{name}: {_count(merged)}")
     for moved in merged.moved:
-        cells = "1 cell" if moved.count == 1 else f"{moved.count:,} cells"
+        cells = count(moved.count, "cell")
         verb = "comes" if moved.count == 1 else "come"
         click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
     if merged.different:
+        from asymbp_cli.cli import console
+
         listing = _list_differences(merged.different, name)
         console.print_listing(console.make_console(stderr=False), listing)
 
@@ -141,7 +141,7 @@ def _count(merged: "Merged") -> str:
     }
     total = sum(map(len, parts.values()))
     details = ", ".join(f"{len(runs):,} {what}" for what, runs in parts.items() if runs)
-    return f"{total:,} run{'s' if total > 1 else ''}: {details}" if details else "no runs"
+    return f"{count(total, 'run')}: {details}" if details else "no runs"
 
 
 def _list_differences(differences: "Sequence[Difference]", source: str) -> "Listing":

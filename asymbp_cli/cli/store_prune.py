@@ -1,5 +1,6 @@
 """`asymbp store prune`."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.errors import UsageError
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
+
+_RUN_ID = re.compile("[0-9a-f]{16}")
 
 
 @click.command("prune", short_help="Delete what no table needs.")
@@ -41,17 +44,21 @@ def command(yes: bool, results_directory: Path) -> None:
             click.echo(f"{place}: tables need everything, nothing is deleted")
             return
         for run in (run for run in store.runs() if run.id in runs):
-            click.echo(f"run {run.id}: {run.method} on {run.dataset}, {run.epochs} of {run.epochs_wanted} epochs")
+            click.echo(
+                f"run {run.id}: {run.method} on {run.dataset}, {run.epochs} of {count(run.epochs_wanted, 'epoch')}"
+            )
         for file in files:
             click.echo(f"{printable_path(file)}: {file.stat().st_size / 1000:,.0f} kB")
         _confirm(yes)
         prune.delete_runs(store, runs)
         resume.discard(store.checkpoints, [file.stem for file in files])
-    click.echo(f"{place}: deleted {_count(len(runs), 'run')} and {_count(len(files), 'checkpoint')}")
+    click.echo(f"{place}: deleted {count(len(runs), 'run')} and {count(len(files), 'checkpoint')}")
 
 
 def _find_checkpoints(directory: Path, needed: set[str]) -> list[Path]:
-    return [file for file in sorted(directory.glob("*.safetensors")) if file.stem not in needed]
+    """Return the checkpoints of runs that are not needed; files of other names are not asymbp's."""
+    files = [file for file in sorted(directory.glob("*.safetensors")) if _RUN_ID.fullmatch(file.stem)]
+    return [file for file in files if file.stem not in needed and file.is_file()]
 
 
 def _confirm(yes: bool) -> None:
@@ -61,7 +68,3 @@ def _confirm(yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError("nobody can be asked here whether to delete this. Add --yes to delete it")
     click.confirm("Delete all of this?", abort=True)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"

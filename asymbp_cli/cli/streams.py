@@ -5,7 +5,10 @@ import os
 import sys
 from typing import Any, TextIO, cast
 
-from asymbp_cli.text import escape_controls
+from asymbp_cli.text import escape_controls, is_number
+
+UNLIMITED = 10_000  # columns, or lines
+_NARROWEST = 20  # columns of a terminal that can show a table
 
 
 class TolerantStream:
@@ -66,6 +69,40 @@ class SteeringStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def can_redraw(stream: TextIO) -> bool:
+    """Return whether lines can be drawn anew: not in a file, a pipe, a dumb terminal, or a log of CI."""
+    is_dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    is_log = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return stream.isatty() and not is_dumb and not is_log
+
+
+def measure_terminal(stream: TextIO) -> tuple[int, int]:
+    """Return columns and lines of a stream's terminal, or no limits if there is none.
+
+    COLUMNS counts first, if that is wide enough for a table.
+    """
+    width, height = (UNLIMITED, UNLIMITED) if not stream.isatty() else _read_size(stream)
+    columns = os.environ.get("COLUMNS", "")
+    if is_number(columns):
+        width = int(columns) if int(columns) >= _NARROWEST else width
+    return max(width, _NARROWEST), height
+
+
+def _read_size(stream: TextIO) -> tuple[int, int]:
+    """Return columns and lines of a terminal; of the usual one if it does not know them."""
+    try:
+        width, height = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        width, height = 0, 0
+    return width or 80, height or 24
+
+
+def use_utf8(stream: Any) -> None:
+    """Write UTF-8 from now on, whatever the locale is, unless to a terminal: for what programs read."""
+    if not stream.isatty() and hasattr(stream, "reconfigure"):
+        stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def protect_streams() -> tuple[TolerantStream, TolerantStream]:

@@ -27,7 +27,7 @@ def command(
     overrides: tuple[str, ...],
     **chosen: Any,
 ) -> int:
-    """Train a recipe: every rate multiplier of its protocol, on every dataset, with every method it names.
+    """Train recipes: each at every rate multiplier of its protocol, on every dataset, with every method it names.
 
     RECIPE is a YAML file, or the name of a recipe that comes with the tool (asymbp ls recipes). These names go
     first: a file of such a name is ./NAME. Several are one study: what they share is trained once.

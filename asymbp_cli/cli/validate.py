@@ -1,6 +1,6 @@
 """`asymbp validate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,8 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
-from asymbp_cli.errors import RecipeError, UsageError
+from asymbp_cli.cli.write import write_text
+from asymbp_cli.errors import AsymbpError, RecipeError, UsageError
 from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.text import printable_path
 
@@ -34,26 +35,39 @@ def command(files: tuple[str, ...], overrides: tuple[str, ...], plugins: tuple[P
     """
     from asymbp_cli.api.load_plugins import load_plugins
     from asymbp_cli.recipe.examples import find_recipe
-    from asymbp_cli.recipe.kinds import describe_kind, find_kind
-    from asymbp_cli.recipe.yamlfile import read_yaml
 
     load_plugins(plugins)
     problems: list[str] = []
     for written in files:
         try:
-            file = find_recipe(written)
-            kind = find_kind(read_yaml(file))
-            if kind == "recipe" or resolved or overrides:
-                _check_recipe(file, overrides, resolved=resolved)
-            else:
-                _load_part(kind, file)
-                click.echo(f"{printable_path(file)}: ok, {describe_kind(kind)}")
+            problems += _check(find_recipe(written), overrides, resolved=resolved)
         except RecipeError as error:
             problems += error.problems
         except UsageError as error:
             problems.append(str(error))
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(dict.fromkeys(problems))
+
+
+def _check(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> Sequence[str]:
+    """Print that a file is valid; otherwise return its problems, and why it was taken for what."""
+    from asymbp_cli.recipe.kinds import describe_kind, explain_kind, find_kind
+    from asymbp_cli.recipe.yamlfile import read_yaml
+
+    document = read_yaml(file)
+    kind = find_kind(document)
+    try:
+        if kind == "recipe" or resolved or overrides:
+            _check_recipe(file, overrides, resolved=resolved)
+        else:
+            _load_part(kind, file)
+            click.echo(f"{printable_path(file)}: ok, {describe_kind(kind)}")
+    except RecipeError as error:
+        reason = explain_kind(document)
+        return [*error.problems, *([f"{file}: {reason}"] if reason else [])]
+    except AsymbpError as error:
+        return [f"{file}: {error}"]
+    return []
 
 
 def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> None:
@@ -61,7 +75,10 @@ def _check_recipe(file: Path, overrides: tuple[str, ...], *, resolved: bool) -> 
     from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 
     recipe = load_recipe(file, overrides)
-    click.echo(resolved_yaml(recipe).rstrip() if resolved else f"{printable_path(file)}: ok")
+    if resolved:
+        write_text(resolved_yaml(recipe).rstrip() + "\n", None)
+    else:
+        click.echo(f"{printable_path(file)}: ok, a recipe")
     for ref in recipe.datasets:
         if not isinstance(ref, str) and not exists(expand_home(ref.folder)):
             click.echo(f"{printable_path(file)}: note: the images in {ref.folder} are not here", err=True)

@@ -1,9 +1,11 @@
 """Writing the output of a command."""
 
+import sys
 from pathlib import Path
 
 import click
 
+from asymbp_cli.cli.streams import use_utf8
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import exists, is_file
 from asymbp_cli.files.whole import replace, sweep
@@ -12,8 +14,9 @@ from asymbp_cli.text import printable_path
 
 
 def write_text(text: str, output: Path | None) -> None:
-    """Write to a file, whole or not at all, or to standard output; raises UsageError if that fails."""
+    """Write to a file, whole or not at all, or to standard output, in UTF-8; raises UsageError if that fails."""
     if output is None:
+        use_utf8(sys.stdout)
         click.echo(text, nl=False)
         return
     write_bytes(text.encode(), output)

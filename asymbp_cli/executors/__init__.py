@@ -55,6 +55,7 @@ class JobEnded:
 
     job: Job
     failure: Failure | None = None
+    error: AsymbpError | None = None  # behind the failure: the worker's machine cannot train, perhaps others can
 
 
 @dataclass(frozen=True)

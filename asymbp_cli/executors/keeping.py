@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from asymbp_cli.events import CheckpointDue, Provenance, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits
 from asymbp_cli.executors.standing import Standing
-from asymbp_cli.results.provenance import add_plugins, check_same_program
+from asymbp_cli.results.provenance import Program, add_plugins, check_same_program
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run, find_plugins
 from asymbp_cli.training import resume
@@ -32,7 +32,8 @@ class Keeping:
         Raises StoreError, and WorkerError if a worker is of another version than this program.
         """
         if isinstance(event, WorkerFound):
-            check_same_program(self.provenance, event.provenance)
+            there = event.provenance
+            check_same_program(there.host, Program.of(there), Program.of(self.provenance))
         if isinstance(event, StackStarted):
             runs = [self.runs[run_id] for run_id in event.runs]
             provenance = add_plugins(self.provenance, find_plugins(runs))

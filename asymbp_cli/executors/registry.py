@@ -12,7 +12,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import Executor, Train
 from asymbp_cli.executors.devices import check_devices
 from asymbp_cli.executors.inline import InlineExecutor
-from asymbp_cli.executors.options import ExecutorOptions
+from asymbp_cli.executors.options import ExecutorOptions, InlineOptions, RemoteOptions
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.executors.slurm.folders import logs_directory
@@ -34,8 +34,8 @@ class Kind:
 
     options: type[ExecutorOptions]
     make: Callable[[Any, Sequence[str], Train, Path], Executor]
-    check: Callable[[Any], None] = lambda options: None
-    """Raises AsymbpError if the executor cannot be used from here; called before anything is written."""
+    check: Callable[[Any, Path], None] = lambda options, directory: None
+    """Raises AsymbpError if the executor cannot be used from here for results in a directory. Writes nothing."""
 
 
 def _make_inline(options: ExecutorOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:
@@ -53,10 +53,10 @@ def _make_slurm(options: SlurmOptions, devices: Sequence[str], train: Train, dir
     return SlurmExecutor(open_cluster(options, logs_directory(directory)), directory, len(devices), train)
 
 
-def _check_slurm(options: SlurmOptions) -> None:
+def _check_slurm(options: SlurmOptions, directory: Path) -> None:
     from asymbp_cli.executors.slurm.cluster import check_cluster
 
-    check_cluster(options)
+    check_cluster(options, directory)
 
 
 def _make_ray(options: RayOptions, devices: Sequence[str], train: Train, directory: Path) -> Executor:
@@ -66,14 +66,14 @@ def _make_ray(options: RayOptions, devices: Sequence[str], train: Train, directo
     return RayExecutor(Cluster(options, len(devices)), options.resources, len(devices), train)
 
 
-def _check_ray(options: RayOptions) -> None:
+def _check_ray(options: RayOptions, directory: Path) -> None:
     from asymbp_cli.executors.ray.cluster import check_cluster
 
     check_cluster(options)
 
 
 EXECUTORS: dict[str, Kind] = {
-    "inline": Kind(ExecutorOptions, _make_inline),
+    "inline": Kind(InlineOptions, _make_inline),
     "processes": Kind(ExecutorOptions, _make_processes),
     "slurm": Kind(SlurmOptions, _make_slurm, _check_slurm),
     "ray": Kind(RayOptions, _make_ray, _check_ray),
@@ -94,12 +94,15 @@ def make_executor(options: ExecutorOptions, devices: Sequence[str], train: Train
     return EXECUTORS[options.executor].make(options, devices, train, directory)
 
 
-def check_executor(options: ExecutorOptions | None, devices: Sequence[str]) -> None:
-    """Raise AsymbpError if devices or an executor cannot be used from here; called before anything is written."""
-    if options is None or not options.remote:
+def check_executor(options: ExecutorOptions | None, devices: Sequence[str], directory: Path) -> None:
+    """Raise AsymbpError if devices or an executor cannot be used from here for results in a directory.
+
+    Called before anything is written there.
+    """
+    if not isinstance(options, RemoteOptions):
         check_devices(devices)
     if options is not None:
-        EXECUTORS[options.executor].check(options)
+        EXECUTORS[options.executor].check(options, directory)
 
 
 def executor_files() -> dict[str, Path]:
@@ -119,10 +122,12 @@ def load_executor(
     kind = _find_kind(document)
     for name, value in (options or {}).items():
         if name not in kind.options.model_fields:
+            document.raise_problems()
             raise explain_owner(name)
         document.data[name] = value
         document.overridden[name,] = _option(name)
-    found = document.root.attempt(kind.options.model_validate, document.data)
+    document.root.has_only(kind.options.model_fields)
+    found = document.root.validate(kind.options, document.root.select(kind.options.model_fields).value)
     document.raise_problems()
     assert found is not None
     return found
@@ -157,12 +162,14 @@ def _read(written: str | Mapping[str, Any]) -> Document:
 
 
 def _find_kind(document: Document) -> Kind:
-    """Return the executor that a file names; raises RecipeError."""
+    """Return the executor that a file names; if there is none, which is noted, that with most of its options."""
     node = document.root["executor"]
-    kind = EXECUTORS.get(node.value) if isinstance(node.value, str) else None
-    if kind is None:
-        hint = nearest(node.value, EXECUTORS) if isinstance(node.value, str) else ""
-        node.note(f"{quote(node.value)} is not an executor; there are {', '.join(EXECUTORS)}.{hint}")
-        document.raise_problems()
-        raise AssertionError("unreachable")
-    return kind
+    if isinstance(node.value, str) and node.value in EXECUTORS:
+        return EXECUTORS[node.value]
+    hint = nearest(node.value, EXECUTORS) if isinstance(node.value, str) else ""
+    node.note(f"{quote(node.value)} is not an executor; there are {', '.join(EXECUTORS)}.{hint}")
+    keys = document.data.keys()
+    document.data["executor"] = max(
+        EXECUTORS, key=lambda name: len(keys & EXECUTORS[name].options.model_fields.keys())
+    )
+    return EXECUTORS[document.data["executor"]]

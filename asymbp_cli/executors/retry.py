@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from asymbp_cli.events import RunFinished
+from asymbp_cli.events import RunFinished, WorkerFound
 from asymbp_cli.executors import (
     ATTEMPTS,
     Executor,
@@ -34,14 +34,15 @@ def supervise(
 ) -> Iterator[StudyEvent]:
     """Train `jobs`, and yield what happens until every run has finished or failed for good.
 
-    Runs whose workers are lost have so many `attempts` in all. Jobs that the executor has `adopted` train already.
-    Raises AsymbpError as a job does. Cancelling the executor is left to the caller.
+    Runs whose workers are lost have so many `attempts` in all. Jobs that the executor has `adopted` train already,
+    and go on from what was saved of them. Raises AsymbpError as a job does, and that of a machine if no other has
+    trained. Cancelling the executor is left to the caller.
     """
     waiting, retries = deque(jobs), Retries(executor.fresh_processes, attempts)
-    running, finished = 0, set[str]()
+    running, finished, trained = 0, set[str](), False
     for job in adopted:
         running += 1
-        yield _announce(job)
+        yield from map(_announce, resumable_jobs(job, {run.id: run for run in job.stack.runs}))
     while True:
         while waiting and executor.has_room:
             job, *others = retries.divide(waiting.popleft())
@@ -54,10 +55,13 @@ def supervise(
         ended = False
         for event in executor.events():
             if not isinstance(event, JobEnded):
+                trained = trained or isinstance(event, WorkerFound)
                 if isinstance(event, RunFinished):
                     finished.add(event.run)
                 yield event
                 continue
+            if event.error and not trained:
+                raise event.error
             running, ended = running - 1, True
             runs = {run.id: run for run in event.job.stack.runs if run.id not in finished}
             if event.failure and runs:
@@ -104,14 +108,27 @@ class Retries:
         """Return what to report of a failed job, and the jobs that continue `runs`, which had not finished."""
         remedy, message = self._choose_remedy(job, runs, failure), failure.message
         if remedy is None and (failure.lost_worker or failure.handed_back):
-            count = max(self._lost[run] for run in runs)
-            message += f", in the last of {count} attempts. Allow more with --attempts N"
+            message += f", in the last of {self._count_lost(runs)} attempts. {_advise(failure)}"
         failed = StackFailed(job.stack.id, tuple(runs), message, failure.traceback, remedy)
         if remedy is None:
             return failed, []
-        if remedy not in (SMALLER, ELSEWHERE, ONWARDS) and job.device.startswith("cuda"):
-            job = replace(job, graphs=False)
+        if remedy in (PLAINLY, AGAIN) and job.device.startswith("cuda"):
+            job = replace(job, graphs=job.graphs and self._keeps_graphs(runs, failure))
         return failed, resumable_jobs(job, runs)
+
+    def _keeps_graphs(self, runs: Mapping[str, Run], failure: Failure) -> bool:
+        """Return whether the next attempt at runs has CUDA graphs: if the failure was neither theirs nor memory's.
+
+        Perhaps they are what ends workers: the last attempt does without.
+        """
+        if failure.in_capture or failure.out_of_memory:
+            return False
+        is_last = self._count_lost(runs) == self._attempts - 1
+        return failure.handed_back or (failure.lost_worker and not is_last)
+
+    def _count_lost(self, runs: Iterable[str]) -> int:
+        """Return how many attempts at the unluckiest of runs have lost their workers."""
+        return max(self._lost[run] for run in runs)
 
     def _choose_remedy(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> str | None:
         """Return what another attempt at `runs` of a job does differently; None if there is to be none."""
@@ -131,7 +148,7 @@ class Retries:
             if job.graphs:
                 return PLAINLY
         if is_lost:
-            return AGAIN if max(self._lost[run] for run in runs) < self._attempts else None
+            return AGAIN if self._count_lost(runs) < self._attempts else None
         if failure.in_plugin or not self._fresh_processes or not self._retried.isdisjoint(runs):
             return None
         self._retried.update(runs)
@@ -140,6 +157,13 @@ class Retries:
     def _note_too_large(self, job: Job) -> None:
         count, kind = len(job.stack.runs), step_kind(job.stack.runs[0])
         self._most[kind] = min(max(1, count // 2), self._most.get(kind, count))
+
+
+def _advise(failure: Failure) -> str:
+    """Return what to do if a worker was lost, or handed back, too often."""
+    if failure.handed_back:
+        return "No epoch was done in it: give jobs more --time"
+    return "Allow more with --attempts N"
 
 
 def _got_ahead(job: Job, runs: Mapping[str, Run]) -> bool:

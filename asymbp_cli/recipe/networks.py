@@ -19,6 +19,8 @@ from asymbp_cli.specs.networks import Network
 from asymbp_cli.text import nearest, printable
 
 T = TypeVar("T", bound="WrittenNetwork")
+#: how `input` is written as text
+INPUT = re.compile(r"^[0-9]{1,6}(x[0-9]{1,6}){0,2}$")
 _ANY_CLASSES = 5040  # for an unknown number of classes: highly composite, so that groups divide it
 _FEW_CLASSES = 12  # likewise
 _IMAGE_CHANNELS = (1, 3)
@@ -31,7 +33,7 @@ class WrittenNetwork(Network):
     @classmethod
     def _parse_input(cls, value: Any) -> Any:
         if isinstance(value, str):
-            if not re.fullmatch(r"[0-9]{1,6}(x[0-9]{1,6}){0,2}", value):
+            if not INPUT.fullmatch(value):
                 raise ValueError(f'"{value}": write it like 28x28x1, or 1845 for vectors')
             return [int(size) for size in value.split("x")]
         return [value] if isinstance(value, int) and not isinstance(value, bool) else value
@@ -51,13 +53,13 @@ class NetworkFile(WrittenNetwork):
 
 
 def _validate(node: Node, form: type[T]) -> T | None:
-    """Return the network written in a node; None if it has problems, which are noted."""
-    if not node.has_only(form.model_fields):
+    """Return the network written in a node; None if its layers or its input have problems. All are noted."""
+    node.has_only(form.model_fields)
+    if not node.is_mapping:
         return None
-    network = node.attempt(form.model_validate, node.value)
-    if network is None:
-        return None
-    layers = [layer.attempt(_check_layer, layer.value) for layer in node["layers"].items()]
+    network = node.validate(form, node.select(form.model_fields).value)
+    texts = [layer for layer in node["layers"].items() if isinstance(layer.value, str)]
+    layers = [layer.attempt(_check_layer, layer.value) for layer in texts]
     return network if all(layers) else None
 
 
@@ -142,10 +144,13 @@ def check_network(node: Node, network: Network | None, datasets: Sequence[Datase
     last = parse_layer(network.layers[-1], _ANY_CLASSES)  # decides if the number of classes is not known
     counts: list[int | None] = [*sorted({find_entry(ref).classes for ref in datasets if isinstance(ref, str)})]
     written = last.features if isinstance(last, FC) and last.features != _ANY_CLASSES else None
-    for classes in counts or [written]:
-        if node["layers"].attempt(_resolve, network, classes) is None:
-            return
     place = node["input"] if isinstance(node.value, Mapping) else node
+    is_possible = place.attempt(network.check_input) is not None
+    if len(network.input) == 2:
+        return
+    for classes in counts or [written]:
+        if not is_possible or node["layers"].attempt(_resolve, network, classes) is None:
+            break
     place.attempt(_check_channels, network)
     for ref in datasets:
         place.attempt(_check_samples, network, ref)

@@ -6,10 +6,11 @@ from typing import Any
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.document import SHORTHANDS, Node, make_document
+from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.procedure import label_changes
 from asymbp_cli.recipe.resources import find_file, named_files, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
-from asymbp_cli.recipe.yamlfile import override_value, read_yaml
+from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import check_registered
 from asymbp_cli.text import nearest, printable
@@ -34,7 +35,7 @@ def load_protocol(written: str | Mapping[str, Any], overrides: Sequence[str] = (
     for override in overrides:
         if not override.startswith("protocol."):
             raise UsageError(f"--set {override}: here only protocol.KEY=VALUE can be set")
-        override_value(document, override, SHORTHANDS)
+    override_values(document, overrides, SHORTHANDS)
     protocol, label = read_protocol(document.root["protocol"], Path())
     document.raise_problems()
     return protocol or Protocol(), label
@@ -57,7 +58,7 @@ def read_protocol(node: Node, folder: Path) -> tuple[Protocol | None, str]:
         return None, ""
     base = base_node.attempt(_load_file, changes.pop("extends", "paper"), folder)
     start, root = base or (Protocol(), "paper")
-    protocol = node.attempt(Protocol.model_validate, start.model_dump() | changes)
+    protocol = _change(start, node, changes)
     if protocol is None:
         return None, ""
     for key, names in (("initialization", [protocol.initialization]), ("measure", protocol.measure)):
@@ -76,6 +77,14 @@ def change_protocol(protocol: Protocol, label: str, **changes: Any) -> tuple[Pro
     return changed, label_protocol(label.partition(" with ")[0], changed)
 
 
+def _change(start: Protocol, node: Node, changes: Mapping[str, Any]) -> Protocol | None:
+    """Return a protocol with the changes that a node writes; what is wrong is noted."""
+    if node.is_mapping:
+        node.has_only(("extends", *Protocol.model_fields))
+    known = {key: value for key, value in changes.items() if key in Protocol.model_fields}
+    return node.validate(Protocol, start.model_dump() | known)
+
+
 def _load_file(name: Any, folder: Path, seen: tuple[Path, ...] = ()) -> tuple[Protocol, str]:
     """Return a protocol, and the name of the tool's protocol that it is, or extends in the end."""
     file = _find_file(name, folder).resolve()
@@ -91,7 +100,7 @@ def _load_file(name: Any, folder: Path, seen: tuple[Path, ...] = ()) -> tuple[Pr
         base = content.pop("extends")
         start = document.root["extends"].attempt(_load_file, base, file.parent, (*seen, file))
     protocol, root = start or (Protocol(), "")
-    changed = document.root.attempt(Protocol.model_validate, protocol.model_dump() | content)
+    changed = _change(protocol, document.root, content)
     document.raise_problems()
     return changed or protocol, file.stem if is_the_tools else root
 

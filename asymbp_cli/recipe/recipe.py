@@ -12,14 +12,15 @@ from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.files.paths import exists
 from asymbp_cli.recipe.document import Document, Node, make_document
 from asymbp_cli.recipe.examples import find_recipe
-from asymbp_cli.recipe.format import RECIPE_KEYS, SHORTHANDS
+from asymbp_cli.recipe.format import FOLDER_KEYS, LARGEST_SEED, RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
 from asymbp_cli.recipe.networks import check_network, read_network
+from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.procedure import changed_values
 from asymbp_cli.recipe.protocols import read_protocol
 from asymbp_cli.recipe.resources import find_path, is_inline
-from asymbp_cli.recipe.wording import quote
+from asymbp_cli.recipe.wording import describe_no_label, quote
 from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
 from asymbp_cli.specs.base import Spec, is_label
 from asymbp_cli.specs.modules import WhichWeights
@@ -54,7 +55,8 @@ def load_recipe(
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"recipe is a path, not {path!r}")
     path = find_recipe(path) if isinstance(path, str) else Path(path)
-    document = read_yaml(path, overrides, SHORTHANDS)
+    document = read_yaml(path)
+    override_values(document, overrides, SHORTHANDS)
     document.data |= make_document("", changes or {}).data
     if (kind := find_kind(document)) != "recipe":
         raise RecipeError([explain_use(kind, path)])
@@ -144,7 +146,8 @@ def _find_dataset(name: Any, folder: Path) -> DatasetRef:
 
 
 def _read_folder(node: Node, folder: Path) -> DatasetRef | None:
-    source = node.attempt(FolderSource.model_validate, node.value)
+    node.has_only(FOLDER_KEYS)
+    source = node.validate(FolderSource, node.select(FOLDER_KEYS).value)
     return node["folder"].attempt(_seen_from, folder, source) if source else None
 
 
@@ -153,17 +156,25 @@ def _seen_from(folder: Path, source: FolderSource) -> FolderSource:
 
 
 def _read_seeds(node: Node) -> list[int]:
-    seeds = [item.value for item in node.items()]
-    are_numbers = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
-    if not seeds or not are_numbers or len(set(seeds)) < len(seeds):
-        node.note(f"must be a whole number from 0 on, or a list of different ones, not {quote(node.value)}")
-        return [0]
-    return seeds
+    """Return the seeds; problems are noted."""
+    expected = "must be a whole number from 0 on, or a list of different ones"
+    seeds: list[int] = []
+    for item in node.items():
+        if not isinstance(item.value, int) or isinstance(item.value, bool) or item.value < 0:
+            is_large = isinstance(item.value, float) and item.value > LARGEST_SEED
+            item.note(f"{expected}, not {quote(item.value)}{', which is too large' if is_large else ''}")
+        elif item.value in seeds:
+            item.note(f"{expected}; {item.value} is in it twice")
+        else:
+            seeds.append(item.value)
+    if node.value == []:
+        node.note(f"{expected}; there is none in it")
+    return seeds or [0]
 
 
 def _read_title(node: Node) -> str | None:
     if node.value is not None and not is_label(node.value):
-        node.note(f"must be text on one line, not {quote(node.value)}")
+        node.note(describe_no_label(node.value))
     return node.value if isinstance(node.value, str) else None
 
 

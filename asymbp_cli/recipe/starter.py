@@ -46,7 +46,9 @@ def write_starter(source: str, name: str) -> str:
     lines = source.splitlines()
     blocks = {key: lines[i:j] for key, (i, j) in zip(document.data, pairwise([*starts, len(lines)]), strict=True)}
     blocks["protocol"] = [*_write_protocol(blocks["protocol"], document, recipe)]
-    written = [[*_describe(RECIPE_KEYS[key]), *block] for key, block in blocks.items() if key != "protocol"]
+    written = [
+        [*_describe(RECIPE_KEYS.get(key, {})), *block] for key, block in blocks.items() if key != "protocol"
+    ]
     unused = [
         [*_describe(RECIPE_KEYS[key], _explain_place(key, blocks)), f"#{_write_sample(key, recipe)}"]
         for key in RECIPE_KEYS

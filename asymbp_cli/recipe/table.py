@@ -14,6 +14,7 @@ from asymbp_cli.files.paths import expand_home
 from asymbp_cli.recipe.document import Node
 from asymbp_cli.recipe.networks import check_network, read_network
 from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.resources import is_inline, named_files, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
@@ -79,7 +80,7 @@ TABLE_KEYS = tuple(name for name in TableSpec.model_fields if name != "key")
 _PROCEDURE_KEYS = ("method", "protocol", "grow_before_rate_drops")
 COLUMN_KEYS = ("header", *_PROCEDURE_KEYS, "runs")
 VARIANT_KEYS = ("header", *_PROCEDURE_KEYS)
-_FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
+FIXED_FIELDS = ("rate_multipliers", *SHARED_FIELDS)  # the same for all columns
 
 
 @cache
@@ -149,18 +150,17 @@ def _load(file: Path, key: str) -> TableSpec:
     document = read_yaml(file)
     root = document.root
     root.has_only(TABLE_KEYS)
-    content = {name: value for name, value in document.data.items() if name in TABLE_KEYS}
+    content = dict(root.select(TABLE_KEYS).value)
     folder = Path() if is_inline(file) else file.parent
     if folder.resolve() != (recipes_directory() / "tables").resolve() or is_inline(file):
         for kind in ("reference", "published"):
             _check_reference(root[kind], content.pop(kind, None))
     network = content["network"] = read_network(root.get("network", None), folder)
-    names = content.get("datasets") or ()
+    names = [item.value for item in root.get("datasets", []).items() if isinstance(item.value, str)]
     check_network(root["network"], network, [name for name in names if name in CATALOG])
     columns = _read_columns(root.get("columns", []))
-    table = root.attempt(TableSpec.model_validate, content | {"key": key, "columns": columns})
-    if table:
-        _check(root, table)
+    _check(root)
+    table = root.validate(TableSpec, content | {"key": key, "columns": columns})
     document.raise_problems()
     if table is None:
         raise RecipeError([f"{file}: is not a table"])
@@ -174,44 +174,52 @@ def _check_reference(node: Node, name: object) -> None:
         node.note("means nothing in your own tables, which find the paper's numbers by method. Delete the line")
 
 
-def _check(root: Node, table: TableSpec) -> None:
-    """Note what is wrong with a table as a whole."""
-    root["baseline"].attempt(parse_method, table.baseline)
-    for name in root["datasets"].items():
-        if name.value is not None and name.value not in CATALOG:
+def _check(root: Node) -> None:
+    """Note what is wrong with values that are names, and whether there are columns."""
+    for name in root.get("datasets", []).items():
+        if isinstance(name.value, str) and name.value not in CATALOG:
             name.attempt(find_entry, name.value)
-    if table.kind == "errors" and not root["columns"].value:
+    if isinstance(root["baseline"].value, str):
+        root["baseline"].attempt(parse_method, root["baseline"].value)
+    if isinstance(root["protocol"].value, str):
+        root["protocol"].attempt(load_protocol, root["protocol"].value)
+    if root["kind"].value in (None, "errors") and not root["columns"].value:
         root["columns"].note("is missing. Write columns: [SGD, uSF+BN+BM] (asymbp ls methods)")
 
 
 def _read_columns(node: Node) -> list[TableColumn]:
     if not isinstance(node.value, list):
-        node.note(f"must be a list of columns, not {quote(node.value)}")
+        if node.value is not None:  # then they are missing
+            node.note(f"must be a list of columns, not {quote(node.value)}")
         return []
     columns: list[TableColumn] = []
+    headers: set[str] = set()
     for item in node.items():
         column = _read_column(item)
-        if column and column.header in [other.header for other in columns]:
+        if column and column.header in headers:
             item.note(f'a column "{column.header}" is above already. Give it another header')
         if column:
+            headers.add(column.header)
             columns.append(column)
     return columns
 
 
 def _read_column(node: Node) -> TableColumn | None:
+    """Return a column; None if it has problems, which are noted."""
     if isinstance(node.value, str):
         node = replace(node, value={"header": node.value, "method": node.value})
-    if not node.has_only(COLUMN_KEYS):
+    before = len(node.document.problems)
+    node.has_only(COLUMN_KEYS)
+    if not node.is_mapping:
         return None
     header = node["header"].value if "header" in node else node["method"].value
-    if not is_label(header):
+    if not is_label(header) and ("header" in node or "runs" in node):
         node.note(f"needs a header: text on one line, not {quote(header)}")
-        return None
     if "runs" in node and (both := [key for key in _PROCEDURE_KEYS if key in node]):
         node.note(f"has both runs and {' and '.join(both)}. Put {'these' if both[1:] else 'this'} into runs")
-    listed = "runs" in node
-    variants = _read_variants(node["runs"]) if listed else [_read_variant(node.select(_PROCEDURE_KEYS))]
-    if not variants or None in variants:
+    alone = node.select(_PROCEDURE_KEYS)
+    variants = _read_variants(node["runs"]) if "runs" in node else [_read_variant(alone)]
+    if not variants or None in variants or len(node.document.problems) > before:
         return None
     return TableColumn(header=header, variants=tuple(variant for variant in variants if variant))
 
@@ -227,31 +235,39 @@ def _read_variants(node: Node) -> list[Variant | None]:
 
 
 def _read_variant(node: Node) -> Variant | None:
-    if not node.has_only(VARIANT_KEYS):
+    """Return a method with its changes; None if it has problems, which are noted."""
+    before = len(node.document.problems)
+    node.has_only(VARIANT_KEYS)
+    if not node.is_mapping:
         return None
-    name, changes, grow = node["method"], node.get("protocol", {}), node.get("grow_before_rate_drops", False)
-    if not isinstance(name.value, str):
+    name, grow = node["method"], node.get("grow_before_rate_drops", False)
+    if isinstance(name.value, str):
+        method = name.attempt(parse_method, name.value)
+    else:
+        method = None
         name.note(f"must be the name of a method, not {quote(name.value)} (asymbp ls methods)")
-        return None
-    method = name.attempt(parse_method, name.value)
-    if not changes.is_mapping:
-        changes.note(f"must be a mapping of protocol fields, not {quote(changes.value)}")
-        return None
-    if not changes.has_only(name for name in Protocol.model_fields if name not in _FIXED_FIELDS):
-        return None
-    protocol = changes.attempt(Protocol.model_validate, Protocol().model_dump() | dict(changes.value))
+    changes = _read_changes(node.get("protocol", {}))
+    protocol = changes and node["protocol"].validate(Protocol, Protocol().model_dump() | changes)
     if not isinstance(grow.value, bool):
         grow.note(f"must be true or false, not {quote(grow.value)}")
-        return None
-    if not (method and protocol):
-        return None
-    if grow.value and not protocol.batch_grows:
+    elif grow.value and not (protocol and protocol.batch_grows):
         grow.note(
             "needs a batch size that changes, next to it: "
             "protocol: {batch_size: [{from_epoch: 1, size: 100}, {from_epoch: 4, size: 500}]}"
         )
+    if method is None or len(node.document.problems) > before:
         return None
-    return Variant(method=method, changes=dict(changes.value), grow_before_rate_drops=grow.value)
+    return Variant(method=method, changes=changes or {}, grow_before_rate_drops=grow.value)
+
+
+def _read_changes(node: Node) -> dict[str, Any]:
+    """Return what a column changes in the protocol, without what it cannot change; problems are noted."""
+    own = [name for name in Protocol.model_fields if name not in FIXED_FIELDS]
+    if not node.is_mapping:
+        node.note(f"must be a mapping of protocol fields, not {quote(node.value)}")
+        return {}
+    node.has_only(own)
+    return dict(node.select(own).value)
 
 
 @cache

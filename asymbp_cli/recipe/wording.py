@@ -7,9 +7,16 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from asymbp_cli.text import nearest, printable
+from asymbp_cli.recipe.letters import describe_odd_letter
+from asymbp_cli.text import find_nearest, nearest, printable
 
 KeyPath = tuple[str | int, ...]
+_LONGEST = 80  # letters of a value in a message
+_MOST_ERRORS = 200  # of a value; nobody reads more
+_LARGEST = 10**18  # from here on YAML gives floats
+_NOT_FINITE = re.compile(r"[-+]?\.?(inf|infinity|nan)", re.IGNORECASE)
+#: what YAML 1.1 takes for true or false, and other tools too
+_SWITCHES = ("on", "off", "yes", "no", "y", "n", "true", "false")
 #: pydantic's error type -> what is expected
 _EXPECTED = {
     "int_type": "a whole number",
@@ -30,8 +37,20 @@ def key_path(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
+def find_value(data: Any, path: KeyPath) -> Any:
+    """Return what is at a path in mappings and lists; None if nothing is."""
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
+
+
 def quote(value: Any) -> str:
-    """Return a value as a message quotes it."""
+    """Return a value as a message quotes it; of long text the beginning."""
+    if isinstance(value, str) and len(value) > _LONGEST:
+        value = f"{value[:_LONGEST]}..."
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -43,8 +62,17 @@ def quote(value: Any) -> str:
     return "a list" if isinstance(value, list) else str(value)
 
 
+def describe_no_label(value: Any) -> str:
+    """Return the message for a title or label that is none."""
+    text = quote(value)
+    hint = f'. Put it into quotes: "{text}"' if isinstance(value, bool | int | float) else ""
+    return f"must be text on one line, not {text}{hint}"
+
+
 def describe_unknown_key(key: str, allowed: Sequence[str]) -> str:
     """Return the message for a key that means nothing."""
+    if odd := describe_odd_letter(key):
+        return f"the key {odd}"
     hint = nearest(key, allowed)
     return f"unknown key.{hint}" if hint else f"unknown key; allowed are {', '.join(allowed)}"
 
@@ -55,10 +83,13 @@ def explain_errors(error: ValidationError, model: Any, data: Any) -> dict[KeyPat
     A value that is wrong inside, or of the right type with the wrong content, was meant as that member.
     """
     by_path: dict[KeyPath, list[ErrorDetails]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:_MOST_ERRORS]:
         by_path.setdefault(_path_in_data(detail, data), []).append(detail)
     messages = {}
+    meant = {_find_meant(detail, model, path) for path, details in by_path.items() for detail in details}
     for path, details in by_path.items():
+        if path in meant and details[0]["type"] == "missing":
+            continue
         is_wrong_inside = any(other[: len(path)] == path for other in by_path if other != path)
         if message := _explain(details, model, path, is_wrong_inside=is_wrong_inside):
             messages[path] = message
@@ -77,7 +108,29 @@ def _explain(details: list[ErrorDetails], model: Any, path: KeyPath, *, is_wrong
     if is_wrong_inside:
         return ""
     expected = " or ".join(dict.fromkeys(_EXPECTED[detail["type"]] for detail in details))
-    return f"must be {expected}, not {quote(details[0]['input'])}"
+    return f"must be {expected}, not {_describe_input(details[0]['input'], expected)}"
+
+
+def _describe_input(value: Any, expected: str) -> str:
+    """Return a value that is not what is expected, and what to write if one can tell."""
+    text = quote(value)
+    if isinstance(value, str) and value.lower() in _SWITCHES and "true or false" in expected:
+        is_on = value.lower() in _SWITCHES[::2]
+        return f"{text}. Write {'true' if is_on else 'false'}"
+    if isinstance(value, str) and "number" in expected and _NOT_FINITE.fullmatch(value):
+        return f"{text}, which is not finite"
+    if isinstance(value, float) and abs(value) >= _LARGEST and "whole number" in expected:
+        return f"{text}, which is too large"
+    if isinstance(value, bool | int | float) and expected == "text":
+        return f'{text}. Put it into quotes: "{text}"'
+    return text
+
+
+def _find_meant(detail: ErrorDetails, model: Any, path: KeyPath) -> KeyPath:
+    """Return the path of the key that is meant by one that is not allowed; empty for any other error."""
+    if detail["type"] != "extra_forbidden" or not path:
+        return ()
+    return (*path[:-1], find_nearest(str(path[-1]), _fields_at(model, path[:-1])))
 
 
 def _path_in_data(detail: ErrorDetails, data: Any) -> KeyPath:
@@ -99,7 +152,8 @@ def _message(detail: ErrorDetails, model: Any, path: KeyPath) -> str:
         return "is missing"
     if kind == "literal_error":
         names = [name.strip("'") for name in re.split(r", | or ", str(context["expected"]))]
-        return f"{quote(value)} is not one of {', '.join(names)}.{nearest(str(value), names)}"
+        is_switch = str(value).lower() in _SWITCHES
+        return f"{quote(value)} is not one of {', '.join(names)}.{'' if is_switch else nearest(str(value), names)}"
     if kind == "value_error":
         return str(context["error"])
     if kind in ("too_short", "string_too_short"):

@@ -6,7 +6,7 @@ true and false are booleans, 1e-3 is a number, and 010, duplicate keys and tags 
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from errno import EISDIR, ENOENT
 from pathlib import Path
 from typing import Any
@@ -16,42 +16,26 @@ import yaml
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.document import Document
 from asymbp_cli.recipe.resources import is_inline
+from asymbp_cli.recipe.syntax import DEEPEST, MOST_NODES, PLAIN, TEXT, TooMuchError, compose
 from asymbp_cli.recipe.wording import KeyPath, key_path, quote
 
 _LONGEST = 200_000  # characters
-_MOST_NODES, _DEEPEST = 10_000, 50  # aliases can multiply a small file into a huge one
 _UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory. Name a YAML file in it"}
-_TOO_MUCH = "has too many or too deeply nested values"
 _INLINE = "{...}"  # what messages call content in place of a path
-_PLAIN = "plain"
-_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "<<"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
 _AMBIGUOUS = re.compile(r"([-+]?)0+([0-9][0-9_]*)")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
-#: what PyYAML says -> what it means to somebody who does not know its grammar
-_SYNTAX = {
-    r"'\t'": "a tab. Use spaces",
-    "mapping values are not allowed": 'wrong indentation, or a colon too many: put text that holds ": " in quotes',
-    "could not find expected ':'": "no colon. Write the line as key: value",
-    "expected <block end>": "the indentation does not match the lines above",
-    "expected ','": "a bracket is not closed, or a comma is missing",
-    "expected the node content": "a bracket is not closed, or a value is missing",
-    "end of stream": "a quote is not closed",
-}
 
 
-def read_yaml(file: Path, overrides: Sequence[str] = (), shorthands: Mapping[str, str] | None = None) -> Document:
-    """Return the document in `file` with `overrides` (`key.path=value`) laid over it; `file` may be its content.
+def read_yaml(file: Path) -> Document:
+    """Return the document in `file`, which may be its content, with its problems.
 
-    `shorthands` maps a key to the one below it that plain text sets: with {"protocol": "extends"},
-    `--set protocol.epochs=3` turns `protocol: demo` into {extends: demo, epochs: 3}. Raises RecipeError.
+    Raises RecipeError if it cannot be read.
     """
     inline = is_inline(file)
-    document = parse_yaml(str(file) if inline else _content(file), _INLINE if inline else str(file))
-    for override in overrides:
-        override_value(document, override, shorthands or {})
-    return document
+    return parse_yaml(str(file) if inline else _content(file), _INLINE if inline else str(file))
 
 
 def _content(file: Path) -> str:
@@ -70,47 +54,24 @@ def _content(file: Path) -> str:
 
 def parse_yaml(text: str, name: str) -> Document:
     """Return the document that `text` holds, with its problems; raises RecipeError if it is no mapping."""
-    builder = _Builder(name)
-    root = builder.compose(text)
-    if root is None:
-        raise RecipeError([f"{name}: is empty; asymbp ls recipes shows examples"])
-    data = builder.build(root, ())
-    if not isinstance(data, dict):
-        raise RecipeError([f"{name}:1: must be a mapping of keys to values, not {quote(data)}"])
-    return Document(name, data, builder.lines, problems=builder.problems)
-
-
-def override_value(document: Document, option: str, shorthands: Mapping[str, str]) -> None:
-    """Set one value of a document from `key.path=value`; raises RecipeError if the path leads nowhere."""
-    key, _, text = (part.strip() for part in option.partition("="))
-    if "=" not in option or not all(parts := key.split(".")):
-        raise RecipeError([f"--set {option}: write it as KEY=VALUE, for instance protocol.epochs=3"])
-    builder = _Builder(f"--set {key}", with_lines=False)
-    root = builder.compose(text)
-    value = None if root is None else builder.build(root, ())
-    document.problems += builder.problems
-    _mapping_at(document, parts[:-1], key, shorthands)[parts[-1]] = value
-    document.lines = {path: n for path, n in document.lines.items() if path[: len(parts)] != tuple(parts)}
-    document.overridden[tuple(parts)] = key
-
-
-def _mapping_at(
-    document: Document, parts: Sequence[str], key: str, shorthands: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the mapping that an override sets a value in; creates those that are missing on the way."""
-    mapping = document.data
-    for depth, part in enumerate(parts, start=1):
-        if mapping.get(part) is None:
-            mapping[part] = {}
-            document.overridden.setdefault(tuple(parts[:depth]), key)
-        elif isinstance(mapping[part], str) and part in shorthands:
-            mapping[part] = {shorthands[part]: mapping[part]}
-        if not isinstance(mapping[part], dict):
-            reached = ".".join(parts[:depth])
-            value = quote(mapping[part])
-            raise RecipeError([f"--set {key}: {reached} is {value}, which has no keys. Set {reached} itself"])
-        mapping = mapping[part]
-    return mapping
+    builder = Builder(name)
+    data = builder.read(text)
+    if isinstance(data, dict):
+        return Document(
+            name,
+            data,
+            builder.lines,
+            problems=builder.problems,
+            unreadable=builder.unreadable,
+            shared=builder.shared,
+        )
+    if not builder.problems:
+        builder.problems.append(
+            (1, f"{name}: is empty; asymbp ls recipes shows examples")
+            if data is None
+            else (1, f"{name}:1: must be a mapping of keys to values, not {quote(data)}")
+        )
+    raise RecipeError(text for _, text in sorted(builder.problems))
 
 
 def yaml_value(text: str) -> Any:
@@ -122,54 +83,28 @@ def yaml_value(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
-class _TooMuchError(Exception):
-    """A text has too many or too deeply nested values."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Tells plain text from quoted text; `yaml_value` decides what it means.
-
-    It stops at too much of a text: reading thousands of open brackets would take seconds.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._nodes, self._depth = 0, -1  # keys are nodes here, too
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        self._nodes += 1
-        self._depth += 1
-        if self._nodes > 2 * _MOST_NODES or self._depth > _DEEPEST:
-            raise _TooMuchError
-        node: yaml.Node | None = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
-        return (_PLAIN if implicit[0] else _TEXT) if kind is yaml.ScalarNode else ""
-
-
-class _Builder:
-    """Turns YAML nodes into data, with their lines and problems."""
+class Builder:
+    """Turns text into data, with lines, problems, and the keys whose values are used elsewhere."""
 
     def __init__(self, name: str, *, with_lines: bool = True) -> None:
         self._name = name
         self._with_lines = with_lines
         self.lines: dict[KeyPath, int] = {}
         self.problems: list[tuple[int, str]] = []
+        self.unreadable: set[str] = set()
+        self.shared: set[str] = set()
         self._nodes = 0
+        self._places: dict[int, KeyPath] = {}  # of nodes, by identity: an alias is the node that it names
 
-    def compose(self, text: str) -> yaml.Node | None:
+    def read(self, text: str) -> Any:
+        """Return the value of a text; None if there is none. Raises RecipeError if it has too many values."""
         try:
-            return yaml.compose(text, Loader=_Loader)
-        except yaml.MarkedYAMLError as error:
-            line, problem = _explain_syntax(error)
-        except yaml.reader.ReaderError as error:
-            line = text[: error.position].count("\n") + 1
-            problem = "a control character. Delete it"
-        except _TooMuchError:
-            raise RecipeError([f"{self._name}: {_TOO_MUCH}"]) from None
-        raise RecipeError([f"{self._at(line)}: is not valid YAML: {problem}"])
+            found = compose(text)
+            self.problems += [(line, f"{self._at(line)}: {problem}") for line, problem in found.problems]
+            self.unreadable = found.unreadable
+            return None if found.root is None else self._build(found.root, ())
+        except TooMuchError:
+            raise RecipeError([f"{self._name}: has too many or too deeply nested values"]) from None
 
     def _at(self, line: int) -> str:
         return f"{self._name}:{line}" if self._with_lines else self._name
@@ -179,32 +114,69 @@ class _Builder:
         place = f"{self._at(line)}: {key_path(path)}".removesuffix(": ")
         self.problems.append((line, f"{place}: {text}"))
 
-    def build(self, node: yaml.Node, path: KeyPath) -> Any:
+    def _count(self, path: KeyPath) -> None:
         self._nodes += 1
-        if self._nodes > _MOST_NODES or len(path) > _DEEPEST:
-            raise RecipeError([f"{self._name}: {_TOO_MUCH}"])
+        if self._nodes > MOST_NODES or len(path) > DEEPEST:
+            raise TooMuchError
+
+    def _visit(self, node: yaml.Node, path: KeyPath) -> None:
+        """Note that a node is used at a path."""
+        self._count(path)
+        first = self._places.setdefault(id(node), path)
+        if first != path and first:
+            self.shared.add(str(first[0]))
+
+    def _build(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._visit(node, path)
         self.lines.setdefault(path, node.start_mark.line + 1)
-        if node.tag not in ("", _PLAIN, _TEXT):
+        if node.tag not in ("", PLAIN, TEXT):
             self._problem(node, path, "a tag (with !) means nothing here. Write the value alone")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
-        return self._plain(node, path) if node.tag == _PLAIN else str(node.value)
+            return [self._build(item, (*path, i)) for i, item in enumerate(node.value)]
+        return self._plain(node, path) if node.tag == PLAIN else str(node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
+        merged = []
         for key_node, value_node in node.value:
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode) or not key:
                 self._problem(key_node, path, "a key must be plain text")
-            elif key in mapping:
-                first = self.lines[(*path, key)]
+            elif (first := self.lines.get((*path, key))) and (key in mapping or _is_merge(key_node)):
                 self._problem(key_node, (*path, key), f"is given twice; the first one is in line {first}")
             else:
                 self.lines[(*path, key)] = key_node.start_mark.line + 1
-                mapping[key] = self.build(value_node, (*path, key))
+                if _is_merge(key_node):
+                    merged += list(self._merged(value_node, path))
+                else:
+                    mapping[key] = self._build(value_node, (*path, key))
+        for key_node, value_node in merged:
+            if key_node.value not in mapping:
+                self.lines[(*path, key_node.value)] = key_node.start_mark.line + 1
+                mapping[key_node.value] = self._build(value_node, (*path, key_node.value))
         return mapping
+
+    def _merged(self, node: yaml.Node, path: KeyPath) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+        """Yield the keys and values that `<<` brings in; of several with one key the first counts."""
+        later = []
+        for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            self._visit(part, (*path, _MERGE))
+            if not isinstance(part, yaml.MappingNode):
+                self._problem(part, (*path, _MERGE), "takes a mapping or a list of mappings, such as <<: *name")
+                continue
+            for key_node, value_node in part.value:
+                self._count(path)
+                if not isinstance(key_node, yaml.ScalarNode) or not key_node.value:
+                    continue  # a problem of the mapping itself
+                if _is_merge(key_node):
+                    later.append(value_node)
+                else:
+                    yield key_node, value_node
+            for inner in later:
+                yield from self._merged(inner, (*path, _MERGE))
+            later.clear()
 
     def _plain(self, node: yaml.Node, path: KeyPath) -> Any:
         text = str(node.value)
@@ -213,21 +185,16 @@ class _Builder:
         return yaml_value(match[1] + match[2] if match else text)
 
 
-def _explain_syntax(error: yaml.MarkedYAMLError) -> tuple[int, str]:
-    """Return the line to look at, and what is wrong there."""
-    what = error.problem or error.context or "invalid"
-    is_left_open = any(word in (error.context or "") for word in ("flow", "quoted", "simple key"))
-    mark = error.context_mark if is_left_open and error.context_mark else error.problem_mark
-    line = mark.line + 1 if mark else 1
-    return line, next((meaning for words, meaning in _SYNTAX.items() if words in what), what)
+def _is_merge(key: yaml.Node) -> bool:
+    return key.tag == PLAIN and key.value == _MERGE
 
 
 class _Dumper(yaml.SafeDumper):
     """Quotes text that would be read as something else without quotes."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        plain = yaml_value(data) == data and not _AMBIGUOUS.fullmatch(data)
-        return self.represent_scalar(_TEXT, data, style=None if plain else '"')
+        plain = data.isascii() and yaml_value(data) == data and not _AMBIGUOUS.fullmatch(data) and data != _MERGE
+        return self.represent_scalar(TEXT, data, style=None if plain else '"')
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
@@ -243,7 +210,7 @@ class _InlineDumper(_Dumper):
 
 def dump_yaml(data: Mapping[str, Any]) -> str:
     """Return data as YAML that `parse_yaml` reads as the same data."""
-    return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+    return str(yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_LONGEST))
 
 
 def dump_inline(data: Mapping[str, Any]) -> str:

@@ -8,12 +8,19 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.citation import CITATION
 from asymbp_cli.report.compute_listing import list_compute
 from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
-from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences, tell_titles_apart
+from asymbp_cli.report.listings import (
+    judge_ours,
+    list_agreement,
+    list_differences,
+    list_judgements,
+    tell_titles_apart,
+)
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.rates_listing import list_all_rates
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.report.summary import choose_introduction, choose_title, find_place, summarize
+from asymbp_cli.report.text import short_title
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
@@ -26,37 +33,50 @@ def assemble_document(
 
     The paper's tables come first. Each table has its figures under it, then what else is known of its cells.
     """
-    infos, told = store.datasets(), tell_titles_apart(tables)
+    order = sorted(range(len(tables)), key=lambda number: find_place(tables[number]))
+    shown = [[figure for figure in figures if figure.table == number] for number in order]
+    tables = [tables[number] for number in order]
+    printed = [_compare_printed(filled, store) for filled in tables]
+    judgements = dict(judge_ours(tables, store.datasets()))
     blocks: list[Block] = []
-    for number in sorted(range(len(tables)), key=lambda number: find_place(tables[number])):
-        own = [figure for figure in figures if figure.table == number]
-        blocks += _list_table(tables[number], told[number], store, own)
+    for filled, told, own, listings in zip(tables, tell_titles_apart(tables), shown, printed, strict=True):
+        blocks += _list_table(filled, told, own, listings)
     blocks += list_agreement(tables)
     blocks += (figure for figure in figures if figure.table is None)
-    blocks += list_conclusions(tables, infos)
+    blocks += list_judgements(judgements)
     blocks += [*list_compute(tables, store), list_provenance(tables, store)]
     blocks += list_protocols(tables)
     blocks.append(Code("How to cite", CITATION))
+    counts = [
+        f"{short_title(filled.grid.title)}{listing.title.removeprefix(filled.grid.title)}"
+        for filled, listings in zip(tables, printed, strict=True)
+        for listing in listings
+        if not listing.folded
+    ]
     return Document(
         title or choose_title(tables),
         choose_introduction(tables),
         tuple(blocks),
-        summarize(tables, store, infos),
+        summarize(tables, store, judgements, counts),
     )
 
 
-def _list_table(filled: FilledGrid, title: str, store: Store, figures: Sequence[Figure]) -> Iterator[Block]:
+def _compare_printed(filled: FilledGrid, store: Store) -> list[Listing]:
+    """Return the numbers that another paper printed of a table beside ours."""
+    if not find_marks(filled.grid):
+        return []
+    return list(list_marks(filled, store.epochs(filled.grid.all_runs()), every=True))
+
+
+def _list_table(
+    filled: FilledGrid, title: str, figures: Sequence[Figure], printed: Sequence[Listing]
+) -> Iterator[Block]:
     """Yield a table, its figures, and what else is known of its cells."""
     yield replace(make_result_table(filled), title=title)
     yield from figures
-    for listing in list_all_rates(filled):
-        yield replace(listing, title=f"{title}: all rates")
-    for listing in list_differences(filled):
-        yield replace(listing, title=f"{title}: differences")
-    for listing in list_uncertainty(filled):
-        yield replace(listing, title=f"{title}: uncertainty")
-    if find_marks(filled.grid):
-        yield from list_marks(filled, store.epochs(filled.grid.all_runs()), every=True)
+    listings = (*printed, *list_all_rates(filled), *list_differences(filled), *list_uncertainty(filled))
+    for listing in listings:
+        yield replace(listing, title=f"{title}{listing.title.removeprefix(filled.grid.title)}")
 
 
 def list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:

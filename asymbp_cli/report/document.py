@@ -3,9 +3,11 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
-from asymbp_cli.report.charts.chart import Chart
-from asymbp_cli.report.result_table import ResultTable
+if TYPE_CHECKING:  # lists of names need no tables and charts
+    from asymbp_cli.report.charts.chart import Chart
+    from asymbp_cli.report.result_table import ResultTable
 
 _NUMBER = re.compile(r"\[?[-+]?[0-9][0-9.,]*\]?[=*]*(e[-+][0-9]+| %| \([0-9]+ %\)| of [0-9]+| [0-9]+)?")
 
@@ -15,7 +17,8 @@ class Listing:
     """A small table of plain text, such as the agreement with the paper or the provenance.
 
     Text between backticks, here and in notes and captions, is code. A `folded` one belongs to the block above it,
-    and is closed at first if a format can do that.
+    and is closed at first if a format can do that. A terminal that is too narrow leaves out columns of `least`,
+    the first ones first, and never wraps those of `whole`. Both have headers.
     """
 
     title: str
@@ -23,6 +26,8 @@ class Listing:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     folded: bool = False
+    least: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -38,9 +43,10 @@ class Figure:
     name: str
     caption: str
     alt: str  # a description for those who cannot see it
-    chart: Chart
+    chart: "Chart"
     table: int | None = None  # the number of the table that it shows; None: all of them
     dataset: str = ""  # the row of that table
+    heading: str = ""  # how the caption begins
 
     @cached_property
     def svg(self) -> str:
@@ -72,7 +78,7 @@ class Code:
     text: str
 
 
-Block = ResultTable | Listing | Figure | Code
+Block: TypeAlias = "ResultTable | Listing | Figure | Code"
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,21 @@ from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import short_title, split_code_spans
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+_FOLDED = {
+    "all rates": "All rates, and which were selected",
+    "differences": "Differences to the paper",
+    "uncertainty": "Differences to the baseline, and how sure they are",
+}
 _OPEN_DATASETS = 3  # figures of more datasets are folded, dataset by dataset
 
 
 @dataclass(frozen=True)
 class Part:
-    """A block with a heading, and what belongs to it: figures by dataset, listings that are closed at first."""
+    """A block with a heading, and what belongs to it: figures by dataset, listings, and those that are closed."""
 
     id: str
     block: Block
+    listings: list[Listing] = field(default_factory=list)
     figures: dict[str, list[Figure]] = field(default_factory=dict)
     folded: list[Listing] = field(default_factory=list)
 
@@ -67,7 +73,7 @@ def render(document: Document) -> str:
         is_best=is_best,
         list_commands=list_commands,
         list_details=list_details,
-        name_folded=name_folded,
+        name_below=name_below,
         sign_of=sign_of,
         split_code_spans=split_code_spans,
         split_marks=split_marks,
@@ -86,7 +92,7 @@ def render(document: Document) -> str:
 
 
 def group_blocks(blocks: Sequence[Block]) -> list[Part]:
-    """Return the parts of a page: figures and folded listings belong to the block above them."""
+    """Return the parts of a page: figures, folded listings and those of its title belong to the block above."""
     parts: list[Part] = []
     for block in blocks:
         match block:
@@ -94,6 +100,8 @@ def group_blocks(blocks: Sequence[Block]) -> list[Part]:
                 parts[-1].figures.setdefault(block.dataset, []).append(block)
             case Listing(folded=True) if parts:
                 parts[-1].folded.append(block)
+            case Listing() if parts and block.title.startswith(f"{heading_of(parts[-1].block)}: "):
+                parts[-1].listings.append(block)
             case _:
                 parts.append(Part(f"part-{len(parts) + 1}", block))
     return parts
@@ -104,10 +112,10 @@ def heading_of(block: Block) -> str:
     return short_title(block.caption) if isinstance(block, Figure) else block.title
 
 
-def name_folded(listing: Listing, above: Block) -> str:
-    """Return a folded listing's title without that of the block above it."""
+def name_below(listing: Listing, above: Block) -> str:
+    """Return a listing's title without that of the block above it."""
     title = listing.title.removeprefix(f"{heading_of(above)}: ")
-    return title[:1].upper() + title[1:]
+    return _FOLDED.get(title, title[:1].upper() + title[1:])
 
 
 def write_panels(figure: Figure) -> list[str]:

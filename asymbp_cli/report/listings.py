@@ -14,7 +14,8 @@ from asymbp_cli.analysis.agreement import (
     deduplicate,
     pair_cells,
 )
-from asymbp_cli.analysis.conclusions import Judgement, collect_our_numbers, judge, load_paper_numbers
+from asymbp_cli.analysis.conclusions import Judgement, judge, load_paper_numbers
+from asymbp_cli.analysis.conclusions.ours import judge_protocols
 from asymbp_cli.analysis.copies import find_copies, keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -158,11 +159,16 @@ def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDa
     Ours are judged per protocol, and next to them the paper's numbers of the same datasets. If none of ours can be
     judged, there is no listing. `infos` holds the datasets by fingerprint.
     """
-    judgements = {"the paper": judge(load_paper_numbers())} | dict(judge_ours(tables, infos))
-    if len(judgements) == 1:
+    return list_judgements(dict(judge_ours(tables, infos)))
+
+
+def list_judgements(ours: Mapping[str, tuple[Judgement, ...]]) -> list[Listing]:
+    """Return the verdicts and their evidence, next to those on all of the paper's numbers; `ours` by source."""
+    if not ours:
         return []
+    judgements = {"the paper": judge(load_paper_numbers()), **ours}
     claims = list(zip(*judgements.values(), strict=True))
-    verdicts = tuple((claim[0].claim, *map(_format_verdict, claim)) for claim in claims)
+    verdicts = tuple((claim[0].claim, *map(format_verdict, claim)) for claim in claims)
     return [
         Listing("The paper's conclusions", ("claim", *judgements), verdicts, _CONCLUSIONS_NOTES),
         *(_list_evidence(judgements, claim) for claim in claims if any(one.datasets for one in claim)),
@@ -173,15 +179,12 @@ def judge_ours(
     tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]
 ) -> Iterator[tuple[str, tuple[Judgement, ...]]]:
     """Yield the judgements on our numbers of each protocol, after those on the paper's of the same datasets."""
-    groups = find_conditions(tables)
-    for group in groups:
-        own = collect_our_numbers(tables_under(group, tables), infos)
-        ours = judge(own)
-        if all(judgement.verdict in ("not enough runs", "not enough datasets") for judgement in ours):
+    for judged in judge_protocols(tables, infos):
+        if not judged.has_verdict:
             continue
-        if shared := [name for name in load_paper_numbers().datasets if name in own.datasets]:
-            yield f"the paper on {', '.join(shared)}", judge(load_paper_numbers().restrict_to(*shared))
-        yield f"ours ({group.describe_among(groups)})", ours
+        if judged.papers:
+            yield f"the paper on {', '.join(judged.shared)}", judged.papers
+        yield f"ours ({judged.name})", judged.judgements
 
 
 def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listing:
@@ -193,10 +196,10 @@ def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listin
         for text in (judgement.reason, *judgement.evidence)
     )
     name = claim[0].key.replace("-", " ")
-    return Listing(f"What the verdicts on {name} rest on", ("numbers of", "evidence"), tuple(lines), folded=True)
+    return Listing(f"Evidence: {name}", ("numbers of", "evidence"), tuple(lines), folded=True)
 
 
-def _format_verdict(judgement: Judgement) -> str:
+def format_verdict(judgement: Judgement) -> str:
     """Return the verdict, how clear it is, and on how many datasets it holds."""
     count, grade = len(judgement.datasets), judgement.grade
     graded = f"open, {judgement.verdict}" if grade == "open" else f"{judgement.verdict}, {grade}"

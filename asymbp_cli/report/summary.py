@@ -7,9 +7,9 @@ from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.conclusions import Judgement
 from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.table import table_files
-from asymbp_cli.report.listings import find_conditions, judge_ours, tables_under
+from asymbp_cli.report.listings import find_conditions, tables_under
+from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.results.store import Store
 from asymbp_cli.text import list_some
 
@@ -26,7 +26,8 @@ def choose_title(tables: Sequence[FilledGrid]) -> str:
     """Return the title of a report: the paper's if any table is one of its tables, else those of the tables."""
     if not tables or any(is_papers(filled) for filled in tables):
         return PAPER_TITLE
-    return list_some(list(dict.fromkeys(filled.grid.title for filled in tables)))
+    titles = list(dict.fromkeys(filled.grid.title for filled in tables))
+    return titles[0] if len(titles) == 1 else list_some(shorten_titles(titles))
 
 
 def choose_introduction(tables: Sequence[FilledGrid]) -> str:
@@ -46,14 +47,22 @@ def find_place(filled: FilledGrid) -> int:
     return places.index(filled.grid.key.removeprefix("table-")) if is_papers(filled) else len(places)
 
 
-def summarize(tables: Sequence[FilledGrid], store: Store, infos: Mapping[str, DecodedDataset]) -> tuple[str, ...]:
-    """Return what was trained, how close it comes to the paper, and what holds, a line each."""
+def summarize(
+    tables: Sequence[FilledGrid],
+    store: Store,
+    judgements: Mapping[str, Sequence[Judgement]],
+    printed: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Return what was trained, how close it comes to the paper, and what holds, a line each.
+
+    `judgements` are those of `judge_ours`, by source. `printed` says how many numbers of other papers agree.
+    """
     if not tables:
         return ()
     return (
         f"Trained: {_describe_training(tables, store)}",
-        f"Next to the paper: {'; '.join(_describe_closeness(tables))}.",
-        f"What holds: {'; '.join(_describe_verdicts(tables, infos))}.",
+        f"Next to the paper: {'; '.join((*printed, *_describe_closeness(tables, printed)))}.",
+        f"What holds: {'; '.join(_describe_verdicts(tables, judgements))}.",
     )
 
 
@@ -63,16 +72,22 @@ def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
     labels = list(dict.fromkeys(row.label for filled in tables for row in filled.grid.rows if row.dataset))
     protocols = list(dict.fromkeys(filled.grid.protocol_label for filled in tables))
     seeds = len({seed for filled in tables for seed in filled.grid.seeds})
-    hours = sum(spent.seconds for spent in store.spent(runs).values()) / 3600
+    seconds = sum(spent.seconds for spent in store.spent(runs).values())
     of_all = f"{done:,} runs" if done == len(runs) else f"{done:,} of {len(runs):,} runs"
     where = f" on {list_some(labels)}" if labels else ""
     return (
         f"{of_all}{where}, protocol {list_some(protocols)}, {seeds} seed{'s' if seeds > 1 else ''}, "
-        f"{hours:.2g} hours of training."
+        f"{_format_duration(seconds)} of training."
     )
 
 
-def _describe_closeness(tables: Sequence[FilledGrid]) -> Iterator[str]:
+def _format_duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
+
+
+def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) -> Iterator[str]:
     """Yield how many cells are near the paper's, for each protocol; without any, what is lowest."""
     groups = find_conditions(tables)
     found = False
@@ -82,7 +97,7 @@ def _describe_closeness(tables: Sequence[FilledGrid]) -> Iterator[str]:
         if pairs:
             found = True
             yield _describe_agreement(Agreement.of(pairs), group, groups)
-    if not found:
+    if not found and not printed:
         yield f"it has no number for a finished cell here{_describe_lowest(tables)}"
 
 
@@ -109,13 +124,15 @@ def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
     return f"; our lowest error is {error:.2f} ± {cell.standard_error:.2f} %, of {header} on {label}"
 
 
-def _describe_verdicts(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> Iterator[str]:
+def _describe_verdicts(
+    tables: Sequence[FilledGrid], judgements: Mapping[str, Sequence[Judgement]]
+) -> Iterator[str]:
     """Yield how many of the paper's conclusions hold under each protocol, and how cells compare with baselines."""
-    ours = [(name, claims) for name, claims in judge_ours(tables, infos) if name.startswith("ours")]
-    for name, judgements in ours:
-        yield _count_verdicts(judgements) + (f" ({name})" if len(ours) > 1 else "")
+    ours = {name: claims for name, claims in judgements.items() if name.startswith("ours")}
+    for name, claims in ours.items():
+        yield _count_verdicts(claims) + (f" ({name})" if len(ours) > 1 else "")
     if not ours:
-        yield "no conclusion of the paper can be judged on these runs"
+        yield "none of the paper's conclusions can be judged on these runs"
     for header, cells in _group_by_baseline(tables).items():
         worse, better = (sum(cell.colour == colour for cell in cells) for colour in ("worse", "better"))
         hollow = sum(cell.hollow for cell in cells)
@@ -128,8 +145,8 @@ def _describe_verdicts(tables: Sequence[FilledGrid], infos: Mapping[str, Decoded
 
 def _count_verdicts(judgements: Sequence[Judgement]) -> str:
     holds, fails = (sum(one.verdict == verdict for one in judgements) for verdict in _HOLDS)
-    count = len(judgements)
-    return f"{holds} of the paper's {count} conclusions hold, {fails} fail, {count - holds - fails} are open"
+    counts = f"{holds} supported, {fails} not supported, {len(judgements) - holds - fails} open"
+    return f"{len(judgements)} conclusions of the paper: {counts}"
 
 
 def _group_by_baseline(tables: Sequence[FilledGrid]) -> dict[str, list[Cell]]:

@@ -12,7 +12,7 @@ def split_code_spans(text: str) -> list[tuple[str, bool]]:
 
 def short_title(text: str) -> str:
     """Return the beginning of a title or caption: up to a full stop or colon outside brackets."""
-    return re.split(r"[.:](?: |$)(?![^(]*\))", text)[0]
+    return re.split(r"(?<! al)[.:](?: |$)(?![^(]*\))", text)[0]
 
 
 def shorten_titles(titles: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import NamedTuple
 
 from asymbp_cli import __version__
 from asymbp_cli.errors import WorkerError
@@ -38,14 +39,28 @@ def add_plugins(provenance: Provenance, plugins: Iterable[Plugin]) -> Provenance
     return replace(provenance, software={**provenance.software, **hashes})
 
 
-def check_same_program(ours: Provenance, theirs: Provenance) -> None:
-    """Raise WorkerError if a worker has another version than this program: its runs could have other numbers."""
-    here, there = ((each.software.get("asymbp"), each.semantics) for each in (ours, theirs))
-    if here != there:
+class Program(NamedTuple):
+    """What decides the numbers of runs: the version of asymbp, and that of the numbers, `SEMANTICS`."""
+
+    version: str | None
+    semantics: int
+
+    @classmethod
+    def of(cls, provenance: Provenance) -> "Program":
+        """Return the program that a provenance names."""
+        return cls(provenance.software.get("asymbp"), provenance.semantics)
+
+
+THIS_PROGRAM = Program(__version__, SEMANTICS)
+
+
+def check_same_program(host: str, worker: Program, study: Program) -> None:
+    """Raise WorkerError if the worker on a host is of another version: its runs could have other numbers."""
+    if worker != study:
         raise WorkerError(
-            f"the worker on {theirs.host} has asymbp {there[0]} (semantics {there[1]}), and this program on "
-            f"{ours.host} is asymbp {here[0]} (semantics {here[1]}). Install the same version on both, then run "
-            "the same command again"
+            f"the worker on {host} has asymbp {worker.version} (semantics {worker.semantics}), and the study is "
+            f"of asymbp {study.version} (semantics {study.semantics}). Install the same version on all machines, "
+            "then run the same command again"
         )
 
 

@@ -1,4 +1,7 @@
-"""What the store asks its database, in SQL. Lists of ids are given as JSON, since SQLite takes no lists."""
+"""What the store asks its database, and what it tells it of trainings, in SQL.
+
+Lists of ids are given as JSON, since SQLite takes no lists.
+"""
 
 from asymbp_cli.results.summaries import ATTEMPT_COLUMNS, EPOCH_COLUMNS
 
@@ -17,9 +20,9 @@ BEGIN_RUN = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, NULL, ?, ?)"
 BEGIN_ATTEMPT = """INSERT OR REPLACE INTO attempts (run, started, start_epoch, host, device, software, git,
     instruction_set) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
 
-#: the rest of `BEGIN_ATTEMPT`, once a worker has said where it is
-FIND_WORKER = """UPDATE attempts SET host = ?, device = ?, software = ?, git = ?, instruction_set = ?
-    WHERE run = ? AND ended IS NULL"""
+#: the rest of `BEGIN_ATTEMPT`, once a worker has said where it is: only then it trains
+FIND_WORKER = """UPDATE attempts SET started = max(started, ?), host = ?, device = ?, software = ?, git = ?,
+    instruction_set = ? WHERE run = ? AND ended IS NULL"""
 
 #: the end of the attempt that lasts
 END_ATTEMPT = """UPDATE attempts SET ended = ?, outcome = ?, message = ?, traceback = ?
@@ -61,6 +64,14 @@ SELECTED = f"""
     WITH {_PICKED}
     SELECT {", ".join(EPOCH_COLUMNS)} FROM picked JOIN epochs USING (run)
     WHERE epoch IN (best, last) ORDER BY run, epoch"""
+
+#: (seconds) from the begin of each stack to when its worker had a device of the kind :kind, if the worker was new:
+#: one that is there takes no second. Of first attempts, as runs are as old as those. On a cluster they waited, too
+STARTS = """
+    SELECT started - created FROM attempts JOIN runs ON id = run
+    WHERE (device = :kind OR device LIKE :kind || ' %' OR device LIKE :kind || ':%') AND started - created > 1
+        AND started = (SELECT min(started) FROM attempts AS own WHERE own.run = attempts.run)
+    GROUP BY host, device, started"""
 
 #: (run, number of epochs, seconds) of every run in :runs that has epochs
 SPENT = f"SELECT run, count(*), sum(seconds) FROM epochs {_OF_RUNS} GROUP BY run"

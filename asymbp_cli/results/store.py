@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class Store:
             try:
                 yield
             finally:
-                self._journal.note(queries.CLOSE_ATTEMPTS)
+                self._journal.note(queries.CLOSE_ATTEMPTS)  # which nobody continues
 
     def save_dataset(self, info: DecodedDataset) -> None:
         """Store a dataset; its runs refer to it by fingerprint."""
@@ -139,8 +139,7 @@ class Store:
         for run in runs:
             self._journal.note(queries.BEGIN_RUN, run.id, run.model_dump_json(), run.dataset, now, now)
             self._journal.note("DELETE FROM epochs WHERE run = ? AND epoch > ?", run.id, start_epoch)
-            place = run.id, now, start_epoch
-            self._journal.note(queries.BEGIN_ATTEMPT, *place, *make_provenance_row(provenance))
+            self._journal.note(queries.BEGIN_ATTEMPT, run.id, now, start_epoch, *make_provenance_row(provenance))
         self.flush_if_free()
 
     def record(self, event: Event) -> None:
@@ -152,7 +151,7 @@ class Store:
             self._journal.note("UPDATE runs SET updated = ? WHERE id = ?", now, event.run)
         elif isinstance(event, WorkerFound):
             for run_id in event.runs:
-                self._journal.note(queries.FIND_WORKER, *make_provenance_row(event.provenance), run_id)
+                self._journal.note(queries.FIND_WORKER, now, *make_provenance_row(event.provenance), run_id)
         elif isinstance(event, RunFinished):
             self._journal.note("UPDATE runs SET state = ?, updated = ? WHERE id = ?", event.state, now, event.run)
             self._end_attempt(event.run, "finished")
@@ -223,7 +222,7 @@ class Store:
         run_ids = list(run_ids)
         return {run_id: [] for run_id in run_ids} | self._epochs_of(run_ids, queries.EPOCHS)
 
-    def _epochs_of(self, run_ids: list[str], query: str) -> dict[str, list[EpochEnded]]:
+    def _epochs_of(self, run_ids: Sequence[str], query: str) -> dict[str, list[EpochEnded]]:
         """Return the epochs that a query finds, by run."""
         epochs: dict[str, list[EpochEnded]] = {}
         self._check_histories(run_ids)
@@ -248,6 +247,10 @@ class Store:
         """Return the epochs that runs have had and their seconds, by id; without the runs that have had none."""
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
         return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
+
+    def worker_starts(self, kind: str) -> list[float]:
+        """Return the seconds in which workers on devices of a kind (cpu, cuda, mps) started, as far as known."""
+        return [seconds for (seconds,) in self._journal.query(queries.STARTS, kind=kind)]
 
     def efforts(self) -> list[Effort]:
         """Return what every attempt has taken, those of failed, interrupted and abandoned runs too."""
@@ -292,9 +295,5 @@ class Store:
             raise UsageError(f'{count} with "{printable_path(prefix)}". List the ids with asymbp ls runs')
         run_id = summaries[0].id
         ((spec,),) = self._journal.query("SELECT spec FROM runs WHERE id = ?", run_id)
-        return RunDetail(
-            summary=summaries[0],
-            run=Run.model_validate_json(spec),
-            attempts=tuple(self.attempts([run_id])),
-            epochs=tuple(self.epochs([run_id])[run_id]),
-        )
+        run, attempts = Run.model_validate_json(spec), self.attempts([run_id])
+        return RunDetail(summaries[0], run, tuple(attempts), tuple(self.epochs([run_id])[run_id]))

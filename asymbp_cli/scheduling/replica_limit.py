@@ -18,20 +18,13 @@ SHARES = {"cpu": 0.4, "cuda": 0.8, "mps": 0.4}
 
 
 def replica_limit(
-    devices: Sequence[str],
-    infos: Mapping[str, DecodedDataset],
-    *,
-    most: int | None = None,
-    is_remote: bool = False,
+    devices: Sequence[str], infos: Mapping[str, DecodedDataset], *, most: int | None = None
 ) -> Callable[[Run], int]:
     """Return a function from a run to how many like it a stack may hold, at least 1; `infos` by fingerprint.
 
     Each worker has one of `devices`. A stack may go to any of them, so the smallest one decides. `most` replaces
-    what a device makes use of. Of other machines nothing is known: there a stack that does not fit resumes in
-    smaller ones.
+    what a device makes use of.
     """
-    if is_remote:
-        return lambda run: most or MAX_REPLICAS.get(devices[0].split(":")[0], 1)
     limits = [_limit_of(device, devices.count(device), infos, most) for device in dict.fromkeys(devices)]
     return lambda run: min(limit(run) for limit in limits)
 

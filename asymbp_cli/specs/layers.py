@@ -99,8 +99,36 @@ _CONV = re.compile(
 )
 _POOL = re.compile(r"(max|avg)\s+([0-9]+)x([0-9]+)/([0-9]+)(?:\s+pad_end\s+([0-9]+))?", re.IGNORECASE)
 _FC = re.compile(r"fc\s+(.+)", re.IGNORECASE)
+LAYERS = (_CONV, _POOL, _FC)  # how layers are written
 _WIDTH = re.compile(r"(?:([0-9]+)\s*\*\s*)?classes|([0-9]+)")
 _MAX = re.compile(r"max\(([^,()]+),([^,()]+)\)")
+
+
+#: how a layer is written, for people
+LAYER_GRAMMAR = """\
+layer = "Conv " HxWxF "/" S [ " pad " N ] [ " dilation " N ] [ " groups " N ]
+      | ( "Max " | "Avg " ) HxW "/" S [ " pad_end " N ]
+      | "FC " F
+F     = N | [ N "*" ] "classes" | "max(" F ", " F ")"
+
+HxW is the size of a filter or window, F the number of features, S the stride. pad adds zeros around the input,
+pad_end on the right and bottom. BN, if the method has it, and then ReLU follow every Conv and FC but the last."""
+
+#: what people write from habit -> what to do
+_HABITS = {
+    r"re-?lu\b|leaky|[gs]elu|elu|tanh|sigmoid|activation|act\b": "an activation follows every layer but the last. "
+    "Delete it; for another one than ReLU write activation: tanh beside layers",
+    r"bn\b|batch[ _-]?norm|layer[ _-]?norm|group[ _-]?norm": "batch normalization belongs to the method, as in "
+    "uSF+BN. Delete it",
+    r"(soft|log)[ _-]?(soft)?max": "the loss has it. Delete it",
+    r"drop[ _-]?out": "there is no dropout here. Delete it",
+    r"flatten|reshape|view": "FC flattens what reaches it. Delete it",
+    r"(linear|dense|fully|affine|fc\b|fc[0-9])": "write it like FC 500 or FC classes",
+    r"(global|adaptive)[ _-]?(avg|average|max)": "a pooling has a size: write Avg 7x7/7 for one of a 7x7 image",
+    r"(max|avg|average|mean)\b.*|(max|avg|average)[ _-]?pool|pool": "write it like Max 2x2/2 or Avg 3x3/2 "
+    "pad_end 1: size, / and stride",
+    r"conv": "write it like Conv 5x5x20/1 or Conv 5x5x20/1 pad 2: size, features, / and stride",
+}
 
 
 def parse_layer(text: str, classes: int | None) -> Layer:
@@ -132,9 +160,15 @@ def parse_layer(text: str, classes: int | None) -> Layer:
     if match := _FC.fullmatch(text.strip()):
         layer = FC(_width(match[1], classes, text))
         return _positive(layer, (layer.features,), text)
-    raise NetworkError(
-        f'"{text}" is not a layer; write it like Conv 5x5x20/1 pad 2, Max 2x2/2, FC 500 or FC classes'
-    )
+    raise NetworkError(_explain(text))
+
+
+def _explain(text: str) -> str:
+    """Return the message for text that is no layer: what it may mean, or the notation."""
+    for pattern, advice in _HABITS.items():
+        if re.match(pattern, text.strip(), re.IGNORECASE):
+            return f'"{text}" is not a layer; {advice}'
+    return f'"{text}" is not a layer; write it like Conv 5x5x20/1 pad 2, Max 2x2/2, FC 500 or FC classes'
 
 
 def _positive(layer: Layer, numbers: tuple[int, ...], text: str) -> Layer:

@@ -106,9 +106,7 @@ class LayerFeedback(Spec):
             if name in ("scheme", "numbers") or name in SCHEMES[self.scheme].parameters:
                 continue
             if getattr(self, name) != field.default:
-                *owners, last = schemes_with(name)
-                owners_text = " and ".join(filter(None, [", ".join(owners), last]))
-                raise ValueError(f"{name} belongs to {owners_text}, not to {short_name(self.scheme)}")
+                raise ValueError(f"{name} {describe_owners(name, self.scheme)}")
         return self
 
     def _check_numbers(self) -> None:
@@ -134,6 +132,12 @@ class LayerFeedback(Spec):
         """Return the numbers that a plugin's scheme takes, with their defaults."""
         given = dict(self.numbers)
         return {name: number.cast(given.get(name, number.default)) for name, number in self.kind.numbers.items()}
+
+
+def describe_owners(parameter: str, scheme: str) -> str:
+    """Return the message for a parameter that a scheme does not take: which ones do."""
+    *owners, last = schemes_with(parameter)
+    return f"belongs to {' and '.join(filter(None, [', '.join(owners), last]))}, not to {short_name(scheme)}"
 
 
 class Feedback(LayerFeedback):
@@ -174,7 +178,14 @@ class Method(Spec):
         return self.feedback.scheme, *(part.scheme for part in self.feedback.layers), self.update
 
 
-_NAME = re.compile(
+#: how a name of a method is written, for people
+METHOD_GRAMMAR = """\
+method = first { "+" more } [ " Top" | " Bottom" ]  in upper or lower case; Top: only the last layer trains
+first  = "SGD" | scheme | more                      without a scheme: plain backpropagation
+more   = "BN" | "BM" | "BM2" | "BM3"                one BN and one BM at most; or an update rule of a plugin
+scheme = NAME [ "-" NUMBER "%" ] [ "-scaled" ]      asymbp ls schemes; % of signs are opposite; V as large as W"""
+
+METHOD_NAME = re.compile(
     r"(?P<head>[a-z][a-z0-9_]*(?:-[a-z][a-z0-9_]*)*?)(?:-(?P<percent>[0-9]+(?:\.[0-9]+)?)%)?(?P<scaled>-scaled)?"
     r"(?P<parts>(?:\+[a-z][a-z0-9_-]*)*)(?:\s+(?P<train>top|bottom))?",
     re.IGNORECASE,
@@ -192,7 +203,7 @@ def parse_method(name: str) -> Method:
     `uSF-scaled` has the scale `glorot`. BN carries learnable scale and shift with plain backpropagation only, as
     in the paper. Raises UsageError with the nearest known name.
     """
-    match = _NAME.fullmatch(name.strip())
+    match = METHOD_NAME.fullmatch(name.strip())
     if match is None:
         raise _unknown(name)
     head, parts = match["head"].lower(), [part for part in match["parts"].lower().split("+") if part]
@@ -269,4 +280,20 @@ PAPER_METHODS: tuple[str, ...] = tuple(
 
 
 def _unknown(name: str) -> UsageError:
+    """Return the error for a name that is no method: how to write several, or the nearest one."""
+    parts = [part.strip() for part in re.split(r"[,;/|&]|\band\b", name)]
+    if len(parts) > 1 and all(map(METHOD_NAME.fullmatch, parts)):
+        return UsageError(f'"{name}" is not a method. Write several as a list: [{", ".join(parts)}]')
+    if repaired := _repair(name):
+        return UsageError(f'"{name}" is not a method. Did you mean "{repaired}"? (asymbp ls methods)')
     return UsageError(f'"{name}" is not a method.{nearest(name, PAPER_METHODS)} {HINT} (asymbp ls methods)')
+
+
+def _repair(name: str) -> str:
+    """Return the method that a name means but for spaces, other signs between its parts, or a missing %."""
+    plain = re.sub(r"\s*[+_]\s*|\s+(?!top|bottom)", "+", name.strip(), flags=re.IGNORECASE)
+    plain = re.sub(r"-([0-9]+(?:\.[0-9]+)?)\s*%?(?=\+|\s|$)", r"-\1%", plain)
+    try:
+        return plain if plain != name and METHOD_NAME.fullmatch(plain) and parse_method(plain) else ""
+    except UsageError:
+        return ""

@@ -101,16 +101,20 @@ class Network(Spec):
         """Return the layers as data; the network must be resolved."""
         return tuple(parse_layer(text, None) for text in self.layers)
 
+    def check_input(self) -> Shape:
+        """Return the input's shape; raises NetworkError if it has no channels, or is too large."""
+        if len(self.input) == 2:
+            raise NetworkError(f"input {dimensions(self.input)} has no channels; write {dimensions(self.input)}x1")
+        if prod(self.input) > _MOST_VALUES:
+            raise NetworkError(f"input {dimensions(self.input)} has more than {_MOST_VALUES:,} values")
+        return self.input
+
     def shapes(self) -> tuple[Shape, ...]:
         """Return the input's shape and every layer's output shape.
 
         Raises NetworkError naming the first layer that does not fit what reaches it.
         """
-        if len(self.input) == 2:
-            raise NetworkError(f"input {dimensions(self.input)} has no channels; write {dimensions(self.input)}x1")
-        if prod(self.input) > _MOST_VALUES:
-            raise NetworkError(f"input {dimensions(self.input)} has more than {_MOST_VALUES:,} values")
-        shapes: list[Shape] = [self.input]
+        shapes: list[Shape] = [self.check_input()]
         for number, layer in enumerate(self.parsed(), start=1):
             before = shapes[-1]
             where = f"layer {number} ({layer})"

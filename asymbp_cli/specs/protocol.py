@@ -19,7 +19,7 @@ SHARED_FIELDS = ("resize", "validation_fraction")
 
 T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 Precision = Literal["standard", "fp32", "bf16"]
 
 #: initialization -> the distribution of a layer's weights; plugins add theirs
@@ -86,7 +86,7 @@ class Protocol(Spec):
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
-    epochs: Count = 65
+    epochs: Annotated[int, Field(ge=1, le=10**6)] = 65
     """Section 5. Changing it stretches the phases in proportion, each to at least one if there are enough."""
     phases: Annotated[tuple[Phase, ...], Field(strict=False, min_length=1)] = (
         Phase(share=10, factor=1),

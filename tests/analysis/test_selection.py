@@ -15,7 +15,7 @@ from sample_tables import make_epoch
 
 from asymbp_cli.analysis.cells import Pick
 from asymbp_cli.analysis.tables import fill_grid, select_epoch
-from asymbp_cli.cli.console import render_progress
+from asymbp_cli.cli.live_view import render_progress
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid

@@ -36,9 +36,9 @@ def make_environment(folder: Path) -> Path:
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         venv.create(folder, with_pip=True, clear=True)
-        pip = [python, "-m", "pip", "install", "--quiet"]
+        pip = [str(python), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, *read_requirements(ROOT / "pyproject.toml")], check=True)
-        subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
+        subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)
         (folder / "complete").touch()
     return python
 

@@ -29,5 +29,5 @@ if __name__ == "__main__":
     how = choose_engine()
     if how:
         study._measure_steps = lambda *_: defaultdict(lambda: 0.001)  # needs no torch
-    arguments.Execution = partial(study.Execution, checkpoint_seconds=0.0, **how)  # type: ignore[assignment,misc]
+    vars(arguments)["Execution"] = partial(study.Execution, checkpoint_seconds=0.0, **how)
     main()

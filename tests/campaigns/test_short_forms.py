@@ -24,6 +24,7 @@ from tally import Record, Tally
 
 from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.cli.app import cli
+from asymbp_cli.errors import AsymbpError
 from asymbp_cli.recipe.networks import NETWORKS
 
 FAKE_SECONDS = "0.01"  # of an epoch
@@ -148,7 +149,7 @@ def test_fuzzing_sees_every_fault(text: str, fault: str, tmp_path: Path, monkeyp
         if text == "kaputt":
             raise KeyError(text)
         if text == "mute":
-            raise fuzz.AsymbpError("")
+            raise AsymbpError("")
         return text != "other"
 
     monkeypatch.setattr(fuzz, "load", load)

@@ -208,6 +208,7 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["reproduce", "--table", "2", "--device", "cpu,cuda:0"], '"cpu,cuda:0" mixes kinds of devices'),
         (["reproduce", "--table", "2", "--attempts", "0"], "Invalid value for '--attempts'"),
         (["reproduce", "--table", "2", "--device", "tpu"], '"tpu" is not a device; there are cpu, cuda'),
+        (["reproduce", "--table", "2", "--workers", str(10**20)], "is not in the range 1<=x<=10000"),
         (["reproduce", "--table", "2", "--results", "file"], "file is a file, not a directory"),
         (
             ["reproduce", "--table", "2", "--dataset", "mnist", "--protocol", "quick", "--data-dir", "."],
@@ -249,6 +250,17 @@ def test_validate_shows_all_problems_of_all_files(tmp_path: Path) -> None:
     assert "a.yaml:2: method" in done.stderr
     assert "a.yaml:4: seed" in done.stderr
     assert "b.yaml:2: dataset: is given twice" in done.stderr
+
+
+def test_a_file_that_is_no_yaml_hides_no_other_and_no_other_part_of_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text('dataset: dgits\nmethod: [SGD, BM\nprotocol: "demo\nseed: x\n')
+    (tmp_path / "b.yaml").write_text("title: x\ncolumns: [SDG]\ndataset: digits\n")
+    (tmp_path / "c.yaml").write_text("dataset: digits\nmethod: SGD\nprotocol: demo\n")
+    done = run("validate", "a.yaml", "none.yaml", "b.yaml", "c.yaml", directory=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "c.yaml: ok, a recipe\n")
+    assert [line.removeprefix("asymbp: ").split(": ")[0] for line in done.stderr.splitlines()] == [
+        *("a.yaml:1", "a.yaml:2", "a.yaml:3", "a.yaml:4", "none.yaml", "b.yaml:2", "b.yaml:3", "b.yaml"),
+    ]
 
 
 def test_table_1_is_computed() -> None:
@@ -456,7 +468,7 @@ def test_parts_of_recipes_are_told_from_recipes_and_checked(
 def test_a_recipe_without_its_images_is_valid_and_a_note_says_so(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("dataset: {folder: none.tar}\nmethod: SGD\nprotocol: demo\n")
     done = run("validate", "mine.yaml", directory=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "mine.yaml: ok\n")
+    assert (done.returncode, done.stdout) == (0, "mine.yaml: ok, a recipe\n")
     assert done.stderr == "mine.yaml: note: the images in none.tar are not here\n"
     (tmp_path / "none.tar").mkdir()
     assert run("validate", "mine.yaml", directory=tmp_path).stderr == ""

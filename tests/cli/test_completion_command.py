@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import shlex
 import shutil
@@ -10,9 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
-import click
 import pytest
 import small_study
 from click.testing import CliRunner
@@ -26,6 +27,7 @@ from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.schemes import SCHEMES
 
 ROOT = Path(__file__).parent.parent.parent
+CLICK = tuple(map(int, version("click").split(".")[:3]))
 Complete = Callable[..., list[str]]
 
 
@@ -67,8 +69,6 @@ def _store(directory: Path) -> set[str]:
         ("plan --table ak", {"akrout2019"}),
         ("reproduce --table 2 --dataset flowers", {"flowers17", "flowers102"}),
         ("reproduce --table 2 --dataset al", {"all"}),
-        ("data fetch mnist al", {"all"}),
-        ("data show flowers17", {"flowers17"}),
         ("reproduce --protocol q", {"quick"}),
         ("train x --executor s", {"slurm"}),
         ("train x --device cu", {"cuda", "cuda:0", "cuda:all"}),
@@ -93,6 +93,14 @@ def test_names_are_completed(line: str, names: set[str], complete: Complete) -> 
     assert set(complete(f"asymbp {line}")) == names
 
 
+@pytest.mark.skipif(CLICK < (8, 2, 1), reason="not run: this click completes nothing after a command of a group")
+@pytest.mark.parametrize(
+    ("line", "names"), [("data fetch mnist al", {"all"}), ("data show flowers17", {"flowers17"})]
+)
+def test_names_are_completed_in_groups(line: str, names: set[str], complete: Complete) -> None:
+    assert set(complete(f"asymbp {line}")) == names
+
+
 @pytest.mark.parametrize(
     ("line", "names"),
     [
@@ -114,16 +122,14 @@ def test_values_follow_an_equals_sign_which_is_a_word_of_bash(
 
 
 def test_every_option_of_names_has_some() -> None:
-    """Whoever adds an option whose value is a name, or a path, completes it."""
-    free = {"shard", "partition", "time", "address", "cluster", "shell_complete"}
+    """Whoever adds an option whose value is a name completes it."""
     bare = [
         f"{path} {parameter.name}"
         for path, context in CONTEXTS.items()
         for parameter in context.command.params
-        if isinstance(parameter.type, click.types.StringParamType)
+        if re.search("NAME|TABLE|RECIPE|RUN|DEVICE", parameter.make_metavar(context))
         and parameter._custom_shell_complete is None
-        and parameter.name not in free
-        and not path.startswith("asymbp bench")
+        and parameter.name != "partition"  # of a cluster
     ]
     assert bare == []
 
@@ -183,6 +189,7 @@ def test_a_script_is_printed_for_each_shell(shell: str) -> None:
     done = CliRunner().invoke(cli, ["completion", shell])
     assert done.exit_code == 0
     assert VARIABLE in done.stdout
+    assert shell == "fish" or "*=}" in done.stdout or "*[/=]" in done.stdout  # no space after KEY=
     assert "Example" not in done.stdout
 
 
@@ -258,10 +265,15 @@ def test_bash_completes_what_is_typed(typed: str, completed: str, tmp_path: Path
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="not run: zsh is not installed")
-def test_zsh_completes_what_is_typed(tmp_path: Path) -> None:
-    typed = "asymbp reproduce --table=ak\t"
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("asymbp reproduce --table=ak\t", "asymbp reproduce --table=akrout2019 "),
+        ("asymbp train x --set protocol.gradi\tme\t", "asymbp train x --set protocol.gradient=mean "),
+    ],
+)
+def test_zsh_completes_what_is_typed(typed: str, completed: str, tmp_path: Path) -> None:
     lines = ["autoload -U compinit; compinit -u -D", 'eval "$(asymbp completion zsh)"', typed]
-    completed = "asymbp reproduce --table=akrout2019 "
     assert completed in _type(["zsh", "-f", "-i"], lines, completed, tmp_path)
 
 

@@ -39,19 +39,4 @@ def test_numbers_of_a_listing_are_aligned_at_the_right() -> None:
     out = io.StringIO()
     listing = Listing("Epochs", ("rate", "what"), (("0.05", "a"), ("5e-05", "text")))
     console.print_listing(Console(file=out, width=120), listing)
-    assert "│  0.05 │ a    │" in out.getvalue()
-    assert "│ 5e-05 │ text │" in out.getvalue()
-
-
-def test_a_listing_whose_words_do_not_fit_has_its_rows_as_columns() -> None:
-    header = ("table", *(f"measurement{i}" for i in range(9)))
-    rows = tuple((f"table-{i}", *(f"{i}.{j}" for j in range(9))) for i in range(12))
-    listing = Listing("Agreement", header, rows)
-    for width, heads in ((200, 1), (80, 2)):
-        out = io.StringIO()
-        console.print_listing(Console(file=out, width=width), listing)
-        text = out.getvalue()
-        assert max(map(len, text.splitlines())) <= width
-        assert "…" not in text
-        assert text.count("measurement8") == heads
-        assert all(word in text for row in rows for word in row)
+    assert out.getvalue().splitlines()[-2:] == [" 0.05  a", "5e-05  text"]

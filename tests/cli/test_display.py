@@ -12,10 +12,10 @@ import small_study
 from rich.console import Console
 
 from asymbp_cli.cli.choose_display import choose_display
-from asymbp_cli.cli.console import render_progress
 from asymbp_cli.cli.display import Display, PlainLines
 from asymbp_cli.cli.json_lines import JsonLines
 from asymbp_cli.cli.live import LiveDisplay
+from asymbp_cli.cli.live_view import render_progress
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted
@@ -56,7 +56,7 @@ def test_without_an_estimate_the_pace_after_the_first_epoch_tells_how_long(
     first, second = known.runs
     display.handle(StackStarted("s", (first, second), 0))
     assert known.eta_seconds is None
-    assert known.remaining_time == "time to go not known yet"
+    assert known.remaining_time == "time left not known yet"
     clock.now = 2000.0  # starting and compiling
     for run in (first, second):
         display.handle(ended(run, 1))
@@ -70,9 +70,7 @@ def test_without_an_estimate_the_pace_after_the_first_epoch_tells_how_long(
     assert known.eta_seconds == pytest.approx(200)  # no guess before the other run has ended the epoch, too
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1  # once
-    assert said[0].startswith(
-        "about 7 min to go, by the first epochs. Ctrl-C loses no more than the current epoch"
-    )
+    assert said[0].startswith("about 7 min left, by the first epochs. Ctrl-C loses no more than the current epoch")
 
 
 def test_runs_of_one_epoch_are_extrapolated_as_a_whole() -> None:
@@ -88,7 +86,7 @@ def test_runs_of_one_epoch_are_extrapolated_as_a_whole() -> None:
 def test_an_estimate_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     known = progress(clock, 50.0)
-    assert known.remaining_time == "50 s to go"
+    assert known.remaining_time == "50 s left"
     clock.now = 5.0
     PlainLines(known).handle(ended(next(iter(known.runs)), 1))
     assert not capsys.readouterr().err
@@ -127,17 +125,27 @@ def test_json_has_the_facts_and_no_sentences(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
-    ("quiet", "as_json", "terminal", "kind"),
+    ("quiet", "as_json", "terminal", "variables", "kind"),
     [
-        (False, False, True, LiveDisplay),
-        (False, False, False, PlainLines),
-        (True, False, True, Display),
-        (True, True, True, JsonLines),
+        (False, False, True, {}, LiveDisplay),
+        (False, False, True, {"TERM": "dumb"}, PlainLines),
+        (False, False, True, {"CI": "true"}, PlainLines),
+        (False, False, True, {"CI": "false"}, LiveDisplay),
+        (False, False, False, {}, PlainLines),
+        (True, False, True, {}, Display),
+        (True, True, True, {}, JsonLines),
     ],
 )
 def test_the_display_fits_options_and_terminal(
-    quiet: bool, as_json: bool, terminal: bool, kind: type[Display], monkeypatch: pytest.MonkeyPatch
+    quiet: bool,
+    as_json: bool,
+    terminal: bool,
+    variables: dict[str, str],
+    kind: type[Display],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name, value in ({"TERM": "xterm", "CI": ""} | variables).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     assert type(choose_display(progress(Clock()), quiet=quiet, as_json=as_json)) is kind
 
@@ -161,3 +169,50 @@ def test_rows_of_one_name_are_told_apart_while_they_train() -> None:
     Console(file=text, width=80).print(render_progress(shown))
     assert re.search(r"digits \(FC 16\) +digits \(FC 64\)", text.getvalue())
     assert re.search(r"SGD +10\.00 +12\.00", text.getvalue())
+
+
+def test_plain_lines_tick_in_the_words_of_the_live_display(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    known = progress(clock, 50.0)
+    first, second = known.runs
+    with PlainLines(known) as display:
+        clock.now = 30.0
+        display.tick()
+        display.handle(StackStarted("s", (first, second), 0))
+        clock.now = 42.5
+        display.handle(ended(first, 1))
+        display.handle(ended(second, 1))
+        clock.now = 60.0
+        display.tick()
+    assert capsys.readouterr().err.splitlines() == [
+        "starting 1 worker",
+        "0 % done; starting 1 worker; 30 s elapsed, 50 s left",
+        "25 % done; SGD (2 runs): epoch 2 of 4; 60 s elapsed, 38 s left",
+    ]
+
+
+def test_a_display_ticks_by_itself_until_it_ends() -> None:
+    ticks = []
+
+    class Ticking(Display):
+        tick_seconds = 0.01
+
+        def tick(self) -> None:
+            ticks.append(time.monotonic())
+
+    with Ticking(progress(Clock())):
+        deadline = time.monotonic() + 10
+        while len(ticks) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    count = len(ticks)
+    assert count >= 3
+    time.sleep(0.05)
+    assert len(ticks) == count
+
+
+def test_nothing_ticks_if_nothing_is_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    known = progress(Clock())
+    known.remaining = {}
+    with PlainLines(known):
+        pass
+    assert not capsys.readouterr().err

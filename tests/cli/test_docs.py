@@ -17,6 +17,7 @@ import pytest
 
 from asymbp_cli import __version__
 from asymbp_cli.cli.app import COMMANDS, cli
+from asymbp_cli.cli.ls import LISTS
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.results.store import Store
@@ -101,6 +102,15 @@ def test_every_command_parses(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for _, *arguments in commands:
         cli.main(arguments, "asymbp", standalone_mode=False)
     assert len(parsed) > len(commands) or not commands  # groups too
+
+
+def test_help_cuts_no_sentence_and_lists_what_ls_lists() -> None:
+    for context in (*CONTEXTS.values(), click.Context(cli, info_name="asymbp", terminal_width=80)):
+        assert "..." not in context.get_help().partition("\nCommands:")[2], context.command_path
+        assert not re.search(r"^  --\S+ (INTEGER|FLOAT|PATH)", context.get_help(), re.MULTILINE), (
+            context.command_path
+        )
+    assert f"WHAT is one of {', '.join(LISTS)}." in " ".join(CONTEXTS["asymbp ls"].get_help().split())
 
 
 @pytest.mark.parametrize("path", CONTEXTS)

@@ -31,7 +31,7 @@ _OF_CATALOG = {
     *(("asymbp data fetch", "names"), ("asymbp bench checks", "dataset"), ("asymbp bench measures", "dataset")),
 }
 _OF_CLUSTERS = {"devices", "shard", "partition", "time", "address", "cluster"}
-TAKE_NAMES = {"device", "keys", "protocols", "datasets", "run", *_OF_CATALOG, *_OF_CLUSTERS}
+TAKE_NAMES = {"title", "device", "keys", "protocols", "datasets", "run", *_OF_CATALOG, *_OF_CLUSTERS}
 
 TINY = "protocol: {extends: ~/base.yaml, rate_multipliers: [1], weight_decay: 0}"
 #: with the home directory of `home`

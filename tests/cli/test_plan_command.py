@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_study
 from click.testing import CliRunner
 
 from asymbp_cli.bench import rehearsal
@@ -174,11 +175,33 @@ def test_a_schedule_has_its_price() -> None:
 def test_a_start_that_nobody_has_said_is_called_an_assumption() -> None:
     line = f"plan --table 2 --dataset mnist --protocol quick {STEPS} --simulate 1x1"
     assumed, said = (numbers(f"{line} {more}")["schedule"] for more in ("", "--start 4"))
-    assert (assumed["start_seconds"], assumed["start_is_assumed"]) == (10, True)
-    assert (said["start_seconds"], said["start_is_assumed"]) == (4, False)
+    assert (assumed["start_seconds"], assumed["start_origin"]) == (10, "assumed")
+    assert (said["start_seconds"], said["start_origin"]) == (4, "given")
     assert "A GPU starts in 10 s, as is assumed; --start says otherwise." in asymbp(line)
     assert "A GPU starts in 4 s, as you say." in asymbp(f"{line} --start 4")
     assert "Simulated on 1 node with 1 GPU each" in asymbp(line)
+
+
+def test_a_start_is_that_of_workers_in_the_results() -> None:
+    results = Path("results")
+    asymbp(f"train --recipe {_recipe()} --set method=[SGD,uSF,BM,NuSF,BN] --quiet --workers 1")
+    created = (1993.5, 2000.9, 1990.0, 1900.0, 1995.0)
+    devices = ("cpu (a)", "cpu", "cpu (b)", "cuda:0 (c)", "cpu (b)")
+    for number, run_id in enumerate(small_study.change(results)):
+        small_study.change(
+            results,
+            f"UPDATE attempts SET device = '{devices[number]}', started = {2000 + number} WHERE run = '{run_id}'",
+            f"UPDATE runs SET created = {created[number]} WHERE id = '{run_id}'",
+            take_checksums=True,
+        )
+    line = "plan --table 3 --dataset mnist --protocol quick --simulate 1x1"
+    played = numbers(line)["schedule"]
+    assert (played["start_seconds"], played["start_origin"]) == (9, "measured")  # of 6.5, 12 and 9, not of 0.1
+    assert "A worker starts in 9 s, the median in these results." in asymbp(line)
+    assert numbers(f"{line} {STEPS}")["schedule"]["start_seconds"] == 103  # on CUDA
+    forget = "UPDATE attempts SET started = created FROM runs WHERE id = run"
+    small_study.change(results, forget, take_checksums=True)
+    assert numbers(line)["schedule"]["start_origin"] == "assumed"  # it is not stored when workers were there
 
 
 def test_stacks_of_which_training_would_give_up_are_told() -> None:
@@ -216,9 +239,8 @@ def test_measured_steps_are_saved_for_another_machine() -> None:
 def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = asymbp("plan --all --seeds 5 --step-seconds h100 --simulate 100x8 --price 2.5 --failures 0.5")
-    tables = [line for line in text.splitlines() if line.startswith(("┃", "│", "┏", "└"))]
-    assert len(tables) > 20
-    assert max(map(len, tables)) <= 80
+    assert len(text.splitlines()) > 20
+    assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     for part in ("12,600", "by FLOP", "NVIDIA H100 80GB HBM3", "100 nodes with 8 GPUs each", "cost"):
         assert part in text
@@ -250,6 +272,7 @@ def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"--table 2 {STEPS} --save-steps x.csv", "--step-seconds measures nothing that --save-steps could write"),
         ("--table 2 --step-seconds none.csv", "cannot read none.csv: No such file"),
         ("--table 2 --device tpu", '"tpu" is not a device'),
+        ("--table 2 --workers 100000000000", "is not in the range 1<=x<=10000"),
     ],
 )
 def test_bad_input_is_one_message(line: str, message: str) -> None:

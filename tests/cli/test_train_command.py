@@ -98,6 +98,12 @@ def test_a_name_of_the_tool_hides_no_file_with_an_ending_or_a_slash() -> None:
         ("plan --table 2,3", "For several write --table 2 --table 3"),
         ("reproduce --table 2 --dataset digits,mnist", "For several write --dataset digits --dataset mnist"),
         ("data check digits,mnist", "For several write digits mnist"),
+        ("train ''", "it is empty, perhaps from a variable that is not set"),
+        ("train mine.yaml --results ''", "it is empty, perhaps from a variable that is not set. Write . for the"),
+        ("train mine.yaml --data-dir=", "it is empty, perhaps from a variable that is not set"),
+        ("reproduce --table ''", "it is empty, perhaps from a variable that is not set"),
+        ("reproduce --table 2 --protocol ''", "it is empty, perhaps from a variable that is not set"),
+        ("reproduce --table 2 --dataset=", "it is empty, perhaps from a variable that is not set"),
         ("train mine.yaml --seeds 0,1,2", "0,1,2 is a list. For the seeds 3, 4 and 5 write --seed 3 --seeds 3"),
         ("train mine.yaml --seed -1", "-1 is not in the range x>=0"),
         (
@@ -202,6 +208,7 @@ def test_tables_of_several_papers_are_planned_together() -> None:
 def test_both_tables_are_printed_and_what_cannot_be_used_is_said_once(small_tables: Callable[[], str]) -> None:
     printed = small_tables()
     assert printed.index("First") < printed.index("Second")
+    assert "For several write --table first --table second. Available:" in refuse("report --table first,second")
     line = "reproduce --table ./first.yaml --table ./second.yaml --dataset all --dataset digits --protocol demo"
     done = CliRunner().invoke(cli, [*shlex.split(line), "--data-dir", ".", "--dry-run"], standalone_mode=False)
     assert done.exception is None

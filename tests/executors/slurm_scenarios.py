@@ -90,6 +90,19 @@ def killed_driver(directory: Path) -> Found:
     return describe(directory, train(directory))
 
 
+def interrupted(directory: Path) -> Found:
+    """Ctrl-C while two jobs train, then the same command again."""
+    os.environ["FAKE_EPOCH_SECONDS"] = "0.5"
+    words = [sys.executable, __file__, str(directory), "--drive"]
+    with subprocess.Popen(words, start_new_session=True, stderr=subprocess.PIPE) as driver:
+        small_study.wait_for(lambda: test_slurm.epochs_sent(directory) >= 4, seconds=120)
+        driver.send_signal(signal.SIGINT)
+        _, errors = driver.communicate(timeout=60)
+    small_study.wait_for(lambda: not run_command("squeue", "--noheader").strip(), seconds=60)
+    os.environ["FAKE_EPOCH_SECONDS"] = "0"
+    return describe(directory, train(directory)) | {"said": errors.decode().splitlines()[-1]}
+
+
 def cancelled_by_hand(directory: Path) -> Found:
     """Somebody cancels jobs that wait: no place for them, as others take all."""
     blocker = run_command("sbatch", "--exclusive", "--parsable", "--output=/dev/null", "--wrap=sleep 120").strip()
@@ -131,6 +144,7 @@ SCENARIOS: dict[str, Callable[[Path], Found]] = {
         unknown_partition,
         told_to_stop,
         killed_driver,
+        interrupted,
         cancelled_by_hand,
         time_limit,
         failed_node,

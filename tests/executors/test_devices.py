@@ -56,6 +56,7 @@ def test_devices_are_named_in_a_list(text: str, names: tuple[str, ...]) -> None:
         ("cuda:all,cuda:all", "names a GPU twice"),
         ("cpu,cuda:0", '"cpu,cuda:0" mixes kinds of devices'),
         ("cpu,", '"" is not a device'),
+        ("cuda:" + "9" * 5000, "is not a device"),
         ("cuda:0;cuda:1", '"cuda:0;cuda:1" is not a device'),
     ],
 )

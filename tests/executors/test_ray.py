@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fake_engine
@@ -182,7 +183,7 @@ def test_what_a_worker_takes(given: dict[str, object], resources: dict[str, floa
     [
         ({"address": "ray://host:10001"}, 'address: "ray://host:10001" is not the address of a Ray cluster'),
         ({"address": "host"}, 'address: "host" is not the address'),
-        ({"device": "cuda:1"}, "Ray chooses the GPU of each worker"),
+        ({"device": "cuda:1"}, "the cluster chooses the GPU of each worker"),
         ({"device": "cpu", "gpus_per_worker": 0.5}, "needs device: cuda"),
         ({"gpus_per_worker": 2}, "gpus-per-worker: .*less than or equal to 1"),
     ],
@@ -196,6 +197,32 @@ def test_an_address_that_nobody_answers_at_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "ray", FakeCluster())
     with pytest.raises(UsageError, match=r"no Ray cluster answers at 127\.0\.0\.1:1\. Start one with ray start"):
         cluster.check_cluster(RayOptions(address="127.0.0.1:1"))
+
+
+def test_a_ray_of_its_own_without_a_gpu_is_refused_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", FakeCluster())
+    asked: list[str] = []
+    monkeypatch.setattr(cluster, "check_devices", asked.extend)
+    cluster.check_cluster(RayOptions())
+    assert asked == []
+    cluster.check_cluster(RayOptions(device="cuda", gpus_per_worker=0.5))
+    assert asked == ["cuda:0"]
+
+
+def test_a_cluster_that_has_no_place_for_a_worker_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = SimpleNamespace(
+        is_initialized=lambda: True,
+        get_runtime_context=lambda: SimpleNamespace(gcs_address="127.0.0.1:1"),
+        cluster_resources=lambda: {"CPU": 4.0, "memory": float(8 << 30), "node:127.0.0.1": 1.0},
+    )
+    monkeypatch.setitem(sys.modules, "ray", small)
+    cluster.Cluster(RayOptions(memory="8 GB"), 1)
+    with pytest.raises(UsageError, match=r"4 CPU and 0 GPU and 8\.0 GB of memory, and a worker takes 1 CPU and 9"):
+        cluster.Cluster(RayOptions(memory="9 GB"), 1)
+    with pytest.raises(UsageError, match=r"0 GPU.* takes 1 CPU and 1 GPU\. Add a node"):
+        cluster.Cluster(RayOptions(device="cuda"), 1)
 
 
 def test_without_ray_the_message_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

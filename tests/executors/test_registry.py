@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.errors import AsymbpError, RecipeError, UsageError
-from asymbp_cli.executors.options import ExecutorOptions
+from asymbp_cli.executors.options import ExecutorOptions, parse_memory
+from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.executors.registry import EXECUTORS, executor_files, load_executor
 from asymbp_cli.executors.slurm.options import SlurmOptions, SlurmParameters, parse_seconds
 
@@ -49,7 +50,37 @@ def test_options_of_the_command_replace_those_of_the_file(tmp_path: Path) -> Non
         ("executor: slurm\ntime: 0\n", r"mine\.yaml:2: time: .*leaves no time to train"),
         ("executor: slurm\ndevice: gpu\n", r'mine\.yaml:2: device: "gpu" is not a device'),
         ("executor: inline\npartition: x\n", r"mine\.yaml:2: partition: unknown key"),
+        ("executor: slurm\ndevice: cuda:1\n", r"mine\.yaml:2: device: .*the cluster chooses the GPU"),
+        ("executor: slurm\nmemory: 16\n", r"mine\.yaml:2: memory: "),
+        (
+            "executor: slurm\nmemory: 16 PB\n",
+            r'mine\.yaml:2: memory: "16 PB" is not an amount of memory\. Write 16 GB',
+        ),
+        ("executor: ray\nmemory: 0 GB\n", r'mine\.yaml:2: memory: "0 GB" is not an amount'),
+        (
+            "executor: slurm\nmemory: 2 GB\nslurm: {mem: 4GB}\n",
+            r"memory is asked for twice\. Leave out memory, or",
+        ),
+        ("executor: slurm\ntime: 1\nslurm: {signal_delay_s: 60}\n", r"saves at once, .*Give it more time"),
+        ("executor: processes\nmemory: 1 GB\n", r"mine\.yaml:2: memory: unknown key"),
         ("executor: processes\nworkers: 0\n", r"mine\.yaml:2: workers: .*greater than or equal to 1"),
+        ("executor: processes\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
+        ("executor: slurm\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
+        ("executor: ray\nworkers: 10001\n", r"mine\.yaml:2: workers: .*less than or equal to 10000"),
+        ("executor: inline\ndevice: cuda:all\n", r'mine\.yaml:2: device: "cuda:all" is several devices'),
+        (f"executor: slurm\nmemory: {'9' * 400} TB\n", r"mine\.yaml:2: memory: .* is not an amount of memory"),
+        ("executor: slurm\ntime: 3651-00\n", r'mine\.yaml:2: time: "3651-00" is more than ten years'),
+        (f"executor: slurm\ntime: '{'9' * 5000}'\n", r"mine\.yaml:2: time: .* is not a time"),
+        ("executor: inline\nworkers: 2\n", r"mine\.yaml:2: workers: .*less than or equal to 1"),
+        (
+            "executor: slurm\ndevice: cuda:1\n",
+            r'mine\.yaml:2: device: "cuda:1" is for this machine: .* Write cuda or cpu',
+        ),
+        (
+            "executor: ray\ndevice: cuda:1\n",
+            r'mine\.yaml:2: device: "cuda:1" is for this machine: .* Write cuda or cpu',
+        ),
+        ("executor: inline\ndevice: cpu,cpu\n", r'mine\.yaml:2: device: "cpu,cpu" is several devices'),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -88,7 +119,7 @@ def test_parameters_of_jobs() -> None:
     assert SlurmOptions(time="0:30").make_parameters() == {
         "job_name": "asymbp",
         "cpus_per_task": 1,
-        "signal_delay_s": 60,
+        "signal_delay_s": 15,
         "time": 1,
         "additional_parameters": {"no-requeue": True},
     }
@@ -96,5 +127,20 @@ def test_parameters_of_jobs() -> None:
     assert gpu.make_parameters()["gpus_per_node"] == 1
     assert gpu.make_parameters()["partition"] == "a"
     assert gpu.make_parameters()["setup"] == ["module load cuda"]
+    assert gpu.make_parameters()["signal_delay_s"] == 60
     other = SlurmOptions(device="cuda", slurm=SlurmParameters(gres="gpu:a100:1"))
     assert "gpus_per_node" not in other.make_parameters()
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("16 GB", 16 << 30), ("1.5gb", 3 << 29), ("800MB", 800 << 20), ("2 TB", 2 << 40)]
+)
+def test_memory_is_counted_as_slurm_does(text: str, count: int) -> None:
+    assert parse_memory(text) == count
+
+
+def test_memory_of_a_worker_is_asked_for_unless_it_is_that_of_a_gpu() -> None:
+    assert SlurmOptions(memory="1.5 GB").make_parameters()["mem"] == "1536MB"
+    assert "mem" not in SlurmOptions(memory="80 GB", device="cuda").make_parameters()
+    assert RayOptions(memory="2 GB").resources == {"CPU": 1.0, "memory": float(2 << 30)}
+    assert RayOptions(memory="80 GB", device="cuda").resources == {"CPU": 1.0, "GPU": 1.0}

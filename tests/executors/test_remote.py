@@ -13,7 +13,7 @@ from memory_executor import MemoryExecutor
 from small_jobs import facts, jobs, reports
 
 from asymbp_cli import __version__
-from asymbp_cli.errors import AsymbpError, DataError, StoreError
+from asymbp_cli.errors import AsymbpError, DataError, DeviceError, StoreError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunFinished
 from asymbp_cli.executors import Failure, Job, JobEnded, StackFailed, StackStarted, Train
 from asymbp_cli.executors.options import ExecutorOptions
@@ -168,6 +168,29 @@ def test_failures_come_as_of_local_workers(tmp_path: Path) -> None:
     failed = [report for report in found if isinstance(report, StackFailed)]
     assert {report.message for report in failed} == {"RuntimeError: shapes do not fit"}
     assert len([e for e in facts(found) if isinstance(e, RunFinished)]) == 2
+
+
+def _fails_on_one_machine(job: Job) -> Iterator[Event]:
+    """Train unless the job has the multiplier 10 and is tried for the first time: then its GPU is broken."""
+    mark = job.info.path / "tried"
+    if job.stack.runs[0].rate_multiplier == 10 and not mark.exists():
+        mark.touch()
+        raise DeviceError('the device "cuda:0" cannot be used: it is broken')
+    yield from fake_engine.says_where(job)
+
+
+def test_a_machine_that_cannot_train_ends_the_study_only_if_no_other_has_trained(tmp_path: Path) -> None:
+    info = small_study.INFO.model_copy(update={"directory": str(tmp_path)})
+    work = [replace(job, info=info) for job in jobs(tmp_path / "checkpoints", replicas=1)]
+    lucky = [work[0], work[1]]
+    found = reports(MemoryExecutor(1, _fails_on_one_machine), lucky)
+    (failed,) = [report for report in found if isinstance(report, StackFailed)]
+    assert failed.message == f'on {platform.node()}: the device "cuda:0" cannot be used: it is broken'
+    assert failed.remedy == "once more"
+    assert len([event for event in found if isinstance(event, RunFinished)]) == 2
+    (tmp_path / "tried").unlink()
+    with pytest.raises(DeviceError, match=f"^on {platform.node()}: the device"):
+        reports(MemoryExecutor(1, _fails_on_one_machine), [work[1]])
 
 
 def test_progress_comes_once_a_second(tmp_path: Path) -> None:

@@ -117,12 +117,37 @@ def test_memory_that_is_too_small_for_a_capture_makes_stacks_smaller_then_does_w
     assert facts(found) == undisturbed(tmp_path, work)
 
 
-def test_a_worker_that_dies_on_a_gpu_is_replaced_by_one_without_graphs(tmp_path: Path) -> None:
+def test_the_last_worker_for_runs_that_end_theirs_on_a_gpu_does_without_graphs(tmp_path: Path) -> None:
     work = jobs(tmp_path, replicas=4)
     found = reports(ProcessExecutor(["cuda:0"], fake_engine.crashes_in_graphs), work)
-    assert attempts(tmp_path) == [(4, 0, True), (4, 2, False)]
-    assert [report.remedy for report in found if isinstance(report, StackFailed)] == ["once more"]
+    assert attempts(tmp_path) == [(4, 0, True), (4, 2, True), (4, 2, False)]
+    assert [report.remedy for report in found if isinstance(report, StackFailed)] == ["once more"] * 2
     assert facts(found) == undisturbed(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("failure", "graphs"),
+    [
+        (Failure("its node is gone", lost_worker=True), True),
+        (Failure("told to stop", handed_back=True), True),
+        (Failure("killed", lost_worker=True, out_of_memory=True), False),
+        (Failure("no capture", in_capture=True), False),
+        (Failure("RuntimeError: CUDA error"), False),
+    ],
+)
+def test_graphs_are_kept_unless_the_failure_may_be_theirs(failure: Failure, graphs: bool, tmp_path: Path) -> None:
+    job = replace(jobs(tmp_path, replicas=1)[0], device="cuda:0")
+    failed, (following,) = Retries(fresh_processes=True).decide(job, {r.id: r for r in job.stack.runs}, failure)
+    assert failed.retrying
+    assert following.graphs is graphs
+
+
+def test_jobs_that_never_come_to_the_end_of_an_epoch_need_more_time(tmp_path: Path) -> None:
+    (job, *_), retries = jobs(tmp_path), Retries(fresh_processes=True, attempts=1)
+    failed = decide(retries, job, Failure("the worker was told to stop", handed_back=True))
+    assert failed.message == (
+        "the worker was told to stop, in the last of 1 attempts. No epoch was done in it: give jobs more --time"
+    )
 
 
 @pytest.mark.parametrize("most", [1, 2])

@@ -100,8 +100,7 @@ def undisturbed(directory: Path) -> dict[str, list[str]]:
 def check(directory: Path) -> None:
     """Check that all numbers are those of an undisturbed study, and that no file of a job is left."""
     assert small_study.numbers(directory / "results") == undisturbed(directory)
-    assert folders.find_folders(directory / "results") == []
-    assert list(folders.logs_directory(directory / "results").glob("*_*")) == []
+    assert not (directory / "results" / "jobs").exists()
     assert small_study.checkpoints(directory / "results") == []
 
 
@@ -195,7 +194,20 @@ def test_a_driver_that_was_killed_takes_in_what_came_meanwhile(
     events = train(tmp_path)
     assert len(pids(tmp_path)) == 2
     assert not [event for event in events if isinstance(event, StackFailed)]
-    assert [event.start_epoch for event in events if isinstance(event, StackStarted)] == [0, 0]
+    check(tmp_path)
+
+
+def test_a_driver_that_was_killed_before_it_noted_its_jobs_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
+    monkeypatch.setenv("CLUSTER_DRIVER_FORGETS", "1")
+    with driver(tmp_path) as process:
+        wait_for(lambda: len(pids(tmp_path)) == 2 and epochs_sent(tmp_path) >= 2, seconds=_PATIENCE)
+        process.kill()
+    events = train(tmp_path)
+    assert len(pids(tmp_path)) == 2
+    assert not [event for event in events if isinstance(event, StackFailed)]
     check(tmp_path)
 
 
@@ -261,6 +273,13 @@ def test_jobs_of_other_studies_are_left_alone(tmp_path: Path, monkeypatch: pytes
     with Store.open(tmp_path / "results") as store:
         assert len(store.finished_ids()) == 6  # and those of the baseline of the other grid
     assert folders.find_folders(tmp_path / "results") == []
+
+
+def test_results_whose_name_means_something_else_to_slurm_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a%j").mkdir()
+    with pytest.raises(UsageError, match=r'cannot write into .*/a%j/results, since it reads "%".*--results DIR'):
+        train(tmp_path / "a%j", infos=small_study.INFOS)
+    assert not (tmp_path / "a%j/results/jobs").exists()
 
 
 def test_without_submitit_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_a_job_that_is_ahead_of_the_checkpoints_here_is_taken_over(tmp_path: Pat
     fake = FakeCluster(tmp_path / "scratch")
     killed(tmp_path, fake, 2)
     train_here(tmp_path, 4)
-    assert starts(train(tmp_path, fake)) == [0]
+    assert starts(train(tmp_path, fake)) == [3]  # the checkpoint here: what came before is stored
     assert fake.count == 1
     check(tmp_path)
 

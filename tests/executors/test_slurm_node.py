@@ -12,7 +12,15 @@ import small_study
 import test_slurm
 
 SCENARIOS = Path(__file__).parent / "slurm_scenarios.py"
-NAMES = ("unknown_partition", "undisturbed", "killed_worker", "told_to_stop", "killed_driver", "cancelled_by_hand")
+NAMES = (
+    "unknown_partition",
+    "undisturbed",
+    "killed_worker",
+    "told_to_stop",
+    "killed_driver",
+    "interrupted",
+    "cancelled_by_hand",
+)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +78,11 @@ def test_jobs_whose_time_is_up_are_handed_back(found: dict[str, Any]) -> None:
 def test_a_driver_that_was_killed_listens_to_the_jobs_that_run(found: dict[str, Any]) -> None:
     assert found["killed_driver"]["failed"] == []
     assert found["killed_driver"]["workers"] == 2
+
+
+def test_an_interrupted_study_goes_on_from_the_last_epochs(found: dict[str, Any]) -> None:
+    assert "go on after epoch" in found["interrupted"]["said"]
+    assert all(start >= 2 for start in found["interrupted"]["starts"])
 
 
 def test_jobs_that_were_cancelled_while_they_waited_are_submitted_again(found: dict[str, Any]) -> None:

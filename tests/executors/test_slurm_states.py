@@ -1,5 +1,6 @@
 """How jobs of a cluster end, with a cluster that says what a real one cannot be made to say."""
 
+import os
 import stat
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -10,9 +11,9 @@ import fake_engine
 import pytest
 import small_study
 
-from asymbp_cli.errors import UsageError
+from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits, Train
 from asymbp_cli.executors.registry import EXECUTORS, Kind
 from asymbp_cli.executors.remote import worker
 from asymbp_cli.executors.remote.messages import FilesSent
@@ -74,14 +75,13 @@ def train(directory: Path, fake: FakeCluster, *, workers: int = 1, **changes: ob
         return SlurmExecutor(fake, place, workers, train)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(EXECUTORS, "slurm", Kind(SlurmOptions, make))
+        patch.setitem(EXECUTORS, "slurm", Kind(SlurmOptions, make, lambda options, place: None))
         small_study.train(
             directory / "results",
             GRID,
-            executor=OPTIONS,
             workers=workers,
             checkpoint_seconds=0.0,
-            **{"on_event": events.append} | changes,  # type: ignore[arg-type]
+            **{"on_event": events.append, "executor": OPTIONS} | changes,  # type: ignore[arg-type]
         )
     return events
 
@@ -90,7 +90,7 @@ def check(directory: Path) -> None:
     small_study.train(directory / "undisturbed", GRID)
     expected = small_study.numbers(directory / "undisturbed")
     assert small_study.numbers(directory / "results") == expected
-    assert folders.find_folders(directory / "results") == []
+    assert not (directory / "results" / "jobs").exists()
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,14 @@ def test_a_job_that_ends_without_a_word_goes_on_from_its_checkpoints(
     starts = [event.start_epoch for event in events if isinstance(event, StackStarted)]
     assert set(starts) == {0, 2}
     check(tmp_path)
+
+
+@pytest.mark.parametrize(("memory", "sizes"), [(None, [2]), ("2 GB", [2]), ("1 MB", [1, 1])])
+def test_stacks_have_the_size_of_the_memory_that_workers_are_said_to_have(
+    tmp_path: Path, memory: str | None, sizes: list[int]
+) -> None:
+    events = train(tmp_path, FakeCluster(tmp_path / "scratch"), executor=SlurmOptions(workers=1, memory=memory))
+    assert [len(event.runs) for event in events if isinstance(event, StackStarted)] == sizes
 
 
 def test_jobs_that_are_preempted_again_and_again_use_no_attempts(tmp_path: Path) -> None:
@@ -230,6 +238,121 @@ def test_folders_that_nobody_can_read_or_that_have_no_id_are_cleared(tmp_path: P
     check(tmp_path)
 
 
+def test_what_a_job_sent_before_its_driver_was_killed_is_stored_only_once(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    killed(tmp_path, fake, 9)  # after the checkpoint of epoch 4
+    events = train(tmp_path, fake)
+    (started,) = [event for event in events if isinstance(event, StackStarted)]
+    assert started.start_epoch == 4
+    assert min(event.epoch for event in events if isinstance(event, EpochEnded)) == 5
+
+
+def test_what_is_no_id_is_never_cancelled(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    killed(tmp_path, fake, 3)
+    (folder,) = folders.find_folders(tmp_path / "results")
+    (folder / "id").write_text("--me")
+    (folder / "job.json").write_text("{")
+    train(tmp_path, fake)
+    assert fake.cancelled == []
+    check(tmp_path)
+
+
+def test_an_id_that_a_worker_notes_while_its_job_is_taken_back_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    killed(tmp_path, fake, 3)
+    (folder,) = folders.find_folders(tmp_path / "results")
+    (folder / "id").unlink()
+
+    def begin(place: Path) -> str | None:
+        folders.note_id(place, "55")  # by the worker, which has read the job
+        return folders.take_back(place)
+
+    monkeypatch.setattr(executor, "take_back", begin)
+    train(tmp_path, fake)
+    assert fake.cancelled[:1] == ["55"]
+    check(tmp_path)
+
+
+def test_what_belongs_to_no_job_is_deleted(tmp_path: Path) -> None:
+    jobs, logs = tmp_path / "results" / "jobs", folders.logs_directory(tmp_path / "results")
+    (jobs / "half-made" / "checkpoints").mkdir(parents=True)
+    logs.mkdir()
+    (logs / "0123456789.pkl").touch()  # of a submission that was refused
+    train(tmp_path, FakeCluster(tmp_path / "scratch"))
+    check(tmp_path)
+
+
+def test_a_worker_that_never_spoke_is_not_one_that_sees_nothing(tmp_path: Path) -> None:
+    class Dying(FakeCluster):
+        def _run(self, place: Path, train: Train) -> str:
+            if self.count:
+                return super()._run(place, train)
+            self.count += 1
+            self.states["1"] = "FAILED"
+            logs = folders.logs_directory(tmp_path / "results")
+            logs.mkdir(parents=True)
+            (logs / "1_0_log.out").touch()
+            return "1"
+
+    events = train(tmp_path, Dying(tmp_path / "scratch"))
+    (failed,) = [event for event in events if isinstance(event, StackFailed)]
+    assert failed.message == "job 1 of the cluster ended without a word (FAILED)"
+
+
+def test_jobs_whose_ids_cannot_be_noted_are_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path, job_id: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    fake = FakeCluster(tmp_path / "scratch")
+    monkeypatch.setattr(folders, "note_id", fail)
+    with pytest.raises(StoreError, match=r"cannot write .*: No space left on device\. Free some space"):
+        train(tmp_path, fake)
+    assert fake.cancelled == ["1"]
+    assert not (tmp_path / "results" / "jobs").exists()
+
+
+@dataclass
+class Refusing(FakeCluster):
+    """Refuses the second submission while the second job of the first one still runs."""
+
+    submissions: int = 0
+    late: list[tuple[Path, Train]] = field(default_factory=list)
+
+    def submit(self, places: Sequence[Path], train: Train) -> list[str]:
+        self.submissions += 1
+        if self.submissions == 2:
+            raise UsageError("the cluster refuses the jobs: it is full")
+        if self.submissions == 1:
+            self.late.append((places[1], train))
+            return [self._run(places[0], train), "99"]
+        return super().submit(places, train)
+
+    def ended(self, ids: Collection[str]) -> dict[str, str]:
+        while self.late and self.submissions > 2:
+            super()._run(*self.late.pop())
+        return super().ended(ids)
+
+
+def test_what_is_refused_while_other_jobs_run_is_submitted_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_ASKING_SECONDS", 0.0)
+    events = train(tmp_path, Refusing(tmp_path / "scratch", "NODE_FAIL", 1), workers=2)
+    assert [event.message for event in events if isinstance(event, StudyWaits)] == [
+        "the cluster refuses the jobs: it is full. Other jobs run meanwhile, and it is asked again"
+    ]
+    check(tmp_path)
+
+
+def test_what_is_refused_while_no_job_runs_ends_the_study(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="it is full"):
+        train(tmp_path, Refusing(tmp_path / "scratch", submissions=1))
+    assert not (tmp_path / "results" / "jobs").exists()
+
+
 def test_an_error_that_the_user_can_mend_leaves_nothing_that_raises_it_again(tmp_path: Path) -> None:
     fake = FakeCluster(tmp_path / "scratch")
     with suppress(Exception):
@@ -263,6 +386,8 @@ def test_states_come_from_squeue_and_of_jobs_that_it_forgot_from_sacct(commands:
     command(commands, "squeue", lines.replace(" ", "\n") + "\n")
     command(commands, "sacct", "TIMEOUT\n")
     slurm = cluster._Slurm(None)
+    slurm.ended([])
+    assert f"--user={os.getuid()}" in (commands / "squeue.calls").read_text().split()  # not what $USER says
     ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5"]
     assert slurm.ended(ids) == {
         "1_2": "NODE_FAIL",
@@ -298,6 +423,27 @@ def test_what_sbatch_refuses_is_said_in_its_words(commands: Path, tmp_path: Path
     assert "--test-only" in (commands / "sbatch.calls").read_text()
 
 
+@pytest.mark.parametrize(
+    ("options", "lines", "absent"),
+    [
+        (SlurmOptions(), {"--cpus-per-task=1", "--signal=USR2@60"}, ("--time", "--mem", "--gpus")),
+        (SlurmOptions(time="1:00:00", memory="2 GB"), {"--time=60", "--mem=2048MB"}, ("--gpus",)),
+        (SlurmOptions(device="cuda", memory="80 GB"), {"--gpus-per-node=1"}, ("--time", "--mem")),
+    ],
+)
+def test_what_sbatch_is_told(
+    commands: Path, tmp_path: Path, options: SlurmOptions, lines: set[str], absent: tuple[str, ...]
+) -> None:
+    pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
+    command(commands, "srun")
+    opened = cluster.open_cluster(options, tmp_path / "logs")
+    assert isinstance(opened, cluster._Slurm)
+    text = opened._executor._make_submission_file_text("true", "id")
+    told = {line.removeprefix("#SBATCH ") for line in text.splitlines() if line.startswith("#SBATCH")}
+    assert lines < told
+    assert not [line for line in told if line.startswith(absent)]
+
+
 def test_the_end_of_the_log_explains_a_death(tmp_path: Path) -> None:
     class Logging(FakeCluster):
         def _run(self, place: Path, train: Train) -> str:
@@ -312,7 +458,7 @@ def test_the_end_of_the_log_explains_a_death(tmp_path: Path) -> None:
     assert failed.traceback
     assert failed.traceback.endswith("Killed")
     assert len(failed.traceback) <= 2000
-    assert [path.name for path in folders.logs_directory(tmp_path / "results").iterdir()] == []
+    check(tmp_path)
 
 
 def test_a_job_that_says_it_ended_is_not_asked_for(tmp_path: Path) -> None:
@@ -320,3 +466,15 @@ def test_a_job_that_says_it_ended_is_not_asked_for(tmp_path: Path) -> None:
     events = train(tmp_path, fake, workers=2)
     assert not [event for event in events if isinstance(event, StackFailed)]
     check(tmp_path)
+
+
+def test_no_link_to_the_script_of_a_job_is_left(tmp_path: Path) -> None:
+    folder, logs = folders.jobs_directory(tmp_path) / "job", folders.logs_directory(tmp_path)
+    for directory in (folder, logs):
+        directory.mkdir(parents=True)
+    for job_id in ("12", "13"):
+        (logs / f"{job_id}_submission.sh").write_bytes(b"")
+        (logs / f".submission_file_{job_id}.sh").symlink_to(logs / f"{job_id}_submission.sh")
+    folders.note_id(folder, "12_0")
+    folders.discard(folder, tmp_path)
+    assert sorted(path.name for path in logs.iterdir()) == [".submission_file_13.sh", "13_submission.sh"]

@@ -11,9 +11,9 @@ from plugin_examples import NOISE, OTHERS, Load
 from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.plugins.registry import forget
 from asymbp_cli.recipe.build import make_column
-from asymbp_cli.recipe.format import recipe_schema
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
+from asymbp_cli.recipe.schemas import recipe_schema
 from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import Plugin
@@ -130,7 +130,7 @@ def test_parameters_are_written_next_to_the_scheme(load: Load) -> None:
         ("feedback: {scheme: wNoise, numbers: {t: 1}}", "r.yaml:3: feedback: t is no parameter of wNoise"),
         ("feedback: {scheme: wNoise, numbers: 3}", "r.yaml:3: feedback.numbers: must be a list, not 3"),
         ("feedback: {scheme: usf, numbers: {s: 1}}", "r.yaml:3: feedback: s is no parameter of usf"),
-        ("feedback: {scheme: wNoise, sigma: 1}", "r.yaml:3: feedback: sigma belongs to rndf, not to wNoise"),
+        ("feedback: {scheme: wNoise, sigma: 1}", "r.yaml:3: feedback.sigma: belongs to rndf, not to wNoise"),
         ("update: lionn", 'r.yaml:3: update: "lionn" is not one of sgd, bm1, bm2, bm3'),
     ],
 )

@@ -6,27 +6,33 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.errors import RecipeError
+from asymbp_cli.errors import RecipeError, UsageError
 from asymbp_cli.recipe.format import (
     FEEDBACK_KEYS,
     FOLDER_KEYS,
     METHOD_ENTRY_KEYS,
     METHOD_KEYS,
+    METHOD_PATTERN,
     NETWORK_KEYS,
     PROTOCOL_KEYS,
     RECIPE_KEYS,
     Keys,
-    recipe_schema,
 )
 from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.recipe.schemas import recipe_schema
 from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
+from asymbp_cli.specs.layers import LAYER_GRAMMAR
+from asymbp_cli.specs.methods import METHOD_GRAMMAR, parse_method, update_keys
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 
@@ -205,5 +211,39 @@ def test_the_documentation_lists_every_key() -> None:
     assert written[0] == key_list(), "run python tests/recipe/test_format.py"
 
 
+def documentation() -> str:
+    """Return `recipes/README.md` with the keys and the notations of the program."""
+    text = _LIST.sub(lambda _: key_list(), README.read_text())
+    for name, grammar in GRAMMARS.items():
+        begin, end = f"<!-- {name} grammar -->\n", "<!-- end -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}```text\n{grammar}\n```\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+GRAMMARS = {"method": METHOD_GRAMMAR, "layer": LAYER_GRAMMAR}
+
+
+def test_the_documentation_has_the_notation_of_the_lists() -> None:
+    assert README.read_text() == documentation(), "run python tests/recipe/test_format.py"
+    for name, grammar in GRAMMARS.items():
+        assert grammar in CliRunner().invoke(cli, ["ls", {"method": "methods", "layer": "networks"}[name]]).output
+        assert grammar.splitlines()[0] in README.read_text()
+
+
+def test_every_name_of_the_grammar_is_a_method() -> None:
+    updates = ["", "BM", "BM2", "BM3"]
+    assert {"bm1", *(name.lower() for name in updates[1:])} == set(update_keys())
+    for first, norm, update, part in product(
+        ["SGD", "uSF", "brSF-12.5%", "uSF-scaled"], ["", "BN"], updates, ["", "Top"]
+    ):
+        name = " ".join(filter(None, ["+".join(filter(None, [first, norm, update])), part]))
+        assert parse_method(name) == parse_method(name.upper())
+        assert re.search(METHOD_PATTERN, name)
+    for name in ("SGD+BN+BN", "uSF+BM+BM2", "uSF-25%", "BN+uSF", "uSF+SGD", "SGD Middle"):
+        with pytest.raises(UsageError):
+            parse_method(name)
+
+
 if __name__ == "__main__":
-    README.write_text(_LIST.sub(lambda _: key_list(), README.read_text()))
+    README.write_text(documentation())

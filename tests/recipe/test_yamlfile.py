@@ -11,8 +11,9 @@ from pydantic import Field
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.document import Document
+from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.wording import key_path
-from asymbp_cli.recipe.yamlfile import dump_yaml, override_value, parse_yaml, read_yaml, yaml_value
+from asymbp_cli.recipe.yamlfile import dump_yaml, parse_yaml, read_yaml, yaml_value
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.protocol import Protocol
 
@@ -93,15 +94,15 @@ def test_tags_do_nothing_silently() -> None:
         ("# only a comment\n", "f.yaml: is empty; asymbp ls recipes shows examples"),
         ("- a\n- b\n", "f.yaml:1: must be a mapping of keys to values, not a list"),
         ("text", 'f.yaml:1: must be a mapping of keys to values, not "text"'),
-        ("a:\n\tb: 1\n", "f.yaml:2: is not valid YAML: a tab. Use spaces"),
+        ("a:\n\tb: 1\n", "f.yaml:2: has a tab (U+0009) in column 1. Type plain spaces"),
         ('a: 1\nb: "open\nc: 2\n', "f.yaml:2: is not valid YAML: a quote is not closed"),
         ("a: 1\nb: [1, 2\nc: 3\n", "f.yaml:2: is not valid YAML: a bracket is not closed, or a comma is missing"),
         ("a: 1\nnonsense\nb: 2\n", "f.yaml:2: is not valid YAML: no colon. Write the line as key: value"),
         ("a: b: c", "f.yaml:1: is not valid YAML: wrong indentation, or a colon too many"),
         ("a:\n    b: 1\n  c: 2\n", "f.yaml:3: is not valid YAML: the indentation does not match the lines above"),
-        ("a: 1\n---\nb: 2\n", "f.yaml:2: is not valid YAML: but found another document"),
-        ("a: 1\nb: x\x07y\n", "f.yaml:2: is not valid YAML: a control character. Delete it"),
-        ("a: *b", "f.yaml:1: is not valid YAML: found undefined alias 'b'"),
+        ("a: 1\n---\nb: 2\n", "f.yaml:2: is not valid YAML: a second document begins (---). Keep one in a file"),
+        ("a: 1\nb: x\x07y\n", "f.yaml:2: has a control character (U+0007) in column 5. Delete it"),
+        ("a: *b", "f.yaml:1: is not valid YAML: no value above has the name (&) after this *."),
         ("? [a]\n: 1\n", "f.yaml:1: a key must be plain text"),
         ('"": 1', "f.yaml:1: a key must be plain text"),
     ],
@@ -119,6 +120,87 @@ def test_aliases_stand_for_what_they_name_but_cannot_explode() -> None:
     assert problems("a: &x [*x]") == ["f.yaml: has too many or too deeply nested values"]
     for depth in (100, 1500):
         assert problems(f"a: {'[' * depth}{']' * depth}") == ["f.yaml: has too many or too deeply nested values"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}", {"x": 1, "y": 3}),
+        ("a: &a {x: 1, y: 2}\nb: {y: 3, <<: *a}", {"x": 1, "y": 3}),
+        ("a: &a {x: 1}\nc: &c {x: 2, y: 2}\nb: {<<: [*a, *c]}", {"x": 1, "y": 2}),
+        ("a: &a {x: 1}\nc: &c {<<: *a, x: 2, y: 2}\nb: {<<: *c, z: 3}", {"x": 2, "y": 2, "z": 3}),
+        ("a: &a {x: 1}\nc: &c {<<: *a, y: 2}\nd: &d {x: 4, y: 4}\nb: {<<: [*c, *d]}", {"x": 1, "y": 2}),
+        ("b: {<<: {x: 1}, y: 2}", {"x": 1, "y": 2}),
+        ("b: {<<: [], y: 2}", {"y": 2}),
+        ("a: &a {x: [1, {z: 0}]}\nb: {<<: *a}", {"x": [1, {"z": 0}]}),
+        ('b: {"<<": 1}', {"<<": 1}),
+    ],
+)
+def test_merge_keys_are_read_as_yaml_says(text: str, value: object) -> None:
+    document = parse_yaml(text, "f.yaml")
+    assert document.data["b"] == value
+    assert not document.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("b:\n  <<: 3", "f.yaml:2: b.<<: takes a mapping or a list of mappings, such as <<: *name"),
+        ("b:\n  <<: [x]", "f.yaml:2: b.<<: takes a mapping or a list of mappings, such as <<: *name"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a", "f.yaml:4: b.<<: is given twice; the first one is in line 3"),
+        ("b: &b {<<: *b}", "f.yaml: has too many or too deeply nested values"),
+    ],
+)
+def test_what_cannot_be_merged_is_said(text: str, message: str) -> None:
+    assert problems(text) == [message]
+
+
+def test_what_is_wrong_in_a_merged_value_is_said_in_its_own_line() -> None:
+    document = parse_yaml("a: &a\n  size: x\ninner:\n  <<: *a\n", "f.yaml")
+    assert document.where(("inner", "size"))[0] == 2
+    assert document.shared == {"a"}
+
+
+def test_a_key_at_the_margin_may_hold_a_value_for_other_places() -> None:
+    document = parse_yaml("x: &x 3\ny: {z: &z 4}\nsize: *x\nflag: *z\nunused: &u 1\n", "f.yaml")
+    document.root.has_only(["size", "flag"])
+    with pytest.raises(RecipeError) as caught:
+        document.raise_problems()
+    assert caught.value.problems == ("f.yaml:5: unused: unknown key; allowed are size, flag",)
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "lines"),
+    [
+        ("a: [1\nb: 2\nc: 'x\nd: 4\n", {"b": 2, "d": 4}, [1, 3]),
+        ("a: 1\n  b: 2\nc: [\nd: 4\n", {"d": 4}, [2, 3]),
+        ("nonsense\na: 1\nb: 2\n", {"a": 1, "b": 2}, [1]),
+        ("a: &x 1\nb: [\nc: *x\n", {"a": 1}, [2]),
+        ("a: 1\nb: [\nc: *y\n", {"a": 1}, [2, 3]),
+        ("a: {\n  b: 1,\n}}\nc: 2\n", {"c": 2}, [3]),
+        ("---\na: @x\nb: 2\n", {"b": 2}, [2]),
+    ],
+)
+def test_what_is_no_yaml_hides_no_other_key(text: str, data: object, lines: list[int]) -> None:
+    document = parse_yaml(text, "f.yaml")
+    assert document.data == data
+    assert [line for line, _ in sorted(document.problems)] == lines
+    assert all(problem.startswith(f"f.yaml:{line}: is not valid YAML: ") for line, problem in document.problems)
+
+
+def test_nothing_else_is_said_of_a_key_that_cannot_be_read() -> None:
+    document = parse_yaml("a: [1\nb: 2\n", "f.yaml")
+    document.note(("a",), "is missing")
+    document.note(("b",), "is wrong")
+    assert [problem.split(": ")[0] for _, problem in document.problems] == ["f.yaml:1", "f.yaml:2"]
+
+
+def test_of_very_many_problems_the_first_are_said() -> None:
+    document = parse_yaml("\n".join(f"k{i}: 1" for i in range(500)), "f.yaml")
+    with pytest.raises(RecipeError) as caught:
+        document.root.has_only(["size"])
+    assert len(caught.value.problems) == 102
+    assert caught.value.problems[-1] == "f.yaml: there may be more problems. Mend these first"
 
 
 @pytest.mark.parametrize("text", ["[" * 150_000, "{a: " * 40_000, "a: [" + "1," * 90_000 + "]", "? " * 90_000])
@@ -192,7 +274,7 @@ class Outer(Spec):
         ("inner:\n  size: true", ["f.yaml:2: inner.size: must be a whole number, not true"]),
         ("inner:\n  size: 0", ["f.yaml:2: inner.size: must be greater than or equal to 1, not 0"]),
         ("inner:\n  size:", ["f.yaml:2: inner.size: must be a whole number, not nothing"]),
-        ("inner:\n  flag: yes", ['f.yaml:2: inner.flag: must be true or false, not "yes"']),
+        ("inner:\n  flag: yes", ['f.yaml:2: inner.flag: must be true or false, not "yes". Write true']),
         ("inner:\n  flag: 1", ["f.yaml:2: inner.flag: must be true or false, not 1"]),
         ("inner:\n  rate: on", ['f.yaml:2: inner.rate: must be a number, not "on"']),
         ("inner:\n  rate: 1e999", ["f.yaml:2: inner.rate: must be a finite number, not inf"]),
@@ -207,7 +289,7 @@ class Outer(Spec):
 )
 def test_what_a_model_refuses_is_said_in_plain_words(text: str, messages: list[str]) -> None:
     document = parse_yaml(text, "f.yaml")
-    document.root.attempt(Outer.model_validate, document.data)
+    document.root.validate(Outer)
     with pytest.raises(RecipeError) as caught:
         document.raise_problems()
     assert list(caught.value.problems) == messages
@@ -215,7 +297,7 @@ def test_what_a_model_refuses_is_said_in_plain_words(text: str, messages: list[s
 
 def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
     document = parse_yaml("epochs: 010\nmomentum: 2\nepohcs: 3\nphases: x\nmomentum: 1\n", "f.yaml")
-    document.root.attempt(Protocol.model_validate, document.data)
+    document.root.validate(Protocol)
     with pytest.raises(RecipeError) as caught:
         document.raise_problems()
     assert [problem.split(": ")[0] for problem in caught.value.problems] == [f"f.yaml:{n}" for n in range(1, 6)]
@@ -223,7 +305,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
 
 def overlaid(override: str, text: str = "title: x\nprotocol: demo\nlist: [1]\n") -> Document:
     document = parse_yaml(text, "f.yaml")
-    override_value(document, override, {"protocol": "extends"})
+    override_values(document, [override], {"protocol": "extends"})
     return document
 
 

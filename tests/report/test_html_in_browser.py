@@ -15,16 +15,17 @@ from asymbp_cli.report.html import render
 
 _OPTIONS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars"
+    "--disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=2000"
 )
 
 
 def _browse(directory: Path, page: str, script: str) -> dict[str, object]:
-    """Return what `script`, an expression, gives in a browser that has loaded `page`."""
+    """Return what `script`, an expression or a promise, gives in a browser that has loaded `page`."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("not run: no chromium here")
-    probe = f"<pre id=probe></pre><script>probe.textContent = JSON.stringify({script})</script></body>"
+    told = f"Promise.resolve({script}).then(found => {{ probe.textContent = JSON.stringify(found); }})"
+    probe = f"<pre id=probe></pre><script>{told}</script></body>"
     file = directory / "page.html"
     file.write_text(page.replace("</body>", probe), encoding="utf-8")
     done = subprocess.run(
@@ -68,7 +69,7 @@ def test_a_click_on_a_header_sorts_and_keeps_rows_whole(tmp_path: Path) -> None:
 def test_wide_tables_scroll_by_themselves_and_the_page_does_not(tmp_path: Path, width: int) -> None:
     parts = (*sample.DOCUMENT.blocks, sample.wide_table(columns=30), sample.many_columns())
     framed = render(replace(sample.DOCUMENT, blocks=parts))
-    script = """(() => {
+    script = """(async () => {
       document.body.replaceChildren(probe);  // not the page, but a window of a given width with the page in it
       const frame = document.createElement("iframe");
       frame.width = WIDTH; frame.style.border = 0; document.body.append(frame);
@@ -77,9 +78,12 @@ def test_wide_tables_scroll_by_themselves_and_the_page_does_not(tmp_path: Path, 
       const box = boxes.find(box => box.scrollWidth > box.clientWidth + 300), head = box.querySelector("tbody th");
       const left = head.getBoundingClientRect().left;
       box.scrollLeft = 300;
+      for (let frames = 0; frames < 3; frames++) await new Promise(requestAnimationFrame);
+      const told = box => box.querySelector(".cue").offsetHeight > 0;
       return { width: root.clientWidth, page: root.scrollWidth, box: box.scrollLeft,
+        cues: boxes.every(box => told(box) === box.scrollWidth > box.clientWidth), some: boxes.some(told),
         moved: head.getBoundingClientRect().left - left };
     })()"""
     quoted = json.dumps(framed).replace("<", "\\u003c")
     found = _browse(tmp_path, framed, script.replace("WIDTH", str(width)).replace("FRAMED", quoted))
-    assert found == {"width": width, "page": width, "box": 300, "moved": 0}
+    assert found == {"width": width, "page": width, "box": 300, "moved": 0, "cues": True, "some": True}

@@ -33,12 +33,14 @@ def as_recipe(table: FilledGrid, title: str, key: str = "recipe-mine") -> Filled
 
 def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store) -> None:
     tables = fill_all(trained, trained.grids())
-    first, second, third = summarize(tables, trained, trained.datasets())
+    first, second, third = summarize(tables, trained, {})
     assert first.startswith("Trained: 4 runs on digits, protocol ")
     assert "1 seed, " in first
     assert second.startswith("Next to the paper: it has no number for a finished cell here; our lowest error is ")
     assert "±" in second
-    assert third.startswith("What holds: no conclusion of the paper can be judged on these runs; next to SGD ")
+    assert third.startswith(
+        "What holds: none of the paper's conclusions can be judged on these runs; next to SGD "
+    )
 
 
 def test_it_counts_cells_near_the_papers(trained: Store) -> None:
@@ -54,7 +56,7 @@ def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
     first, second, third = summarize(tables, trained, {})
     assert first.startswith("Trained: 0 of 10 runs on MNIST")
     assert second.endswith("no number for a finished cell here.")
-    assert third == "What holds: no conclusion of the paper can be judged on these runs."
+    assert third == "What holds: none of the paper's conclusions can be judged on these runs."
     assert summarize([], trained, {}) == ()
 
 
@@ -66,6 +68,19 @@ def test_own_recipes_have_their_own_title(trained: Store) -> None:
     assert choose_title([mine, table]) == PAPER_TITLE == choose_title([])
     assert assemble_document([mine], trained).title == "重み輸送"
     assert assemble_document([mine], trained, title="Signs").title == "Signs"
+
+
+def test_a_report_of_several_tables_has_their_short_titles() -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+    titles = ("Akrout et al. 2019. Learned feedback", "Ji-An and Benna 2024. Feedback on MNIST")
+    assert (
+        choose_title([as_recipe(table, title) for title in titles]) == "Akrout et al. 2019, Ji-An and Benna 2024"
+    )
+
+
+def test_numbers_printed_by_other_papers_are_in_the_summary(trained: Store) -> None:
+    lines = summarize([filled(None, None, None, None, None)], trained, {}, ["T: 3 of 4 printed numbers agree"])
+    assert lines[1] == "Next to the paper: T: 3 of 4 printed numbers agree."
 
 
 def test_tables_are_in_the_papers_order_and_have_their_figures_under_them(trained: Store) -> None:

@@ -18,7 +18,7 @@ import small_study
 
 from asymbp_cli.errors import StoreError, UsageError, WorkerError
 from asymbp_cli.events import EpochEnded, Provenance, RunFinished, WorkerFound
-from asymbp_cli.results.provenance import check_same_program, collect
+from asymbp_cli.results.provenance import Program, check_same_program, collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
 
@@ -291,6 +291,18 @@ def test_provenance_is_known_without_torch() -> None:
     assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100, standard precision: tf32)"
 
 
+def test_an_attempt_starts_once_its_worker_has_a_device(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = replace(HERE, host="node7")
+    clock = iter([100.0, 700.0, 800.0])  # handed over, out of the queue, said again by the worker
+    monkeypatch.setattr("asymbp_cli.results.store.time.time", lambda: next(clock, 900.0))
+    with store.writing():
+        store.save_dataset(small_study.INFO)
+        store.begin([RUN], 0, HERE)
+        store.record(WorkerFound((RUN.id,), there))
+    (attempt,) = store.run(RUN.id).attempts
+    assert attempt.started == 700.0
+
+
 def test_an_attempt_has_what_its_worker_says_and_earlier_ones_keep_theirs(store: Store) -> None:
     there = Provenance("node7", "cuda:1 (a fast one)", {"torch": "3"}, None, 1, "AVX512")
     with store.writing():
@@ -313,15 +325,15 @@ def test_an_attempt_has_what_its_worker_says_and_earlier_ones_keep_theirs(store:
 )
 def test_a_worker_of_another_version_is_refused(change: dict[str, Any]) -> None:
     ours = replace(HERE, software={"asymbp": "0.6.0", "torch": "2"})
-    check_same_program(
-        ours, replace(ours, host="node7", device="cuda", software={"asymbp": "0.6.0", "torch": "3"})
-    )
+    study = Program.of(ours)
+    other = replace(ours, host="node7", device="cuda", software={"asymbp": "0.6.0", "torch": "3"})
+    check_same_program("node7", Program.of(other), study)
     theirs = replace(ours, host="node7", **change)
     with pytest.raises(WorkerError) as caught:
-        check_same_program(ours, theirs)
+        check_same_program("node7", Program.of(theirs), study)
     assert str(caught.value) == (
-        f"the worker on node7 has asymbp {theirs.software.get('asymbp')} (semantics {theirs.semantics}), and this "
-        "program on here is asymbp 0.6.0 (semantics 1). Install the same version on both, then run the same "
+        f"the worker on node7 has asymbp {theirs.software.get('asymbp')} (semantics {theirs.semantics}), and the "
+        "study is of asymbp 0.6.0 (semantics 1). Install the same version on all machines, then run the same "
         "command again"
     )
 

@@ -151,3 +151,23 @@ def test_schemes_have_names_in_any_case() -> None:
         find_scheme("usff")
     with pytest.raises(UsageError, match="must be the name of a scheme"):
         find_scheme(["usf"])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("SGD,BM", "Write several as a list: [SGD, BM]"),
+        ("SGD, uSF+BN", "Write several as a list: [SGD, uSF+BN]"),
+        ("SGD; BM", "Write several as a list: [SGD, BM]"),
+        ("SGD and BM", "Write several as a list: [SGD, BM]"),
+        ("uSF + BN + BM", 'Did you mean "uSF+BN+BM"?'),
+        ("uSF_BN", 'Did you mean "uSF+BN"?'),
+        ("brSF-25+BN+BM", 'Did you mean "brSF-25%+BN+BM"?'),
+        ("brSF-12", 'Did you mean "brSF-12%"?'),
+        ("uSFF", 'Did you mean "uSF"?'),
+    ],
+)
+def test_names_that_people_write_from_habit(name: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_method(name)
+    assert message in str(caught.value)

@@ -204,3 +204,30 @@ def test_poolings_before_any_weighted_layer_and_in_a_row() -> None:
     kinds = [type(op).__name__ for op in network.operations()]
     assert kinds == ["Pooling", "Weighted", "Pooling", "Pooling", "Activate", "Weighted"]
     assert network.weighted()[0].first
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *(
+            (text, "an activation follows every layer but the last")
+            for text in ("ReLU", "relu()", "Tanh", "LeakyReLU(0.1)")
+        ),
+        *((text, "belongs to the method") for text in ("BN", "BatchNorm2d(20)", "batch_norm", "batchnorm")),
+        *((text, "there is no dropout") for text in ("Dropout", "dropout 0.5", "Drop-Out(0.5)")),
+        *((text, "the loss has it") for text in ("Softmax", "LogSoftmax", "log_softmax")),
+        *((text, "FC flattens what reaches it") for text in ("Flatten", "flatten()")),
+        *((text, "write it like FC 500") for text in ("Linear 10", "Dense(10)", "FC128", "FC", "Linear")),
+        *((text, "write it like Max 2x2/2") for text in ("MaxPool 2", "Max 2", "AvgPool2d(2)", "pool", "Max 2x2")),
+        *(
+            (text, "write it like Conv 5x5x20/1")
+            for text in ("Conv2d 3", "Conv 3x3x20", "Conv2d(1, 20, 5)", "conv")
+        ),
+        ("AdaptiveAvgPool2d(1)", "a pooling has a size"),
+        ("LSTM 20", "write it like Conv 5x5x20/1 pad 2, Max 2x2/2, FC 500 or FC classes"),
+    ],
+)
+def test_layers_that_people_write_from_habit(text: str, message: str) -> None:
+    with pytest.raises(NetworkError, match="is not a layer") as caught:
+        parse_layer(text, 10)
+    assert message in str(caught.value)

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from asymbp_cli.errors import AsymbpError, UsageError
+from asymbp_cli.executors.devices import check_devices
 from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.spawn import interruptions
 
 _OPENING_SECONDS = 3.0
 _ANSWERING_SECONDS = 30.0  # of a cluster, for a Python that must start first
+_GB = 1 << 30
 _LONGEST_TEMPORARY = 24  # characters; the paths of sockets below it may have 107
 
 #: this tool says what happens to workers; nothing is sent to the makers of Ray; a busy machine starts it slowly;
@@ -46,8 +48,13 @@ def import_ray() -> Any:
 
 
 def check_cluster(options: RayOptions) -> None:
-    """Raise UsageError if Ray is not installed, or the cluster does not answer."""
+    """Raise UsageError if Ray is not installed, or the cluster does not answer.
+
+    Raises DeviceError if a Ray of the study's own needs a GPU, and none is here.
+    """
     import_ray()
+    if options.address is None and "GPU" in options.resources:
+        check_devices(("cuda:0",))
     if options.address is not None and not (_is_open(options.address) and _is_healthy(options.address)):
         raise UsageError(
             f"no Ray cluster answers at {options.address}. Start one with ray start --head, or write the address "
@@ -130,9 +137,10 @@ class Cluster:
         """Raise UsageError if no worker fits into the cluster."""
         found = self.ray.cluster_resources()
         if any(found.get(name, 0.0) < count for name, count in self._options.resources.items()):
+            has, takes = _describe({"CPU": 0.0, "GPU": 0.0} | found), _describe(self._options.resources)
             raise UsageError(
-                f"{self.name} has {found.get('CPU', 0):g} CPUs and {found.get('GPU', 0):g} GPUs, and a worker "
-                f"takes {_describe(self._options.resources)}. Add a node to it, or choose another --device"
+                f"{self.name} has {has}, and a worker takes {takes}. Add a node to it, or choose another --device "
+                "or less memory"
             )
 
     def answers(self) -> bool:
@@ -155,7 +163,10 @@ class Cluster:
 
 
 def _describe(resources: dict[str, float]) -> str:
-    return " and ".join(f"{count:g} {name}" for name, count in resources.items())
+    """Return resources of a worker or of a cluster; it has others, which are left out."""
+    words = [f"{resources[name]:g} {name}" for name in ("CPU", "GPU") if name in resources]
+    words += [f"{resources['memory'] / _GB:.1f} GB of memory"] if "memory" in resources else []
+    return " and ".join(words)
 
 
 @contextmanager

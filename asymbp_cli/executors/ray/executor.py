@@ -73,6 +73,7 @@ class RayExecutor:
         self._actor = cluster.ray.remote(Worker).options(
             num_cpus=resources["CPU"],
             num_gpus=resources.get("GPU", 0),
+            memory=resources.get("memory"),
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=2,  # training, and being told to stop
@@ -184,7 +185,7 @@ class RayExecutor:
             yield from task.receiver.take(message)
             if isinstance(message, Ended):
                 worker.task = worker.stream = None
-                if message.failure:
+                if message.failure or message.error:
                     self._end(worker)
         worker.unseen = None
 

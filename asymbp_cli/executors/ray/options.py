@@ -1,12 +1,12 @@
 """What a file of a Ray executor may say."""
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from asymbp_cli.executors.options import Device, ExecutorOptions
-from asymbp_cli.machine import cores
+from asymbp_cli.executors.options import RemoteOptions
+from asymbp_cli.machine import MOST_WORKERS, cores
 
 _ADDRESS = re.compile(r"auto|[^/\s]+:[0-9]{1,5}")
 
@@ -20,14 +20,11 @@ def _check_address(text: str) -> str:
     return text
 
 
-class RayOptions(ExecutorOptions):
+class RayOptions(RemoteOptions):
     """Where the cluster is, and what a worker takes of it."""
 
-    remote: ClassVar[bool] = True
-
     executor: Literal["ray"] = "ray"
-    workers: int | None = Field(default_factory=cores, ge=1)
-    device: Device | None = None
+    workers: int | None = Field(default_factory=cores, ge=1, le=MOST_WORKERS)
     address: Annotated[str, AfterValidator(_check_address)] | None = None
     """None: a Ray of this study's own, on this machine."""
     gpus_per_worker: float | None = Field(default=None, gt=0, le=1)
@@ -42,8 +39,6 @@ class RayOptions(ExecutorOptions):
 
     @model_validator(mode="after")
     def _check_device(self) -> "RayOptions":
-        if self.device not in (None, "cpu", "cuda:0"):
-            raise ValueError("Ray chooses the GPU of each worker. Write cuda or cpu for the device")
         if self.gpus_per_worker and self.device == "cpu":
             raise ValueError("a worker with a share of a GPU needs device: cuda")
         return self
@@ -51,5 +46,6 @@ class RayOptions(ExecutorOptions):
     @property
     def resources(self) -> dict[str, float]:
         """What a worker takes, by the names that Ray has."""
-        on_gpu = self.device is not None and self.device != "cpu"
-        return {"CPU": 1.0} | ({"GPU": self.gpus_per_worker or 1.0} if on_gpu else {})
+        if self.on_gpu:
+            return {"CPU": 1.0, "GPU": self.gpus_per_worker or 1.0}
+        return {"CPU": 1.0} | ({"memory": float(self.memory_bytes)} if self.memory_bytes else {})

@@ -5,11 +5,12 @@ in memory.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from asymbp_cli.errors import DataError, DeviceError, StoreError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, Event, Progress, RunDiverged, RunFinished
-from asymbp_cli.executors import Job, JobEnded
+from asymbp_cli.executors import Failure, Job, JobEnded
 from asymbp_cli.executors.remote.messages import Ended, FilesSent, Message
 from asymbp_cli.training import resume
 from asymbp_cli.training.weight_files import is_of_run, write_weights
@@ -19,9 +20,13 @@ _POSTPONED_SECONDS = 5.0  # until checkpoints are due again that could not be ke
 
 @dataclass
 class Receiver:
-    """Takes the messages of one job, in order. What they say of other runs than the job's is left out."""
+    """Takes the messages of one job, in order. What they say of other runs than the job's is left out.
+
+    So are the epochs that are `known` already, by run.
+    """
 
     job: Job
+    known: Mapping[str, int] = field(default_factory=dict)
     _unsaved: FilesSent | None = field(default=None, init=False)
     _due_from: float = field(default=0.0, init=False)  # seconds on the monotonic clock
 
@@ -29,9 +34,7 @@ class Receiver:
         """Yield what a message means. Raises the AsymbpError that ended the job, StoreError."""
         if isinstance(message, Ended):
             yield from self.save()
-            if message.error:
-                raise message.error
-            yield JobEnded(self.job, message.failure)
+            yield self._end(message)
             return
         if isinstance(message, FilesSent):
             self._note(message)
@@ -39,6 +42,15 @@ class Receiver:
             yield from self._forward(message)
         if time.monotonic() >= self._due_from:
             yield from self.save()
+
+    def _end(self, message: Ended) -> JobEnded:
+        """Return how the job ended; raises its error, unless that may be of the worker's machine alone."""
+        error = message.error
+        if isinstance(error, DataError | DeviceError | StoreError):
+            return JobEnded(self.job, Failure(str(error), lost_worker=True), error)
+        if error:
+            raise error
+        return JobEnded(self.job, message.failure)
 
     def save(self) -> Iterator[Event]:
         """Keep the checkpoints that have come, unless what was sent before them cannot be stored now."""
@@ -72,7 +84,9 @@ class Receiver:
             case Progress():
                 yield replace(event, stack=self.job.stack.id)
             case EpochEnded(run=run) | RunDiverged(run=run) | RunFinished(run=run):
-                if run not in ids:
+                if run not in ids or (
+                    not isinstance(event, RunFinished) and event.epoch <= self.known.get(run, 0)
+                ):
                     return
                 if isinstance(event, RunFinished) and self._unsaved:
                     files = {other: file for other, file in self._unsaved.files.items() if other != run}

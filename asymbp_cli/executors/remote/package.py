@@ -6,15 +6,14 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from asymbp_cli import __version__
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.transfer import Fetch, receive
-from asymbp_cli.errors import StoreError, WorkerError
+from asymbp_cli.errors import StoreError
 from asymbp_cli.executors import Job
+from asymbp_cli.results.provenance import THIS_PROGRAM, Program, check_same_program
 from asymbp_cli.specs.references import Plugin
-from asymbp_cli.specs.runs import SEMANTICS, Run, Stack
+from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import resume
 from asymbp_cli.training.weight_files import KeepWeights, weights_directory
 
@@ -55,8 +54,7 @@ def unpack(package: Package, folder: Path, fetch: Fetch) -> Job:
 def write_job(job: Job) -> bytes:
     """Return a job as JSON, without its directories."""
     content = {
-        "version": __version__,
-        "semantics": SEMANTICS,
+        **THIS_PROGRAM._asdict(),
         "runs": {run.id: run.model_dump(mode="json") for run in job.stack.runs},
         "start_epoch": job.stack.start_epoch,
         "info": job.info.model_dump(mode="json"),
@@ -76,7 +74,7 @@ def read_job(content: bytes, directory: Path) -> Job:
     """
     try:
         found = json.loads(content)
-        _check_version(found)
+        check_same_program(platform.node(), THIS_PROGRAM, Program(found["version"], found["semantics"]))
         runs = tuple(Run.model_validate_json(json.dumps(run)) for run in found["runs"].values())
         if [run.id for run in runs] != list(found["runs"]):
             raise ValueError("its runs have other ids")
@@ -92,13 +90,3 @@ def read_job(content: bytes, directory: Path) -> Job:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"the description of a job is damaged: {error}. Run the same command again") from error
-
-
-def _check_version(found: Mapping[str, Any]) -> None:
-    """Raise WorkerError if a job comes from a version that may train otherwise."""
-    version, semantics = found["version"], found["semantics"]
-    if (version, semantics) != (__version__, SEMANTICS):
-        raise WorkerError(
-            f"{platform.node()} has asymbp {__version__} (semantics {SEMANTICS}), and the study is of asymbp "
-            f"{version} (semantics {semantics}). Install the same version on all machines"
-        )

@@ -33,6 +33,11 @@ _KINDS = {
 _FAILURE = TypeAdapter(Failure)
 
 
+def prepare(folder: Path) -> None:
+    """Make the file that a worker appends to: a network file system shows new lines sooner than new files."""
+    (folder / LINES).touch()
+
+
 class Outbox:
     """The worker's end of a folder, which exists."""
 
@@ -85,7 +90,9 @@ class Inbox:
     @property
     def began(self) -> bool:
         """Return whether the worker has sent anything."""
-        return (self._folder / LINES).exists()
+        with suppress(OSError):
+            return (self._folder / LINES).stat().st_size > 0
+        return False
 
     def read(self) -> Iterator[Message]:
         """Yield the new messages that are complete. Raises ValueError if one is damaged, OSError."""

@@ -1,10 +1,12 @@
 """The worker's side of a job: trains it in a folder of its own and says what the driver needs to know."""
 
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from asymbp_cli.datasets.transfer import Fetch
+from asymbp_cli.errors import AsymbpError, DataError, DeviceError, StoreError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochKept, Event, Progress, RunFinished
 from asymbp_cli.executors import Failure, Job, Train, explain
 from asymbp_cli.executors.job import train as train_with_engine
@@ -35,7 +37,14 @@ def train(
         yield from _send(train(job), job, stopping)
     except Exception as error:
         found = explain(error)
-        yield Ended(failure=found) if isinstance(found, Failure) else Ended(error=found)
+        yield Ended(failure=found) if isinstance(found, Failure) else Ended(error=_name_machine(found))
+
+
+def _name_machine(error: AsymbpError) -> AsymbpError:
+    """Return an error that says which machine it is of, if it may be of that one alone."""
+    if isinstance(error, DataError | DeviceError | StoreError):
+        error.args = (f"on {platform.node()}: {error}",)
+    return error
 
 
 def _send(events: Iterable[Event], job: Job, stopping: Callable[[], bool]) -> Iterator[Message]:

@@ -1,6 +1,5 @@
-"""The cluster as the driver sees it: jobs are submitted, listed and cancelled. Submitit is imported here alone."""
+"""The cluster as the driver sees it: jobs are submitted, listed and cancelled."""
 
-import getpass
 import io
 import os
 import signal
@@ -53,6 +52,7 @@ class Cluster(Protocol):
 
 def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
     """Return the cluster that options name. Raises UsageError if it cannot be used from here."""
+    check_name(logs)
     submitit = _import_submitit()
     logs.mkdir(parents=True, exist_ok=True)
     if options.cluster == "local":
@@ -63,8 +63,18 @@ def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
     return _Slurm(executor)
 
 
-def check_cluster(options: SlurmOptions) -> None:
-    """Raise UsageError if jobs with these options would be refused."""
+def check_name(directory: Path) -> None:
+    """Raise UsageError if SLURM and submitit would read a part of a directory's name as the id of a job."""
+    if "%" in str(directory):
+        raise UsageError(
+            f'SLURM cannot write into {directory}, since it reads "%" as the beginning of something else. Choose '
+            "another directory with --results DIR"
+        )
+
+
+def check_cluster(options: SlurmOptions, results: Path) -> None:
+    """Raise UsageError if jobs with these options, and these results, would be refused."""
+    check_name(results.absolute())
     with tempfile.TemporaryDirectory() as folder:
         cluster = open_cluster(options, Path(folder))
         if isinstance(cluster, _Slurm):
@@ -125,7 +135,7 @@ class _Slurm:
         return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
-        listed = _call("squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}", "-o%i|%T")
+        listed = _call("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", "-o%i|%T")
         if listed.returncode:
             return {}  # the controller is away; its jobs run on
         states = dict(line.strip().split("|", 1) for line in listed.stdout.splitlines() if "|" in line)
@@ -167,7 +177,7 @@ class _Local:
         self._executor = executor
         self._executor.update_parameters(
             timeout_min=seconds / 60 if seconds else _FOREVER_MINUTES,
-            signal_delay_s=options.slurm.signal_delay_s or 30,
+            signal_delay_s=options.saving_seconds,
         )
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:

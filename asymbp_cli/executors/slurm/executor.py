@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, UsageError
 from asymbp_cli.events import CheckpointDue, Event
-from asymbp_cli.executors import Failure, Job, JobEnded, Train
+from asymbp_cli.executors import Failure, Job, JobEnded, StudyWaits, Train
 from asymbp_cli.executors.remote.driver import Receiver
 from asymbp_cli.executors.remote.messages import Ended
 from asymbp_cli.executors.remote.package import read_job
@@ -17,17 +17,23 @@ from asymbp_cli.executors.slurm.cluster import Cluster
 from asymbp_cli.executors.slurm.folders import (
     discard,
     find_folders,
+    has_logs,
     make_folder,
     note_ids,
     read_id,
     read_log,
     read_package,
+    sweep,
+    take_back,
+    tidy,
 )
 from asymbp_cli.spawn import delayed_interruptions
 from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.training.resume import saved_epochs
 
 _LONGEST_POLL, _SHORTEST_POLL = 1.0, 0.05  # seconds between two looks at the folders
 _SETTLING_SECONDS = 5.0  # in which a network file system shows what a node that has ended wrote last
+_ASKING_SECONDS = 60.0  # until the cluster is asked again for what it has refused
 _STOPPING_SECONDS = 10.0  # what arrives later is taken in by the next driver
 
 
@@ -45,7 +51,8 @@ class _Running:
     receiver: Receiver = field(init=False)
 
     def __post_init__(self) -> None:
-        self.inbox, self.receiver = Inbox(self.folder), Receiver(self.job)
+        known = saved_epochs(self.job.checkpoints, (run.id for run in self.job.stack.runs)) if self.adopted else {}
+        self.inbox, self.receiver = Inbox(self.folder), Receiver(self.job, known)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,11 @@ class _Found:
     @property
     def runs(self) -> tuple[Run, ...]:
         return self.job.stack.runs if self.job else ()
+
+    def without(self, taken: Collection[str]) -> Job | None:
+        """Return the job without some of its runs; None if none is left."""
+        runs = tuple(run for run in self.runs if run.id not in taken)
+        return replace(self.job, stack=Stack(runs, self.job.stack.start_epoch)) if self.job and runs else None
 
     def began(self, states: Collection[str]) -> bool:
         """Return whether the job has sent anything, or may still do so."""
@@ -94,6 +106,8 @@ class SlurmExecutor:
         self._waiting: list[Job] = []
         self._running: list[_Running] = []
         self._looked = 0.0  # at the states, on the monotonic clock
+        self._launch_from = 0.0  # after a refusal, on the same clock
+        self._refused = ""  # the words of the last one
         self._stopped = False
 
     @property
@@ -112,26 +126,27 @@ class SlurmExecutor:
         checkpoints here, are cancelled.
         """
         taken = set(ended)
+        sweep(self._results)
         found = [_Found.read(folder, self._results) for folder in find_folders(self._results)]
         states = self._cluster.ended([left.id for left in found if left.id])
         for left in found:
             ids = {run.id for run in left.runs}
-            runs = tuple(run for run in left.runs if run.id not in taken)
-            is_ours = bool(runs) and all(run.id in wanted for run in runs)
-            if is_ours and left.job and left.id and left.began(states) and left.reaches(wanted):
-                job = replace(left.job, stack=Stack(runs, left.job.stack.start_epoch))
+            job = left.without(taken)
+            is_ours = job is not None and all(run.id in wanted for run in job.stack.runs)
+            if job and is_ours and left.id and left.began(states) and left.reaches(wanted):
                 self._running.append(_Running(job, left.folder, left.id, adopted=True))
                 taken |= ids
             elif ids <= taken | set(wanted):
-                self._cluster.cancel([left.id] if left.id else [])
+                job_id = take_back(left.folder)
+                self._cluster.cancel([job_id] if job_id else [])
                 discard(left.folder, self._results)
         return [running.job for running in self._running]
 
-    def events(self) -> Iterator[Event | JobEnded]:
+    def events(self) -> Iterator[Event | JobEnded | StudyWaits]:
         """Yield what the workers send, until a job ends."""
-        self._launch()
         pause, ended = _SHORTEST_POLL, False
-        while self._running and not ended:
+        while (self._waiting or self._running) and not ended:
+            yield from self._launch()
             self._look()
             news = False
             for running in list(self._running):
@@ -142,21 +157,39 @@ class SlurmExecutor:
                 time.sleep(pause)
             pause = _SHORTEST_POLL if news else min(2 * pause, _LONGEST_POLL)
 
-    def _launch(self) -> None:
-        """Submit the jobs that were accepted, together. Raises UsageError, StoreError."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
+    def _launch(self) -> Iterator[StudyWaits]:
+        """Submit the jobs that were accepted, together. Raises UsageError, StoreError.
+
+        If the cluster refuses them while others run, it is asked again.
+        """
+        if not self._waiting or (self._running and time.monotonic() < self._launch_from):
             return
-        with delayed_interruptions():
-            folders = [make_folder(self._results, job) for job in waiting]
-            try:
-                ids = self._cluster.submit(folders, self._train)
-                note_ids(folders, ids)
-            except BaseException:
-                for folder in folders:  # without it a worker that starts ends at once
-                    discard(folder, self._results)
+        try:
+            with delayed_interruptions():
+                self._submit()
+        except UsageError as error:
+            if not self._running:
                 raise
-            self._running += [_Running(*parts) for parts in zip(waiting, folders, ids, strict=True)]
+            self._launch_from = time.monotonic() + _ASKING_SECONDS
+            if str(error) != self._refused:
+                self._refused = str(error)
+                yield StudyWaits(f"{error}. Other jobs run meanwhile, and it is asked again")
+
+    def _submit(self) -> None:
+        folders: list[Path] = []
+        ids: list[str] = []
+        try:
+            for job in self._waiting:
+                folders.append(make_folder(self._results, job))
+            ids = self._cluster.submit(folders, self._train)
+            note_ids(folders, ids)
+        except BaseException:
+            self._cluster.cancel(ids)
+            for folder in folders:  # without it a worker that starts ends at once
+                discard(folder, self._results)
+            raise
+        self._running += [_Running(*parts) for parts in zip(self._waiting, folders, ids, strict=True)]
+        self._waiting.clear()
 
     def _look(self) -> None:
         """Note which jobs have ended, now and then."""
@@ -180,8 +213,8 @@ class SlurmExecutor:
             self._cluster.cancel([running.id])
             yield from self._end(running, Ended(Failure(f"a job cannot be read: {error}", lost_worker=True)))
             return
-        settling = _SETTLING_SECONDS if running.inbox.began else 0.0
-        if running.state and time.monotonic() - running.ended >= min(settling, self._cluster.look_seconds):
+        settling = min(_SETTLING_SECONDS, self._cluster.look_seconds)
+        if running.state and time.monotonic() - running.ended >= settling:
             yield from self._end(running, Ended(self._explain(running)))
 
     def _end(self, running: _Running, ended: Ended) -> Iterator[Event | JobEnded]:
@@ -205,7 +238,7 @@ class SlurmExecutor:
         where = f"job {running.id} of the cluster"
         if not running.inbox.began and state == "CANCELLED":
             message = f"{where} was cancelled before it began"
-        elif not running.inbox.began and not log:
+        elif not running.inbox.began and not has_logs(self._results, running.id):
             message = (
                 f"{where} ended before it began ({state}). Perhaps the nodes do not see "
                 f"{self._results.absolute()}: choose a directory that they share with --results DIR"
@@ -235,6 +268,7 @@ class SlurmExecutor:
         """Tell workers to save and to end; nothing is waited for. Their folders stay until the next driver."""
         self._stop()
         self._running.clear()
+        tidy(self._results)
 
     def _stop(self) -> None:
         self._waiting.clear()

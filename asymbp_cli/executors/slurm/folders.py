@@ -1,18 +1,21 @@
 """The folder of a job in a results directory: its package, its id on the cluster, what its worker sent."""
 
+import re
 import shutil
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.executors import Job
+from asymbp_cli.executors.remote import spool
 from asymbp_cli.executors.remote.package import Package, pack
 from asymbp_cli.files.whole import replace
 
 _JOB, _ID = "job.json", "id"
 _LOGS = "logs"  # of all jobs, next to their folders
+_AN_ID = re.compile("[0-9]+(_[0-9]+)?")  # of a job, of a job in an array
 
 
 def jobs_directory(results: Path) -> Path:
@@ -29,17 +32,25 @@ def make_folder(results: Path, job: Job) -> Path:
     """Return the new folder of a job, with its package. Raises StoreError."""
     package = pack(job)
     folder = jobs_directory(results) / f"{job.stack.id}-{uuid.uuid4().hex[:8]}"
-    try:
+    with _writing(folder):
         (folder / "checkpoints").mkdir(parents=True)
+        spool.prepare(folder)
         for run_id, content in package.checkpoints.items():
             replace(_checkpoint(folder, run_id), content)
         replace(folder / _JOB, package.job)
+    return folder
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Explain why a folder cannot be written. Raises StoreError."""
+    try:
+        yield
     except OSError as error:
         raise StoreError(
             f"cannot write {folder}: {error.strerror}. Free some space or choose another directory with "
             "--results DIR, then run the same command again"
         ) from error
-    return folder
 
 
 def read_package(folder: Path) -> Package:
@@ -53,15 +64,22 @@ def _checkpoint(folder: Path, run_id: str) -> Path:
 
 
 def note_ids(folders: Sequence[Path], ids: Sequence[str]) -> None:
-    """Note under which ids jobs were submitted. Raises OSError."""
+    """Note under which ids jobs were submitted. Raises StoreError."""
     for folder, job_id in zip(folders, ids, strict=True):
-        replace(folder / _ID, job_id.encode(), durable=True)
+        with _writing(folder):
+            note_id(folder, job_id)
+
+
+def note_id(folder: Path, job_id: str) -> None:
+    """Note the id of a job, as its driver and its worker do, since either may die first. Raises OSError."""
+    replace(folder / _ID, job_id.encode(), durable=True)
 
 
 def read_id(folder: Path) -> str | None:
-    """Return the id of a job; None if it was never submitted, as far as its driver could tell."""
-    with suppress(OSError):
-        return (folder / _ID).read_text(encoding="ascii").strip() or None
+    """Return the id of a job; None if it has none yet: it was not submitted, or waits in a queue."""
+    with suppress(OSError, ValueError):
+        text = (folder / _ID).read_text(encoding="ascii").strip()
+        return text if _AN_ID.fullmatch(text) else None
     return None
 
 
@@ -71,15 +89,48 @@ def find_folders(results: Path) -> list[Path]:
     return sorted(found, key=lambda folder: (folder / _JOB).stat().st_mtime_ns, reverse=True)
 
 
+def take_back(folder: Path) -> str | None:
+    """Take the job out of a folder, so that no worker begins it; return the id, which one that began has noted."""
+    with suppress(OSError):
+        (folder / _JOB).unlink(missing_ok=True)
+    return read_id(folder)
+
+
 def discard(folder: Path, results: Path) -> None:
     """Delete a folder and the logs of its job; what cannot be deleted stays."""
-    job_id = read_id(folder)
-    (folder / _JOB).unlink(missing_ok=True)  # first: without it nobody takes the rest for a job
+    job_id = take_back(folder)
     shutil.rmtree(folder, ignore_errors=True)
     if job_id:
-        for path in logs_directory(results).glob(f"{job_id}_*"):
-            with suppress(OSError):
-                path.unlink()
+        logs, array = logs_directory(results), job_id.partition("_")[0]
+        _delete([*logs.glob(f"{job_id}_*"), logs / f"{array}_submission.sh"])
+        _delete(path for path in logs.glob(".submission_file_*.sh") if not path.exists())  # submitit's links to it
+
+
+def sweep(results: Path) -> None:
+    """Delete what belongs to no job, as killed drivers leave it: folders without one, logs if no job is left."""
+    for folder in jobs_directory(results).glob("*/"):
+        if folder.name != _LOGS and not (folder / _JOB).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    if not find_folders(results):
+        _delete(logs_directory(results).glob("*"))
+
+
+def tidy(results: Path) -> None:
+    """Delete the directories of jobs that are empty."""
+    for directory in (logs_directory(results), jobs_directory(results)):
+        with suppress(OSError):
+            directory.rmdir()
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
+
+
+def has_logs(results: Path, job_id: str) -> bool:
+    """Return whether a job has written where the results are: its node sees them."""
+    return any(logs_directory(results).glob(f"{job_id}_*_log.*"))
 
 
 def read_log(results: Path, job_id: str, *, most: int = 2000) -> str:

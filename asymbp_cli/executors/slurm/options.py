@@ -1,15 +1,20 @@
 """What a file of a SLURM executor may say."""
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from asymbp_cli.executors.options import Device, ExecutorOptions
+from asymbp_cli.executors.options import RemoteOptions
+from asymbp_cli.machine import MOST_WORKERS
 from asymbp_cli.specs.base import Label, Spec
 
+_SAVING_SECONDS = 60
+_LONGEST_SECONDS = 3650 * 24 * 3600
+
 #: minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds
-_TIME = re.compile(r"(?:(?P<days>[0-9]+)-(?P<of_days>[0-9]+(?::[0-9]+){0,2})|(?P<plain>[0-9]+(?::[0-9]+){0,2}))")
+_PARTS = "[0-9]{1,9}(?::[0-9]{1,9}){0,2}"
+_TIME = re.compile(f"(?:(?P<days>[0-9]{{1,9}})-(?P<of_days>{_PARTS})|(?P<plain>{_PARTS}))")
 
 
 def parse_seconds(text: str | int) -> int:
@@ -30,6 +35,8 @@ def parse_seconds(text: str | int) -> int:
     total = 3600 * hours + 60 * minutes + seconds
     if not total:
         raise ValueError(f'"{text}" leaves no time to train')
+    if total > _LONGEST_SECONDS:
+        raise ValueError(f'"{text}" is more than ten years. Leave it out, for the limit of the partition')
     return total
 
 
@@ -66,15 +73,11 @@ class SlurmParameters(Spec):
     additional_parameters: dict[str, str | int | bool] | None = None
 
 
-class SlurmOptions(ExecutorOptions):
+class SlurmOptions(RemoteOptions):
     """How jobs are asked for."""
 
-    remote: ClassVar[bool] = True
-
     executor: Literal["slurm"] = "slurm"
-    workers: int | None = Field(default=8, ge=1)
-    device: Device | None = None
-    """cpu, or cuda for a GPU."""
+    workers: int | None = Field(default=8, ge=1, le=MOST_WORKERS)
     partition: Label | None = None
     time: Annotated[int | str, AfterValidator(_check_time)] | None = None
     """The limit of each job. A stack that needs longer resumes in another job."""
@@ -82,23 +85,42 @@ class SlurmOptions(ExecutorOptions):
     """`local`: processes of this machine stand in for a cluster, to try things out."""
     slurm: SlurmParameters = SlurmParameters()
 
+    @model_validator(mode="after")
+    def _check_parameters(self) -> "SlurmOptions":
+        if self.memory and not self.on_gpu and (self.slurm.mem or self.slurm.mem_per_cpu):
+            raise ValueError("memory is asked for twice. Leave out memory, or mem and mem_per_cpu below slurm")
+        if self.seconds and self.saving_seconds >= self.seconds:
+            raise ValueError(
+                "a job with this time saves at once, by signal_delay_s below slurm. Give it more time"
+            )
+        return self
+
     @property
     def seconds(self) -> int | None:
-        """The time limit of each job; None: that of the partition."""
-        return None if self.time is None else parse_seconds(self.time)
+        """Return the time limit of each job, whole minutes; None: that of the partition."""
+        return None if self.time is None else -(-parse_seconds(self.time) // 60) * 60
+
+    @property
+    def saving_seconds(self) -> int:
+        """Return how long before its limit a job saves, and ends."""
+        return self.slurm.signal_delay_s or min(_SAVING_SECONDS, (self.seconds or 3600) // 4)
 
     def make_parameters(self) -> dict[str, object]:
         """Return the parameters for submitit."""
         given = {key: value for key, value in self.slurm.model_dump().items() if value is not None}
-        on_gpu = self.device is not None and self.device.startswith("cuda")
         asks_for_gpu = given.keys() & {"gpus_per_node", "gres"}
-        found: dict[str, object] = {"job_name": "asymbp", "cpus_per_task": 1, "signal_delay_s": 60}
-        if on_gpu and not asks_for_gpu:
+        found: dict[str, object] = {
+            "job_name": "asymbp",
+            "cpus_per_task": 1,
+            "signal_delay_s": self.saving_seconds,
+            "time": self.seconds and self.seconds // 60,  # None, or submitit would ask for five minutes
+        }
+        if self.on_gpu and not asks_for_gpu:
             found["gpus_per_node"] = 1
+        if self.memory_bytes and not self.on_gpu:
+            found["mem"] = f"{self.memory_bytes >> 20}MB"
         if self.partition:
             found["partition"] = self.partition
-        if self.seconds:
-            found["time"] = -(-self.seconds // 60)
         # a job that is preempted, or whose node fails, goes on from its checkpoints in another one
         extra = {"no-requeue": True} | (self.slurm.additional_parameters or {})
         lists = {key: list(value) for key, value in given.items() if isinstance(value, tuple)}

@@ -1,12 +1,12 @@
 """What a figure shows, in the units of its axes: panels of series, and the key to their looks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Literal
 
 #: what a colour and a dash mean, the same in every figure
-Look = Literal["ours", "training", "papers", "baseline", "chance"]
+Look = Literal["ours", "training", "papers", "baseline", "chance", "dead"]
 Marker = Literal["", "dot", "square", "diamond", "triangle", "cross"]
 MARKERS: tuple[Marker, ...] = ("dot", "square", "diamond", "triangle")
 _MOST_TICKS = 5
@@ -57,12 +57,14 @@ class Axis:
     ticks: tuple[float, ...]
     logarithmic: bool = False
 
-    def place(self, value: float) -> float:
-        """Return where a value is, from 0 to 1; what is outside is at the nearer end."""
-        value = min(max(value, self.low), self.high)
+    def spread(self, start: float, end: float) -> Callable[[float], float]:
+        """Return the function from values to places; what is outside the axis is at the nearer end."""
+        low, high = self.low, self.high
         if self.logarithmic:
-            return log10(value / self.low) / log10(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
+            slope, first = (end - start) / log10(high / low), log10(low)
+            return lambda value: start + slope * (log10(min(max(value, low), high)) - first)
+        slope = (end - start) / (high - low)
+        return lambda value: start + slope * (min(max(value, low), high) - low)
 
     def shows(self, value: float) -> bool:
         """Return whether a value is on the axis."""

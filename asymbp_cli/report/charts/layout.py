@@ -73,21 +73,15 @@ class _Frame:
         self.chart = chart
         self.left, self.top = _LEFT, _TOP
         self.right, self.bottom = chart.width - chart.right, chart.height - _BOTTOM
-
-    def at(self, x: float, y: float) -> Point:
-        """Return the place of a point."""
-        across, up = self.chart.x.place(x), self.chart.y.place(y)
-        return (
-            self.left + across * (self.right - self.left),
-            self.bottom - up * (self.bottom - self.top),
-        )
+        self.across = chart.x.spread(self.left, self.right)
+        self.up = chart.y.spread(self.bottom, self.top)
 
     def draw_axes(self) -> Iterator[Shape]:
         """Yield a line across at each tick, the axis below, and the numbers, as far as they do not touch."""
         x, y = self.chart.x, self.chart.y
-        heights = {tick: self.at(x.low, tick)[1] for tick in y.ticks}
+        heights = {tick: self.up(tick) for tick in y.ticks}
         yield Path("grid", tuple(((self.left, at), (self.right, at)) for at in heights.values()))
-        places = {tick: self.at(tick, y.low)[0] for tick in x.ticks}
+        places = {tick: self.across(tick) for tick in x.ticks}
         ticks = (((at, self.bottom), (at, self.bottom + 3)) for at in places.values())
         yield Path("frame", (((self.left, self.bottom), (self.right, self.bottom)), *ticks))
         for tick, at in heights.items():
@@ -95,20 +89,22 @@ class _Frame:
         end = -1.0
         for tick, at in places.items():
             half = measure_text(f"{tick:g}") / 2
+            at = min(at, self.chart.width - half)
             if at - half > end:
                 yield Words("tick", (at, self.bottom + 3 + FONT_SIZE), f"{tick:g}", "middle")
                 end = at + half + 3
 
     def draw_level(self, look: str, value: float) -> Path:
         """Return a horizontal line."""
-        height = self.at(self.chart.x.low, value)[1]
+        height = self.up(value)
         return Path(look, (((self.left, height), (self.right, height)),))
 
     def draw_series(self, series: Series) -> Iterator[Shape]:
         """Yield the line or band, and the markers."""
-        points = tuple(self.at(x, y) for x, y in zip(series.x, series.y, strict=True))
+        across = list(map(self.across, series.x))
+        points = tuple(zip(across, map(self.up, series.y), strict=True))
         if series.upper:
-            upper = [self.at(x, y) for x, y in zip(series.x, series.upper, strict=True)]
+            upper = list(zip(across, map(self.up, series.upper), strict=True))
             yield Path(series.look, ((*points, *reversed(upper)),), band=True)
             return
         if series.line and len(points) > 1:
@@ -118,7 +114,7 @@ class _Frame:
 
     def draw_end_labels(self, series: Sequence[Series]) -> Iterator[Words]:
         """Yield the labels at the ends of lines, apart from each other."""
-        ends = [(*self.at(one.x[-1], one.y[-1]), one.label) for one in series if one.label]
+        ends = [(self.across(one.x[-1]), self.up(one.y[-1]), one.label) for one in series if one.label]
         ends.sort(key=lambda end: end[1])
         lowest = self.bottom - (len(ends) - 1) * FONT_SIZE + 4
         height = 0.0
@@ -130,7 +126,7 @@ class _Frame:
         """Yield the names of points, beside them towards the middle, apart from each other."""
         taken: list[tuple[float, float, float]] = []
         for label in labels:
-            x, y = self.at(label.x, label.y)
+            x, y = self.across(label.x), self.up(label.y)
             on_right = x < (self.left + self.right) / 2
             text = fit_text(label.text, (self.right - x if on_right else x - self.left) - 8)
             start = x + 7 if on_right else x - 7 - measure_text(text)

@@ -20,7 +20,8 @@ STROKES = {
     "training": Stroke("ours", 1.2, (1.5, 2)),
     "papers": Stroke("papers", 1.5, (6, 2.5)),
     "baseline": Stroke("plain", 1.2),
-    "chance": Stroke("plain", 1.2, (1, 3)),
+    "chance": Stroke("plain", 1.5, (1.5, 3)),
+    "dead": Stroke("ink", 1.6),
     "frame": Stroke("muted", 1),
     "grid": Stroke("line", 1),
 }

@@ -8,14 +8,13 @@ from asymbp_cli.events import EpochEnded
 from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_linear_axis
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.parts import (
-    CHANCE_KEY,
-    PAPERS_KEY,
     describe_chance,
     describe_table,
     find_chance,
     find_levels,
     include_chance,
-    list_baseline_key,
+    list_band_key,
+    list_reference_key,
     name_figure,
 )
 
@@ -45,27 +44,27 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
     papers = [cell.paper for cell in cells.values() if cell.paper]
     y_axis = make_error_axis(include_chance([*tested, *papers], chance), "error, %")
     seeded = any(len(cell.picks) > 1 for cell in cells.values())
+    heading = f"Learning curves on {label}"
     yield Figure(
         name=name_figure(filled, number, i, "learning-curves"),
-        caption=f"Learning curves on {label}, {describe_table(filled)}: of the run that the rule selects"
+        caption=f"{heading}, {describe_table(filled)}: of the run that the rule selects"
         f"{', of the median seed' if seeded else ''}. Training error is counted while weights move."
         f"{describe_chance(chance, y_axis.high)}",
-        alt=f"Learning curves on {label}. {'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
+        alt=f"{heading}. {'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
         chart=Chart(
             panels,
             make_linear_axis(1, last, "epoch", whole=True),
             y_axis,
             (
                 KeyEntry("ours", "test, selected epoch", marker="dot"),
-                *([KeyEntry("ours", "from lowest to highest seed", band=True)] if seeded else ()),
+                *list_band_key(seeded=seeded),
                 KeyEntry("training", "training"),
-                *list_baseline_key(filled),
-                *([PAPERS_KEY] if papers else ()),
-                *([CHANCE_KEY] if chance is not None and y_axis.shows(chance) else ()),
+                *list_reference_key(filled, papers, chance, y_axis),
             ),
         ),
         table=number,
         dataset=label,
+        heading=heading,
     )
 
 

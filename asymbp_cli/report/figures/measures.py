@@ -39,9 +39,10 @@ def draw_measures(filled: FilledGrid, number: int, i: int, epochs: Epochs) -> It
             )
             for j, lines_of in lines.items()
         )
+        heading = f"{title[0].upper()}{title[1:]}, on {label}"
         yield Figure(
             name=name_figure(filled, number, i, key),
-            caption=f"{title[0].upper()}{title[1:]}, on {label}, {describe_table(filled)}: of the run that the "
+            caption=f"{heading}, {describe_table(filled)}: of the run that the "
             f"rule selects. A line's number is its layer{_describe_whole(lines)}.",
             alt=f"{title} on {label}, at the last epoch by layer. "
             f"{'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
@@ -54,6 +55,7 @@ def draw_measures(filled: FilledGrid, number: int, i: int, epochs: Epochs) -> It
             ),
             table=number,
             dataset=label,
+            heading=heading,
         )
 
 

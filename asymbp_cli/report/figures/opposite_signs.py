@@ -27,14 +27,15 @@ def draw_opposite_signs(filled: FilledGrid, number: int, i: int) -> Iterator[Fig
     series = tuple(one for scheme, curve in curves.items() for one in _draw_curve(scheme, curve))
     has_paper = any(one.look == "papers" for one in series)
     y_axis = make_error_axis(include_chance([y for one in series for y in one.y], chance))
+    heading = f"Error against the share of opposite signs on {row.label}"
     yield Figure(
         name=name_figure(filled, number, i, "opposite-signs"),
-        caption=f"Error against the share of opposite signs on {row.label}, {describe_table(filled)}"
+        caption=f"{heading}, {describe_table(filled)}"
         + ("; hollow and dashed, the paper's." if has_paper else "."),
         alt=f"Test error on {row.label} by share of opposite signs. {_describe(curves)}.",
         chart=Chart(
             (Panel("", _describe(curves), series, (("chance", chance),) if chance is not None else ()),),
-            Axis("feedback weights with the opposite sign, %", 0, 100, (0, 25, 50, 75, 100)),
+            Axis("feedback weights with the opposite sign, %", -3, 103, (0, 25, 50, 75, 100)),
             y_axis,
             (
                 *(KeyEntry("ours", f"{_SCHEMES[s][0]}: {_SCHEMES[s][1]}", marker=_SCHEMES[s][2]) for s in curves),
@@ -47,6 +48,7 @@ def draw_opposite_signs(filled: FilledGrid, number: int, i: int) -> Iterator[Fig
         ),
         table=number,
         dataset=row.label,
+        heading=heading,
     )
 
 

@@ -1,12 +1,13 @@
 """What figures of a table's row have in common: levels, keys, names, words for captions."""
 
 import re
+from collections.abc import Sequence
 
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import NetworkError
 from asymbp_cli.recipe.grid import GridRow
-from asymbp_cli.report.charts.chart import KeyEntry, Look
+from asymbp_cli.report.charts.chart import Axis, KeyEntry, Look
 from asymbp_cli.report.text import short_title
 
 CHANCE_KEY = KeyEntry("chance", "chance")
@@ -50,6 +51,18 @@ def describe_table(filled: FilledGrid) -> str:
     return f"{short_title(filled.grid.title)}, protocol {filled.grid.protocol_label}"
 
 
-def list_baseline_key(filled: FilledGrid) -> tuple[KeyEntry, ...]:
-    """Return the entry of the baseline's curve, if there is one."""
-    return (KeyEntry("baseline", filled.grid.baseline.header),) if filled.grid.baseline else ()
+def list_band_key(*, seeded: bool) -> tuple[KeyEntry, ...]:
+    """Return the entry of the spread over seeds, if there are several."""
+    return (KeyEntry("ours", "from lowest to highest seed", band=True),) if seeded else ()
+
+
+def list_reference_key(
+    filled: FilledGrid, papers: Sequence[float], chance: float | None, axis: Axis
+) -> tuple[KeyEntry, ...]:
+    """Return the entries of the baseline, the paper and chance, as far as an axis shows them."""
+    baseline = filled.grid.baseline
+    return (
+        *([KeyEntry("baseline", baseline.header)] if baseline else ()),
+        *([PAPERS_KEY] if papers else ()),
+        *([CHANCE_KEY] if chance is not None and axis.shows(chance) else ()),
+    )

@@ -8,14 +8,13 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_log_axis
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.parts import (
-    CHANCE_KEY,
-    PAPERS_KEY,
     describe_chance,
     describe_table,
     find_chance,
     find_levels,
     include_chance,
-    list_baseline_key,
+    list_band_key,
+    list_reference_key,
     name_figure,
 )
 
@@ -42,9 +41,10 @@ def draw_rates(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
     y_axis = make_error_axis(include_chance([*errors, *papers], chance))
     seeded = any(len(one.errors) > 1 for found in outcomes.values() for one in found)
     dead = any(one.dead for found in outcomes.values() for one in found)
+    heading = f"Error against learning rate on {row.label}"
     yield Figure(
         name=name_figure(filled, number, i, "rates"),
-        caption=f"Error against learning rate on {row.label}, {describe_table(filled)}: of each run the test "
+        caption=f"{heading}, {describe_table(filled)}: of each run the test "
         f"error that the rule selects{', the median over seeds' if seeded else ''}."
         f"{describe_chance(chance, y_axis.high)}",
         alt=f"Test error of each method on {row.label} and the rate it needs. "
@@ -55,15 +55,14 @@ def draw_rates(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
             y_axis,
             (
                 KeyEntry("ours", "ours, selected rate", marker="dot"),
-                *([KeyEntry("ours", "from lowest to highest seed", band=True)] if seeded else ()),
-                *([KeyEntry("baseline", "diverged or collapsed", line=False, marker="cross")] if dead else ()),
-                *list_baseline_key(filled),
-                *([PAPERS_KEY] if papers else ()),
-                *([CHANCE_KEY] if chance is not None and y_axis.shows(chance) else ()),
+                *list_band_key(seeded=seeded),
+                *([KeyEntry("dead", "diverged or collapsed", line=False, marker="cross")] if dead else ()),
+                *list_reference_key(filled, papers, chance, y_axis),
             ),
         ),
         table=number,
         dataset=row.label,
+        heading=heading,
     )
 
 
@@ -83,7 +82,7 @@ def _draw_cell(cell: Cell, outcomes: Sequence[RateOutcome]) -> Iterator[Series]:
         (selected,) = (one for one in outcomes if one.rate_multiplier == cell.pick.rate_multiplier)
         yield Series("ours", [selected.rate_multiplier], [selected.median_percent], line=False, marker="dot")
     if dead := [one for one in outcomes if one.dead]:
-        yield Series("baseline", *_medians(dead), line=False, marker="cross")
+        yield Series("dead", *_medians(dead), line=False, marker="cross")
 
 
 def _medians(outcomes: Sequence[RateOutcome]) -> tuple[list[float], list[float]]:

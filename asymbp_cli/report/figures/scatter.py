@@ -53,10 +53,11 @@ def draw_scatter(tables: Sequence[FilledGrid]) -> Iterator[Figure]:
         labels=tuple(Label(point.paper, point.ours, f"{point.method}, {point.row}") for point in far),
     )
     shapes = markers if len(set(markers.values())) == len(markers) else {}
+    heading = "Every finished cell against the paper's number"
     yield Figure(
         name="ours-against-the-papers",
-        caption="Every finished cell against the paper's number, both axes logarithmic; grey: equality, and 3 "
-        "points around it.",
+        caption=f"{heading}, both axes logarithmic; grey: equality, and 3 points around it.",
+        heading=heading,
         alt=panel.alt,
         chart=Chart(
             (panel,),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -84,9 +85,8 @@ def micro(seconds: float) -> bool:
     bank = Steps("mnist", ["uSF"] * _REPLICAS, device).trainer.bank
     finite = torch.ones_like(bank.alive)
     for name, kernel in {"plain": update.plain, "fused": update._kernel_of(device.type)}.items():
-        notes.take(
-            f"update and V, {name}", lambda kernel=kernel: _seconds(lambda: update.update(bank, finite, kernel))
-        )
+        change = partial(update.update, bank, finite, kernel)
+        notes.take(f"update and V, {name}", partial(_seconds, change))
     for precision, layers, tiles in (
         ("standard", list(_LAYERS)[:2], list(_TILES)),
         ("standard", list(_LAYERS)[2:], list(_TILES)[:1]),
@@ -135,4 +135,4 @@ def _layer(notes: _Notes, name: str, how: str, dtype: torch.dtype) -> None:
     if not first:
         ways["error"] = lambda: products.pass_back(error, x, W, geometry)
     for way, compute in ways.items():
-        notes.take(f"{name}, {way}, {how}", lambda compute=compute: _seconds(compute))
+        notes.take(f"{name}, {way}, {how}", partial(_seconds, compute))

@@ -1,0 +1,66 @@
+"""What is said above the tables of a study, in few lines: how close to what was printed, and what holds."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from asymbp_cli.analysis.agreement import Agreement, Conditions, deduplicate, pair_cells
+from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_the_papers, judge_protocols
+from asymbp_cli.analysis.copies import keep_one_copy
+from asymbp_cli.analysis.marks import find_marks
+from asymbp_cli.analysis.tables import FilledGrid, fill_all
+from asymbp_cli.cli.options import DEFAULT_RESULTS
+from asymbp_cli.report.marks_listing import list_marks
+from asymbp_cli.results.store import Store
+from asymbp_cli.text import count, list_some, printable_path
+
+
+def summarize(tables: Sequence[FilledGrid], store: Store) -> list[str]:
+    """Return the agreement of tables with printed numbers, and how many of the paper's conclusions hold.
+
+    Conclusions rest on all runs of the store under the protocols of these tables, as in reports.
+    """
+    lines = [*_sum_up_marks(tables, store), *_sum_up_agreement(tables)]
+    conditions = {Conditions.of(filled.grid) for filled in tables if is_the_papers(filled.grid)}
+    stored = [grid for grid in store.grids() if Conditions.of(grid) in conditions and is_the_papers(grid)]
+    found = [one for one in judge_protocols(fill_all(store, stored), store.datasets()) if one.has_verdict]
+    lines += map(sum_up, found)
+    if found:
+        place = store.directory
+        where = "" if place == DEFAULT_RESULTS else f" --results {printable_path(shlex.quote(str(place)))}"
+        lines.append(f"`asymbp conclusions{where}` has the reasons, `asymbp report{where}` everything.")
+    return lines
+
+
+def _sum_up_marks(tables: Sequence[FilledGrid], store: Store) -> Iterator[str]:
+    for filled in tables:
+        if find_marks(filled.grid):
+            epochs = store.epochs(filled.grid.all_runs())
+            yield from (f"{listing.title}." for listing in list_marks(filled, epochs, every=False))
+
+
+def _sum_up_agreement(tables: Sequence[FilledGrid]) -> Iterator[str]:
+    pairs = deduplicate([pair for filled in keep_one_copy(tables) for pair in pair_cells(filled)])
+    if not pairs:
+        return
+    agreement = Agreement.of(pairs)
+    text = f"Of {count(agreement.cells, 'cell')}, {agreement.within[0]} are within 1 point of the paper's"
+    if agreement.coloured:
+        text += f", and {agreement.same_colour} of {count(agreement.coloured, 'colour')} are the same"
+    yield f"{text}."
+
+
+def sum_up(ours: OurJudgements) -> str:
+    """Return how many conclusions hold, fail, and are open, on which numbers."""
+    verdicts = [judgement.verdict for judgement in ours.judgements]
+    holding, failing = verdicts.count("supported"), verdicts.count("not supported")
+    parts = (
+        _count(holding, "holds", "hold"),
+        _count(failing, "fails", "fail"),
+        _count(len(verdicts) - holding - failing, "is open", "are open"),
+    )
+    text = f"Of the paper's {count(len(verdicts), 'conclusion')} {parts[0]}, {parts[1]} and {parts[2]}"
+    return f"{text} on {list_some(ours.datasets)} ({ours.name})."
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"

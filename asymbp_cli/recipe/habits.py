@@ -1,0 +1,168 @@
+"""Keys that people write from habit: what they are called here, and where they belong."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from asymbp_cli.datasets.catalog import FolderSource
+from asymbp_cli.recipe.wording import KeyPath, describe_unknown_key, quote
+from asymbp_cli.specs.methods import UPDATES, LayerFeedback, Method
+from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.text import find_nearest
+
+#: key -> what other tools call it
+_SYNONYMS = {
+    "base_rate": "lr learning_rate rate eta step_size base_lr initial_lr learningrate",
+    "rate_multipliers": "rates lrs learning_rates multipliers",
+    "epochs": "epoch num_epochs n_epochs max_epochs nb_epoch",
+    "batch_size": "batch bs batchsize mini_batch minibatch minibatch_size mini_batch_size batch_sizes",
+    "weight_decay": "wd decay l2 l2_penalty weightdecay",
+    "phases": "schedule scheduler lr_schedule lr_scheduler milestones gamma lr_decay",
+    "loss": "criterion loss_function objective cost",
+    "initialization": "init initializer initialisation weight_init kernel_initializer",
+    "validation_fraction": "val_split validation_split val_fraction val_size validation",
+    "precision": "dtype amp mixed_precision fp16 bf16",
+    "preprocessing": "normalize normalization transforms transform",
+    "update": "optimizer optim optimiser solver update_rule",
+    "batch_norm": "bn batchnorm batch_normalization use_bn batchnorm2d",
+    "feedback": "backward backward_weights b v",
+    "train": "trainable freeze",
+    "scheme": "feedback_scheme",
+    "flip_probability": "p flip flips sign_flip",
+    "network": "model net architecture arch",
+    "dataset": "data datasets train_data",
+    "method": "methods algorithm",
+    "seed": "seeds random_seed random_state manual_seed rng",
+    "title": "name experiment experiment_name run_name description",
+    "input": "input_shape input_size in_shape shape in_channels",
+    "layers": "layer blocks modules",
+    "activation": "activation_function nonlinearity act",
+    "columns": "column",
+}
+_CALLED = {synonym: key for key, synonyms in _SYNONYMS.items() for synonym in synonyms.split()}
+#: key of a recipe -> what it may hold
+_PARTS: dict[str, Collection[str]] = {
+    "protocol": Protocol.model_fields,
+    "feedback": LayerFeedback.model_fields,
+    "network": Network.model_fields,
+    "dataset": [name for name in FolderSource.model_fields if name not in ("seed", "label")],
+}
+#: what a key may also be called, by the mapping that it is in
+_ALSO = {
+    "title": ("label", "header"),
+    "label": ("header", "title"),
+    "header": ("label", "title"),
+    "method": ("columns",),
+}
+_RECIPE = ("title", "dataset", "network", "method", *Method.model_fields, "protocol", "seed", "keep_weights")
+_OPTIONS = {
+    "device": "--device",
+    "gpu": "--device",
+    "cuda": "--device",
+    "workers": "--workers",
+    "num_workers": "--workers",
+    "results": "--results",
+    "output": "--results",
+    "output_dir": "--results",
+    "save_dir": "--results",
+    "data_dir": "--data-dir",
+    "data_root": "--data-dir",
+    "executor": "--executor",
+    "plugin": "--plugin",
+    "plugins": "--plugin",
+}
+_ABSENT = {
+    "dropout": "there is no dropout here",
+    "augmentation": "images are not augmented here",
+    "augment": "images are not augmented here",
+    "data_augmentation": "images are not augmented here",
+    "early_stopping": "the best epoch is picked from all anyway",
+    "patience": "the best epoch is picked from all anyway",
+    "nesterov": "momentum is that of section 3, without Nesterov's step",
+    "betas": "there is no Adam here; update rules are those of asymbp ls updates",
+    "momentums": "one run has one momentum",
+}
+
+
+def find_name(key: str, allowed: Sequence[str], path: KeyPath) -> str:
+    """Return which of the allowed keys was meant by another one in the mapping at a path; nothing if none was."""
+    name = _find_synonym(key, allowed)
+    return name or ("" if _find_place(_call(key), path) else find_nearest(key, allowed))
+
+
+def explain_key(key: str, value: Any, allowed: Sequence[str], path: KeyPath) -> str:
+    """Return the message for a key that is not allowed in the mapping at a path: what to write instead."""
+    known, name = _call(key), _find_synonym(key, allowed)
+    if name and name != find_nearest(key, allowed):
+        return _rename(name, value)
+    place = "" if name else _find_place(known, path)
+    if place in _PARTS:
+        return _move(known, value, place, allowed, is_inside=bool(path))
+    if place:
+        where = "to the recipe itself, at the left margin" if path else "into a recipe"
+        return f"belongs {where}. Write {known}: {_show(value)} there"
+    if known in _OPTIONS:
+        return f"is an option of the command. Delete the line, and type {_OPTIONS[known]}"
+    if known in _ABSENT:
+        return f"{_ABSENT[known]}. Delete the line"
+    return describe_unknown_key(key, allowed)
+
+
+def _call(key: str) -> str:
+    """Return what a key is called here."""
+    habit = re.sub(r"\W", "_", key.lower())
+    return _CALLED.get(habit, habit)
+
+
+def _find_synonym(key: str, allowed: Sequence[str]) -> str:
+    """Return the allowed key that another word means."""
+    known = _call(key)
+    names = [known, f"{known}s", *_ALSO.get(known, ())]
+    return next((name for name in names if name in allowed), "")
+
+
+def _find_place(known: str, path: KeyPath) -> str:
+    """Return the part of a recipe, or `recipe` itself, where a key belongs; nothing if it is here, or nowhere."""
+    parts = [part for part, keys in _PARTS.items() if known in keys and part not in path]
+    return parts[0] if parts else "recipe" if known in _RECIPE and known not in path else ""
+
+
+def _rename(known: str, value: Any) -> str:
+    """Return the message for a key that is called otherwise."""
+    if known == "update":
+        absent = "" if str(value).lower() in UPDATES else f", and there is no {_show(value)}"
+        return f"is called update here: sgd, bm1, bm2, bm3{absent}. A method names it too: method: [SGD, BM]"
+    if known == "batch_norm":
+        return "is called batch_norm here: none, plain, learnable. A method names it too: method: uSF+BN"
+    if known == "base_rate":
+        return f"is called base_rate here, times each of rate_multipliers. Write base_rate: {_show(value)}"
+    return f"is called {known} here. Write {known}: {_show(value)}"
+
+
+def _move(known: str, value: Any, part: str, allowed: Sequence[str], *, is_inside: bool) -> str:
+    """Return the message for a key that belongs into a part of a recipe."""
+    written = f"{known}: {_show(value)}"
+    if part == "protocol" and "columns" in allowed:
+        option = f"--set protocol.{known}={_show(value)}"
+        return f"belongs to the protocol. Set it with {option}, or in a column's protocol"
+    if part == "protocol":
+        written += ", rate_multipliers: [1]" if known == "base_rate" else ""
+        written = written if is_inside and part in allowed else f"extends: demo, {written}"
+    elif part == "feedback" and known != "scheme":
+        written = f"scheme: brsf, {written}"
+    elif part == "network":
+        written = "input: 28x28x1, layers: [FC 64, FC classes]"
+    elif part == "dataset" and known != "folder":
+        written = f"folder: PATH, {written}"
+    owner = part if part in allowed or is_inside else f"{part} of a recipe"
+    return f"belongs into {owner}. Write {part}: {{{written}}}"
+
+
+def _show(value: Any) -> str:
+    """Return a value as YAML has it, if it is short."""
+    if isinstance(value, list):
+        text = f"[{', '.join(map(_show, value))}]"
+    else:
+        text = "..." if value is None or isinstance(value, Mapping) else quote(value).strip('"')
+    return text if len(text) <= 30 else "..."
