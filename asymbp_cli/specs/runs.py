@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, reduce
 from operator import getitem
 from typing import Annotated, Any, NamedTuple
 
@@ -57,10 +57,13 @@ class Run(Spec):
     @cached_property
     def id(self) -> str:
         """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
-        shared = _dump_shared(self.network, self.method, self.protocol)
-        dataset, rate = json.dumps(self.dataset), json.dumps(self.rate_multiplier)
-        own = f'"rate_multiplier":{rate},"seed":{self.seed},"semantics":{SEMANTICS}'
-        return hashlib.sha256(f'{{"dataset":{dataset},{shared},{own}}}'.encode()).hexdigest()[:16]
+        content = self.model_dump(mode="json")
+        content["protocol"].pop("rate_multipliers")  # one of them is this run's
+        for *place, name in younger_paths(content):
+            reduce(getitem, place, content).pop(name)
+        content["semantics"] = SEMANTICS
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -82,19 +85,6 @@ class Run(Spec):
         content |= {"route": feedback.kind.route, "learned": feedback.kind.learned}
         content |= {"mirror_passes": feedback.mirror_passes, "plugins": self.references}
         return json.dumps(content, sort_keys=True)
-
-
-@lru_cache(maxsize=4096)
-def _dump_shared(network: Network, method: Method, protocol: Protocol) -> str:
-    """Return the middle of a run's canonical JSON, which it shares with those of other rates and seeds."""
-    content = {
-        "method": method.model_dump(mode="json"),
-        "network": network.model_dump(mode="json"),
-        "protocol": protocol.model_dump(mode="json", exclude={"rate_multipliers"}),  # one of them is this run's
-    }
-    for *place, name in younger_paths(content):
-        reduce(getitem, place, content).pop(name)
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))[1:-1]
 
 
 def younger_paths(content: Mapping[str, Any]) -> list[tuple[Any, ...]]:
