@@ -80,10 +80,10 @@ def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
     grids, stored = list(grids), store.grids()
     held_out = [find_held_out(grid, stored) for grid in grids]
     runs = {run for grid in (*grids, *held_out) if grid for run in grid.all_runs()}
-    states, epochs = store.states(), store.selected(runs)
+    states, epochs, plugins = store.states(), store.selected(runs), store.plugins()
 
     def fill(grid: Grid) -> FilledGrid:
-        return fill_grid(grid, epochs, states, load_published())
+        return fill_grid(grid, epochs, states, load_published(), plugins)
 
     return [
         compare_rules(fill(grid), fill(other)) if other else fill(grid)
@@ -91,17 +91,23 @@ def fill_all(store: Store, grids: Iterable[Grid]) -> list[FilledGrid]:
     ]
 
 
-def fill_grid(grid: Grid, epochs: Epochs, states: States, paper: Mapping[tuple[str, str], float]) -> FilledGrid:
+def fill_grid(
+    grid: Grid,
+    epochs: Epochs,
+    states: States,
+    paper: Mapping[tuple[str, str], float],
+    plugins: Mapping[str, str] | None = None,
+) -> FilledGrid:
     """Return the grid's cells from stored epochs and run states, both by run id.
 
     `paper` holds the published errors in percent by (row name in the paper, name of the method). Rows of one label
-    get labels that tell them apart.
+    get labels that tell them apart. `plugins` are those of `Store.plugins`.
     """
     grid = tell_rows_apart(grid)
 
     def fill_cell(row: GridRow, column: GridColumn) -> Cell:
         published_error = paper.get((row.paper_name or "", column.paper_name or ""))
-        command = write_cell_command(grid, row, column)
+        command = write_cell_command(grid, row, column, plugins)
         return replace(select_cell(grid, row, column, epochs, states), paper=published_error, command=command)
 
     baselines = [fill_cell(row, grid.baseline) if grid.baseline else None for row in grid.rows]

@@ -11,7 +11,7 @@ from asymbp_cli.cli import options
 from asymbp_cli.cli.asked_options import check_each
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.names import complete
-from asymbp_cli.cli.write import write_bytes
+from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, find_entry, parse_dataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import AsymbpError, DataError, UsageError
@@ -193,7 +193,12 @@ def _installed(root: Path) -> list[str]:
 @command.command("show")
 @click.argument("name", shell_complete=complete("datasets"))
 @options.data_dir
-@click.option("--images", type=options.UserPath(), metavar="FILE.png", help="Write a contact sheet of its images.")
+@click.option(
+    "--images",
+    type=options.UserPath(dir_okay=False),
+    metavar="FILE.png",
+    help="Write a contact sheet of its images.",
+)
 @options.quiet
 def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> None:
     """Show the contents of a dataset, and its images.
@@ -208,6 +213,10 @@ def show(name: str, data_dir: Path | None, images: Path | None, quiet: bool) -> 
     from asymbp_cli.datasets.survey import make_contact_sheet
     from asymbp_cli.specs.networks import dimensions
 
+    if images:
+        check_output(images)
+    if images and images.suffix.lower() != ".png":
+        raise UsageError(f"{printable_path(images)} must end in .png: a contact sheet is a PNG")
     ref = parse_dataset(name)
     surveyed = _survey(ref, data_directory(data_dir), quiet)
     facts = _describe(CATALOG[ref]) if isinstance(ref, str) else []

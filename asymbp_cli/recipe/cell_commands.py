@@ -4,7 +4,7 @@ The command holds the whole recipe. It needs no file but the images and plugins 
 """
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -19,21 +19,24 @@ from asymbp_cli.recipe.yamlfile import dump_inline
 from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.references import REGISTERED, is_reference, short_name
+from asymbp_cli.specs.references import is_reference, short_name
 
 _FOLDER = "FOLDER"  # in place of a path that an early store does not have
 _PLUGIN = "PLUGIN.py"  # likewise
 
 
-def write_cell_command(grid: Grid, row: GridRow, column: GridColumn) -> str:
+def write_cell_command(
+    grid: Grid, row: GridRow, column: GridColumn, plugins: Mapping[str, str] | None = None
+) -> str:
     """Return the command that trains all runs of a cell; empty if its dataset was not there.
 
-    A column of several procedures is a table of one column, any other one a recipe of one method.
+    A column of several procedures is a table of one column, any other one a recipe of one method. `plugins` has
+    the names of plugins by the beginning of their SHA-256, as references have it.
     """
     if row.dataset is None or row.network is None:
         return ""
     train = _write_recipe if len(column.entries) == 1 else _write_table
-    return shlex.join(["asymbp", *train(grid, row, column), *_plugins(column)])
+    return shlex.join(["asymbp", *train(grid, row, column), *_plugins(column, plugins or {})])
 
 
 def _write_recipe(grid: Grid, row: GridRow, column: GridColumn) -> list[str]:
@@ -148,15 +151,11 @@ def _feedback(feedback: LayerFeedback) -> Any:
     return {"scheme": scheme, **content} if content else scheme
 
 
-def _plugins(column: GridColumn) -> list[str]:
-    """Return the options that load the plugins of a cell."""
+def _plugins(column: GridColumn, known: Mapping[str, str]) -> list[str]:
+    """Return the options that load the plugins of a cell; those of installed packages are loaded anyway."""
     names = dict.fromkeys(name for part in column.entries for name in (*part.method.names, *part.protocol.names))
-    files = (REGISTERED[name].name if name in REGISTERED else _PLUGIN for name in _references(names))
-    return [word for file in dict.fromkeys(files) for word in ("--plugin", file)]
-
-
-def _references(names: Iterable[str]) -> Sequence[str]:
-    return [name for name in names if is_reference(name)]
+    files = dict.fromkeys(known.get(name.rpartition("@")[2], _PLUGIN) for name in names if is_reference(name))
+    return [word for file in files if file.endswith(".py") for word in ("--plugin", file)]
 
 
 def _inline(value: Any) -> str:

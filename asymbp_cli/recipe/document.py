@@ -14,6 +14,8 @@ from asymbp_cli.recipe.wording import KeyPath, explain_errors, find_value, key_p
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+#: key of a recipe -> the key below it that plain text sets: `protocol: demo` is {extends: demo}
+SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 #: the line of what is in no file, for sorting
 LAST_LINE = 1 << 30
 _MOST_PROBLEMS = 100

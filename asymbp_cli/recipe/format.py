@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
+from asymbp_cli.recipe.document import SHORTHANDS as SHORTHANDS
 from asymbp_cli.recipe.networks import INPUT, NETWORKS, WrittenNetwork
 from asymbp_cli.specs.layers import LAYERS
 from asymbp_cli.specs.methods import METHOD_NAME, PAPER_METHODS, UPDATES, Feedback, Method
@@ -19,9 +20,6 @@ Schema = dict[str, Any]
 LARGEST_SEED = 10**18 - 1  # larger ones are no whole numbers to YAML
 #: key -> the schema of its values, with a description
 Keys = dict[str, Schema]
-
-#: key of a recipe -> the key below it that plain text sets: `protocol: demo` is {extends: demo}
-SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 
 
 def match_any_case(*patterns: re.Pattern[str]) -> str:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.recipe.document import Node, make_document
-from asymbp_cli.recipe.format import SHORTHANDS
+from asymbp_cli.recipe.document import SHORTHANDS, Node, make_document
 from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.procedure import label_changes
 from asymbp_cli.recipe.resources import find_file, named_files, names_a_file, recipes_directory

@@ -11,6 +11,7 @@ from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import split_code_spans
+from asymbp_cli.text import escape_controls
 
 _SIGNS = {"worse": " 🟨", "better": " 🟦"}  # full; hollow ones are triangles
 
@@ -113,8 +114,9 @@ def _sign(colour: Colour | None, *, hollow: bool) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that markdown shows as it is, except for `code`."""
+    """Return text that markdown shows as it is, in one line, except for `code`."""
+    text = escape_controls(text, keep="")
     return "".join(
-        f"`{piece}`".replace("|", "\\|") if is_code else re.sub(r"([\\|*_<\[\]`&~])", r"\\\1", piece)
+        f"`{piece}`".replace("|", "\\|") if is_code else re.sub(r"([\\|*_<\[\]`&~$])", r"\\\1", piece)
         for piece, is_code in split_code_spans(text)
     )

@@ -14,6 +14,7 @@ from asymbp_cli import __version__
 from asymbp_cli.errors import WorkerError
 from asymbp_cli.events import Provenance
 from asymbp_cli.machine import processor
+from asymbp_cli.results.summaries import PLUGIN
 from asymbp_cli.specs.references import Plugin
 from asymbp_cli.specs.runs import SEMANTICS
 
@@ -34,7 +35,7 @@ def collect(device: str, device_name: str | None = None, instruction_set: str | 
 
 def add_plugins(provenance: Provenance, plugins: Iterable[Plugin]) -> Provenance:
     """Return the provenance of trainings that use plugins, with the SHA-256 of each."""
-    hashes = {f"plugin {plugin.name}": plugin.sha256 for plugin in plugins}
+    hashes = {f"{PLUGIN}{plugin.name}": plugin.sha256 for plugin in plugins}
     return replace(provenance, software={**provenance.software, **hashes})
 
 

@@ -31,6 +31,7 @@ from asymbp_cli.results.summaries import (
     make_epoch_row,
     make_provenance_row,
     make_summary,
+    read_plugins,
 )
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.specs.shards import split_mark
@@ -251,6 +252,10 @@ class Store:
         """Return what every attempt has taken, those of failed, interrupted and abandoned runs too."""
         return [make_effort(row) for row in self._journal.query(queries.EFFORTS)]
 
+    def plugins(self) -> dict[str, str]:
+        """Return the names of the plugins that runs were trained with, by the beginning of their SHA-256."""
+        return read_plugins(text for (text,) in self._journal.query("SELECT DISTINCT software FROM attempts"))
+
     def epochs_stored(self, run_ids: Iterable[str]) -> dict[str, int]:
         """Return k if exactly the epochs 1 to k of a run are stored, by id; 0 if there is a gap."""
         counts = dict.fromkeys(run_ids, 0)
@@ -290,9 +295,5 @@ class Store:
             raise UsageError(f'{count} with "{printable_path(prefix)}". List the ids with asymbp ls runs')
         run_id = summaries[0].id
         ((spec,),) = self._journal.query("SELECT spec FROM runs WHERE id = ?", run_id)
-        return RunDetail(
-            summary=summaries[0],
-            run=Run.model_validate_json(spec),
-            attempts=tuple(self.attempts([run_id])),
-            epochs=tuple(self.epochs([run_id])[run_id]),
-        )
+        run, attempts = Run.model_validate_json(spec), self.attempts([run_id])
+        return RunDetail(summaries[0], run, tuple(attempts), tuple(self.epochs([run_id])[run_id]))

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, NamedTuple
 
@@ -13,9 +14,11 @@ from asymbp_cli.results.database import RowError, parse_column
 from asymbp_cli.specs.base import Label
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.references import HASH_DIGITS
 from asymbp_cli.specs.runs import Run
 
 _MEASURES = TypeAdapter(dict[Label, dict[Annotated[int, Field(ge=0)], FiniteFloat | None]])
+PLUGIN = "plugin "  # begins the name of one among the software of an attempt
 #: of the database, in the order of the fields
 EPOCH_COLUMNS = tuple(field.name for field in fields(EpochEnded))
 
@@ -167,6 +170,17 @@ def make_attempt(row: tuple[Any, ...]) -> Attempt:
     if not isinstance(software, dict):
         raise RowError("attempts", repr(named["started"]), "software is not a mapping")
     return Attempt(**named | {"software": software})
+
+
+def read_plugins(texts: Iterable[str]) -> dict[str, str]:
+    """Return the names of the plugins in columns of software, by the beginning of their SHA-256 in references."""
+    found = {}
+    for text in texts:
+        with suppress(ValueError, AttributeError):  # of a damaged row, which reading its attempt says
+            for name, version in json.loads(text).items():
+                if name.startswith(PLUGIN):
+                    found[str(version)[:HASH_DIGITS]] = name.removeprefix(PLUGIN)
+    return found
 
 
 def make_provenance_row(provenance: Provenance) -> tuple[str | None, ...]:

@@ -17,8 +17,8 @@ from asymbp_cli.text import nearest
 #: what messages add to a name that nobody knows
 HINT = "If a plugin defines it, add --plugin FILE"
 _NAME = r"[A-Za-z][A-Za-z0-9_]*(?:-[A-Za-z][A-Za-z0-9_]*)*"
-_DIGITS = 16  # of a hash, as of a run's id
-_REFERENCE = re.compile(rf"{_NAME}@[0-9a-f]{{{_DIGITS}}}")
+HASH_DIGITS = 16  # of a hash, as of a run's id
+_REFERENCE = re.compile(rf"{_NAME}@[0-9a-f]{{{HASH_DIGITS}}}")
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Plugin:
     @property
     def module_name(self) -> str:
         """The name of its module in this process."""
-        return self.module or f"asymbp_plugin_{self.sha256[:_DIGITS]}"
+        return self.module or f"asymbp_plugin_{self.sha256[:HASH_DIGITS]}"
 
     def refer(self, name: str) -> str:
         """Return the reference to a name of this plugin."""
-        return f"{name}@{self.sha256[:_DIGITS]}"
+        return f"{name}@{self.sha256[:HASH_DIGITS]}"
 
 
 #: reference -> the plugin that has registered it in this process

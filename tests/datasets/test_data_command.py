@@ -240,3 +240,9 @@ def test_bad_input_is_said(arguments: list[str], said: str, root: Path) -> None:
     found = data(*arguments)
     assert found.exception is not None
     assert said in str(found.exception)
+
+
+def test_a_contact_sheet_is_a_png(tmp_path: Path) -> None:
+    for name in ("sheet.jpg", "sheet"):
+        assert "must end in .png" in str(data("show", "digits", "--images", str(tmp_path / name)).exception)
+    assert list(tmp_path.iterdir()) == []

@@ -104,3 +104,16 @@ def test_what_stands_in_place_of_a_file_is_read_as_one(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("dataset: digits\nmethod: uSF\nprotocol: demo\n")
     inline = load_recipe("{dataset: digits, method: uSF, protocol: demo}")
     assert inline == load_recipe(tmp_path / "a.yaml").model_copy(update={"name": "recipe"})
+
+
+def test_plugins_are_loaded_by_name() -> None:
+    grid = small_study.grid("SGD", "uSF")
+    entry = grid.columns[1].entries[0]
+    feedback = entry.method.feedback.model_copy(update={"scheme": f"wnoise@{'0' * 16}"})
+    used = entry.model_copy(update={"method": entry.method.model_copy(update={"feedback": feedback})})
+    column = grid.columns[1].model_copy(update={"entries": (used,)})
+    for known, end in (({}, " --plugin PLUGIN.py"), ({"0" * 16: "a b.py"}, " --plugin 'a b.py'")):
+        command = write_cell_command(grid, grid.rows[0], column, known)
+        assert "feedback: wnoise" in command
+        assert command.endswith(end)
+    assert "--plugin" not in write_cell_command(grid, grid.rows[0], column, {"0" * 16: "a_package"})
