@@ -5,10 +5,10 @@ from types import TracebackType
 
 import click
 
-from asymbp_cli.cli.progress import StudyProgress, format_duration
+from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
 from asymbp_cli.executors import StackFailed, StudyEvent, StudyWaits
-from asymbp_cli.text import count, list_some
+from asymbp_cli.text import count, format_duration, list_some
 
 _LEAVING_SECONDS = 1.0  # that the end of a display waits for its last tick
 SAFE_TO_STOP = "Ctrl-C loses no more than the current epoch. Rerun the command to resume"
@@ -107,5 +107,9 @@ class PlainLines(Display):
 
 
 def describe_time(progress: StudyProgress) -> str:
-    """Return the time that a study has taken, and takes: `40 s elapsed, 2 min left`."""
-    return f"{format_duration(progress.seconds)} elapsed, {progress.remaining_time}"
+    """Return the time that a study has taken, and takes: `40 s elapsed, 2 min left`.
+
+    How long workers take to start, perhaps in a queue, is not known: until then the time left is that after it.
+    """
+    then = "then " if progress.waiting and progress.eta_seconds is not None else ""
+    return f"{format_duration(progress.seconds)} elapsed, {then}{progress.remaining_time}"
