@@ -70,6 +70,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def format_duration(seconds: float) -> str:
+    """Return a duration in words: `40 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60:,} h {minutes % 60} min"
+
+
 def simplify(name: str) -> str:
     """Return a name without what people and file systems change: capitals, composed letters, spaces, dashes."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())

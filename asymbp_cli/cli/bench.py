@@ -11,9 +11,8 @@ import click
 from asymbp_cli.cli import bench_executors, bench_options, bench_training, options
 from asymbp_cli.cli.bench_tables import format_grid
 from asymbp_cli.cli.names import complete
-from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.machine import cores
-from asymbp_cli.text import nearest
+from asymbp_cli.text import format_duration, nearest
 
 if TYPE_CHECKING:
     from asymbp_cli.datasets.decoded import DecodedDataset

@@ -11,13 +11,14 @@ import click
 from asymbp_cli.cli.json_lines import make_line
 from asymbp_cli.cli.plan import estimate_seconds, record_tables
 from asymbp_cli.cli.plan_costs import Costs
-from asymbp_cli.cli.progress import describe_execution, describe_seconds, format_duration
+from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.executors import ATTEMPTS
 from asymbp_cli.recipe.labels import describe_network
 from asymbp_cli.report.document import Listing
 from asymbp_cli.scheduling.estimate import Forecast
 from asymbp_cli.scheduling.stack_costs import StackCost
 from asymbp_cli.specs.runs import step_kind
+from asymbp_cli.text import format_duration
 
 _HOUR = 3600
 _GIB = 1 << 30

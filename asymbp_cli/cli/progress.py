@@ -15,7 +15,7 @@ from asymbp_cli.recipe.labels import tell_rows_apart
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.study import Execution
-from asymbp_cli.text import count
+from asymbp_cli.text import count, format_duration
 
 
 @dataclass
@@ -244,14 +244,6 @@ class StudyProgress:
             sizes = (f"{entry.size} from epoch {entry.from_epoch}" for entry in run.protocol.batch_size)
             text += f", batch {', '.join(sizes)}"
         return text
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration in words: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def describe_seconds(seconds: float | None) -> str:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from asymbp_cli.cli.progress import StudyProgress, format_duration
+from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded, Progress, Provenance, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
+from asymbp_cli.text import format_duration
 
 
 class Clock:

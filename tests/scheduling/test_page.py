@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.cli.progress import format_duration
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.results.contents import StoredRun, read_contents
 from asymbp_cli.results.export import decode
 from asymbp_cli.scheduling.stack_costs import cost_stacks
 from asymbp_cli.scheduling.steps_file import load_steps
 from asymbp_cli.specs.runs import Stack
+from asymbp_cli.text import format_duration
 
 PAGE = Path(__file__).parents[2] / "asymbp_cli/scheduling/README.md"
 TEXT = PAGE.read_text(encoding="utf-8")
