@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,12 @@ def test_rooms_are_few_files_and_functions_short() -> None:
     assert len(files) > 100
     assert not {str(file): n for file in files if (n := len(file.read_text().splitlines())) > 300}
     assert not [f"{file}: {name}" for file in files for name, lines in _functions(file) if lines > 45]
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Else pytest takes the second one for the first, and collects nothing."""
+    names = Counter(file.name for file in (ROOT / "tests").rglob("*.py") if file.name != "conftest.py")
+    assert not [name for name, number in names.items() if number > 1]
 
 
 def test_every_table_of_text_shows_names_as_they_are() -> None:

@@ -125,9 +125,14 @@ class Cell:
         return self.picks[(len(self.picks) - 1) // 2] if self.picks else None
 
     @property
+    def middle(self) -> tuple[Pick, ...]:
+        """Return the picks that the number is made of: that of the median seed, or both in the middle."""
+        return self.picks[(len(self.picks) - 1) // 2 : len(self.picks) // 2 + 1]
+
+    @property
     def collapsed(self) -> bool:
-        """Return whether the selected epoch of the median seed answers everything with one class."""
-        return self.pick is not None and self.pick.collapsed
+        """Return whether the number is made of an epoch that answers everything with one class."""
+        return any(pick.collapsed for pick in self.middle)
 
     @property
     def complete(self) -> bool:

@@ -15,7 +15,13 @@ class RateOutcome:
     rate_multiplier: float
     errors: tuple[float, ...]  # in percent, of each seed, lowest first
     selected: int  # of these seeds: those whose number in the cell is from this rate
-    dead: int  # of these seeds: those whose run diverged, or answers everything with one class
+    diverged: int  # of these seeds: those whose run diverged
+    collapsed: int  # of these seeds: those whose selected epoch answers everything with one class
+
+    @property
+    def dead(self) -> bool:
+        """Return whether any of its runs diverged or collapsed."""
+        return self.diverged + self.collapsed > 0
 
     @property
     def median_percent(self) -> float:
@@ -49,5 +55,6 @@ def _sum_up(procedure: int, rate: float, runs: Iterable[Trained], selected: set[
         rate_multiplier=rate,
         errors=tuple(sorted(one.error_percent for one in runs)),
         selected=sum(one.run in selected for one in runs),
-        dead=sum(one.diverged or one.collapsed for one in runs),
+        diverged=sum(one.diverged for one in runs),
+        collapsed=sum(one.collapsed for one in runs),
     )

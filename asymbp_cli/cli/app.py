@@ -9,7 +9,7 @@ import click
 from asymbp_cli import __version__
 from asymbp_cli.cli.interruption import handle_interruptions, leave
 from asymbp_cli.cli.names import Item
-from asymbp_cli.cli.streams import explain_loss, protect_streams
+from asymbp_cli.cli.streams import explain_loss, measure_terminal, protect_streams
 from asymbp_cli.errors import AsymbpError, StudyInterrupted, explain_limit
 from asymbp_cli.spawn import ignore_interruptions
 from asymbp_cli.text import nearest, printable_path
@@ -154,5 +154,11 @@ def _fail(message: str, code: int) -> int:
 
 
 def _print(message: str) -> None:
-    """Print a message; control characters in it do not reach the terminal."""
-    click.echo("asymbp: " + "\n".join(map(printable_path, message.split("\n"))), err=True)
+    """Print a message, on a terminal wrapped between words; control characters in it do not reach that."""
+    lines = list(map(printable_path, f"asymbp: {message}".split("\n")))
+    if sys.stderr.isatty():
+        from asymbp_cli.cli.layout import wrap
+
+        width, _ = measure_terminal(sys.stderr)
+        lines = [part for line in lines for part in wrap(line, width)]
+    click.echo("\n".join(lines), err=True)

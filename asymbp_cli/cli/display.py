@@ -107,5 +107,9 @@ class PlainLines(Display):
 
 
 def describe_time(progress: StudyProgress) -> str:
-    """Return the time that a study has taken, and takes: `40 s elapsed, 2 min left`."""
-    return f"{format_duration(progress.seconds)} elapsed, {progress.remaining_time}"
+    """Return the time that a study has taken, and takes: `40 s elapsed, 2 min left`.
+
+    How long workers take to start, perhaps in a queue, is not known: until then the time left is that after it.
+    """
+    then = "then " if progress.waiting and progress.eta_seconds is not None else ""
+    return f"{format_duration(progress.seconds)} elapsed, {then}{progress.remaining_time}"

@@ -1,7 +1,7 @@
 """What `--dry-run` prints: the runs of each table, networks and time. Nothing is decoded or downloaded."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,21 +71,29 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_make_event(plan)))
         return
+    from asymbp_cli.cli import console
+
+    out = console.make_console(stderr=False)
+    for line in _describe_plan(plan):
+        console.print_text(out, line)
+
+
+def _describe_plan(plan: Plan) -> Iterator[str]:
     for grid, work in zip(plan.grids, plan.works, strict=True):
-        click.echo(_describe_table(plan, grid, work))
+        yield _describe_table(plan, grid, work)
     for fingerprint, info in plan.infos.items():
         if not info.directory:
             runs = count(sum(run.dataset == fingerprint for run in plan.whole.runs.values()), "run")
-            click.echo(f"{info.label} is not decoded: all {runs} counted as missing")
+            yield f"{info.label} is not decoded: all {runs} counted as missing"
     if plan.part:
-        click.echo(describe_part(plan.part))
+        yield describe_part(plan.part)
         if any(not info.directory for info in plan.infos.values()):
-            click.echo("which runs these are is known once all datasets are decoded")
+            yield "which runs these are is known once all datasets are decoded"
     work = plan.whole
     text = f"to train: {len(work.runs)} of {count(len(work.runs) + len(work.done), 'run')}"
     if work.runs:
         text += f" {describe_execution(plan.execution)}, {_describe_time(plan, work)}"
-    click.echo(text)
+    yield text
 
 
 def describe_part(part: Part) -> str:

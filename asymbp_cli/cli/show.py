@@ -22,14 +22,8 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("run", required=False, shell_complete=complete("runs"))
 @options.tables
-@click.option(
-    "--row",
-    "rows",
-    multiple=True,
-    metavar="DATASET",
-    shell_complete=complete("stored datasets"),
-    help="Only cells of these rows, as reports name them. May be repeated.",
-)
+@options.protocols
+@options.datasets
 @click.option(
     "--column",
     "columns",
@@ -38,15 +32,14 @@ if TYPE_CHECKING:
     shell_complete=complete("stored columns"),
     help="Only cells of these columns (uSF+BM). May be repeated.",
 )
-@options.protocols
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or one a line for each cell.")
 @options.results
 def command(
     run: str | None,
     keys: tuple[str, ...],
-    rows: tuple[str, ...],
-    columns: tuple[str, ...],
     protocols: tuple[str, ...],
+    datasets: tuple[str, ...],
+    columns: tuple[str, ...],
     as_json: bool,
     results_directory: Path,
 ) -> None:
@@ -57,19 +50,20 @@ def command(
     Example:
       asymbp show 3f2a
       asymbp show 3f2a --json
-      asymbp show --table 2 --row digits --column uSF+BM
+      asymbp show --table 2 --dataset digits --column uSF+BM
     """
     from asymbp_cli.errors import UsageError
     from asymbp_cli.results.store import Store
 
-    selects_cells = any((keys, rows, columns, protocols))
+    selects_cells = any((keys, protocols, datasets, columns))
     if (run is None) != selects_cells:
         raise UsageError(
-            "name either RUN, the beginning of a run's id (asymbp ls runs), or cells with --table, --row, --column"
+            "name either RUN, the beginning of a run's id (asymbp ls runs), or cells with --table, --dataset and "
+            "--column"
         )
     with Store.open(results_directory, create=False) as store:
         if run is None:
-            _show_cells(store, keys, rows, columns, protocols, as_json=as_json)
+            _show_cells(store, keys, protocols, datasets, columns, as_json=as_json)
         else:
             _show_run(store.run(run), as_json=as_json)
 
@@ -77,9 +71,9 @@ def command(
 def _show_cells(
     store: "Store",
     keys: Sequence[str],
-    rows: Sequence[str],
-    columns: Sequence[str],
     protocols: Sequence[str],
+    datasets: Sequence[str],
+    columns: Sequence[str],
     *,
     as_json: bool,
 ) -> None:
@@ -88,7 +82,7 @@ def _show_cells(
     from asymbp_cli.cli import console
     from asymbp_cli.report.cell_page import describe_page, find_cells, list_runs, make_page_record
 
-    pages = find_cells(fill_all(store, select_grids(store.grids(), keys, protocols, rows)), columns)
+    pages = find_cells(fill_all(store, select_grids(store.grids(), keys, protocols, datasets)), columns)
     summaries = store.summaries({run_id for page in pages for run_id in page.runs})
     for i, page in enumerate(pages):
         if as_json:

@@ -6,20 +6,23 @@ from asymbp_cli.report.result_table import ResultTable
 
 
 def list_commands(table: ResultTable) -> Listing:
-    """Return a line for each cell with a number whose command is known."""
+    """Return a line for each cell with a number whose command is known.
+
+    With an even number of seeds two runs are in the middle, and the number is the mean of theirs.
+    """
     rows = tuple(
         (
             label,
             header,
             format_error(cell),
-            cell.pick.run,
-            f"{cell.pick.rate_multiplier:g}",
-            f"{cell.pick.epoch}",
+            ", ".join(pick.run for pick in cell.middle),
+            ", ".join(f"{pick.rate_multiplier:g}" for pick in cell.middle),
+            ", ".join(f"{pick.epoch}" for pick in cell.middle),
             f"`{cell.command}`",
         )
         for label, cells in table.rows
         for header, cell in zip(table.header, cells, strict=True)
-        if cell.pick and cell.command
+        if cell.picks and cell.command
     )
     header = ("dataset", "column", "error %", "run", "rate x", "epoch", "command")
     return Listing("From a number to its command", header, rows)

@@ -32,6 +32,11 @@ def list_compute(tables: Sequence[FilledGrid], store: Store) -> list[Listing]:
     return [Listing("Compute", ("table", "device", "runs", "time", "lost"), tuple(rows), _NOTES)]
 
 
+def add_up_hours(store: Store, runs: Container[str]) -> float:
+    """Return the hours of `runs` on all devices, as their compute has them."""
+    return sum(float(record["hours"]) for record in make_compute_records(store.efforts(), runs))
+
+
 def _rows(name: str, records: Iterable[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     for record in records:
         times = (format_duration(3600 * record[key]) for key in ("hours", "lost_hours"))

@@ -120,20 +120,20 @@ def _table_lines(name: str, filled: FilledGrid, groups: Sequence[Conditions]) ->
     protocol = Conditions.of(filled.grid).describe_among(groups)
     correlations = correlate_rows(filled)
     (own,) = keep_one_copy([filled])
-    for kind, pairs in _kinds(pair_cells(own)):
+    for kind, pairs in split_by_data(pair_cells(own)):
         ranks = _format_correlations({pair.row.label: correlations[pair.row.label] for pair in pairs})
         yield name, protocol, kind, *_counts(Agreement.of(pairs)), ranks
 
 
 def _total_lines(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[Line]:
     pairs = [pair for filled in keep_one_copy(tables_under(group, tables)) for pair in pair_cells(filled)]
-    for kind, own in _kinds(deduplicate(pairs)):
+    for kind, own in split_by_data(deduplicate(pairs)):
         counts = _counts(Agreement.of(own))
         yield "all, each cell once", group.describe_among(groups), kind, *counts, ""
 
 
-def _kinds(pairs: Sequence[CellPair]) -> Iterator[tuple[str, list[CellPair]]]:
-    """Yield the cells on the paper's own data and those on other data, unless there are none."""
+def split_by_data(pairs: Sequence[CellPair]) -> Iterator[tuple[str, list[CellPair]]]:
+    """Yield what data is called, and its cells: those on the paper's own data, then others; no empty ones."""
     for kind, exact in (("the paper's", True), ("a copy or other split", False)):
         if own := [pair for pair in pairs if pair.row.exact == exact]:
             yield kind, own

@@ -72,7 +72,7 @@ def _sum_up_methodology(source: Source) -> str:
     runs = {run_id for filled in source.tables for run_id in filled.grid.all_runs()}
     devices = make_compute_records(source.store.efforts(), runs)
     hours = ", ".join(f"{record['hours']:.3g} hours on {record['device']}" for record in devices) or "no hours yet"
-    trained = len(source.store.spent(runs))
+    trained = len(source.store.finished_ids() & runs)
     return escape(
         f"A new implementation in PyTorch (asymbp {__version__}) trained {trained:,} of {len(runs):,} runs: "
         f"{hours}, failed and interrupted attempts included."

@@ -8,9 +8,11 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.labels import name_data
+from asymbp_cli.report.compute_listing import add_up_hours
 from asymbp_cli.report.document import Listing
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
+from asymbp_cli.text import count
 
 Fact = tuple[str, str]  # what, value
 
@@ -63,8 +65,7 @@ def _each(what: str, values: Iterable[str]) -> Iterator[Fact]:
 
 def _spent(grids: Sequence[Grid], runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
     datasets, spent = store.datasets(), store.spent(runs)
-    hours = sum(run.seconds for run in spent.values()) / 3600
-    yield "time", f"{hours:.2f} hours of training, added up over {len(spent)} runs"
+    yield "time", f"{add_up_hours(store, runs):.2f} hours of training, added up over {count(len(spent), 'run')}"
     flop_per_epoch = {  # by dataset and network
         (row.dataset, row.network): row.network.flop_per_sample() * datasets[row.dataset].train_count
         for grid in grids

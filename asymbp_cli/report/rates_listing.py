@@ -45,8 +45,8 @@ def _lines(
 
 def _format(one: RateOutcome) -> str:
     """Return the error; in brackets if it was selected, with the number of seeds for which it was."""
-    dead = "*" if one.dead else ""
-    text = f"[{one.median_percent:.2f}]{dead}" if one.selected else f"{one.median_percent:.2f}{dead}"
+    marks = ("=" if one.collapsed else "") + ("*" if one.diverged else "")
+    text = f"[{one.median_percent:.2f}]{marks}" if one.selected else f"{one.median_percent:.2f}{marks}"
     return f"{text} {one.selected}" if one.selected and len(one.errors) > 1 else text
 
 
@@ -57,8 +57,11 @@ def _notes(filled: FilledGrid, found: Mapping[tuple[str, int], Sequence[RateOutc
         "Test error at each multiple of the base rate, in the epoch that the rule selects"
         f"{' (median over seeds)' if seeded else ''}. In brackets: selected for the cell{counted}."
     )
-    if any(one.dead for outcomes in found.values() for one in outcomes):
-        yield "`*` a run diverged, or answers everything with one class."
+    everything = [one for outcomes in found.values() for one in outcomes]
+    if any(one.collapsed for one in everything):
+        yield "`=` collapsed: in that epoch a run answers every test sample with one class."
+    if any(one.diverged for one in everything):
+        yield "`*` a run diverged."
     for column in filled.grid.columns:
         if len(column.entries) > 1 and column.note:
             yield f"{column.header}: {column.note}."

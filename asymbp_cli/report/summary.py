@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from asymbp_cli.analysis.agreement import Agreement, Conditions, deduplicate, pair_cells
+from asymbp_cli.analysis.agreement import Agreement, deduplicate, pair_cells
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.conclusions import Judgement
 from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.table import table_files
-from asymbp_cli.report.listings import find_conditions, tables_under
+from asymbp_cli.report.compute_listing import add_up_hours
+from asymbp_cli.report.listings import find_conditions, split_by_data, tables_under
 from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.results.store import Store
-from asymbp_cli.text import format_duration, list_some
+from asymbp_cli.text import count, format_duration, list_some
 
 PAPER_TITLE = "How important is weight symmetry in backpropagation?"
 _PAPER_INTRODUCTION = (
@@ -71,14 +72,19 @@ def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
     done = len(store.finished_ids() & runs.keys())
     labels = list(dict.fromkeys(row.label for filled in tables for row in filled.grid.rows if row.dataset))
     protocols = list(dict.fromkeys(filled.grid.protocol_label for filled in tables))
-    seeds = len({seed for filled in tables for seed in filled.grid.seeds})
-    seconds = sum(spent.seconds for spent in store.spent(runs).values())
+    seeds = sorted({len(filled.grid.seeds) for filled in tables})
+    seeds_of_all = count(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     of_all = f"{done:,} runs" if done == len(runs) else f"{done:,} of {len(runs):,} runs"
     where = f" on {list_some(labels)}" if labels else ""
     return (
-        f"{of_all}{where}, protocol {list_some(protocols)}, {seeds} seed{'s' if seeds > 1 else ''}, "
-        f"{format_duration(seconds)} of training."
+        f"{of_all}{where}, {_name_protocols(protocols)}, {seeds_of_all}, "
+        f"{format_duration(3600 * add_up_hours(store, runs))} of training."
     )
+
+
+def _name_protocols(labels: Sequence[str]) -> str:
+    """Return the protocol, or how many there are: labels with overrides are long, and have commas."""
+    return f"protocol {labels[0]}" if len(labels) == 1 else count(len(labels), "protocol")
 
 
 def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) -> Iterator[str]:
@@ -90,21 +96,24 @@ def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) ->
 
 
 def describe_agreement(tables: Sequence[FilledGrid]) -> Iterator[str]:
-    """Yield how many cells are near the paper's, for each protocol that has any of its cells."""
+    """Yield how many cells are near the paper's, for each protocol that has any; on other data apart."""
     groups = find_conditions(tables)
     for group in groups:
         own = keep_one_copy(tables_under(group, tables))
-        if pairs := deduplicate(pair for filled in own for pair in pair_cells(filled)):
-            yield _describe_agreement(Agreement.of(pairs), group, groups)
+        by = f" by {group.describe_among(groups)}" if len(groups) > 1 else ""
+        for kind, pairs in split_by_data(deduplicate(pair for filled in own for pair in pair_cells(filled))):
+            data = "" if pairs[0].row.exact else f" on {kind}"
+            yield _describe_agreement(Agreement.of(pairs), f"{by}{data}")
 
 
-def _describe_agreement(agreement: Agreement, group: Conditions, groups: Sequence[Conditions]) -> str:
-    by = f" by {group.describe_among(groups)}" if len(groups) > 1 else ""
+def _describe_agreement(agreement: Agreement, where: str) -> str:
+    """Return how many cells are near the paper's; colours that are hollow do not count, and are named."""
     nearest, *_, widest = agreement.within
-    text = f"{nearest} of {agreement.cells} cells{by} are within 1 point, {widest} within 3"
+    text = f"{nearest} of {agreement.cells} cells{where} are within 1 point, {widest} within 3"
     if not agreement.coloured:
         return text
-    return f"{text}, and {agreement.same_colour} of {agreement.coloured} have its colour"
+    hollow = f", besides {agreement.hollow} hollow" if agreement.hollow else ""
+    return f"{text}, and {agreement.same_colour} of {agreement.coloured} have its colour{hollow}"
 
 
 def _describe_lowest(tables: Sequence[FilledGrid]) -> str:

@@ -1,5 +1,6 @@
 """Cells: the selection rule, the colours, the paper's numbers beside."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -12,6 +13,7 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published, load_reference
 from asymbp_cli.report import csv_records
+from asymbp_cli.report.command_listing import list_commands
 from asymbp_cli.report.document import Document
 from asymbp_cli.report.markdown import render
 from asymbp_cli.report.records import make_records
@@ -55,6 +57,14 @@ def test_several_seeds_give_the_median_of_their_cells(wrong: tuple[int, ...], mi
     assert [(r["seed"], r["wrong"]) for r in make_records([filled])[0]] == sorted(
         enumerate(wrong), key=lambda pair: pair[1]
     )
+    picks = [pick.error_percent for pick in cell.middle]
+    assert sum(picks) / len(picks) == pytest.approx(middle)  # the runs that a page names have this number
+    (line,) = list_commands(make_result_table(filled)).rows
+    assert line[3].split(", ") == [pick.run for pick in cell.middle]
+    last = replace(cell.middle[-1], collapsed=True)
+    marked = replace(cell, picks=tuple(last if pick.seed == last.seed else pick for pick in cell.picks))
+    assert marked.collapsed
+    assert not cell.collapsed
     part = {run_id: points for run_id, points in epochs.items() if run_id == runs[0].id}
     assert f"n = 1 to {len(wrong)} seeds" in " ".join(make_result_table(fill_grid(grid, part, {}, {})).notes)
 

@@ -186,7 +186,7 @@ def test_plain_lines_tick_in_the_words_of_the_live_display(capsys: pytest.Captur
         display.tick()
     assert capsys.readouterr().err.splitlines() == [
         "starting 1 worker",
-        "0 % done; starting 1 worker; 30 s elapsed, 50 s left",
+        "0 % done; starting 1 worker; 30 s elapsed, then 50 s left",
         "25 % done; SGD (2 runs): epoch 2 of 4; 60 s elapsed, 38 s left",
     ]
 

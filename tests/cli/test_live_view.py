@@ -47,7 +47,7 @@ def test_it_says_what_it_waits_for_and_time_passes() -> None:
     begin(progress, "SGD", device="")
     begin(progress, "BM", device="")
     clock.now = 3.0
-    assert shown(progress)[0] == "starting 2 workers: 3 s elapsed, 40 s left"
+    assert shown(progress)[0] == "starting 2 workers: 3 s elapsed, then 40 s left"
     assert shown(study(clock, workers=1))[0].startswith("starting 1 worker:")
 
 

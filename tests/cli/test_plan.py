@@ -130,6 +130,16 @@ def test_what_trains_all_layers_but_the_last_is_checked_before_the_classes_are_k
     )
 
 
+def test_a_plan_is_wrapped_between_words(nothing_is_read: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "reproduce --table 4-c2 --protocol quick --dataset ./pets"
+    whole = plan(line)
+    assert max(map(len, whole.splitlines())) > 60
+    monkeypatch.setenv("COLUMNS", "60")
+    wrapped = plan(line)
+    assert max(map(len, wrapped.splitlines())) <= 60
+    assert wrapped.split() == whole.split()
+
+
 def test_what_would_be_downloaded_is_not(nothing_is_read: Path) -> None:
     line = "reproduce --table 2 --dataset svhn --protocol quick"
     done = CliRunner().invoke(cli, [*line.split(), "--dry-run"])

@@ -49,14 +49,14 @@ def test_the_command_of_a_cell_finds_its_number_in_an_empty_store(
         assert [cell[key] for key in numbers] == [other[key] for key in numbers]
 
 
-def test_cells_are_named_by_table_row_and_column(tmp_path: Path) -> None:
+def test_cells_are_named_by_table_dataset_and_column(tmp_path: Path) -> None:
     results = ("--results", str(tmp_path))
     small_study.train(tmp_path, small_study.grid("SGD", "uSF+BN"))
-    text = asymbp("show", "--table", "2", "--row", "digits", "--column", "usf+bn", *results)
+    text = asymbp("show", "--table", "2", "--dataset", "digits", "--column", "usf+bn", *results)
     assert "uSF+BN on digits, table-2 (paper with fewer epochs)" in text
     assert "to train it alone: asymbp train --recipe '{dataset: digits, method: uSF+BN, protocol:" in text
     assert text.count("picked") == 1
-    both = [json.loads(line) for line in asymbp("show", "--row", "digits", "--json", *results).splitlines()]
+    both = [json.loads(line) for line in asymbp("show", "--dataset", "digits", "--json", *results).splitlines()]
     assert [page["cells"][0]["column"] for page in both] == ["SGD", "uSF+BN"]
     assert [len(page["runs"]) for page in both] == [2, 2]
 
@@ -67,7 +67,7 @@ def test_cells_are_named_by_table_row_and_column(tmp_path: Path) -> None:
         ([], "name either RUN"),
         (["3f", "--table", "2"], "name either RUN"),
         (["--column", "uSF+BM"], r'no results with the column "uSF\+BM"\. Did you mean "uSF\+BN"\?'),
-        (["--row", "mnist"], 'no results with the dataset "mnist"'),
+        (["--dataset", "mnist"], 'no results with the dataset "mnist"'),
         (["--table", "3"], 'no results for table "3"'),
     ],
 )

@@ -48,6 +48,14 @@ def test_lists_use_the_width_of_the_terminal(columns: int, tmp_path: Path) -> No
     assert ("Left out: source" in "".join(lines)) == (columns == 80)
 
 
+def test_messages_are_wrapped_between_words(tmp_path: Path) -> None:
+    lines = run_in_terminal(["conclusions", "--results", "nowhere"], tmp_path, 50).splitlines()
+    assert lines[0].startswith("asymbp: ")
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 50
+    assert " ".join(lines).endswith("or name another directory with --results DIR")
+
+
 def test_time_is_seen_to_pass_from_the_first_second(live: tuple[str, str]) -> None:
     lines = strip(live[0])
     for waiting in (r"reading the data", r"timing a training step of each method", r"starting \d workers?"):

@@ -244,6 +244,18 @@ def test_every_rate_of_a_cell_is_listed_and_the_selected_one_is_marked() -> None
     assert list_all_rates(filled(None, None, None, None, None)) == []
 
 
+def test_rates_of_dead_runs_have_the_marks_of_cells() -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
+    cells = tuple(
+        replace(cell, trained=tuple(replace(one, collapsed=j != 1, diverged=j > 0) for one in cell.trained))
+        for j, cell in enumerate(table.cells[0][:3])
+    )
+    (listing,) = list_all_rates(replace(table, cells=((*cells, *table.cells[0][3:]),)))
+    shown = [{text.lstrip("[0123456789.]") for text in texts} for _, *texts in listing.rows]
+    assert shown == [{"="}, {"*"}, {"=*"}, {""}, {""}]
+    assert [note[:3] for note in listing.notes[1:]] == ["`=`", "`*`"]
+
+
 def test_the_runs_of_every_rate_are_records_too() -> None:
     records = make_rate_records(seeded())
     assert len(records) == 2 * 2 * 3

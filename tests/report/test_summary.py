@@ -1,5 +1,6 @@
 """The three lines that a report begins with, its title, and the order of its tables."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,16 @@ from sample_tables import filled
 
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
+from asymbp_cli.events import Provenance
 from asymbp_cli.report.assemble import assemble_document
+from asymbp_cli.report.compute_listing import make_compute_records
 from asymbp_cli.report.document import Figure, Listing
 from asymbp_cli.report.figures import draw_figures
+from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.summary import PAPER_TITLE, choose_title, summarize
 from asymbp_cli.results.store import Store
+from asymbp_cli.text import format_duration
 
 
 @pytest.fixture
@@ -49,6 +54,53 @@ def test_it_counts_cells_near_the_papers(trained: Store) -> None:
         "Next to the paper: 4 of 5 cells are within 1 point, 5 within 3, and 3 of 4 have its colour."
     )
     assert "next to SGD 3 of 4 cells are worse and 0 better by 3 points or more" in lines[2]
+
+
+def test_cells_on_other_data_than_the_papers_are_counted_apart(trained: Store) -> None:
+    numbers = (1.0, 2.5, 5.5, 4.0, 90.0)
+    _, closeness, _ = summarize([filled(*numbers, exact=False)], trained, {})
+    assert closeness.startswith("Next to the paper: 4 of 5 cells on a copy or other split are within 1 point")
+
+
+def test_several_protocols_and_numbers_of_seeds_are_counted(trained: Store) -> None:
+    one, other = (
+        filled(1.0, 2.0, 3.0, 4.0, 5.0),
+        filled(1.0, 2.0, 3.0, 4.0, 5.0, label="quick with epochs=3, momentum=0"),
+    )
+    assert ", protocol quick, 1 seed, " in summarize([one], trained, {})[0]
+    seeded = replace(other, grid=other.grid.model_copy(update={"seeds": (3, 4, 5)}))
+    assert ", 2 protocols, 1 to 3 seeds, " in summarize([one, seeded], trained, {})[0]
+    again = replace(one, grid=one.grid.model_copy(update={"seeds": (1,)}))
+    assert ", protocol quick, 1 seed, " in summarize([one, again], trained, {})[0]  # each cell has one
+
+
+def test_hollow_colours_are_named(trained: Store) -> None:
+    _, closeness, _ = summarize([filled(1.0, 2.0, 3.0, 4.0, 90.0)], trained, {})
+    assert closeness.endswith("have its colour.")
+    table = filled(
+        20.0, 2.0, 3.0, 23.0, 90.0
+    )  # 3 points at 20 % of 1,000 samples are less than two standard errors
+    _, closeness, _ = summarize([table], trained, {})
+    assert closeness.endswith("have its colour, besides 1 hollow.")
+
+
+def test_its_time_is_that_of_its_compute(trained: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of attempts that failed: they have no epochs."""
+    (grid,) = trained.grids()
+    run, *_ = grid.all_runs().values()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    with trained.writing():
+        trained.begin([run], run.protocol.epochs, Provenance("host", "cpu", {}, None, 1))
+        monkeypatch.setattr(time, "time", lambda: now + 2 * 3600)
+        trained.fail([run.id], "no power")
+    tables = fill_all(trained, [grid])
+    records = make_compute_records(trained.efforts(), grid.all_runs())
+    seconds = 3600 * sum(record["hours"] for record in records)
+    assert seconds >= 2 * 3600
+    assert f", {format_duration(seconds)} of training." in summarize(tables, trained, {})[0]
+    facts = dict(list_provenance(tables, trained).rows)
+    assert facts["time"] == f"{seconds / 3600:.2f} hours of training, added up over 4 runs"
 
 
 def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:

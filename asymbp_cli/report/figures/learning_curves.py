@@ -19,6 +19,7 @@ from asymbp_cli.report.figures.parts import (
 )
 
 Curve = tuple[list[float], list[float]]  # epochs, errors in percent
+_MEDIAN_SEED = ", of the median seed, or of the better one if two are in the middle"
 
 
 def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs) -> Iterator[Figure]:
@@ -48,7 +49,7 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
     yield Figure(
         name=name_figure(filled, number, i, "learning-curves"),
         caption=f"{heading}, {describe_table(filled)}: of the run that the rule selects"
-        f"{', of the median seed' if seeded else ''}. Training error is counted while weights move."
+        f"{_MEDIAN_SEED if seeded else ''}. Training error is counted while weights move."
         f"{describe_chance(chance, y_axis.high)}",
         alt=f"{heading}. {'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
         chart=Chart(
