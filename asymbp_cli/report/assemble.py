@@ -24,6 +24,7 @@ from asymbp_cli.report.text import short_title
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.text import count
 
 
 def assemble_document(
@@ -95,6 +96,6 @@ def _list_protocol(label: str, protocol: Protocol) -> Listing:
 
 def _format_field(protocol: Protocol, name: str) -> str:
     if name == "phases":
-        return ", ".join(f"{count} epochs at {rate:g}" for count, rate in protocol.schedule())
+        return ", ".join(f"{count(epochs, 'epoch')} at {rate:g}" for epochs, rate in protocol.schedule())
     value = getattr(protocol, name)
     return ", ".join(f"{item:g}" for item in value) if name == "rate_multipliers" else str(value)

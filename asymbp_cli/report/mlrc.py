@@ -21,6 +21,7 @@ from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.summary import choose_title
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
+from asymbp_cli.text import format_duration
 
 _SMALL = 4  # level of the headings of tables
 
@@ -71,11 +72,12 @@ def _write_summary(source: Source) -> Iterator[str]:
 def _sum_up_methodology(source: Source) -> str:
     runs = {run_id for filled in source.tables for run_id in filled.grid.all_runs()}
     devices = make_compute_records(source.store.efforts(), runs)
-    hours = ", ".join(f"{record['hours']:.3g} hours on {record['device']}" for record in devices) or "no hours yet"
+    times = [f"{format_duration(3600 * record['hours'])} on {record['device']}" for record in devices]
+    took = ", ".join(times) or "no time yet"
     trained = len(source.store.finished_ids() & runs)
     return escape(
         f"A new implementation in PyTorch (asymbp {__version__}) trained {trained:,} of {len(runs):,} runs: "
-        f"{hours}, failed and interrupted attempts included."
+        f"{took}, failed and interrupted attempts included."
     )
 
 

@@ -12,7 +12,7 @@ from asymbp_cli.report.compute_listing import add_up_hours
 from asymbp_cli.report.document import Listing
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Run
-from asymbp_cli.text import count
+from asymbp_cli.text import count, format_duration
 
 Fact = tuple[str, str]  # what, value
 
@@ -65,7 +65,8 @@ def _each(what: str, values: Iterable[str]) -> Iterator[Fact]:
 
 def _spent(grids: Sequence[Grid], runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
     datasets, spent = store.datasets(), store.spent(runs)
-    yield "time", f"{add_up_hours(store, runs):.2f} hours of training, added up over {count(len(spent), 'run')}"
+    took = format_duration(3600 * add_up_hours(store, runs))
+    yield "time", f"{took} of training, added up over {count(len(spent), 'run')}"
     flop_per_epoch = {  # by dataset and network
         (row.dataset, row.network): row.network.flop_per_sample() * datasets[row.dataset].train_count
         for grid in grids
