@@ -22,7 +22,7 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import is_reference, short_name
 
 _FOLDER = "FOLDER"  # in place of a path that an early store does not have
-_PLUGIN = "PLUGIN.py"  # of one that is not loaded: a store has its hash alone
+_PLUGIN = "PLUGIN.py"  # likewise
 
 
 def write_cell_command(

@@ -61,7 +61,8 @@ def _count_runs(tables: Sequence[FilledGrid]) -> str:
 
 
 def _describe_variation(tables: Sequence[FilledGrid]) -> tuple[str, str]:
-    seeds = min((len(filled.grid.seeds) for filled in tables), default=0)
+    cells = [cell for filled in tables for cells in filled.cells for cell in cells]
+    seeds = min((len(cell.picks) for cell in cells if cell.wanted), default=0)
     if seeds > 1:
         return (
             _DONE,
@@ -69,5 +70,6 @@ def _describe_variation(tables: Sequence[FilledGrid]) -> tuple[str, str]:
         )
     return (
         _OPEN,
-        "central tendency and variation. TODO: one seed has no spread. Train more (`--seeds 5`), or say why not",
+        "central tendency and variation. TODO: cells of one seed have no spread. Train more (`--seeds 5`), or say "
+        "why not",
     )

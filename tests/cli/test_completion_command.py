@@ -158,7 +158,7 @@ def test_runs_and_tables_are_those_of_the_results(complete: Complete, tmp_path: 
     assert complete("asymbp export --protocol q") == [r"quick\ with\ epochs=1"]
     assert complete("asymbp export --protocol quick\\ with\\ epochs=", "=") == ["1"]
     assert complete("asymbp compare q") == [r"quick\ with\ epochs=1"]
-    assert complete("asymbp export --dataset ") == complete("asymbp show --row ") == ["digits"]
+    assert complete("asymbp export --dataset ") == complete("asymbp show --dataset ") == ["digits"]
     assert complete("asymbp show --column ") == ["SGD"]
     Path("results").rename("others")
     assert complete("asymbp show ") == []
