@@ -39,7 +39,7 @@ class ReportMeasure:
 
 def measure_report(directory: Path, *, epochs: int = 65) -> ReportMeasure:
     """Fill a store in `directory` with the whole study and measure a process that plans and renders it."""
-    runs = _fill(directory, epochs)
+    runs = fill_store(directory, epochs)
     code = f"from asymbp_cli.bench.report import plan_and_render; plan_and_render({str(directory)!r}, {epochs})"
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -85,7 +85,8 @@ def _grids(epochs: int) -> list[Grid]:
     ]
 
 
-def _fill(directory: Path, epochs: int) -> int:
+def fill_store(directory: Path, epochs: int) -> int:
+    """Make a store of the whole study with made-up numbers; return its number of runs."""
     source = random.Random(0)
     grids = _grids(epochs)
     runs = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}

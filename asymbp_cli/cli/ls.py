@@ -178,10 +178,11 @@ _LEAST = {
     "schemes": ("source", "redrawn"),
     "updates": ("source",),
     "measures": ("source", "cost on request", "measure"),
+    "recipes": ("protocol",),
     "runs": ("updated", "seed"),
 }
 #: columns that are never wrapped, since they are copied
-_WHOLE = ("name", "file", "run")
+_WHOLE = ("name", "recipe", "run")
 
 
 @click.command("ls")

@@ -50,6 +50,7 @@ def command(
     is_listing = any(len(one.error_tables) < len(one.tables) for one in asked)
     trains = any(one.error_tables for one in asked)
     if is_listing and not (trains and (settings.as_json or settings.quiet)):
+        settings.waiting.end()
         _print_networks()
     if not trains:
         return 0

@@ -3,15 +3,15 @@
 import shlex
 from collections.abc import Iterator, Sequence
 
-from asymbp_cli.analysis.agreement import Agreement, Conditions, deduplicate, pair_cells
+from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_the_papers, judge_protocols
-from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.options import DEFAULT_RESULTS
 from asymbp_cli.report.marks_listing import list_marks
+from asymbp_cli.report.summary import count_verdicts, describe_agreement
 from asymbp_cli.results.store import Store
-from asymbp_cli.text import count, list_some, printable_path
+from asymbp_cli.text import list_some, printable_path
 
 
 def summarize(tables: Sequence[FilledGrid], store: Store) -> list[str]:
@@ -19,7 +19,9 @@ def summarize(tables: Sequence[FilledGrid], store: Store) -> list[str]:
 
     Conclusions rest on all runs of the store under the protocols of these tables, as in reports.
     """
-    lines = [*_sum_up_marks(tables, store), *_sum_up_agreement(tables)]
+    lines = list(_sum_up_marks(tables, store))
+    if agreement := "; ".join(describe_agreement(tables)):
+        lines.append(f"Next to the paper: {agreement}.")
     conditions = {Conditions.of(filled.grid) for filled in tables if is_the_papers(filled.grid)}
     stored = [grid for grid in store.grids() if Conditions.of(grid) in conditions and is_the_papers(grid)]
     found = [one for one in judge_protocols(fill_all(store, stored), store.datasets()) if one.has_verdict]
@@ -38,29 +40,6 @@ def _sum_up_marks(tables: Sequence[FilledGrid], store: Store) -> Iterator[str]:
             yield from (f"{listing.title}." for listing in list_marks(filled, epochs, every=False))
 
 
-def _sum_up_agreement(tables: Sequence[FilledGrid]) -> Iterator[str]:
-    pairs = deduplicate([pair for filled in keep_one_copy(tables) for pair in pair_cells(filled)])
-    if not pairs:
-        return
-    agreement = Agreement.of(pairs)
-    text = f"Of {count(agreement.cells, 'cell')}, {agreement.within[0]} are within 1 point of the paper's"
-    if agreement.coloured:
-        text += f", and {agreement.same_colour} of {count(agreement.coloured, 'colour')} are the same"
-    yield f"{text}."
-
-
 def sum_up(ours: OurJudgements) -> str:
     """Return how many conclusions hold, fail, and are open, on which numbers."""
-    verdicts = [judgement.verdict for judgement in ours.judgements]
-    holding, failing = verdicts.count("supported"), verdicts.count("not supported")
-    parts = (
-        _count(holding, "holds", "hold"),
-        _count(failing, "fails", "fail"),
-        _count(len(verdicts) - holding - failing, "is open", "are open"),
-    )
-    text = f"Of the paper's {count(len(verdicts), 'conclusion')} {parts[0]}, {parts[1]} and {parts[2]}"
-    return f"{text} on {list_some(ours.datasets)} ({ours.name})."
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
+    return f"On {list_some(ours.datasets)}, {ours.name}: {count_verdicts(ours.judgements)}."

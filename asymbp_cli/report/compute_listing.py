@@ -4,8 +4,8 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from asymbp_cli.analysis.tables import FilledGrid
-from asymbp_cli.recipe.labels import name_tables
 from asymbp_cli.report.document import Listing
+from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.results.store import Store
 from asymbp_cli.results.summaries import Effort
 
@@ -19,9 +19,9 @@ _NOTES = (
 
 def list_compute(tables: Sequence[FilledGrid], store: Store) -> list[Listing]:
     """Return the hours of each table by device, and of everything in the store."""
-    efforts, names = store.efforts(), name_tables([filled.grid for filled in tables])
+    efforts, names = store.efforts(), shorten_titles([filled.grid.title for filled in tables])
     groups = [
-        (f"{name} ({filled.grid.protocol_label})", make_compute_records(efforts, filled.grid.all_runs()))
+        (f"{name}, {filled.grid.protocol_label}", make_compute_records(efforts, filled.grid.all_runs()))
         for name, filled in zip(names, tables, strict=True)
     ]
     rows = [row for name, records in groups for row in _rows(name, records)]

@@ -1,5 +1,6 @@
 """What tables say besides their numbers: differences to the paper, agreement with it, verdicts on its claims."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -195,7 +196,7 @@ def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listin
         if judgement.datasets
         for text in (judgement.reason, *judgement.evidence)
     )
-    name = claim[0].key.replace("-", " ")
+    name = re.split(r"[:,;(.]", claim[0].claim)[0].strip()
     return Listing(f"Evidence: {name}", ("numbers of", "evidence"), tuple(lines), folded=True)
 
 

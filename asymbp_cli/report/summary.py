@@ -88,17 +88,20 @@ def _format_duration(seconds: float) -> str:
 
 
 def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) -> Iterator[str]:
-    """Yield how many cells are near the paper's, for each protocol; without any, what is lowest."""
-    groups = find_conditions(tables)
-    found = False
-    for group in groups:
-        own = keep_one_copy(tables_under(group, tables))
-        pairs = deduplicate(pair for filled in own for pair in pair_cells(filled))
-        if pairs:
-            found = True
-            yield _describe_agreement(Agreement.of(pairs), group, groups)
+    """Yield how close tables are to the paper's; if it has no such cell and no other paper, what is lowest."""
+    found = list(describe_agreement(tables))
+    yield from found
     if not found and not printed:
         yield f"it has no number for a finished cell here{_describe_lowest(tables)}"
+
+
+def describe_agreement(tables: Sequence[FilledGrid]) -> Iterator[str]:
+    """Yield how many cells are near the paper's, for each protocol that has any of its cells."""
+    groups = find_conditions(tables)
+    for group in groups:
+        own = keep_one_copy(tables_under(group, tables))
+        if pairs := deduplicate(pair for filled in own for pair in pair_cells(filled)):
+            yield _describe_agreement(Agreement.of(pairs), group, groups)
 
 
 def _describe_agreement(agreement: Agreement, group: Conditions, groups: Sequence[Conditions]) -> str:
@@ -130,7 +133,7 @@ def _describe_verdicts(
     """Yield how many of the paper's conclusions hold under each protocol, and how cells compare with baselines."""
     ours = {name: claims for name, claims in judgements.items() if name.startswith("ours")}
     for name, claims in ours.items():
-        yield _count_verdicts(claims) + (f" ({name})" if len(ours) > 1 else "")
+        yield count_verdicts(claims) + (f" ({name})" if len(ours) > 1 else "")
     if not ours:
         yield "none of the paper's conclusions can be judged on these runs"
     for header, cells in _group_by_baseline(tables).items():
@@ -143,7 +146,8 @@ def _describe_verdicts(
         )
 
 
-def _count_verdicts(judgements: Sequence[Judgement]) -> str:
+def count_verdicts(judgements: Sequence[Judgement]) -> str:
+    """Return how many of the paper's conclusions hold, fail, and are open."""
     holds, fails = (sum(one.verdict == verdict for one in judgements) for verdict in _HOLDS)
     counts = f"{holds} supported, {fails} not supported, {len(judgements) - holds - fails} open"
     return f"{len(judgements)} conclusions of the paper: {counts}"

@@ -247,10 +247,6 @@ class Store:
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
         return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
 
-    def worker_starts(self, kind: str) -> list[float]:
-        """Return the seconds in which workers on devices of a kind (cpu, cuda, mps) started, as far as known."""
-        return [seconds for (seconds,) in self._journal.query(queries.STARTS, kind=kind)]
-
     def efforts(self) -> list[Effort]:
         """Return what every attempt has taken, those of failed, interrupted and abandoned runs too."""
         return [make_effort(row) for row in self._journal.query(queries.EFFORTS)]
@@ -266,6 +262,10 @@ class Store:
         rows = self._journal.query(queries.ATTEMPTS, runs=json.dumps(list(run_ids)))
         with store_errors(self._path):
             return [make_attempt(row) for row in rows]
+
+    def worker_starts(self, kind: str) -> list[float]:
+        """Return the seconds in which workers on devices of a kind (cpu, cuda, mps) started, as far as known."""
+        return [seconds for (seconds,) in self._journal.query(queries.STARTS, kind=kind)]
 
     def runs(self, prefix: str = "") -> list[RunSummary]:
         """Return the runs whose id starts with `prefix`, the latest first."""

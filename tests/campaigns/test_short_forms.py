@@ -11,6 +11,7 @@ import learned_feedback_speed
 import lowest
 import memory
 import merging
+import pages
 import pytest
 import signals
 import small_study
@@ -116,6 +117,13 @@ def test_a_merge_is_measured(tmp_path: Path) -> None:
     assert (found.code, found.text.splitlines()[0]) == (0, f"{tmp_path / 'a'}: 9 runs: 9 new")
     assert found.seconds > 0.05
     assert 20e6 < found.peak < 200e6
+
+
+def test_pages_are_small_and_made_fast() -> None:
+    tally = Tally(9)
+    pages.run(tally, 0)
+    assert tally.found == []
+    assert dict(tally.tried) == {"one table": 1}
 
 
 def test_a_campaign_sees_what_is_lost_and_what_differs(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ Anchor = Literal["start", "middle", "end"]
 _LEFT, _TOP, _BOTTOM = 34.0, 22.0, 20.0  # of the frame inside its panel
 _LINE = 17.0  # height of a line of words
 _GAP = 12.0  # between panels
+_MARGIN = 6.0  # around a picture
 _PER_LINE = 4  # panels
 _SAMPLE = 24.0  # length of a look in the key
 _ARROWS = "↑", "→"
@@ -175,8 +176,8 @@ def lay_out_chart(chart: Chart) -> tuple[float, float, tuple[Shape, ...]]:
         line, column = divmod(k, columns)
         place = column * (chart.width + _GAP), top + line * (chart.height + _GAP)
         shapes += move(lay_out_panel(chart, panel), *place)
-    lines = ceil(len(chart.panels) / columns)
-    return width, top + lines * (chart.height + _GAP) - _GAP + 2, tuple(shapes)
+    height = top + ceil(len(chart.panels) / columns) * (chart.height + _GAP) - _GAP
+    return width + 2 * _MARGIN, height + 2 * _MARGIN, tuple(move(shapes, _MARGIN, _MARGIN))
 
 
 def move(shapes: Sequence[Shape], right: float, down: float) -> Iterator[Shape]:

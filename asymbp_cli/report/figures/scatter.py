@@ -46,14 +46,15 @@ def draw_scatter(tables: Sequence[FilledGrid]) -> Iterator[Figure]:
     errors = [error for point in points for error in (point.paper, point.ours)]
     low, high = min(errors) / 1.3, min(110.0, max(errors) * 1.3)
     markers = _choose_markers(points)
+    only = f" of {points[0].row}" if len(markers) == 1 else ""
     panel = Panel(
         title="",
         alt=_describe(points, far),
         series=(*_draw_band(low, high), *_draw_points(points, markers)),
-        labels=tuple(Label(point.paper, point.ours, f"{point.method}, {point.row}") for point in far),
+        labels=tuple(Label(p.paper, p.ours, p.method if only else f"{p.method}, {p.row}") for p in far),
     )
-    shapes = markers if len(set(markers.values())) == len(markers) else {}
-    heading = "Every finished cell against the paper's number"
+    shapes = markers if 1 < len(markers) == len(set(markers.values())) else {}
+    heading = f"Every finished cell{only} against the paper's number"
     yield Figure(
         name="ours-against-the-papers",
         caption=f"{heading}, both axes logarithmic; grey: equality, and 3 points around it.",
