@@ -211,12 +211,10 @@ def parse_method(name: str) -> Method:
     match = METHOD_NAME.fullmatch(name.strip())
     if match is None:
         raise _unknown(name)
-    head, parts = match["head"].lower(), [part for part in match["parts"].lower().split("+") if part]
-    rules = update_keys()
+    head, parts, rules = match["head"].lower(), match["parts"].lower().split("+")[1:], update_keys()
     if head == "bn" or head in rules:
         parts, head = [head, *parts], "bp"
     head = "bp" if head == "sgd" else scheme_keys().get(head, "")
-    has_bn = "bn" in parts
     updates = [part for part in parts if part != "bn"]
     if not head or head == "mixed" or len(updates) > 1 or not rules.keys() >= {*updates} or parts.count("bn") > 1:
         raise _unknown(name)
@@ -225,13 +223,12 @@ def parse_method(name: str) -> Method:
         feedback["flip_probability"] = float(match["percent"]) / 100
     if match["scaled"]:
         feedback["scale"] = "glorot"
-    takes = {"scheme", *SCHEMES[head].parameters}
-    if not feedback.keys() <= takes or feedback.get("flip_probability", 0) > 1:
+    if not feedback.keys() <= {"scheme", *SCHEMES[head].parameters} or feedback.get("flip_probability", 0) > 1:
         raise _unknown(name)
     return Method.model_validate(
         {
             "feedback": feedback,
-            "batch_norm": ("learnable" if head == "bp" else "plain") if has_bn else "none",
+            "batch_norm": ("learnable" if head == "bp" else "plain") if "bn" in parts else "none",
             "update": rules[updates[0]] if updates else "sgd",
             "train": (match["train"] or "all").lower(),
         }
@@ -275,9 +272,8 @@ def method_name(method: Method) -> str:
 
 #: every distinct model of Tables 2 to 5, by the paper's name
 PAPER_METHODS: tuple[str, ...] = tuple(
-    ["SGD", "BM", "BM2", "BM3", "BN", "BN+BM"]
-    + ["uSF", "NuSF", "uSF+BM", "uSF+BN", "uSF+BN+BM", "uSF+BN+BM2", "uSF+BN+BM3"]
-    + ["brSF+BN+BM", "frSF+BN+BM"]
+    ["SGD", "BM", "BM2", "BM3", "BN", "BN+BM", "uSF", "NuSF", "uSF+BM", "uSF+BN", "uSF+BN+BM", "uSF+BN+BM2"]
+    + ["uSF+BN+BM3", "brSF+BN+BM", "frSF+BN+BM"]
     + [f"{scheme}-{p}%+BN+BM" for scheme in ("brSF", "frSF") for p in (100, 75, 50, 25)]
     + ["RndF", "RndF+BN", "RndF+BM", "RndF+BN+BM"]
     + [f"{name} {part}" for name in ["SGD", "RndF", "RndF+BN+BM", "uSF+BN+BM"] for part in ("Bottom", "Top")]
