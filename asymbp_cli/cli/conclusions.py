@@ -32,12 +32,12 @@ def command(as_json: bool, results_directory: Path) -> None:
       asymbp conclusions --json --results results
     """
     from asymbp_cli.analysis.conclusions import judge, load_paper_numbers
-    from asymbp_cli.analysis.conclusions.ours import is_the_papers, judge_protocols
+    from asymbp_cli.analysis.conclusions.ours import is_judgeable, judge_protocols
     from asymbp_cli.analysis.tables import fill_all
     from asymbp_cli.results.store import Store
 
     with Store.open(results_directory, create=False) as store:
-        tables = fill_all(store, [grid for grid in store.grids() if is_the_papers(grid)])
+        tables = fill_all(store, [grid for grid in store.grids() if is_judgeable(grid)])
         ours = judge_protocols(tables, store.datasets())
     if not ours:
         raise UsageError(

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from asymbp_cli.analysis.agreement import Conditions
-from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_the_papers, judge_protocols
+from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_judgeable, judge_protocols
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.options import DEFAULT_RESULTS
@@ -22,8 +22,8 @@ def summarize(tables: Sequence[FilledGrid], store: Store) -> list[str]:
     lines = list(_sum_up_marks(tables, store))
     if agreement := "; ".join(describe_agreement(tables)):
         lines.append(f"Next to the paper: {agreement}.")
-    conditions = {Conditions.of(filled.grid) for filled in tables if is_the_papers(filled.grid)}
-    stored = [grid for grid in store.grids() if Conditions.of(grid) in conditions and is_the_papers(grid)]
+    conditions = {Conditions.of(filled.grid) for filled in tables if is_judgeable(filled.grid)}
+    stored = [grid for grid in store.grids() if Conditions.of(grid) in conditions and is_judgeable(grid)]
     found = [one for one in judge_protocols(fill_all(store, stored), store.datasets()) if one.has_verdict]
     lines += map(sum_up, found)
     if found:

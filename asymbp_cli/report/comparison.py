@@ -62,11 +62,6 @@ class ComparedTable:
     cells: tuple[ComparedCell, ...]
 
 
-def compare_sides(first: Side, second: Side) -> list[Listing]:
-    """Return a listing for each table that both sides have. Raises UsageError as `compare_tables`."""
-    return list(map(list_comparison, compare_tables(first, second)))
-
-
 def compare_tables(first: Side, second: Side) -> list[ComparedTable]:
     """Return each table that both sides have, with every cell that both have.
 

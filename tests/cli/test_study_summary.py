@@ -9,7 +9,7 @@ import small_study
 from click.testing import CliRunner
 
 from asymbp_cli.analysis.conclusions import CHECKS
-from asymbp_cli.analysis.conclusions.ours import is_the_papers, judge_protocols
+from asymbp_cli.analysis.conclusions.ours import is_judgeable, judge_protocols
 from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.study_summary import summarize
@@ -56,7 +56,7 @@ def test_they_rest_on_all_runs_of_the_results(trained: Path) -> None:
 )
 def test_other_experiments_have_none(label: str, key: str, trained: Path) -> None:
     grid = papers(label, key)
-    assert not is_the_papers(grid)
+    assert not is_judgeable(grid)
     with Store.open(trained) as store:
         tables = fill_all(store, [grid])
         assert summarize(tables, store) == []

@@ -9,7 +9,12 @@ from sample_tables import filled
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.report.comparison import Side, compare_sides
+from asymbp_cli.report.comparison import Side, compare_tables, list_comparison
+from asymbp_cli.report.document import Listing
+
+
+def compare_sides(first: Side, second: Side) -> list[Listing]:
+    return list(map(list_comparison, compare_tables(first, second)))
 
 
 def test_cells_of_both_sides_stand_beside_each_other() -> None:

@@ -32,7 +32,7 @@ class OurJudgements:
         return any(judgement.verdict not in _TOO_FEW for judgement in self.judgements)
 
 
-def is_the_papers(grid: Grid) -> bool:
+def is_judgeable(grid: Grid) -> bool:
     """Return whether conclusions can be drawn from a grid: a table of the paper, under a protocol of the tool.
 
     Recipes, tables and networks of a user's own, and protocols with overrides, are other experiments.
@@ -42,7 +42,7 @@ def is_the_papers(grid: Grid) -> bool:
 
 def judge_protocols(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> list[OurJudgements]:
     """Return the verdicts on the numbers of each protocol that the paper's tables have; `infos` by fingerprint."""
-    own = [filled for filled in tables if is_the_papers(filled.grid)]
+    own = [filled for filled in tables if is_judgeable(filled.grid)]
     groups = list(dict.fromkeys(Conditions.of(filled.grid) for filled in own))
     found = (
         _judge_group(group, [filled for filled in own if Conditions.of(filled.grid) == group], infos, groups)
