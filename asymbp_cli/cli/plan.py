@@ -90,7 +90,7 @@ def _describe_plan(plan: Plan) -> Iterator[str]:
         if any(not info.directory for info in plan.infos.values()):
             yield "which runs these are is known once all datasets are decoded"
     work = plan.whole
-    text = f"to train: {len(work.runs)} of {count(len(work.runs) + len(work.done), 'run')}"
+    text = f"to train: {len(work.runs):,} of {count(len(work.runs) + len(work.done), 'run')}"
     if work.runs:
         text += f" {describe_execution(plan.execution)}, {_describe_time(plan, work)}"
     yield text
@@ -110,7 +110,7 @@ def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
         f"{count(len(work.runs) + len(work.done), 'run')}"
     )
     if work.done:
-        text += f", {len(work.runs)} to train"
+        text += f", {len(work.runs):,} to train"
     if work.runs:
         text += f", {_describe_time(plan, work)}"
     return f"{text}; not available: {missing}" if missing else text

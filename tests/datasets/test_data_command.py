@@ -46,7 +46,7 @@ def test_all_are_listed_with_their_state(root: Path) -> None:
     (root / "lfw").write_text("no archive either")
     table = data("ls").stdout
     assert str(root) in table
-    assert len([line for line in table.splitlines() if "  " in line]) == 2 + len(CATALOG)
+    assert len([line for line in table.splitlines() if "  " in line.lstrip()]) == 2 + len(CATALOG)
 
 
 def test_where_data_lie(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,4 +86,4 @@ def test_a_table_on_all_datasets_plans_the_papers_runs_and_says_what_is_missing(
     assert plan("5")[-1].startswith(f"to train: {8 * 5 * 6} of {8 * 5 * 6} runs on cpu")
     whole = plan("all")[-1]
     every = (36 * 6 + 32 * (here - 6)) * 5
-    assert whole.startswith(f"to train: {every} of {every} runs on cpu")
+    assert whole.startswith(f"to train: {every:,} of {every:,} runs on cpu")

@@ -115,7 +115,7 @@ def test_a_changed_plugin_is_another_run_and_says_so() -> None:
     train("my_scheme.py")
     Path("my_scheme.py").write_text(NOISE + "# changed\n")
     again = train("my_scheme.py")
-    assert "1 runs to train on cpu with 1 worker (1 already done)" in again.stderr
+    assert "1 run to train on cpu with 1 worker (1 already done)" in again.stderr
     assert "results in results/ were made with another version of my_scheme.py, or with another" in again.stderr
     assert "They stay under their own ids" in again.stderr
     with Store.open(Path("results"), create=False) as store:
@@ -167,7 +167,7 @@ def test_a_failure_in_a_step_fails_its_own_runs_only() -> None:
     Path("my_scheme.py").write_text(text)
     write_recipe("SGD", "wNoise", "uSF")
     failed = train("my_scheme.py", code=1)
-    assert "1 runs failed" in failed.stderr
+    assert "1 run failed" in failed.stderr
     assert re.search(r"my_scheme\.py:13: add_noise: AssertionError: too many", failed.stderr)
     states = invoke("ls", "runs").stdout
     assert len(re.findall(r"(?:SGD|uSF) .* finished", states)) == 2
