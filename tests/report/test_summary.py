@@ -100,7 +100,7 @@ def test_its_time_is_that_of_its_compute(trained: Store, monkeypatch: pytest.Mon
     assert seconds >= 2 * 3600
     assert f", {format_duration(seconds)} of training." in summarize(tables, trained, {})[0]
     facts = dict(list_provenance(tables, trained).rows)
-    assert facts["time"] == f"{seconds / 3600:.2f} hours of training, added up over 4 runs"
+    assert facts["time"] == f"{format_duration(seconds)} of training, added up over 4 runs"
 
 
 def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
