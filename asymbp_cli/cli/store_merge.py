@@ -44,7 +44,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
       asymbp store merge shard1 shard2 shard3 --results joined
     """
     from asymbp_cli.cli.shards import check_shards, describe_shards, join_shards, record_shards
-    from asymbp_cli.results.merge import merge
+    from asymbp_cli.results.merge import add_sources
     from asymbp_cli.results.store import Store
 
     names = [printable_path(source) for source in sources]
@@ -53,8 +53,8 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
         found = [stack.enter_context(closing(_load(source, results_directory))) for source in sources]
         named = list(zip(names, found, strict=True))
         check_shards(named)
-        with Store.open(results_directory) as store:
-            results = merge(found, store, lambda message: click.echo(message, err=True))
+        with Store.open(results_directory) as store, store.writing(lambda message: click.echo(message, err=True)):
+            results = add_sources(found, store)
             joined = join_shards(named, store)
     outcomes = list(zip(names, results, strict=True))
     if as_json:

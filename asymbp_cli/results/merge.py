@@ -66,13 +66,19 @@ class Merged:
 def merge(sources: Iterable[Source], store: Store, on_wait: OnWait = lambda message: None) -> list[Merged]:
     """Add `sources` to the store, one after the other, in one transaction: all of them or nothing.
 
-    Of a run that both have the longer training is kept, if the counts of their common epochs are equal. Otherwise
-    the store keeps what it has. `on_wait` is told once if another program locks the database. Raises StoreError if
-    another process writes to the store.
+    `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
     """
-    sources = list(sources)
     with store.writing(on_wait):
-        return store.write_together(lambda target: _add_all(sources, target))
+        return add_sources(sources, store)
+
+
+def add_sources(sources: Iterable[Source], store: Store) -> list[Merged]:
+    """Do what `merge` does, with a store that is written to already.
+
+    Of a run that both have the longer training is kept, if the counts of their common epochs are equal. Otherwise
+    the store keeps what it has. What is read before the writing ends is not verified once more.
+    """
+    return store.write_together(lambda target: _add_all(sources, target))
 
 
 def _add_all(sources: Iterable[Source], target: sqlite3.Connection) -> list[Merged]:
