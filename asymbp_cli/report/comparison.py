@@ -13,6 +13,7 @@ from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import round_value
+from asymbp_cli.text import list_some
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,15 @@ def compare_tables(first: Side, second: Side) -> list[ComparedTable]:
     compared = [table for table in compared if table.cells]
     if not compared:
         raise UsageError(
-            f"{first.name} and {second.name} have no cell in common. "
-            "Run asymbp report --to csv to see what each of them has"
+            f"{first.name} and {second.name} have no cell in common. Tables of one name are compared: "
+            f"{first.name} has {_list_names(first)}, and {second.name} {_list_names(second)}. "
+            "Run asymbp report --to csv to see the cells"
         )
     return compared
+
+
+def _list_names(side: Side) -> str:
+    return list_some(list(dict.fromkeys(filled.grid.key for filled in side.tables))) or "none"
 
 
 def _pair_tables(first: Side, second: Side) -> Iterator[tuple[FilledGrid, FilledGrid]]:
