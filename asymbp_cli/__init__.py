@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from asymbp_cli.report.frames import Results, Table
     from asymbp_cli.specs.methods import Feedback, LayerFeedback
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
 
 #: what Python users get, and the file that has it: imported when it is used, so that commands need no PyTorch
 _HOMES = {
