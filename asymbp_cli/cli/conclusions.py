@@ -86,7 +86,7 @@ def _list_sources(
     yield "the paper", papers[i]
     for one in ours:
         if one.papers:
-            yield f"the paper on {', '.join(one.shared)}", one.papers[i]
+            yield one.papers_name, one.papers[i]
         yield f"ours ({one.name}) on {', '.join(one.datasets)}", one.judgements[i]
 
 

@@ -18,7 +18,7 @@ from asymbp_cli.report.document import Listing
 from asymbp_cli.scheduling.estimate import Forecast
 from asymbp_cli.scheduling.stack_costs import StackCost
 from asymbp_cli.specs.runs import step_kind
-from asymbp_cli.text import format_duration
+from asymbp_cli.text import count, format_duration
 
 _HOUR = 3600
 _GIB = 1 << 30
@@ -205,7 +205,7 @@ def _list_schedule(schedule: dict[str, Any], worker: str) -> Listing:
         cells |= {"failures": f"{schedule['failures']:,}", "lost": format_duration(schedule["lost_seconds"])}
     if schedule["cost"] is not None:
         cells["cost"] = f"{schedule['cost']:,.2f}"
-    nodes, workers = _count(schedule["nodes"], "node"), _count(schedule["per_node"], worker)
+    nodes, workers = count(schedule["nodes"], "node"), count(schedule["per_node"], worker)
     notes = [f"Every {worker} is held to the end, and trains for this share of the time."]
     notes.append(f"A {worker} starts in {schedule['start_seconds']:.3g} s, {_STARTS[schedule['start_origin']]}.")
     if (attempts := schedule["most_attempts"]) > ATTEMPTS:
@@ -214,7 +214,3 @@ def _list_schedule(schedule: dict[str, Any], worker: str) -> Listing:
         )
     title = f"Simulated on {nodes} with {workers} each"
     return Listing(title, tuple(cells), (tuple(cells.values()),), tuple(notes))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from asymbp_cli.analysis.agreement import Conditions
-from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_judgeable, judge_protocols
+from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_judgeable, judge_ours
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.options import DEFAULT_RESULTS
@@ -24,7 +24,7 @@ def summarize(tables: Sequence[FilledGrid], store: Store) -> list[str]:
         lines.append(f"Next to the paper: {agreement}.")
     conditions = {Conditions.of(filled.grid) for filled in tables if is_judgeable(filled.grid)}
     stored = [grid for grid in store.grids() if Conditions.of(grid) in conditions and is_judgeable(grid)]
-    found = [one for one in judge_protocols(fill_all(store, stored), store.datasets()) if one.has_verdict]
+    found = judge_ours(fill_all(store, stored), store.datasets())
     lines += map(sum_up, found)
     if found:
         place = store.directory

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from asymbp_cli.analysis.conclusions.ours import judge_ours
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.citation import CITATION
 from asymbp_cli.report.compute_listing import list_compute
 from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
 from asymbp_cli.report.listings import (
-    judge_ours,
     list_agreement,
     list_differences,
     list_judgements,
@@ -38,7 +38,7 @@ def assemble_document(
     shown = [[figure for figure in figures if figure.table == number] for number in order]
     tables = [tables[number] for number in order]
     printed = [_compare_printed(filled, store) for filled in tables]
-    judgements = dict(judge_ours(tables, store.datasets()))
+    judgements = judge_ours(tables, store.datasets())
     blocks: list[Block] = []
     for filled, told, own, listings in zip(tables, tell_titles_apart(tables), shown, printed, strict=True):
         blocks += _list_table(filled, told, own, listings)

@@ -16,13 +16,14 @@ from asymbp_cli.analysis.agreement import (
     pair_cells,
 )
 from asymbp_cli.analysis.conclusions import Judgement, judge, load_paper_numbers
-from asymbp_cli.analysis.conclusions.ours import judge_protocols
+from asymbp_cli.analysis.conclusions.ours import OurJudgements, judge_ours
 from asymbp_cli.analysis.copies import find_copies, keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.text import shorten_titles
+from asymbp_cli.text import count
 
 _MOST_LABELS = 3
 _AGREEMENT_NOTES = (
@@ -160,32 +161,23 @@ def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDa
     Ours are judged per protocol, and next to them the paper's numbers of the same datasets. If none of ours can be
     judged, there is no listing. `infos` holds the datasets by fingerprint.
     """
-    return list_judgements(dict(judge_ours(tables, infos)))
+    return list_judgements(judge_ours(tables, infos))
 
 
-def list_judgements(ours: Mapping[str, tuple[Judgement, ...]]) -> list[Listing]:
-    """Return the verdicts and their evidence, next to those on all of the paper's numbers; `ours` by source."""
+def list_judgements(ours: Sequence[OurJudgements]) -> list[Listing]:
+    """Return the verdicts and their evidence, next to those on all of the paper's numbers."""
     if not ours:
         return []
-    judgements = {"the paper": judge(load_paper_numbers()), **ours}
+    judgements = {"the paper": judge(load_paper_numbers())}
+    for one in ours:
+        judgements |= {one.papers_name: one.papers} if one.papers else {}
+        judgements[f"ours ({one.name})"] = one.judgements
     claims = list(zip(*judgements.values(), strict=True))
     verdicts = tuple((claim[0].claim, *map(format_verdict, claim)) for claim in claims)
     return [
         Listing("The paper's conclusions", ("claim", *judgements), verdicts, _CONCLUSIONS_NOTES),
         *(_list_evidence(judgements, claim) for claim in claims if any(one.datasets for one in claim)),
     ]
-
-
-def judge_ours(
-    tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]
-) -> Iterator[tuple[str, tuple[Judgement, ...]]]:
-    """Yield the judgements on our numbers of each protocol, after those on the paper's of the same datasets."""
-    for judged in judge_protocols(tables, infos):
-        if not judged.has_verdict:
-            continue
-        if judged.papers:
-            yield f"the paper on {', '.join(judged.shared)}", judged.papers
-        yield f"ours ({judged.name})", judged.judgements
 
 
 def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listing:
@@ -202,9 +194,9 @@ def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listin
 
 def format_verdict(judgement: Judgement) -> str:
     """Return the verdict, how clear it is, and on how many datasets it holds."""
-    count, grade = len(judgement.datasets), judgement.grade
+    held, grade = len(judgement.datasets), judgement.grade
     graded = f"open, {judgement.verdict}" if grade == "open" else f"{judgement.verdict}, {grade}"
-    if not count or grade == "on this dataset":
+    if not held or grade == "on this dataset":
         return graded
-    datasets = judgement.count or f"{count} dataset{'s' if count > 1 else ''}"
+    datasets = judgement.count or count(held, "dataset")
     return f"{graded}: {datasets}"

@@ -1,10 +1,11 @@
 """What a report says in three lines: what was trained, how close it comes to the paper, what holds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from asymbp_cli.analysis.agreement import Agreement, deduplicate, pair_cells
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.conclusions import Judgement
+from asymbp_cli.analysis.conclusions.ours import OurJudgements
 from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.table import table_files
@@ -51,19 +52,19 @@ def find_place(filled: FilledGrid) -> int:
 def summarize(
     tables: Sequence[FilledGrid],
     store: Store,
-    judgements: Mapping[str, Sequence[Judgement]],
+    ours: Sequence[OurJudgements],
     printed: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Return what was trained, how close it comes to the paper, and what holds, a line each.
 
-    `judgements` are those of `judge_ours`, by source. `printed` says how many numbers of other papers agree.
+    `ours` are those of `judge_ours`. `printed` says how many numbers of other papers agree.
     """
     if not tables:
         return ()
     return (
         f"Trained: {_describe_training(tables, store)}",
         f"Next to the paper: {'; '.join((*printed, *_describe_closeness(tables, printed)))}.",
-        f"What holds: {'; '.join(_describe_verdicts(tables, judgements))}.",
+        f"What holds: {'; '.join(_describe_verdicts(tables, ours))}.",
     )
 
 
@@ -130,13 +131,10 @@ def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
     return f"; our lowest error is {error:.2f} ± {cell.standard_error:.2f} %, of {header} on {label}"
 
 
-def _describe_verdicts(
-    tables: Sequence[FilledGrid], judgements: Mapping[str, Sequence[Judgement]]
-) -> Iterator[str]:
+def _describe_verdicts(tables: Sequence[FilledGrid], ours: Sequence[OurJudgements]) -> Iterator[str]:
     """Yield how many of the paper's conclusions hold under each protocol, and how cells compare with baselines."""
-    ours = {name: claims for name, claims in judgements.items() if name.startswith("ours")}
-    for name, claims in ours.items():
-        yield count_verdicts(claims) + (f" ({name})" if len(ours) > 1 else "")
+    for one in ours:
+        yield count_verdicts(one.judgements) + (f" (ours ({one.name}))" if len(ours) > 1 else "")
     if not ours:
         yield "none of the paper's conclusions can be judged on these runs"
     for header, cells in _group_by_baseline(tables).items():

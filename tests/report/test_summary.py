@@ -38,7 +38,7 @@ def as_recipe(table: FilledGrid, title: str, key: str = "recipe-mine") -> Filled
 
 def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store) -> None:
     tables = fill_all(trained, trained.grids())
-    first, second, third = summarize(tables, trained, {})
+    first, second, third = summarize(tables, trained, ())
     assert first.startswith("Trained: 4 runs on digits, protocol ")
     assert "1 seed, " in first
     assert second.startswith("Next to the paper: it has no number for a finished cell here; our lowest error is ")
@@ -49,7 +49,7 @@ def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store)
 
 
 def test_it_counts_cells_near_the_papers(trained: Store) -> None:
-    lines = summarize([filled(1.0, 2.5, 5.5, 4.0, 90.0)], trained, {})
+    lines = summarize([filled(1.0, 2.5, 5.5, 4.0, 90.0)], trained, ())
     assert lines[1] == (
         "Next to the paper: 4 of 5 cells are within 1 point, 5 within 3, and 3 of 4 have its colour."
     )
@@ -58,7 +58,7 @@ def test_it_counts_cells_near_the_papers(trained: Store) -> None:
 
 def test_cells_on_other_data_than_the_papers_are_counted_apart(trained: Store) -> None:
     numbers = (1.0, 2.5, 5.5, 4.0, 90.0)
-    _, closeness, _ = summarize([filled(*numbers, exact=False)], trained, {})
+    _, closeness, _ = summarize([filled(*numbers, exact=False)], trained, ())
     assert closeness.startswith("Next to the paper: 4 of 5 cells on a copy or other split are within 1 point")
 
 
@@ -67,20 +67,20 @@ def test_several_protocols_and_numbers_of_seeds_are_counted(trained: Store) -> N
         filled(1.0, 2.0, 3.0, 4.0, 5.0),
         filled(1.0, 2.0, 3.0, 4.0, 5.0, label="quick with epochs=3, momentum=0"),
     )
-    assert ", protocol quick, 1 seed, " in summarize([one], trained, {})[0]
+    assert ", protocol quick, 1 seed, " in summarize([one], trained, ())[0]
     seeded = replace(other, grid=other.grid.model_copy(update={"seeds": (3, 4, 5)}))
-    assert ", 2 protocols, 1 to 3 seeds, " in summarize([one, seeded], trained, {})[0]
+    assert ", 2 protocols, 1 to 3 seeds, " in summarize([one, seeded], trained, ())[0]
     again = replace(one, grid=one.grid.model_copy(update={"seeds": (1,)}))
-    assert ", protocol quick, 1 seed, " in summarize([one, again], trained, {})[0]  # each cell has one
+    assert ", protocol quick, 1 seed, " in summarize([one, again], trained, ())[0]  # each cell has one
 
 
 def test_hollow_colours_are_named(trained: Store) -> None:
-    _, closeness, _ = summarize([filled(1.0, 2.0, 3.0, 4.0, 90.0)], trained, {})
+    _, closeness, _ = summarize([filled(1.0, 2.0, 3.0, 4.0, 90.0)], trained, ())
     assert closeness.endswith("have its colour.")
     table = filled(
         20.0, 2.0, 3.0, 23.0, 90.0
     )  # 3 points at 20 % of 1,000 samples are less than two standard errors
-    _, closeness, _ = summarize([table], trained, {})
+    _, closeness, _ = summarize([table], trained, ())
     assert closeness.endswith("have its colour, besides 1 hollow.")
 
 
@@ -98,18 +98,18 @@ def test_its_time_is_that_of_its_compute(trained: Store, monkeypatch: pytest.Mon
     records = make_compute_records(trained.efforts(), grid.all_runs())
     seconds = 3600 * sum(record["hours"] for record in records)
     assert seconds >= 2 * 3600
-    assert f", {format_duration(seconds)} of training." in summarize(tables, trained, {})[0]
+    assert f", {format_duration(seconds)} of training." in summarize(tables, trained, ())[0]
     facts = dict(list_provenance(tables, trained).rows)
     assert facts["time"] == f"{format_duration(seconds)} of training, added up over 4 runs"
 
 
 def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
     tables = [filled(None, None, None, None, None)]
-    first, second, third = summarize(tables, trained, {})
+    first, second, third = summarize(tables, trained, ())
     assert first.startswith("Trained: 0 of 10 runs on MNIST")
     assert second.endswith("no number for a finished cell here.")
     assert third == "What holds: none of the paper's conclusions can be judged on these runs."
-    assert summarize([], trained, {}) == ()
+    assert summarize([], trained, ()) == ()
 
 
 def test_own_recipes_have_their_own_title(trained: Store) -> None:
@@ -131,7 +131,7 @@ def test_a_report_of_several_tables_has_their_short_titles() -> None:
 
 
 def test_numbers_printed_by_other_papers_are_in_the_summary(trained: Store) -> None:
-    lines = summarize([filled(None, None, None, None, None)], trained, {}, ["T: 3 of 4 printed numbers agree"])
+    lines = summarize([filled(None, None, None, None, None)], trained, (), ["T: 3 of 4 printed numbers agree"])
     assert lines[1] == "Next to the paper: T: 3 of 4 printed numbers agree."
 
 

@@ -31,6 +31,11 @@ class OurJudgements:
         """Return whether there are enough runs for any of them."""
         return any(judgement.verdict not in _TOO_FEW for judgement in self.judgements)
 
+    @property
+    def papers_name(self) -> str:
+        """Return what to call the paper's numbers of its datasets that we have."""
+        return f"the paper on {', '.join(self.shared)}"
+
 
 def is_judgeable(grid: Grid) -> bool:
     """Return whether conclusions can be drawn from a grid: a table of the paper, under a protocol of the tool.
@@ -49,6 +54,11 @@ def judge_protocols(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDat
         for group in groups
     )
     return [judged for judged in found if judged.datasets]
+
+
+def judge_ours(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> list[OurJudgements]:
+    """Return the verdicts of `judge_protocols` on the protocols that have enough runs for any."""
+    return [judged for judged in judge_protocols(tables, infos) if judged.has_verdict]
 
 
 def _judge_group(
