@@ -30,7 +30,7 @@ class RateOutcome:
 
 
 def list_rates(cell: Cell) -> list[RateOutcome]:
-    """Return what each rate gave, by procedure, from the lowest rate to the highest."""
+    """Return the outcome of each rate, by procedure, from the lowest rate to the highest."""
     groups: dict[tuple[int, float], list[Trained]] = {}
     for one in cell.trained:
         groups.setdefault((one.procedure, one.rate_multiplier), []).append(one)
@@ -39,7 +39,7 @@ def list_rates(cell: Cell) -> list[RateOutcome]:
 
 
 def lowest_by_rate(cell: Cell) -> list[RateOutcome]:
-    """Return what each rate gave: of several procedures the one that was selected there, or the better."""
+    """Return the outcome of each rate: of several procedures the one that was selected there, or the better."""
     lowest: dict[float, RateOutcome] = {}
     for one in list_rates(cell):
         known = lowest.get(one.rate_multiplier)

@@ -123,7 +123,7 @@ def ask_for_tables(
     seeds: Sequence[int],
     overrides: tuple[str, ...] = (),
 ) -> list[Reproduction]:
-    """Return what each of `tables` asks for; raises as `Reproduction.read`."""
+    """Return the reproduction of each of `tables`; raises as `Reproduction.read`."""
     return [Reproduction.read(table, names, protocol, rule, seeds, overrides) for table in tables]
 
 

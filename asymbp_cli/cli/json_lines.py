@@ -53,7 +53,7 @@ class JsonLines(Display):
 
 
 def name_runs(grids: Iterable[Grid], runs: Mapping[str, Run]) -> dict[str, dict[str, str]]:
-    """Return what people call each run: its method, and its dataset as in tables."""
+    """Return the names of each run's method, and of its dataset as in tables."""
     datasets = name_datasets(row for grid in grids for row in grid.rows)
     return {
         run_id: {"method": method_name(run.method), "dataset_name": datasets.get((run.dataset, run.network), "")}

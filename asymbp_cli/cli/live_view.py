@@ -93,7 +93,7 @@ def _right(text: str, width: int) -> str:
 
 
 def _explain_marks(progress: StudyProgress) -> list[Text]:
-    """Return what marks mean, and how many runs have them, if any has."""
+    """Return the meaning of marks, and the number of runs that have them, if any has."""
     marked = (("*", "diverged", progress.diverged), ("=", "collapsed", progress.collapsed))
     parts = [f"{mark} {count(len(runs), 'run')} {what}" for mark, what, runs in marked if runs]
     return [Text("; ".join(parts), style="yellow")] if parts else []

@@ -19,7 +19,7 @@ _YAML = (".yaml", ".yml")
 
 
 def complete(kind: str) -> Complete:
-    """Return what completes a value of a kind, for `shell_complete=`."""
+    """Return the function that completes values of a kind, for `shell_complete=`."""
 
     def list_items(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Item]:
         endings = _FILES.get(kind)

@@ -144,7 +144,7 @@ def _make_event(plan: Plan) -> dict[str, Any]:
 
 
 def record_tables(plan: Plan) -> list[dict[str, Any]]:
-    """Return what is planned of each table."""
+    """Return the plan of each table."""
     return [_table_record(plan, grid, work) for grid, work in zip(plan.grids, plan.works, strict=True)]
 
 

@@ -200,7 +200,7 @@ class StudyProgress:
 
     @property
     def waiting(self) -> str | None:
-        """Return what the study waits for before anything trains: `starting 2 workers`."""
+        """Return the reason why nothing trains yet: `starting 2 workers`."""
         if self.devices or self.trained or self.ended:
             return None
         return f"starting {count(len(self.active) or min(self.workers, len(self.remaining)), 'worker')}"

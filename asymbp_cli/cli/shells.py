@@ -71,7 +71,7 @@ class _Bash(_WholeWords):
 
 
 def _follow(item: Item, start: int, is_quoted: bool) -> Item:
-    """Return what follows of a completion after bash's last break of words, quoted if it is not in quotes."""
+    """Return the rest of a completion after bash's last break of words, quoted if it is not in quotes."""
     value = item.value[start:]
     return Item(value if is_quoted else re.sub(r"[^\w@%+=:,./~-]", r"\\\g<0>", value), item.type)
 

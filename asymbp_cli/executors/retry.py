@@ -35,7 +35,7 @@ def supervise(
     """Train `jobs`, and yield what happens until every run has finished or failed for good.
 
     Runs whose workers are lost have so many `attempts` in all. Jobs that the executor has `adopted` train already,
-    and go on from what was saved of them. Raises AsymbpError as a job does, and that of a machine if no other has
+    and resume from their checkpoints. Raises AsymbpError as a job does, and that of a machine if no other has
     trained. Cancelling the executor is left to the caller.
     """
     waiting, retries = deque(jobs), Retries(executor.fresh_processes, attempts)
@@ -160,7 +160,7 @@ class Retries:
 
 
 def _advise(failure: Failure) -> str:
-    """Return what to do if a worker was lost, or handed back, too often."""
+    """Return the advice for runs whose worker was lost, or handed back, too often."""
     if failure.handed_back:
         return "No epoch was done in it: give jobs more --time"
     return "Allow more with --attempts N"

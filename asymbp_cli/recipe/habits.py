@@ -118,7 +118,7 @@ def explain_key(key: str, value: Any, allowed: Sequence[str], path: KeyPath, bas
 
 
 def _call(key: str) -> str:
-    """Return what a key is called here."""
+    """Return the name that a key has here."""
     habit = re.sub(r"\W", "_", key.lower())
     return _CALLED.get(habit, habit)
 

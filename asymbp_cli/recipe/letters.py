@@ -70,7 +70,7 @@ def _mend_line(line: str) -> tuple[str, list[str]]:
 
 
 def _mend_letter(letter: str, *, is_code: bool, in_start: bool) -> str:
-    """Return what a letter of a line should be: in code or not, up to the colon or behind it."""
+    """Return the kind of a letter in a line: in code or not, up to the colon or behind it."""
     if letter == "\t":
         return " " if is_code else letter
     if _CONTROL.match(letter):

@@ -78,7 +78,7 @@ def _describe(schema: Mapping[str, Any], before: str = "") -> list[str]:
 
 
 def _explain_place(key: str, data: Mapping[str, Any]) -> str:
-    """Return what an unused key stands for if another one excludes it."""
+    """Return the meaning of an unused key that another one excludes."""
     if key == "method":
         return f"In place of {', '.join(name for name in METHOD_KEYS if name in data)}. "
     return "In place of method. " if key in METHOD_KEYS and "method" in data else ""

@@ -261,7 +261,7 @@ def _read_variant(node: Node) -> Variant | None:
 
 
 def _read_changes(node: Node) -> dict[str, Any]:
-    """Return what a column changes in the protocol, without what it cannot change; problems are noted."""
+    """Return the changes of a column to the protocol, without what it cannot change; problems are noted."""
     own = [name for name in Protocol.model_fields if name not in FIXED_FIELDS]
     if not node.is_mapping:
         node.note(f"must be a mapping of protocol fields, not {quote(node.value)}")

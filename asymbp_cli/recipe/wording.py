@@ -39,7 +39,7 @@ def key_path(path: KeyPath) -> str:
 
 
 def find_value(data: Any, path: KeyPath) -> Any:
-    """Return what is at a path in mappings and lists; None if nothing is."""
+    """Return the value at a path in mappings and lists; None if there is none."""
     for part in path:
         try:
             data = data[part]

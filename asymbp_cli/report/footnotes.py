@@ -94,7 +94,7 @@ def _standard_errors(filled: FilledGrid) -> str | None:
 
 
 def _coverage(filled: FilledGrid) -> str | None:
-    """Return what the standard errors cover and what not, if there are any."""
+    """Return the limits of the standard errors, if there are any."""
     if not any(cell.picks for cell in _cells(filled)):
         return None
     seeds = "seeds, of which there is one" if len(filled.grid.seeds) == 1 else "seeds, which the range shows"

@@ -44,7 +44,7 @@ class Part:
 
     @property
     def kind(self) -> str:
-        """Return what its block is."""
+        """Return the name of its block's class."""
         return type(self.block).__name__
 
     @property

@@ -141,7 +141,7 @@ def split_by_data(pairs: Sequence[CellPair]) -> Iterator[tuple[str, list[CellPai
 
 
 def _counts(agreement: Agreement) -> Line:
-    within = (f"{count} ({100 * count / agreement.cells:.0f} %)" for count in agreement.within)
+    within = (f"{near} ({100 * near / agreement.cells:.0f} %)" for near in agreement.within)
     same = f"{agreement.same_colour} of {agreement.coloured}" if agreement.coloured else "-"
     hollow = f"{agreement.same_hollow} of {agreement.hollow}" if agreement.hollow else "-"
     return (str(agreement.cells), *within, same, hollow)
@@ -181,7 +181,7 @@ def list_judgements(ours: Sequence[OurJudgements]) -> list[Listing]:
 
 
 def _list_evidence(sources: Iterable[str], claim: Sequence[Judgement]) -> Listing:
-    """Return what the verdicts on a claim rest on."""
+    """Return the evidence for the verdicts on a claim."""
     lines = (
         (source, text)
         for source, judgement in zip(sources, claim, strict=True)

@@ -33,7 +33,7 @@ def choose_title(tables: Sequence[FilledGrid]) -> str:
 
 
 def choose_introduction(tables: Sequence[FilledGrid]) -> str:
-    """Return what a reader needs to know of the numbers first."""
+    """Return the introduction of a report: whose numbers are where."""
     has_paper = any(cell.paper is not None for filled in tables for cells in filled.cells for cell in cells)
     return _PAPER_INTRODUCTION if has_paper or not tables else _OWN_INTRODUCTION
 
@@ -55,7 +55,7 @@ def summarize(
     ours: Sequence[OurJudgements],
     printed: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return what was trained, how close it comes to the paper, and what holds, a line each.
+    """Return three lines: the training, the distance to the paper, the verdicts.
 
     `ours` are those of `judge_ours`. `printed` says how many numbers of other papers agree.
     """

@@ -249,7 +249,7 @@ class Store:
         return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
 
     def efforts(self) -> list[Effort]:
-        """Return what every attempt has taken, those of failed, interrupted and abandoned runs too."""
+        """Return the cost of every attempt, those of failed, interrupted and abandoned runs too."""
         return [make_effort(row) for row in self._journal.query(queries.EFFORTS)]
 
     def plugins(self) -> dict[str, str]:

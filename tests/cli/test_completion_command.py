@@ -35,7 +35,7 @@ Complete = Callable[..., list[str]]
 def complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> Complete:
-    """Return what a shell is told of a line, by the protocol of bash; its words are those of bash."""
+    """Return the completions of a line, by the protocol of bash; its words are those of bash."""
     monkeypatch.chdir(tmp_path)
 
     def ask(line: str, word: str | None = None) -> list[str]:

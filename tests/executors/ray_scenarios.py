@@ -263,7 +263,7 @@ def main(folder: Path, *names: str) -> None:
 
 
 def _run(folder: Path, names: Iterable[str]) -> dict[str, object]:
-    """Return what becomes of each scenario, in one cluster."""
+    """Return the outcome of each scenario, in one cluster."""
     found: dict[str, object] = {}
     nodes = Nodes(folder)
     try:

@@ -20,7 +20,7 @@ _OPTIONS = (
 
 
 def _browse(directory: Path, page: str, script: str) -> dict[str, object]:
-    """Return what `script`, an expression or a promise, gives in a browser that has loaded `page`."""
+    """Return the value of `script`, an expression or a promise, in a browser that has loaded `page`."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("not run: no chromium here")

@@ -75,7 +75,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Contents:
 
 
 def vary(stored: StoredRun, choose: Random) -> StoredRun | None:
-    """Return what a store may have of a run: all, a part, nothing, other counts, losses or another end."""
+    """Return a run as a store may have it: all, a part, nothing, other counts, losses or another end."""
     what = choose.choice(["all", "all", "none", "part", "part", "counts", "counts", "losses", "end", "end"])
     epoch = choose.randint(1, EPOCHS)
     if what == "none":

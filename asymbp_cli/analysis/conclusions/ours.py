@@ -33,7 +33,7 @@ class OurJudgements:
 
     @property
     def papers_name(self) -> str:
-        """Return what to call the paper's numbers of its datasets that we have."""
+        """Return the name of the paper's numbers on its datasets that we have."""
         return f"the paper on {', '.join(self.shared)}"
 
 

@@ -153,7 +153,7 @@ def lay_out_sample(entry: KeyEntry) -> tuple[Shape, ...]:
 
 
 def describe_axes(chart: Chart) -> str:
-    """Return what the axes mean, in a line."""
+    """Return the meaning of the axes, in a line."""
     up, right = _ARROWS
     return f"{up} {chart.y.label}   {right} {chart.x.label}"
 
