@@ -20,6 +20,17 @@ from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.specs.references import REGISTERED, Plugin
 
 
+_OF_TERMINALS = ("CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _any_terminal() -> None:
+    """Tests see the same variables in a terminal, in a dumb one, and in CI."""
+    os.environ["TERM"] = "xterm"
+    for name in _OF_TERMINALS:
+        os.environ.pop(name, None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test reads or writes the user's cache; bits are promised for one thread; Ctrl-C works."""

@@ -131,7 +131,8 @@ def test_another_worker_takes_the_device_of_one_that_died(tmp_path: Path) -> Non
     work = jobs(tmp_path)
     found = reports(ProcessExecutor(GPUS, fake_engine.exits_twice), work)
     assert facts(found) == {event for job in work for event in facts(list(fake_engine.train(job)))}
-    assert len(list(tmp_path.glob("pid-*"))) == 7  # this process and three for each stack
+    # this process, two workers that die for each stack, and one or two that end them
+    assert len(list(tmp_path.glob("pid-*"))) in (6, 7)
 
 
 def test_a_study_on_two_devices_says_where_each_run_was_trained(
