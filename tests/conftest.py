@@ -19,7 +19,6 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.specs.references import REGISTERED, Plugin
 
-
 _OF_TERMINALS = ("CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 

@@ -1,6 +1,7 @@
 """The base of every declarative object: strict, frozen, no unknown keys."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -26,3 +27,10 @@ class Spec(BaseModel):
     """Immutable data from YAML or Python; never coerces (`"1"` is no number, `1` no boolean)."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other fields, as pydantic does; an id that was known is found anew from them."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied

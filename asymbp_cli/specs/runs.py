@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from operator import getitem
 from typing import Annotated, Any, NamedTuple
 
@@ -44,6 +44,12 @@ ADDED_LATER: dict[tuple[str, ...], object] = {
 }
 
 
+#: of a run; many runs share each of them
+_PARTS = ("method", "network", "protocol")
+#: returns canonical JSON
+_write = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 class Run(Spec):
     """One training, fully resolved. Device, stack, workers and names are no part of it."""
 
@@ -57,13 +63,11 @@ class Run(Spec):
     @cached_property
     def id(self) -> str:
         """SHA-256 (first 16 hex digits) of the canonical JSON of everything that decides the numbers."""
-        content = self.model_dump(mode="json")
-        content["protocol"].pop("rate_multipliers")  # one of them is this run's
-        for *place, name in younger_paths(content):
-            reduce(getitem, place, content).pop(name)
-        content["semantics"] = SEMANTICS
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        rest = self.model_dump(mode="json", exclude=set(_PARTS)) | {"semantics": SEMANTICS}
+        texts = {name: _write(value) for name, value in rest.items()}
+        texts |= {name: _write_part(name, getattr(self, name).model_dump_json()) for name in _PARTS}
+        text = ",".join(f"{_write(name)}:{texts[name]}" for name in sorted(texts))
+        return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -87,17 +91,29 @@ class Run(Spec):
         return json.dumps(content, sort_keys=True)
 
 
+@lru_cache(maxsize=4096)
+def _write_part(name: str, text: str) -> str:
+    """Return the canonical JSON of a part of a run, of which `text` is the JSON: what decides the numbers."""
+    content = {name: json.loads(text)}
+    content[name].pop("rate_multipliers", None)  # of a protocol: one of them is the run's
+    for *place, field in younger_paths(content):
+        reduce(getitem, place, content).pop(field)
+    return _write(content[name])
+
+
 def younger_paths(content: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return the paths of younger fields that have their first values in a dumped run or procedure.
+    """Return the paths of younger fields that have their first values in parts of a dumped run, by name.
 
     They are no part of an identity. The fields of the feedback of single layers, and of phases, are among them.
     """
     firsts: dict[tuple[Any, ...], object] = dict(ADDED_LATER)
-    for number, layer in enumerate(content["method"]["feedback"]["layers"]):
+    layers = content["method"]["feedback"]["layers"] if "method" in content else ()
+    for number, layer in enumerate(layers):
         for (*place, name), value in ADDED_LATER.items():
             if place == ["method", "feedback"] and name in layer:
                 firsts[*place, "layers", number, name] = value
-    for number in range(len(content["protocol"]["phases"])):
+    phases = content["protocol"]["phases"] if "protocol" in content else ()
+    for number in range(len(phases)):
         firsts["protocol", "phases", number, "decay"] = 1.0
     return [
         path for path, value in firsts.items() if path[0] in content and reduce(getitem, path, content) == value
