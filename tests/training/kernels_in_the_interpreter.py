@@ -3,25 +3,46 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from dataclasses import replace
+from importlib import import_module
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
-import asymbp_cli
+_PACKAGE = "asymbp_cli.training.kernels"
+
+
+def _widen(operand: Any) -> Any:
+    """Return an operand as numbers that numpy multiplies: those of bf16 are whole numbers to the interpreter."""
+    if str(operand.dtype.scalar) != "bf16":
+        return operand
+    return replace(
+        operand,
+        data=(operand.data.astype(np.uint32) << 16).view(np.float32),
+        dtype=import_module("triton.language").float32,
+    )
 
 
 @contextmanager
 def interpret(name: str) -> Iterator[ModuleType]:
-    """Load `training/kernels/NAME.py` with kernels that Triton interprets."""
+    """Load `training/kernels/NAME.py`, and what it imports of that folder, with kernels that Triton interprets."""
+    package = import_module(_PACKAGE)
+    builder = import_module("triton.runtime.interpreter").InterpreterBuilder
+    multiply = builder.create_dot
+
+    def multiply_bf16_too(self: Any, a: Any, b: Any, *others: Any) -> Any:
+        return multiply(self, *(_widen(operand) for operand in (a, b)), *others)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
-        file = Path(asymbp_cli.__file__).parent / "training" / "kernels" / f"{name}.py"
-        spec = spec_from_file_location(f"interpreted_{name}", file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = module_from_spec(spec)
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
+        patch.setattr(builder, "create_dot", multiply_bf16_too)
+        for loaded in [other for other in sys.modules if other.startswith(f"{_PACKAGE}.")]:
+            patch.delitem(sys.modules, loaded)
+        before = {*sys.modules}
+        module = import_module(f"{_PACKAGE}.{name}")
         yield module
+        for own in [other for other in sys.modules.keys() - before if other.startswith(f"{_PACKAGE}.")]:
+            del sys.modules[own]
+            patch.delattr(package, own.rpartition(".")[2], raising=False)

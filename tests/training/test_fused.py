@@ -7,15 +7,12 @@ import pytest
 import torch
 from kernels_in_the_interpreter import interpret
 from layer_cases import STACKS
+from small_banks import banks
 
 from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.networks import Network
-from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.runs import Run
 from asymbp_cli.training import draws, update
 from asymbp_cli.training.bank import Bank
-from asymbp_cli.training.model import Model
 
 pytest.importorskip("triton", reason="not run: Triton is not installed")
 pytestmark = pytest.mark.filterwarnings(
@@ -28,8 +25,6 @@ PROTOCOLS: list[dict[str, Any]] = [
     {"zero_sign": 1, "weight_decay": 0.0, "measure": [FIRST_LAYER]},
     {"precision": "bf16"},
 ]
-# its row is longer than a block of the kernel, and neither it nor the part with feedback is a multiple of one
-NETWORK = Network(input=(4, 4, 2), layers=("Conv 3x3x8/1 pad 1", "FC 9", "FC 3"))
 
 
 @pytest.fixture(scope="module")
@@ -37,32 +32,6 @@ def advance() -> Iterator[Callable[[Bank], None]]:
     """The kernel's caller."""
     with interpret("update") as module:
         yield module.advance
-
-
-def banks(methods: tuple[str, ...], *, together: bool = False, **protocol: Any) -> list[Bank]:
-    """Return the same bank twice."""
-    settings = Protocol.model_validate({"manhattan_biases": False, **protocol})
-    runs = [
-        Run(
-            dataset="x",
-            network=NETWORK,
-            method=parse_method(name),
-            protocol=settings,
-            rate_multiplier=rate,
-            seed=3,
-        )
-        for name in methods
-        for rate in (1.0, 0.1)
-    ]
-    model = Model.of(NETWORK, settings, runs[0].method)
-    found = [Bank(runs, model, CPU, together=together) for _ in range(2)]
-    for bank in found:
-        with torch.no_grad():
-            bank.weights += torch.randn(bank.weights.shape, generator=draws.generator("weights"))
-            bank.weights[:, ::5] = 0.0
-            bank.weights[:, 1::5] = -0.0
-        bank.begin_epoch(1, 0.01)
-    return found
 
 
 @pytest.mark.parametrize("methods", STACKS, ids="/".join)

@@ -21,6 +21,13 @@ def kernels() -> Iterator[Any]:
         yield module
 
 
+@pytest.fixture
+def exact_kernels(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Kernels whose float32 products are exact."""
+    monkeypatch.setattr(kernels, "_SPLIT", False)
+    return kernels
+
+
 def each(x: Tensor, *, shared: bool) -> list[Tensor]:
     return [x] * REPLICAS if shared else list(x.chunk(REPLICAS, 1))
 
@@ -54,7 +61,8 @@ def test_a_convolution_of_a_stack_is_that_of_each_replica(geometry: Geometry, sh
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 @pytest.mark.parametrize("shared", [False, True], ids=["own input", "shared input"])
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # of numpy, by which Triton interprets
-def test_kernels_convolve_as_plain_operations(geometry: Geometry, shared: bool, kernels: Any) -> None:
+def test_kernels_convolve_as_plain_operations(geometry: Geometry, shared: bool, exact_kernels: Any) -> None:
+    kernels = exact_kernels
     W = draw(REPLICAS, 18, 3, 2, 4 // geometry.groups).permute(0, 1, 4, 2, 3)  # as rows of a bank are stored
     x, bias = draw(3, 4 if shared else 4 * REPLICAS, 9, 8), draw(REPLICAS, 18)
     for b in (bias, None):
@@ -71,7 +79,8 @@ def test_kernels_convolve_as_plain_operations(geometry: Geometry, shared: bool, 
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-def test_kernels_sum_gradients_in_parts(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_sum_gradients_in_parts(exact_kernels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = exact_kernels
     monkeypatch.setattr(kernels, "_CHUNK", 64)
     x, W, geometry = draw(4, 3, 9, 8), draw(REPLICAS, 5, 3, 3, 3), Geometry(padding=1)
     error = draw(4, 5 * REPLICAS, 9, 8)  # 288 positions: the last part is half full
@@ -82,7 +91,8 @@ def test_kernels_sum_gradients_in_parts(kernels: Any, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own input", "shared input"])
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
-def test_kernels_multiply_vectors(shared: bool, kernels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_multiply_vectors(shared: bool, exact_kernels: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = exact_kernels
     x, W, bias = draw(7, 70 if shared else 70 * REPLICAS), draw(REPLICAS, 66, 70), draw(REPLICAS, 66)
     right = products.multiply_vectors(x, W, bias)
     inputs = each(x, shared=shared)
@@ -99,3 +109,38 @@ def test_kernels_multiply_vectors(shared: bool, kernels: Any, monkeypatch: pytes
     for r, (e, v) in enumerate(zip(error.chunk(REPLICAS, 1), W, strict=True)):
         torch.testing.assert_close(back.chunk(REPLICAS, 1)[r], e @ v)
         torch.testing.assert_close(gradients[0][r], e.T @ inputs[r])
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_gradients_by_products_of_bf16_are_nearer_than_those_of_tf32(kernels: Any) -> None:
+    """A float32 number is a sum of two of bf16, 8 bits each; what is left out is the product of the small ones."""
+    x, W, geometry = draw(4, 3 * REPLICAS, 9, 8), draw(REPLICAS, 5, 3, 3, 3), Geometry(padding=1)
+    error = draw(4, 5 * REPLICAS, 9, 8)
+    (right, biases), (most, _) = (
+        products.correlate(*operands, W, geometry, biased=True)
+        for operands in ((x, error), (x.abs(), error.abs()))
+    )
+    found, found_biases = kernels.correlate(x, error, W, geometry, biased=True)
+    torch.testing.assert_close(found_biases, biases, rtol=1e-5, atol=1e-5)
+    distances = (found - right).abs() / most
+    assert 0 < distances.max() < 2**-14 + 2 * 2**-15
+    assert distances.mean() < 2**-17
+    short = [t.bfloat16().float() for t in (x, error)]  # with nothing in the second number
+    right, _ = products.correlate(*short, W, geometry, biased=False)
+    torch.testing.assert_close(
+        kernels.correlate(*short, W, geometry, biased=False)[0], right, rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_errors_of_small_tiles_are_those_of_plain_operations(
+    geometry: Geometry, kernels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a tile of few pixels most rows of a field lie outside the image, and are left out."""
+    monkeypatch.setattr(kernels, "_ROWS", 16)
+    monkeypatch.setattr(kernels, "_LARGE", 2**30 if geometry.groups == 1 else 0)  # places of 32 and of 64 bits
+    V, x = draw(2, 4, 4 // geometry.groups, 5, 2), draw(2, 4 * 2, 9, 5)
+    error = draw(2, 4 * 2, *geometry.output((9, 5), (5, 2)))
+    found = kernels.pass_back(error, V, (9, 5), geometry)
+    torch.testing.assert_close(found, products.pass_back(error, x, V, geometry), rtol=1e-4, atol=1e-4)
