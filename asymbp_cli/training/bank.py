@@ -10,9 +10,9 @@ from torch import Tensor
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.feedback.bank import FeedbackBank, adjacent
 from asymbp_cli.training.feedback.forms import Learned
+from asymbp_cli.training.kernels import find_kernels
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.optim import RULES, SETTINGS
-from asymbp_cli.training.products import kernels_for
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Bank:
     def __init__(
         self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool | None = None
     ) -> None:
-        self.together = kernels_for(device.type) is not None if together is None else together
+        self.together = find_kernels("products", device.type) is not None if together is None else together
         self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
         start = model.initial_row(self.seed).to(device)
         self.weights = start.repeat(len(runs), 1)  # [R, P]

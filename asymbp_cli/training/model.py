@@ -12,10 +12,9 @@ from math import prod
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from asymbp_cli.specs.layers import FC, Pool
+from asymbp_cli.specs.layers import FC
 from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.networks import Activate, Network, Normalize, Pooling, Weighted
@@ -24,6 +23,7 @@ from asymbp_cli.specs.schemes import Learned, Route
 from asymbp_cli.training import layers
 from asymbp_cli.training.draws import generator
 from asymbp_cli.training.initialization import draw_weight
+from asymbp_cli.training.pooling import pool
 from asymbp_cli.training.products import Geometry
 
 Kind = Literal["weight", "bias", "scale", "shift", "feedback"]
@@ -238,17 +238,8 @@ class Model:
                 case Activate():
                     x = self.activate(x)
                 case Pooling():
-                    x = self._pool(x, operation.layer)
+                    x = pool(x, operation.layer, counts_border=self.protocol.average_pool_border == "padded")
         return x
-
-    def _pool(self, x: Tensor, layer: Pool) -> Tensor:
-        """Pool; cells beyond the border never win a maximum, and count in an average only if asked for."""
-        beyond = layer.padding_end > 0  # and it just completes the last window, see Pool.padding_fits
-        if layer.kind == "max":
-            return F.max_pool2d(x, layer.size, layer.stride, ceil_mode=beyond)
-        if beyond and self.protocol.average_pool_border == "padded":
-            x, beyond = F.pad(x, (0, layer.padding_end, 0, layer.padding_end)), False
-        return F.avg_pool2d(x, layer.size, layer.stride, ceil_mode=beyond)
 
 
 def _weigh(operation: Weighted, x: Tensor, w: Mapping[str, Tensor], v: Mapping[str, Tensor]) -> Tensor:

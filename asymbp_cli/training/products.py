@@ -6,15 +6,14 @@ layer is the same for all replicas, and has no replica axis.
 """
 
 from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from asymbp_cli.specs.layers import Conv
+from asymbp_cli.training.kernels import find_kernels
 
 Gradients = tuple[Tensor, Tensor | None]  # of weights and, if they are asked for, of biases
 
@@ -45,7 +44,7 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry) -> T
 
     x is [B, R * I, H, W], or [B, I, H, W] for all replicas.
     """
-    if kernels := kernels_for(x.device.type):
+    if kernels := find_kernels("products", x.device.type):
         return cast(Tensor, kernels.multiply(x, W, bias, geometry))
     inputs, biases = _split_images(x, W, geometry), [None] * len(W) if bias is None else bias
     return _join([F.conv2d(part, w, b, *geometry) for part, w, b in zip(inputs, W, biases, strict=True)])
@@ -53,7 +52,7 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry) -> T
 
 def pass_back(error: Tensor, x: Tensor, V: Tensor, geometry: Geometry) -> Tensor:
     """Return the error [B, R * I, H, W] of x: `error` [B, R * O, H', W'] through V [R, O, I / groups, kh, kw]."""
-    if kernels := kernels_for(error.device.type):
+    if kernels := find_kernels("products", error.device.type):
         return cast(Tensor, kernels.pass_back(error, V, (x.shape[2], x.shape[3]), geometry))
     parts = zip(error.chunk(len(V), 1), _split_images(x, V, geometry), V, strict=True)
     return _join([_go_back(*part, geometry, [True, False, False])[0] for part in parts])
@@ -61,7 +60,7 @@ def pass_back(error: Tensor, x: Tensor, V: Tensor, geometry: Geometry) -> Tensor
 
 def correlate(x: Tensor, error: Tensor, W: Tensor, geometry: Geometry, *, biased: bool) -> Gradients:
     """Return the gradients of W [R, O, I / groups, kh, kw] and, if `biased`, of the bias [R, O]."""
-    if kernels := kernels_for(x.device.type):
+    if kernels := find_kernels("products", x.device.type):
         return cast(Gradients, kernels.correlate(x, error, W, geometry, biased=biased))
     parts = zip(error.chunk(len(W), 1), _split_images(x, W, geometry), W, strict=True)
     found = [_go_back(*part, geometry, [False, True, biased])[1:] for part in parts]
@@ -95,7 +94,7 @@ def _stack(parts: Sequence[Tensor]) -> Tensor:
 
 def multiply_vectors(x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
     """Return x W^T + bias [B, R * O] by W [R, O, I] and bias [R, O]; x is [B, R * I], or [B, I] for all."""
-    if kernels := kernels_for(x.device.type):
+    if kernels := find_kernels("products", x.device.type):
         y = x.new_empty(len(x), W.shape[0] * W.shape[1])  # autograd wants no view
         kernels.multiply(_as_images(x), _as_images(W), bias, Geometry(), _as_images(y))
         return y
@@ -105,14 +104,14 @@ def multiply_vectors(x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
 
 def pass_vectors_back(error: Tensor, V: Tensor) -> Tensor:
     """Return error V [B, R * I], by replica: `error` [B, R * O] through V [R, O, I]."""
-    if kernels := kernels_for(error.device.type):
+    if kernels := find_kernels("products", error.device.type):
         return cast(Tensor, kernels.pass_back(_as_images(error), _as_images(V), (1, 1), Geometry())).flatten(1)
     return _join([part @ v for part, v in zip(error.chunk(len(V), 1), V, strict=True)])
 
 
 def correlate_vectors(x: Tensor, error: Tensor, W: Tensor, *, biased: bool) -> Gradients:
     """Return the gradients error^T x of W [R, O, I] and, if `biased`, of the bias [R, O]."""
-    if kernels := kernels_for(x.device.type):
+    if kernels := find_kernels("products", x.device.type):
         weights, biases = kernels.correlate(
             _as_images(x), _as_images(error), _as_images(W), Geometry(), biased=biased
         )
@@ -129,13 +128,3 @@ def _split_vectors(x: Tensor, W: Tensor) -> Sequence[Tensor]:
 def _as_images(x: Tensor) -> Tensor:
     """Return vectors as images of one pixel, and weights of FC layers as those of convolutions."""
     return x[..., None, None]
-
-
-@cache
-def kernels_for(device_type: str) -> Any:
-    """Return the kernels for whole stacks on a device; None if it has none."""
-    if device_type != "cuda" or torch.version.hip or find_spec("triton") is None:
-        return None
-    from asymbp_cli.training.kernels import products
-
-    return products

@@ -5,13 +5,12 @@ share them. On CUDA one kernel does it all (`kernels/update.py`); the operations
 """
 
 from collections.abc import Callable
-from functools import cache
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
 from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.kernels import find_kernels
 from asymbp_cli.training.optim import RULES, find_setting, propose_
 
 Kernel = Callable[[Bank], None]
@@ -33,13 +32,9 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     bank.refresh_feedback(signed=kernel is plain)
 
 
-@cache
 def _kernel_of(device_type: str) -> Kernel:
-    if device_type != "cuda" or find_spec("triton") is None:
-        return plain
-    from asymbp_cli.training.kernels.update import advance
-
-    return advance
+    kernels = find_kernels("update", device_type)
+    return kernels.advance if kernels else plain
 
 
 def plain(bank: Bank) -> None:

@@ -26,8 +26,8 @@ def _widen(operand: Any) -> Any:
 
 
 @contextmanager
-def interpret(name: str) -> Iterator[ModuleType]:
-    """Load `training/kernels/NAME.py`, and what it imports of that folder, with kernels that Triton interprets."""
+def interpret(*names: str) -> Iterator[dict[str, ModuleType]]:
+    """Load files of `training/kernels/`, and what they import of it, with kernels that Triton interprets."""
     package = import_module(_PACKAGE)
     builder = import_module("triton.runtime.interpreter").InterpreterBuilder
     multiply = builder.create_dot
@@ -41,8 +41,7 @@ def interpret(name: str) -> Iterator[ModuleType]:
         for loaded in [other for other in sys.modules if other.startswith(f"{_PACKAGE}.")]:
             patch.delitem(sys.modules, loaded)
         before = {*sys.modules}
-        module = import_module(f"{_PACKAGE}.{name}")
-        yield module
+        yield {name: import_module(f"{_PACKAGE}.{name}") for name in names}
         for own in [other for other in sys.modules.keys() - before if other.startswith(f"{_PACKAGE}.")]:
             del sys.modules[own]
             patch.delattr(package, own.rpartition(".")[2], raising=False)

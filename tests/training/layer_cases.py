@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from asymbp_cli.specs.layers import Pool
+from asymbp_cli.training.pooling import pool
 from asymbp_cli.training.products import Geometry
 
 GEOMETRIES = [
@@ -15,6 +17,14 @@ GEOMETRIES = [
     Geometry(stride=2, padding=1, groups=2),
 ]
 REPLICAS = 3
+POOLS = [
+    Pool("max", (2, 2), 2),
+    Pool("max", (3, 3), 2),
+    Pool("max", (2, 2), 2, padding_end=1),
+    Pool("max", (3, 2), 1),
+    Pool("max", (2, 2), 3),
+    Pool("max", (4, 4), 1),
+]
 #: stacks of the schemes beyond the paper
 BEYOND = [
     ("FA", "uSF-scaled+BM", "brSF-25%-scaled", "frSF-scaled", "startSF", "softFA", "noisy", "ternary", "sham"),
@@ -53,3 +63,21 @@ STACKS = [
 def draw(*shape: int) -> Tensor:
     drawn = torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
     return drawn.contiguous(memory_format=torch.channels_last) if drawn.ndim == 4 else drawn
+
+
+def draw_ties(*shape: int) -> Tensor:
+    """Return an image with numbers that are equal, and some that are none."""
+    x = (3 * draw(*shape)).round()
+    x[0, 0, 4:6, 4:6] = torch.nan
+    x[-1, -1] = -torch.inf
+    return x
+
+
+def pool_and_back(x: Tensor, layer: Pool) -> tuple[Tensor, Tensor]:
+    """Return a pooling of x, and the error of x if that of the pooling is made of whole numbers."""
+    x = x.detach().requires_grad_()
+    y = pool(x, layer, counts_border=False)
+    places = torch.arange(y.numel(), device=y.device) % 7
+    y.backward(places.to(y.dtype).view(y.shape))
+    assert x.grad is not None
+    return y.detach(), x.grad

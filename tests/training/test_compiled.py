@@ -6,17 +6,18 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from layer_cases import draw
+from layer_cases import POOLS, draw
 from small_banks import banks
 from torch import Tensor
 
+from asymbp_cli.specs.layers import Pool
 from asymbp_cli.training.products import Geometry
 
 pytest.importorskip("triton", reason="not run: Triton is not installed")
 compiler = pytest.importorskip("triton.compiler", reason="not run: Triton cannot compile here")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 
-from asymbp_cli.training.kernels import products, update  # noqa: E402
+from asymbp_cli.training.kernels import pooling, products, update  # noqa: E402
 
 _TYPES = {
     torch.float32: "*fp32",
@@ -65,6 +66,7 @@ def launches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Launch]:
     found: list[Launch] = []
     for module, names in (
         (products, ("multiply_tile", "pass_back_tile", "correlate_tile")),
+        (pooling, ("pool_block", "spread_block")),
         (update, ("_advance", "_restore")),
     ):
         for name in names:
@@ -107,6 +109,18 @@ def test_products_compile(layer: str, dtype: torch.dtype, gpu: str, launches: li
         compiled = compile_launch(launch, GPUS[gpu])
         assert compiled.asm["cubin"]
         assert compiled.metadata.shared <= _MOST_SHARED
+
+
+@pytest.mark.parametrize("gpu", GPUS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("layer", POOLS, ids=str)
+def test_poolings_compile(layer: Pool, dtype: torch.dtype, gpu: str, launches: list[Launch]) -> None:
+    x = draw(2, 12, 13, 13).to(dtype).requires_grad_()
+    y = pooling.max_pool(x, layer)
+    y.backward(torch.zeros_like(y))
+    assert len(launches) == 2
+    for launch in launches:
+        assert compile_launch(launch, GPUS[gpu]).asm["cubin"]
 
 
 @pytest.mark.parametrize("gpu", GPUS)

@@ -30,8 +30,8 @@ PROTOCOLS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def advance() -> Iterator[Callable[[Bank], None]]:
     """The kernel's caller."""
-    with interpret("update") as module:
-        yield module.advance
+    with interpret("update") as modules:
+        yield modules["update"].advance
 
 
 @pytest.mark.parametrize("methods", STACKS, ids="/".join)

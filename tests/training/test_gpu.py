@@ -14,7 +14,7 @@ import fake_engine
 import pytest
 import small_study
 import torch
-from layer_cases import BEYOND, GEOMETRIES, REPLICAS, draw
+from layer_cases import BEYOND, GEOMETRIES, POOLS, REPLICAS, draw, draw_ties, pool_and_back
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
@@ -24,6 +24,7 @@ from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.results.store import Store
+from asymbp_cli.specs.layers import Pool
 from asymbp_cli.specs.measures import ON_REQUEST
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Precision, Protocol
@@ -32,6 +33,7 @@ from asymbp_cli.training import draws, products, update
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.device import open_device, set_precision
 from asymbp_cli.training.engine import Trainer, train_stack
+from asymbp_cli.training.kernels import find_kernels
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.probe import probe_device
 
@@ -247,7 +249,7 @@ def test_testing_reads_nothing_before_its_end(digits_info: DecodedDataset, gpu: 
 def test_kernels_convolve_as_plain_operations(
     geometry: products.Geometry, shared: bool, precision: Precision, tolerance: float, gpu: torch.device
 ) -> None:
-    if products.kernels_for("cuda") is None:
+    if find_kernels("products", "cuda") is None:
         pytest.skip("not run: Triton is not installed")
     set_precision(gpu, precision)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
@@ -264,6 +266,18 @@ def test_kernels_convolve_as_plain_operations(
         found.append(products.pass_back(there[3], there[0], there[1], geometry))
     for ours, expected in zip(found, right, strict=True):
         assert (ours.float().cpu() - expected).norm() < tolerance * expected.norm()
+
+
+@pytest.mark.parametrize("layer", POOLS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_kernels_pool_as_plain_operations(layer: Pool, dtype: torch.dtype, gpu: torch.device) -> None:
+    if find_kernels("pooling", "cuda") is None:
+        pytest.skip("not run: Triton is not installed")
+    x = draw_ties(3, 70, 13, 13).to(dtype)  # on the CPU
+    right, right_error = pool_and_back(x, layer)
+    found, found_error = pool_and_back(x.to(gpu), layer)
+    torch.testing.assert_close(found.cpu(), right, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(found_error.cpu(), right_error)
 
 
 _METHODS = ("SGD", "BM", "BM2", "BM3", "uSF", "NuSF+BM", "brSF", "brSF-25%+BM2", "frSF", "frSF-50%+BM3", "RndF")

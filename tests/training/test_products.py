@@ -17,8 +17,8 @@ from asymbp_cli.training.products import Geometry
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[Any]:
     pytest.importorskip("triton", reason="not run: Triton is not installed")
-    with interpret("products") as module:
-        yield module
+    with interpret("products") as modules:
+        yield modules["products"]
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_kernels_multiply_vectors(shared: bool, exact_kernels: Any, monkeypatch:
     error = draw(*right.shape)
     gradients = products.correlate_vectors(x, error, W, biased=True)
     back = products.pass_vectors_back(error, W)
-    monkeypatch.setattr(products, "kernels_for", lambda kind: kernels)
+    monkeypatch.setattr(products, "find_kernels", lambda name, kind: kernels)
     torch.testing.assert_close(products.multiply_vectors(x, W, bias), right, rtol=1e-4, atol=1e-4)
     for ours, theirs in zip(products.correlate_vectors(x, error, W, biased=True), gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

@@ -15,7 +15,7 @@ from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
-from asymbp_cli.training import products
+from asymbp_cli.training import pooling, products
 from asymbp_cli.training.engine import Trainer
 
 CPU = torch.device("cpu")
@@ -128,9 +128,10 @@ def test_kernels_train_as_plain_operations(
     pytest.importorskip("triton", reason="not run: Triton is not installed")
     network = network.resolve(10)
     data, weights = make_random_data(network, 10, 60, CPU), []
-    with interpret("products") as kernels:
-        for found in (None, kernels):
-            monkeypatch.setattr(products, "kernels_for", lambda kind, found=found: found)
+    with interpret("products", "pooling") as kernels:
+        for found in ({}, kernels):
+            for module in (products, pooling):
+                monkeypatch.setattr(module, "find_kernels", lambda name, kind, found=found: found.get(name))
             made = trainer(methods, network, data, [0.1, 0.03], together=True, batch_size=20)
             made.begin_epoch(1, range(len(made.stack.runs)))
             for index in made.batches(1)[:2]:

@@ -14,6 +14,7 @@ from asymbp_cli.bench.steps import Steps
 from asymbp_cli.training import products, update
 from asymbp_cli.training.cuda_graphs import CudaGraphs
 from asymbp_cli.training.device import open_device, set_precision
+from asymbp_cli.training.kernels import find_kernels
 from asymbp_cli.training.products import Geometry
 
 Compute = Callable[[], Any]
@@ -110,7 +111,7 @@ def micro(seconds: float) -> bool:
 
 @contextmanager
 def _with_tiles(changed: dict[str, Any]) -> Iterator[None]:
-    kernels = products.kernels_for(DEVICE.partition(":")[0])
+    kernels = find_kernels("products", DEVICE.partition(":")[0])
     before = {name: getattr(kernels, name) for name in changed} if kernels else {}
     for name in before:
         setattr(kernels, name, changed[name])
