@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import ceil, prod
 from typing import NamedTuple
 
-from asymbp_cli.specs.layers import FC
+from asymbp_cli.specs.layers import FC, Conv
 from asymbp_cli.specs.measures import FIRST_LAYER
 from asymbp_cli.specs.networks import Activate, Network, Normalize, Pooling, Weighted
 from asymbp_cli.specs.protocol import Protocol
@@ -171,6 +171,7 @@ class _Node:
     indices: int = 0  # of max pooling
     padded: int = 0  # a copy of average pooling's input, with a border that counts
     flattened: int = 0  # a copy of an image, whose features of one replica come together for an FC layer
+    turned: int = 0  # V of a convolution in the order in which kernels read it
     parts: int = 0  # of gradients, in float32, as kernels sum them
     normalized: bool = False  # BN follows, with an output of its own
     widened: int = 0  # what normalizing with given statistics takes: its output, or input and output in float32
@@ -238,7 +239,15 @@ class _Walk:
         if node.padded:  # back through the pooling, then through the copy
             self._change(node.padded, -node.padded, -node.after, error, -node.padded)
         else:
-            self._change(error, node.parts, node.weights - node.parts, -node.indices, -node.after - node.flattened)
+            self._change(
+                error,
+                node.turned,
+                -node.turned,
+                node.parts,
+                node.weights - node.parts,
+                -node.indices,
+                -node.after - node.flattened,
+            )
         if not first and not self._nodes[number - 1].activated:
             self._change(-node.before)
 
@@ -269,7 +278,13 @@ def _node(operation: Weighted | Pooling, way: _Way) -> _Node:
         image = len(operation.before) == 3 and max(operation.before[:2]) > 1
         flat = image and isinstance(operation.layer, FC) and not operation.first
         parts = ceil(way.samples * prod(operation.after[:-1]) / SUMMED_POSITIONS) + 1
-        return replace(node, flattened=node.before if flat else 0, parts=_FLOAT * weights * parts)
+        turned = isinstance(operation.layer, Conv) and not operation.first
+        return replace(
+            node,
+            flattened=node.before if flat else 0,
+            turned=node.weights if turned else 0,
+            parts=_FLOAT * weights * parts,
+        )
     if operation.layer.kind == "max":
         return replace(node, indices=way.samples * _INDEX * prod(operation.after))
     end = operation.layer.padding_end
