@@ -9,6 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 import triton
 from torch import Tensor
 
@@ -62,15 +63,16 @@ class _Shape(NamedTuple):
 def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry, out: Tensor | None = None) -> Tensor:
     """Return `training.products.multiply` of an image x, in `out` if given."""
     shape = _Shape.of(W, geometry)
-    W, x = _order_by_rows(W), _order_channels_last(x)
+    W = _order_by_rows(W)
     size = geometry.output(x.shape[2:], shape.field)
+    shared, x, geometry = _prepare_input(x, shape, geometry)
     y = _make_image(x, shape.replicas * shape.groups * shape.outputs, size) if out is None else out
     columns, positions = _choose_width(shape.outputs), y.shape[0] * prod(y.shape[2:])
     tiles = triton.cdiv(positions, _ROWS) * triton.cdiv(shape.outputs, columns)
     multiply_tile[(tiles * shape.replicas * shape.groups,)](
         x, W, bias, y, positions, shape.replicas, W.stride(0), 0 if bias is None else bias.stride(0),
         HEIGHT=x.shape[2], WIDTH=x.shape[3], OUT_HEIGHT=y.shape[2], OUT_WIDTH=y.shape[3],
-        **shape.of_patches(geometry), SHARED=x.shape[1] == shape.groups * shape.inputs, BIASED=bias is not None,
+        **shape.of_patches(geometry), SHARED=shared, BIASED=bias is not None,
         PRECISION=_choose_precision(), ROWS=_ROWS, COLUMNS=columns, DEPTH=_DEPTH, **_HOW,
     )  # fmt: skip
     return y
@@ -105,7 +107,8 @@ def correlate(
 ) -> tuple[Tensor, Tensor | None]:
     """Return `training.products.correlate` of images."""
     shape = _Shape.of(W, geometry)
-    x, error = _order_channels_last(x), _order_channels_last(error)
+    error = _order_channels_last(error)
+    shared, x, geometry = _prepare_input(x, shape, geometry)
     outputs, positions = shape.groups * shape.outputs, error.shape[0] * prod(error.shape[2:])
     parts, columns = triton.cdiv(positions, _CHUNK), _choose_width(shape.outputs)
     weights = x.new_empty(parts, shape.replicas, outputs, *shape.field, shape.inputs, dtype=torch.float32)
@@ -116,13 +119,24 @@ def correlate(
     correlate_tile[(tiles * shape.replicas * shape.groups, parts)](
         x, error, weights, biases, positions, shape.replicas,
         HEIGHT=x.shape[2], WIDTH=x.shape[3], OUT_HEIGHT=error.shape[2], OUT_WIDTH=error.shape[3],
-        **shape.of_patches(geometry), SHARED=x.shape[1] == shape.groups * shape.inputs, BIASED=biased,
+        **shape.of_patches(geometry), SHARED=shared, BIASED=biased,
         PRECISION=precision, SPLIT=_SPLIT and x.dtype == torch.float32 and precision == "tf32",
         ROWS=min(2 * _SUMMED, _SUMMED * _PATCH // patch), COLUMNS=columns, PATCH=patch, CHUNK=_CHUNK,
         LARGE=_is_large(x, error), **_HOW,
     )  # fmt: skip
     total = _add_parts(weights).permute(0, 1, 4, 2, 3).to(W.dtype)
     return total, _add_parts(biases).to(W.dtype) if biased else None
+
+
+def _prepare_input(x: Tensor, shape: _Shape, geometry: Geometry) -> tuple[bool, Tensor, Geometry]:
+    """Return whether all replicas share x, x as kernels read it, and the geometry that it then needs.
+
+    What is shared gets its border once, so that no replica looks for it.
+    """
+    shared = x.shape[1] == shape.groups * shape.inputs
+    if shared and geometry.padding:
+        x, geometry = F.pad(x, [geometry.padding] * 4), geometry._replace(padding=0)
+    return shared, _order_channels_last(x), geometry
 
 
 def _add_parts(parts: Tensor) -> Tensor:
