@@ -13,7 +13,7 @@ def multiply_tile(
     FIELD: tl.constexpr, FIELD_WIDTH: tl.constexpr, STRIDE: tl.constexpr, PADDING: tl.constexpr,
     DILATION: tl.constexpr, GROUPS: tl.constexpr, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr,
     SHARED: tl.constexpr, BIASED: tl.constexpr, PRECISION: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, UNROLLED: tl.constexpr,
 ):  # fmt: skip
     """Compute a tile of `positions` x `OUTPUTS` of one group of one replica, DEPTH numbers of patches at a time.
 
@@ -29,7 +29,7 @@ def multiply_tile(
     start, top, left = sample * (HEIGHT * row_size), row * STRIDE - PADDING, column * STRIDE - PADDING
     w += replica * w_replica + group * (OUTPUTS * depth)
     total = tl.full((ROWS, COLUMNS), 0.0, tl.float32)
-    for first in range(0, depth, DEPTH):
+    for first in tl.range(0, depth, DEPTH, loop_unroll_factor=UNROLLED):
         k = first + tl.arange(0, DEPTH)
         patch = read_patches(
             x, start, top, left, k, (m < positions)[:, None] & (k < depth)[None, :], row_size, column_size,

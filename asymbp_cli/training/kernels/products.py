@@ -19,6 +19,7 @@ from asymbp_cli.training.products import Geometry
 
 _ROWS = 128  # positions in a tile of outputs, or of the error of inputs
 _DEPTH = 32  # numbers that are multiplied at a time
+_MOST_UNROLLED = 4  # steps over a patch that are written out, so that what they read where is computed once
 _SUMMED = 32  # positions that are summed at a time in a gradient; more if patches are small
 _CHUNK = 4096  # positions that one program sums in a gradient; more are summed in parts
 _PATCH = 128  # numbers of a patch in a tile of gradients
@@ -68,12 +69,14 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry, out:
     shared, x, geometry = _prepare_input(x, shape, geometry)
     y = _make_image(x, shape.replicas * shape.groups * shape.outputs, size) if out is None else out
     columns, positions = _choose_width(shape.outputs), y.shape[0] * prod(y.shape[2:])
+    steps = triton.cdiv(shape.depth, _DEPTH)
     tiles = triton.cdiv(positions, _ROWS) * triton.cdiv(shape.outputs, columns)
     multiply_tile[(tiles * shape.replicas * shape.groups,)](
         x, W, bias, y, positions, shape.replicas, W.stride(0), 0 if bias is None else bias.stride(0),
         HEIGHT=x.shape[2], WIDTH=x.shape[3], OUT_HEIGHT=y.shape[2], OUT_WIDTH=y.shape[3],
         **shape.of_patches(geometry), SHARED=shared, BIASED=bias is not None,
-        PRECISION=_choose_precision(), ROWS=_ROWS, COLUMNS=columns, DEPTH=_DEPTH, **_HOW,
+        PRECISION=_choose_precision(), ROWS=_ROWS, COLUMNS=columns, DEPTH=_DEPTH,
+        UNROLLED=steps if steps <= _MOST_UNROLLED else 1, **_HOW,
     )  # fmt: skip
     return y
 
