@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -32,6 +33,19 @@ def test_a_part_measures(part: str, result: str | None, seconds: int, tmp_path: 
         assert "nodes on" in done.stdout
     else:
         assert len(json.loads((tmp_path / "measures.json").read_text())[result]) >= 3
+
+
+def test_instructions_of_kernels_are_counted(tmp_path: Path) -> None:
+    pytest.importorskip("triton", reason="not run: Triton is not installed")
+    script = str(SCRIPTS / "instructions.py")
+    done = run(tmp_path, sys.executable, script, "90", "mnist FC 1", TRITON_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6  # three products in float32 and in bf16
+    for line in lines:
+        assert re.fullmatch(
+            r"mnist FC 1, \w+, \w+_tile: \d+ registers, \d+ B shared, .* a loop of [1-9].*GMMA.*", line
+        )
 
 
 def test_what_agrees_is_said_and_what_does_not(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from common import DEVICE, GPU, Budget, save, sync
+from layers_to_measure import LAYERS
 from torch import Tensor
 
 from asymbp_cli.bench.steps import Steps
@@ -19,15 +20,6 @@ from asymbp_cli.training.products import Geometry
 
 Compute = Callable[[], Any]
 _REPLICAS = 64 if GPU else 2
-#: layer -> features of its input and output, side of the field, padding, side of the image (1 for FC layers)
-_LAYERS = {
-    "mnist conv 2": (20, 50, 5, 0, 12),
-    "cifar conv 2": (32, 32, 5, 2, 16),
-    "mnist FC 1": (800, 500, 1, 0, 1),
-    "mnist conv 1": (1, 20, 5, 0, 28),
-    "cifar conv 1": (3, 32, 5, 2, 32),
-    "cifar conv 3": (32, 64, 5, 2, 8),
-}
 _TILES: dict[str, dict[str, Any]] = {
     "as they are": {},
     "8 warps": {"_HOW": {"num_warps": 8, "num_stages": 3}},
@@ -91,10 +83,10 @@ def micro(seconds: float) -> bool:
         change = partial(update.update, bank, finite, kernel)
         notes.take(f"update and V, {name}", partial(_seconds, change))
     for precision, layers, tiles in (
-        ("standard", list(_LAYERS)[:2], list(_TILES)),
-        ("standard", list(_LAYERS)[2:], list(_TILES)[:1]),
-        ("fp32", list(_LAYERS)[:1], list(_TILES)[:1]),
-        ("bf16", list(_LAYERS)[:2], list(_TILES)[:-2]),
+        ("standard", list(LAYERS)[:2], list(_TILES)),
+        ("standard", list(LAYERS)[2:], list(_TILES)[:1]),
+        ("fp32", list(LAYERS)[:1], list(_TILES)[:1]),
+        ("bf16", list(LAYERS)[:2], list(_TILES)[:-2]),
     ):
         set_precision(device, precision)
         for tile in tiles if GPU else tiles[:1]:
@@ -121,7 +113,7 @@ def _with_tiles(changed: dict[str, Any]) -> Iterator[None]:
 
 
 def _layer(notes: _Notes, name: str, how: str, dtype: torch.dtype) -> None:
-    inputs, outputs, field, padding, side = _LAYERS[name]
+    inputs, outputs, field, padding, side = LAYERS[name]
     geometry, first = Geometry(padding=padding), name.endswith("conv 1")
 
     def image(features: int, side: int) -> Tensor:
