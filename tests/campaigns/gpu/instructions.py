@@ -1,8 +1,8 @@
 """What the kernels of single layers are made of, read from their machine code for a GPU; none is needed.
 
-python tests/campaigns/gpu/instructions.py [CAPABILITY [LAYER]]: registers, shared memory and instructions of kernels,
-and of their largest loops, for Hopper (90) or another one. A loop takes the longest of its instructions (those of
-four warps at a time), its tensor cores, and its copies to shared memory (LDGSTS, STS), more if banks collide.
+python tests/campaigns/gpu/instructions.py [CAPABILITY [LAYER]]: registers, shared memory and instructions of each
+kernel and of its largest loop, for Hopper (90) or another GPU. A loop takes the longest of its instructions (those
+of four warps at a time), its tensor cores, and its copies to shared memory (LDGSTS, STS), more if banks collide.
 """
 
 import re
