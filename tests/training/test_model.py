@@ -149,11 +149,14 @@ def test_initialization(initialization: str, std: float) -> None:
     assert torch.equal(weights["5.weight"], again["5.weight"])
 
 
+def _never(number: int, x: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    raise AssertionError("there is no normalization")
+
+
 @pytest.mark.parametrize(("border", "corner"), [("inside", 1.0), ("padded", 4 / 9)])
 def test_average_pooling_at_the_padded_border(border: str, corner: float) -> None:
     network = Network(input=(4, 4, 1), layers=("Avg 3x3/2 pad_end 1", "FC classes")).resolve(2)
     model = Model(network, Protocol.model_validate({"average_pool_border": border}), "none")
-    pooled = model._pool(torch.ones(1, 1, 4, 4), network.parsed()[0])  # type: ignore[arg-type]
-    assert pooled.shape == (1, 1, 2, 2)
-    assert pooled[0, 0, 0, 0] == 1
-    assert pooled[0, 0, 1, 1].item() == pytest.approx(corner)
+    ends = torch.eye(4)[[0, 3]][None]  # what an FC layer takes of the first cell and of the last
+    (found,) = model.forward(torch.ones(1, 1, 4, 4), {"2.weight": ends}, {}, _never).tolist()
+    assert found == [1, pytest.approx(corner)]
