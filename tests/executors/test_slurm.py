@@ -279,12 +279,11 @@ def test_results_whose_name_means_something_else_to_slurm_are_refused(tmp_path: 
     (tmp_path / "a%j").mkdir()
     with pytest.raises(UsageError, match=r'cannot write into .*/a%j/results, since it reads "%".*--results DIR'):
         train(tmp_path / "a%j", infos=small_study.INFOS)
-    assert not (tmp_path / "a%j/results/jobs").exists()
+    assert not (tmp_path / "a%j/results").exists()
 
 
 def test_without_submitit_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(UsageError, match=r"needs submitit, .*pip install 'asymbp\[slurm\]'"):
         train(tmp_path)
-    with Store.open(tmp_path / "results") as store:
-        assert store.runs() == []
+    assert not (tmp_path / "results").exists()
