@@ -384,22 +384,27 @@ def command(place: Path, name: str, output: str = "", *, errors: str = "", code:
 def test_states_come_from_squeue_and_of_jobs_that_it_forgot_from_sacct(commands: Path) -> None:
     lines = "1_0|RUNNING 1_1|PENDING 1_2|NODE_FAIL 2|COMPLETED 3|CANCELLED 9|FAILED 4|REQUEUED"
     command(commands, "squeue", lines.replace(" ", "\n") + "\n")
-    command(commands, "sacct", "TIMEOUT\n")
+    command(commands, "sacct", "5|TIMEOUT\n6|RUNNING\n")
     slurm = cluster._Slurm(None)
     slurm.ended([])
     assert f"--user={os.getuid()}" in (commands / "squeue.calls").read_text().split()  # not what $USER says
-    ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5"]
+    ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5", "6", "7"]
     assert slurm.ended(ids) == {
         "1_2": "NODE_FAIL",
         "2": "COMPLETED",
         "3_0": "CANCELLED",  # an array that was cancelled while it waited is listed as one
         "3_1": "CANCELLED",
         "5": "TIMEOUT",
+        "6": "UNKNOWN",  # which the controller would know
+        "7": "UNKNOWN",
     }
+    (asked,) = (commands / "sacct.calls").read_text().splitlines()  # for all of them at once
+    assert asked.endswith("--jobs=5,6,7")
     command(commands, "sacct", errors="no accounting", code=1)
     assert slurm.ended(["5"]) == {"5": "UNKNOWN"}
     command(commands, "squeue", errors="slurm_load_jobs error: Unable to contact slurm controller", code=1)
-    assert slurm.ended(ids) == {}  # it is away for a while; the jobs go on
+    with pytest.raises(UsageError, match=r"does not answer: slurm_load_jobs error: .* controller\. Type sinfo"):
+        slurm.ended(ids)
 
 
 def test_jobs_are_cancelled_by_their_ids(commands: Path) -> None:

@@ -67,6 +67,7 @@ class SlurmExecutor:
         self._looked = 0.0  # at the states, on the monotonic clock
         self._launch_from = 0.0  # after a refusal, on the same clock
         self._refused = ""  # the words of the last one
+        self._silent = False  # the cluster does not answer, which was said
         self._stopped = False
 
     @property
@@ -92,7 +93,9 @@ class SlurmExecutor:
         taken = set(ended)
         sweep(self._results)
         found = [LeftJob.read(folder, self._results) for folder in find_folders(self._results)]
-        states = self._cluster.ended([left.id for left in found if left.id])
+        states = dict[str, str]()
+        with suppress(UsageError):  # else all may still run
+            states = self._cluster.ended([left.id for left in found if left.id])
         for left in found:
             ids = {run.id for run in left.runs}
             job = left.without(taken)
@@ -110,7 +113,8 @@ class SlurmExecutor:
         pause, ended = _SHORTEST_POLL, False
         while (self._waiting or self._running) and not ended:
             yield from self._launch()
-            self._look()
+            if silence := self._look():
+                yield silence
             news = False
             for running in list(self._running):
                 for event in self._read(running):
@@ -154,15 +158,21 @@ class SlurmExecutor:
         self._running += [_Running(*parts) for parts in zip(self._waiting, folders, ids, strict=True)]
         self._waiting.clear()
 
-    def _look(self) -> None:
-        """Note which jobs have ended, now and then."""
+    def _look(self) -> StudyWaits | None:
+        """Note which jobs have ended, now and then. Return what to say of a cluster that is silent from now on."""
         if time.monotonic() - self._looked < self._cluster.look_seconds:
-            return
+            return None
+        silence, states = None, dict[str, str]()
+        try:
+            states = self._cluster.ended([running.id for running in self._running if running.state is None])
+        except UsageError as error:
+            silence = StudyWaits(f"{error}. Jobs train on meanwhile, and it is asked again")
+        was_silent, self._silent = self._silent, silence is not None
         self._looked = time.monotonic()
-        states = self._cluster.ended([running.id for running in self._running if running.state is None])
         for running in self._running:
             if running.id in states:
                 running.state, running.ended = states[running.id], self._looked
+        return None if was_silent else silence
 
     def _read(self, running: _Running) -> Iterator[Event | JobEnded]:
         """Yield what a job has sent since. One that ended without a word, or that cannot be read, has failed."""
