@@ -1,6 +1,7 @@
 """How jobs of a cluster end, with a cluster that says what a real one cannot be made to say."""
 
 import os
+import platform
 import stat
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -10,7 +11,10 @@ from pathlib import Path
 import fake_engine
 import pytest
 import small_study
+from click.testing import CliRunner
 
+from asymbp_cli.analysis.tables import fill_all
+from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits, Train
@@ -21,6 +25,8 @@ from asymbp_cli.executors.remote.spool import Outbox
 from asymbp_cli.executors.slurm import cluster, executor, folders
 from asymbp_cli.executors.slurm.executor import SlurmExecutor
 from asymbp_cli.executors.slurm.options import SlurmOptions
+from asymbp_cli.report.provenance_listing import list_provenance
+from asymbp_cli.results.store import Store
 
 GRID = small_study.grid("SGD", epochs=5, multipliers=(10.0, 1.0))
 OPTIONS = SlurmOptions(workers=1)
@@ -155,10 +161,26 @@ def test_a_job_that_never_began_may_not_see_the_directory(tmp_path: Path) -> Non
             self.states["1"] = "FAILED"
             return "1"
 
-    events = train(tmp_path, Blind(tmp_path / "scratch", look_seconds=0.0))
+    events = train(tmp_path, Blind(tmp_path / "scratch", look_seconds=0.0), train=fake_engine.says_where)
     (failed,) = [event for event in events if isinstance(event, StackFailed)]
     assert f"Perhaps the nodes do not see {tmp_path / 'results'}" in failed.message
     assert "--results DIR" in failed.message
+    check_provenance(tmp_path / "results")
+
+
+def check_provenance(results: Path) -> None:
+    """Check that of two attempts the first one has no host and no time."""
+    with Store.open(results, create=False) as store:
+        runs = [run.id for run in store.runs()]
+        first, second = store.run(runs[0]).attempts
+        efforts = store.efforts()
+        facts = list_provenance(fill_all(store, store.grids()), store).rows
+    assert (first.host, first.device, second.host) == ("", "cpu", platform.node())
+    assert sorted(effort.run for effort in efforts) == sorted(runs)
+    assert [value for what, value in facts if what == "device"] == [f"{second.device} on {second.host}"]
+    shown = CliRunner().invoke(cli, ["show", runs[0], "--results", str(results)]).output
+    assert "from epoch 0: failed, no worker began it\n  job 1 of the cluster ended before it began" in shown
+    assert f"from epoch 0: finished, {second.device} (AVX2) on {second.host}, asymbp" in shown
 
 
 class Killed(BaseException):
