@@ -165,8 +165,14 @@ def test_a_job_whose_time_is_up_hands_its_stack_to_another_one(
 
 
 def driver(directory: Path) -> "subprocess.Popen[bytes]":
-    """Start a driver in a process of its own."""
-    command = [sys.executable, str(Path(__file__).parent / "cluster_driver.py"), str(directory)]
+    """Start a driver in a process of its own, which says if it leaves anything open."""
+    command = [
+        sys.executable,
+        "-W",
+        "default::ResourceWarning",
+        str(Path(__file__).parent / "cluster_driver.py"),
+        str(directory),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
 
@@ -218,6 +224,7 @@ def test_an_interrupted_study_saves_what_its_workers_have(tmp_path: Path, monkey
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=_PATIENCE)
     assert b"go on after epoch" in output, output
+    assert b"ResourceWarning" not in output, output  # though the jobs may still save
     wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
     events = train(tmp_path)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
@@ -227,7 +228,8 @@ class _Local:
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
         jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
-        _started.update((job.job_id, job._process) for job in jobs)
+        for job in jobs:  # which outlives its executor; when it ends, this process takes note
+            threading.Thread(target=job._process.wait, name=f"asymbp job {job.job_id}", daemon=True).start()
         return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
@@ -239,14 +241,8 @@ class _Local:
                 os.kill(int(job_id), signal.SIGTERM)  # which it passes on
 
 
-_started: "dict[str, subprocess.Popen[bytes]]" = {}  # by id, kept since jobs outlive their executor
-
-
 def _is_job(pid: str) -> bool:
-    """Return whether a process runs, and is one of submitit's."""
-    if pid in _started and _started[pid].poll() is not None:
-        del _started[pid]
-        return False
+    """Return whether a process runs, and is one of submitit's; one that has ended has no command line."""
     with suppress(OSError, ValueError):
         return b"submitit" in Path(f"/proc/{int(pid)}/cmdline").read_bytes()
     return False
