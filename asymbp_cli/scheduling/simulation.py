@@ -64,9 +64,8 @@ def simulate(stacks: Sequence[float], workers: int, conditions: Conditions | Non
 class _Play:
     """The state of a simulation; `ready` and `running` are heaps by time."""
 
-    waiting: deque[
-        tuple[float, float, int]
-    ]  # stacks: from when on they can be taken, their seconds, which attempt
+    #: stacks: from when on they can be taken, their seconds, which attempt it is
+    waiting: deque[tuple[float, float, int]]
     conditions: Conditions
     ready: list[tuple[float, int]] = field(default_factory=list)  # when a worker is free, and which
     #: when a stack ends, where, what is left of it, and which attempt it is

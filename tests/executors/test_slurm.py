@@ -176,9 +176,20 @@ def driver(directory: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
 
-def epochs_sent(directory: Path) -> int:
+def epochs_of_jobs(directory: Path) -> list[int]:
+    """Return how many epochs each job has sent."""
     lines = (path.read_bytes() for path in (directory / "results" / "jobs").glob("*/events.jsonl"))
-    return sum(text.count(b"EpochEnded") for text in lines)
+    return [text.count(b"EpochEnded") for text in lines]
+
+
+def epochs_sent(directory: Path) -> int:
+    return sum(epochs_of_jobs(directory))
+
+
+def have_both_sent(directory: Path, epochs: int) -> bool:
+    """Return whether each of two jobs has sent so many epochs, however late it began."""
+    sent = epochs_of_jobs(directory)
+    return len(sent) == 2 and min(sent) >= epochs
 
 
 @pytest.mark.parametrize("still_running", [True, False])
@@ -218,9 +229,9 @@ def test_a_driver_that_was_killed_before_it_noted_its_jobs_finds_them(
 
 
 def test_an_interrupted_study_saves_what_its_workers_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.4")
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
     with driver(tmp_path) as process:
-        wait_for(lambda: epochs_sent(tmp_path) >= 4, seconds=_PATIENCE)
+        wait_for(lambda: have_both_sent(tmp_path, 2), seconds=_PATIENCE)
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=_PATIENCE)
     assert b"go on after epoch" in output, output

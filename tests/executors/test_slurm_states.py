@@ -408,7 +408,9 @@ def test_states_come_from_squeue_and_of_jobs_that_it_forgot_from_sacct(commands:
     command(commands, "squeue", lines.replace(" ", "\n") + "\n")
     command(commands, "sacct", "5|TIMEOUT\n6|RUNNING\n")
     slurm = cluster._Slurm(None)
-    slurm.ended([])
+    assert slurm.ended([]) == {}
+    assert not (commands / "squeue.calls").exists()
+    slurm.ended(["1_0"])
     assert f"--user={os.getuid()}" in (commands / "squeue.calls").read_text().split()  # not what $USER says
     ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5", "6", "7"]
     assert slurm.ended(ids) == {

@@ -167,6 +167,8 @@ class _Slurm:
         return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
+        if not ids:
+            return {}
         listed = _call("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", "-o%i|%T")
         if listed.returncode:
             raise _silence(_join_lines(listed.stderr) or "squeue has failed")  # its jobs run on

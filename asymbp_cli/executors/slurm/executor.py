@@ -90,7 +90,7 @@ class SlurmExecutor:
         return [running.job for running in self._running]
 
     def _adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> None:
-        taken = set(ended)
+        taken, unwanted = set(ended), list[Path]()
         sweep(self._results)
         found = [LeftJob.read(folder, self._results) for folder in find_folders(self._results)]
         states = dict[str, str]()
@@ -104,9 +104,10 @@ class SlurmExecutor:
                 self._running.append(_Running(job, left.folder, left.id, adopted=True))
                 taken |= ids
             elif ids <= taken | set(wanted):
-                job_id = take_back(left.folder)
-                self._cluster.cancel([job_id] if job_id else [])
-                discard(left.folder, self._results)
+                unwanted.append(left.folder)
+        self._cluster.cancel([job_id for folder in unwanted if (job_id := take_back(folder))])
+        for folder in unwanted:
+            discard(folder, self._results)
 
     def events(self) -> Iterator[Event | JobEnded | StudyWaits]:
         """Yield what the workers send, until a job ends."""
