@@ -18,7 +18,7 @@ from asymbp_cli.datasets.cache import write_info
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import DataError, UsageError
-from asymbp_cli.events import CheckpointSaved, EpochEnded
+from asymbp_cli.events import CheckpointSaved
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
 from asymbp_cli.executors.job import train as real_train
 from asymbp_cli.executors.registry import load_executor
@@ -148,8 +148,8 @@ def test_a_job_whose_time_is_up_hands_its_stack_to_another_one(
     told: list[int] = []
 
     def watch(event: StudyEvent) -> None:
-        if isinstance(event, EpochEnded) and event.epoch == 2 and not told:
-            told.extend(pids(tmp_path))
+        if not told and have_both_sent(tmp_path, 1):
+            told.extend(filter(small_study.alive, pids(tmp_path)))
             for pid in told:
                 os.kill(pid, signal.SIGUSR2)  # as SLURM does before a limit
 
@@ -244,14 +244,14 @@ def test_an_interrupted_study_saves_what_its_workers_have(tmp_path: Path, monkey
 
 
 def test_a_damaged_line_is_the_failure_of_its_job_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.2")
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.5")
     damaged: list[Path] = []
 
     def watch(event: StudyEvent) -> None:
-        found = sorted((tmp_path / "results" / "jobs").glob("*/events.jsonl"))
+        found = list((tmp_path / "results" / "jobs").glob("*/events.jsonl"))
         if isinstance(event, CheckpointSaved) and not damaged and found:
-            damaged.append(found[0])
-            with found[0].open("ab") as file:
+            damaged.append(min(found, key=lambda path: path.stat().st_size))  # which has not ended
+            with damaged[0].open("ab") as file:
                 file.write(b"not a message\n")
 
     events = train(tmp_path, on_event=watch)
@@ -274,6 +274,7 @@ def test_data_that_the_node_does_not_see_are_named(tmp_path: Path) -> None:
 
 
 def test_jobs_of_other_studies_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
     with driver(tmp_path) as process:
         monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
         wait_for(lambda: len(folders.find_folders(tmp_path / "results")) == 2, seconds=_PATIENCE)
