@@ -167,11 +167,13 @@ def tidy(results: Path) -> None:
 
 def _delete_logs(results: Path, *patterns: str, if_broken: bool = False) -> None:
     """Delete the files of patterns among the logs, or of these the broken links; what cannot be deleted stays."""
-    for pattern in patterns:
+    found: list[Path] = []
+    with suppress(OSError):
+        found += [path for pattern in patterns for path in _list(logs_directory(results), pattern)]
+    for path in found:
         with suppress(OSError):
-            for path in _list(logs_directory(results), pattern):
-                if not (if_broken and path.exists()):
-                    path.unlink()
+            if not (if_broken and path.exists()):
+                path.unlink()
 
 
 def has_logs(results: Path, job_id: str) -> bool:
