@@ -307,6 +307,37 @@ def test_what_belongs_to_no_job_is_deleted(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+def test_what_a_driver_left_that_was_killed_while_it_submitted_is_deleted_in_the_end(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    killed(tmp_path, fake, 3)
+    logs = folders.logs_directory(tmp_path / "results")
+    logs.mkdir()
+    (logs / "0123456789.pkl").touch()
+    (folders.jobs_directory(tmp_path / "results") / "half-deleted" / "files").mkdir(parents=True)
+    train(tmp_path, fake)
+    assert fake.count == 1  # a folder was there when it began
+    check(tmp_path)
+
+
+def test_a_worker_writes_nothing_into_a_folder_that_is_being_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = folders.jobs_directory(tmp_path) / "job" / "files"
+    files.mkdir(parents=True)
+    delete, refused = folders.shutil.rmtree, []
+
+    def write_meanwhile(path: Path, ignore_errors: bool) -> None:
+        with pytest.raises(FileNotFoundError) as error:
+            (files / "late").write_bytes(b"")
+        refused.append(error)
+        delete(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(folders.shutil, "rmtree", write_meanwhile)
+    folders.discard(files.parent, tmp_path)
+    assert len(refused) == 1
+    assert list(folders.jobs_directory(tmp_path).iterdir()) == []
+
+
 def test_a_worker_that_never_spoke_is_not_one_that_sees_nothing(tmp_path: Path) -> None:
     class Dying(FakeCluster):
         def _run(self, place: Path, train: Train) -> str:

@@ -138,7 +138,7 @@ def take_back(folder: Path) -> str | None:
 def discard(folder: Path, results: Path) -> None:
     """Delete a folder and the logs of its job; what cannot be deleted stays."""
     job_id = take_back(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    _delete_folder(folder)
     if job_id:
         array = job_id.partition("_")[0]
         _delete_logs(results, f"{job_id}_*", f"{array}_submission.sh")
@@ -153,16 +153,26 @@ def sweep(results: Path) -> None:
     found = find_folders(results)
     for folder in _list(jobs_directory(results)):
         if folder not in found and folder.name != _LOGS:
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete_folder(folder)
     if not found:
         _delete_logs(results, "*")
 
 
 def tidy(results: Path) -> None:
-    """Delete the directories of jobs that are empty."""
+    """Delete what belongs to no job, and the directories of jobs if they are empty; the rest stays."""
+    with suppress(OSError):
+        sweep(results)
     for directory in (logs_directory(results), jobs_directory(results)):
         with suppress(OSError):
             directory.rmdir()
+
+
+def _delete_folder(folder: Path) -> None:
+    """Delete a folder, under another name: a worker that still runs does not find it, and writes nothing more."""
+    renamed = folder.with_name(f".{folder.name}")
+    with suppress(OSError):
+        folder = folder.rename(renamed)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _delete_logs(results: Path, *patterns: str, if_broken: bool = False) -> None:
