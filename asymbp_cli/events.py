@@ -16,7 +16,7 @@ OnProgress = Callable[[str, int, int], None]
 class Provenance:
     """Where and with what a process trains. Stored with every attempt at a run; no part of a run's identity."""
 
-    host: str
+    host: str  # "" before a worker of another machine has begun
     device: str  # "cpu (AMD EPYC 9554)", "cuda:0 (NVIDIA H100, standard precision: tf32)"
     software: Mapping[str, str]  # package -> version
     git: str | None  # commit of the checkout, "(changed)" if files differ from it; None outside a checkout

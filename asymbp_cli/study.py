@@ -1,13 +1,13 @@
 """The loop: what a command wants, minus what the store has -> stacks -> executor -> events -> store."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.datasets.locate import data_directory
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
 from asymbp_cli.errors import DataError, MissingDataError, StudyInterrupted
@@ -144,15 +144,6 @@ def prepare_installed(
     return infos, missing
 
 
-def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> None:
-    """Raise MissingDataError if `infos` is empty: none of the paper's datasets is installed."""
-    if not infos:
-        raise MissingDataError(
-            f"none of the paper's datasets is in {data_directory(source.data_dir)}. Name another directory with "
-            "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp ls datasets)"
-        )
-
-
 def plan_work(grids: Sequence[Grid], store: Store | None, part: Part | None = None) -> Work:
     """Return the runs of `grids`, or of a part of them, that the store has not, each of them once.
 
@@ -206,6 +197,17 @@ def _measure_steps(
     return measure_steps(runs, infos, device)
 
 
+@contextmanager
+def open_store(directory: Path, execution: Execution) -> Iterator[Store]:
+    """Open the store of a directory, for `run`. The one place where devices and the executor are checked.
+
+    Raises AsymbpError if they cannot be used from here; then nothing has been written.
+    """
+    check_executor(execution.executor, execution.devices, directory)
+    with Store.open(directory) as store:
+        yield store
+
+
 def run(
     grids: Sequence[Grid],
     infos: Mapping[str, DecodedDataset],
@@ -233,7 +235,6 @@ def run(
         stacks = _plan(work, infos, execution)
         if not stacks:
             return Outcome((), {}, work.done)
-        check_executor(execution.executor, execution.devices, store.directory)
         keep = prepare_keeping(execution.keep_weights, store.directory)
         jobs = [
             Job(

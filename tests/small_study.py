@@ -85,7 +85,7 @@ def train(
     """Train `grids` into `directory`, with the fake engine unless `train` names another one."""
     execution = {"devices": ("cpu",) * workers, "train": train} | execution
     how = study.Execution(**execution)  # type: ignore[arg-type]
-    with Store.open(directory) as store:
+    with study.open_store(directory, how) as store:
         return study.run(grids, infos, store, how, on_event=on_event, command=command)
 
 

@@ -2,21 +2,28 @@
 
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import EntryPoint
 from inspect import signature
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fake_engine
 import pytest
 from click.testing import CliRunner
 from plugin_examples import NOISE, Load
 
 import asymbp_cli as asymbp
+from asymbp_cli import study
+from asymbp_cli.api import arguments
 from asymbp_cli.api.wording import say_in_python
 from asymbp_cli.cli.app import cli
 from asymbp_cli.executors import StackStarted, StudyEvent
+from asymbp_cli.executors.registry import EXECUTORS
 from asymbp_cli.plugins.registry import forget
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.references import REGISTERED
@@ -88,6 +95,22 @@ def test_what_the_command_finds_is_what_python_finds(trained: tuple[Path, asymbp
             record.pop("table")
         assert records == records_of_first
         assert [record["column"] for record in records] == ["SGD", "uSF"]
+
+
+def test_an_executor_is_checked_once_and_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bool] = []
+    checked = replace(EXECUTORS["inline"], check=lambda _, directory: written.append(directory.exists()))
+    monkeypatch.setitem(EXECUTORS, "inline", checked)
+    monkeypatch.setitem(vars(arguments), "Execution", partial(study.Execution, train=fake_engine.train))
+    monkeypatch.setattr(study, "_measure_steps", lambda *_: defaultdict(lambda: 0.001))
+    asymbp.train(RECIPE, results=tmp_path / "python", executor="inline")
+    (tmp_path / "mine.yaml").write_text(json.dumps(RECIPE))
+    words = ["train", str(tmp_path / "mine.yaml"), "--results", str(tmp_path / "command"), "--executor", "inline"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    assert written == [False, False]
 
 
 def test_results_are_markdown_records_and_a_frame(

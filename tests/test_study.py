@@ -10,6 +10,7 @@ import pytest
 import small_study
 
 from asymbp_cli import study
+from asymbp_cli.api.asked import check_any_installed
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import (
     DataError,
@@ -313,13 +314,13 @@ def test_datasets_are_prepared_for_a_study(tmp_path: Path) -> None:
     installed, missing = study.prepare_installed(["digits", "mnist", "no-such"], None, Protocol(epochs=1), source)
     assert [info.key for info in installed] == ["digits"]
     assert missing == {"mnist": "", "no-such": ""}
-    study.check_any_installed(installed, source)
+    check_any_installed(installed, source)
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "pubfig83.v1.tgz").write_bytes(b"no archive")
     installed, missing = study.prepare_installed(["pubfig83", "digits"], None, Protocol(epochs=1), source)
     assert [info.key for info in installed] == ["digits"]
     assert "pubfig83.v1.tgz" in missing["pubfig83"]
     with pytest.raises(MissingDataError, match=r"none of the paper's datasets is in .*none\. Name another"):
-        study.check_any_installed([], source)
+        check_any_installed([], source)
     with pytest.raises(MissingDataError, match=r"MNIST .* is not in"):
         study.prepare_datasets(["mnist"], None, Protocol(epochs=1), source)

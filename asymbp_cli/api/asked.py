@@ -8,7 +8,8 @@ from asymbp_cli import study
 from asymbp_cli.api.variation import Rule, follow_rule
 from asymbp_cli.datasets.catalog import DatasetRef, parse_dataset
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.errors import UsageError
+from asymbp_cli.datasets.locate import data_directory
+from asymbp_cli.errors import MissingDataError, UsageError
 from asymbp_cli.recipe.build import check_distinct, make_recipe_grid, make_table_grid
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.protocols import load_protocol
@@ -110,9 +111,18 @@ class Reproduction:
         installed, missing = study.prepare_installed(list(keys), self.tables[0].network, self.protocol, source)
         for message in filter(None, missing.values()):
             warn(f"left out: {message}")
-        study.check_any_installed([*named, *installed], source)
+        check_any_installed([*named, *installed], source)
         check_distinct([info.label for info in (*named, *installed)], "datasets")
         return installed, missing
+
+
+def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> None:
+    """Raise MissingDataError if `infos` is empty: none of the paper's datasets is installed."""
+    if not infos:
+        raise MissingDataError(
+            f"none of the paper's datasets is in {data_directory(source.data_dir)}. Name another directory with "
+            "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp ls datasets)"
+        )
 
 
 def ask_for_tables(

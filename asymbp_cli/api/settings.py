@@ -13,9 +13,7 @@ from asymbp_cli.api.load_plugins import load_plugins
 from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
 from asymbp_cli.api.wording import say_in_python, warn
 from asymbp_cli.executors import StudyEvent
-from asymbp_cli.executors.registry import check_executor
 from asymbp_cli.report.frames import Results, Table
-from asymbp_cli.results.store import Store
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.shards import Shard
 from asymbp_cli.study import DataSource, Execution
@@ -57,10 +55,9 @@ class Settings:
     def train(self, asked: Asked, command: str) -> Results:
         """Train what is missing of what is asked for, or of a shard of it, and return all tables."""
         part, execution = asked.take(self.shard), self.execution
-        check_executor(execution.executor, execution.devices, self.results)  # before anything is written
         infos = {info.fingerprint: info for info in asked.infos}
         listen = self.on_event or (lambda event: None)
-        with Store.open(self.results) as store:
+        with study.open_store(self.results, execution) as store:
             for message in explain_changed_plugins(study.plan_work(asked.grids, store, part).runs.values(), store):
                 warn(message)
             outcome = study.run(asked.grids, infos, store, execution, on_event=listen, command=command, part=part)

@@ -28,7 +28,6 @@ from asymbp_cli.cli.study_summary import summarize
 from asymbp_cli.cli.waiting import Waiting
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import OnProgress
-from asymbp_cli.executors.registry import check_executor
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
@@ -107,9 +106,8 @@ def execute(asked: Asked, options: Options) -> int:
         print_plan(plan, as_json=options.as_json)
         return 0
     load_logs(options.logs)  # before anything is written
-    check_executor(options.execution.executor, options.execution.devices, options.results_directory)
     by_fingerprint = {info.fingerprint: info for info in infos}
-    with Store.open(options.results_directory) as store:
+    with study.open_store(options.results_directory, options.execution) as store:
         failed = _train(grids, by_fingerprint, store, options, part)
         tables = fill_all(store, grids)
         notices = [] if options.as_json else explain_missing_weights(grids, store, options.keep_weights)

@@ -14,6 +14,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.machine import MOST_WORKERS
 
 _MOST_WORKERS = 100_000
+_ASKED = ("device", "workers", "steps", "executor", "start", "failures", "price")
 _MOST_FAILURES = 60.0  # per hour: hardly a stack gets from one checkpoint to the next
 
 
@@ -79,6 +80,12 @@ def _check_finite(context: click.Context, parameter: click.Parameter, number: fl
     help="Play the schedule on so many nodes with so many GPUs each; on the CPU, with so many workers each.",
 )
 @click.option(
+    "--executor",
+    metavar="NAME",
+    shell_complete=complete("executors"),
+    help="As in train. On slurm each stack is a job, which starts anew. Needs --simulate.",
+)
+@click.option(
     "--start",
     metavar="SECONDS",
     type=click.FloatRange(0, 86_400),
@@ -129,8 +136,8 @@ def command(
     from asymbp_cli.cli.write import check_output, write_text
     from asymbp_cli.scheduling.steps_file import write_steps
 
-    asks = {name: chosen.pop(name) for name in ("device", "workers", "steps", "start", "failures", "price")}
-    details = (asks[name] for name in ("start", "failures", "price"))
+    asks = {name: chosen.pop(name) for name in _ASKED}
+    details = (asks[name] for name in ("executor", "start", "failures", "price"))
     _check(cluster, save_steps, asks["steps"], asks["workers"], details)
     if save_steps:
         check_output(save_steps)  # before anything is measured
@@ -146,7 +153,9 @@ def _check(
 ) -> None:
     """Raise UsageError if options contradict each other."""
     if cluster is None and any(detail is not None for detail in details):
-        raise UsageError("--start, --failures and --price are of a schedule. Add --simulate, for instance 4x8")
+        raise UsageError(
+            "--executor, --start, --failures and --price are of a schedule. Add --simulate, for instance 4x8"
+        )
     if cluster is not None and workers is not None:
         raise UsageError("--simulate says how many workers there are. Leave out --workers")
     if save_steps and steps:

@@ -12,6 +12,7 @@ from asymbp_cli.cli.plan import Plan, plan_works
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors.devices import check_devices
+from asymbp_cli.executors.registry import load_executor
 from asymbp_cli.files.paths import FILE_NAME, exists
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast
@@ -51,9 +52,15 @@ class Question:
     workers: int | None = None
     steps: str | None = None  # a file of step times, or the name of one that comes with the tool
     cluster: Cluster | None = None
+    executor: str | None = None  # the name or file of what is to train
     start: float | None = None  # seconds of a worker until its first stack
     failures: float | None = None  # of a worker, per hour
     price: float | None = None  # of a worker's hour
+
+    @property
+    def are_jobs(self) -> bool:
+        """Return whether each stack is a job of a cluster. Raises AsymbpError if there is no such executor."""
+        return self.executor is not None and load_executor(self.executor).starts_for_each
 
 
 class Start(NamedTuple):
@@ -100,7 +107,7 @@ def compute_costs(asked: Asked, question: Question) -> Costs:
     execution = Execution((device,) * workers)
     plan = Plan(asked.grids, works, whole, infos, execution, forecast, part=None)
     start = _find_start(question, device.partition(":")[0])
-    conditions = Conditions(start=start.seconds, failures=question.failures or 0.0)
+    conditions = Conditions(start.seconds, jobs=question.are_jobs, failures=question.failures or 0.0)
     schedule = simulate([cost.seconds for cost in costs], workers, conditions) if question.cluster else None
     return Costs(plan, steps, costs, question, start, schedule)
 

@@ -129,6 +129,7 @@ def _record_schedule(costs: Costs) -> dict[str, Any] | None:
         "starting_seconds": schedule.started,
         "start_seconds": costs.start.seconds,
         "start_origin": costs.start.origin,
+        "starts_for_each": costs.question.are_jobs,
         "most_attempts": schedule.attempts,
         "cost": None if price is None else price * hours,
     }
@@ -207,7 +208,9 @@ def _list_schedule(schedule: dict[str, Any], worker: str) -> Listing:
         cells["cost"] = f"{schedule['cost']:,.2f}"
     nodes, workers = count(schedule["nodes"], "node"), count(schedule["per_node"], worker)
     notes = [f"Every {worker} is held to the end, and trains for this share of the time."]
-    notes.append(f"A {worker} starts in {schedule['start_seconds']:.3g} s, {_STARTS[schedule['start_origin']]}.")
+    each = "; for each stack, which is a job" if schedule["starts_for_each"] else ""
+    start = f"{schedule['start_seconds']:.3g} s, {_STARTS[schedule['start_origin']]}"
+    notes.append(f"A {worker} starts in {start}{each}.")
     if (attempts := schedule["most_attempts"]) > ATTEMPTS:
         notes.append(
             f"A stack takes {attempts} attempts. Training gives up after {ATTEMPTS}: allow --attempts {attempts}."

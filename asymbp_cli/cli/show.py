@@ -118,15 +118,19 @@ def _describe_run(summary: "RunSummary") -> Iterator[str]:
 
 def _describe_attempt(attempt: "Attempt") -> Iterator[str]:
     started = f"{datetime.fromtimestamp(attempt.started):%Y-%m-%d %H:%M:%S}"
+    outcome = attempt.outcome or ("running" if attempt.began else "waiting")
+    yield f"attempt {started} from epoch {attempt.start_epoch}: {outcome}, {_describe_place(attempt)}"
+    if attempt.message:
+        yield f"  {attempt.message}"
+
+
+def _describe_place(attempt: "Attempt") -> str:
+    if not attempt.began:
+        return "no worker began it" if attempt.outcome else "no worker has begun it"
     software = ", ".join(f"{name} {version}" for name, version in attempt.software.items())
     instructions = f" ({attempt.instruction_set})" if attempt.instruction_set else ""
     checkout = f", checkout {attempt.git}" if attempt.git else ""
-    yield (
-        f"attempt {started} from epoch {attempt.start_epoch}: {attempt.outcome or 'running'}, "
-        f"{attempt.device}{instructions} on {attempt.host}, {software}{checkout}"
-    )
-    if attempt.message:
-        yield f"  {attempt.message}"
+    return f"{attempt.device}{instructions} on {attempt.host}, {software}{checkout}"
 
 
 def _list_epochs(epochs: "Sequence[EpochEnded]") -> "Listing":

@@ -8,6 +8,7 @@ import hashlib
 import json
 import zlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from platformdirs import user_cache_path
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.readers.base import SplitName
 from asymbp_cli.files.paths import environment_path, is_file
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace, sweep
 
 SPLITS: tuple[SplitName, ...] = ("train", "test")
@@ -82,14 +84,14 @@ def write_info(info: DecodedDataset, directory: Path) -> None:
 def _read(directory: Path) -> Info | None:
     """Return facts and checksums if those are whole and the arrays have the shapes and types that they tell."""
     try:
-        content = json.loads((directory / _INFO).read_text(encoding="utf-8"))
+        content = json.loads(patiently((directory / _INFO).read_bytes))
         checksum = content.pop("checksum", None)
         if checksum != _checksum(content) and not (checksum is None and "files" in content):
             return None
         content.pop("files", None)  # sizes and times of the arrays, of before 0.6.0
         checksums = content.pop("arrays", None)
         facts = DecodedDataset.model_validate_json(json.dumps(content | {"directory": str(directory)}))
-        return (facts, checksums) if _fit(facts, *_load(directory)) else None
+        return (facts, checksums) if _fit(facts, *patiently(partial(_load, directory))) else None
     except Exception:  # the header of an array is read as Python, which can be damaged in many ways
         return None
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from asymbp_cli.errors import AsymbpError, MissingDeviceError, UsageError
 from asymbp_cli.events import Provenance
 from asymbp_cli.machine import ALL_GPUS, cores
-from asymbp_cli.results.provenance import collect
+from asymbp_cli.results.provenance import collect, describe_unbegun
 from asymbp_cli.training.probe import facts_if_usable, list_gpus, probe_devices
 
 
@@ -35,9 +35,11 @@ def check_devices(devices: Sequence[str]) -> None:
 def collect_provenance(devices: Sequence[str], *, is_remote: bool = False) -> Provenance:
     """Return the provenance of trainings on one of some devices, as known before a worker says where it is.
 
-    Devices of other machines are not looked at.
+    Of other machines nothing is known before.
     """
-    found = [collect(device) if is_remote else _collect(device) for device in dict.fromkeys(devices)]
+    if is_remote:
+        return describe_unbegun(devices[0])
+    found = [_collect(device) for device in dict.fromkeys(devices)]
     return replace(found[0], device=" or ".join(each.device for each in found))
 
 

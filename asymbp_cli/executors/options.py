@@ -67,6 +67,11 @@ class ExecutorOptions(Spec):
     device: Annotated[str, AfterValidator(_check_devices)] | None = None
     """As --device."""
 
+    @property
+    def starts_for_each(self) -> bool:
+        """Return whether a worker starts for each stack, as a job of a cluster does."""
+        return False
+
 
 class InlineOptions(ExecutorOptions):
     """Of the executor that trains one stack at a time, in this process."""

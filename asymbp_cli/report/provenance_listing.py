@@ -49,7 +49,7 @@ def _datasets(grids: Sequence[Grid], datasets: Mapping[str, DecodedDataset]) -> 
 
 
 def _attempts(runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
-    attempts = store.attempts(runs)
+    attempts = [attempt for attempt in store.attempts(runs) if attempt.began]
     versions = (", ".join(f"{name} {version}" for name, version in a.software.items()) for a in attempts)
     yield from _each("software", versions)
     yield from _each("device", (f"{a.device} on {a.host}" for a in attempts))

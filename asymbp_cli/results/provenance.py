@@ -33,6 +33,12 @@ def collect(device: str, device_name: str | None = None, instruction_set: str | 
     )
 
 
+def describe_unbegun(device: str) -> Provenance:
+    """Return the provenance of an attempt that no worker has begun: it has no host, and this program's version."""
+    software = {"asymbp": __version__}
+    return Provenance(host="", device=device.split(":")[0], software=software, git=None, semantics=SEMANTICS)
+
+
 def add_plugins(provenance: Provenance, plugins: Iterable[Plugin]) -> Provenance:
     """Return the provenance of trainings that use plugins, with the SHA-256 of each."""
     hashes = {f"{PLUGIN}{plugin.name}": plugin.sha256 for plugin in plugins}

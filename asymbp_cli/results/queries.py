@@ -111,12 +111,12 @@ HISTORIES = """
             OR coalesce((least_trained <> train_count AND NOT drops) OR most_trained > train_count, 0)
     FROM suspects AS ids LEFT JOIN facts ON facts.id = ids.value LEFT JOIN counted ON run = ids.value"""
 
-#: (run, device, outcome, seconds, runs) of every attempt: of its stack, whose runs began together, from the start
-#: to the end of the last one. One that lasts has its run's last event for an end
+#: (run, device, outcome, seconds, runs) of every attempt that a worker has begun: of its stack, whose runs began
+#: together, from the start to the end of the last one. One that lasts has its run's last event for an end
 EFFORTS = """
     WITH timed AS (
         SELECT run, host, device, outcome, started, coalesce(ended, max(started, updated), started) AS ended
-        FROM attempts LEFT JOIN runs ON id = run)
+        FROM attempts LEFT JOIN runs ON id = run WHERE host <> '')
     SELECT run, device, outcome, max(ended) OVER stack - started, count(*) OVER stack FROM timed
     WINDOW stack AS (PARTITION BY started, host, device)"""
 

@@ -56,7 +56,7 @@ class Attempt:
     started: float  # seconds since 1970
     ended: float | None
     start_epoch: int
-    host: str
+    host: str  # "" if no worker has begun it
     device: str
     software: Mapping[str, str]  # package -> version
     git: str | None
@@ -64,6 +64,11 @@ class Attempt:
     message: str | None
     traceback: str | None
     instruction_set: str | None  # of the CPU: "AVX2", ...; None on a GPU, or if it was not recorded
+
+    @property
+    def began(self) -> bool:
+        """Return whether a worker has begun it."""
+        return bool(self.host)
 
 
 ATTEMPT_COLUMNS = tuple(field.name for field in fields(Attempt))

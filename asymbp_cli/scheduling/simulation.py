@@ -14,6 +14,7 @@ class Conditions:
     """What disturbs a schedule; in seconds, but for failures."""
 
     start: float = 0.0  # before a worker's first stack, and again after it has failed
+    jobs: bool = False  # each stack is a job of a cluster, and has a worker of its own, which starts for it
     checkpoint: float = 60.0  # from one checkpoint to the next: a failure loses what came after the last
     failures: float = 0.0  # per hour in which a worker trains
     seed: int = 0  # of the failures
@@ -48,13 +49,14 @@ def simulate(stacks: Sequence[float], workers: int, conditions: Conditions | Non
     What is left of a stack that failed is taken next, as by `executors/retry.py`.
     """
     play = _Play(deque((0.0, seconds, 1) for seconds in stacks), conditions or Conditions())
-    play.ready = [(play.conditions.start, worker) for worker in range(workers)]
+    play.ready = [(play.start_once, worker) for worker in range(workers)]
     while play.waiting or play.running:
         if play.waiting and play.ready and not (play.running and play.running[0] < play.ready[0]):
             play.begin_stack()
         else:
             play.end_stack()
-    started = play.conditions.start * (len(play.used) + play.failures)
+    begun = len(stacks) if play.conditions.jobs else len(play.used)
+    started = play.conditions.start * (begun + play.failures)
     return Schedule(workers, play.now, sum(stacks), play.lost, started, play.failures, play.attempts)
 
 
@@ -62,9 +64,8 @@ def simulate(stacks: Sequence[float], workers: int, conditions: Conditions | Non
 class _Play:
     """The state of a simulation; `ready` and `running` are heaps by time."""
 
-    waiting: deque[
-        tuple[float, float, int]
-    ]  # stacks: from when on they can be taken, their seconds, which attempt
+    #: stacks: from when on they can be taken, their seconds, which attempt it is
+    waiting: deque[tuple[float, float, int]]
     conditions: Conditions
     ready: list[tuple[float, int]] = field(default_factory=list)  # when a worker is free, and which
     #: when a stack ends, where, what is left of it, and which attempt it is
@@ -78,12 +79,18 @@ class _Play:
     def __post_init__(self) -> None:
         self._random = Random(self.conditions.seed)
 
+    @property
+    def start_once(self) -> float:
+        """Return how long a worker starts before it is free; one that starts for each stack does so later."""
+        return 0.0 if self.conditions.jobs else self.conditions.start
+
     def begin_stack(self) -> None:
         """Let the worker that is free first take the next stack, to its end or to a failure."""
         (free, worker), (since, seconds, attempt) = heappop(self.ready), self.waiting.popleft()
         self.used.add(worker)
         self.attempts = max(self.attempts, attempt)
-        began, rate, every = max(free, since), self.conditions.failures, self.conditions.checkpoint
+        began = max(free, since) + self.conditions.start - self.start_once
+        rate, every = self.conditions.failures, self.conditions.checkpoint
         lasts = _HOUR * self._random.expovariate(rate) if rate else seconds
         if lasts >= seconds:
             heappush(self.running, (began + seconds, worker, 0.0, attempt))
@@ -98,4 +105,4 @@ class _Play:
         if left:
             self.failures += 1
             self.waiting.appendleft((self.now, left, attempt + 1))
-        heappush(self.ready, (self.now + (self.conditions.start if left else 0.0), worker))
+        heappush(self.ready, (self.now + (self.start_once if left else 0.0), worker))

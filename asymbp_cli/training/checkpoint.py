@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.training import resume
 from asymbp_cli.training.resume import checkpoint_path, seal
 from asymbp_cli.training.weights import Kept
@@ -121,17 +123,21 @@ def read(directory: Path, run_id: str) -> Checkpoint:
     """Return the run's checkpoint; raises StoreError if it is missing or damaged."""
     source = checkpoint_path(directory, run_id)
     try:
-        with safe_open(source, framework="pt") as file:
-            metadata = file.metadata()
-            return Checkpoint(
-                epoch=int(metadata["epoch"]),
-                weights=file.get_tensor("weights"),
-                state=file.get_tensor("state"),
-                diverged=metadata["diverged"] == "1",
-                kept=_read_kept(file) if "kept" in metadata else None,
-            )
+        return patiently(partial(_read, source))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise StoreError(f"the checkpoint {source} is damaged: {error}. Delete it to train anew") from error
+
+
+def _read(source: Path) -> Checkpoint:
+    with safe_open(source, framework="pt") as file:
+        metadata = file.metadata()
+        return Checkpoint(
+            epoch=int(metadata["epoch"]),
+            weights=file.get_tensor("weights"),
+            state=file.get_tensor("state"),
+            diverged=metadata["diverged"] == "1",
+            kept=_read_kept(file) if "kept" in metadata else None,
+        )
 
 
 def _read_kept(file: Any) -> Kept:

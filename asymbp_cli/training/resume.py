@@ -6,11 +6,14 @@ that is damaged, and its run starts anew.
 """
 
 import json
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace
 
 _FACTS = {"run", "epoch", "diverged", "crc32"}
@@ -26,12 +29,21 @@ def checkpoint_path(directory: Path, run_id: str) -> Path:
 
 
 def saved_epoch(directory: Path, run_id: str) -> int:
-    """Return the epoch after which the run's checkpoint was written; 0 if it is missing or damaged."""
+    """Return the epoch after which the run's checkpoint was written; 0 if it is missing or damaged.
+
+    Raises StoreError if it cannot be read: perhaps it is intact.
+    """
     path = checkpoint_path(directory, run_id)
     try:
-        return epoch_in(path.read_bytes(), run_id) if path.is_file() else 0
-    except OSError:
+        is_file = stat.S_ISREG(patiently(path.stat).st_mode)
+        return epoch_in(patiently(path.read_bytes), run_id) if is_file else 0
+    except (FileNotFoundError, NotADirectoryError):
         return 0
+    except OSError as error:
+        raise StoreError(
+            f"cannot read the checkpoint {path}: {error.strerror}. Run the same command again once it can be "
+            "read, or delete it, and its run starts anew"
+        ) from error
 
 
 def saved_epochs(directory: Path, run_ids: Iterable[str]) -> dict[str, int]:
@@ -77,7 +89,7 @@ def sweep(directory: Path) -> None:
 
 def _delete(path: Path) -> None:
     try:
-        path.unlink(missing_ok=True)
+        patiently(partial(path.unlink, missing_ok=True))
     except OSError as error:
         raise StoreError(f"cannot delete {path}: {error.strerror}; delete it yourself") from error
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from program import choose_engine
 from tally import Record, Tally
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("program.py")
 METHODS = ("SGD", "uSF+BN")
 ENDING_SECONDS = 3.0  # in which the workers of a killed command end
+_EXECUTOR = "executor.yaml"  # the file of it, next to the recipe
 _LONGEST_SECONDS = 300.0  # of a command; one that takes longer hangs
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -155,22 +156,50 @@ class Command:
 
 
 class Study:
-    """A recipe and its results in `directory`; its commands are all the same. `often`: a checkpoint an epoch."""
+    """A recipe and its results in `directory`; its commands are all the same. `often`: a checkpoint an epoch.
 
-    def __init__(self, directory: Path, recipe: str = "", *, often: bool = False, name: str = "study") -> None:
+    `executor` is the content of a file of one; without it the number of workers is what a command says.
+    """
+
+    def __init__(
+        self, directory: Path, recipe: str = "", *, often: bool = False, name: str = "study", executor: str = ""
+    ) -> None:
         self.directory = directory
         self.results = directory / "results"
         self.recipe = directory / f"{name}.yaml"
         directory.mkdir(parents=True, exist_ok=True)
         self.recipe.write_text(recipe or make_recipe())
+        self._executor = executor
+        (directory / _EXECUTOR).write_text(executor)
         self._program = [str(PROGRAM)] if often or "FAKE_EPOCH_SECONDS" in os.environ else ["-m", "asymbp_cli"]
 
     def start(self, workers: int = 1, **options: Any) -> Command:
         """Start to train it, or to go on with it."""
-        arguments = ["train", "--recipe", self.recipe.name, "--json", "--workers", str(workers)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "ASYMBP_CACHE": str(self.directory.parent / "cache")}
         options = {"preexec_fn": obey_interruptions} | options
-        return Command([*self._program, *arguments], self.directory, environment, **options)
+        return Command(self._make_arguments(workers), self.directory, self._environment, **options)
+
+    def start_into(self, output: IO[bytes], errors: IO[bytes]) -> "subprocess.Popen[bytes]":
+        """Do so, in a process group of its own, with what it prints in files."""
+        return subprocess.Popen(
+            [sys.executable, *self._make_arguments()],
+            cwd=self.directory,
+            env=self._environment,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+
+    def _make_arguments(self, workers: int = 1) -> list[str]:
+        how = ["--executor", _EXECUTOR] if self._executor else ["--workers", str(workers)]
+        return [*self._program, "train", "--recipe", self.recipe.name, "--json", *how]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        places = [str(ROOT), str(ROOT / "tests"), *sys.path] if self._executor else [str(ROOT)]
+        return os.environ | {
+            "PYTHONPATH": os.pathsep.join(places),
+            "ASYMBP_CACHE": str(self.directory.parent / "cache"),
+        }
 
     def read(self) -> dict[str, Stored]:
         """Return the state of every run, and each epoch exact to the bit but for its duration."""

@@ -8,6 +8,7 @@ import disks
 import fuzz
 import kills
 import learned_feedback_speed
+import local_jobs
 import lowest
 import memory
 import merging
@@ -62,6 +63,16 @@ def test_disks(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("not run: only root may mount a small disk")
     tally = Tally(1)
     disks.run(tally, 0, mount=True)
+    assert tally.found == []
+    assert tally.count == 1
+
+
+def test_jobs_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
+    monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0.05")
+    monkeypatch.setattr(local_jobs, "LONGEST_WAIT", 0.0)
+    tally = Tally(1)
+    local_jobs.run(tally, 1, burners=0, epochs=15)
     assert tally.found == []
     assert tally.count == 1
 

@@ -182,6 +182,19 @@ def test_a_start_that_nobody_has_said_is_called_an_assumption() -> None:
     assert "Simulated on 1 node with 1 GPU each" in asymbp(line)
 
 
+def test_on_slurm_each_stack_starts() -> None:
+    line = f"plan --table 2 --dataset mnist --protocol quick {STEPS} --simulate 1x1 --start 4"
+    once, also_once, each = (numbers(f"{line} {more}") for more in ("", "--executor ray", "--executor slurm"))
+    assert once["schedule"] == also_once["schedule"]
+    assert each["tasks"] == once["tasks"]
+    stacks = each["tasks"]["tasks"]
+    assert stacks > 1
+    assert each["schedule"]["starting_seconds"] == 4 * stacks
+    longer = each["schedule"]["makespan_seconds"] - once["schedule"]["makespan_seconds"]
+    assert longer == pytest.approx(4 * (stacks - 1))
+    assert "A GPU starts in 4 s, as you say; for each stack, which is a job." in asymbp(f"{line} --executor slurm")
+
+
 def test_a_start_is_that_of_workers_in_the_results() -> None:
     results = Path("results")
     asymbp(f"train --recipe {_recipe()} --set method=[SGD,uSF,BM,NuSF,BN] --quiet --workers 1")
@@ -266,7 +279,8 @@ def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--table 2 --simulate 1x2 --price -1", "-1.0 is not in the range x>=0"),
         ("--table 2 --simulate 1x2 --failures 61", "61.0 is not in the range 0<=x<=60.0"),
         ("--table 2 --simulate 1x2 --price nan", "nan"),
-        ("--table 2 --price 2", "--start, --failures and --price are of a schedule. Add --simulate"),
+        ("--table 2 --price 2", "--executor, --start, --failures and --price are of a schedule. Add"),
+        ("--table 2 --simulate 1x2 --executor slrm", 'Did you mean "slurm"?'),
         ("--table 2 --simulate 1x2 --workers 2", "--simulate says how many workers there are"),
         (f"--table 2 {STEPS} --device cpu", "./steps.csv has steps of cuda, not of cpu. Leave out --device"),
         (f"--table 2 {STEPS} --save-steps x.csv", "--step-seconds measures nothing that --save-steps could write"),

@@ -18,7 +18,7 @@ import small_study
 import test_slurm
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits
 from asymbp_cli.executors.slurm import cluster, folders
 from asymbp_cli.executors.slurm.options import SlurmOptions
 
@@ -62,18 +62,17 @@ def unknown_partition(directory: Path) -> Found:
     try:
         train(directory, options={"partition": "gpuu"})
     except UsageError as error:
-        stored = small_study.numbers(directory / "results")
-        return {"error": str(error), "runs": len(stored), "left": (directory / "results" / "jobs").exists()}
+        return {"error": str(error), "written": (directory / "results").exists()}
     return {}
 
 
 def told_to_stop(directory: Path) -> Found:
     """SLURM's signal before a limit comes while two jobs train."""
-    os.environ["FAKE_EPOCH_SECONDS"] = "0.5"
+    os.environ["FAKE_EPOCH_SECONDS"] = "1"
     signalled: list[str] = []
 
     def watch(event: StudyEvent) -> None:
-        if not signalled and test_slurm.epochs_sent(directory) >= 4:
+        if not signalled and test_slurm.have_both_sent(directory, 1):
             signalled.extend(run_command("squeue", "--noheader", "--array", "-o%i").split())
             run_command("scancel", "--signal=USR2", *signalled)
 
@@ -92,10 +91,10 @@ def killed_driver(directory: Path) -> Found:
 
 def interrupted(directory: Path) -> Found:
     """Ctrl-C while two jobs train, then the same command again."""
-    os.environ["FAKE_EPOCH_SECONDS"] = "0.5"
+    os.environ["FAKE_EPOCH_SECONDS"] = "1"
     words = [sys.executable, __file__, str(directory), "--drive"]
     with subprocess.Popen(words, start_new_session=True, stderr=subprocess.PIPE) as driver:
-        small_study.wait_for(lambda: test_slurm.epochs_sent(directory) >= 4, seconds=120)
+        small_study.wait_for(lambda: test_slurm.have_both_sent(directory, 2), seconds=120)
         driver.send_signal(signal.SIGINT)
         _, errors = driver.communicate(timeout=60)
     small_study.wait_for(lambda: not run_command("squeue", "--noheader").strip(), seconds=60)
@@ -113,6 +112,32 @@ def cancelled_by_hand(directory: Path) -> Found:
     events = train(directory)
     helper.wait()
     return describe(directory, events)
+
+
+def silent_controller(directory: Path) -> Found:
+    """The controller hangs when a study begins, and for a while when it trains."""
+    os.environ["FAKE_EPOCH_SECONDS"] = "1"
+    pid = run_command("pidof", "slurmctld").strip()
+    stopped: list[str] = []
+
+    def watch(event: StudyEvent) -> None:
+        if not stopped and test_slurm.have_both_sent(directory, 1):
+            stopped.append(run_command("kill", "-STOP", pid))
+            subprocess.Popen(["sh", "-c", f"sleep 15; kill -CONT {pid}"])
+
+    seconds, cluster._COMMAND_SECONDS = cluster._COMMAND_SECONDS, 3.0
+    run_command("kill", "-STOP", pid)
+    try:
+        train(directory)
+        error = ""
+    except UsageError as refusal:
+        error = str(refusal)
+    run_command("kill", "-CONT", pid)
+    cluster._COMMAND_SECONDS = 10.0
+    events = train(directory, on_event=watch)
+    cluster._COMMAND_SECONDS = seconds
+    waits = [event.message for event in events if isinstance(event, StudyWaits)]
+    return describe(directory, events) | {"error": error, "waits": waits}
 
 
 def time_limit(directory: Path) -> Found:
@@ -146,6 +171,7 @@ SCENARIOS: dict[str, Callable[[Path], Found]] = {
         killed_driver,
         interrupted,
         cancelled_by_hand,
+        silent_controller,
         time_limit,
         failed_node,
     )

@@ -20,6 +20,7 @@ NAMES = (
     "killed_driver",
     "interrupted",
     "cancelled_by_hand",
+    "silent_controller",
 )
 
 
@@ -59,8 +60,7 @@ def test_the_first_jobs_are_one_array(found: dict[str, Any]) -> None:
 
 def test_a_partition_that_does_not_exist_is_named_before_anything_is_written(found: dict[str, Any]) -> None:
     assert "the cluster refuses the jobs: invalid partition specified: gpuu" in found["unknown_partition"]["error"]
-    assert not found["unknown_partition"]["runs"]
-    assert not found["unknown_partition"]["left"]
+    assert not found["unknown_partition"]["written"]
 
 
 def test_workers_that_are_killed_go_on_from_their_checkpoints(found: dict[str, Any]) -> None:
@@ -83,6 +83,17 @@ def test_a_driver_that_was_killed_listens_to_the_jobs_that_run(found: dict[str, 
 def test_an_interrupted_study_goes_on_from_the_last_epochs(found: dict[str, Any]) -> None:
     assert "go on after epoch" in found["interrupted"]["said"]
     assert all(start >= 2 for start in found["interrupted"]["starts"])
+
+
+def test_a_controller_that_hangs_is_named_and_jobs_train_on(found: dict[str, Any]) -> None:
+    silent = found["silent_controller"]
+    assert (
+        silent["error"]
+        == "the cluster does not answer: sbatch has taken more than 3 s. Type sinfo to see how it is"
+    )
+    assert all("the cluster does not answer: squeue" in message for message in silent["waits"])
+    assert silent["waits"]
+    assert silent["failed"] == []
 
 
 def test_jobs_that_were_cancelled_while_they_waited_are_submitted_again(found: dict[str, Any]) -> None:

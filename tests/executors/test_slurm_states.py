@@ -1,6 +1,7 @@
 """How jobs of a cluster end, with a cluster that says what a real one cannot be made to say."""
 
 import os
+import platform
 import stat
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -10,7 +11,10 @@ from pathlib import Path
 import fake_engine
 import pytest
 import small_study
+from click.testing import CliRunner
 
+from asymbp_cli.analysis.tables import fill_all
+from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits, Train
@@ -21,6 +25,8 @@ from asymbp_cli.executors.remote.spool import Outbox
 from asymbp_cli.executors.slurm import cluster, executor, folders
 from asymbp_cli.executors.slurm.executor import SlurmExecutor
 from asymbp_cli.executors.slurm.options import SlurmOptions
+from asymbp_cli.report.provenance_listing import list_provenance
+from asymbp_cli.results.store import Store
 
 GRID = small_study.grid("SGD", epochs=5, multipliers=(10.0, 1.0))
 OPTIONS = SlurmOptions(workers=1)
@@ -155,10 +161,26 @@ def test_a_job_that_never_began_may_not_see_the_directory(tmp_path: Path) -> Non
             self.states["1"] = "FAILED"
             return "1"
 
-    events = train(tmp_path, Blind(tmp_path / "scratch", look_seconds=0.0))
+    events = train(tmp_path, Blind(tmp_path / "scratch", look_seconds=0.0), train=fake_engine.says_where)
     (failed,) = [event for event in events if isinstance(event, StackFailed)]
     assert f"Perhaps the nodes do not see {tmp_path / 'results'}" in failed.message
     assert "--results DIR" in failed.message
+    check_provenance(tmp_path / "results")
+
+
+def check_provenance(results: Path) -> None:
+    """Check that of two attempts the first one has no host and no time."""
+    with Store.open(results, create=False) as store:
+        runs = [run.id for run in store.runs()]
+        first, second = store.run(runs[0]).attempts
+        efforts = store.efforts()
+        facts = list_provenance(fill_all(store, store.grids()), store).rows
+    assert (first.host, first.device, second.host) == ("", "cpu", platform.node())
+    assert sorted(effort.run for effort in efforts) == sorted(runs)
+    assert [value for what, value in facts if what == "device"] == [f"{second.device} on {second.host}"]
+    shown = CliRunner().invoke(cli, ["show", runs[0], "--results", str(results)]).output
+    assert "from epoch 0: failed, no worker began it\n  job 1 of the cluster ended before it began" in shown
+    assert f"from epoch 0: finished, {second.device} (AVX2) on {second.host}, asymbp" in shown
 
 
 class Killed(BaseException):
@@ -285,6 +307,37 @@ def test_what_belongs_to_no_job_is_deleted(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+def test_what_a_driver_left_that_was_killed_while_it_submitted_is_deleted_in_the_end(tmp_path: Path) -> None:
+    fake = FakeCluster(tmp_path / "scratch")
+    killed(tmp_path, fake, 3)
+    logs = folders.logs_directory(tmp_path / "results")
+    logs.mkdir()
+    (logs / "0123456789.pkl").touch()
+    (folders.jobs_directory(tmp_path / "results") / "half-deleted" / "files").mkdir(parents=True)
+    train(tmp_path, fake)
+    assert fake.count == 1  # a folder was there when it began
+    check(tmp_path)
+
+
+def test_a_worker_writes_nothing_into_a_folder_that_is_being_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = folders.jobs_directory(tmp_path) / "job" / "files"
+    files.mkdir(parents=True)
+    delete, refused = folders.shutil.rmtree, []
+
+    def write_meanwhile(path: Path, ignore_errors: bool) -> None:
+        with pytest.raises(FileNotFoundError) as error:
+            (files / "late").write_bytes(b"")
+        refused.append(error)
+        delete(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(folders.shutil, "rmtree", write_meanwhile)
+    folders.discard(files.parent, tmp_path)
+    assert len(refused) == 1
+    assert list(folders.jobs_directory(tmp_path).iterdir()) == []
+
+
 def test_a_worker_that_never_spoke_is_not_one_that_sees_nothing(tmp_path: Path) -> None:
     class Dying(FakeCluster):
         def _run(self, place: Path, train: Train) -> str:
@@ -384,22 +437,29 @@ def command(place: Path, name: str, output: str = "", *, errors: str = "", code:
 def test_states_come_from_squeue_and_of_jobs_that_it_forgot_from_sacct(commands: Path) -> None:
     lines = "1_0|RUNNING 1_1|PENDING 1_2|NODE_FAIL 2|COMPLETED 3|CANCELLED 9|FAILED 4|REQUEUED"
     command(commands, "squeue", lines.replace(" ", "\n") + "\n")
-    command(commands, "sacct", "TIMEOUT\n")
+    command(commands, "sacct", "5|TIMEOUT\n6|RUNNING\n")
     slurm = cluster._Slurm(None)
-    slurm.ended([])
+    assert slurm.ended([]) == {}
+    assert not (commands / "squeue.calls").exists()
+    slurm.ended(["1_0"])
     assert f"--user={os.getuid()}" in (commands / "squeue.calls").read_text().split()  # not what $USER says
-    ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5"]
+    ids = ["1_0", "1_1", "1_2", "2", "3_0", "3_1", "4", "5", "6", "7"]
     assert slurm.ended(ids) == {
         "1_2": "NODE_FAIL",
         "2": "COMPLETED",
         "3_0": "CANCELLED",  # an array that was cancelled while it waited is listed as one
         "3_1": "CANCELLED",
         "5": "TIMEOUT",
+        "6": "UNKNOWN",  # which the controller would know
+        "7": "UNKNOWN",
     }
+    (asked,) = (commands / "sacct.calls").read_text().splitlines()  # for all of them at once
+    assert asked.endswith("--jobs=5,6,7")
     command(commands, "sacct", errors="no accounting", code=1)
     assert slurm.ended(["5"]) == {"5": "UNKNOWN"}
     command(commands, "squeue", errors="slurm_load_jobs error: Unable to contact slurm controller", code=1)
-    assert slurm.ended(ids) == {}  # it is away for a while; the jobs go on
+    with pytest.raises(UsageError, match=r"does not answer: slurm_load_jobs error: .* controller\. Type sinfo"):
+        slurm.ended(ids)
 
 
 def test_jobs_are_cancelled_by_their_ids(commands: Path) -> None:

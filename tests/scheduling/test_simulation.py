@@ -36,6 +36,22 @@ def test_without_failures_it_goes_as_worked_by_hand(
     assert schedule.utilization == pytest.approx(sum(stacks) / (count * makespan))
 
 
+@pytest.mark.parametrize(
+    ("stacks", "count", "makespan"),
+    [([5.0], 2, 15), ([5.0, 4.0], 2, 15), ([5.0, 4.0, 3.0], 2, 27), ([5.0, 4.0, 3.0], 1, 42)],
+)
+def test_each_job_starts(stacks: list[float], count: int, makespan: float) -> None:
+    schedule = simulate(stacks, count, Conditions(start=10, jobs=True))
+    assert schedule == Schedule(count, makespan, sum(stacks), 0, 10 * len(stacks), 0)
+
+
+def test_what_is_left_of_a_job_is_another_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    lasts = iter([150.0, 1e9])
+    monkeypatch.setattr("random.Random.expovariate", lambda self, rate: next(lasts) / 3600)
+    schedule = simulate([300.0], 1, Conditions(start=10, jobs=True, failures=1))
+    assert schedule == Schedule(1, 10 + 150 + 10 + 180, 300, 30, 20, 1, attempts=2)
+
+
 def test_nothing_to_do_takes_no_time() -> None:
     assert simulate([], 3) == Schedule(3, 0, 0, 0, 0, 0)
     assert simulate([], 3).utilization == 1

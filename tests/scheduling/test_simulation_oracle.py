@@ -19,13 +19,13 @@ class Worker:
     ends: float = _NEVER  # of the stack that it trains
     left: float = 0.0  # of that stack, after the end
     attempt: int = 0  # at that stack
-    used: bool = False
+    stacks: int = 0
     trained: float = 0.0  # kept and lost
     failed: int = 0
 
     def take(self, now: float, seconds: float, attempt: int, survives: float, every: float) -> float:
         """Begin a stack, whose worker survives so many seconds; return the seconds that will be lost."""
-        self.used, self.attempt = True, attempt
+        self.stacks, self.attempt = self.stacks + 1, attempt
         spent = min(seconds, survives)
         self.ends, self.trained = now + spent, self.trained + spent
         if spent == seconds:
@@ -50,7 +50,8 @@ def play(stacks: list[float], count: int, conditions: Conditions) -> Played:
     """Look at every worker at each moment at which something happens."""
     random, rate = Random(conditions.seed), conditions.failures / 3600
     waiting = [(seconds, 1) for seconds in stacks]
-    found = Played([Worker(conditions.start) for _ in range(count)])
+    once, each = (0.0, conditions.start) if conditions.jobs else (conditions.start, 0.0)
+    found = Played([Worker(once) for _ in range(count)])
     while waiting or any(worker.ends < _NEVER for worker in found.workers):
         idle = [worker for worker in found.workers if worker.ends == _NEVER]
         moments = [worker.ends for worker in found.workers if worker.ends < _NEVER]
@@ -61,14 +62,14 @@ def play(stacks: list[float], count: int, conditions: Conditions) -> Played:
                 found.makespan, worker.ends, worker.free_from = now, _NEVER, now
                 if worker.left:
                     worker.failed += 1
-                    worker.free_from = now + conditions.start
+                    worker.free_from = now + once
                     waiting.insert(0, (worker.left, worker.attempt + 1))
         ready = [w for w in found.workers if w.ends == _NEVER and w.free_from <= now]
         for worker in sorted(ready, key=lambda worker: worker.free_from)[: len(waiting)]:
             seconds, attempt = waiting.pop(0)
             survives = random.expovariate(rate) if rate else _NEVER
             found.attempts = max(found.attempts, attempt)
-            found.lost += worker.take(now, seconds, attempt, survives, conditions.checkpoint)
+            found.lost += worker.take(now + each, seconds, attempt, survives, conditions.checkpoint)
     return found
 
 
@@ -79,13 +80,17 @@ def test_both_ways_to_play_a_schedule_give_the_same(number: int) -> None:
     count = choose.randint(1, 8)
     conditions = Conditions(
         start=choose.choice([0.0, choose.uniform(0, 40)]),
+        jobs=choose.random() < 0.5,
         checkpoint=choose.choice([0.0, 60.0, choose.uniform(5, 90)]),
         failures=choose.choice([0.0, choose.uniform(0, 60)]),
         seed=number,
     )
     schedule, found = simulate(stacks, count, conditions), play(stacks, count, conditions)
     failures = sum(worker.failed for worker in found.workers)
-    starts = sum(worker.used for worker in found.workers) + failures
+    if conditions.jobs:
+        starts = sum(worker.stacks for worker in found.workers)
+    else:
+        starts = sum(worker.stacks > 0 for worker in found.workers) + failures
     assert (schedule.workers, schedule.failures, schedule.attempts) == (count, failures, found.attempts)
     assert schedule.makespan == pytest.approx(found.makespan)
     assert schedule.lost == pytest.approx(found.lost)

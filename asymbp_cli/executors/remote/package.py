@@ -11,6 +11,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.transfer import Fetch, receive
 from asymbp_cli.errors import StoreError
 from asymbp_cli.executors import Job
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.results.provenance import THIS_PROGRAM, Program, check_same_program
 from asymbp_cli.specs.references import Plugin
 from asymbp_cli.specs.runs import Run, Stack
@@ -30,7 +31,7 @@ def pack(job: Job) -> Package:
     """Return a job with all that another machine needs but the dataset. Raises StoreError."""
     runs = [run.id for run in job.stack.runs] if job.stack.start_epoch else []
     try:
-        saved = {run_id: resume.checkpoint_path(job.checkpoints, run_id).read_bytes() for run_id in runs}
+        saved = {run_id: patiently(resume.checkpoint_path(job.checkpoints, run_id).read_bytes) for run_id in runs}
     except OSError as error:
         raise StoreError(
             f"cannot read the checkpoint {error.filename}: {error.strerror}. Run the same command again"

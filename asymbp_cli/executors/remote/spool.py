@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
@@ -21,6 +22,7 @@ from asymbp_cli.errors import AsymbpError
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, EpochKept, Event
 from asymbp_cli.executors import Failure
 from asymbp_cli.executors.remote.messages import Ended, FileKind, FilesSent, Message
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace
 
 LINES = "events.jsonl"
@@ -43,7 +45,7 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file = (folder / LINES).open("ab")
+        self._file = patiently(lambda: (folder / LINES).open("ab"))
 
     def send(self, message: Message) -> None:
         """Append a message. Its files are written whole before, and everything before it is on disk.
@@ -55,8 +57,7 @@ class Outbox:
             os.fsync(self._file.fileno())
             for run_id, content in message.files.items():
                 path = _file_path(self._folder, message.kind, run_id, message.epoch)
-                path.parent.mkdir(exist_ok=True)
-                replace(path, content, durable=True)
+                patiently(partial(_write, path, content))
         self._file.write(encode(message))
         self._file.flush()
         if isinstance(message, FilesSent):
@@ -89,29 +90,39 @@ class Inbox:
 
     @property
     def began(self) -> bool:
-        """Return whether the worker has sent anything."""
-        with suppress(OSError):
-            return (self._folder / LINES).stat().st_size > 0
+        """Return whether the worker has sent anything. Raises OSError."""
+        with suppress(FileNotFoundError):
+            return patiently((self._folder / LINES).stat).st_size > 0
         return False
 
     def read(self) -> Iterator[Message]:
         """Yield the new messages that are complete. Raises ValueError if one is damaged, OSError."""
+        for line in self._read_lines():
+            yield decode(line, self._folder)
+
+    def _read_lines(self) -> Iterator[bytes]:
         try:
             with (self._folder / LINES).open("rb") as file:  # anew: a network file system shows its new end then
                 file.seek(self._read)
                 while (line := file.readline(_LONGEST)).endswith(b"\n"):
-                    yield decode(line, self._folder)
+                    yield line
                     self._read += len(line)
         except FileNotFoundError:
             return
 
     def last_epochs(self) -> dict[str, int]:
-        """Return the last epoch of each run among the new messages, up to one that is damaged."""
+        """Return the last epoch of each run among the new messages, up to one that is damaged. Raises OSError."""
         found: dict[str, int] = {}
-        with suppress(ValueError, OSError):
-            for message in self.read():
-                if isinstance(message, EpochEnded):
-                    found[message.run] = message.epoch
+
+        def read() -> None:  # goes on at the line that could not be read
+            for line in self._read_lines():
+                name, content = _parse(line, self._folder)
+                if name == EpochEnded.__name__:
+                    event = _KINDS[name].validate_python(content)
+                    found[event.run] = event.epoch
+
+        with suppress(ValueError):
+            patiently(read)
         return found
 
 
@@ -130,12 +141,12 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes, folder: Path) -> Message:
-    """Return the message in a line, with the files that are still there. Raises ValueError if it is damaged."""
-    checksum, _, text = line.rstrip(b"\n").partition(b" ")
-    if checksum != b"%08x" % zlib.crc32(text):
-        raise ValueError(f"a line of {folder / LINES} is damaged")
+    """Return the message in a line, with the files that are still there.
+
+    Raises ValueError if it is damaged, OSError if a file cannot be read.
+    """
+    name, content = _parse(line, folder)
     try:
-        name, content = json.loads(text)
         if name == FilesSent.__name__:
             return _read_files(folder, content["kind"], content["epoch"], content["runs"])
         if name == Ended.__name__:
@@ -147,15 +158,31 @@ def decode(line: bytes, folder: Path) -> Message:
         raise ValueError(f"a line of {folder / LINES} means nothing: {error}") from error
 
 
+def _parse(line: bytes, folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return the name and the content of the message in a line. Raises ValueError if it is damaged."""
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        raise ValueError(f"a line of {folder / LINES} is damaged")
+    match json.loads(text):
+        case [str(name), dict(content)]:
+            return name, content
+    raise ValueError(f"a line of {folder / LINES} means nothing")
+
+
 def _read_files(folder: Path, kind: FileKind, epoch: int, runs: list[str]) -> FilesSent:
     """Return files as they were sent, without those that newer ones have replaced."""
     if kind not in get_args(FileKind):
         raise ValueError(f"a line of {folder / LINES} names files of another kind")
     files = {}
     for run_id in runs:
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             files[run_id] = _file_path(folder, kind, run_id, epoch).read_bytes()
     return FilesSent(kind, epoch, files)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    replace(path, content, durable=True)
 
 
 def _file_path(folder: Path, kind: FileKind, run_id: str, epoch: int) -> Path:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
@@ -30,7 +31,9 @@ _ENDED = {
     "TIMEOUT",
 }
 _UNKNOWN = "UNKNOWN"  # of a job that nobody knows any more
-_COMMAND_SECONDS = 60.0
+_COMMAND_SECONDS = 60.0  # in which a command of the cluster answers
+_KILLING_SECONDS = 5.0  # in which one that does not answer ends
+_TIMED_OUT, _KILLED = 124, 137  # exit codes of `timeout`; the first also of what did not answer here
 _FOREVER_MINUTES = 60 * 24 * 365
 
 
@@ -41,10 +44,13 @@ class Cluster(Protocol):
     look_seconds: float
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
-        """Submit jobs together, and return their ids. Raises UsageError if the cluster refuses."""
+        """Submit jobs together, and return their ids. Raises UsageError if the cluster refuses, or is silent."""
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
-        """Return the states of those jobs that neither run nor wait any more, by id; empty if it is not known."""
+        """Return the states of those jobs that neither run nor wait any more, by id.
+
+        Raises UsageError if the cluster does not answer.
+        """
 
     def cancel(self, ids: Collection[str]) -> None:
         """Tell workers to save what they have and to end; jobs that wait never start."""
@@ -102,16 +108,42 @@ def _explained() -> Iterator[None]:
             raise UsageError(
                 "there is no SLURM here (srun and sbatch are not found). Run this on a login node of the cluster"
             ) from error
-        raise _refusal(str(error)) from error
+        is_late = getattr(error.__cause__, "returncode", 1) in (_TIMED_OUT, _KILLED)
+        raise (_silence(_late("sbatch")) if is_late else _refusal(str(error))) from error
+
+
+@contextmanager
+def _bounded(kind: Any) -> Iterator[None]:
+    """Let the sbatch of submitit's executor end after some time: submitit would wait for it without end."""
+    plain = kind._make_submission_command
+    bound = ["timeout", f"--kill-after={_KILLING_SECONDS}", str(_COMMAND_SECONDS)]
+    kind._make_submission_command = lambda executor, script: [*bound, *plain(executor, script)]
+    try:
+        yield
+    finally:
+        kind._make_submission_command = plain
+
+
+def _silence(words: str) -> UsageError:
+    """Return the error of a cluster that does not answer."""
+    return UsageError(f"the cluster does not answer: {words}. Type sinfo to see how it is")
+
+
+def _late(program: str) -> str:
+    return f"{program} has taken more than {_COMMAND_SECONDS:.0f} s"
 
 
 def _refusal(text: str) -> UsageError:
     """Return the error of a cluster that refuses jobs, with its own words in one line."""
-    words = "; ".join(line.removeprefix("sbatch: error: ").strip() for line in text.splitlines() if line.strip())
     return UsageError(
-        f"the cluster refuses the jobs: {words or 'it does not say why'}. Change --partition, --time, --workers "
-        "or what is below slurm: in the file of the executor"
+        f"the cluster refuses the jobs: {_join_lines(text) or 'it does not say why'}. Change --partition, --time, "
+        "--workers or what is below slurm: in the file of the executor"
     )
+
+
+def _join_lines(text: str) -> str:
+    """Return what a command says in one line."""
+    return "; ".join(line.removeprefix("sbatch: error: ").strip() for line in text.splitlines() if line.strip())
 
 
 class _Slurm:
@@ -127,44 +159,60 @@ class _Slurm:
         script.write_text(self._executor._make_submission_file_text("true", "check"), encoding="utf-8")
         done = _call("sbatch", "--test-only", str(script))
         if done.returncode:
-            raise _refusal(done.stderr)
+            raise _silence(done.stderr) if done.returncode == _TIMED_OUT else _refusal(done.stderr)
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
-        with _explained():
+        with _explained(), _bounded(type(self._executor)):
             jobs = self._executor.map_array(work, [str(folder) for folder in folders], [train] * len(folders))
         return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
+        if not ids:
+            return {}
         listed = _call("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", "-o%i|%T")
         if listed.returncode:
-            return {}  # the controller is away; its jobs run on
-        states = dict(line.strip().split("|", 1) for line in listed.stdout.splitlines() if "|" in line)
+            raise _silence(_join_lines(listed.stderr) or "squeue has failed")  # its jobs run on
+        states = _read_states(listed.stdout)
         found = {}
         for job_id in ids:
             array = job_id.partition("_")[0]  # stands for those of its jobs that were cancelled while they waited
-            state = states.get(job_id) or states.get(array) or _ask_accounting(job_id)
-            if state.split()[0] in _ENDED or state == _UNKNOWN:
+            if state := states.get(job_id) or states.get(array):
                 found[job_id] = state
-        return found
+        found |= _ask_accounting([job_id for job_id in ids if job_id not in found])
+        return {job_id: state for job_id, state in found.items() if _is_over(state)}
 
     def cancel(self, ids: Collection[str]) -> None:
         if ids:
             _call("scancel", *ids)
 
 
-def _ask_accounting(job_id: str) -> str:
-    """Return the state of a job that the controller has forgotten."""
-    done = _call("sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={job_id}")
-    state = next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")
-    return state if state.split(" ")[0] in _ENDED else _UNKNOWN
+def _read_states(text: str) -> dict[str, str]:
+    """Return the states in lines of ids and states."""
+    return dict(line.strip().split("|", 1) for line in text.splitlines() if "|" in line)
+
+
+def _is_over(state: str) -> bool:
+    return state.split()[0] in _ENDED or state == _UNKNOWN
+
+
+def _ask_accounting(ids: Sequence[str]) -> dict[str, str]:
+    """Return the states of jobs that the controller has forgotten."""
+    if not ids:
+        return {}
+    asked = ("--noheader", "--parsable2", "--allocations", "--format=JobID,State", f"--jobs={','.join(ids)}")
+    states = _read_states(_call("sacct", *asked).stdout)
+    found = {job_id: states.get(job_id, _UNKNOWN) for job_id in ids}
+    return {job_id: state if _is_over(state) else _UNKNOWN for job_id, state in found.items()}
 
 
 def _call(*command: str) -> "subprocess.CompletedProcess[str]":
     """Return the output of a command of SLURM; one that is missing or does not answer has failed."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: {error}")
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, _TIMED_OUT, "", _late(command[0]))
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: {error.strerror}")
 
 
 class _Local:
@@ -182,7 +230,8 @@ class _Local:
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
         jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
-        _started.update((job.job_id, job._process) for job in jobs)
+        for job in jobs:  # which outlives its executor; when it ends, this process takes note
+            threading.Thread(target=job._process.wait, name=f"asymbp job {job.job_id}", daemon=True).start()
         return [job.job_id for job in jobs]
 
     def ended(self, ids: Collection[str]) -> dict[str, str]:
@@ -194,14 +243,8 @@ class _Local:
                 os.kill(int(job_id), signal.SIGTERM)  # which it passes on
 
 
-_started: "dict[str, subprocess.Popen[bytes]]" = {}  # by id, kept since jobs outlive their executor
-
-
 def _is_job(pid: str) -> bool:
-    """Return whether a process runs, and is one of submitit's."""
-    if pid in _started and _started[pid].poll() is not None:
-        del _started[pid]
-        return False
+    """Return whether a process runs, and is one of submitit's; one that has ended has no command line."""
     with suppress(OSError, ValueError):
         return b"submitit" in Path(f"/proc/{int(pid)}/cmdline").read_bytes()
     return False

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from asymbp_cli.errors import AsymbpError, UsageError
@@ -11,7 +11,6 @@ from asymbp_cli.events import CheckpointDue, Event
 from asymbp_cli.executors import Failure, Job, JobEnded, StudyWaits, Train
 from asymbp_cli.executors.remote.driver import Receiver
 from asymbp_cli.executors.remote.messages import Ended
-from asymbp_cli.executors.remote.package import read_job
 from asymbp_cli.executors.remote.spool import Inbox
 from asymbp_cli.executors.slurm.cluster import Cluster
 from asymbp_cli.executors.slurm.folders import (
@@ -20,18 +19,18 @@ from asymbp_cli.executors.slurm.folders import (
     has_logs,
     make_folder,
     note_ids,
-    read_id,
     read_log,
-    read_package,
+    reading,
     sweep,
     take_back,
     tidy,
 )
+from asymbp_cli.executors.slurm.left_job import LeftJob
 from asymbp_cli.spawn import delayed_interruptions
-from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.resume import saved_epochs
 
 _LONGEST_POLL, _SHORTEST_POLL = 1.0, 0.05  # seconds between two looks at the folders
+_UNREADABLE_SECONDS = 120.0  # in which a folder that cannot be read is read again
 _SETTLING_SECONDS = 5.0  # in which a network file system shows what a node that has ended wrote last
 _ASKING_SECONDS = 60.0  # until the cluster is asked again for what it has refused
 _STOPPING_SECONDS = 10.0  # what arrives later is taken in by the next driver
@@ -47,53 +46,13 @@ class _Running:
     adopted: bool = False
     state: str | None = None  # how it ended, as the cluster says
     ended: float = 0.0  # when that was seen, on the monotonic clock
+    unreadable: float | None = None  # since when its folder cannot be read, on the same clock
     inbox: Inbox = field(init=False)
     receiver: Receiver = field(init=False)
 
     def __post_init__(self) -> None:
         known = saved_epochs(self.job.checkpoints, (run.id for run in self.job.stack.runs)) if self.adopted else {}
         self.inbox, self.receiver = Inbox(self.folder), Receiver(self.job, known)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The folder of a job of an earlier driver; one that nobody can read has no job."""
-
-    folder: Path
-    id: str | None
-    job: Job | None
-
-    @classmethod
-    def read(cls, folder: Path, results: Path) -> "_Found":
-        try:
-            return cls(folder, read_id(folder), read_job(read_package(folder).job, results))
-        except (AsymbpError, OSError):
-            return cls(folder, read_id(folder), None)
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        return self.job.stack.runs if self.job else ()
-
-    def without(self, taken: Collection[str]) -> Job | None:
-        """Return the job without some of its runs; None if none is left."""
-        runs = tuple(run for run in self.runs if run.id not in taken)
-        return replace(self.job, stack=Stack(runs, self.job.stack.start_epoch)) if self.job and runs else None
-
-    def began(self, states: Collection[str]) -> bool:
-        """Return whether the job has sent anything, or may still do so."""
-        return self.id not in states or Inbox(self.folder).began
-
-    def reaches(self, saved: Mapping[str, int]) -> bool:
-        """Return whether the job began at the checkpoints that are `saved`, or before, and has sent as much.
-
-        Else the epochs between would be missing, or be trained in vain.
-        """
-        if self.job is None:
-            return False
-        start = self.job.stack.start_epoch
-        is_ahead = any(saved.get(run.id, start) > start for run in self.runs)
-        sent = Inbox(self.folder).last_epochs() if is_ahead else {}
-        return all(start <= saved[run.id] <= sent.get(run.id, start) for run in self.runs if run.id in saved)
 
 
 class SlurmExecutor:
@@ -108,6 +67,7 @@ class SlurmExecutor:
         self._looked = 0.0  # at the states, on the monotonic clock
         self._launch_from = 0.0  # after a refusal, on the same clock
         self._refused = ""  # the words of the last one
+        self._silent = False  # the cluster does not answer, which was said
         self._stopped = False
 
     @property
@@ -122,13 +82,20 @@ class SlurmExecutor:
     def adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> list[Job]:
         """Take over the jobs whose runs are wanted or have ended; the latest one of each run.
 
-        Other studies' jobs are left alone. Those that nobody waits for or can read, or that are behind the
-        checkpoints here, are cancelled.
+        Other studies' jobs are left alone. Those that nobody waits for, that are damaged, or that are behind the
+        checkpoints here, are cancelled. Raises StoreError if a folder cannot be read.
         """
-        taken = set(ended)
+        with reading(self._results):
+            self._adopt(wanted, ended)
+        return [running.job for running in self._running]
+
+    def _adopt(self, wanted: Mapping[str, int], ended: Collection[str]) -> None:
+        taken, unwanted = set(ended), list[Path]()
         sweep(self._results)
-        found = [_Found.read(folder, self._results) for folder in find_folders(self._results)]
-        states = self._cluster.ended([left.id for left in found if left.id])
+        found = [LeftJob.read(folder, self._results) for folder in find_folders(self._results)]
+        states = dict[str, str]()
+        with suppress(UsageError):  # else all may still run
+            states = self._cluster.ended([left.id for left in found if left.id])
         for left in found:
             ids = {run.id for run in left.runs}
             job = left.without(taken)
@@ -137,17 +104,18 @@ class SlurmExecutor:
                 self._running.append(_Running(job, left.folder, left.id, adopted=True))
                 taken |= ids
             elif ids <= taken | set(wanted):
-                job_id = take_back(left.folder)
-                self._cluster.cancel([job_id] if job_id else [])
-                discard(left.folder, self._results)
-        return [running.job for running in self._running]
+                unwanted.append(left.folder)
+        self._cluster.cancel([job_id for folder in unwanted if (job_id := take_back(folder))])
+        for folder in unwanted:
+            discard(folder, self._results)
 
     def events(self) -> Iterator[Event | JobEnded | StudyWaits]:
         """Yield what the workers send, until a job ends."""
         pause, ended = _SHORTEST_POLL, False
         while (self._waiting or self._running) and not ended:
             yield from self._launch()
-            self._look()
+            if silence := self._look():
+                yield silence
             news = False
             for running in list(self._running):
                 for event in self._read(running):
@@ -191,31 +159,49 @@ class SlurmExecutor:
         self._running += [_Running(*parts) for parts in zip(self._waiting, folders, ids, strict=True)]
         self._waiting.clear()
 
-    def _look(self) -> None:
-        """Note which jobs have ended, now and then."""
+    def _look(self) -> StudyWaits | None:
+        """Note which jobs have ended, now and then. Return what to say of a cluster that is silent from now on."""
         if time.monotonic() - self._looked < self._cluster.look_seconds:
-            return
+            return None
+        silence, states = None, dict[str, str]()
+        try:
+            states = self._cluster.ended([running.id for running in self._running if running.state is None])
+        except UsageError as error:
+            silence = StudyWaits(f"{error}. Jobs train on meanwhile, and it is asked again")
+        was_silent, self._silent = self._silent, silence is not None
         self._looked = time.monotonic()
-        states = self._cluster.ended([running.id for running in self._running if running.state is None])
         for running in self._running:
             if running.id in states:
                 running.state, running.ended = states[running.id], self._looked
+        return None if was_silent else silence
 
     def _read(self, running: _Running) -> Iterator[Event | JobEnded]:
-        """Yield what a job has sent since; a job that ended without a word has failed."""
+        """Yield what a job has sent since. One that ended without a word, or that cannot be read, has failed."""
+        ended: Ended | None = None
         try:
             for message in running.inbox.read():
                 if isinstance(message, Ended):
-                    yield from self._end(running, message)
-                    return
+                    ended = message
+                    break
                 yield from running.receiver.take(message)
-        except (ValueError, OSError) as error:
-            self._cluster.cancel([running.id])
-            yield from self._end(running, Ended(Failure(f"a job cannot be read: {error}", lost_worker=True)))
-            return
-        settling = min(_SETTLING_SECONDS, self._cluster.look_seconds)
-        if running.state and time.monotonic() - running.ended >= settling:
-            yield from self._end(running, Ended(self._explain(running)))
+            running.unreadable = None
+            settling = min(_SETTLING_SECONDS, self._cluster.look_seconds)
+            if not ended and running.state and time.monotonic() - running.ended >= settling:
+                ended = Ended(self._explain(running))
+        except ValueError as error:
+            ended = self._give_up(running, str(error))
+        except OSError as error:
+            now = time.monotonic()
+            running.unreadable = running.unreadable or now
+            if now - running.unreadable >= _UNREADABLE_SECONDS:
+                ended = self._give_up(running, f"{error}, for {_UNREADABLE_SECONDS:.0f} s")
+        if ended:
+            yield from self._end(running, ended)
+
+    def _give_up(self, running: _Running, why: str) -> Ended:
+        """Cancel a job whose folder cannot be read, and return its end."""
+        self._cluster.cancel([running.id])
+        return Ended(Failure(f"a job cannot be read: {why}", lost_worker=True))
 
     def _end(self, running: _Running, ended: Ended) -> Iterator[Event | JobEnded]:
         """Yield the end of a job, whose folder is deleted once all of it is stored."""

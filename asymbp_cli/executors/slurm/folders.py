@@ -1,16 +1,20 @@
 """The folder of a job in a results directory: its package, its id on the cluster, what its worker sent."""
 
+import fnmatch
+import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.executors import Job
 from asymbp_cli.executors.remote import spool
 from asymbp_cli.executors.remote.package import Package, pack
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace
 
 _JOB, _ID = "job.json", "id"
@@ -53,10 +57,37 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def reading(results: Path) -> Iterator[None]:
+    """Explain why folders cannot be read. Raises StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot read {error.filename or jobs_directory(results)}: {error.strerror}. Run the same command "
+            "again once it can be read, or delete the folder of that job, which is then trained anew"
+        ) from error
+
+
 def read_package(folder: Path) -> Package:
     """Return the package in a folder. Raises OSError."""
-    paths = (folder / "checkpoints").glob("*.safetensors")
-    return Package((folder / _JOB).read_bytes(), {path.stem: path.read_bytes() for path in paths})
+    paths = _list(folder / "checkpoints", "*.safetensors")
+    return Package(read_description(folder), {path.stem: patiently(path.read_bytes) for path in paths})
+
+
+def read_description(folder: Path) -> bytes:
+    """Return the job in a folder, for `read_job`. Raises OSError."""
+    return patiently((folder / _JOB).read_bytes)
+
+
+def _list(directory: Path, pattern: str = "*") -> list[Path]:
+    """Return the paths in a directory that match a pattern; none if there is no such directory.
+
+    Raises OSError, unlike `glob`, which may leave out what it cannot see.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return [directory / name for name in fnmatch.filter(patiently(partial(os.listdir, directory)), pattern)]
+    return []
 
 
 def _checkpoint(folder: Path, run_id: str) -> Path:
@@ -76,61 +107,88 @@ def note_id(folder: Path, job_id: str) -> None:
 
 
 def read_id(folder: Path) -> str | None:
-    """Return the id of a job; None if it has none yet: it was not submitted, or waits in a queue."""
-    with suppress(OSError, ValueError):
-        text = (folder / _ID).read_text(encoding="ascii").strip()
+    """Return the id of a job; None if it was not submitted, or waits in a queue. Raises OSError."""
+    with suppress(FileNotFoundError, ValueError):
+        text = patiently((folder / _ID).read_bytes).decode("ascii").strip()
         return text if _AN_ID.fullmatch(text) else None
     return None
 
 
 def find_folders(results: Path) -> list[Path]:
-    """Return the folders of jobs, the latest first."""
-    found = [path.parent for path in jobs_directory(results).glob(f"*/{_JOB}")]
-    return sorted(found, key=lambda folder: (folder / _JOB).stat().st_mtime_ns, reverse=True)
+    """Return the folders of jobs, the latest first. Raises OSError."""
+    found: dict[Path, int] = {}
+    for folder in _list(jobs_directory(results)):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found[folder] = patiently((folder / _JOB).stat).st_mtime_ns
+    return sorted(found, key=lambda folder: found[folder], reverse=True)
 
 
 def take_back(folder: Path) -> str | None:
-    """Take the job out of a folder, so that no worker begins it; return the id, which one that began has noted."""
+    """Take the job out of a folder, so that no worker begins it; return the id, which one that began has noted.
+
+    None if it cannot be read.
+    """
     with suppress(OSError):
-        (folder / _JOB).unlink(missing_ok=True)
-    return read_id(folder)
+        patiently(partial((folder / _JOB).unlink, missing_ok=True))
+    with suppress(OSError):
+        return read_id(folder)
+    return None
 
 
 def discard(folder: Path, results: Path) -> None:
     """Delete a folder and the logs of its job; what cannot be deleted stays."""
     job_id = take_back(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    _delete_folder(folder)
     if job_id:
-        logs, array = logs_directory(results), job_id.partition("_")[0]
-        _delete([*logs.glob(f"{job_id}_*"), logs / f"{array}_submission.sh"])
-        _delete(path for path in logs.glob(".submission_file_*.sh") if not path.exists())  # submitit's links to it
+        array = job_id.partition("_")[0]
+        _delete_logs(results, f"{job_id}_*", f"{array}_submission.sh")
+        _delete_logs(results, ".submission_file_*.sh", if_broken=True)  # submitit's links to it
 
 
 def sweep(results: Path) -> None:
-    """Delete what belongs to no job, as killed drivers leave it: folders without one, logs if no job is left."""
-    for folder in jobs_directory(results).glob("*/"):
-        if folder.name != _LOGS and not (folder / _JOB).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-    if not find_folders(results):
-        _delete(logs_directory(results).glob("*"))
+    """Delete what belongs to no job, as killed drivers leave it: folders without one, logs if no job is left.
+
+    Raises OSError.
+    """
+    found = find_folders(results)
+    for folder in _list(jobs_directory(results)):
+        if folder not in found and folder.name != _LOGS:
+            _delete_folder(folder)
+    if not found:
+        _delete_logs(results, "*")
 
 
 def tidy(results: Path) -> None:
-    """Delete the directories of jobs that are empty."""
+    """Delete what belongs to no job, and the directories of jobs if they are empty; the rest stays."""
+    with suppress(OSError):
+        sweep(results)
     for directory in (logs_directory(results), jobs_directory(results)):
         with suppress(OSError):
             directory.rmdir()
 
 
-def _delete(paths: Iterable[Path]) -> None:
-    for path in paths:
+def _delete_folder(folder: Path) -> None:
+    """Delete a folder, under another name: a worker that still runs does not find it, and writes nothing more."""
+    renamed = folder.with_name(f".{folder.name}")
+    with suppress(OSError):
+        folder = folder.rename(renamed)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_logs(results: Path, *patterns: str, if_broken: bool = False) -> None:
+    """Delete the files of patterns among the logs, or of these the broken links; what cannot be deleted stays."""
+    found: list[Path] = []
+    with suppress(OSError):
+        found += [path for pattern in patterns for path in _list(logs_directory(results), pattern)]
+    for path in found:
         with suppress(OSError):
-            path.unlink()
+            if not (if_broken and path.exists()):
+                path.unlink()
 
 
 def has_logs(results: Path, job_id: str) -> bool:
-    """Return whether a job has written where the results are: its node sees them."""
-    return any(logs_directory(results).glob(f"{job_id}_*_log.*"))
+    """Return whether a job has written where the results are: its node sees them. Raises OSError."""
+    return bool(_list(logs_directory(results), f"{job_id}_*_log.*"))
 
 
 def read_log(results: Path, job_id: str, *, most: int = 2000) -> str:

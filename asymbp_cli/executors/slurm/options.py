@@ -97,6 +97,11 @@ class SlurmOptions(RemoteOptions):
         return self
 
     @property
+    def starts_for_each(self) -> bool:
+        """Return True: each stack is a job."""
+        return True
+
+    @property
     def seconds(self) -> int | None:
         """Return the time limit of each job, whole minutes; None: that of the partition."""
         return None if self.time is None else -(-parse_seconds(self.time) // 60) * 60
