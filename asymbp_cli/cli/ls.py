@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.waiting import say
 
 Row = list[str]
 Table = tuple[Row, list[Row]]  # header, rows
@@ -139,7 +140,7 @@ def _list_runs(results: Path) -> Table:
 
     from asymbp_cli.results.store import Store
 
-    with Store.open(results, create=False) as store:
+    with Store.open(results, create=False, on_wait=say) as store:
         rows = [
             [
                 run.id,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.cli.write import check_output, is_replaceable, write_bytes, write_text
 from asymbp_cli.errors import UsageError
 from asymbp_cli.report.renderers import RENDERERS, choose_format, render
@@ -69,7 +70,7 @@ def command(
     formats = [(file, _check(file, target, results_directory)) for file in outputs or (_SCREEN,)]
     if fragment and any(name != "latex" for _, name in formats):
         raise UsageError("--fragment belongs to LaTeX. Add --to latex, or end the name in .tex")
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         tables = fill_all(store, filter_grids(store.grids(), keys))
         rendered = [
             (file, render(name, Source(tables, store, _name_folder(file, name), title, fragment)))

@@ -11,6 +11,7 @@ import yaml
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.waiting import say
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
@@ -61,7 +62,7 @@ def command(
             "name either RUN, the beginning of a run's id (asymbp ls runs), or cells with --table, --dataset and "
             "--column"
         )
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         if run is None:
             _show_cells(store, keys, protocols, datasets, columns, as_json=as_json)
         else:

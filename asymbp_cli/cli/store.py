@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options, store_check, store_merge, store_prune
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import count, printable_path
@@ -56,7 +57,7 @@ def export(
     from asymbp_cli.results.store import Store
 
     check_output(file)
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         contents = store.contents()
     if keys or protocols or datasets:
         stored = [entry.grid for entry in contents.grids.values()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.files.paths import FILE_NAME, exists, is_file
 from asymbp_cli.text import count, printable_path
@@ -53,7 +54,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
         found = [stack.enter_context(closing(_load(source, results_directory))) for source in sources]
         named = list(zip(names, found, strict=True))
         check_shards(named)
-        with Store.open(results_directory) as store, store.writing(lambda message: click.echo(message, err=True)):
+        with Store.open(results_directory, on_wait=say) as store, store.writing(say):
             results = add_sources(found, store)
             joined = join_shards(named, store)
     outcomes = list(zip(names, results, strict=True))
