@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.files.locks import hold_lock, hold_writer_lock
+from asymbp_cli.files.locks import check_no_writer, hold_lock, hold_writer_lock
 
 _HOLD = """
 import sys, time
@@ -67,3 +67,14 @@ def test_a_lock_of_odd_bytes_is_explained(tmp_path: Path) -> None:
                 pass
         finally:
             process.kill()
+
+
+def test_a_writer_is_found_without_taking_the_lock(tmp_path: Path) -> None:
+    check_no_writer(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with hold_writer_lock(tmp_path), pytest.raises(StoreError, match=r"another asymbp \(pid \d+\) is writing"):
+        check_no_writer(tmp_path)
+    (tmp_path / ".lock").write_text("1 of a process that was killed\n")
+    check_no_writer(tmp_path)
+    with hold_writer_lock(tmp_path):
+        pass

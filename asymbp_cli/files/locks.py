@@ -64,6 +64,22 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
         file.truncate(0)
 
 
+def check_no_writer(directory: Path) -> None:
+    """Raise StoreError if another process holds `directory`/.lock now. Nothing is made, and no lock is kept."""
+    path = directory / ".lock"
+    try:
+        file = path.open("r+", encoding="utf-8")
+    except OSError:  # there is none, or whoever takes the lock will say why not
+        return
+    with file:
+        if not os.fstat(file.fileno()).st_size:
+            return  # nobody holds it: to try would be in the way of one who takes it now
+        try:
+            _acquire(file, wait=False)
+        except OSError as error:
+            raise StoreError(_explain(path, error)) from error
+
+
 def _sign(file: TextIO, path: Path) -> None:
     """Write which process holds the lock, past every buffer; raises StoreError if the disk is full."""
     try:
