@@ -50,8 +50,8 @@ def choose_format(output: Path | None, asked: str | None) -> str:
     if not having:
         if ending in _FIGURES:
             raise UsageError(
-                f"{printable_path(output or '')}: figures are not written alone, but next to a report: as SVG and PNG "
-                "if its name ends in .md, as PDF if in .tex"
+                f"{printable_path(output or '')}: figures are not written alone, but next to a report: as SVG and "
+                "PNG if its name ends in .md, as PDF if in .tex"
             )
         endings = dict.fromkeys(known.endings[0] for known in RENDERERS.values())
         raise UsageError(
