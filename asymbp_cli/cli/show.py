@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import yaml
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
 from asymbp_cli.cli.waiting import say
+from asymbp_cli.text import format_moment
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
@@ -118,7 +118,7 @@ def _describe_run(summary: "RunSummary") -> Iterator[str]:
 
 
 def _describe_attempt(attempt: "Attempt") -> Iterator[str]:
-    started = f"{datetime.fromtimestamp(attempt.started):%Y-%m-%d %H:%M:%S}"
+    started = format_moment(attempt.started, "%Y-%m-%d %H:%M:%S")
     software = ", ".join(f"{name} {version}" for name, version in attempt.software.items())
     instructions = f" ({attempt.instruction_set})" if attempt.instruction_set else ""
     checkout = f", checkout {attempt.git}" if attempt.git else ""
