@@ -1,6 +1,7 @@
 """`asymbp store merge`."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from asymbp_cli.results.merge import Difference, Merged
     from asymbp_cli.results.source import Source
 
+_INPUT = Path("-")
+
 
 @click.command("merge", short_help="Add exported files, or other results directories.")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=options.UserPath())
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 )
 @options.results_to_extend
 def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -> int:
-    """Add exported files, or other results directories, to the results.
+    """Add exported files, or other results directories, to the results. - is standard input.
 
     A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
     whose counts differ are listed. The results keep theirs, and the exit code is 1. All sources are merged or
@@ -116,6 +119,8 @@ def _load(source: Path, results_directory: Path) -> "Source":
     from asymbp_cli.results.export import decode
     from asymbp_cli.results.source import read_directory
 
+    if source == _INPUT:
+        return decode(sys.stdin.buffer.read(), Path("standard input"))
     if not exists(source):
         raise UsageError(
             f"there is no file or directory {printable_path(source)}. Name a file that asymbp store export has "
@@ -123,7 +128,7 @@ def _load(source: Path, results_directory: Path) -> "Source":
         )
     if source.name == FILE_NAME:
         raise UsageError(f"{printable_path(source)} is the database of a results directory. Name the directory")
-    if is_file(source):
+    if is_file(source) or source.is_fifo():
         try:
             return decode(source.read_bytes(), source)
         except OSError as error:

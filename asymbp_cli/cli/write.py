@@ -12,6 +12,8 @@ from asymbp_cli.files.whole import replace, sweep
 from asymbp_cli.results.files import is_linked, is_of_results
 from asymbp_cli.text import printable_path
 
+SCREEN = Path("-")  # standard output, which may be a pipe
+
 
 def write_text(text: str, output: Path | None) -> None:
     """Write to a file, whole or not at all, or to standard output, in UTF-8; raises UsageError if that fails."""
@@ -53,6 +55,10 @@ def write_bytes(content: bytes, output: Path) -> None:
     """Write a file, whole or not at all; a device or pipe is written to, not replaced. Raises UsageError."""
     check_output(output)
     try:
+        if output == SCREEN:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+            return
         if not is_replaceable(output):
             with output.open("ab") as file:  # /dev/stdout may be a file with content
                 file.write(content)
