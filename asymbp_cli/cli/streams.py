@@ -106,7 +106,7 @@ def use_utf8(stream: Any) -> None:
 
 
 def protect_streams() -> tuple[TolerantStream, TolerantStream]:
-    """Make standard output and error tolerant, closed ones included; return them. A closed input is an empty one."""
+    """Make standard output and error tolerant, even closed ones; return them. A closed input is an empty one."""
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  # never closed
     streams = []
     for name in ("stdout", "stderr"):

@@ -289,5 +289,5 @@ def test_results_travel_through_a_pipe(results: Path, tmp_path: Path) -> None:
 
 def test_a_terminal_gets_no_bytes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asymbp_cli.cli.store.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
-    with pytest.raises(UsageError, match="no text for a terminal. Name a file"):
+    with pytest.raises(UsageError, match=r"no text for a terminal\. Name a file"):
         invoke("export", "-", "--results", results)

@@ -192,8 +192,10 @@ def test_the_first_error_is_kept_and_a_broken_pipe_is_none(tmp_path: Path) -> No
 
 def test_a_closed_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks whether there is a terminal, as `store prune` does, needs a stream."""
-    for name in ("stdin", "stdout", "stderr"):
-        monkeypatch.setattr(sys, name, None)
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.StringIO())
+    monkeypatch.setattr(sys, "stdin", None)
     protect_streams()
-    assert not sys.stdin.isatty()
-    assert sys.stdin.read() == ""
+    with sys.stdin as closed:
+        assert not closed.isatty()
+        assert closed.read() == ""
