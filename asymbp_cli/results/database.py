@@ -125,7 +125,9 @@ def _copy_with_log(path: Path) -> sqlite3.Connection:
             for name in (path.name, f"{path.name}-wal"):
                 shutil.copyfile(path.with_name(name), Path(directory) / name)
         except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}. Copy it to a directory with space") from error
+            may_read = not isinstance(error, PermissionError)
+            remedy = "Copy it to a directory with space" if may_read else "Check its permissions"
+            raise StoreError(f"cannot read {path}: {error.strerror}. {remedy}, or {ELSEWHERE}") from error
         with closing(sqlite3.connect(Path(directory) / path.name)) as source:
             copy_database(source, copy)
     copy.execute("PRAGMA query_only = ON")
