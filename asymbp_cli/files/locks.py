@@ -7,9 +7,9 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from asymbp_cli.errors import StoreError
 
@@ -18,7 +18,7 @@ if sys.platform == "win32":
 
     _LOCKED_BYTE = 1 << 20  # far past the text, which other processes must be able to read
 
-    def _acquire(file: TextIO, *, wait: bool) -> None:
+    def _acquire(file: IO[Any], *, wait: bool) -> None:
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
         file.seek(0)
@@ -26,7 +26,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _acquire(file: TextIO, *, wait: bool) -> None:
+    def _acquire(file: IO[Any], *, wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -39,6 +39,12 @@ def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
     with path.open("a") as file:
         _acquire(file, wait=wait)
         yield
+
+
+def mark(file: IO[Any]) -> None:
+    """Hold a new file until it is closed, if the filesystem has locks; of one that is left, nobody holds it."""
+    with suppress(OSError):
+        _acquire(file, wait=False)
 
 
 @contextmanager
