@@ -34,6 +34,14 @@ COMMANDS = {
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }
 
+#: what click calls the kinds of numbers -> what people do
+_NUMBERS = {
+    "integer": "whole number",
+    "integer range": "whole number",
+    "float": "number",
+    "float range": "number",
+}
+
 
 class LazyGroup(click.Group):
     """Imports a command's module when the command is used, and suggests names for unknown commands."""
@@ -142,6 +150,8 @@ def _fail_usage(error: click.UsageError) -> int:
     """Print the error of a command line in one message, with the help to read next."""
     command = error.ctx.command_path.split()[1:] if error.ctx else []
     message = error.format_message().rstrip()
+    for kind, name in _NUMBERS.items():
+        message = message.replace(f"is not a valid {kind}.", f"is not a {name}.")
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()
         return 2

@@ -352,6 +352,15 @@ def test_what_click_refuses_is_said_as_everything_else(tmp_path: Path) -> None:
     assert done.stderr.rstrip().endswith("(asymbp reproduce --help)")
 
 
+@pytest.mark.parametrize(("option", "kind"), [("--workers", "whole number"), ("--gpus-per-worker", "number")])
+def test_what_is_no_number_is_said_in_plain_words(
+    option: str, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["asymbp", "reproduce", option, "two"])
+    assert app._run() == 2
+    assert f"'{option}': 'two' is not a {kind}. (asymbp reproduce --help)" in capsys.readouterr().err
+
+
 LONG = "x" * 300
 
 
