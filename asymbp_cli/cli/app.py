@@ -155,7 +155,19 @@ def _fail_usage(error: click.UsageError) -> int:
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()
         return 2
+    message += _name_setting(error)
     return _fail(f"{message} ({' '.join(['asymbp', *command, '--help'])})", 2)
+
+
+def _name_setting(error: click.UsageError) -> str:
+    """Return how a field of the protocol is set, if it was taken for an option of a command that has --set."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return ""
+    from asymbp_cli.specs.protocol import Protocol
+
+    field = error.option_name.lstrip("-").replace("-", "_")
+    can_set = any("--set" in parameter.opts for parameter in error.ctx.command.params)
+    return f" Write --set protocol.{field}=VALUE" if can_set and field in Protocol.model_fields else ""
 
 
 def _fail(message: str, code: int) -> int:

@@ -50,7 +50,7 @@ def _open(path: Path) -> sqlite3.Connection:
             _create(path)
         if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             return open_to_read(path)
-        with closed_on_failure(_connect(str(path))) as connection:
+        with closed_on_failure(_connect(str(path.absolute()))) as connection:
             try:
                 _check(connection, path)
                 connection.execute("PRAGMA foreign_keys = ON")
@@ -138,7 +138,7 @@ def _create(path: Path) -> None:
     """Make a database at `path`, whole or not at all, so that a killed process leaves no empty file there."""
     unfinished = temporary_path(path)
     try:
-        with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(unfinished.absolute(), isolation_level=None)) as connection:
             migrate(connection, unfinished)
         try:
             os.link(unfinished, path)

@@ -102,7 +102,7 @@ def _write_whole(content: sqlite3.Connection, path: Path) -> None:
 
 def _write(content: sqlite3.Connection, path: Path) -> None:
     """Give the database at `path`, which may be new, the content of another one, in one transaction."""
-    with closing(sqlite3.connect(path, timeout=LONGEST_SECONDS)) as file:
+    with closing(sqlite3.connect(path.absolute(), timeout=LONGEST_SECONDS)) as file:
         copy_database(content, file)
 
 

@@ -29,6 +29,15 @@ def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_name_that_looks_like_an_address_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite may read `file:x?mode=ro` otherwise."""
+    monkeypatch.chdir(tmp_path)
+    results = Path("file:x?mode=ro")
+    small_study.train(results, small_study.grid("SGD"))
+    assert len(small_study.numbers(results)) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / results]
+
+
 def test_a_file_in_place_of_the_directory(tmp_path: Path) -> None:
     (tmp_path / "results").touch()
     for create in (True, False):
