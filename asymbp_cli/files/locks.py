@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, TextIO
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.paths import FILE_NAME
 
 if sys.platform == "win32":
     import msvcrt
@@ -53,7 +54,7 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
 
     Raises StoreError if another process holds the lock.
     """
-    path = directory / ".lock"
+    path = _lock_path(directory)
     try:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError as error:
@@ -72,7 +73,7 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
 
 def check_no_writer(directory: Path) -> None:
     """Raise StoreError if another process holds `directory`/.lock now. Nothing is made, and no lock is kept."""
-    path = directory / ".lock"
+    path = _lock_path(directory)
     try:
         file = path.open("r+", encoding="utf-8")
     except OSError:  # there is none, or whoever takes the lock will say why not
@@ -84,6 +85,12 @@ def check_no_writer(directory: Path) -> None:
             _acquire(file, wait=False)
         except OSError as error:
             raise StoreError(_explain(path, error)) from error
+
+
+def _lock_path(directory: Path) -> Path:
+    """Return the lock of results: it is next to their database, which may be a link into another directory."""
+    database = directory / FILE_NAME
+    return (Path(os.path.realpath(database)).parent if database.is_symlink() else directory) / ".lock"
 
 
 def _sign(file: TextIO, path: Path) -> None:
