@@ -1,6 +1,7 @@
 """Writing the output of a command."""
 
 import sys
+from errno import ENOSPC
 from pathlib import Path
 
 import click
@@ -71,4 +72,6 @@ def write_bytes(content: bytes, output: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, FileExistsError | NotADirectoryError):
             reason = "a file has the name of its folder"
-        raise UsageError(f"cannot write {output}: {reason}. Choose another file") from error
+        target = "standard output" if output == SCREEN else output
+        remedy = "Free some space, or choose" if getattr(error, "errno", None) == ENOSPC else "Choose"
+        raise UsageError(f"cannot write {target}: {reason}. {remedy} another file") from error
