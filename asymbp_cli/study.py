@@ -23,6 +23,7 @@ from asymbp_cli.executors.standing import Standing
 from asymbp_cli.recipe.build import check_distinct
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.networks import input_shape, network_for
+from asymbp_cli.results.locked import OnWait, ignore
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast, epoch_flop, epoch_seconds
 from asymbp_cli.scheduling.replica_limit import limit_by_memory, replica_limit
@@ -198,13 +199,14 @@ def _measure_steps(
 
 
 @contextmanager
-def open_store(directory: Path, execution: Execution) -> Iterator[Store]:
+def open_store(directory: Path, execution: Execution, on_wait: OnWait = ignore) -> Iterator[Store]:
     """Open the store of a directory, for `run`. The one place where devices and the executor are checked.
 
-    Raises AsymbpError if they cannot be used from here; then nothing has been written.
+    `on_wait` is told what is waited for. Raises AsymbpError if they cannot be used from here; then nothing has been
+    written.
     """
     check_executor(execution.executor, execution.devices, directory)
-    with Store.open(directory) as store:
+    with Store.open(directory, on_wait=on_wait) as store:
         yield store
 
 

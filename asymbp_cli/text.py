@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def format_duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def format_moment(seconds: float, pattern: str) -> str:
+    """Return a moment, in seconds since 1970, as a date of this place; `?` if there is no such date."""
+    try:
+        return f"{datetime.fromtimestamp(seconds):{pattern}}"
+    except (OverflowError, OSError, ValueError):  # of a clock that was wrong
+        return "?"
 
 
 def simplify(name: str) -> str:

@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.files import whole
+from asymbp_cli.files.locks import mark
 from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.training import resume
 
@@ -74,6 +76,28 @@ def test_what_killed_processes_left_is_deleted_once_it_is_old(tmp_path: Path, na
         os.utime(path, (0, 0))
     whole.sweep(target)
     assert set(tmp_path.iterdir()) == set(users)
+
+
+def test_after_a_minute_what_nobody_holds_is_deleted(tmp_path: Path) -> None:
+    target = tmp_path / "report.md"
+    left, held = (tmp_path / f".report.md.{number}-2.part" for number in (1, 2))
+    minutes_ago = time.time() - 120
+    left.write_text("a part")
+    with held.open("wb") as file:
+        mark(file)
+        os.utime(left, (minutes_ago, minutes_ago))
+        os.utime(held, (minutes_ago, minutes_ago))
+        whole.sweep(target)
+        assert list(tmp_path.iterdir()) == [held]
+    whole.sweep(target)
+    assert not held.exists()
+
+
+def test_a_file_is_held_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[Path] = []
+    monkeypatch.setattr(whole, "mark", lambda file: held.append(Path(file.name)))
+    whole.replace(tmp_path / "report.md", b"new")
+    assert held == [whole.temporary_path(tmp_path / "report.md")]
 
 
 def test_every_use_sweeps_before_it_writes(tmp_path: Path) -> None:

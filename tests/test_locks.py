@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.errors import StoreError
-from asymbp_cli.files.locks import hold_lock, hold_writer_lock
+from asymbp_cli.files.locks import check_no_writer, hold_lock, hold_writer_lock
+from asymbp_cli.files.paths import FILE_NAME
 
 _HOLD = """
 import sys, time
@@ -67,3 +68,33 @@ def test_a_lock_of_odd_bytes_is_explained(tmp_path: Path) -> None:
                 pass
         finally:
             process.kill()
+
+
+def test_a_writer_is_found_without_taking_the_lock(tmp_path: Path) -> None:
+    check_no_writer(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with hold_writer_lock(tmp_path), pytest.raises(StoreError, match=r"another asymbp \(pid \d+\) is writing"):
+        check_no_writer(tmp_path)
+    (tmp_path / ".lock").write_text("1 of a process that was killed\n")
+    check_no_writer(tmp_path)
+    with hold_writer_lock(tmp_path):
+        pass
+
+
+def test_results_that_share_a_database_have_one_writer(tmp_path: Path) -> None:
+    """Both would write the same rows, of which neither knows what the other has written."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    for directory in (one, other):
+        directory.mkdir()
+    (one / FILE_NAME).touch()
+    (other / FILE_NAME).symlink_to(Path("../one") / FILE_NAME)
+    for first, second in ((one, other), (other, one)):
+        with hold_writer_lock(first):
+            with pytest.raises(StoreError, match="is writing to"), hold_writer_lock(second):
+                pass
+            with pytest.raises(StoreError, match="is writing to"):
+                check_no_writer(second)
+    loop = tmp_path / "loop"
+    loop.mkdir()
+    (loop / FILE_NAME).symlink_to(FILE_NAME)
+    check_no_writer(loop)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from asymbp_cli.text import escape_controls, nearest, printable, printable_path
+from asymbp_cli.text import escape_controls, format_moment, nearest, printable, printable_path
 
 
 def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
@@ -28,3 +28,8 @@ def test_escapes_keep_lines_and_mean_the_same_in_json() -> None:
     text = "a\n\tb\x1b\x9b\u202e"
     assert escape_controls(text) == "a\n\tb\\u001b\\u009b\\u202e"
     assert json.loads(escape_controls(json.dumps(text, ensure_ascii=False))) == text
+
+
+def test_a_moment_of_no_calendar_is_not_known() -> None:
+    assert format_moment(86_400.0 * 180, "%Y") == "1970"
+    assert [format_moment(seconds, "%Y") for seconds in (1e12, 1e300, float("nan"), -1e15)] == ["?"] * 4

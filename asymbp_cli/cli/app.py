@@ -34,6 +34,14 @@ COMMANDS = {
     "bench": ("bench", "Measure this machine: feedback overhead and speed, as ratios."),
 }
 
+#: what click calls the kinds of numbers -> what people do
+_NUMBERS = {
+    "integer": "whole number",
+    "integer range": "whole number",
+    "float": "number",
+    "float range": "number",
+}
+
 
 class LazyGroup(click.Group):
     """Imports a command's module when the command is used, and suggests names for unknown commands."""
@@ -142,10 +150,24 @@ def _fail_usage(error: click.UsageError) -> int:
     """Print the error of a command line in one message, with the help to read next."""
     command = error.ctx.command_path.split()[1:] if error.ctx else []
     message = error.format_message().rstrip()
+    for kind, name in _NUMBERS.items():
+        message = message.replace(f"is not a valid {kind}.", f"is not a {name}.")
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()
         return 2
+    message += _name_setting(error)
     return _fail(f"{message} ({' '.join(['asymbp', *command, '--help'])})", 2)
+
+
+def _name_setting(error: click.UsageError) -> str:
+    """Return how a field of the protocol is set, if it was taken for an option of a command that has --set."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return ""
+    from asymbp_cli.specs.protocol import Protocol
+
+    field = error.option_name.lstrip("-").replace("-", "_")
+    can_set = any("--set" in parameter.opts for parameter in error.ctx.command.params)
+    return f" Write --set protocol.{field}=VALUE" if can_set and field in Protocol.model_fields else ""
 
 
 def _fail(message: str, code: int) -> int:

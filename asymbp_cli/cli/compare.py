@@ -9,6 +9,7 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.text import nearest
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
             f'"{name}" is not a results directory, and {directory}/ has no results with a protocol of that name. '
             "Run asymbp train or reproduce first, or name another directory with --results"
         )
-    with Store.open(expand_home(directory), create=False) as store:
+    with Store.open(expand_home(directory), create=False, on_wait=say) as store:
         grids = filter_grids(store.grids(), keys)
         conditions = [Conditions.of(grid) for grid in grids]
         selected = [

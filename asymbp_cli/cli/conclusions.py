@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import printable_path
 
@@ -36,7 +37,7 @@ def command(as_json: bool, results_directory: Path) -> None:
     from asymbp_cli.analysis.tables import fill_all
     from asymbp_cli.results.store import Store
 
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         tables = fill_all(store, [grid for grid in store.grids() if is_judgeable(grid)])
         ours = judge_protocols(tables, store.datasets())
     if not ours:

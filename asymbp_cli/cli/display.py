@@ -102,8 +102,9 @@ class PlainLines(Display):
         """Print a line: how much is done, and what trains."""
         with self.lock:
             now = self.progress.waiting or list_some(self.progress.describe_stacks())
-            text = f"{100 * self.progress.share:.0f} % done; {now}; {describe_time(self.progress)}"
-        self.say(text)
+            share = f"{100 * self.progress.share:.0f} % done"
+            parts = [share, now, describe_time(self.progress)]
+        self.say("; ".join(filter(None, parts)))
 
 
 def describe_time(progress: StudyProgress) -> str:

@@ -25,9 +25,10 @@ from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
 from asymbp_cli.cli.study_summary import summarize
-from asymbp_cli.cli.waiting import Waiting
+from asymbp_cli.cli.waiting import Waiting, say
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import OnProgress
+from asymbp_cli.files.locks import check_no_writer
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.records import make_records
 from asymbp_cli.report.result_table import make_result_table
@@ -89,7 +90,12 @@ class Options:
 
 
 def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
-    """Return the options of a command that trains, whose plugins are loaded from now on."""
+    """Return the options of a command that trains, whose plugins are loaded from now on.
+
+    Raises StoreError if another process writes to its results, before anything takes time.
+    """
+    if not chosen["dry_run"]:
+        check_no_writer(chosen["results_directory"])
     waiting = Waiting("reading the data", quiet=chosen["quiet"] or chosen["as_json"])
     if context := click.get_current_context(silent=True):
         context.with_resource(waiting)
@@ -107,7 +113,7 @@ def execute(asked: Asked, options: Options) -> int:
         return 0
     load_logs(options.logs)  # before anything is written
     by_fingerprint = {info.fingerprint: info for info in infos}
-    with study.open_store(options.results_directory, options.execution) as store:
+    with study.open_store(options.results_directory, options.execution, on_wait=say) as store:
         failed = _train(grids, by_fingerprint, store, options, part)
         tables = fill_all(store, grids)
         notices = [] if options.as_json else explain_missing_weights(grids, store, options.keep_weights)

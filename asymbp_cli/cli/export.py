@@ -7,6 +7,7 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.cli.write import check_output, write_bytes, write_text
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import count, printable_path
@@ -82,7 +83,7 @@ def _export_curves(file: Path, names: tuple[tuple[str, ...], ...], results_direc
     if write is None:
         raise UsageError(f"{printable_path(file)} must end in {' or '.join(CURVE_FORMATS)}")
     check_output(file)
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         contents = store.contents()
     stored = [entry.grid for entry in contents.grids.values()]
     found = make_curves(contents, select_grids(stored, *names) if any(names) else None)
@@ -103,7 +104,7 @@ def _export_weights(prefix: str, file: Path, results_directory: Path) -> None:
 
     if file.suffix.lower() != ".safetensors":
         raise UsageError(f"{printable_path(file)} must end in .safetensors")
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         detail = store.run(prefix)
     weights = read_weights(weights_directory(results_directory), detail.summary.id)
     if weights is None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.waiting import say
+from asymbp_cli.text import format_moment
 
 Row = list[str]
 Table = tuple[Row, list[Row]]  # header, rows
@@ -135,11 +137,9 @@ def _list_tables(results: Path) -> Table:
 
 
 def _list_runs(results: Path) -> Table:
-    import datetime
-
     from asymbp_cli.results.store import Store
 
-    with Store.open(results, create=False) as store:
+    with Store.open(results, create=False, on_wait=say) as store:
         rows = [
             [
                 run.id,
@@ -149,7 +149,7 @@ def _list_runs(results: Path) -> Table:
                 str(run.seed),
                 run.progress,
                 "-" if run.best_percent is None else f"{run.best_percent:.2f}",
-                f"{datetime.datetime.fromtimestamp(run.updated):%Y-%m-%d %H:%M}",
+                format_moment(run.updated, "%Y-%m-%d %H:%M"),
             ]
             for run in store.runs()
         ]

@@ -12,6 +12,7 @@ import click
 from asymbp_cli import study
 from asymbp_cli.cli.json_lines import make_plan_event
 from asymbp_cli.cli.progress import describe_execution, describe_seconds
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.files.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, GridRow
@@ -56,7 +57,7 @@ def make_plan(
 
 def plan_works(grids: Sequence[Grid], results: Path, part: Part | None = None) -> list[Work]:
     """Return the runs of a part, or of all, that each table still needs, and last those of all together."""
-    with Store.open(results, create=False) if exists(results / FILE_NAME) else nullcontext() as store:
+    with Store.open(results, create=False, on_wait=say) if exists(results / FILE_NAME) else nullcontext() as store:
         return [study.plan_work(some, store, part) for some in (*([grid] for grid in grids), grids)]
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from asymbp_cli import machine
 from asymbp_cli.api.asked import Asked
 from asymbp_cli.cli.plan import Plan, plan_works
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors.devices import check_devices
@@ -117,7 +118,7 @@ def _find_start(question: Question, kind: str) -> Start:
     if question.start is not None:
         return Start(question.start, "given")
     if exists(question.results / FILE_NAME):
-        with Store.open(question.results, create=False) as store:
+        with Store.open(question.results, create=False, on_wait=say) as store:
             if starts := store.worker_starts(kind):
                 return Start(median(starts), "measured")
     return Start(_START_SECONDS, "assumed")

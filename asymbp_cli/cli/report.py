@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
-from asymbp_cli.cli.write import check_output, is_replaceable, write_bytes, write_text
+from asymbp_cli.cli.waiting import say
+from asymbp_cli.cli.write import SCREEN, check_output, is_replaceable, write_bytes, write_text
 from asymbp_cli.errors import UsageError
 from asymbp_cli.report.renderers import RENDERERS, choose_format, render
 from asymbp_cli.text import printable
 
 if TYPE_CHECKING:
     from asymbp_cli.report.source import Rendered
-
-_SCREEN = Path("-")  # standard output
 
 
 @click.command("report")
@@ -66,10 +65,10 @@ def command(
     from asymbp_cli.report.source import Source
     from asymbp_cli.results.store import Store
 
-    formats = [(file, _check(file, target, results_directory)) for file in outputs or (_SCREEN,)]
+    formats = [(file, _check(file, target, results_directory)) for file in outputs or (SCREEN,)]
     if fragment and any(name != "latex" for _, name in formats):
         raise UsageError("--fragment belongs to LaTeX. Add --to latex, or end the name in .tex")
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         tables = fill_all(store, filter_grids(store.grids(), keys))
         rendered = [
             (file, render(name, Source(tables, store, _name_folder(file, name), title, fragment)))
@@ -81,7 +80,7 @@ def command(
 
 def _check(file: Path, target: str | None, results_directory: Path) -> str:
     """Return the format of a file; raises UsageError if it has none, or if it must not be written."""
-    if file == _SCREEN:
+    if file == SCREEN:
         return choose_format(None, target)
     if not file.name:
         raise UsageError("--output needs the name of a file, for instance report.md")
@@ -93,7 +92,7 @@ def _name_folder(file: Path, name: str) -> str | None:
     """Return the folder of the figures next to a file; None if there can be none, as next to a pipe."""
     from asymbp_cli.report.source import name_figure_folder
 
-    if file == _SCREEN or not is_replaceable(file) or not printable(file.name):  # a link needs a name that is text
+    if file == SCREEN or not is_replaceable(file) or not printable(file.name):  # a link needs a name that is text
         return None
     return name_figure_folder(file, for_latex=name == "latex")
 
@@ -103,4 +102,4 @@ def _write(report: "Rendered", file: Path) -> None:
         click.echo(remark, err=True)
     for name, content in report.files.items():
         write_bytes(content, file.parent / name)
-    write_text(report.text, None if file == _SCREEN else file)
+    write_text(report.text, None if file == SCREEN else file)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ import yaml
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.waiting import say
+from asymbp_cli.text import format_moment
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
@@ -61,7 +62,7 @@ def command(
             "name either RUN, the beginning of a run's id (asymbp ls runs), or cells with --table, --dataset and "
             "--column"
         )
-    with Store.open(results_directory, create=False) as store:
+    with Store.open(results_directory, create=False, on_wait=say) as store:
         if run is None:
             _show_cells(store, keys, protocols, datasets, columns, as_json=as_json)
         else:
@@ -117,7 +118,7 @@ def _describe_run(summary: "RunSummary") -> Iterator[str]:
 
 
 def _describe_attempt(attempt: "Attempt") -> Iterator[str]:
-    started = f"{datetime.fromtimestamp(attempt.started):%Y-%m-%d %H:%M:%S}"
+    started = format_moment(attempt.started, "%Y-%m-%d %H:%M:%S")
     outcome = attempt.outcome or ("running" if attempt.began else "waiting")
     yield f"attempt {started} from epoch {attempt.start_epoch}: {outcome}, {_describe_place(attempt)}"
     if attempt.message:

@@ -1,6 +1,7 @@
 """`asymbp store merge`."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.files.paths import FILE_NAME, exists, is_file
 from asymbp_cli.text import count, printable_path
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from asymbp_cli.results.merge import Difference, Merged
     from asymbp_cli.results.source import Source
 
+_INPUT = Path("-")
+
 
 @click.command("merge", short_help="Add exported files, or other results directories.")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|DIR...", type=options.UserPath())
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 )
 @options.results_to_extend
 def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -> int:
-    """Add exported files, or other results directories, to the results.
+    """Add exported files, or other results directories, to the results. - is standard input.
 
     A run that both have with the same counts is one; of an unfinished one the longer training is kept. Runs
     whose counts differ are listed. The results keep theirs, and the exit code is 1. All sources are merged or
@@ -53,7 +57,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
         found = [stack.enter_context(closing(_load(source, results_directory))) for source in sources]
         named = list(zip(names, found, strict=True))
         check_shards(named)
-        with Store.open(results_directory) as store, store.writing(lambda message: click.echo(message, err=True)):
+        with Store.open(results_directory, on_wait=say) as store, store.writing(say):
             results = add_sources(found, store)
             joined = join_shards(named, store)
     outcomes = list(zip(names, results, strict=True))
@@ -115,6 +119,8 @@ def _load(source: Path, results_directory: Path) -> "Source":
     from asymbp_cli.results.export import decode
     from asymbp_cli.results.source import read_directory
 
+    if source == _INPUT:
+        return decode(sys.stdin.buffer.read(), Path("standard input"))
     if not exists(source):
         raise UsageError(
             f"there is no file or directory {printable_path(source)}. Name a file that asymbp store export has "
@@ -122,7 +128,7 @@ def _load(source: Path, results_directory: Path) -> "Source":
         )
     if source.name == FILE_NAME:
         raise UsageError(f"{printable_path(source)} is the database of a results directory. Name the directory")
-    if is_file(source):
+    if is_file(source) or source.is_fifo():
         try:
             return decode(source.read_bytes(), source)
         except OSError as error:

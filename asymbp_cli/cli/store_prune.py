@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.waiting import say
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import count, printable_path
 
@@ -34,10 +35,7 @@ def command(yes: bool, results_directory: Path) -> None:
 
     place = f"{printable_path(results_directory)}/"
 
-    def wait(message: str) -> None:
-        click.echo(message, err=True)
-
-    with Store.open(results_directory, create=False) as store, store.writing(wait):
+    with Store.open(results_directory, create=False, on_wait=say) as store, store.writing(say):
         runs = prune.find_unfinished(store, wanted := prune.find_wanted(store))
         files = _find_checkpoints(store.checkpoints, wanted - store.finished_ids())
         if not runs and not files:

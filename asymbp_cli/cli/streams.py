@@ -106,7 +106,8 @@ def use_utf8(stream: Any) -> None:
 
 
 def protect_streams() -> tuple[TolerantStream, TolerantStream]:
-    """Make standard output and error tolerant, closed ones included; return them."""
+    """Make standard output and error tolerant, even closed ones; return them. A closed input is an empty one."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  # never closed
     streams = []
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # never closed

@@ -8,11 +8,17 @@ from types import TracebackType
 import click
 
 from asymbp_cli.cli.streams import SteeringStream, can_redraw
+from asymbp_cli.text import printable_path
 
 _TICK_SECONDS = 0.25
 _LINE_SECONDS = 10.0  # between lines if nothing can be redrawn
 _LEAVING_SECONDS = 1.0  # that the end waits for the last tick: a terminal may be stopped
 _ERASE = "\x1b[K"
+
+
+def say(message: str) -> None:
+    """Print what a command waits for, on standard error."""
+    click.echo(printable_path(message), err=True)
 
 
 class Waiting:

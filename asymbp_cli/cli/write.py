@@ -1,6 +1,7 @@
 """Writing the output of a command."""
 
 import sys
+from errno import ENOSPC
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ from asymbp_cli.files.paths import exists, is_file
 from asymbp_cli.files.whole import replace, sweep
 from asymbp_cli.results.files import is_linked, is_of_results
 from asymbp_cli.text import printable_path
+
+SCREEN = Path("-")  # standard output, which may be a pipe
 
 
 def write_text(text: str, output: Path | None) -> None:
@@ -53,6 +56,10 @@ def write_bytes(content: bytes, output: Path) -> None:
     """Write a file, whole or not at all; a device or pipe is written to, not replaced. Raises UsageError."""
     check_output(output)
     try:
+        if output == SCREEN:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+            return
         if not is_replaceable(output):
             with output.open("ab") as file:  # /dev/stdout may be a file with content
                 file.write(content)
@@ -65,4 +72,6 @@ def write_bytes(content: bytes, output: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, FileExistsError | NotADirectoryError):
             reason = "a file has the name of its folder"
-        raise UsageError(f"cannot write {output}: {reason}. Choose another file") from error
+        target = "standard output" if output == SCREEN else output
+        remedy = "Free some space, or choose" if getattr(error, "errno", None) == ENOSPC else "Choose"
+        raise UsageError(f"cannot write {target}: {reason}. {remedy} another file") from error

@@ -7,18 +7,19 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.paths import FILE_NAME
 
 if sys.platform == "win32":
     import msvcrt
 
     _LOCKED_BYTE = 1 << 20  # far past the text, which other processes must be able to read
 
-    def _acquire(file: TextIO, *, wait: bool) -> None:
+    def _acquire(file: IO[Any], *, wait: bool) -> None:
         file.seek(_LOCKED_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
         file.seek(0)
@@ -26,7 +27,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _acquire(file: TextIO, *, wait: bool) -> None:
+    def _acquire(file: IO[Any], *, wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -41,13 +42,19 @@ def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
+def mark(file: IO[Any]) -> None:
+    """Hold a new file until it is closed, if the filesystem has locks; of one that is left, nobody holds it."""
+    with suppress(OSError):
+        _acquire(file, wait=False)
+
+
 @contextmanager
 def hold_writer_lock(directory: Path) -> Iterator[None]:
     """Hold `directory`/.lock, which names this process and its host. Results have one writer at a time.
 
     Raises StoreError if another process holds the lock.
     """
-    path = directory / ".lock"
+    path = _lock_path(directory)
     try:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError as error:
@@ -62,6 +69,28 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
         _sign(file, path)
         yield
         file.truncate(0)
+
+
+def check_no_writer(directory: Path) -> None:
+    """Raise StoreError if another process holds `directory`/.lock now. Nothing is made, and no lock is kept."""
+    path = _lock_path(directory)
+    try:
+        file = path.open("r+", encoding="utf-8")
+    except OSError:  # there is none, or whoever takes the lock will say why not
+        return
+    with file:
+        if not os.fstat(file.fileno()).st_size:
+            return  # nobody holds it: to try would be in the way of one who takes it now
+        try:
+            _acquire(file, wait=False)
+        except OSError as error:
+            raise StoreError(_explain(path, error)) from error
+
+
+def _lock_path(directory: Path) -> Path:
+    """Return the lock of results: it is next to their database, which may be a link into another directory."""
+    database = directory / FILE_NAME
+    return (Path(os.path.realpath(database)).parent if database.is_symlink() else directory) / ".lock"
 
 
 def _sign(file: TextIO, path: Path) -> None:

@@ -8,9 +8,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from asymbp_cli.files.locks import hold_lock, mark
+
 _LEAST_BYTES = 1 << 16  # a disk with less counts as full
 _NAME_CHARACTERS = 40  # of the target's name in the temporary one, which has an upper limit too
 _OLD_SECONDS = 3600.0  # in which every file is written
+_YOUNG_SECONDS = 60.0  # in which it is at least begun, and its lock taken
 
 
 def is_full(directory: Path) -> bool:
@@ -30,15 +33,28 @@ def temporary_path(target: Path) -> Path:
 def sweep(target: Path) -> None:
     """Delete what killed processes left of making `target`: temporary files that have not changed for an hour.
 
-    Until 0.5.0 those of databases had no ending. SQLite's journal of one is next to it.
+    A minute is enough if nobody holds a lock on it, as `replace` does. Until 0.5.0 those of databases had no
+    ending. SQLite's journal of one is next to it.
     """
     name = re.escape(target.name[:_NAME_CHARACTERS])
     left = re.compile(rf"\.{name}\.[0-9]+-[0-9]+(\.part)?(-journal)?")
     with suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
-            if left.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _OLD_SECONDS:
+            if left.fullmatch(entry.name) and _is_left(Path(entry.path)):
                 with suppress(OSError):
                     os.unlink(entry)
+
+
+def _is_left(path: Path) -> bool:
+    """Return whether nobody writes a temporary file any more. Raises OSError if it is gone."""
+    age = time.time() - path.stat().st_mtime
+    if not _YOUNG_SECONDS < age <= _OLD_SECONDS:
+        return age > _OLD_SECONDS
+    try:
+        with hold_lock(path, wait=False):
+            return True
+    except OSError:  # somebody holds it, or there are no locks here
+        return False
 
 
 def replace(target: Path, content: bytes, *, durable: bool = False) -> None:
@@ -49,6 +65,7 @@ def replace(target: Path, content: bytes, *, durable: bool = False) -> None:
     temporary = temporary_path(target)
     try:
         with temporary.open("wb") as file:
+            mark(file)
             file.write(content)
             if durable:
                 file.flush()

@@ -1,5 +1,6 @@
 """What a YAML file says, value by value, and everything that is wrong with it in one go."""
 
+import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,17 @@ SHORTHANDS = {"protocol": "extends", "feedback": "scheme"}
 LAST_LINE = 1 << 30
 _MOST_PROBLEMS = 100
 _LONGEST = 1000  # letters of a problem
+
+_NO_TEXT = "holds half of a letter, which is no text. Delete it"
+
+
+def _is_text(value: object) -> bool:
+    """Return whether all text in a value can be written."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass
@@ -172,6 +184,9 @@ class Node:
                 return model.model_validate(left)
             except ValidationError as error:
                 messages = explain_errors(error, model, left)
+            except UnicodeEncodeError:  # half of a letter, as in "\\ud800", which pydantic takes for no text
+                paths: list[KeyPath] = [(key,) for key, value in left.items() if not _is_text(value)]
+                messages = dict.fromkeys(paths or [()], _NO_TEXT)
             for path, message in messages.items():
                 if path[:1] not in noted:
                     Node(self.document, (*self.path, *path), find_value(left, path)).note(message)

@@ -87,10 +87,10 @@ def _change(start: Protocol, node: Node, changes: Mapping[str, Any]) -> Protocol
 
 def _load_file(name: Any, folder: Path, seen: tuple[Path, ...] = ()) -> tuple[Protocol, str]:
     """Return a protocol, and the name of the tool's protocol that it is, or extends in the end."""
-    file = _find_file(name, folder).resolve()
+    document = read_yaml(found := _find_file(name, folder))
+    file = found.resolve()  # which fails in a circle of symbolic links, had it not been read
     if file in seen:
         raise UsageError(f"protocols extend each other in a circle: {' -> '.join(map(str, (*seen, file)))}")
-    document = read_yaml(_find_file(name, folder))
     content = dict(document.data)
     is_the_tools = file.parent == _FOLDER.resolve()
     if "extends" not in content and not is_the_tools:

@@ -170,7 +170,8 @@ def _unfinished(filled: FilledGrid) -> str | None:
         return None
     ended, wanted = sum(cell.ended for cell in cells), sum(cell.wanted for cell in cells)
     return (
-        f"`~` unfinished, `-` not run yet: {ended} of {wanted} runs are done. Rerun the same command to continue."
+        f"`~` unfinished, `-` not run yet: {ended} of {wanted} runs are done. Rerun the same command to "
+        "continue, without --shard if it has one."
     )
 
 

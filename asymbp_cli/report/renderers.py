@@ -29,6 +29,8 @@ RENDERERS = {
     "mlrc": Format("mlrc", (".md", ".markdown")),
 }
 
+_FIGURES = (".pdf", ".svg", ".png", ".eps", ".jpg", ".jpeg")
+
 
 def choose_format(output: Path | None, asked: str | None) -> str:
     """Return the format of a file: the one that is asked for, else that of its ending, else markdown.
@@ -46,6 +48,11 @@ def choose_format(output: Path | None, asked: str | None) -> str:
     if asked or not ending:
         return asked or "markdown"
     if not having:
+        if ending in _FIGURES:
+            raise UsageError(
+                f"{printable_path(output or '')}: figures are not written alone, but next to a report: as SVG and "
+                "PNG if its name ends in .md, as PDF if in .tex"
+            )
         endings = dict.fromkeys(known.endings[0] for known in RENDERERS.values())
         raise UsageError(
             f"{printable_path(output or '')}: no format has the ending {printable_path(ending)}. End the name in "

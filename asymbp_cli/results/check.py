@@ -14,7 +14,8 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.results import checksums
 from asymbp_cli.results.checksums import Owner
 from asymbp_cli.results.contents import RUN_COLUMNS, StoredGrid, read_run
-from asymbp_cli.results.database import RowError, check_directory, copy_to_memory, parse_column, store_errors
+from asymbp_cli.results.database import RowError, copy_to_memory, parse_column, store_errors
+from asymbp_cli.results.directory import check_directory
 from asymbp_cli.results.validity import Damage, check_dataset, check_grid, check_run
 
 Row = tuple[Any, ...]

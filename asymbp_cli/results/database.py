@@ -16,50 +16,20 @@ from pydantic import ValidationError
 
 from asymbp_cli.errors import StoreError, StoreLockedError
 from asymbp_cli.files.locks import hold_writer_lock
-from asymbp_cli.files.paths import FILE_NAME, exists, is_file
 from asymbp_cli.files.whole import is_full, sweep, temporary_path
 from asymbp_cli.results import checksums
+from asymbp_cli.results.directory import ELSEWHERE
+from asymbp_cli.results.locked import PATIENCE_SECONDS, OnWait, copy_database, ignore, wait_until_free
 from asymbp_cli.results.migrations import MIGRATIONS, TABLES, apply_steps, migrate, read_version
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.text import printable_path
 
 S = TypeVar("S", bound=Spec)
-BUSY_SECONDS = 10.0  # that SQLite waits for other programs
-_ELSEWHERE = "use another directory with --results DIR"
 _DAMAGED = re.compile("not a database|malformed|encrypted|^no such (table|column)")  # how SQLite may say it
 _OUT_OF_SPACE = re.compile("disk I/O|unable to open|readonly")  # how SQLite may say that the disk is full
 
 
-def check_directory(directory: Path, *, create: bool) -> None:
-    """Raise StoreError if `directory` cannot hold results, has lost them, or has none and is not to be made."""
-    if exists(directory) and not directory.is_dir():
-        raise StoreError(f"{directory} is a file, not a directory. Choose a directory with --results DIR")
-    if exists(directory / "checkpoints") and not (directory / "checkpoints").is_dir():
-        raise StoreError(f"{directory}/checkpoints is a file. Move it away, or use --results DIR")
-    _check_not_lost(directory / FILE_NAME)
-    if not create and not exists(directory / FILE_NAME):
-        raise StoreError(
-            f"there are no results in {directory}/. Train something first, for instance with "
-            "asymbp reproduce --table 2, or name another directory with --results DIR"
-        )
-
-
-def _check_not_lost(path: Path) -> None:
-    """Raise StoreError if the database is empty, which asymbp never leaves, or has gone without its log.
-
-    SQLite would take it for a new one, and delete the log, in which the latest results are.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    is_empty = is_file(path) and path.stat().st_size == 0
-    if is_empty or (not os.path.lexists(path) and is_file(log) and log.stat().st_size > 0):
-        state = "is empty" if is_empty else f"is missing, but its {log.name} is there"
-        raise StoreError(
-            f"{path} {state}: its content was lost. Move {path.name}, {log.name} and {path.name}-shm away "
-            f"together, then put back a copy of {path.name} or start anew, or {_ELSEWHERE}"
-        )
-
-
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, on_wait: OnWait = ignore) -> sqlite3.Connection:
     """Open the database at `path`, brought to the present version; transactions are explicit.
 
     If there is none, it is made.
@@ -68,14 +38,19 @@ def connect(path: Path) -> sqlite3.Connection:
     whole. If nothing can be written, as on a full disk or a read-only medium, it is opened for reading. An older
     database is migrated with the writer's lock held, or in a copy in memory if that cannot be had.
 
-    Raises StoreError if the file is damaged, newer than this program or out of reach.
+    Raises StoreError if the file is damaged, newer than this program or out of reach, or locked for 10 seconds.
+    Of a lock `on_wait` is told.
     """
+    return wait_until_free(lambda: _open(path), path, on_wait)
+
+
+def _open(path: Path) -> sqlite3.Connection:
     with store_errors(path):
         if not os.path.lexists(path):
             _create(path)
         if path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
             return open_to_read(path)
-        with closed_on_failure(_connect(str(path))) as connection:
+        with closed_on_failure(_connect(str(path.absolute()))) as connection:
             try:
                 _check(connection, path)
                 connection.execute("PRAGMA foreign_keys = ON")
@@ -89,7 +64,9 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _connect(address: str, *, uri: bool = False) -> sqlite3.Connection:
-    return sqlite3.connect(address, uri=uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        address, uri=uri, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+    )
 
 
 @contextmanager
@@ -136,7 +113,7 @@ def check_no_copy(connection: sqlite3.Connection, path: Path) -> None:
     if not connection.execute(path_size).fetchone()[0]:
         raise StoreError(
             f"{path} could not be changed when it was opened, perhaps because another asymbp wrote to it. Run the "
-            f"same command again, or {_ELSEWHERE}"
+            f"same command again, or {ELSEWHERE}"
         )
 
 
@@ -148,9 +125,11 @@ def _copy_with_log(path: Path) -> sqlite3.Connection:
             for name in (path.name, f"{path.name}-wal"):
                 shutil.copyfile(path.with_name(name), Path(directory) / name)
         except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}. Copy it to a directory with space") from error
+            may_read = not isinstance(error, PermissionError)
+            remedy = "Copy it to a directory with space" if may_read else "Check its permissions"
+            raise StoreError(f"cannot read {path}: {error.strerror}. {remedy}, or {ELSEWHERE}") from error
         with closing(sqlite3.connect(Path(directory) / path.name)) as source:
-            source.backup(copy)
+            copy_database(source, copy)
     copy.execute("PRAGMA query_only = ON")
     return copy
 
@@ -159,7 +138,7 @@ def _create(path: Path) -> None:
     """Make a database at `path`, whole or not at all, so that a killed process leaves no empty file there."""
     unfinished = temporary_path(path)
     try:
-        with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(unfinished.absolute(), isolation_level=None)) as connection:
             migrate(connection, unfinished)
         try:
             os.link(unfinished, path)
@@ -181,14 +160,18 @@ def copy_to_memory(path: Path) -> sqlite3.Connection:
 
     Raises StoreError as `connect`.
     """
-    with store_errors(path), closing(_connect(_read_only_address(path), uri=True)) as source:
-        _check(source, path)
-        return _copy_migrated(source)
+
+    def copy() -> sqlite3.Connection:
+        with store_errors(path), closing(_connect(_read_only_address(path), uri=True)) as source:
+            _check(source, path)
+            return _copy_migrated(source)
+
+    return wait_until_free(copy, path)
 
 
 def _copy_migrated(source: sqlite3.Connection) -> sqlite3.Connection:
     with closed_on_failure(_connect(":memory:")) as copy:
-        source.backup(copy)
+        copy_database(source, copy)
         apply_steps(copy, read_version(copy), len(MIGRATIONS))
         return copy
 
@@ -205,7 +188,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{path} was written by a newer asymbp (version {version} of its schema, this one knows "
-            f"{len(MIGRATIONS)}). Upgrade asymbp, or {_ELSEWHERE}"
+            f"{len(MIGRATIONS)}). Upgrade asymbp, or {ELSEWHERE}"
         )
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not tables >= TABLES:
@@ -272,7 +255,7 @@ def parse_column(model: type[S], text: str, table: str, value: str) -> S:
 def _explain_row(path: Path, row: RowError) -> str:
     place = f"{path}: the row {row.value} of the table {row.table}"
     if row.unknown:
-        return f'{place} holds "{row.unknown}", which only a newer asymbp knows. Upgrade asymbp, or {_ELSEWHERE}'
+        return f'{place} holds "{row.unknown}", which only a newer asymbp knows. Upgrade asymbp, or {ELSEWHERE}'
     return f"{place} is damaged ({row.reason}). {explain_remedy(path)}"
 
 
@@ -281,17 +264,17 @@ def explain_remedy(path: Path) -> str:
     directory = shlex.quote(printable_path(path.parent))
     return (
         f"Put back a copy of {path.name}, or let asymbp store check --drop --results {directory} delete what is "
-        f"damaged and repeat the command that made it, or {_ELSEWHERE}"
+        f"damaged and repeat the command that made it, or {ELSEWHERE}"
     )
 
 
 def _explain(path: Path, text: str) -> str:
     if "full" in text or (_OUT_OF_SPACE.search(text) and is_full(path.parent)):
-        return f"no space left for {path}. Free some or {_ELSEWHERE}, then run the same command again"
+        return f"no space left for {path}. Free some or {ELSEWHERE}, then run the same command again"
     if _DAMAGED.search(text):
-        return f"{path} is damaged ({text}). Move it away to start anew, or put back a copy, or {_ELSEWHERE}"
+        return f"{path} is damaged ({text}). Move it away to start anew, or put back a copy, or {ELSEWHERE}"
     if "locked" in text:
-        return f"{path} is locked by another program. Close that program, or {_ELSEWHERE}"
+        return f"{path} is locked by another program. Close that program, or {ELSEWHERE}"
     if "readonly" in text or "unable to open" in text:
-        return f"cannot read and write {path} ({text}). Check its permissions, or {_ELSEWHERE}"
-    return f"{path}: {text}. Repeat the command, or {_ELSEWHERE}"
+        return f"cannot read and write {path} ({text}). Check its permissions, or {ELSEWHERE}"
+    return f"{path}: {text}. Repeat the command, or {ELSEWHERE}"

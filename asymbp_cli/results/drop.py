@@ -1,5 +1,6 @@
 """Deleting what is damaged in stored results, so that the rest can be used and the deleted is trained anew."""
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, suppress
@@ -9,9 +10,12 @@ from pathlib import Path
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files.locks import hold_writer_lock
 from asymbp_cli.files.paths import FILE_NAME, exists
+from asymbp_cli.files.whole import sweep, temporary_path
 from asymbp_cli.results import checksums
 from asymbp_cli.results.check import Problem, find_problems
-from asymbp_cli.results.database import BUSY_SECONDS, check_directory, copy_to_memory, store_errors
+from asymbp_cli.results.database import copy_to_memory, store_errors
+from asymbp_cli.results.directory import check_directory
+from asymbp_cli.results.locked import LONGEST_SECONDS, copy_database
 
 #: runs go with their dataset, attempts and epochs with their run; VACUUM copies indices as they are
 _DELETE = """
@@ -63,7 +67,7 @@ def drop_damage(directory: Path) -> Dropped:
             )
         if any(problem.newer for problem in problems):
             raise StoreError(f"{path} holds what only a newer asymbp knows, which is no damage. Upgrade asymbp")
-        stored.backup(rest)
+        copy_database(stored, rest)
         _delete(rest, problems)
         before, after = _list_ids(stored), _list_ids(rest)
         if find_problems(rest) or (before[0] and not after[0]):
@@ -72,7 +76,7 @@ def drop_damage(directory: Path) -> Dropped:
                 "to start anew"
             )
         try:
-            _write(stored, kept)
+            _write_whole(stored, kept)
             _write(rest, path)
         except sqlite3.Error:  # nothing is deleted, so the copy would only be in the way
             with suppress(OSError):
@@ -82,10 +86,24 @@ def drop_damage(directory: Path) -> Dropped:
     return Dropped(tuple(problem.text for problem in problems), runs, tables, datasets, kept)
 
 
+def _write_whole(content: sqlite3.Connection, path: Path) -> None:
+    """Make a database, whole or not at all: a part of one, after a kill, would look like the copy."""
+    unfinished = temporary_path(path)
+    try:
+        sweep(path)
+        _write(content, unfinished)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise StoreError(f"cannot make {path}: {error.strerror}. Nothing was deleted") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
 def _write(content: sqlite3.Connection, path: Path) -> None:
     """Give the database at `path`, which may be new, the content of another one, in one transaction."""
-    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as file:
-        content.backup(file)
+    with closing(sqlite3.connect(path.absolute(), timeout=LONGEST_SECONDS)) as file:
+        copy_database(content, file)
 
 
 def _list_ids(connection: sqlite3.Connection) -> list[frozenset[str]]:

@@ -12,30 +12,30 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from asymbp_cli.errors import StoreError, StoreLockedError
 from asymbp_cli.results import checksums
-from asymbp_cli.results.database import BUSY_SECONDS, check_no_copy, store_errors
+from asymbp_cli.results.database import check_no_copy, store_errors
 from asymbp_cli.results.guard import Guard
+from asymbp_cli.results.locked import PATIENCE_SECONDS, OnWait, T, wait_until_free
 
-T = TypeVar("T")
 _FLUSH_SECONDS = 1.0
 _RETRY_SECONDS = 0.1  # between attempts at a locked database
 _HURRY_SECONDS = 0.3  # that a study which ends waits for it
 _MOST_STATEMENTS = 50_000  # in memory; one takes about half a kilobyte
 _NOT_RECORDING = "results are written inside `with store.writing():` only"
 
-OnWait = Callable[[str], None]  # told what a study waits for
 Statement = tuple[str, tuple[Any, ...]]  # may be executed twice without harm
 
 
 class Journal:
     """Statements on their way to the database at `path`. A thread flushes them while `recording` lasts."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, on_wait: OnWait) -> None:
         self._connection = connection
         self._path = path
+        self._tell_reader = on_wait  # what it waits for while nothing is recorded
         self._guard = Guard(path)
         self._lock = threading.RLock()  # of the connection and the statements
         self._statements: list[Statement] = []
@@ -73,7 +73,7 @@ class Journal:
                 self.flush() if self._last_attempt is None else self.flush_if_free()
             finally:
                 self._recording, self._verified = False, None
-                self._set_patience(BUSY_SECONDS)
+                self._set_patience(PATIENCE_SECONDS)
 
     def note(self, sql: str, *values: Any) -> None:
         """Add a statement."""
@@ -144,16 +144,21 @@ class Journal:
 
     def _when_free(self, act: Callable[[], T]) -> T:
         """Return the result of `act`, which is repeated while another program locks the database."""
-        while True:
+
+        def act_alone() -> T:
+            with self._lock, store_errors(self._path):
+                return act()
+
+        while self._recording:
             try:
-                with self._lock, store_errors(self._path):
-                    return act()
+                return act_alone()
             except StoreLockedError as error:
                 self._locked = error
-                if not self._recording or (self._last_attempt and time.monotonic() > self._last_attempt):
+                if self._last_attempt and time.monotonic() > self._last_attempt:
                     raise
                 self._tell_wait()
             time.sleep(_RETRY_SECONDS)
+        return wait_until_free(act_alone, self._path, self._tell_reader)
 
     def _tell_wait(self) -> None:
         on_wait, self._on_wait = self._on_wait, None

@@ -19,7 +19,7 @@ from asymbp_cli.results.contents import (
     read_grids,
     read_run,
 )
-from asymbp_cli.results.journal import OnWait
+from asymbp_cli.results.locked import OnWait
 from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
 

@@ -143,6 +143,7 @@ def _back_up(path: Path) -> None:
 
     Raises StoreError if the copy cannot be written.
     """
+    path = path.absolute()  # SQLite may take a name that begins with file: for an address
     target = backup_path(path)
     unfinished = target.with_name(f"{target.name}.part")
     try:

@@ -112,12 +112,13 @@ HISTORIES = """
     FROM suspects AS ids LEFT JOIN facts ON facts.id = ids.value LEFT JOIN counted ON run = ids.value"""
 
 #: (run, device, outcome, seconds, runs) of every attempt that a worker has begun: of its stack, whose runs began
-#: together, from the start to the end of the last one. One that lasts has its run's last event for an end
+#: together, from the start to the end of the last one. One that lasts has its run's last event for an end. A clock
+#: may have gone back since
 EFFORTS = """
     WITH timed AS (
         SELECT run, host, device, outcome, started, coalesce(ended, max(started, updated), started) AS ended
         FROM attempts LEFT JOIN runs ON id = run WHERE host <> '')
-    SELECT run, device, outcome, max(ended) OVER stack - started, count(*) OVER stack FROM timed
+    SELECT run, device, outcome, max(max(ended) OVER stack - started, 0), count(*) OVER stack FROM timed
     WINDOW stack AS (PARTITION BY started, host, device)"""
 
 #: (run, message) of runs whose last attempt failed

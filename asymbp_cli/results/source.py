@@ -21,12 +21,12 @@ from asymbp_cli.results.contents import (
     read_run,
 )
 from asymbp_cli.results.database import (
-    check_directory,
     closed_on_failure,
     copy_to_memory,
     explain_remedy,
     store_errors,
 )
+from asymbp_cli.results.directory import check_directory
 from asymbp_cli.results.migrations import has_schema
 from asymbp_cli.results.summaries import parse_measures
 from asymbp_cli.results.validity import LOSSES, Damage, check_dataset, check_frame, check_grid, check_run

@@ -16,8 +16,10 @@ from asymbp_cli.recipe.grid import Grid, choose_table_id, merge_grids, table_ids
 from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.results import queries
 from asymbp_cli.results.contents import Contents, StoredGrid, read_contents, read_grids
-from asymbp_cli.results.database import check_directory, connect, parse_column, store_errors
-from asymbp_cli.results.journal import Journal, OnWait, T
+from asymbp_cli.results.database import connect, parse_column, store_errors
+from asymbp_cli.results.directory import check_directory
+from asymbp_cli.results.journal import Journal
+from asymbp_cli.results.locked import OnWait, T, ignore
 from asymbp_cli.results.summaries import (
     Attempt,
     Effort,
@@ -41,15 +43,15 @@ from asymbp_cli.text import printable_path
 class Store:
     """The results of one directory. Reading never waits for a writer; writing needs `with store.writing():`."""
 
-    def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, directory: Path, connection: sqlite3.Connection, on_wait: OnWait) -> None:
         self.directory = directory
         self._path = directory / FILE_NAME
         self._connection = connection
-        self._journal = Journal(connection, self._path)
+        self._journal = Journal(connection, self._path, on_wait)
 
     @classmethod
-    def open(cls, directory: Path, *, create: bool = True) -> "Store":
-        """Open the results in `directory`, which is made if `create`.
+    def open(cls, directory: Path, *, create: bool = True, on_wait: OnWait = ignore) -> "Store":
+        """Open the results in `directory`, which is made if `create`; `on_wait` is told what is waited for.
 
         Raises StoreError if there are none, or they are damaged, newer than this program or out of reach.
         """
@@ -61,7 +63,7 @@ class Store:
                 f"cannot make the directory {directory}/: {error.strerror}. "
                 "Choose another directory with --results DIR"
             ) from error
-        return cls(directory, connect(directory / FILE_NAME))
+        return cls(directory, connect(directory / FILE_NAME, on_wait), on_wait)
 
     @property
     def checkpoints(self) -> Path:
@@ -79,7 +81,7 @@ class Store:
         self.close()
 
     @contextmanager
-    def writing(self, on_wait: OnWait = lambda message: None) -> Iterator[None]:
+    def writing(self, on_wait: OnWait = ignore) -> Iterator[None]:
         """Hold the writer's lock; what was recorded is on disk at the end, however it ends.
 
         `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
@@ -104,8 +106,7 @@ class Store:
 
         If a stored grid of this title differs in its datasets only, it gets the rows of this one.
         """
-        identity = self._table_id(grid)
-        now = time.time()
+        identity, now = self._table_id(grid), time.time()
         commands, created = [command], now
         stored = self._journal.query("SELECT spec, command, created FROM grids WHERE id = ?", identity)
         for spec, earlier, since in stored:

@@ -22,6 +22,7 @@ from asymbp_cli.text import nearest, printable_path
 
 _PREFIX = "steps-"  # of the files in recipes/results
 _GIB = 1 << 30
+_LONGEST = 10_000_000  # characters
 _MOST = 10**9  # of any number in a row
 
 
@@ -64,11 +65,14 @@ def load_steps(name: str) -> StepTimes:
     """
     file = _find(name)
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(_LONGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(f"cannot read {printable_path(file)}: {reason}") from error
-    rows = list(_read_rows(lines, file))
+    if len(text) > _LONGEST:
+        raise UsageError(f"{printable_path(file)} is longer than {_LONGEST:,} characters. Name a .csv file")
+    rows = list(_read_rows(text.splitlines(), file))
     if not rows:
         raise UsageError(f"{printable_path(file)} has no rows. asymbp plan --save-steps FILE writes such a file")
     devices = dict.fromkeys((row.device, row.model, row.memory_gib) for row, _ in rows)

@@ -352,6 +352,32 @@ def test_what_click_refuses_is_said_as_everything_else(tmp_path: Path) -> None:
     assert done.stderr.rstrip().endswith("(asymbp reproduce --help)")
 
 
+@pytest.mark.parametrize(("option", "kind"), [("--workers", "whole number"), ("--gpus-per-worker", "number")])
+def test_what_is_no_number_is_said_in_plain_words(
+    option: str, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["asymbp", "reproduce", option, "two"])
+    assert app._run() == 2
+    assert f"'{option}': 'two' is not a {kind}. (asymbp reproduce --help)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("reproduce --table 2 --epochs 3", "No such option '--epochs'. Write --set protocol.epochs=VALUE (asymbp"),
+        ("train mine.yaml --batch-size=3", " Write --set protocol.batch_size=VALUE (asymbp train --help)"),
+        ("report --epochs 3", "No such option '--epochs'. (asymbp report --help)"),
+        ("train mine.yaml --epoch 3", "No such option '--epoch'. (asymbp train --help)"),
+    ],
+)
+def test_a_field_of_the_protocol_is_no_option(
+    line: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["asymbp", *line.split()])
+    assert app._run() == 2
+    assert said in capsys.readouterr().err
+
+
 LONG = "x" * 300
 
 

@@ -17,7 +17,7 @@ from asymbp_cli.cli.json_lines import JsonLines
 from asymbp_cli.cli.live import LiveDisplay
 from asymbp_cli.cli.live_view import render_progress
 from asymbp_cli.cli.progress import StudyProgress
-from asymbp_cli.events import EpochEnded
+from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.specs.networks import Network
 
@@ -189,6 +189,19 @@ def test_plain_lines_tick_in_the_words_of_the_live_display(capsys: pytest.Captur
         "0 % done; starting 1 worker; 30 s elapsed, then 50 s left",
         "25 % done; SGD (2 runs): epoch 2 of 4; 60 s elapsed, 38 s left",
     ]
+
+
+def test_a_line_names_no_stack_if_none_trains(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    known = progress(clock, 50.0)
+    display = PlainLines(known)
+    display.handle(StackStarted("s", tuple(known.runs), 0))
+    for run in known.runs:
+        for epoch in (1, 2, 3, 4):
+            display.handle(ended(run, epoch))
+        display.handle(RunFinished(run, "finished", 4))
+    display.tick()
+    assert capsys.readouterr().err.splitlines()[-1] == "100 % done; 0 s elapsed, all done"
 
 
 def test_a_display_ticks_by_itself_until_it_ends() -> None:

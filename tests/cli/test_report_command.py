@@ -55,7 +55,12 @@ def test_an_explicit_format_wins_over_no_ending_and_over_one_of_no_format(result
         (["--to", "csv", "--output", "a.html"], "ends as html does, and --to csv contradicts it"),
         (["--to", "csv", "--output", "a.csv", "--output", "b.md"], "ends as markdown does"),
         (["--to", "mlrc", "--output", "a.tex"], "ends as latex does"),
-        (["--output", "a.pdf"], r"no format has the ending \.pdf\. End the name in \.md, \.html"),
+        (["--output", "a.doc"], r"no format has the ending \.doc\. End the name in \.md, \.html"),
+        (
+            ["--output", "a.pdf"],
+            r"a\.pdf: figures are not written alone, but next to a report: .* as PDF if in \.tex",
+        ),
+        (["--output", "a.PNG"], r"a\.PNG: figures are .*: as SVG and PNG if its name ends in \.md"),
         (["--output", "a.md", "--fragment"], "--fragment belongs to LaTeX"),
     ],
 )

@@ -1,18 +1,21 @@
 """`asymbp store` as a user meets it: files, selections, messages, exit codes."""
 
 import json
+import os
 import re
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import small_study
 from click.testing import CliRunner, Result
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.errors import AsymbpError
+from asymbp_cli.errors import AsymbpError, UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.results.contents import Contents
 from asymbp_cli.results.store import Store
@@ -267,3 +270,24 @@ def test_other_numbers_are_listed_run_by_run(
         "moved": [],
         "shards": [],
     }
+
+
+def test_results_travel_through_a_pipe(results: Path, tmp_path: Path) -> None:
+    file, other = tmp_path / "a.jsonl.xz", tmp_path / "other"
+    invoke("export", file, "--results", results)
+    sent = CliRunner().invoke(cli, ["store", "export", "-", "--results", str(results)], catch_exceptions=False)
+    assert sent.stdout_bytes == file.read_bytes()
+    assert sent.stderr.startswith("wrote the results: 6 runs, 24 epochs")
+    line = ["store", "merge", "-", "--results", str(other)]
+    assert CliRunner().invoke(cli, line, input=sent.stdout_bytes).stdout == "-: 6 runs: 6 new\n"
+    cut = CliRunner().invoke(cli, line, input=sent.stdout_bytes[:-9], standalone_mode=False)
+    assert str(cut.exception).startswith("standard input is ")
+    os.mkfifo(pipe := tmp_path / "pipe")
+    threading.Thread(target=pipe.write_bytes, args=[sent.stdout_bytes], daemon=True).start()
+    assert invoke("merge", pipe, "--results", other).stdout == f"{pipe}: 6 runs: 6 already there\n"
+
+
+def test_a_terminal_gets_no_bytes(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asymbp_cli.cli.store.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    with pytest.raises(UsageError, match=r"no text for a terminal\. Name a file"):
+        invoke("export", "-", "--results", results)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.cli.streams import TolerantStream, explain_loss
+from asymbp_cli.cli.streams import TolerantStream, explain_loss, protect_streams
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPE = """
@@ -188,3 +188,14 @@ def test_the_first_error_is_kept_and_a_broken_pipe_is_none(tmp_path: Path) -> No
     assert explain_loss(full) == "No space left on device"
     assert explain_loss(broken) is None
     assert explain_loss(TolerantStream(io.StringIO())) is None
+
+
+def test_a_closed_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks whether there is a terminal, as `store prune` does, needs a stream."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.StringIO())
+    monkeypatch.setattr(sys, "stdin", None)
+    protect_streams()
+    with sys.stdin as closed:
+        assert not closed.isatty()
+        assert closed.read() == ""

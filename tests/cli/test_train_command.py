@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from asymbp_cli.bench import rehearsal
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.files.locks import hold_writer_lock
 from asymbp_cli.recipe.examples import recipe_files
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import representatives
@@ -221,3 +222,12 @@ def small_tables() -> Callable[[], str]:
     for name, method in (("first", "SGD"), ("second", "uSF")):
         Path(f"{name}.yaml").write_text(f"title: {name.title()}\ndatasets: [mnist]\ncolumns: [{method}]\n")
     return lambda: asymbp(f"reproduce --table ./first.yaml --table ./second.yaml {ONE} --workers 1 --quiet")
+
+
+@pytest.mark.parametrize("line", ["train mine.yaml", f"reproduce --table 2 {ONE}"])
+def test_a_second_writer_is_refused_before_anything_takes_time(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("results").mkdir()
+    with hold_writer_lock(Path("results")):
+        assert plan(line)["runs"]  # which writes nothing
+        monkeypatch.setattr("asymbp_cli.cli.execute.load_plugins", pytest.fail)
+        assert "is writing to results/. Wait for it" in refuse(line)

@@ -1,6 +1,8 @@
 """Where reports and pictures may be written, and where they would destroy something."""
 
 import shutil
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import small_study
 from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.cli.write import check_output
+from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.errors import UsageError
 
@@ -93,3 +95,15 @@ def test_no_report_takes_the_place_of_a_file_of_any_results(name: str, link: str
         with pytest.raises(UsageError, match="belongs to stored results"):
             CliRunner().invoke(cli, [*words, "--output", str(output)], catch_exceptions=False)
     assert (tmp_path / "mine" / name).read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs /dev/full")
+def test_a_full_disk_is_not_the_fault_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"cannot write /dev/full: No space left .*\. Free some space, or choose"):
+        write_bytes(b"x", Path("/dev/full"))
+    with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        with pytest.raises(UsageError, match=r"cannot write standard output: No space left"):
+            write_bytes(b"x", Path("-"))
+        with suppress(OSError):
+            full.close()

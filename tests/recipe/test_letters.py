@@ -1,8 +1,15 @@
 """Letters that only look plain: they are named, and mended if YAML would stumble over them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from asymbp_cli.errors import RecipeError
+from asymbp_cli.executors.registry import load_executor
 from asymbp_cli.recipe.letters import describe_odd_letter, mend
+from asymbp_cli.recipe.recipe import load_recipe
+from asymbp_cli.text import printable
 
 
 @pytest.mark.parametrize(
@@ -85,3 +92,29 @@ def test_a_letter_that_only_looks_plain_is_named(text: str, problem: str) -> Non
 )
 def test_plain_text_other_scripts_and_what_is_unprintable_have_none(text: str) -> None:
     assert describe_odd_letter(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("dataset: digits\nfeedback: usf\nprotocol: demo\nupdate: HALF\n", ":4: update"),
+        ("dataset: digits\nmethod: SGD\nprotocol: {extends: demo, initialization: HALF}\n", ":3: protocol.init"),
+        (
+            "dataset: digits\nmethod: SGD\nprotocol: demo\nnetwork: {input: HALF, layers: [FC classes]}\n",
+            ":4: netw",
+        ),
+    ],
+)
+def test_half_a_letter_is_a_problem_of_its_value(text: str, place: str, tmp_path: Path) -> None:
+    """YAML has escapes for it, and pydantic raises an error of its own kind."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(text.replace("HALF", '"a\\ud800"'))
+    with pytest.raises(RecipeError, match=re.escape(f"{file}{place}")) as raised:
+        load_recipe(file)
+    assert printable(str(raised.value).replace("\n", ""))
+
+
+@pytest.mark.parametrize("key", ["device", "memory"])
+def test_half_a_letter_names_no_device(key: str) -> None:
+    with pytest.raises(RecipeError, match=f"{key}: holds half of a letter, which is no text"):
+        load_executor({"executor": "slurm", key: "\ud800"})

@@ -459,6 +459,9 @@ def test_problems_of_a_protocols_own_file_name_that_file() -> None:
     Path("two.yaml").write_text("extends: ./one.yaml\n")
     with pytest.raises(RecipeError, match="protocols extend each other in a circle"):
         load_protocol("one.yaml")
+    Path("loop.yaml").symlink_to("loop.yaml")
+    with pytest.raises(RecipeError, match=r"loop\.yaml: cannot be read: Too many levels of symbolic links"):
+        load_protocol("loop.yaml")
 
 
 def test_loading_a_recipe_needs_no_torch() -> None:

@@ -103,6 +103,18 @@ def test_its_time_is_that_of_its_compute(trained: Store, monkeypatch: pytest.Mon
     assert facts["time"] == f"{format_duration(seconds)} of training, added up over 4 runs"
 
 
+def test_a_clock_that_goes_back_takes_no_time_away(trained: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (grid,) = trained.grids()
+    run, *_ = grid.all_runs().values()
+    before = sum(effort.seconds for effort in trained.efforts())
+    now = time.time()
+    with trained.writing():
+        trained.begin([run], run.protocol.epochs, Provenance("host", "cpu", {}, None, 1))
+        monkeypatch.setattr(time, "time", lambda: now - 3600)
+        trained.fail([run.id], "no power")
+    assert sum(effort.seconds for effort in trained.efforts()) == before
+
+
 def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
     tables = [filled(None, None, None, None, None)]
     first, second, third = summarize(tables, trained, ())

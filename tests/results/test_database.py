@@ -1,6 +1,8 @@
 """What can be wrong with the database or its directory, what is then said, and how old ones are brought up."""
 
+import errno
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +16,7 @@ from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import StoreError
-from asymbp_cli.results import migrations
+from asymbp_cli.results import database, migrations
 from asymbp_cli.results.store import FILE_NAME, Store
 
 NOW = len(migrations.MIGRATIONS)  # version of the schema
@@ -25,6 +27,15 @@ def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"there are no results in .*none/\. Train something first"):
         Store.open(tmp_path / "none", create=False)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_name_that_looks_like_an_address_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite may read `file:x?mode=ro` otherwise."""
+    monkeypatch.chdir(tmp_path)
+    results = Path("file:x?mode=ro")
+    small_study.train(results, small_study.grid("SGD"))
+    assert len(small_study.numbers(results)) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / results]
 
 
 def test_a_file_in_place_of_the_directory(tmp_path: Path) -> None:
@@ -40,6 +51,17 @@ def test_a_directory_in_place_of_the_database(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
     with pytest.raises(StoreError, match=r"cannot read and write .*unable to open"):
         Store.open(tmp_path)
+
+
+def test_a_database_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor copied: more space would be of no use."""
+
+    def fail(*paths: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(shutil, "copyfile", fail)
+    with pytest.raises(StoreError, match=r"Permission denied\. Check its permissions, or use another directory"):
+        database._copy_with_log(tmp_path / FILE_NAME)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -215,3 +215,33 @@ def test_pages_and_indices_are_written_anew(results: Path) -> None:
     assert count(dropped) == (0, 0, 0)
     assert check_results(results).problems == ()
     assert len(small_study.numbers(results)) == 2
+
+
+def test_while_another_program_locks_the_database_nothing_is_deleted(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's `backup` would try for ever."""
+    small_study.change(results, CHANGED)
+    monkeypatch.setattr(drop, "LONGEST_SECONDS", 0.1)
+    with closing(sqlite3.connect(results / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="is locked by another program"):
+            drop_damage(results)
+    assert not kept_of(results).exists()
+    assert drop_damage(results).runs == {RUN}
+
+
+def test_a_kill_leaves_no_half_of_the_copy(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_study.change(results, CHANGED)
+    write = drop._write
+
+    def die(content: sqlite3.Connection, path: Path) -> None:
+        write(content, path)
+        raise KeyboardInterrupt  # as a kill, at the latest moment
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drop, "_write", die)
+        with pytest.raises(KeyboardInterrupt):
+            drop_damage(results)
+    assert not kept_of(results).exists()
+    assert drop_damage(results).runs == {RUN}

@@ -19,7 +19,7 @@ from asymbp_cli.errors import StoreLockedError, StudyInterrupted
 from asymbp_cli.events import CheckpointDue, CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import StudyEvent, StudyWaits
 from asymbp_cli.files.paths import FILE_NAME
-from asymbp_cli.results import journal
+from asymbp_cli.results import database, journal, locked
 from asymbp_cli.results.store import Store
 from asymbp_cli.training import resume
 
@@ -214,6 +214,52 @@ def test_a_reader_waits_for_the_time_it_always_has(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         with store.writing():
             pass
-        assert store._connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+        assert store._connection.execute("PRAGMA busy_timeout").fetchone() == (1_000,)
         with suppress(StoreLockedError), browsing(tmp_path):
             assert len(store.runs()) == 4
+
+
+@contextmanager
+def closing_to_readers(directory: Path) -> Iterator[sqlite3.Connection]:
+    """Another program, which lets nobody read either."""
+    with closing(sqlite3.connect(directory / FILE_NAME, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield other
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (database, locked):
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(locked, "LONGEST_SECONDS", 0.6)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_reader_says_soon_that_it_waits_and_goes_on_once_it_can(tmp_path: Path) -> None:
+    small_study.train(tmp_path, GRID)
+    with closing_to_readers(tmp_path) as other:
+        began, threads = time.monotonic(), []
+
+        def release(message: str) -> None:
+            assert time.monotonic() - began < 0.5
+            said.append(message)
+            threads.append(threading.Timer(0.1, other.close))
+            threads[0].start()
+
+        said: list[str] = []
+        with Store.open(tmp_path, create=False, on_wait=release) as store:
+            assert len(store.runs()) == 4
+    assert said == [f"{tmp_path / FILE_NAME} is locked by another program: waiting for it"]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "line", ["ls runs", "report", "conclusions", "store export x.xz", "show 1", "store prune"]
+)
+def test_a_reader_waits_no_longer_than_it_says(line: str, tmp_path: Path) -> None:
+    small_study.train(tmp_path, GRID)
+    with closing_to_readers(tmp_path):
+        done = CliRunner().invoke(cli, [*line.split(), "--results", str(tmp_path)], standalone_mode=False)
+    assert "is locked by another program. Close that program" in str(done.exception)
+    assert done.stderr == f"{tmp_path / FILE_NAME} is locked by another program: waiting for it\n"

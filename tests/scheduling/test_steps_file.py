@@ -93,3 +93,8 @@ def test_the_times_that_come_with_the_tool_are_of_an_h100() -> None:
     assert steps.stack_seconds(mnist, 64) == pytest.approx(0.00529)  # asymbp_cli/bench/README.md
     assert steps.knows(mnist._replace(precision="bf16"))
     assert not steps.knows(KIND)
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"/dev/zero is longer than 10,000,000 characters\. Name a \.csv file"):
+        load_steps("/dev/zero")
