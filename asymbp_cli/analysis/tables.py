@@ -113,7 +113,7 @@ def fill_grid(
     baselines = [fill_cell(row, grid.baseline) if grid.baseline else None for row in grid.rows]
     cells = tuple(
         tuple(
-            _compare(fill_cell(row, column), None if _is_baseline(grid, column) else baseline, _paper_count(row))
+            _compare(fill_cell(row, column), baseline if _is_compared(grid, column) else None, _paper_count(row))
             for column in grid.columns
         )
         for row, baseline in zip(grid.rows, baselines, strict=True)
@@ -202,9 +202,9 @@ def _select(best: Iterable[tuple[EpochEnded, Run]], epochs: Epochs) -> Pick | No
     )
 
 
-def _is_baseline(grid: Grid, column: GridColumn) -> bool:
-    """Return whether a column has the baseline's own runs."""
-    return grid.baseline is not None and column.entries == grid.baseline.entries
+def _is_compared(grid: Grid, column: GridColumn) -> bool:
+    """Return whether a column is compared with the baseline: it is comparable, and does not have its own runs."""
+    return grid.baseline is not None and grid.is_comparable(column) and column.entries != grid.baseline.entries
 
 
 def _paper_count(row: GridRow) -> int | None:

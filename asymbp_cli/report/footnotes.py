@@ -8,6 +8,7 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.analysis.uncertainty import samples_of
 from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.cells import has_paper
+from asymbp_cli.text import list_some
 
 _MOST_DATASETS = 4  # that a note tells of one by one
 
@@ -58,9 +59,11 @@ def _colours(filled: FilledGrid) -> str | None:
         return None
     has_column = any(column.header == baseline.header for column in filled.grid.columns)
     where = "" if has_column else " (trained for this comparison, no column here)"
+    others = [column.header for column in filled.grid.columns if not filled.grid.is_comparable(column)]
+    without = f" Not compared, since epochs differ: {list_some(others)}." if others else ""
     return (
         f"Yellow: worse than {baseline.header}{where} on the same data by 3 points or more; blue: better "
-        "by 3 or more."
+        f"by 3 or more.{without}"
     )
 
 
