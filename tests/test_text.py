@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from asymbp_cli.text import escape_controls, nearest, printable, printable_path
+from asymbp_cli.text import count, escape_controls, nearest, printable, printable_path
 
 
 def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
@@ -28,3 +28,8 @@ def test_escapes_keep_lines_and_mean_the_same_in_json() -> None:
     text = "a\n\tb\x1b\x9b\u202e"
     assert escape_controls(text) == "a\n\tb\\u001b\\u009b\\u202e"
     assert json.loads(escape_controls(json.dumps(text, ensure_ascii=False))) == text
+
+
+def test_numbers_have_their_nouns() -> None:
+    assert (count(1, "run"), count(0, "run"), count(2520, "run")) == ("1 run", "0 runs", "2,520 runs")
+    assert (count(1, "class", "classes"), count(2, "class", "classes")) == ("1 class", "2 classes")

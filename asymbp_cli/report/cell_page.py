@@ -13,7 +13,7 @@ from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import make_records, make_summary_record
 from asymbp_cli.results.summaries import RunSummary
-from asymbp_cli.text import nearest
+from asymbp_cli.text import count, nearest
 
 Summaries = Mapping[str, RunSummary]
 
@@ -106,7 +106,7 @@ def list_runs(page: CellPage, summaries: Summaries) -> Listing:
         if (run := summaries.get(run_id))
     ]
     missing = len(page.runs) - len(rows)
-    notes = (f"{missing} runs have not begun.",) if missing else ()
+    notes = (f"Not begun: {count(missing, 'run')}.",) if missing else ()
     header = ("run", "method", "rate x", "seed", "state", "best error %", "in epoch", "")
     return Listing("Runs", header, tuple(rows), notes)
 

@@ -13,7 +13,7 @@ from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import round_value
-from asymbp_cli.text import list_some
+from asymbp_cli.text import count, list_some
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def _note(differences: Sequence[float]) -> str:
         return "No cell is complete on both sides."
     sizes = [abs(difference) for difference in differences]
     return (
-        f"{len(sizes)} cells are complete on both sides: the median difference is {median(differences):+.2f} "
-        f"points, the median of its size {median(sizes):.2f}, the largest {max(sizes):.2f}; "
-        f"{sum(round(size, 6) <= 1 for size in sizes)} are at most 1 point apart."
+        f"Complete on both sides: {count(len(sizes), 'cell')}. The median difference is "
+        f"{median(differences):+.2f} points, the median of its size {median(sizes):.2f}, the largest "
+        f"{max(sizes):.2f}. At most 1 point apart: {sum(round(size, 6) <= 1 for size in sizes)}."
     )

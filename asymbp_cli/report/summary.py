@@ -77,7 +77,7 @@ def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
     protocols = list(dict.fromkeys(filled.grid.protocol_label for filled in tables))
     seeds = sorted({len(filled.grid.seeds) for filled in tables})
     seeds_of_all = count(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    of_all = f"{done:,} runs" if done == len(runs) else f"{done:,} of {len(runs):,} runs"
+    of_all = count(done, "run") if done == len(runs) else f"{done:,} of {len(runs):,} runs"
     where = f" on {list_some(labels)}" if labels else ""
     return (
         f"{of_all}{where}, {_name_protocols(protocols)}, {seeds_of_all}, "

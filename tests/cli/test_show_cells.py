@@ -9,8 +9,11 @@ import small_study
 from click.testing import CliRunner
 from PIL import Image
 
+from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import UsageError
+from asymbp_cli.report.cell_page import find_cells, list_runs
+from asymbp_cli.results.store import Store
 
 TINY = "{extends: demo, epochs: 1, rate_multipliers: [1, 0.1]}"
 RECIPES = {
@@ -75,3 +78,15 @@ def test_what_is_not_there_is_said(words: list[str], message: str, tmp_path: Pat
     small_study.train(tmp_path, small_study.grid("SGD", "uSF+BN"))
     with pytest.raises(UsageError, match=message):
         CliRunner().invoke(cli, ["show", *words, "--results", str(tmp_path)], catch_exceptions=False)
+
+
+def test_runs_that_have_not_begun_are_counted(tmp_path: Path) -> None:
+    small_study.train(tmp_path, small_study.grid("SGD"))
+    with Store.open(tmp_path, create=False) as store:
+        (page,) = find_cells(fill_all(store, store.grids()), [])
+        known = {run.id: run for run in store.runs()}
+    assert list_runs(page, known).notes == ()
+    first, second = page.runs
+    assert list_runs(page, {first: known[first]}).notes == ("Not begun: 1 run.",)
+    assert second not in [row[0] for row in list_runs(page, {first: known[first]}).rows]
+    assert list_runs(page, {}).notes == ("Not begun: 2 runs.",)

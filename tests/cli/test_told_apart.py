@@ -220,7 +220,7 @@ def test_seeds_after_a_protocol_name_its_table() -> None:
         assert {name, "other (quick)"} < set(compared["rows"][0])
     failed = CliRunner().invoke(cli, ["compare", "other:quick", "results"])
     assert '"results:quick, seeds 0, 1"' in str(failed.exception)
-    assert "complete on both sides" in asymbp("compare other:quick 'results:quick, seeds 0, 1'")
+    assert "Complete on both sides: " in asymbp("compare other:quick 'results:quick, seeds 0, 1'")
 
 
 def test_a_directory_that_is_called_like_a_protocol_is_headed_by_both() -> None:

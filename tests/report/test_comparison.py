@@ -28,7 +28,7 @@ def test_cells_of_both_sides_stand_beside_each_other() -> None:
     )
     assert "3 cells" in found.notes[0]
     assert "median difference is +0.00" in found.notes[0]
-    assert "largest 2.00; 2 are at most 1 point apart" in found.notes[0]
+    assert "largest 2.00. At most 1 point apart: 2." in found.notes[0]
 
 
 def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:

@@ -19,7 +19,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.readers.base import Arrays, FoundDataset, OpenDataset, open_arrays
 from asymbp_cli.errors import DataError
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
 
 _PART = r"(?P<set>.*?)[-_.]?(?P<split>train|t10k|test)[-_.](?P<what>images|labels)"
 #: as train-images-idx3-ubyte, train-images.idx3-ubyte.gz, emnist-letters-test-labels-idx1-ubyte.gz
@@ -183,7 +183,8 @@ def _read_split(images_file: Path, labels_file: Path) -> Arrays:
         )
     if len(images) != len(labels):
         raise DataError(
-            f"{images_file} holds {len(images):,} images, but {labels_file.name} {len(labels):,} labels."
+            f"{images_file} holds {count(len(images), 'image')}, "
+            f"but {labels_file.name} {count(len(labels), 'label')}."
         )
     return images, labels.astype(np.int64)
 
