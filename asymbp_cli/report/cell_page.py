@@ -7,6 +7,7 @@ from typing import Any
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.cell_commands import NO_COMMAND
 from asymbp_cli.recipe.grid import GridColumn, GridRow
 from asymbp_cli.recipe.labels import name_tables
 from asymbp_cli.report.cells import format_error
@@ -86,6 +87,8 @@ def describe_page(page: CellPage) -> Iterator[str]:
         yield f"column: {page.column.note}"
     if cell.command:
         yield f"to train it alone: {cell.command}"
+    elif cell.wanted:
+        yield NO_COMMAND
 
 
 def list_runs(page: CellPage, summaries: Summaries) -> Listing:

@@ -12,7 +12,10 @@ from PIL import Image
 from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import UsageError
-from asymbp_cli.report.cell_page import find_cells, list_runs
+from asymbp_cli.recipe.cell_commands import NO_COMMAND
+from asymbp_cli.report.cell_page import describe_page, find_cells, list_runs
+from asymbp_cli.report.command_listing import list_commands
+from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.results.store import Store
 
 TINY = "{extends: demo, epochs: 1, rate_multipliers: [1, 0.1]}"
@@ -90,3 +93,19 @@ def test_runs_that_have_not_begun_are_counted(tmp_path: Path) -> None:
     assert list_runs(page, {first: known[first]}).notes == ("Not begun: 1 run.",)
     assert second not in [row[0] for row in list_runs(page, {first: known[first]}).rows]
     assert list_runs(page, {}).notes == ("Not begun: 2 runs.",)
+
+
+def test_a_cell_that_no_command_trains_alone_says_so(tmp_path: Path) -> None:
+    grid = small_study.grid("SGD", "uSF").model_copy(update={"seeds": (1, 3)})
+    both = grid.columns[0].model_copy(
+        update={"header": "both", "entries": tuple(column.entries[0] for column in grid.columns)}
+    )
+    small_study.train(tmp_path, grid.model_copy(update={"columns": (both, grid.columns[0])}))
+    with Store.open(tmp_path, create=False) as store:
+        (table,) = fill_all(store, store.grids())
+    none, some = (list(describe_page(page))[-1] for page in find_cells([table], []))
+    assert none == NO_COMMAND
+    assert some.startswith("to train it alone: asymbp train --recipe ")
+    commands = list_commands(make_result_table(table))
+    assert [row[-1].strip("`")[:12] for row in commands.rows] == ["-", "asymbp train"]
+    assert commands.notes == (f"`-`: {NO_COMMAND}.",)
