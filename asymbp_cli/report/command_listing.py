@@ -7,7 +7,7 @@ from asymbp_cli.report.result_table import ResultTable
 
 
 def list_commands(table: ResultTable) -> Listing:
-    """Return a line for each cell with a number.
+    """Return a line for each cell with a number; none if no cell has a command.
 
     With an even number of seeds two runs are in the middle, and the number is the mean of theirs.
     """
@@ -26,5 +26,6 @@ def list_commands(table: ResultTable) -> Listing:
         if cell.picks
     )
     header = ("dataset", "column", "error %", "run", "rate x", "epoch", "command")
-    notes = (f"`-`: {NO_COMMAND}.",) if any(row[-1] == "-" for row in rows) else ()
-    return Listing("From a number to its command", header, rows, notes)
+    commands = {row[-1] for row in rows}
+    notes = (f"`-`: {NO_COMMAND}.",) if "-" in commands else ()
+    return Listing("From a number to its command", header, rows if commands - {"-"} else (), notes)
