@@ -9,10 +9,10 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.cell_commands import NO_COMMAND
 from asymbp_cli.recipe.grid import GridColumn, GridRow
-from asymbp_cli.recipe.labels import name_tables
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import make_records, make_summary_record
+from asymbp_cli.report.text import head_tables
 from asymbp_cli.results.summaries import RunSummary
 from asymbp_cli.text import count, nearest
 
@@ -40,7 +40,7 @@ def find_cells(tables: Sequence[FilledGrid], columns: Sequence[str]) -> list[Cel
         if name.lower() not in map(str.lower, known):
             listed = ", ".join(f'"{header}"' for header in known)
             raise UsageError(f'no results with the column "{name}".{nearest(name, known)} Available: {listed}')
-    names = name_tables([filled.grid for filled in tables])
+    names = head_tables([filled.grid for filled in tables])
     all_records = make_records(tables)
     return [
         page
@@ -63,7 +63,7 @@ def _pages(name: str, filled: FilledGrid, records: Sequence[Mapping[str, Any]]) 
 def describe_page(page: CellPage) -> Iterator[str]:
     """Yield the lines that say what a cell's number is, and how to get it again."""
     cell = page.cell
-    yield f"{page.column.header} on {page.row.label}, {page.table} ({page.protocol})"
+    yield f"{page.column.header} on {page.row.label}, {page.table}, protocol {page.protocol}"
     if cell.error_percent is None:
         yield f"no number: {cell.reason}"
     else:

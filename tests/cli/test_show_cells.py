@@ -59,7 +59,7 @@ def test_cells_are_named_by_table_dataset_and_column(tmp_path: Path) -> None:
     results = ("--results", str(tmp_path))
     small_study.train(tmp_path, small_study.grid("SGD", "uSF+BN"))
     text = asymbp("show", "--table", "2", "--dataset", "digits", "--column", "usf+bn", *results)
-    assert "uSF+BN on digits, table-2 (paper with fewer epochs)" in text
+    assert "uSF+BN on digits, A small table (--table 2), protocol paper with fewer epochs" in text
     assert "to train it alone: asymbp train --recipe '{dataset: digits, method: uSF+BN, protocol:" in text
     assert text.count("picked") == 1
     both = [json.loads(line) for line in asymbp("show", "--dataset", "digits", "--json", *results).splitlines()]
