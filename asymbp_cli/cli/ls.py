@@ -217,8 +217,9 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...], wide:
 
 
 def _explain_notation(what: str) -> str:
-    """Return how the names of a list are written, if there are more than it shows."""
+    """Return how the names of a list are written if there are more than it shows, or where else to look."""
     from asymbp_cli.specs.layers import LAYER_GRAMMAR
     from asymbp_cli.specs.methods import METHOD_GRAMMAR
 
-    return {"methods": METHOD_GRAMMAR, "networks": LAYER_GRAMMAR}.get(what, "")
+    datasets = "Which of them you have: asymbp data ls."
+    return {"methods": METHOD_GRAMMAR, "networks": LAYER_GRAMMAR, "datasets": datasets}.get(what, "")

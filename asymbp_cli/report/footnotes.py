@@ -201,7 +201,7 @@ def _data(filled: FilledGrid) -> str | None:
 
 def _missing_datasets(filled: FilledGrid) -> str | None:
     labels = [row.label for row in filled.grid.rows if row.dataset is None]
-    return f"`-` dataset not available: {', '.join(labels)} (asymbp ls datasets)." if labels else None
+    return f"`-` dataset not available: {', '.join(labels)} (asymbp data ls)." if labels else None
 
 
 _FOOTNOTES: tuple[Callable[[FilledGrid], str | None], ...] = (
