@@ -156,7 +156,8 @@ def _list_tables(costs: Costs, record: dict[str, Any]) -> Listing:
     notes = ["A run of several tables is trained once."] if len(records) > 2 else []
     notes += [f"Not counted before it is decoded, and in no time: {unknown}."] if unknown else []
     if record["to_train"] and not record["schedule"] and record["seconds"] is not None:
-        notes.append(f"{describe_execution(costs.plan.execution)}: {describe_seconds(record['seconds'])}.")
+        where = describe_execution(costs.plan.execution)
+        notes.append(f"Together, {where}: {describe_seconds(record['seconds'])}.")
     header = ("table", "runs", "to train", "one worker")
     return Listing("Runs, and the time of one worker for them", header, tuple(rows), tuple(notes))
 

@@ -100,10 +100,10 @@ def _coverage(filled: FilledGrid) -> str | None:
     """Return the limits of the standard errors, if there are any."""
     if not any(cell.picks for cell in _cells(filled)):
         return None
-    seeds = "seeds, of which there is one" if len(filled.grid.seeds) == 1 else "seeds, which the range shows"
-    chosen = "" if filled.grid.validation_fraction else ", that rate and epoch are picked on it"
+    seeds = "seeds (there is one)" if len(filled.grid.seeds) == 1 else "seeds (the range shows it)"
+    chosen = "" if filled.grid.validation_fraction else ", the choice of rate and epoch on the test set,"
     return (
-        f"They cover the size of the test set alone. They do not cover the spread over {seeds}{chosen}, or what "
+        f"They cover the size of the test set alone, not the spread over {seeds}{chosen} or what "
         "another test set would give."
     )
 

@@ -190,5 +190,4 @@ def format_verdict(judgement: Judgement) -> str:
     graded = f"open, {judgement.verdict}" if grade == "open" else f"{judgement.verdict}, {grade}"
     if not held or grade == "on this dataset":
         return graded
-    datasets = judgement.count or count(held, "dataset")
-    return f"{graded}: {datasets}"
+    return f"{graded}: {judgement.count}" if judgement.count else f"{graded}, on {count(held, 'dataset')}"

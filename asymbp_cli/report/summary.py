@@ -23,6 +23,7 @@ _PAPER_INTRODUCTION = (
     "dataset is one of theirs."
 )
 _OWN_INTRODUCTION = "Test errors in percent."
+NO_CELL = "no cell is finished yet"
 _HOLDS = ("supported", "not supported")
 
 
@@ -95,7 +96,7 @@ def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) ->
     found = list(describe_agreement(tables))
     yield from found
     if not found and not printed:
-        yield f"it has no number for a finished cell here{_describe_lowest(tables)}"
+        yield _describe_lowest(tables)
 
 
 def describe_agreement(tables: Sequence[FilledGrid]) -> Iterator[str]:
@@ -125,7 +126,7 @@ def _describe_agreement(agreement: Agreement, where: str) -> str:
 
 
 def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
-    """Return the lowest error among finished cells: for each dataset and protocol its own."""
+    """Return the lowest error among finished cells, none of which the paper has: for each dataset and protocol."""
     groups = group_tables(tables)
     datasets = name_datasets(row for filled in tables for row in filled.grid.rows)
     lowest: dict[str, tuple[float, str]] = {}  # where -> error, and in words
@@ -138,7 +139,7 @@ def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
             lowest[where] = min(lowest.get(where, (error, text)), (error, text), key=lambda found: found[0])
     texts = [text for _, text in lowest.values()]
     errors = "error is" if len(texts) == 1 else "errors are"
-    return f"; our lowest {errors} {list_some(texts)}" if texts else ""
+    return f"it has none of the finished cells; our lowest {errors} {list_some(texts)}" if texts else NO_CELL
 
 
 def _list_finished(filled: FilledGrid) -> Iterator[tuple[GridRow, GridColumn, Cell]]:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
 
+from asymbp_cli.cli import app
 from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.layout import lay_out, wrap
 from asymbp_cli.cli.ls import LISTS, _explain_notation
@@ -129,3 +130,13 @@ def test_each_list_of_datasets_names_the_other(tmp_path: Path) -> None:
     flat = " ".join(shown.split())
     assert "unreadable: something of that name is there. `asymbp data check NAME` says what is wrong" in flat
     assert "stand-in: " not in flat
+
+
+@pytest.mark.parametrize("line", ["ls", "completion"])
+def test_choices_of_a_missing_argument_are_in_one_line(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["asymbp", line])
+    assert app._run() == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"asymbp: Missing argument '.*'\. Choose from: \w+, .*\(asymbp {line} --help\)\n", said)

@@ -42,7 +42,7 @@ def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store)
     first, second, third = summarize(tables, trained, ())
     assert first.startswith("Trained: 4 runs on digits, protocol ")
     assert "1 seed, " in first
-    assert second.startswith("Next to the paper: it has no number for a finished cell here; our lowest error is ")
+    assert second.startswith("Next to the paper: it has none of the finished cells; our lowest error is ")
     assert "±" in second
     assert third.startswith(
         "What holds: none of the paper's conclusions can be judged on these runs; next to SGD "
@@ -108,7 +108,7 @@ def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
     tables = [filled(None, None, None, None, None)]
     first, second, third = summarize(tables, trained, ())
     assert first.startswith("Trained: 0 of 10 runs on MNIST")
-    assert second.endswith("no number for a finished cell here.")
+    assert second.endswith("no cell is finished yet.")
     assert third == "What holds: none of the paper's conclusions can be judged on these runs."
     assert summarize([], trained, ()) == ()
 
@@ -166,9 +166,7 @@ def test_the_lowest_error_is_of_a_finished_cell_and_each_protocol_has_its_own(tm
         (lowest,) = table.cells
         assert summarize([table], store, ())[1].count("%, of ") == 1
         unfinished = replace(table, cells=(tuple(replace(cell, ended=cell.ended - 1) for cell in lowest),))
-        assert summarize([unfinished], store, ())[1] == (
-            "Next to the paper: it has no number for a finished cell here."
-        )
+        assert summarize([unfinished], store, ())[1] == ("Next to the paper: no cell is finished yet.")
         other = replace(table, grid=grid.model_copy(update={"protocol_label": "quick"}))
         line = summarize([table, other], store, ())[1]
         assert "; our lowest errors are " in line
