@@ -110,8 +110,8 @@ def parse(content: bytes, origin: object) -> NDArray[np.uint8]:
     shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
     if len(content) != start + math.prod(shape):
         raise DataError(
-            f"{origin} has {len(content):,} bytes, not the {start + math.prod(shape):,} that its first bytes "
-            f"announce. Get it again."
+            f"{origin} has {count(len(content), 'byte')}, not the {start + math.prod(shape):,} that its first "
+            "bytes announce. Get it again."
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
