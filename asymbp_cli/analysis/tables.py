@@ -12,7 +12,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.cell_commands import write_cell_command
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, resolve_protocol
-from asymbp_cli.recipe.labels import name_tables, tell_rows_apart
+from asymbp_cli.recipe.labels import find_table_words, name_tables, tell_rows_apart
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
@@ -48,7 +48,7 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
     for key in keys:
         if not any(map(_matches, grids, names, repeat(key))):
             choices = [*(name.partition("-")[2] for name in order), *(grid.title for grid in grids)]
-            available = ", ".join(dict.fromkeys(names))
+            available = ", ".join(f'"{word}"' for word in dict.fromkeys(find_table_words(grids)))
             hint = _explain_list(key, grids, names) or nearest(key, choices)
             raise UsageError(f'no results for table "{key}".{hint} Available: {available}')
     found = [

@@ -118,8 +118,9 @@ def _list_recipes(results: Path) -> Table:
     for name, file in recipe_files().items():
         recipe = load_recipe(file)
         datasets = ", ".join(ref if isinstance(ref, str) else ref.folder for ref in recipe.datasets)
-        methods = ", ".join(method.label for method in recipe.methods)
-        rows.append([name, datasets, methods, recipe.protocol_label])
+        labels = [method.label for method in recipe.methods]
+        separator = "; " if any("," in label for label in labels) else ", "
+        rows.append([name, datasets, separator.join(labels), recipe.protocol_label])
     return ["recipe", "dataset", "methods", "protocol"], rows
 
 

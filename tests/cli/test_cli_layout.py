@@ -140,3 +140,10 @@ def test_choices_of_a_missing_argument_are_in_one_line(
     assert app._run() == 2
     said = capsys.readouterr().err
     assert re.fullmatch(rf"asymbp: Missing argument '.*'\. Choose from: \w+, .*\(asymbp {line} --help\)\n", said)
+
+
+def test_labels_with_commas_are_told_apart() -> None:
+    _, rows = LISTS["recipes"](None)  # type: ignore[arg-type]
+    methods = {row[0]: row[2] for row in rows}
+    assert methods["open-choices"].startswith("SGD; SGD, mean gradient; SGD, He; ")
+    assert methods["mnist"] == "SGD, uSF, uSF+BN, uSF+BN+BM"

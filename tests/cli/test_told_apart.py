@@ -94,7 +94,7 @@ def test_recipes_of_one_file_name_with_two_titles_are_two_tables() -> None:
         assert "Large network" not in asymbp(f"report --table '{name}'")
     failed = CliRunner().invoke(cli, ["report", "--table", "Smal network"])
     assert str(failed.exception).endswith(
-        'Did you mean "Small network"? Available: recipe-net (Small network), recipe-net (Large network)'
+        'Did you mean "Small network"? Available: "Small network", "Large network"'
     )
     with Store.open(Path("results")) as store:
         assert [len(store.commands(grid)) for grid in store.grids()] == [1, 1]
