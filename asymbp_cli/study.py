@@ -202,8 +202,8 @@ def _measure_steps(
 def open_store(directory: Path, execution: Execution, on_wait: OnWait = ignore) -> Iterator[Store]:
     """Open the store of a directory, for `run`. The one place where devices and the executor are checked.
 
-    `on_wait` is told what is waited for. Raises AsymbpError if they cannot be used from here; then nothing has been
-    written.
+    `on_wait` is told what is waited for. Raises AsymbpError if they cannot be used from here; nothing is written
+    then.
     """
     check_executor(execution.executor, execution.devices, directory)
     with Store.open(directory, on_wait=on_wait) as store:

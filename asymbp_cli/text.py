@@ -66,9 +66,9 @@ def list_some(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 run`, `2,520 runs`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: `1 run`, `2,520 runs`; `plural` if that is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def format_duration(seconds: float) -> str:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from asymbp_cli.text import escape_controls, format_moment, nearest, printable, printable_path
+from asymbp_cli.text import count, escape_controls, format_moment, nearest, printable, printable_path
 
 
 def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
@@ -33,3 +33,8 @@ def test_escapes_keep_lines_and_mean_the_same_in_json() -> None:
 def test_a_moment_of_no_calendar_is_not_known() -> None:
     assert format_moment(86_400.0 * 180, "%Y") == "1970"
     assert [format_moment(seconds, "%Y") for seconds in (1e12, 1e300, float("nan"), -1e15)] == ["?"] * 4
+
+
+def test_numbers_have_their_nouns() -> None:
+    assert (count(1, "run"), count(0, "run"), count(2520, "run")) == ("1 run", "0 runs", "2,520 runs")
+    assert (count(1, "class", "classes"), count(2, "class", "classes")) == ("1 class", "2 classes")

@@ -92,6 +92,14 @@ class Agreement:
         )
 
 
+def group_tables(tables: Iterable[FilledGrid]) -> dict[Conditions, list[FilledGrid]]:
+    """Return the tables by their conditions: cells of different groups are never counted together."""
+    groups: dict[Conditions, list[FilledGrid]] = {}
+    for filled in tables:
+        groups.setdefault(Conditions.of(filled.grid), []).append(filled)
+    return groups
+
+
 def pair_cells(filled: FilledGrid) -> list[CellPair]:
     """Return the complete cells of a table that the paper has a number for."""
     grid, pairs = filled.grid, []
@@ -101,7 +109,8 @@ def pair_cells(filled: FilledGrid) -> list[CellPair]:
             if cell.complete and cell.picks and cell.paper is not None and row.dataset:
                 key = row.dataset, column.paper_name or "", Conditions.of(grid)
                 is_baseline = grid.baseline is not None and column.paper_name == grid.baseline.paper_name
-                pairs.append(CellPair(key, row, cell, has_colours and not is_baseline))
+                is_compared = grid.is_comparable(column) and not is_baseline
+                pairs.append(CellPair(key, row, cell, has_colours and is_compared))
     return pairs
 
 

@@ -12,7 +12,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.cell_commands import write_cell_command
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, resolve_protocol
-from asymbp_cli.recipe.labels import name_tables, tell_rows_apart
+from asymbp_cli.recipe.labels import find_table_words, name_tables, tell_rows_apart
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.results.store import Store
@@ -48,7 +48,7 @@ def filter_grids(grids: Sequence[Grid], keys: Sequence[str]) -> list[Grid]:
     for key in keys:
         if not any(map(_matches, grids, names, repeat(key))):
             choices = [*(name.partition("-")[2] for name in order), *(grid.title for grid in grids)]
-            available = ", ".join(dict.fromkeys(names))
+            available = ", ".join(f'"{word}"' for word in dict.fromkeys(find_table_words(grids)))
             hint = _explain_list(key, grids, names) or nearest(key, choices)
             raise UsageError(f'no results for table "{key}".{hint} Available: {available}')
     found = [
@@ -113,7 +113,7 @@ def fill_grid(
     baselines = [fill_cell(row, grid.baseline) if grid.baseline else None for row in grid.rows]
     cells = tuple(
         tuple(
-            _compare(fill_cell(row, column), None if _is_baseline(grid, column) else baseline, _paper_count(row))
+            _compare(fill_cell(row, column), baseline if _is_compared(grid, column) else None, _paper_count(row))
             for column in grid.columns
         )
         for row, baseline in zip(grid.rows, baselines, strict=True)
@@ -202,9 +202,9 @@ def _select(best: Iterable[tuple[EpochEnded, Run]], epochs: Epochs) -> Pick | No
     )
 
 
-def _is_baseline(grid: Grid, column: GridColumn) -> bool:
-    """Return whether a column has the baseline's own runs."""
-    return grid.baseline is not None and column.entries == grid.baseline.entries
+def _is_compared(grid: Grid, column: GridColumn) -> bool:
+    """Return whether a column is compared with the baseline: it is comparable, and does not have its own runs."""
+    return grid.baseline is not None and grid.is_comparable(column) and column.entries != grid.baseline.entries
 
 
 def _paper_count(row: GridRow) -> int | None:

@@ -121,7 +121,7 @@ def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> 
     if not infos:
         raise MissingDataError(
             f"none of the paper's datasets is in {data_directory(source.data_dir)}. Name another directory with "
-            "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp ls datasets)"
+            "--data-dir, add --download, or use --dataset digits, which needs no file (asymbp data ls)"
         )
 
 

@@ -22,6 +22,7 @@ from asymbp_cli.errors import DeviceError, ran_out_of_memory
 from asymbp_cli.machine import available_bytes, give_back_memory, keep_memory
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
+from asymbp_cli.text import count
 from asymbp_cli.training.device import open_device, threads
 
 _METHODS = ("uSF", "uSF+BN")
@@ -89,8 +90,8 @@ def _check_fits(candidate: Candidate) -> None:
 def _explain_shortage(candidate: Candidate) -> str:
     needed = max(_predict(candidate, torch.device(candidate.device))) / 2**30
     return (
-        f"{candidate.replicas:,} replicas of the network {candidate.network} need more memory than "
-        f"is free on {candidate.device}: about {needed:,.1f} GiB. Use fewer, for instance --replicas 8"
+        f"{count(candidate.replicas, 'replica')} of the network {candidate.network}: more memory is needed than "
+        f"is free on {candidate.device}, about {needed:,.1f} GiB. Use fewer, for instance --replicas 8"
     )
 
 

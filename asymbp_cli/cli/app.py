@@ -149,7 +149,7 @@ def _describe_interruption(error: BaseException) -> str:
 def _fail_usage(error: click.UsageError) -> int:
     """Print the error of a command line in one message, with the help to read next."""
     command = error.ctx.command_path.split()[1:] if error.ctx else []
-    message = error.format_message().rstrip()
+    message = " ".join(error.format_message().split())  # click lists choices in lines of their own
     for kind, name in _NUMBERS.items():
         message = message.replace(f"is not a valid {kind}.", f"is not a {name}.")
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):

@@ -12,7 +12,7 @@ from asymbp_cli.cli import bench_executors, bench_options, bench_training, optio
 from asymbp_cli.cli.bench_tables import format_grid
 from asymbp_cli.cli.names import complete
 from asymbp_cli.machine import cores
-from asymbp_cli.text import format_duration, nearest
+from asymbp_cli.text import count, format_duration, nearest
 
 if TYPE_CHECKING:
     from asymbp_cli.datasets.decoded import DecodedDataset
@@ -86,7 +86,7 @@ def memory(device: str, replicas: int | None, as_json: bool) -> None:
 
     candidates = list_candidates(device, sorted({1, replicas or bench_options.default_replicas(device)}))
     if not as_json:
-        click.echo(f"Measuring {len(candidates)} stacks, each in a process of its own.", err=True)
+        click.echo(f"Measuring {count(len(candidates), 'stack')}, each in a process of its own.", err=True)
     memories = list(measure_memory(candidates))
     if as_json:
         click.echo(json.dumps([asdict(m) | {"ratio": m.ratio} for m in memories]))

@@ -33,14 +33,23 @@ def command() -> None:
     """
 
 
+#: what `data ls` prints of `_row`
+_SHOWN = ("name", "in the paper", "state", "MB", "licence", "source")
+#: states that do not explain themselves
+_STATES = {
+    "stand-in": "a copy or another split is used in place of the published files. `--download` replaces it",
+    "unreadable": "something of that name is there. `asymbp data check NAME` says what is wrong with it",
+}
+
+
 @command.command("ls")
 @options.data_dir
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @options.wide
 def list_datasets(data_dir: Path | None, as_json: bool, wide: bool) -> None:
-    """List the datasets: which are installed, how to get the others.
+    """List which datasets are installed, and how to get the others.
 
-    The digits, the paper's fifteen, and Fashion-MNIST.
+    What each of them is says asymbp ls datasets; --json has both.
 
     \b
     Example:
@@ -56,12 +65,14 @@ def list_datasets(data_dir: Path | None, as_json: bool, wide: bool) -> None:
     from asymbp_cli.cli import console
     from asymbp_cli.report.document import Listing
 
-    lines = tuple(tuple("-" if value is None else str(value) for value in row.values()) for row in rows)
-    note = (
+    lines = tuple(tuple("-" if row[name] is None else str(row[name]) for name in _SHOWN) for row in rows)
+    states = {row["state"] for row in rows}
+    notes = (
         f"Data directory: {printable_path(root)}. `asymbp data fetch NAME` downloads a dataset, or explains how "
-        "to get it."
+        "to get it. `asymbp ls datasets` says what each is.",
+        *(f"{state}: {meaning}." for state, meaning in _STATES.items() if state in states),
     )
-    listing = Listing("", tuple(rows[0]), lines, (note,), least=("source", "licence", "classes", "in the paper"))
+    listing = Listing("", _SHOWN, lines, notes, least=("source", "licence", "in the paper"))
     console.print_listing(console.make_console(stderr=False), listing, wide=wide)
 
 

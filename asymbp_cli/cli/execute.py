@@ -24,7 +24,7 @@ from asymbp_cli.cli.json_lines import make_line, print_line
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
-from asymbp_cli.cli.study_summary import summarize
+from asymbp_cli.cli.study_summary import fill_and_summarize
 from asymbp_cli.cli.waiting import Waiting, say
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import OnProgress
@@ -115,9 +115,9 @@ def execute(asked: Asked, options: Options) -> int:
     by_fingerprint = {info.fingerprint: info for info in infos}
     with study.open_store(options.results_directory, options.execution, on_wait=say) as store:
         failed = _train(grids, by_fingerprint, store, options, part)
-        tables = fill_all(store, grids)
+        quiet = options.quiet or options.as_json
+        tables, summary = (fill_all(store, grids), []) if quiet else fill_and_summarize(grids, store)
         notices = [] if options.as_json else explain_missing_weights(grids, store, options.keep_weights)
-        summary = [] if options.quiet or options.as_json else summarize(tables, store)
     if not options.as_json:
         notices += [_explain_part(part)] if part else []
         for notice in (*notices, *_explain_failures(failed)):

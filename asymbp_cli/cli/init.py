@@ -19,8 +19,8 @@ from asymbp_cli.text import printable_path
     "source",
     metavar="NAME",
     shell_complete=complete("sources"),
-    help="The recipe to start from (asymbp ls recipes), or a table, whose columns become methods: table2. "
-    "Default: two methods on the digits, half a minute.",
+    help="The recipe to start from (asymbp ls recipes), a table, whose columns become methods (table2), or a "
+    "protocol, network or dataset, which two methods use. Default: two methods on the digits, half a minute.",
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(file: Path, source: str | None, force: bool) -> None:
@@ -33,6 +33,7 @@ def command(file: Path, source: str | None, force: bool) -> None:
       asymbp init my.yaml
       asymbp init my.yaml --from compare-schemes
       asymbp init - --from table2
+      asymbp init - --from matconvnet
     """
     from asymbp_cli.cli.write import is_replaceable, write_text
     from asymbp_cli.recipe.resources import names_a_file

@@ -120,8 +120,9 @@ def _list_recipes(results: Path) -> Table:
     for name, file in recipe_files().items():
         recipe = load_recipe(file)
         datasets = ", ".join(ref if isinstance(ref, str) else ref.folder for ref in recipe.datasets)
-        methods = ", ".join(method.label for method in recipe.methods)
-        rows.append([name, datasets, methods, recipe.protocol_label])
+        labels = [method.label for method in recipe.methods]
+        separator = "; " if any("," in label for label in labels) else ", "
+        rows.append([name, datasets, separator.join(labels), recipe.protocol_label])
     return ["recipe", "dataset", "methods", "protocol"], rows
 
 
@@ -217,8 +218,9 @@ def command(what: str, results_directory: Path, plugins: tuple[Path, ...], wide:
 
 
 def _explain_notation(what: str) -> str:
-    """Return how the names of a list are written, if there are more than it shows."""
+    """Return how the names of a list are written if there are more than it shows, or where else to look."""
     from asymbp_cli.specs.layers import LAYER_GRAMMAR
     from asymbp_cli.specs.methods import METHOD_GRAMMAR
 
-    return {"methods": METHOD_GRAMMAR, "networks": LAYER_GRAMMAR}.get(what, "")
+    datasets = "Which of them you have: asymbp data ls."
+    return {"methods": METHOD_GRAMMAR, "networks": LAYER_GRAMMAR, "datasets": datasets}.get(what, "")

@@ -44,7 +44,11 @@ def _list_tables(context: click.Context, incomplete: str) -> Iterable[str]:
 
 
 def _list_sources(context: click.Context, incomplete: str) -> Iterable[str]:
-    return *named_files("examples"), *(name for name in named_files("tables") if name != "table1")
+    from asymbp_cli.datasets.catalog import CATALOG
+    from asymbp_cli.recipe.networks import NETWORKS
+
+    tables = (name for name in named_files("tables") if name != "table1")
+    return dict.fromkeys([*named_files("examples"), *tables, *named_files("protocols"), *NETWORKS, *CATALOG])
 
 
 def _list_datasets(context: click.Context, incomplete: str) -> Iterable[str]:

@@ -17,6 +17,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.files.paths import FILE_NAME, exists
 from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.labels import describe_network
+from asymbp_cli.report.text import head_tables
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast
 from asymbp_cli.scheduling.shards import Part
@@ -80,8 +81,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def _describe_plan(plan: Plan) -> Iterator[str]:
-    for grid, work in zip(plan.grids, plan.works, strict=True):
-        yield _describe_table(plan, grid, work)
+    for name, grid, work in zip(head_tables(plan.grids), plan.grids, plan.works, strict=True):
+        yield f"{name}: {_describe_table(plan, grid, work)}"
     for fingerprint, info in plan.infos.items():
         if not info.directory:
             runs = count(sum(run.dataset == fingerprint for run in plan.whole.runs.values()), "run")
@@ -107,7 +108,7 @@ def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
     available = ", ".join(_describe_row(row) for row in grid.rows if row.dataset is not None)
     missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
     text = (
-        f"{grid.key}: {count(len(grid.columns), 'column')} on {available}, protocol {grid.protocol_label}: "
+        f"{count(len(grid.columns), 'column')} on {available}, protocol {grid.protocol_label}: "
         f"{count(len(work.runs) + len(work.done), 'run')}"
     )
     if work.done:

@@ -15,6 +15,7 @@ from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.executors import ATTEMPTS
 from asymbp_cli.recipe.labels import describe_network
 from asymbp_cli.report.document import Listing
+from asymbp_cli.report.text import head_tables
 from asymbp_cli.scheduling.estimate import Forecast
 from asymbp_cli.scheduling.stack_costs import StackCost
 from asymbp_cli.specs.runs import step_kind
@@ -146,16 +147,18 @@ def _list(costs: Costs) -> Iterator[Listing]:
 
 
 def _list_tables(costs: Costs, record: dict[str, Any]) -> Listing:
-    records = [*record["tables"], record | {"table": "all together"}]
+    records = [*record["tables"], record]
+    names = [*head_tables(costs.plan.grids), "all together"]
     rows = [
-        (one["table"], f"{one['runs']:,}", f"{one['to_train']:,}", format_duration(one["worker_seconds"]))
-        for one in records
+        (name, f"{one['runs']:,}", f"{one['to_train']:,}", format_duration(one["worker_seconds"]))
+        for name, one in zip(names, records, strict=True)
     ]
     unknown = ", ".join(record["not_counted"])
     notes = ["A run of several tables is trained once."] if len(records) > 2 else []
     notes += [f"Not counted before it is decoded, and in no time: {unknown}."] if unknown else []
-    if not record["schedule"] and record["seconds"] is not None:
-        notes.append(f"{describe_execution(costs.plan.execution)}: {describe_seconds(record['seconds'])}.")
+    if record["to_train"] and not record["schedule"] and record["seconds"] is not None:
+        where = describe_execution(costs.plan.execution)
+        notes.append(f"Together, {where}: {describe_seconds(record['seconds'])}.")
     header = ("table", "runs", "to train", "one worker")
     return Listing("Runs, and the time of one worker for them", header, tuple(rows), tuple(notes))
 

@@ -8,29 +8,36 @@ from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_judgeable, ju
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.options import DEFAULT_RESULTS
+from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.report.summary import count_verdicts, describe_agreement
 from asymbp_cli.results.store import Store
 from asymbp_cli.text import list_some, printable_path
 
 
-def summarize(tables: Sequence[FilledGrid], store: Store) -> list[str]:
-    """Return the agreement of tables with printed numbers, and how many of the paper's conclusions hold.
+def fill_and_summarize(grids: Sequence[Grid], store: Store) -> tuple[list[FilledGrid], list[str]]:
+    """Return the tables of grids, and their summary; the store is read once.
 
-    Conclusions rest on all runs of the store under the protocols of these tables, as in reports.
+    The summary says how tables agree with printed numbers, and how many of the paper's conclusions hold. These
+    rest on all runs of the store under the protocols of these tables, as in reports.
     """
-    lines = list(_sum_up_marks(tables, store))
-    if agreement := "; ".join(describe_agreement(tables)):
-        lines.append(f"Next to the paper: {agreement}.")
-    conditions = {Conditions.of(filled.grid) for filled in tables if is_judgeable(filled.grid)}
+    conditions = {Conditions.of(grid) for grid in grids if is_judgeable(grid)}
     stored = [grid for grid in store.grids() if Conditions.of(grid) in conditions and is_judgeable(grid)]
-    found = judge_ours(fill_all(store, stored), store.datasets())
-    lines += map(sum_up, found)
+    filled = fill_all(store, [*grids, *stored])
+    tables, judged = filled[: len(grids)], filled[len(grids) :]
+    return tables, list(_summarize(tables, judged, store))
+
+
+def _summarize(tables: Sequence[FilledGrid], judged: Sequence[FilledGrid], store: Store) -> Iterator[str]:
+    yield from _sum_up_marks(tables, store)
+    if agreement := "; ".join(describe_agreement(tables)):
+        yield f"Next to the paper: {agreement}."
+    found = judge_ours(judged, store.datasets())
+    yield from map(sum_up, found)
     if found:
         place = store.directory
         where = "" if place == DEFAULT_RESULTS else f" --results {printable_path(shlex.quote(str(place)))}"
-        lines.append(f"`asymbp conclusions{where}` has the reasons, `asymbp report{where}` everything.")
-    return lines
+        yield f"`asymbp conclusions{where}` has the reasons, `asymbp report{where}` everything."
 
 
 def _sum_up_marks(tables: Sequence[FilledGrid], store: Store) -> Iterator[str]:

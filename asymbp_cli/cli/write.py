@@ -72,6 +72,6 @@ def write_bytes(content: bytes, output: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         if isinstance(error, FileExistsError | NotADirectoryError):
             reason = "a file has the name of its folder"
-        target = "standard output" if output == SCREEN else output
+        place = "standard output" if output == SCREEN else output
         remedy = "Free some space, or choose" if getattr(error, "errno", None) == ENOSPC else "Choose"
-        raise UsageError(f"cannot write {target}: {reason}. {remedy} another file") from error
+        raise UsageError(f"cannot write {place}: {reason}. {remedy} another file") from error

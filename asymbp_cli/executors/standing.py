@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from asymbp_cli.events import CheckpointSaved, RunFinished
 from asymbp_cli.executors import StackFailed, StudyEvent
+from asymbp_cli.text import count
 
 
 @dataclass
@@ -37,4 +38,4 @@ class Standing:
 
 def _count(runs: int, one: str, several: str) -> str:
     """Return how many runs do something; nothing if none does."""
-    return f"{runs} {'run' if runs == 1 else 'runs'} {one if runs == 1 else several}" if runs else ""
+    return f"{count(runs, 'run')} {one if runs == 1 else several}" if runs else ""

@@ -18,6 +18,7 @@ from asymbp_cli.modules.method import Named, read_feedback
 from asymbp_cli.modules.rules import Exact, Rule
 from asymbp_cli.modules.schemes import BUILDERS, Place, build_direct
 from asymbp_cli.specs.methods import Feedback, LayerFeedback, feedback_name
+from asymbp_cli.text import count
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -204,8 +205,8 @@ def _feedback_by_layer(feedback: Feedback, fed: Sequence[str], first: str) -> Se
         if len(feedback.layers) != len(fed):
             which = "after its first" if first == "bp" else "to feed"
             raise UsageError(
-                f"{len(feedback.layers)} methods were given for {len(fed)} layers: the module has these {which}: "
-                f"{', '.join(fed) or 'none'}"
+                f"got {count(len(feedback.layers), 'method')} for {count(len(fed), 'layer')}: the module has "
+                f"these {which}: {', '.join(fed) or 'none'}"
             )
         return feedback.layers
     own = feedback.model_copy(update={"last": "same"})

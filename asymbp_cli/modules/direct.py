@@ -15,6 +15,7 @@ from torch.autograd import Function
 from asymbp_cli.errors import UsageError
 from asymbp_cli.modules.functions import refuse_second_derivatives
 from asymbp_cli.specs.schemes import Route
+from asymbp_cli.text import count
 
 if TYPE_CHECKING:
     from asymbp_cli.modules.layers import Asymmetric
@@ -102,8 +103,8 @@ class Sender:
         for _, x in noted:
             if len(x) != len(output):
                 raise UsageError(
-                    f"A layer's input has {len(x)} and the output {len(output)} samples: with direct feedback the "
-                    "first dimension of both must be the batch"
+                    f"A layer's input has {len(x)} and the output {count(len(output), 'sample')}: with direct "
+                    "feedback the first dimension of both must be the batch"
                 )
         signal = self._read_targets(output, targets) if self.route == "direct-target" else None
         size = (1 / len(output) if self.mean else 1.0) if self.route == "direct-sign" else None

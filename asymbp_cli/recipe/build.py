@@ -17,6 +17,7 @@ from asymbp_cli.specs.methods import method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import is_reference
+from asymbp_cli.text import count
 
 _DIGITS = 8  # of a hash
 
@@ -97,10 +98,10 @@ def _check_feedback_layers(grid: Grid) -> None:
     named = [(col.header, entry.method.feedback.layers) for col in grid.columns for entry in col.entries]
     for header, layers in named:
         for row in grid.rows:
-            if layers and row.network and len(layers) != (count := _count_weighted_layers(row.network) - 1):
+            if layers and row.network and len(layers) != (needed := _count_weighted_layers(row.network) - 1):
                 raise UsageError(
-                    f'"{header}" names the feedback of {len(layers)} layers, and the network of {row.label} has '
-                    f"{count} besides the first, which needs none. Name {count}"
+                    f'"{header}" names the feedback of {count(len(layers), "layer")}, and the network of '
+                    f"{row.label} has {needed} besides the first, which needs none. Name {needed}"
                 )
 
 
@@ -180,6 +181,6 @@ def _describe_procedures(procedures: Sequence[Procedure], protocol: Protocol, *,
 
 def check_distinct(labels: Sequence[str], what: str) -> None:
     """Raise UsageError if two rows or columns would have the same name."""
-    for label, count in Counter(labels).items():
-        if count > 1:
+    for label, times in Counter(labels).items():
+        if times > 1:
             raise UsageError(f'two {what} are called "{label}". Give one of them another label')

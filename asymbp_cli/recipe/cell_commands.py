@@ -4,7 +4,7 @@ The command holds the whole recipe. It needs no file but the images and plugins 
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,20 +23,30 @@ from asymbp_cli.specs.references import is_reference, short_name
 
 _FOLDER = "FOLDER"  # in place of a path that an early store does not have
 _PLUGIN = "PLUGIN.py"  # likewise
+#: why a cell that was trained has no command
+NO_COMMAND = (
+    "no command trains it alone: its column has several procedures, and its seeds have gaps. From Python: "
+    "asymbp.reproduce(..., seeds=[...])"
+)
 
 
 def write_cell_command(
     grid: Grid, row: GridRow, column: GridColumn, plugins: Mapping[str, str] | None = None
 ) -> str:
-    """Return the command that trains all runs of a cell; empty if its dataset was not there.
+    """Return the command that trains all runs of a cell and no others; empty if there is none.
 
-    A column of several procedures is a table of one column, any other one a recipe of one method. `plugins` has
+    There is none if the dataset was not there, nor for several procedures under seeds with gaps (`NO_COMMAND`). A
+    column of several procedures is a table of one column, any other one a recipe of one method. `plugins` has
     the names of plugins by the beginning of their SHA-256, as references have it.
     """
-    if row.dataset is None or row.network is None:
+    if row.dataset is None or row.network is None or (len(column.entries) > 1 and _have_gaps(grid.seeds)):
         return ""
     train = _write_recipe if len(column.entries) == 1 else _write_table
     return shlex.join(["asymbp", *train(grid, row, column), *_plugins(column, plugins or {})])
+
+
+def _have_gaps(seeds: Sequence[int]) -> bool:
+    return len(set(seeds)) <= max(seeds) - min(seeds)
 
 
 def _write_recipe(grid: Grid, row: GridRow, column: GridColumn) -> list[str]:

@@ -74,6 +74,11 @@ class Grid(Spec):
             return ()
         return _runs(row.dataset, row.network, row.train_count, column.entries, self.seeds)
 
+    def is_comparable(self, column: GridColumn) -> bool:
+        """Return whether a column can be compared with the baseline: both train as many epochs."""
+        entries = (*column.entries, *self.baseline.entries) if self.baseline else ()
+        return len({entry.protocol.epochs for entry in entries}) == 1
+
     def all_runs(self) -> dict[str, Run]:
         """Return every run of the grid by id, the baseline's included."""
         columns = [*self.columns]

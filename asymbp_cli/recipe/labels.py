@@ -107,6 +107,15 @@ def _name_alone(network: Network) -> str:
     return f"network {hashlib.sha256(network.model_dump_json().encode()).hexdigest()[:_DIGITS]}"
 
 
+def find_table_words(grids: Sequence[Grid]) -> list[str]:
+    """Return what `--table` takes for each table: `2`, `mine`, or its title if another has this key."""
+    names = name_tables(grids)
+    return [
+        grid.key.removeprefix("table-").removeprefix("recipe-") if name == grid.key else grid.title
+        for grid, name in zip(grids, names, strict=True)
+    ]
+
+
 def name_tables(grids: Sequence[Grid]) -> list[str]:
     """Return the name of each table: its key, followed by its title if another has this key with another title."""
     titles: dict[str, set[str]] = {}

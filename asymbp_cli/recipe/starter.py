@@ -6,31 +6,77 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.errors import UsageError
+from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.recipe.document import Document
 from asymbp_cli.recipe.examples import find_recipe, recipe_files
 from asymbp_cli.recipe.format import METHOD_KEYS, PROTOCOL_KEYS, RECIPE_KEYS
-from asymbp_cli.recipe.networks import network_for
+from asymbp_cli.recipe.networks import NETWORKS, network_for
+from asymbp_cli.recipe.protocols import protocol_files
 from asymbp_cli.recipe.recipe import Recipe, load_recipe, read_recipe
-from asymbp_cli.recipe.resources import names_a_file
+from asymbp_cli.recipe.resources import is_inline, named_files, names_a_file
 from asymbp_cli.recipe.table import is_table
 from asymbp_cli.recipe.table_recipe import describe_network, write_table_recipe
 from asymbp_cli.recipe.yamlfile import dump_line, dump_yaml, parse_yaml
 from asymbp_cli.specs.methods import LayerFeedback, method_name
 from asymbp_cli.specs.references import short_name
+from asymbp_cli.text import nearest, printable_path
 
-_FIRST = "dataset: digits\nmethod: [SGD, uSF+BN+BM]\nprotocol: demo\n"
+_METHODS = "method: [SGD, uSF+BN+BM]\n"
+_FIRST = f"dataset: digits\n{_METHODS}protocol: demo\n"
+_EXECUTORS = ("inline", "processes")  # besides those that have a file
 _WIDTH = 100  # of comments
 
 
 def read_source(name: str | None) -> str:
-    """Return the YAML that a new recipe starts from: a recipe, by its name or file, or a table; None: the digits.
+    """Return the YAML that a new recipe starts from; None: two methods on the digits.
 
+    A name is that of a recipe or its file, of a table, or of a protocol, network or dataset that two methods use.
     Raises UsageError if there is none of that name, RecipeError if its file is invalid.
     """
     if name is None:
         return _FIRST
-    if not names_a_file(name) and name.lower() not in recipe_files() and is_table(name):
+    if names_a_file(name) or is_inline(name) or name.lower() in recipe_files():
+        return _read_recipe_file(name)
+    if is_table(name):
         return write_table_recipe(name)
+    if name.lower() not in list_sources() and exists(expand_home(name)):
+        return _read_recipe_file(name)
+    return _write_first(name)
+
+
+def list_sources() -> tuple[str, ...]:
+    """Return the names that a new recipe can start from, besides those of tables: the first ones go first."""
+    return tuple(dict.fromkeys([*recipe_files(), *protocol_files(), *NETWORKS, *CATALOG]))
+
+
+def _write_first(name: str) -> str:
+    """Return a recipe of two methods that uses a protocol, network or dataset of the tool."""
+    key = name.lower()
+    if key in protocol_files():
+        return f"dataset: digits\n{_METHODS}protocol: {key}\n"
+    if key in NETWORKS:
+        dataset = next(entry.key for entry in CATALOG.values() if entry.network == key)
+        return f"dataset: {dataset}\nnetwork: {key}\n{_METHODS}protocol: {_choose_protocol(dataset)}\n"
+    if key in CATALOG:
+        return f"dataset: {key}\n{_METHODS}protocol: {_choose_protocol(key)}\n"
+    if key in (*_EXECUTORS, *named_files("executors")):
+        raise UsageError(f"{key} is where to train, which no recipe says: asymbp train RECIPE --executor {key}")
+    raise UsageError(
+        f'"{printable_path(name)}" is nothing to start from.{nearest(name, list_sources())} Name a recipe (asymbp '
+        "ls recipes), a table, a protocol, a network or a dataset"
+    )
+
+
+def _choose_protocol(dataset: str) -> str:
+    return "demo" if dataset == "digits" else "quick"
+
+
+def _read_recipe_file(name: str) -> str:
+    """Return the text of a recipe."""
+    if is_inline(name):
+        return name
     file = find_recipe(name)
     load_recipe(file)
     return file.read_text(encoding="utf-8-sig")

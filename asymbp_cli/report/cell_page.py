@@ -7,13 +7,14 @@ from typing import Any
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.cell_commands import NO_COMMAND
 from asymbp_cli.recipe.grid import GridColumn, GridRow
-from asymbp_cli.recipe.labels import name_tables
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import make_records, make_summary_record
+from asymbp_cli.report.text import head_tables
 from asymbp_cli.results.summaries import RunSummary
-from asymbp_cli.text import nearest
+from asymbp_cli.text import count, nearest
 
 Summaries = Mapping[str, RunSummary]
 
@@ -39,7 +40,7 @@ def find_cells(tables: Sequence[FilledGrid], columns: Sequence[str]) -> list[Cel
         if name.lower() not in map(str.lower, known):
             listed = ", ".join(f'"{header}"' for header in known)
             raise UsageError(f'no results with the column "{name}".{nearest(name, known)} Available: {listed}')
-    names = name_tables([filled.grid for filled in tables])
+    names = head_tables([filled.grid for filled in tables])
     all_records = make_records(tables)
     return [
         page
@@ -62,7 +63,7 @@ def _pages(name: str, filled: FilledGrid, records: Sequence[Mapping[str, Any]]) 
 def describe_page(page: CellPage) -> Iterator[str]:
     """Yield the lines that say what a cell's number is, and how to get it again."""
     cell = page.cell
-    yield f"{page.column.header} on {page.row.label}, {page.table} ({page.protocol})"
+    yield f"{page.column.header} on {page.row.label}, {page.table}, protocol {page.protocol}"
     if cell.error_percent is None:
         yield f"no number: {cell.reason}"
     else:
@@ -86,6 +87,8 @@ def describe_page(page: CellPage) -> Iterator[str]:
         yield f"column: {page.column.note}"
     if cell.command:
         yield f"to train it alone: {cell.command}"
+    elif cell.wanted:
+        yield NO_COMMAND
 
 
 def list_runs(page: CellPage, summaries: Summaries) -> Listing:
@@ -106,7 +109,7 @@ def list_runs(page: CellPage, summaries: Summaries) -> Listing:
         if (run := summaries.get(run_id))
     ]
     missing = len(page.runs) - len(rows)
-    notes = (f"{missing} runs have not begun.",) if missing else ()
+    notes = (f"Not begun: {count(missing, 'run')}.",) if missing else ()
     header = ("run", "method", "rate x", "seed", "state", "best error %", "in epoch", "")
     return Listing("Runs", header, tuple(rows), notes)
 

@@ -13,7 +13,8 @@ from asymbp_cli.recipe.grid import grid_id
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import round_value
-from asymbp_cli.text import list_some
+from asymbp_cli.report.text import head_tables
+from asymbp_cli.text import count, list_some
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def compare_tables(first: Side, second: Side) -> list[ComparedTable]:
 
 
 def _list_names(side: Side) -> str:
-    return list_some(list(dict.fromkeys(filled.grid.key for filled in side.tables))) or "none"
+    return list_some(list(dict.fromkeys(head_tables([filled.grid for filled in side.tables])))) or "none"
 
 
 def _pair_tables(first: Side, second: Side) -> Iterator[tuple[FilledGrid, FilledGrid]]:
@@ -124,17 +125,17 @@ def _find_counterpart(
 def _explain_choice(tables: Sequence[FilledGrid], side: Side) -> str:
     """Return the message that a side has several tables of one key, and how to name one of them."""
     grids = [filled.grid for filled in tables]
-    key = grids[0].key
+    name = head_tables(grids)[0]
     conditions = [Conditions.of(grid) for grid in grids]
     labels = list(dict.fromkeys(own.describe_among(conditions) for own in conditions))
     titles = list(dict.fromkeys(grid.title for grid in grids))
     if len(labels) > 1:
         names = ", ".join(f'"{side.place}{label}"' for label in labels)
-        return f"{side.name} has {key} under {'; '.join(labels)}. Name one of them: {names}"
+        return f"{side.name} has {name} under {'; '.join(labels)}. Name one of them: {names}"
     if len(titles) > 1:
         names = ", ".join(f'"{title}"' for title in titles)
-        return f"{side.name} has {key} with the titles {names}. Name one of them with --table"
-    return f"{side.name} has {len(grids)} tables {key} under {labels[0]}. Give their recipes other file names"
+        return f"{side.name} has several tables of one name, {names}. Name one of them with --table"
+    return f"{side.name} has {len(grids)} tables {name} under {labels[0]}. Give their recipes other file names"
 
 
 def _alike(
@@ -241,7 +242,7 @@ def _note(differences: Sequence[float]) -> str:
         return "No cell is complete on both sides."
     sizes = [abs(difference) for difference in differences]
     return (
-        f"{len(sizes)} cells are complete on both sides: the median difference is {median(differences):+.2f} "
-        f"points, the median of its size {median(sizes):.2f}, the largest {max(sizes):.2f}; "
-        f"{sum(round(size, 6) <= 1 for size in sizes)} are at most 1 point apart."
+        f"Complete on both sides: {count(len(sizes), 'cell')}. The median difference is "
+        f"{median(differences):+.2f} points, the median of its size {median(sizes):.2f}, the largest "
+        f"{max(sizes):.2f}. At most 1 point apart: {sum(round(size, 6) <= 1 for size in sizes)}."
     )

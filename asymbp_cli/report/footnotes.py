@@ -8,6 +8,7 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.analysis.uncertainty import samples_of
 from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.cells import has_paper
+from asymbp_cli.text import list_some
 
 _MOST_DATASETS = 4  # that a note tells of one by one
 
@@ -58,9 +59,11 @@ def _colours(filled: FilledGrid) -> str | None:
         return None
     has_column = any(column.header == baseline.header for column in filled.grid.columns)
     where = "" if has_column else " (trained for this comparison, no column here)"
+    others = [column.header for column in filled.grid.columns if not filled.grid.is_comparable(column)]
+    without = f" Not compared, since epochs differ: {list_some(others)}." if others else ""
     return (
         f"Yellow: worse than {baseline.header}{where} on the same data by 3 points or more; blue: better "
-        "by 3 or more."
+        f"by 3 or more.{without}"
     )
 
 
@@ -97,10 +100,10 @@ def _coverage(filled: FilledGrid) -> str | None:
     """Return the limits of the standard errors, if there are any."""
     if not any(cell.picks for cell in _cells(filled)):
         return None
-    seeds = "seeds, of which there is one" if len(filled.grid.seeds) == 1 else "seeds, which the range shows"
-    chosen = "" if filled.grid.validation_fraction else ", that rate and epoch are picked on it"
+    seeds = "seeds (there is one)" if len(filled.grid.seeds) == 1 else "seeds (the range shows it)"
+    chosen = "" if filled.grid.validation_fraction else ", the choice of rate and epoch on the test set,"
     return (
-        f"They cover the size of the test set alone. They do not cover the spread over {seeds}{chosen}, or what "
+        f"They cover the size of the test set alone, not the spread over {seeds}{chosen} or what "
         "another test set would give."
     )
 
@@ -199,7 +202,7 @@ def _data(filled: FilledGrid) -> str | None:
 
 def _missing_datasets(filled: FilledGrid) -> str | None:
     labels = [row.label for row in filled.grid.rows if row.dataset is None]
-    return f"`-` dataset not available: {', '.join(labels)} (asymbp ls datasets)." if labels else None
+    return f"`-` dataset not available: {', '.join(labels)} (asymbp data ls)." if labels else None
 
 
 _FOOTNOTES: tuple[Callable[[FilledGrid], str | None], ...] = (

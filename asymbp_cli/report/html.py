@@ -20,6 +20,7 @@ from asymbp_cli.report.charts.svg import write_panel, write_sample
 from asymbp_cli.report.command_listing import list_commands
 from asymbp_cli.report.document import Block, Document, Figure, Listing
 from asymbp_cli.report.palette import DARK, LIGHT, write_variables
+from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.text import short_title, split_code_spans
 
@@ -46,6 +47,12 @@ class Part:
     def kind(self) -> str:
         """Return the name of its block's class."""
         return type(self.block).__name__
+
+    @property
+    def most_columns(self) -> int:
+        """Return the number of columns of its widest table."""
+        tables = (self.block, *self.listings, *self.folded)
+        return max((len(table.header) for table in tables if isinstance(table, Listing | ResultTable)), default=0)
 
     @property
     def is_open(self) -> bool:

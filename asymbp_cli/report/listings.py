@@ -13,6 +13,7 @@ from asymbp_cli.analysis.agreement import (
     Conditions,
     correlate_rows,
     deduplicate,
+    group_tables,
     pair_cells,
 )
 from asymbp_cli.analysis.conclusions import Judgement, judge, load_paper_numbers
@@ -49,6 +50,7 @@ _CONCLUSIONS_NOTES = (
 )
 
 Line = tuple[str, ...]
+Groups = Mapping[Conditions, Sequence[FilledGrid]]
 
 
 def list_differences(filled: FilledGrid) -> list[Listing]:
@@ -81,33 +83,23 @@ def _distinct_title(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
 
 def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:
     """Compare complete cells with the paper's: per table, and in total with each cell once."""
-    groups = find_conditions(tables)
+    groups = group_tables(tables)
     names = shorten_titles([filled.grid.title for filled in tables])
     own = [list(_table_lines(name, filled, groups)) for name, filled in zip(names, tables, strict=True)]
     lines = list(chain.from_iterable(own))
     if not lines:
         return []
     if max(Counter(protocol for (_, protocol, *_), *_ in filter(None, own)).values()) > 1:
-        lines += [line for group in groups for line in _total_lines(tables, group, groups)]
+        lines += [line for group in groups for line in _total_lines(group, groups)]
     within = (f"within {limit:g} point{'s' if limit > 1 else ''}" for limit in WITHIN_POINTS)
     header = ("table", "protocol", "data", "cells", *within, "same colour", "hollow ones", "rank correlation")
-    notes = (*_AGREEMENT_NOTES, *(note for group in groups for note in _note_copies(tables, group, groups)))
+    notes = (*_AGREEMENT_NOTES, *(note for group in groups for note in _note_copies(group, groups)))
     return [Listing("Agreement with the paper", header, tuple(lines), notes)]
 
 
-def find_conditions(tables: Sequence[FilledGrid]) -> list[Conditions]:
-    """Return the conditions of tables, each once."""
-    return list(dict.fromkeys(Conditions.of(filled.grid) for filled in tables))
-
-
-def tables_under(group: Conditions, tables: Sequence[FilledGrid]) -> list[FilledGrid]:
-    """Return the tables of these conditions."""
-    return [filled for filled in tables if Conditions.of(filled.grid) == group]
-
-
-def _note_copies(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[str]:
+def _note_copies(group: Conditions, groups: Groups) -> Iterator[str]:
     """Yield which copy of a dataset counts, if there are several."""
-    for name, copies in find_copies(tables_under(group, tables)).items():
+    for name, copies in find_copies(groups[group]).items():
         if len(copies) > 1:
             (dataset, _), *_ = copies
             yield (
@@ -117,7 +109,7 @@ def _note_copies(tables: Sequence[FilledGrid], group: Conditions, groups: Sequen
             )
 
 
-def _table_lines(name: str, filled: FilledGrid, groups: Sequence[Conditions]) -> Iterator[Line]:
+def _table_lines(name: str, filled: FilledGrid, groups: Groups) -> Iterator[Line]:
     protocol = Conditions.of(filled.grid).describe_among(groups)
     correlations = correlate_rows(filled)
     (own,) = keep_one_copy([filled])
@@ -126,8 +118,8 @@ def _table_lines(name: str, filled: FilledGrid, groups: Sequence[Conditions]) ->
         yield name, protocol, kind, *_counts(Agreement.of(pairs)), ranks
 
 
-def _total_lines(tables: Sequence[FilledGrid], group: Conditions, groups: Sequence[Conditions]) -> Iterator[Line]:
-    pairs = [pair for filled in keep_one_copy(tables_under(group, tables)) for pair in pair_cells(filled)]
+def _total_lines(group: Conditions, groups: Groups) -> Iterator[Line]:
+    pairs = [pair for filled in keep_one_copy(groups[group]) for pair in pair_cells(filled)]
     for kind, own in split_by_data(deduplicate(pairs)):
         counts = _counts(Agreement.of(own))
         yield "all, each cell once", group.describe_among(groups), kind, *counts, ""
@@ -198,5 +190,4 @@ def format_verdict(judgement: Judgement) -> str:
     graded = f"open, {judgement.verdict}" if grade == "open" else f"{judgement.verdict}, {grade}"
     if not held or grade == "on this dataset":
         return graded
-    datasets = judgement.count or count(held, "dataset")
-    return f"{graded}: {datasets}"
+    return f"{graded}: {judgement.count}" if judgement.count else f"{graded}, on {count(held, 'dataset')}"

@@ -21,7 +21,7 @@ from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.report.source import Rendered, Source
 from asymbp_cli.report.summary import choose_title
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
-from asymbp_cli.text import format_duration
+from asymbp_cli.text import count, format_duration
 
 _SMALL = 4  # level of the headings of tables
 
@@ -88,7 +88,7 @@ def _sum_up_results(source: Source) -> str:
     header, lines = listings[0].header, []
     for table, protocol, data, cells, *rest in listings[0].rows:
         counts = ", ".join(f"{value} {name}" for name, value in zip(header[4:], rest, strict=True) if value)
-        lines.append(escape(f"{table}, protocol {protocol}, {data} data: of {cells} cells {counts}"))
+        lines.append(escape(f"{table}, protocol {protocol}, {data} data: of {count(int(cells), 'cell')} {counts}"))
     return "\n".join(f"- {line}." for line in lines)
 
 

@@ -1,16 +1,18 @@
 """What a report says in three lines: what was trained, how close it comes to the paper, what holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from asymbp_cli.analysis.agreement import Agreement, deduplicate, pair_cells
+from asymbp_cli.analysis.agreement import Agreement, Conditions, deduplicate, group_tables, pair_cells
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.conclusions import Judgement
 from asymbp_cli.analysis.conclusions.ours import OurJudgements
 from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.recipe.grid import GridColumn, GridRow
+from asymbp_cli.recipe.labels import name_datasets
 from asymbp_cli.recipe.table import table_files
 from asymbp_cli.report.compute_listing import add_up_hours
-from asymbp_cli.report.listings import find_conditions, split_by_data, tables_under
+from asymbp_cli.report.listings import split_by_data
 from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.results.store import Store
 from asymbp_cli.text import count, format_duration, list_some
@@ -21,6 +23,7 @@ _PAPER_INTRODUCTION = (
     "dataset is one of theirs."
 )
 _OWN_INTRODUCTION = "Test errors in percent."
+NO_CELL = "no cell is finished yet"
 _HOLDS = ("supported", "not supported")
 
 
@@ -75,7 +78,7 @@ def _describe_training(tables: Sequence[FilledGrid], store: Store) -> str:
     protocols = list(dict.fromkeys(filled.grid.protocol_label for filled in tables))
     seeds = sorted({len(filled.grid.seeds) for filled in tables})
     seeds_of_all = count(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    of_all = f"{done:,} runs" if done == len(runs) else f"{done:,} of {len(runs):,} runs"
+    of_all = count(done, "run") if done == len(runs) else f"{done:,} of {len(runs):,} runs"
     where = f" on {list_some(labels)}" if labels else ""
     return (
         f"{of_all}{where}, {_name_protocols(protocols)}, {seeds_of_all}, "
@@ -93,18 +96,23 @@ def _describe_closeness(tables: Sequence[FilledGrid], printed: Sequence[str]) ->
     found = list(describe_agreement(tables))
     yield from found
     if not found and not printed:
-        yield f"it has no number for a finished cell here{_describe_lowest(tables)}"
+        yield _describe_lowest(tables)
 
 
 def describe_agreement(tables: Sequence[FilledGrid]) -> Iterator[str]:
     """Yield how many cells are near the paper's, for each protocol that has any; on other data apart."""
-    groups = find_conditions(tables)
-    for group in groups:
-        own = keep_one_copy(tables_under(group, tables))
-        by = f" by {group.describe_among(groups)}" if len(groups) > 1 else ""
+    groups = group_tables(tables)
+    for group, own in groups.items():
+        own = keep_one_copy(own)
+        by = _name_group(group, groups)
         for kind, pairs in split_by_data(deduplicate(pair for filled in own for pair in pair_cells(filled))):
             data = "" if pairs[0].row.exact else f" on {kind}"
             yield _describe_agreement(Agreement.of(pairs), f"{by}{data}")
+
+
+def _name_group(group: Conditions, groups: Collection[Conditions]) -> str:
+    """Return by which protocol cells were trained, if there are several."""
+    return f" by {group.describe_among(groups)}" if len(groups) > 1 else ""
 
 
 def _describe_agreement(agreement: Agreement, where: str) -> str:
@@ -118,17 +126,29 @@ def _describe_agreement(agreement: Agreement, where: str) -> str:
 
 
 def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
-    cells = [
-        (cell.error_percent, cell, column.header, row.label)
-        for filled in tables
-        for row, cells in zip(filled.grid.rows, filled.cells, strict=True)
-        for column, cell in zip(filled.grid.columns, cells, strict=True)
-        if cell.error_percent is not None
-    ]
-    if not cells:
-        return ""
-    error, cell, header, label = min(cells, key=lambda found: found[0])
-    return f"; our lowest error is {error:.2f} ± {cell.standard_error:.2f} %, of {header} on {label}"
+    """Return the lowest error among finished cells, none of which the paper has: for each dataset and protocol."""
+    groups = group_tables(tables)
+    datasets = name_datasets(row for filled in tables for row in filled.grid.rows)
+    lowest: dict[str, tuple[float, str]] = {}  # where -> error, and in words
+    for filled in tables:
+        group = Conditions.of(filled.grid)
+        for row, column, cell in _list_finished(filled):
+            error = cell.error_percent or 0.0
+            where = f" on {datasets[row.dataset or '', row.network]}{_name_group(group, groups)}"
+            text = f"{error:.2f} ± {cell.standard_error:.2f} %, of {column.header}{where}"
+            lowest[where] = min(lowest.get(where, (error, text)), (error, text), key=lambda found: found[0])
+    texts = [text for _, text in lowest.values()]
+    errors = "error is" if len(texts) == 1 else "errors are"
+    return f"it has none of the finished cells; our lowest {errors} {list_some(texts)}" if texts else NO_CELL
+
+
+def _list_finished(filled: FilledGrid) -> Iterator[tuple[GridRow, GridColumn, Cell]]:
+    """Yield the finished cells of the columns that train as many epochs as the protocol of their table says."""
+    epochs = filled.grid.protocol.epochs
+    for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
+        for column, cell in zip(filled.grid.columns, cells, strict=True):
+            if cell.complete and cell.picks and all(entry.protocol.epochs == epochs for entry in column.entries):
+                yield row, column, cell
 
 
 def _describe_verdicts(tables: Sequence[FilledGrid], ours: Sequence[OurJudgements]) -> Iterator[str]:
@@ -137,12 +157,12 @@ def _describe_verdicts(tables: Sequence[FilledGrid], ours: Sequence[OurJudgement
         yield count_verdicts(one.judgements) + (f" (ours ({one.name}))" if len(ours) > 1 else "")
     if not ours:
         yield "none of the paper's conclusions can be judged on these runs"
-    for header, cells in _group_by_baseline(tables).items():
+    for name, cells in _group_by_baseline(tables).items():
         worse, better = (sum(cell.colour == colour for cell in cells) for colour in ("worse", "better"))
         hollow = sum(cell.hollow for cell in cells)
         unsure = f", {hollow} of these by less than two standard errors" if hollow else ""
         yield (
-            f"next to {header} {worse} of {len(cells)} cells are worse and {better} better by 3 points or "
+            f"next to {name} {worse} of {len(cells)} cells are worse and {better} better by 3 points or "
             f"more{unsure}"
         )
 
@@ -155,10 +175,16 @@ def count_verdicts(judgements: Sequence[Judgement]) -> str:
 
 
 def _group_by_baseline(tables: Sequence[FilledGrid]) -> dict[str, list[Cell]]:
-    """Return the complete cells that are compared with a baseline, by its name."""
-    cells: dict[str, list[Cell]] = {}
+    """Return the complete cells that are compared with a baseline, each once, by its name and protocol."""
+    groups = group_tables(tables)
+    cells: dict[str, dict[object, Cell]] = {}
     for filled in tables:
-        if filled.grid.baseline is not None:
-            found = [cell for row in filled.cells for cell in row if cell.difference is not None]
-            cells.setdefault(filled.grid.baseline.header, []).extend(found)
-    return {header: found for header, found in cells.items() if found}
+        grid, group = filled.grid, Conditions.of(filled.grid)
+        if grid.baseline is None:
+            continue
+        name = f"{grid.baseline.header}{_name_group(group, groups)}"
+        for row, column, cell in _list_finished(filled):
+            if cell.difference is not None:
+                key = row.dataset, row.network, column.entries, grid.baseline.entries
+                cells.setdefault(name, {})[key] = cell
+    return {name: list(found.values()) for name, found in cells.items()}

@@ -1,7 +1,11 @@
 """Text of reports: code spans, and short forms of titles."""
 
 import re
+import shlex
 from collections.abc import Sequence
+
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.labels import find_table_words
 
 
 def split_code_spans(text: str) -> list[tuple[str, bool]]:
@@ -13,6 +17,15 @@ def split_code_spans(text: str) -> list[tuple[str, bool]]:
 def short_title(text: str) -> str:
     """Return the beginning of a title or caption: up to a full stop or colon outside brackets."""
     return re.split(r"(?<! al)[.:](?: |$)(?![^(]*\))", text)[0]
+
+
+def head_tables(grids: Sequence[Grid]) -> list[str]:
+    """Return the short title of each table with what `--table` takes: `Table 2 (Exp. A) (--table 2)`."""
+    titles, words = shorten_titles([grid.title for grid in grids]), find_table_words(grids)
+    return [
+        title if title == word else f"{title} (--table {shlex.quote(word)})"
+        for title, word in zip(titles, words, strict=True)
+    ]
 
 
 def shorten_titles(titles: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.analysis.uncertainty import CONFIDENCE, FEWEST_SEEDS, Difference
 from asymbp_cli.report.document import Listing
+from asymbp_cli.text import count
 
 Line = tuple[str, ...]
 _TEST_SET = (
@@ -13,7 +14,7 @@ _TEST_SET = (
     "test set only."
 )
 _SEEDS = (
-    "Differences are means over n = {seeds} seeds, paired by seed, and their standard error also has the part "
+    "Differences are means over n = {seeds}, paired by seed, and their standard error also has the part "
     "that comes from seeds. It decides what is hollow; colours compare medians."
 )
 _TOO_FEW = "Fewer than {fewest} seeds are too few for an interval."
@@ -38,7 +39,7 @@ def _notes(seeds: Sequence[int]) -> Iterator[str]:
     yield _TEST_SET
     if max(seeds, default=1) == 1:
         return
-    yield _SEEDS.format(seeds=min(seeds))
+    yield _SEEDS.format(seeds=count(min(seeds), "seed"))
     if min(seeds) < FEWEST_SEEDS:
         yield _TOO_FEW.format(fewest=FEWEST_SEEDS)
     if max(seeds) >= FEWEST_SEEDS:

@@ -17,6 +17,7 @@ from asymbp_cli.results.contents import RUN_COLUMNS, StoredGrid, read_run
 from asymbp_cli.results.database import RowError, copy_to_memory, parse_column, store_errors
 from asymbp_cli.results.directory import check_directory
 from asymbp_cli.results.validity import Damage, check_dataset, check_grid, check_run
+from asymbp_cli.text import count
 
 Row = tuple[Any, ...]
 _MOST_ERRORS = 100  # of the file itself
@@ -108,8 +109,8 @@ def _check_ahead(connection: sqlite3.Connection, saved: Mapping[str, int]) -> It
     for run_id, epoch in sorted(saved.items()):
         if epoch > last.get(run_id, 0):
             yield (
-                f"the run {run_id} has {last.get(run_id, 0)} epochs, and its checkpoint is of epoch {epoch}: the "
-                f"latest rows are missing. Perhaps {FILE_NAME} was copied without its {FILE_NAME}-wal"
+                f"the run {run_id} has {count(last.get(run_id, 0), 'epoch')}, and its checkpoint is of epoch "
+                f"{epoch}: the latest rows are missing. Perhaps {FILE_NAME} was copied without its {FILE_NAME}-wal"
             )
 
 

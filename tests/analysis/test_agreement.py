@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from sample_tables import filled
+from sample_tables import PAPER, filled, make_epoch
 
 from asymbp_cli.analysis.agreement import Agreement, correlate_rows, deduplicate, pair_cells, rank_correlation
+from asymbp_cli.analysis.tables import fill_grid
+from asymbp_cli.specs.methods import method_name
 
 
 def test_cells_count_by_distance_and_colour() -> None:
@@ -77,3 +79,20 @@ def test_a_cell_keeps_the_colours_that_one_of_its_tables_gives_it() -> None:
     for order in ((table, without), (without, table)):
         found = deduplicate([one for filled_ in order for one in pair_cells(filled_)])
         assert sum(one.has_colours for one in found) == sum(one.has_colours for one in pair_cells(table)) > 0
+
+
+def test_a_column_that_trains_for_other_epochs_is_not_compared_with_the_baseline() -> None:
+    table = filled(1, 2, 3, 4, 90)
+    column = table.grid.columns[-1]
+    (entry,) = column.entries
+    longer = entry.model_copy(update={"protocol": entry.protocol.model_copy(update={"epochs": 99})})
+    columns = (*table.grid.columns[:-1], column.model_copy(update={"entries": (longer,)}))
+    grid = table.grid.model_copy(update={"columns": columns})
+    runs = grid.all_runs()
+    epochs = {
+        run: [make_epoch(run, 1, 10 * (1 + 50 * ("uSF" in method_name(one.method))))] for run, one in runs.items()
+    }
+    other = fill_grid(grid, epochs, dict.fromkeys(runs, "finished"), PAPER)
+    assert [cell.colour for cell in other.cells[0]] == [None, None, "worse", "worse", None]
+    assert [cell.difference is not None for cell in other.cells[0]] == [False, True, True, True, False]
+    assert [pair.has_colours for pair in pair_cells(other)] == [False, True, True, True, False]

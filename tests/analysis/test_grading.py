@@ -1,12 +1,15 @@
 """Grades: what one dataset more or fewer, another level of p, or two standard errors would change."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asymbp_cli.analysis.conclusions import judge, load_paper_numbers
 from asymbp_cli.analysis.conclusions.grading import Tally, grade_level, grade_tally, required_count
+from asymbp_cli.report.listings import format_verdict
 
 NAMES = tuple("abcdefghijklmno")
 
@@ -66,3 +69,12 @@ def test_levels_of_p_have_neighbours_too(p: float, outcome: str, grade: str) -> 
     found = grade_level(p, 15, "")
     assert (found.outcome, found.grade) == (outcome, grade)
     assert found.count.startswith("15 datasets, p < 0.05 required (with 0.01: ")
+
+
+def test_a_verdict_says_on_how_many_datasets_it_rests() -> None:
+    judgement = judge(load_paper_numbers())[0]
+    assert format_verdict(judgement) == f"{judgement.verdict}, {judgement.grade}: {judgement.count}"
+    assert format_verdict(replace(judgement, grade="open", count="", verdict="not enough runs")) == (
+        "open, not enough runs, on 15 datasets"
+    )
+    assert format_verdict(replace(judgement, datasets=())) == f"{judgement.verdict}, {judgement.grade}"

@@ -191,7 +191,7 @@ def test_stacks_that_no_memory_holds_are_refused_before_they_are_measured(monkey
     candidates = memory.list_candidates("cpu", [4096])
     monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 30)
     message = (
-        r"^4,096 replicas of the network mnist need more memory than is free on cpu: about \d+\.\d GiB\. Use fewer"
+        r"^4,096 replicas of the network mnist: more memory is needed than is free on cpu, about \d+\.\d GiB\. Use"
     )
     with pytest.raises(DeviceError, match=message):
         next(memory.measure_memory(candidates))
@@ -205,7 +205,7 @@ def test_memory_that_runs_out_after_all_is_said(
         raise fault()
 
     monkeypatch.setattr(memory.ProcessPoolExecutor, "submit", fail)
-    with pytest.raises(DeviceError, match="2 replicas of the network mnist need more memory"):
+    with pytest.raises(DeviceError, match="2 replicas of the network mnist: more memory is needed"):
         next(memory.measure_memory(memory.list_candidates("cpu", [2])))
 
 

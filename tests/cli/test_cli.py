@@ -300,7 +300,7 @@ def test_the_held_out_rule_is_another_set_of_runs_and_can_be_compared(tmp_path: 
     labels.append(f"{labels[0]}, validation_fraction=0.1")
     beside = run("compare", *labels, directory=tmp_path)
     assert beside.returncode == 0, beside.stderr
-    assert "2 cells are complete on both sides" in beside.stdout
+    assert "Complete on both sides: 2 cells." in beside.stdout
     found = json.loads(run("compare", *labels, "--json", directory=tmp_path).stdout)
     assert [line["column"] for part in found for line in part["rows"]] == ["SGD", "BN"]
     unknown = run("compare", "demo", "results", directory=tmp_path)

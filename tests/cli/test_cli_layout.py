@@ -1,11 +1,13 @@
 """Listings in terminals of any width: nothing is cut, no word is broken, and what is left out is said."""
 
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
 
+from asymbp_cli.cli import app
 from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.layout import lay_out, wrap
 from asymbp_cli.cli.ls import LISTS, _explain_notation
@@ -105,7 +107,8 @@ def test_every_list_fits(what: str, width: int, monkeypatch: pytest.MonkeyPatch)
     assert [line.split()[0] for line in full[2:]] == [row[0].split()[0] for row in rows]
     if "Left out:" in shown:
         monkeypatch.setenv("COLUMNS", str(width))
-        assert CliRunner().invoke(cli, ["ls", what, "--wide"]).output.rstrip().splitlines() == full
+        wide = CliRunner().invoke(cli, ["ls", what, "--wide"]).output
+        assert wide.replace(notation, "").rstrip().splitlines() == full
 
 
 def test_the_datasets_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,4 +116,34 @@ def test_the_datasets_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = CliRunner().invoke(cli, ["data", "ls"], catch_exceptions=False).output
     assert max(map(len, shown.splitlines())) <= 80
     assert "Add --wide" in shown
+    assert " state " in shown
+    assert " classes" not in shown  # `ls datasets` says what they are
+    assert "asymbp ls datasets" in shown
     assert "http://yann.lecun.com/exdb/mnist/" in CliRunner().invoke(cli, ["data", "ls", "--wide"]).output
+
+
+def test_each_list_of_datasets_names_the_other(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"no archive")
+    done = CliRunner().invoke(cli, ["ls", "datasets"], catch_exceptions=False)
+    assert done.stderr.strip() == "Which of them you have: asymbp data ls."
+    shown = CliRunner().invoke(cli, ["data", "ls", "--data-dir", str(tmp_path)], catch_exceptions=False).output
+    flat = " ".join(shown.split())
+    assert "unreadable: something of that name is there. `asymbp data check NAME` says what is wrong" in flat
+    assert "stand-in: " not in flat
+
+
+@pytest.mark.parametrize("line", ["ls", "completion"])
+def test_choices_of_a_missing_argument_are_in_one_line(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["asymbp", line])
+    assert app._run() == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"asymbp: Missing argument '.*'\. Choose from: \w+, .*\(asymbp {line} --help\)\n", said)
+
+
+def test_labels_with_commas_are_told_apart() -> None:
+    _, rows = LISTS["recipes"](None)  # type: ignore[arg-type]
+    methods = {row[0]: row[2] for row in rows}
+    assert methods["open-choices"].startswith("SGD; SGD, mean gradient; SGD, He; ")
+    assert methods["mnist"] == "SGD, uSF, uSF+BN, uSF+BN+BM"

@@ -65,6 +65,7 @@ def _store(directory: Path) -> set[str]:
         ("plan usf-d", {"usf-digits"}),
         ("init - --from usf", {"usf-digits", "usf-readings"}),
         ("init - --from table4", {"table4-c1", "table4-c2"}),
+        ("init - --from mat", {"matconvnet", "matconvnet-quick"}),
         ("reproduce --table 4", {"4", "4-c1", "4-c2"}),
         ("plan --table ak", {"akrout2019"}),
         ("reproduce --table 2 --dataset flowers", {"flowers17", "flowers102"}),

@@ -8,9 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
+from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.examples import recipe_files
 from asymbp_cli.recipe.format import METHOD_KEYS, PROTOCOL_KEYS, RECIPE_KEYS
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.protocols import protocol_files
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.resources import named_files
 from asymbp_cli.recipe.starter import read_source, write_starter
@@ -127,6 +130,30 @@ def test_a_recipe_of_ones_own_keeps_its_comments() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "has"),
+    [
+        ("matconvnet", "dataset: digits, method: [SGD, uSF+BN+BM], protocol: {extends: matconvnet}"),
+        ("cifar", "dataset: cifar10, network: cifar, method: [SGD, uSF+BN+BM], protocol: {extends: quick}"),
+        ("flowers102", "dataset: flowers102, method: [SGD, uSF+BN+BM], protocol: {extends: quick}"),
+        ("Digits", "dataset: digits, network: digits, method: [SGD, uSF+BN+BM], protocol: {extends: demo}"),
+        (
+            "{dataset: mnist, method: BM, protocol: quick}",
+            "dataset: mnist, method: BM, protocol: {extends: quick}",
+        ),
+    ],
+)
+def test_two_methods_use_what_a_name_means(source: str, has: str) -> None:
+    asymbp(f"init mine.yaml --from {shlex.quote(source)}")
+    assert parse_yaml(Path("mine.yaml").read_text(), "").data == parse_yaml(f"{{{has}}}", "").data
+    assert asymbp("validate mine.yaml") == "mine.yaml: ok\n"
+
+
+@pytest.mark.parametrize("name", [*protocol_files(), *NETWORKS, *CATALOG])
+def test_each_name_that_a_recipe_takes_can_be_started_from(name: str) -> None:
+    assert name in write_starter(read_source(name), "mine.yaml")
+
+
+@pytest.mark.parametrize(
     ("source", "message"),
     [
         ("table4", "table4 is 2 tables. Name one: table4-c1, table4-c2"),
@@ -134,6 +161,9 @@ def test_a_recipe_of_ones_own_keeps_its_comments() -> None:
         ("table1", "Table 1 lists networks and trains nothing. Name another table, for instance table2"),
         ("grd", 'Did you mean "grid"?'),
         ("none.yaml", "none.yaml: there is no such file"),
+        ("matconv", 'Did you mean "matconvnet"? Name a recipe'),
+        ("slurm", "slurm is where to train, which no recipe says: asymbp train RECIPE --executor slurm"),
+        ("inline", "asymbp train RECIPE --executor inline"),
     ],
 )
 def test_what_nothing_starts_from(source: str, message: str) -> None:

@@ -9,8 +9,14 @@ import small_study
 from click.testing import CliRunner
 from PIL import Image
 
+from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.cell_commands import NO_COMMAND
+from asymbp_cli.report.cell_page import describe_page, find_cells, list_runs
+from asymbp_cli.report.command_listing import list_commands
+from asymbp_cli.report.result_table import make_result_table
+from asymbp_cli.results.store import Store
 
 TINY = "{extends: demo, epochs: 1, rate_multipliers: [1, 0.1]}"
 RECIPES = {
@@ -53,7 +59,7 @@ def test_cells_are_named_by_table_dataset_and_column(tmp_path: Path) -> None:
     results = ("--results", str(tmp_path))
     small_study.train(tmp_path, small_study.grid("SGD", "uSF+BN"))
     text = asymbp("show", "--table", "2", "--dataset", "digits", "--column", "usf+bn", *results)
-    assert "uSF+BN on digits, table-2 (paper with fewer epochs)" in text
+    assert "uSF+BN on digits, A small table (--table 2), protocol paper with fewer epochs" in text
     assert "to train it alone: asymbp train --recipe '{dataset: digits, method: uSF+BN, protocol:" in text
     assert text.count("picked") == 1
     both = [json.loads(line) for line in asymbp("show", "--dataset", "digits", "--json", *results).splitlines()]
@@ -75,3 +81,31 @@ def test_what_is_not_there_is_said(words: list[str], message: str, tmp_path: Pat
     small_study.train(tmp_path, small_study.grid("SGD", "uSF+BN"))
     with pytest.raises(UsageError, match=message):
         CliRunner().invoke(cli, ["show", *words, "--results", str(tmp_path)], catch_exceptions=False)
+
+
+def test_runs_that_have_not_begun_are_counted(tmp_path: Path) -> None:
+    small_study.train(tmp_path, small_study.grid("SGD"))
+    with Store.open(tmp_path, create=False) as store:
+        (page,) = find_cells(fill_all(store, store.grids()), [])
+        known = {run.id: run for run in store.runs()}
+    assert list_runs(page, known).notes == ()
+    first, second = page.runs
+    assert list_runs(page, {first: known[first]}).notes == ("Not begun: 1 run.",)
+    assert second not in [row[0] for row in list_runs(page, {first: known[first]}).rows]
+    assert list_runs(page, {}).notes == ("Not begun: 2 runs.",)
+
+
+def test_a_cell_that_no_command_trains_alone_says_so(tmp_path: Path) -> None:
+    grid = small_study.grid("SGD", "uSF").model_copy(update={"seeds": (1, 3)})
+    both = grid.columns[0].model_copy(
+        update={"header": "both", "entries": tuple(column.entries[0] for column in grid.columns)}
+    )
+    small_study.train(tmp_path, grid.model_copy(update={"columns": (both, grid.columns[0])}))
+    with Store.open(tmp_path, create=False) as store:
+        (table,) = fill_all(store, store.grids())
+    none, some = (list(describe_page(page))[-1] for page in find_cells([table], []))
+    assert none == NO_COMMAND
+    assert some.startswith("to train it alone: asymbp train --recipe ")
+    commands = list_commands(make_result_table(table))
+    assert [row[-1].strip("`")[:12] for row in commands.rows] == ["-", "asymbp train"]
+    assert commands.notes == (f"`-`: {NO_COMMAND}.",)

@@ -12,7 +12,7 @@ from asymbp_cli.analysis.conclusions import CHECKS
 from asymbp_cli.analysis.conclusions.ours import is_judgeable, judge_protocols
 from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
-from asymbp_cli.cli.study_summary import summarize
+from asymbp_cli.cli.study_summary import fill_and_summarize
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.results.store import Store
@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_table_of_the_paper_has_its_conclusions_in_two_lines(trained: Path) -> None:
     with Store.open(trained) as store:
         grids = [grid for grid in store.grids() if grid.key == "table-2"]
-        first, second = summarize(fill_all(store, grids), store)
+        _, (first, second) = fill_and_summarize(grids, store)
     counts = rf"{len(CHECKS)} conclusions of the paper: \d supported, \d not supported, \d open"
     assert re.fullmatch(rf"On digits, quick: {counts}\.", first)
     place = f"--results {trained}"
@@ -47,7 +47,22 @@ def test_a_table_of_the_paper_has_its_conclusions_in_two_lines(trained: Path) ->
 def test_they_rest_on_all_runs_of_the_results(trained: Path) -> None:
     with Store.open(trained) as store:
         one = papers("quick", "table-2", "SGD")
-        assert summarize(fill_all(store, [one]), store)[0].startswith("On digits, quick: ")
+        (table,), summary = fill_and_summarize([one], store)
+        assert [column.header for column in table.grid.columns] == ["SGD"]
+        assert summary[0].startswith("On digits, quick: ")
+
+
+def test_the_epochs_of_a_store_are_read_once_at_the_end(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runs of a table are those that the conclusions rest on: both are filled from one reading."""
+    reads: list[set[str]] = []
+    read = Store.selected
+    monkeypatch.setattr(Store, "selected", lambda store, ids: (reads.append(set(ids)), read(store, reads[-1]))[1])
+    with Store.open(trained) as store:
+        grids = [grid for grid in store.grids() if grid.key == "table-2"]
+        tables, summary = fill_and_summarize(grids, store)
+        assert len(summary) == 2
+        assert reads == [set(grids[0].all_runs())]
+        assert tables == fill_all(store, grids)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +73,8 @@ def test_other_experiments_have_none(label: str, key: str, trained: Path) -> Non
     grid = papers(label, key)
     assert not is_judgeable(grid)
     with Store.open(trained) as store:
-        tables = fill_all(store, [grid])
-        assert summarize(tables, store) == []
+        tables, summary = fill_and_summarize([grid], store)
+        assert summary == []
         assert judge_protocols(tables, store.datasets()) == []
 
 

@@ -94,7 +94,7 @@ def test_recipes_of_one_file_name_with_two_titles_are_two_tables() -> None:
         assert "Large network" not in asymbp(f"report --table '{name}'")
     failed = CliRunner().invoke(cli, ["report", "--table", "Smal network"])
     assert str(failed.exception).endswith(
-        'Did you mean "Small network"? Available: recipe-net (Small network), recipe-net (Large network)'
+        'Did you mean "Small network"? Available: "Small network", "Large network"'
     )
     with Store.open(Path("results")) as store:
         assert [len(store.commands(grid)) for grid in store.grids()] == [1, 1]
@@ -220,7 +220,7 @@ def test_seeds_after_a_protocol_name_its_table() -> None:
         assert {name, "other (quick)"} < set(compared["rows"][0])
     failed = CliRunner().invoke(cli, ["compare", "other:quick", "results"])
     assert '"results:quick, seeds 0, 1"' in str(failed.exception)
-    assert "complete on both sides" in asymbp("compare other:quick 'results:quick, seeds 0, 1'")
+    assert "Complete on both sides: " in asymbp("compare other:quick 'results:quick, seeds 0, 1'")
 
 
 def test_a_directory_that_is_called_like_a_protocol_is_headed_by_both() -> None:

@@ -104,7 +104,7 @@ def test_too_few_images_of_too_many_classes(install: Install, monkeypatch: pytes
     root = install("lfw")
     draw = Draw(classes=4, train=3, test=2, of=5, images=22)
     monkeypatch.setitem(CATALOG, "lfw", dataclasses.replace(CATALOG["lfw"], draw=draw))
-    said = "only 3 classes have at least 5 images, 4 are needed; Aaron_Eckhart has 1"
+    said = "3 of the 4 classes that are needed have at least 5 images; Aaron_Eckhart has 1"
     with pytest.raises(DataError, match=said):
         ready("lfw", root)
 

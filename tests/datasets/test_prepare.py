@@ -229,7 +229,7 @@ def test_progress_is_reported(grow: Grow, tmp_path: Path) -> None:
 def test_images_that_vanish_while_decoding(grow: Grow, decoded: Decoded, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = grow("pets", PETS)
     monkeypatch.setattr("asymbp_cli.datasets.readers.tree.Tree.read", lambda self, wanted: iter(()))
-    with pytest.raises(DataError, match="8 images that were listed could not be read"):
+    with pytest.raises(DataError, match="8 images that the list names could not be read"):
         decoded(tree)
 
 

@@ -55,7 +55,7 @@ def test_sound_files_hold_the_same_samples(file: bytes) -> None:
     [
         (sphere(NOISE)[:-3], "x is cut short: 5998 of 6000 samples"),
         (sphere(NOISE, sample_coding="-s26 pcm,embedded-shorten-v2.00"), "is compressed .* sph2pipe"),
-        (sphere(NOISE, sample_rate="-i 8000"), "8000 Hz, 16 bits, 1 channels, but TIMIT has 16000 Hz"),
+        (sphere(NOISE, sample_rate="-i 8000"), "8000 Hz, 16 bits, 1 channel, but TIMIT has 16000 Hz"),
         (riff(NOISE, 44_100), "44100 Hz"),
         (riff(NOISE)[:-4], "cut short"),
         (riff(NOISE)[:20], "damaged"),

@@ -154,7 +154,7 @@ def pruned() -> nn.Module:
         (make, "SGD Top", 'Write "BP"'),
         (make, "uSG", '"uSG" is not a method'),
         (make, 3, "a method is a name"),
-        (make, ["uSF"], "1 methods were given for 3 layers.*: 2, 4, 5"),
+        (make, ["uSF"], "got 1 method for 3 layers: .*: 2, 4, 5"),
         (make, ["uSF", "KP", "BP"], "KP cannot be the feedback of one layer"),
         (make, "DFA", "Give convert an example_input"),
         (lambda: nn.Sequential(nn.ReLU()), "uSF", "no Linear or convolution layer"),

@@ -88,6 +88,21 @@ def test_a_cell_of_a_table(key: str, label: str) -> None:
     check(make_table_grid(table, protocol, label, [INFO], seeds=(2, 3)), INFO)
 
 
+@pytest.mark.parametrize(("seeds", "has_one"), [((1, 3, 7), False), ((3, 1, 2), True), ((7,), True)])
+def test_a_cell_of_several_procedures_has_no_command_if_its_seeds_have_gaps(
+    seeds: tuple[int, ...], has_one: bool
+) -> None:
+    """No command names a list of seeds: one that trains those between is not of this cell alone."""
+    protocol, label = load_protocol("quick")
+    (table,) = load_table("2")
+    grid = make_table_grid(table, protocol, label, [INFO], seeds=seeds)
+    commands = {column.header: write_cell_command(grid, grid.rows[0], column) for column in grid.columns}
+    assert bool(commands.pop("uSF+BM")) == has_one
+    assert all(commands.values())
+    if has_one:
+        check(grid, INFO)
+
+
 def test_images_are_named_as_they_were() -> None:
     table = load_table("2")[0]
     protocol, label = load_protocol("quick")

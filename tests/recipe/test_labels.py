@@ -4,9 +4,10 @@ import pytest
 import small_study
 
 from asymbp_cli.recipe.grid import Grid, GridRow, choose_table_id, grid_id, table_ids
-from asymbp_cli.recipe.labels import name_datasets, name_networks, name_tables, tell_rows_apart
+from asymbp_cli.recipe.labels import find_table_words, name_datasets, name_networks, name_tables, tell_rows_apart
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import load_table
+from asymbp_cli.report.text import head_tables
 from asymbp_cli.specs.networks import Network
 
 A, B = "a" * 64, "b" * 64
@@ -119,3 +120,12 @@ def test_a_table_of_the_paper_is_one_whatever_its_title() -> None:
         assert choose_table_id(titled("New words", key), {plain: "Old words"}) == plain
     plain = choose_table_id(titled("Old words", "table-mine"), {})
     assert choose_table_id(titled("New words", "table-mine"), {plain: "Old words"}) != plain
+
+
+def test_tables_have_the_words_that_their_option_takes() -> None:
+    first, second = small_study.grid("SGD"), small_study.grid("SGD", key="recipe-my nets")
+    large, small = (second.model_copy(update={"title": title}) for title in ("Large. All", "Small"))
+    assert find_table_words([first, second]) == ["2", "my nets"]
+    assert find_table_words([large, small]) == ["Large. All", "Small"]
+    assert head_tables([first, large]) == ["A small table (--table 2)", "Large (--table 'my nets')"]
+    assert head_tables([large, small]) == ["Large (--table 'Large. All')", "Small"]

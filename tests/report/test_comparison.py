@@ -28,7 +28,7 @@ def test_cells_of_both_sides_stand_beside_each_other() -> None:
     )
     assert "3 cells" in found.notes[0]
     assert "median difference is +0.00" in found.notes[0]
-    assert "largest 2.00; 2 are at most 1 point apart" in found.notes[0]
+    assert "largest 2.00. At most 1 point apart: 2." in found.notes[0]
 
 
 def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:
@@ -38,16 +38,15 @@ def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:
     (one,) = compare_sides(Side("a", (quick,)), Side("b", (paper,)))
     assert one.rows[0][-1] == "+1.00"
     other = filled(1, 2, 3, 4, 5, label="demo")
-    with pytest.raises(
-        UsageError, match=r'both has table-2 under quick; paper\. Name one of them: "both:quick", "both:paper"'
-    ):
+    message = 'both has Title (--table 2) under quick; paper. Name one of them: "both:quick", "both:paper"'
+    with pytest.raises(UsageError, match=re.escape(message)):
         compare_sides(Side("a", (other,)), both)
 
 
 def test_nothing_in_common_is_said() -> None:
     with pytest.raises(UsageError, match="a and b have no cell in common"):
         compare_sides(Side("a", (filled(1, None, None, None, None),)), Side("b", (filled(None, 2, 3, 4, 5),)))
-    with pytest.raises(UsageError, match=r"no cell in common\. .*: a has table-2, and b none\. Run"):
+    with pytest.raises(UsageError, match=r"no cell in common\. .*: a has Title \(--table 2\), and b none\. Run"):
         compare_sides(Side("a", (filled(1, 2, 3, 4, 5),)), Side("b", ()))
 
 
@@ -82,7 +81,7 @@ def with_seeds(*seeds: int) -> FilledGrid:
 def test_tables_of_one_protocol_are_named_by_their_seeds() -> None:
     several = Side("quick", (with_seeds(0), with_seeds(0, 1)), "quick")
     message = re.escape(
-        'quick has table-2 under quick, seeds 0; quick, seeds 0, 1. Name one of them: "quick, seeds 0"'
+        'quick has Title (--table 2) under quick, seeds 0; quick, seeds 0, 1. Name one of them: "quick, seeds 0"'
     )
     for sides in ((several, Side("b", (with_seeds(7),))), (Side("b", (with_seeds(7),)), several)):
         with pytest.raises(UsageError, match=message):
@@ -101,7 +100,7 @@ def test_tables_of_two_titles_are_named_by_them() -> None:
     small, large, mine = (
         replace(table, grid=table.grid.model_copy(update={"title": title})) for title in ("Small", "Large", "Mine")
     )
-    message = 'b has table-2 with the titles "Small", "Large"\\. Name one of them with --table'
+    message = 'b has several tables of one name, "Small", "Large"\\. Name one of them with --table'
     with pytest.raises(UsageError, match=message):
         compare_sides(Side("a", (mine,)), Side("b", (small, large)))
     found = compare_sides(Side("a", (large, small)), Side("b", (small, large)))

@@ -164,7 +164,7 @@ def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
     notes = " ".join(write_footnotes(filled(1.0, 2.0, 3.0, 4.0, 50.0)))
     assert "MNIST 0.31 to 1.58 points, where 3 points are 30 of 1,000 samples." in notes
     assert (
-        "They do not cover the spread over seeds, of which there is one, that rate and epoch are picked" in notes
+        "not the spread over seeds (there is one), the choice of rate and epoch on the test set, or what" in notes
     )
     assert "Last epoch" not in notes
     assert "hollow" not in notes

@@ -164,6 +164,27 @@ def test_ours_against_the_papers() -> None:
     )
 
 
+def test_cells_of_several_protocols_are_in_several_figures() -> None:
+    tables = [filled(1.0, 2.0, 4.0, 5.0, 80.0), filled(1.0, 2.0, None, None, None, label="paper")]
+    first, second = [figure for figure in draw_figures(tables, {}) if figure.name.startswith("ours-against")]
+    assert (first.name, second.name) == ("ours-against-the-papers-1", "ours-against-the-papers-2")
+    assert " by quick against " in first.heading
+    assert " by paper against " in second.caption
+    assert second.alt.startswith("2 of 2 cells ")
+
+
+def test_panels_of_other_epochs_have_no_line_of_the_baseline() -> None:
+    table, epochs = trained("SGD", "uSF")
+    column = table.grid.columns[1]
+    (entry,) = column.entries
+    longer = entry.model_copy(update={"protocol": entry.protocol.model_copy(update={"epochs": 99})})
+    columns = (table.grid.columns[0], column.model_copy(update={"entries": (longer,)}))
+    other = replace(table, grid=table.grid.model_copy(update={"columns": columns}))
+    for ending in ("learning-curves", "rates"):
+        looks = [[look for look, *_ in plotted(draw_figures([one], epochs), ending)] for one in (table, other)]
+        assert [found.count("baseline") for found in looks] == [2, 1]
+
+
 def test_nothing_is_drawn_from_nothing() -> None:
     assert draw_figures([], {}) == ()
     assert draw_figures([filled(None, None, None, None, None)], {}) == ()

@@ -17,6 +17,7 @@ from asymbp_cli.report.assemble import assemble_document
 from asymbp_cli.report.compute_listing import make_compute_records
 from asymbp_cli.report.document import Figure, Listing
 from asymbp_cli.report.figures import draw_figures
+from asymbp_cli.report.footnotes import write_footnotes
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.result_table import ResultTable
 from asymbp_cli.report.summary import PAPER_TITLE, choose_title, summarize
@@ -41,7 +42,7 @@ def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store)
     first, second, third = summarize(tables, trained, ())
     assert first.startswith("Trained: 4 runs on digits, protocol ")
     assert "1 seed, " in first
-    assert second.startswith("Next to the paper: it has no number for a finished cell here; our lowest error is ")
+    assert second.startswith("Next to the paper: it has none of the finished cells; our lowest error is ")
     assert "±" in second
     assert third.startswith(
         "What holds: none of the paper's conclusions can be judged on these runs; next to SGD "
@@ -119,7 +120,7 @@ def test_unfinished_studies_say_how_much_is_done(trained: Store) -> None:
     tables = [filled(None, None, None, None, None)]
     first, second, third = summarize(tables, trained, ())
     assert first.startswith("Trained: 0 of 10 runs on MNIST")
-    assert second.endswith("no number for a finished cell here.")
+    assert second.endswith("no cell is finished yet.")
     assert third == "What holds: none of the paper's conclusions can be judged on these runs."
     assert summarize([], trained, ()) == ()
 
@@ -166,3 +167,41 @@ def test_no_listing_shows_a_key(trained: Store) -> None:
     texts = [text for block in found.blocks if isinstance(block, Listing) for row in block.rows for text in row]
     titles = [block.title for block in found.blocks if isinstance(block, Listing)]
     assert not [text for text in (*texts, *titles) if "table-2" in text or "magnitudes-of" in text]
+
+
+def test_the_lowest_error_is_of_a_finished_cell_and_each_protocol_has_its_own(tmp_path: Path) -> None:
+    """A cell that is still in training shows its best epoch so far, which is no result."""
+    with Store.open(tmp_path / "results") as store:
+        grid = small_study.grid("SGD", "uSF")
+        study.run([grid], small_study.INFOS, store, study.Execution(train=fake_engine.train))
+        (table,) = fill_all(store, [grid])
+        (lowest,) = table.cells
+        assert summarize([table], store, ())[1].count("%, of ") == 1
+        unfinished = replace(table, cells=(tuple(replace(cell, ended=cell.ended - 1) for cell in lowest),))
+        assert summarize([unfinished], store, ())[1] == ("Next to the paper: no cell is finished yet.")
+        other = replace(table, grid=grid.model_copy(update={"protocol_label": "quick"}))
+        line = summarize([table, other], store, ())[1]
+        assert "; our lowest errors are " in line
+        assert line.count("%, of ") == 2
+        assert " on digits by quick" in line
+
+
+def test_cells_of_several_protocols_are_counted_apart_and_those_of_two_tables_once(trained: Store) -> None:
+    one, other = filled(1.0, 2.5, 5.5, 4.0, 90.0), filled(1.0, 2.0, 3.0, 3.0, 90.0, label="paper")
+    holds = summarize([one, other, one], trained, ())[2]
+    assert "next to SGD by quick 3 of 4 cells are worse and 0 better" in holds
+    assert "next to SGD by paper 1 of 4 cells are worse and 0 better" in holds
+
+
+def test_a_column_of_other_epochs_is_neither_counted_nor_coloured(trained: Store) -> None:
+    table = filled(1.0, 2.5, 5.5, 4.0, 90.0)
+    column = table.grid.columns[-1]
+    (entry,) = column.entries
+    longer = entry.model_copy(update={"protocol": entry.protocol.model_copy(update={"epochs": 99})})
+    columns = (*table.grid.columns[:-1], column.model_copy(update={"entries": (longer,)}))
+    grid = table.grid.model_copy(update={"columns": columns})
+    assert [grid.is_comparable(column) for column in columns] == [True] * 4 + [False]
+    assert "next to SGD 2 of 3 cells" in summarize([replace(table, grid=grid)], trained, ())[2]
+    notes = " ".join(write_footnotes(replace(table, grid=grid)))
+    assert "Not compared, since epochs differ: uSF+BN+BM." in notes
+    assert "since epochs differ" not in " ".join(write_footnotes(table))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from asymbp_cli.analysis.agreement import Conditions
+from asymbp_cli.analysis.agreement import Conditions, group_tables
 from asymbp_cli.analysis.conclusions.checks import Judgement, judge
 from asymbp_cli.analysis.conclusions.numbers import collect_our_numbers, load_paper_numbers
 from asymbp_cli.analysis.tables import FilledGrid
@@ -47,12 +47,8 @@ def is_judgeable(grid: Grid) -> bool:
 
 def judge_protocols(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> list[OurJudgements]:
     """Return the verdicts on the numbers of each protocol that the paper's tables have; `infos` by fingerprint."""
-    own = [filled for filled in tables if is_judgeable(filled.grid)]
-    groups = list(dict.fromkeys(Conditions.of(filled.grid) for filled in own))
-    found = (
-        _judge_group(group, [filled for filled in own if Conditions.of(filled.grid) == group], infos, groups)
-        for group in groups
-    )
+    groups = group_tables(filled for filled in tables if is_judgeable(filled.grid))
+    found = (_judge_group(group, own, infos, groups) for group, own in groups.items())
     return [judged for judged in found if judged.datasets]
 
 

@@ -14,6 +14,7 @@ from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.paths import exists
+from asymbp_cli.text import count
 
 _CHANGED = "Its files may have changed meanwhile; run the command again."
 _PROGRESS_IMAGES = 500  # between reports
@@ -113,7 +114,7 @@ def iterate_images(
         if on_progress and (done % _PROGRESS_IMAGES == 0 or done == total):
             on_progress(f"{activity} {label}", done, total)
     if missing := sum(map(len, left.values())):
-        raise DataError(f"{label}: {missing} images that were listed could not be read. {_CHANGED}")
+        raise DataError(f"{label}: {count(missing, 'image')} that the list names could not be read. {_CHANGED}")
 
 
 def find_first(root: Path, *names: str) -> Path | None:

@@ -24,6 +24,7 @@ from asymbp_cli.datasets.readers.base import (
 from asymbp_cli.datasets.readers.copies import CLASSES, find_named, locate_copy
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import count
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def _images(batch: Any, files: Batches, origin: str) -> tuple[Any, Any]:
     except Exception as error:
         raise _damaged(origin, error) from error
     if len(pixels) != len(labels):
-        raise DataError(f"{origin}: {len(pixels)} images, but {len(labels)} labels. Delete it and use --download.")
+        counts = f"{count(len(pixels), 'image')}, but {count(len(labels), 'label')}"
+        raise DataError(f"{origin}: {counts}. Delete it and use --download.")
     return pixels, labels
 
 

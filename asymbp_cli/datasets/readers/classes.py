@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.published_classes import hash_counts
 from asymbp_cli.errors import DataError
-from asymbp_cli.text import list_some, simplify
+from asymbp_cli.text import count, list_some, simplify
 
 Images = Mapping[str, str]  # of a class: the names in a tree, by keys that sort as the published names do
 
@@ -64,7 +64,7 @@ def _refuse_other_counts(
     entry: CatalogEntry, published: Mapping[str, int], found: Mapping[str, Images], origin: object
 ) -> None:
     wrong = [
-        f"{name} has {len(images):,} images, not {published[name]:,}"
+        f"{name} has {count(len(images), 'image')}, not {published[name]:,}"
         for name, images in sorted(found.items())
         if len(images) != published[name]
     ]

@@ -14,7 +14,7 @@ from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
 from asymbp_cli.files.paths import expand_home
-from asymbp_cli.text import printable, printable_path
+from asymbp_cli.text import count, printable, printable_path
 
 _DEFAULT_TEST_FRACTION = 0.25
 
@@ -185,7 +185,7 @@ def _counts(path: Path, label: str, have: int, source: FolderSource) -> tuple[in
     test = have - train if test is None else test
     if min(train, test) < 1 or train + test > have:
         needed = f"{max(train, 1)} to train and {max(test, 1)} to test"
-        raise DataError(f'{path}: class "{label}" has {have} images, too few for {needed}')
+        raise DataError(f'{path}: class "{label}" has {count(have, "image")}, too few for {needed}')
     return train, test
 
 

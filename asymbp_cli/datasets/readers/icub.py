@@ -7,6 +7,7 @@ from asymbp_cli.datasets.readers import folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, find_first
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import count
 
 
 def locate(root: Path) -> FoundDataset | Absent:
@@ -29,5 +30,6 @@ def _open(tree: Tree) -> OpenDataset:
         raise DataError(f"{tree.path} has no train/ and test/ folders. Expected: {entry.accepts}.")
     opened = folder.open_tree(tree, FolderSource(folder=str(tree.path)), upright=False)
     if len(opened.classes) != entry.classes:
-        raise DataError(f"{tree.path} holds {len(opened.classes)} categories. Expected: {entry.accepts}.")
+        found = count(len(opened.classes), "category", "categories")
+        raise DataError(f"{tree.path} holds {found}. Expected: {entry.accepts}.")
     return opened

@@ -19,7 +19,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.datasets.readers.base import Arrays, FoundDataset, OpenDataset, open_arrays
 from asymbp_cli.errors import DataError
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import count, printable_path
 
 _PART = r"(?P<set>.*?)[-_.]?(?P<split>train|t10k|test)[-_.](?P<what>images|labels)"
 #: as train-images-idx3-ubyte, train-images.idx3-ubyte.gz, emnist-letters-test-labels-idx1-ubyte.gz
@@ -110,8 +110,8 @@ def parse(content: bytes, origin: object) -> NDArray[np.uint8]:
     shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
     if len(content) != start + math.prod(shape):
         raise DataError(
-            f"{origin} has {len(content):,} bytes, not the {start + math.prod(shape):,} that its first bytes "
-            f"announce. Get it again."
+            f"{origin} has {count(len(content), 'byte')}, not the {start + math.prod(shape):,} that its first "
+            "bytes announce. Get it again."
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
@@ -183,7 +183,8 @@ def _read_split(images_file: Path, labels_file: Path) -> Arrays:
         )
     if len(images) != len(labels):
         raise DataError(
-            f"{images_file} holds {len(images):,} images, but {labels_file.name} {len(labels):,} labels."
+            f"{images_file} holds {count(len(images), 'image')}, "
+            f"but {labels_file.name} {count(len(labels), 'label')}."
         )
     return images, labels.astype(np.int64)
 

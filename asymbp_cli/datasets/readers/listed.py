@@ -21,7 +21,7 @@ from asymbp_cli.datasets.readers.matlab import load
 from asymbp_cli.datasets.readers.members import Members, draw_members, open_members
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import DataError
-from asymbp_cli.text import list_some
+from asymbp_cli.text import count, list_some
 
 _FLOWERS = (
     "daffodil",
@@ -182,7 +182,8 @@ def _open_sufrw(tree: Tree) -> OpenDataset:
         people.setdefault(identity[2], []).append(images[str(number)])
     if len(images) > len(lines):
         raise DataError(
-            f"{tree.path} holds {len(images)} images, but {_SUFRW_INFO} {len(lines)} lines. Copy it again."
+            f"{tree.path} holds {count(len(images), 'image')}, but {_SUFRW_INFO} {count(len(lines), 'line')}. "
+            "Copy it again."
         )
     return open_members(tree, draw_members(entry, people, tree.path))
 

@@ -10,6 +10,7 @@ from asymbp_cli.datasets.readers.picture import decode
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import count
 
 Members = dict[SplitName, list[tuple[str, str]]]  # split -> (class, name in the tree), in the split's order
 
@@ -76,13 +77,13 @@ def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], ori
     assert draw is not None
     if len(by_class) != draw.of:
         raise DataError(
-            f"{origin} holds {len(by_class)} classes, not the {draw.of} of {entry.label}{_odd(by_class)}. "
-            "If it is another set, rename it; else get it again."
+            f"{origin} holds {count(len(by_class), 'class', 'classes')}, not the {draw.of} of "
+            f"{entry.label}{_odd(by_class)}. If it is another set, rename it; else get it again."
         )
     total = sum(map(len, by_class.values()))
     if draw.images is not None and total != draw.images:
         raise DataError(
-            f"{origin} holds {total:,} images, not the {draw.images:,} of {entry.label}. Check that the "
+            f"{origin} holds {count(total, 'image')}, not the {draw.images:,} of {entry.label}. Check that the "
             "copy is complete and nothing was added."
         )
     eligible = sorted(label for label, names in by_class.items() if draw.is_eligible(len(names)))
@@ -90,8 +91,8 @@ def draw_members(entry: CatalogEntry, by_class: Mapping[str, Sequence[str]], ori
         least = draw.train + (draw.fewest_test or draw.test)
         short = min(by_class, key=lambda label: (len(by_class[label]), label))
         raise DataError(
-            f"{origin}: only {len(eligible)} classes have at least {least} images, {draw.classes} are needed; "
-            f"{short} has {len(by_class[short])}"
+            f"{origin}: {len(eligible)} of the {draw.classes} classes that are needed have at least {least} "
+            f"images; {short} has {len(by_class[short])}"
         )
     order = permutation(len(eligible), 0, entry.key, "classes")[: draw.classes]
     members: Members = {"train": [], "test": []}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import count
 
 RATE = 16_000  # samples per second
 WINDOW, SHIFT = 400, 160  # samples: 25 and 10 ms
@@ -60,7 +61,7 @@ def _sphere(content: bytes, origin: str) -> NDArray[np.int16]:
 def _check(form: tuple[int, int, int], origin: str) -> None:
     if form != (RATE, 2, 1):
         rate, width, channels = form
-        form_text = f"{rate} Hz, {8 * width} bits, {channels} channels"
+        form_text = f"{rate} Hz, {8 * width} bits, {count(channels, 'channel')}"
         raise DataError(f"{origin} has {form_text}, but TIMIT has 16000 Hz, 16 bits, 1 channel.")
 
 

@@ -34,7 +34,7 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
         Panel(
             grid.columns[j].header,
             _describe(cell),
-            (*baseline, *_draw_cell(cell, epochs)),
+            (*(baseline if grid.is_comparable(grid.columns[j]) else ()), *_draw_cell(cell, epochs)),
             find_levels(cell, chance),
         )
         for j, cell in cells.items()

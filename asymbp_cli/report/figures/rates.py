@@ -31,7 +31,7 @@ def draw_rates(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
         Panel(
             grid.columns[j].header,
             _describe(filled.cells[i][j]),
-            (*baseline, *_draw_cell(filled.cells[i][j], found)),
+            (*(baseline if grid.is_comparable(grid.columns[j]) else ()), *_draw_cell(filled.cells[i][j], found)),
             find_levels(filled.cells[i][j], chance),
         )
         for j, found in outcomes.items()

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import NamedTuple
 
-from asymbp_cli.analysis.agreement import deduplicate, pair_cells
+from asymbp_cli.analysis.agreement import deduplicate, group_tables, pair_cells
+from asymbp_cli.analysis.copies import keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.charts.chart import (
     MARKERS,
@@ -18,6 +19,7 @@ from asymbp_cli.report.charts.chart import (
 )
 from asymbp_cli.report.document import Figure
 
+_NAME = "ours-against-the-papers"
 _LABELLED = 6  # of the cells furthest from the paper
 _WORTH_A_LABEL = 1.0  # points
 _BAND_POINTS = 3.0  # section 5
@@ -38,10 +40,16 @@ class _Point(NamedTuple):
 
 
 def draw_scatter(tables: Sequence[FilledGrid]) -> Iterator[Figure]:
-    """Draw every complete cell against the paper's number, with the band of 3 points around equality."""
-    points = _points(tables)
-    if not points:
-        return
+    """Draw every complete cell against the paper's number, for each protocol apart."""
+    groups = {group: points for group, own in group_tables(tables).items() if (points := _points(own))}
+    for number, (group, points) in enumerate(groups.items(), start=1):
+        several = len(groups) > 1
+        by = f" by {group.describe_among(groups)}" if several else ""
+        yield _draw_group(points, f"{_NAME}-{number}" if several else _NAME, by)
+
+
+def _draw_group(points: Sequence[_Point], name: str, by: str) -> Figure:
+    """Draw cells by a protocol, as `by` says, against the paper's numbers, with 3 points around equality."""
     far = sorted((p for p in points if p.distance > _WORTH_A_LABEL), key=lambda point: -point.distance)[:_LABELLED]
     errors = [error for point in points for error in (point.paper, point.ours)]
     low, high = min(errors) / 1.3, min(110.0, max(errors) * 1.3)
@@ -54,9 +62,9 @@ def draw_scatter(tables: Sequence[FilledGrid]) -> Iterator[Figure]:
         labels=tuple(Label(p.paper, p.ours, p.method if only else f"{p.method}, {p.row}") for p in far),
     )
     shapes = markers if 1 < len(markers) == len(set(markers.values())) else {}
-    heading = f"Every finished cell{only} against the paper's number"
-    yield Figure(
-        name="ours-against-the-papers",
+    heading = f"Every finished cell{only}{by} against the paper's number"
+    return Figure(
+        name=name,
         caption=f"{heading}, both axes logarithmic; grey: equality, and 3 points around it.",
         heading=heading,
         alt=panel.alt,
@@ -84,8 +92,8 @@ def _draw_points(points: Sequence[_Point], markers: Mapping[str, Marker]) -> Ite
 
 
 def _points(tables: Sequence[FilledGrid]) -> list[_Point]:
-    """Return the complete cells, each once; an error of 0 has no place on a logarithmic axis."""
-    pairs = deduplicate(pair for filled in tables for pair in pair_cells(filled))
+    """Return the complete cells of one protocol, each once; an error of 0 has no place on a logarithmic axis."""
+    pairs = deduplicate(pair for filled in keep_one_copy(tables) for pair in pair_cells(filled))
     return [
         _Point(pair.key[1], pair.row.label, pair.cell.paper, pair.cell.error_percent)
         for pair in pairs
