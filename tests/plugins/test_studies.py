@@ -121,6 +121,16 @@ def test_a_changed_plugin_is_another_run_and_says_so() -> None:
     with Store.open(Path("results"), create=False) as store:
         assert len(store.finished_ids()) == 3
     assert "another version" not in train("my_scheme.py").stderr
+    hashes = [sha256(text.encode()).hexdigest()[:8] for text in (NOISE, NOISE + "# changed\n")]
+    report = invoke("report", "--to", "markdown").stdout
+    headings = [line for line in report.splitlines() if re.match(r"#+ .*\(demo.*, plugin \w{8}\)$", line)]
+    assert [line.split()[-1].strip(")") for line in headings] == hashes
+    names = [f"recipe-mine (plugin {digits})" for digits in hashes]
+    for name, digits in zip(names, hashes, strict=True):
+        one = list(csv.DictReader(io.StringIO(invoke("report", "--to", "csv", "--table", name).stdout)))
+        assert {(row["table"], digits in row["procedures"]) for row in one if row["column"] == "wNoise"} == {
+            ("recipe-mine", True)
+        }
     Path("my_scheme.py").write_text(NOISE + "# changed again\n")
     quiet = invoke("train", "--recipe", "mine.yaml", *TINY, "--plugin", "my_scheme.py", "--quiet")
     assert "another version of my_scheme.py" in quiet.stderr
