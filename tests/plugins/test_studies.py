@@ -114,9 +114,15 @@ def test_a_changed_plugin_is_another_run_and_says_so() -> None:
     write_recipe("SGD", "wNoise")
     train("my_scheme.py")
     Path("my_scheme.py").write_text(NOISE + "# changed\n")
+    told = "results in results/ were made with another version of my_scheme.py, or with another"
+    for command in (("train", "mine.yaml", "--dry-run"), ("plan", "mine.yaml")):
+        planned = invoke(*command, *TINY, "--plugin", "my_scheme.py")
+        assert planned.stderr.startswith(told)
+        assert "wNoise" not in planned.stderr
+        assert told not in invoke(*command, *TINY, "--plugin", "my_scheme.py", "--json").output
     again = train("my_scheme.py")
     assert "1 run to train on cpu with 1 worker (1 already done)" in again.stderr
-    assert "results in results/ were made with another version of my_scheme.py, or with another" in again.stderr
+    assert told in again.stderr
     assert "They stay under their own ids" in again.stderr
     with Store.open(Path("results"), create=False) as store:
         assert len(store.finished_ids()) == 3
