@@ -73,7 +73,10 @@ def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """Print a plan on standard output, as one line of JSON or as text; then notices precede it on standard error."""
+    """Print a plan on standard output, as text or as one line of JSON.
+
+    Before text the notices go to standard error.
+    """
     if as_json:
         click.echo(json.dumps(_make_event(plan)))
         return
