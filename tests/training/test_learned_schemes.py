@@ -1,5 +1,6 @@
 """Learned and direct feedback, against a loop over matrices, and in the engine."""
 
+from math import acos, degrees
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from small_trainers import DIGITS, IMAGES, VECTORS, make, of, train
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.specs.networks import Network
-from asymbp_cli.training.draws import Uniform
+from asymbp_cli.training.draws import Uniform, generator
 from asymbp_cli.training.engine import Trainer
 from asymbp_cli.training.feedback.schemes import draw_path
 from asymbp_cli.training.feedback.site import Site
@@ -230,3 +232,22 @@ def test_a_network_of_one_layer_has_no_feedback() -> None:
     trainer = train(make(of("bp"), *methods, network=network))
     for replica in (1, 2, 3):
         assert torch.equal(trainer.bank.weights[replica], trainer.bank.weights[0])
+
+
+def test_the_last_angle_of_pfa_is_a_matter_of_its_b() -> None:
+    """The results say so of MNIST's ten classes, seed by seed."""
+    model = make("PFA", network=Network(input=(12,), layers=("FC 9", "FC 9", "FC classes"))).model
+    (last,) = [part for part in model.fed if part.layer == model.last]
+    angles = []
+    for seed in range(6):
+        B, _ = draw_path(Site(model, seed, torch.empty(0)), last, 10.0)
+        M = B.double() @ B.double().T
+        angles.append(degrees(acos(M.trace() / (len(M) * (M @ M).trace()).sqrt())))
+        columns, _ = torch.linalg.qr(torch.randn(20, len(M), generator=generator(seed), dtype=torch.float64))
+        W = columns.T  # its rows have one size and are not correlated
+        likeness = F.cosine_similarity((M @ W).flatten(), W.flatten(), dim=0).item()
+        assert degrees(acos(likeness)) == pytest.approx(angles[-1])
+    told = ", ".join(f"{angle:.1f}" for angle in angles)
+    assert told == "16.7, 17.3, 19.4, 20.8, 16.9, 22.5"
+    results = (recipes_directory() / "results/README.md").read_text(encoding="utf-8")
+    assert " and ".join(told.rsplit(", ", 1)) in results
