@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asymbp_cli.api.calls import reproduce, train
+    from asymbp_cli.api.load_recipe import load_recipe
     from asymbp_cli.errors import AsymbpError
     from asymbp_cli.modules.convert import convert
     from asymbp_cli.modules.layers import (
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         AsymmetricConvTranspose2d,
         AsymmetricConvTranspose3d,
     )
-    from asymbp_cli.recipe.recipe import Recipe, load_recipe
+    from asymbp_cli.recipe.recipe import Recipe
     from asymbp_cli.report.frames import Results, Table
     from asymbp_cli.specs.methods import Feedback, LayerFeedback
 
@@ -44,7 +45,7 @@ _HOMES = {
     "Table": "report.frames",
     "angles": "modules.measure",
     "convert": "modules.convert",
-    "load_recipe": "recipe.recipe",
+    "load_recipe": "api.load_recipe",
     "mirror": "modules.steps",
     "reproduce": "api.calls",
     "set_targets": "modules.steps",

@@ -4,14 +4,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, MissingDataError, StudyInterrupted
-from asymbp_cli.events import OnProgress
 from asymbp_cli.executors import ATTEMPTS, Job, StudyEvent, StudyWaits, Train
 from asymbp_cli.executors.devices import collect_provenance
 from asymbp_cli.executors.job import train as train_with_engine
@@ -39,22 +38,6 @@ from asymbp_cli.training.weight_files import prepare_keeping, weights_directory
 
 #: returns the seconds of a training step of each kind, given runs and the name of a device
 Measure = Callable[[Collection[Run], str], Mapping[StepKind, float]]
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """The sources of datasets; None is the default of `datasets.prepare`.
-
-    If not `decode`, datasets that are not decoded have the names and counts of `datasets.preview`; then those of
-    the catalogue need not be there if they are not `required`.
-    """
-
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    download: bool = False
-    on_progress: OnProgress | None = None
-    decode: bool = True
-    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,19 +89,11 @@ def prepare_datasets(
     Without a `network` every dataset has the paper's. Raises DataError as `datasets.prepare` does, UsageError if
     two datasets have the same name.
     """
-    look = partial(preview, required=source.required)
-    get = partial(prepare, on_progress=source.on_progress) if source.decode else look
+    get = prepare if source.decode else preview
     infos = []
     for ref in refs:
         key = ref if isinstance(ref, str) else "folder"
-        info = get(
-            ref,
-            input_shape(network or network_for(key), ref),
-            data_dir=source.data_dir,
-            cache_dir=source.cache_dir,
-            resize=protocol.resize,
-            download=source.download,
-        )
+        info = get(ref, input_shape(network or network_for(key), ref), source, resize=protocol.resize)
         infos.append(info if isinstance(ref, str) else info.model_copy(update={"folder": ref}))
     check_distinct([info.label for info in infos], "datasets")
     return infos

@@ -15,6 +15,7 @@ import fake_engine
 from asymbp_cli import study
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.executors import StudyEvent, Train
 from asymbp_cli.executors.job import train as real_train
 from asymbp_cli.files.paths import FILE_NAME
@@ -91,7 +92,7 @@ def train(
 
 def train_digits(directory: Path, cache: Path, **options: Any) -> study.Outcome:
     """Train a grid on the real digits with the real engine."""
-    info = prepare("digits", (8, 8, 1), cache_dir=cache)
+    info = prepare("digits", (8, 8, 1), DataSource(cache_dir=cache))
     wanted = grid("BM", "uSF+BN", epochs=REAL_EPOCHS, rows=(row(info.fingerprint),))
     return train(directory, wanted, infos={info.fingerprint: info}, train=real_train, **options)
 

@@ -330,10 +330,20 @@ def test_weights_are_kept_or_missed(trained: tuple[Path, asymbp.Results], tmp_pa
     assert weights.which == "last"
 
 
+def fail(event: object) -> None:
+    raise AssertionError("nothing is left to train")
+
+
 def test_plugins_are_loaded_and_other_versions_warned_of(load: Load, tmp_path: Path) -> None:
     file, recipe = tmp_path / "mine.py", {**RECIPE, "method": "wNoise"}
     file.write_text(NOISE)
-    asymbp.train(recipe, plugins=file, results=tmp_path / "results", workers=1)
+    written = tmp_path / "mine.yaml"
+    written.write_text(json.dumps(recipe))
+    with pytest.raises(asymbp.AsymbpError, match=r'"wNoise" is not a method.*add plugins=FILE'):
+        asymbp.load_recipe(written)
+    loaded = asymbp.load_recipe(written, plugins=file)
+    asymbp.train(loaded, results=tmp_path / "results", workers=1)
+    asymbp.train(recipe, plugins=file, results=tmp_path / "results", workers=1, on_event=fail)
     (plugin,) = {*REGISTERED.values()}
     forget(plugin)
     load(f"{NOISE}# another version")
@@ -344,7 +354,11 @@ def test_plugins_are_loaded_and_other_versions_warned_of(load: Load, tmp_path: P
 def test_installed_plugins_are_loaded(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     entry = EntryPoint(name="mine", value="no_such_module_anywhere", group="asymbp.plugins")
     monkeypatch.setattr("asymbp_cli.api.load_plugins.entry_points", lambda group: [entry])
-    for call in (lambda: asymbp.train(RECIPE, results=tmp_path), lambda: asymbp.reproduce(results=tmp_path)):
+    for call in (
+        lambda: asymbp.train(RECIPE, results=tmp_path),
+        lambda: asymbp.reproduce(results=tmp_path),
+        lambda: asymbp.load_recipe("usf-digits"),
+    ):
         with pytest.raises(asymbp.AsymbpError, match="no_such_module_anywhere: the installed package"):
             call()
 

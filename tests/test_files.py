@@ -8,6 +8,7 @@ import small_study
 from asymbp_cli.cli.write import write_bytes
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.files import whole
 from asymbp_cli.files.locks import mark
 from asymbp_cli.files.paths import FILE_NAME
@@ -115,7 +116,7 @@ def test_every_use_sweeps_before_it_writes(tmp_path: Path) -> None:
     write_bytes(b"", tmp_path / "report.md")
     left.append(leave(resume.checkpoint_path(tmp_path / "results" / "checkpoints", "0" * 16)))
     small_study.train(tmp_path / "results", small_study.grid("BM"))
-    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path / "cache")
+    info = prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path / "cache"))
     left.append(leave(info.path / "statistics-mean-image-0.0-0.npz"))
     load(info)
     assert not [path for path in left if path.exists()]

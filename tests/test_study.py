@@ -12,6 +12,7 @@ import small_study
 from asymbp_cli import study
 from asymbp_cli.api.asked import check_any_installed
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import (
     DataError,
     DeviceError,
@@ -310,7 +311,7 @@ def test_steps_are_timed_as_the_caller_says_on_counted_datasets_only() -> None:
 
 
 def test_datasets_are_prepared_for_a_study(tmp_path: Path) -> None:
-    source = study.DataSource(data_dir=tmp_path / "none")
+    source = DataSource(data_dir=tmp_path / "none")
     installed, missing = study.prepare_installed(["digits", "mnist", "no-such"], None, Protocol(epochs=1), source)
     assert [info.key for info in installed] == ["digits"]
     assert missing == {"mnist": "", "no-such": ""}

@@ -9,6 +9,7 @@ from asymbp_cli.api.variation import Rule, follow_rule
 from asymbp_cli.datasets.catalog import DatasetRef, parse_dataset
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.locate import data_directory
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import MissingDataError, UsageError
 from asymbp_cli.recipe.build import check_distinct, make_recipe_grid, make_table_grid
 from asymbp_cli.recipe.grid import Grid
@@ -18,7 +19,6 @@ from asymbp_cli.recipe.table import TableSpec, load_table
 from asymbp_cli.scheduling.shards import Part, take_part
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.shards import Shard
-from asymbp_cli.study import DataSource
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from asymbp_cli.api.asked import Asked
 from asymbp_cli.api.load_plugins import load_plugins
 from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
 from asymbp_cli.api.wording import say_in_python, warn
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.executors import StudyEvent
 from asymbp_cli.report.frames import Results, Table
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.shards import Shard
-from asymbp_cli.study import DataSource, Execution
+from asymbp_cli.study import Execution
 
 #: told what is trained, as it happens (`asymbp_cli/events.py`, `asymbp_cli/executors/__init__.py`)
 OnEvent = Callable[[StudyEvent], None]

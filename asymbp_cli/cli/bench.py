@@ -232,7 +232,8 @@ def measures(dataset: str, data_dir: Path | None, cache_dir: Path | None, as_jso
 def _prepare(dataset: str, data_dir: Path | None, cache_dir: Path | None) -> "DecodedDataset":
     from asymbp_cli.datasets.catalog import find_entry
     from asymbp_cli.datasets.prepare import prepare
+    from asymbp_cli.datasets.source import DataSource
     from asymbp_cli.recipe.networks import network_for
 
     key = find_entry(dataset).key
-    return prepare(key, network_for(key).input, data_dir=data_dir, cache_dir=cache_dir)
+    return prepare(key, network_for(key).input, DataSource(data_dir=data_dir, cache_dir=cache_dir))

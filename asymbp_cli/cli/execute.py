@@ -27,6 +27,7 @@ from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_
 from asymbp_cli.cli.study_summary import fill_and_summarize
 from asymbp_cli.cli.waiting import Waiting, say
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.locks import check_no_writer
 from asymbp_cli.recipe.grid import Grid
@@ -36,7 +37,7 @@ from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.shards import Part
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.shards import Shard
-from asymbp_cli.study import DataSource, Execution
+from asymbp_cli.study import Execution
 from asymbp_cli.text import count, printable_path
 
 _LONG_SECONDS = 600.0

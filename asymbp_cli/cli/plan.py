@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from asymbp_cli import study
+from asymbp_cli.api.notices import explain_changed_plugins
 from asymbp_cli.cli.json_lines import make_plan_event
 from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.cli.waiting import say
@@ -40,6 +41,7 @@ class Plan:
     execution: Execution
     forecast: Forecast
     part: Part | None  # None: all of the study
+    notices: Sequence[str]  # what a study of these runs would say before it trains
 
 
 def make_plan(
@@ -51,15 +53,19 @@ def make_plan(
 ) -> Plan:
     """Return the plan of a study; its steps are timed on random data."""
     by_fingerprint = {info.fingerprint: info for info in infos}
-    *works, whole = plan_works(grids, results, part)
+    works, whole, notices = plan_works(grids, results, part)
     forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
-    return Plan(grids, works, whole, by_fingerprint, execution, forecast, part)
+    return Plan(grids, works, whole, by_fingerprint, execution, forecast, part, notices)
 
 
-def plan_works(grids: Sequence[Grid], results: Path, part: Part | None = None) -> list[Work]:
-    """Return the runs of a part, or of all, that each table still needs, and last those of all together."""
+def plan_works(
+    grids: Sequence[Grid], results: Path, part: Part | None = None
+) -> tuple[list[Work], Work, list[str]]:
+    """Return the runs of a part, or of all, that each table still needs, those of all together, and notices."""
     with Store.open(results, create=False, on_wait=say) if exists(results / FILE_NAME) else nullcontext() as store:
-        return [study.plan_work(some, store, part) for some in (*([grid] for grid in grids), grids)]
+        works = [study.plan_work([grid], store, part) for grid in grids]
+        whole = study.plan_work(grids, store, part)
+        return works, whole, explain_changed_plugins(whole.runs.values(), store) if store else []
 
 
 def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
@@ -69,12 +75,17 @@ def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
-    """Print a plan on standard output, as text or as one line of JSON."""
+    """Print a plan on standard output, as text or as one line of JSON.
+
+    Before text the notices go to standard error.
+    """
     if as_json:
         click.echo(json.dumps(_make_event(plan)))
         return
     from asymbp_cli.cli import console
 
+    for notice in plan.notices:
+        click.echo(notice, err=True)
     out = console.make_console(stderr=False)
     for line in _describe_plan(plan):
         console.print_text(out, line)

@@ -9,8 +9,8 @@ from asymbp_cli.api.load_plugins import load_plugins
 from asymbp_cli.api.variation import Rule, load_recipes
 from asymbp_cli.cli.asked_options import choose_seeds, find_recipes
 from asymbp_cli.cli.options import warn
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import UsageError
-from asymbp_cli.study import DataSource
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def compute_costs(asked: Asked, question: Question) -> Costs:
     Raises UsageError if that file is of another device, DeviceError if the device cannot be used.
     """
     infos = {info.fingerprint: info for info in asked.infos}
-    *works, whole = plan_works(asked.grids, question.results)
+    works, whole, notices = plan_works(asked.grids, question.results)
     runs = {run_id: run for run_id, run in whole.runs.items() if infos[run.dataset].train_count}
     given = _load(question)
     device = given.device if given else question.device or "cpu"
@@ -106,7 +106,7 @@ def compute_costs(asked: Asked, question: Question) -> Costs:
     costs = tuple(cost_stacks(stacks, infos, steps))
     forecast = Forecast({run: cost for stack in costs for run, cost in stack.epoch_seconds.items()}, True, workers)
     execution = Execution((device,) * workers)
-    plan = Plan(asked.grids, works, whole, infos, execution, forecast, part=None)
+    plan = Plan(asked.grids, works, whole, infos, execution, forecast, part=None, notices=notices)
     start = _find_start(question, device.partition(":")[0])
     conditions = Conditions(start.seconds, jobs=question.are_jobs, failures=question.failures or 0.0)
     schedule = simulate([cost.seconds for cost in costs], workers, conditions) if question.cluster else None

@@ -31,14 +31,15 @@ _STARTS = {
 
 
 def print_costs(costs: Costs, *, as_json: bool) -> None:
-    """Print costs on standard output."""
+    """Print costs on standard output; before text the notices of the plan on standard error."""
     if as_json:
         click.echo(json.dumps(make_record(costs)))
         return
     from asymbp_cli.cli import console
 
-    out = console.make_console(stderr=False)
-    console.print_listings(out, _list(costs))
+    for notice in costs.plan.notices:
+        click.echo(notice, err=True)
+    console.print_listings(console.make_console(stderr=False), _list(costs))
 
 
 def make_record(costs: Costs) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from asymbp_cli.datasets.locate import data_directory, find_dataset, open_datase
 from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, SplitName, iterate_images
 from asymbp_cli.datasets.readers.copies import judge_copy
 from asymbp_cli.datasets.readers.picture import fit
+from asymbp_cli.datasets.source import ANYWHERE, DataSource
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.locks import hold_lock
@@ -36,30 +37,22 @@ _DECODER = 1  # raised whenever the same files would give other pixels
 
 
 def prepare(
-    ref: DatasetRef,
-    shape: tuple[int, ...],
-    *,
-    data_dir: Path | None = None,
-    cache_dir: Path | None = None,
-    resize: str = "squash",
-    download: bool = False,
-    on_progress: OnProgress | None = None,
+    ref: DatasetRef, shape: tuple[int, ...], source: DataSource = ANYWHERE, *, resize: str = "squash"
 ) -> DecodedDataset:
     """Return `ref` decoded at `shape`, from the cache if it is there and every byte of it is as it was decoded.
 
-    `shape`: (height, width, channels) of images, which are resized, or (features,) of vectors.
-
-    `resize`: "squash" to the shape, or "crop" the centre. `download` fetches a missing dataset, and replaces a
-    stand-in by the published files. Raises as `find_dataset`, and DataError if the dataset is damaged or the
+    `shape`: (height, width, channels) of images, which are resized, or (features,) of vectors. `resize`: "squash"
+    to the shape, or "crop" the centre. Raises as `find_dataset`, and DataError if the dataset is damaged or the
     cache cannot be written.
     """
-    dataset = find_dataset(ref, data_directory(data_dir), download=download, on_progress=on_progress)
-    target = _target(dataset, shape, resize, cache_dir)
-    return _rename(read_verified(target) or _decode_locked(dataset, shape, resize, target, on_progress), dataset)
+    told = source.on_progress
+    dataset = find_dataset(ref, data_directory(source.data_dir), download=source.download, on_progress=told)
+    target = _target(dataset, shape, resize, source.cache_dir)
+    return _rename(read_verified(target) or _decode_locked(dataset, shape, resize, target, told), dataset)
 
 
 def find_decoded(
-    dataset: FoundDataset, shape: tuple[int, ...], *, cache_dir: Path | None, resize: str
+    dataset: FoundDataset, shape: tuple[int, ...], cache_dir: Path | None, resize: str
 ) -> DecodedDataset | None:
     """Return a dataset as `prepare` does if it is in the cache; None if it would have to be decoded."""
     info = read_info(_target(dataset, shape, resize, cache_dir))

@@ -1,24 +1,16 @@
 """What is known of a dataset before it is decoded, for plans: nothing is decoded or downloaded."""
 
-from pathlib import Path
-
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, parse_dataset
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import data_directory, find_dataset
 from asymbp_cli.datasets.prepare import find_decoded
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import MissingDataError
 
 
 def preview(
-    ref: DatasetRef,
-    shape: tuple[int, ...],
-    *,
-    data_dir: Path | None = None,
-    cache_dir: Path | None = None,
-    resize: str = "squash",
-    download: bool = False,
-    required: bool = True,
+    ref: DatasetRef, shape: tuple[int, ...], source: DataSource, *, resize: str = "squash"
 ) -> DecodedDataset:
     """Return `ref` as `prepare` would, if it is decoded; else with the names and counts of the catalogue.
 
@@ -26,33 +18,33 @@ def preview(
     no classes, 0 samples. Raises as `prepare` for datasets that are missing and may not be downloaded; if they are
     not `required`, those of the catalogue need not be there.
     """
-    source = parse_dataset(ref) if isinstance(ref, str) else ref
-    entry = CATALOG[source] if isinstance(source, str) else None
-    can_download = download and entry is not None and bool(entry.archives)
+    named = parse_dataset(ref) if isinstance(ref, str) else ref
+    entry = CATALOG[named] if isinstance(named, str) else None
+    can_download = source.download and entry is not None and bool(entry.archives)
     try:
-        dataset = find_dataset(source, data_directory(data_dir))
+        dataset = find_dataset(named, data_directory(source.data_dir))
     except MissingDataError:
-        if not can_download and (required or entry is None):
+        if not can_download and (source.required or entry is None):
             raise
         dataset = None
     if dataset and dataset.stand_in and can_download:  # the published files replace it
         dataset = None
-    if dataset and (info := find_decoded(dataset, shape, cache_dir=cache_dir, resize=resize)):
+    if dataset and (info := find_decoded(dataset, shape, source.cache_dir, resize)):
         return info
-    named = dataset or entry
-    assert named is not None
+    known = dataset or entry
+    assert known is not None
     train, test = _counts(entry)
     return DecodedDataset(
-        key=named.key,
-        label=named.label,
-        paper_name=named.paper_name,
+        key=known.key,
+        label=known.label,
+        paper_name=known.paper_name,
         exact=dataset.exact if dataset else True,
         classes=tuple(map(str, range(entry.classes if entry else 0))),
         shape=shape,
         train_count=train,
         test_count=test,
-        fingerprint=f"not decoded: {named.label}",
-        note=named.note,
+        fingerprint=f"not decoded: {known.label}",
+        note=known.note,
         directory="",
     )
 

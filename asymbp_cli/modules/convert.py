@@ -13,7 +13,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.modules import layers, transposed
 from asymbp_cli.modules.direct import Sender, check_output
 from asymbp_cli.modules.draws import Source
-from asymbp_cli.modules.layers import Asymmetric, read_input
+from asymbp_cli.modules.layers import Asymmetric, watching
 from asymbp_cli.modules.method import Named, read_feedback
 from asymbp_cli.modules.rules import Exact, Rule
 from asymbp_cli.modules.schemes import BUILDERS, Place, build_direct
@@ -233,20 +233,11 @@ def _measure_sizes(module: nn.Module, found: dict[str, nn.Module], example_input
     arguments = example_input if isinstance(example_input, tuple) else (example_input,)
     inputs: dict[str, int] = {}
 
-    def note(name: str, layer: nn.Module, received: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-        inputs[name] = read_input(received, named)[0].numel()
+    def note(name: str, x: Tensor) -> None:
+        inputs[name] = x[0].numel()
 
-    hooks = [
-        layer.register_forward_pre_hook(partial(note, name), with_kwargs=True) for name, layer in found.items()
-    ]
-    modes = {part: part.training for part in module.modules()}
-    try:
-        output = module.eval()(*arguments)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for part, training in modes.items():
-            part.training = training
+    with watching(module, ((layer, partial(note, name)) for name, layer in found.items())):
+        output = module(*arguments)
     check_output(output)
     if unused := [name for name in found if name not in inputs]:
         raise UsageError(f"The example_input does not reach {', '.join(unused)}. {_ANY}")

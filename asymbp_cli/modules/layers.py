@@ -1,6 +1,8 @@
 """Layers of torch whose backward pass takes V for W. Parameters, names and results are those of torch's own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,9 +18,30 @@ _COUNTER = "feedback_counter"
 _SCHEME = "feedback_scheme"
 
 
-def read_input(received: tuple[Tensor, ...], named: dict[str, Tensor]) -> Tensor:
-    """Return the input of a layer from the arguments that a hook gets."""
-    return received[0] if received else named["input"]
+@contextmanager
+def watching(module: nn.Module, watchers: Iterable[tuple[nn.Module, Callable[[Tensor], None]]]) -> Iterator[None]:
+    """Evaluate a module meanwhile, with a function that sees the inputs of each of these layers.
+
+    Afterwards its parts are in training or evaluation mode as before.
+    """
+    hooks = [
+        layer.register_forward_pre_hook(partial(_show_input, watch), with_kwargs=True) for layer, watch in watchers
+    ]
+    modes = {part: part.training for part in module.modules()}
+    try:
+        module.eval()
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for part, training in modes.items():
+            part.training = training
+
+
+def _show_input(
+    watch: Callable[[Tensor], None], layer: nn.Module, received: tuple[Tensor, ...], named: dict[str, Tensor]
+) -> None:
+    watch(received[0] if received else named["input"])
 
 
 class Asymmetric(nn.Module):

@@ -63,17 +63,21 @@ class Signed(Rule):
         return V.mul_(layer.feedback_factor) if self.factored else V
 
 
-@dataclass(frozen=True)
-class Redrawn(Rule):
-    """V = bound M o sign(W) [o S_p] [o `feedback_factor`], M and S_p drawn for every forward pass of training."""
-
-    flip_probability: float
-    bound: float = 1.0
-    factored: bool = False
+class _Drawn(Rule):
+    """V has random numbers, drawn for every forward pass of training."""
 
     def begin(self, layer: "Asymmetric", x: Tensor) -> None:
         """Count, which makes the next draw."""
         layer.feedback_counter[2] += 1
+
+
+@dataclass(frozen=True)
+class Redrawn(_Drawn):
+    """V = bound M o sign(W) [o S_p] [o `feedback_factor`], with M uniform in [0, 1) and signs S_p."""
+
+    flip_probability: float
+    bound: float = 1.0
+    factored: bool = False
 
     def value(self, layer: "Asymmetric") -> Tensor:
         """Return V."""
@@ -87,14 +91,10 @@ class Redrawn(Rule):
 
 
 @dataclass(frozen=True)
-class Noisy(Rule):
-    """V = W + s N(0, 1) o |W|, drawn for every forward pass of training."""
+class Noisy(_Drawn):
+    """V = W + s N(0, 1) o |W|, s being the `noise`."""
 
     noise: float
-
-    def begin(self, layer: "Asymmetric", x: Tensor) -> None:
-        """Count, which makes the next draw."""
-        layer.feedback_counter[2] += 1
 
     def value(self, layer: "Asymmetric") -> Tensor:
         """Return V."""

@@ -1,12 +1,13 @@
 """What a training loop tells a converted module besides its batches: targets, and noise for the weight mirror."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.modules.layers import Asymmetric, read_input
+from asymbp_cli.modules.layers import Asymmetric, watching
 from asymbp_cli.modules.measure import asymmetric_layers
 from asymbp_cli.modules.rules import Mirrored
 
@@ -36,23 +37,16 @@ def mirror(module: nn.Module, *arguments: Any, steps: int = 1) -> None:
     if not mirrors:
         raise UsageError('Only the weight mirror mirrors: asymbp.convert(module, "WM")')
     counts = [int(layer.feedback_counter[2]) for layer in mirrors]
-    hooks = [layer.register_forward_pre_hook(_mirror, with_kwargs=True) for layer in mirrors]
-    modes = {part: part.training for part in module.modules()}
-    try:
-        module.eval()
-        with torch.compiler.set_stance("force_eager"):
-            for _ in range(steps):
-                module(*arguments)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for part, training in modes.items():
-            part.training = training
+    with (
+        watching(module, ((layer, partial(_mirror, layer)) for layer in mirrors)),
+        torch.compiler.set_stance("force_eager"),
+    ):
+        for _ in range(steps):
+            module(*arguments)
     if steps > 0 and counts == [int(layer.feedback_counter[2]) for layer in mirrors]:
         raise UsageError("The module called none of the layers that mirror with these arguments: no V has changed")
 
 
-def _mirror(layer: nn.Module, received: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-    assert isinstance(layer, Asymmetric)
+def _mirror(layer: Asymmetric, x: Tensor) -> None:
     assert isinstance(layer.rule, Mirrored)
-    layer.rule.mirror(layer, layer.batch(read_input(received, named)))
+    layer.rule.mirror(layer, layer.batch(x))

@@ -1,6 +1,6 @@
 """Schemes, update rules, initializations and measures from outside the package; a plugin imports from here only.
 
-The README of this folder has examples. `loading.py` loads plugins, for programs that train without `asymbp`.
+The README of this folder has examples.
 """
 
 from asymbp_cli.plugins.draws import Draw

@@ -75,8 +75,11 @@ def _find_module(name: str) -> ModuleSpec | None:
 
 
 def load(plugin: Plugin) -> None:
-    """Load a plugin unless this process has it. Raises PluginError; then nothing of it is registered."""
-    if any(known.sha256 == plugin.sha256 for known in REGISTERED.values()):
+    """Load a plugin unless this process has it. Raises PluginError; then nothing of it is registered.
+
+    A package may leave it to its modules to register something: each of them is a plugin.
+    """
+    if _is_loaded(plugin):
         return
     with loading(plugin):
         try:
@@ -91,8 +94,17 @@ def load(plugin: Plugin) -> None:
             raise PluginError(f"{_find_line(plugin, error)}: {describe_error(error)}") from error
         except SystemExit:
             raise PluginError(f"{plugin.label}: ends the program. Remove sys.exit") from None
-        if plugin not in REGISTERED.values():
+        if not _is_loaded(plugin):
             raise PluginError(f"{plugin.label}: {_NOTHING}")
+
+
+def _is_loaded(plugin: Plugin) -> bool:
+    """Return whether a plugin has registered something, or a module of the package that it is."""
+    within = f"{plugin.module}." if plugin.module in sys.modules else None
+    return any(
+        known.sha256 == plugin.sha256 or (within is not None and known.module.startswith(within))
+        for known in REGISTERED.values()
+    )
 
 
 def _execute(plugin: Plugin) -> None:

@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -51,12 +52,14 @@ _loading: list[Plugin] = []
 
 @contextmanager
 def loading(plugin: Plugin) -> Iterator[None]:
-    """Let what is registered meanwhile be `plugin`'s; if that fails, nothing of it is."""
+    """Let what is registered meanwhile be `plugin`'s, or of a module of its package; if that fails, nothing is."""
     _loading.append(plugin)
+    before = set(REGISTERED.values())
     try:
         yield
     except BaseException:
-        forget(plugin)
+        for new in {plugin, *REGISTERED.values()} - before:
+            forget(new)
         raise
     finally:
         _loading.pop()
@@ -79,19 +82,14 @@ def register(
     """Register a function of the plugin that is being loaded under a name.
 
     `entries` returns, given the reference, which tables get what. Raises PluginError if the name is taken, or if
-    the function is defined elsewhere: the id of a run holds the source of its plugin alone.
+    another module registers the function than the one that defines it.
     """
     if not _loading:
         raise PluginError(
-            f'"{name}" is registered by no plugin. Give its file to a command (asymbp train --plugin FILE), or '
-            "load it with asymbp_cli.plugins.loading.load_file"
+            f'"{name}" is registered by no plugin. Give its file to a command (asymbp train --plugin FILE), or to '
+            "a call from Python (asymbp.train(..., plugins=FILE))"
         )
-    plugin = _loading[-1]
-    if getattr(unwrap(function), "__module__", None) != plugin.module_name:
-        raise refuse(
-            f"{locate(function)} is defined outside {plugin.label}, and would be no part of a run's id. Define it "
-            "there, or make its file a plugin too (--plugin FILE, or an entry point), and import it nowhere else"
-        )
+    plugin = _find_plugin(function)
     if not isinstance(name, str) or not is_name(name) or len(name) > _LONGEST or name.lower().endswith("-scaled"):
         raise refuse(f"{name!r} is no name. Use up to {_LONGEST} letters, digits, _ and -: w-noise")
     if owner := _find_owner(kind, name.lower()):
@@ -101,6 +99,38 @@ def register(
         table[reference] = value
     REGISTERED[reference] = plugin
     KINDS[reference] = _KINDS[kind]
+
+
+def _find_plugin(function: Callable[..., Any]) -> Plugin:
+    """Return the plugin whose module defines a function and registers it; raises PluginError if these are two.
+
+    The id of a run holds the source of this module alone. It is the plugin that is being loaded, or another module
+    of its package, which is a plugin of its own.
+    """
+    plugin, module = _loading[-1], str(getattr(unwrap(function), "__module__", ""))
+    frame = _find_frame()
+    if frame is None or module != frame.f_globals.get("__name__"):
+        raise refuse(
+            f"{locate(function)} is defined outside {plugin.label}, and would be no part of a run's id. Define it "
+            "there, or make its file a plugin too (--plugin FILE, or a module of an installed package)"
+        )
+    if module == plugin.module_name:
+        return plugin
+    file = frame.f_code.co_filename
+    return Plugin(file, Path(file).read_bytes(), module)
+
+
+def _find_frame() -> FrameType | None:
+    """Return the innermost frame of the plugin that is being loaded, or of another module of its package."""
+    plugin = _loading[-1]
+    package = plugin.module.partition(".")[0]
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module == plugin.module_name or (package and module.partition(".")[0] == package):
+            break
+        frame = frame.f_back
+    return frame
 
 
 def _find_owner(kind: str, name: str) -> str:
@@ -127,9 +157,6 @@ def check_signature(function: Callable[..., Any], first: tuple[str, ...], number
 
 def refuse(problem: str) -> PluginError:
     """Return the error of what the plugin that is being loaded does in the line that is running."""
-    plugin = _loading[-1]
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code.co_filename != plugin.label:
-        frame = frame.f_back
-    where = f"{plugin.label}:{frame.f_lineno}" if frame else plugin.label
+    frame = _find_frame()
+    where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else _loading[-1].label
     return PluginError(f"{where}: {problem}")

@@ -16,7 +16,6 @@ from asymbp_cli.specs.layers import Pool, parse_layer
 from asymbp_cli.specs.methods import method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.references import is_reference
 from asymbp_cli.text import count
 
 _DIGITS = 8  # of a hash
@@ -163,8 +162,8 @@ def make_column(header: str, procedures: Sequence[Procedure], protocol: Protocol
 
 def _describe_plugins(procedures: Sequence[Procedure]) -> str:
     """Return which versions of plugins procedures use."""
-    names = [name for part in procedures for name in (*part.method.names, *part.protocol.names)]
-    parts = [name.partition("@") for name in dict.fromkeys(names) if is_reference(name)]
+    names = dict.fromkeys(name for procedure in procedures for name in procedure.references)
+    parts = [name.partition("@") for name in names]
     return ", ".join(f"{name} of the plugin with SHA-256 {digits[:_DIGITS]}" for name, _, digits in parts)
 
 

@@ -1,6 +1,7 @@
 """Names of rows and tables in results: the user's, and what differs if several have the same one."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 
@@ -8,6 +9,7 @@ from asymbp_cli.errors import NetworkError
 from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.networks import Network, dimensions
+from asymbp_cli.specs.references import short_name
 
 _LONGEST = 40  # characters of a label that are spent on layers
 _DIGITS = 8  # of a hash
@@ -117,8 +119,28 @@ def find_table_words(grids: Sequence[Grid]) -> list[str]:
 
 
 def name_tables(grids: Sequence[Grid]) -> list[str]:
-    """Return the name of each table: its key, followed by its title if another has this key with another title."""
-    titles: dict[str, set[str]] = {}
-    for grid in grids:
-        titles.setdefault(grid.key, set()).add(grid.title)
-    return [f"{grid.key} ({grid.title})" if len(titles[grid.key]) > 1 else grid.key for grid in grids]
+    """Return the name of each table: its key, and in brackets what tells it from others of this key.
+
+    That is its title, and the version of a plugin if only this differs: `recipe-mine (plugin 3f2a91bc)`.
+    """
+    return [_name_table(grid, [other for other in grids if other.key == grid.key]) for grid in grids]
+
+
+def _name_table(grid: Grid, alike: Sequence[Grid]) -> str:
+    title = grid.title if len({other.title for other in alike}) > 1 else ""
+    version = name_version(grid, (other for other in alike if other.title == grid.title))
+    differences = ", ".join(filter(None, (title, version)))
+    return f"{grid.key} ({differences})" if differences else grid.key
+
+
+def name_version(grid: Grid, alike: Iterable[Grid]) -> str:
+    """Return which versions of plugins a grid uses that others of `alike` use in another version, or nothing."""
+    known = {reference for other in alike for reference in _references(other)}
+    counts = Counter(map(short_name, known))
+    own = (reference for reference in _references(grid) if counts[short_name(reference)] > 1)
+    hashes = dict.fromkeys(reference.partition("@")[2][:_DIGITS] for reference in own)
+    return f"plugin{'s' if len(hashes) > 1 else ''} {', '.join(hashes)}" if hashes else ""
+
+
+def _references(grid: Grid) -> list[str]:
+    return [reference for column in grid.columns for entry in column.entries for reference in entry.references]

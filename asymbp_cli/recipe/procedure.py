@@ -6,7 +6,7 @@ from typing import Any
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.protocol import BatchSize, Protocol
-from asymbp_cli.specs.references import without_hashes
+from asymbp_cli.specs.references import is_reference, without_hashes
 
 
 class Procedure(Spec):
@@ -14,6 +14,12 @@ class Procedure(Spec):
 
     method: Method
     protocol: Protocol
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What the procedure uses of plugins, each once."""
+        names = (*self.method.names, *self.protocol.names)
+        return tuple(dict.fromkeys(name for name in names if is_reference(name)))
 
 
 def changed_values(base: Protocol, protocol: Protocol) -> dict[str, Any]:

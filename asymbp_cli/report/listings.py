@@ -21,7 +21,7 @@ from asymbp_cli.analysis.conclusions.ours import OurJudgements, judge_ours
 from asymbp_cli.analysis.copies import find_copies, keep_one_copy
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.recipe.labels import name_data
+from asymbp_cli.recipe.labels import name_data, name_version
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.text import shorten_titles
 from asymbp_cli.text import count
@@ -71,14 +71,19 @@ def _points(ours: float | None, papers: float | None) -> str:
 
 
 def tell_titles_apart(tables: Sequence[FilledGrid]) -> list[str]:
-    """Return the title of each table; if another has the same one, with its protocol and, if needed, seeds."""
+    """Return the title of each table; if another has the same one, with its protocol.
+
+    If they are needed, its seeds and the versions of its plugins follow.
+    """
     return [_distinct_title(filled, tables) for filled in tables]
 
 
 def _distinct_title(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
-    title = filled.grid.title
-    alike = [Conditions.of(other.grid) for other in tables if other.grid.title == title]
-    return f"{title} ({Conditions.of(filled.grid).describe_among(alike)})" if len(alike) > 1 else title
+    title, alike = filled.grid.title, [other.grid for other in tables if other.grid.title == filled.grid.title]
+    if len(alike) == 1:
+        return title
+    conditions = Conditions.of(filled.grid).describe_among(map(Conditions.of, alike))
+    return f"{title} ({', '.join(filter(None, (conditions, name_version(filled.grid, alike))))})"
 
 
 def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:

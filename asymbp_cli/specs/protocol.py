@@ -169,8 +169,7 @@ class Protocol(Spec):
         tuple[str, ...], Field(strict=False, json_schema_extra=_list_measures), AfterValidator(_on_request)
     ] = ()
     """What is measured after every epoch besides angles, signs and norms of V and W. Nothing else depends on it.
-    `first-layer-feedback` gives the first layer a V too, for these measures alone. If it learns and is no longer
-    finite, the run has diverged."""
+    `first-layer-feedback` gives the first layer a V too, for these measures alone."""
 
     @property
     def names(self) -> tuple[str, ...]:

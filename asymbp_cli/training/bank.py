@@ -11,17 +11,22 @@ from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.feedback.bank import FeedbackBank, adjacent
 from asymbp_cli.training.feedback.forms import Learned
 from asymbp_cli.training.kernels import find_kernels
-from asymbp_cli.training.model import Model
+from asymbp_cli.training.model import Model, Parameter
 from asymbp_cli.training.optim import RULES, SETTINGS
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Columns that an update treats alike: whether they decay, and whether Batch Manhattan takes their signs."""
+    """Columns that an update treats alike.
+
+    They decay, Batch Manhattan takes their signs, and errors depend on them, or not: then a number in them that is
+    not finite freezes no replica.
+    """
 
     columns: slice
     decays: bool
     signs: bool
+    used: bool = True
 
 
 class Bank:
@@ -67,27 +72,26 @@ class Bank:
 
     def _lay_segments(self) -> tuple[Segment, ...]:
         """Return the trained columns, adjacent ones with the same treatment merged."""
-        p = self.protocol
-        treatment: dict[str, tuple[bool, bool]] = {
-            "weight": (True, True),
-            "bias": (p.decay_biases, p.manhattan_biases),
-            "scale": (p.decay_batch_norm, True),
-            "shift": (p.decay_batch_norm, True),
-        }
-        if self.model.learns_by == "gradient" and self.has_feedback:
-            treatment["feedback"] = (True, True)
         parts = (*self.model.parameters, *self.model.learned)
         edges = [*(part.start for part in parts), self.model.row_size]
-        trained = [
-            (span, treatment.get(part.kind) if self._trains(part.layer) else None)
-            for part, span in zip(parts, pairwise(edges), strict=True)
-        ]
+        trained = [(span, self._treat(part)) for part, span in zip(parts, pairwise(edges), strict=True)]
         merged = []
         for flags, spans in groupby(trained, key=lambda pair: pair[1]):
             bounds = [edge for span, _ in spans for edge in span]
             if flags is not None:
                 merged.append(Segment(slice(bounds[0], bounds[-1]), *flags))
         return tuple(merged)
+
+    def _treat(self, part: Parameter) -> tuple[bool, bool, bool] | None:
+        """Return whether a part decays, has its signs taken, and is used by errors; None if it is not trained."""
+        p, kind = self.protocol, part.kind
+        if not self._trains(part.layer):
+            return None
+        if kind == "feedback":
+            learns = self.model.learns_by == "gradient" and self.has_feedback
+            return (True, True, part.layer != self.model.first) if learns else None
+        decays = {"bias": p.decay_biases, "scale": p.decay_batch_norm, "shift": p.decay_batch_norm}
+        return decays.get(kind, True), kind != "bias" or p.manhattan_biases, True
 
     @property
     def generators(self) -> list[torch.Generator]:

@@ -102,7 +102,7 @@ class Model:
         self.weighted = network.weighted()
         #: numbers of the weighted layers that BN follows: all but the last, if there is BN
         self.normalized = frozenset(op.number for op in self.operations if isinstance(op, Normalize))
-        self.last = self.weighted[-1].number
+        self.first, self.last = (self.weighted[end].number for end in (0, -1))
         self.classes = prod(self.weighted[-1].after)
         self.parameters = self._lay_out()
         self.learned_from = _end(self.parameters)

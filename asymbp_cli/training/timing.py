@@ -49,8 +49,7 @@ def seconds_per_step(
 
 def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int, replicas: int) -> float:
     rates = (run.rate_multiplier / number for number in range(1, replicas + 1))
-    facts = {name: getattr(run, name) for name in Run.model_fields}  # a copy would keep the id
-    runs = tuple(Run(**(facts | {"rate_multiplier": rate})) for rate in rates)
+    runs = tuple(run.model_copy(update={"rate_multiplier": rate}) for rate in rates)
     trainer = Trainer(Stack(runs), data, open_device(device))
     trainer.begin_epoch(1, range(replicas))
     batches = trainer.batches(1)

@@ -21,8 +21,8 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     """Apply the update rules at the epoch's rate times each run's multiplier, and compute the next V.
 
     A replica whose loss (`finite` [R], bool) or new weights are not finite is frozen before this update, for good.
-    No value is read on the host. `kernel` replaces the operations of the bank's device: `plain`, or one that also
-    computes V = W and V = F o sign(W).
+    A V that only measures see freezes none. No value is read on the host. `kernel` replaces the operations of the
+    bank's device: `plain`, or one that also computes V = W and V = F o sign(W).
     """
     bank.alive &= finite
     bank.learn_feedback()
@@ -56,8 +56,9 @@ def plain(bank: Bank) -> None:
                 decay=bank.decay[True] if part.decays and bank.weight_decay else 0,
                 zero_sign=bank.protocol.zero_sign,
             )
-    for part in bank.segments:  # a sum is finite only if all of its terms are
-        bank.alive &= bank.gradients[:, part.columns].sum(1).isfinite()
+    for part in bank.segments:
+        if part.used:  # a sum is finite only if all of its terms are
+            bank.alive &= bank.gradients[:, part.columns].sum(1).isfinite()
     alive = bank.alive[:, None]
     for part in bank.segments:
         old, new = bank.weights[:, part.columns], bank.gradients[:, part.columns]

@@ -75,8 +75,13 @@ def write_weights(directory: Path, run_id: str, content: bytes) -> None:
 
 def is_of_run(content: bytes, run_id: str) -> bool:
     """Return whether a file holds weights of the run, and is whole."""
+    return _read_facts(content, run_id) is not None
+
+
+def _read_facts(content: bytes, run_id: str) -> dict[str, str] | None:
+    """Return the metadata of a file that holds weights of the run and is whole; None of any other."""
     facts = read_sealed(content)
-    return facts is not None and facts.get("run") == run_id and facts.get("format") == FORMAT
+    return facts if facts is not None and (facts.get("run"), facts.get("format")) == (run_id, FORMAT) else None
 
 
 def read_weights(directory: Path, run_id: str) -> WeightFile | None:
@@ -88,8 +93,8 @@ def read_weights(directory: Path, run_id: str) -> WeightFile | None:
         return None
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}") from error
-    facts = read_sealed(content)
-    if facts is None or facts.get("run") != run_id or facts.get("format") != FORMAT:
+    facts = _read_facts(content, run_id)
+    if facts is None:
         raise StoreError(f"{path} is damaged, or of another version. Delete it")
     which: WhichWeights = "last" if facts["kept"] == "last" else "best"
     return WeightFile(content, which, int(facts["epoch"]), int(facts["test_wrong"]), int(facts["test_seen"]))

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import AsymbpError
 from asymbp_cli.results.export import decode, encode
 from asymbp_cli.results.store import Store
@@ -65,7 +66,7 @@ def judge_cache(cache: Path) -> Judge:
     """Return the judge of a decoded dataset: what is trained on is what its fingerprint says."""
 
     def look() -> tuple[object, ...]:
-        info = prepare("digits", (8, 8, 1), cache_dir=cache)
+        info = prepare("digits", (8, 8, 1), DataSource(cache_dir=cache))
         data = load(info)
         arrays = (data.train.x, data.train.y, data.test.x, data.test.y, data.mean)
         return info, *(array.numpy().tobytes() for array in arrays)

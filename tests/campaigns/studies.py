@@ -17,11 +17,12 @@ from typing import IO, Any
 from program import choose_engine
 from tally import Record, Tally
 
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.recipe.build import make_recipe_grid
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.store import Store
-from asymbp_cli.study import DataSource, Execution, prepare_datasets
+from asymbp_cli.study import Execution, prepare_datasets
 from asymbp_cli.study import run as run_study
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.display import PlainLines
 from asymbp_cli.cli.logs import load_logs, observe
+from asymbp_cli.cli.logs.tensorboard import list_scalars
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.errors import UsageError
+from asymbp_cli.events import EpochEnded, Measured
 from asymbp_cli.executors import StackStarted
 from asymbp_cli.results.store import Store
 
@@ -86,6 +88,13 @@ def test_every_number_of_every_epoch_is_logged(writers: list[Writer], tmp_path: 
     names = {writer.directory.name.rpartition("-")[0] for writer in writers}
     assert names == {"SGD-x1000-on-digits", "SGD-x1-on-digits"}
     assert {writer.directory.parent for writer in writers} == {tmp_path / "logs"}
+
+
+def test_a_measure_of_a_plugin_has_no_hash() -> None:
+    """Each run has a directory of its own, so that versions of a plugin share a chart."""
+    measures: Measured = {f"distance@{'0' * 16}": {2: 0.5, 3: None}}
+    epoch = EpochEnded("x", 1, 0.1, 0.5, 1, 2, 0.5, 1, 2, None, None, False, False, 1.0, None, measures)
+    assert list(list_scalars(epoch))[-1] == ("distance/layer-2", 0.5)
 
 
 def test_a_resumed_run_drops_what_is_trained_anew(writers: list[Writer], tmp_path: Path) -> None:

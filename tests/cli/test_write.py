@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from asymbp_cli.cli.app import cli
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import UsageError
 
 
@@ -70,7 +71,7 @@ def test_no_file_takes_the_place_of_the_checkpoints(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["{}/x_train.npy", "{}/info.json", "{}/report.md", ".{}.lock"])
 def test_nothing_is_written_over_a_decoded_dataset(name: str, tmp_path: Path) -> None:
-    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path)
+    info = prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path))
     with pytest.raises(UsageError, match="belongs to a decoded dataset"):
         check_output(info.path.parent / name.format(info.path.name))
 

@@ -12,6 +12,7 @@ from PIL import Image
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 
 Grow = Callable[..., Path]
 Install = Callable[[str], Path]
@@ -39,7 +40,7 @@ def decoded(tmp_path: Path) -> Callable[..., DecodedDataset]:
     """Return a function that decodes a folder or archive into a cache of this test, at 4x6x3."""
 
     def run(path: Path, shape: tuple[int, int, int] = (4, 6, 3), **options: Any) -> DecodedDataset:
-        return prepare(FolderSource(folder=str(path), **options), shape, cache_dir=tmp_path / "cache")
+        return prepare(FolderSource(folder=str(path), **options), shape, DataSource(cache_dir=tmp_path / "cache"))
 
     return run
 

@@ -27,6 +27,7 @@ from asymbp_cli.datasets.checksums import digest
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import Draw
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.recipe.networks import network_for
 
 STEP, LOWEST, BELOW, REDDER = 18, 30, 8, 6  # grey levels
@@ -362,4 +363,4 @@ def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:
 
 def ready(key: str, root: Path) -> DecodedDataset:
     """Return a dataset decoded at the input size of its network."""
-    return prepare(key, network_for(key).input, data_dir=root, cache_dir=root / "cache")
+    return prepare(key, network_for(key).input, DataSource(data_dir=root, cache_dir=root / "cache"))

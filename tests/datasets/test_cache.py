@@ -13,11 +13,12 @@ from asymbp_cli.datasets import cache
 from asymbp_cli.datasets.cache import ARRAYS, read_info, read_verified
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 
 
 @pytest.fixture
 def info(tmp_path: Path) -> DecodedDataset:
-    return prepare("digits", (8, 8, 1), cache_dir=tmp_path)
+    return prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path))
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def test_a_flipped_pixel_is_decoded_again(info: DecodedDataset, tmp_path: Path) 
     file = info.path / "x_train.npy"
     content = file.read_bytes()
     with flipped(file, 8 * 1000):
-        assert prepare("digits", (8, 8, 1), cache_dir=tmp_path) == info
+        assert prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path)) == info
         assert file.read_bytes() == content
 
 

@@ -21,6 +21,7 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import READERS
 from asymbp_cli.datasets.readers.base import Absent
 from asymbp_cli.datasets.readers.copies import _number_classes
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.datasets.survey import find_state
 from asymbp_cli.errors import DataError
 
@@ -235,7 +236,7 @@ def test_the_size_of_the_network_does_not_matter(published: Published) -> None:
     remove_published("cifar10", root)
     write_copy(original, root / "cifar10")
     for shape in ((16, 16, 3), (32, 32, 1), (40, 40, 1)):
-        info = prepare("cifar10", shape, data_dir=root, cache_dir=root / "cache")
+        info = prepare("cifar10", shape, DataSource(data_dir=root, cache_dir=root / "cache"))
         assert (info.label, info.exact, info.shape) == ("CIFAR-10", True, shape)
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 
 Grow = Callable[..., Path]
@@ -170,7 +171,7 @@ def test_a_folder_whose_name_cannot_be_shown_has_a_label(grow: Grow, monkeypatch
     odd = tree.with_name("p\udcffets\n")
     tree.rename(odd)
     monkeypatch.chdir(odd)
-    info = prepare(FolderSource(folder="."), (4, 6, 3), cache_dir=odd.parent / "cache")
+    info = prepare(FolderSource(folder="."), (4, 6, 3), DataSource(cache_dir=odd.parent / "cache"))
     assert info.label == "p\\udcffets\\n"
     assert DecodedDataset.model_validate_json(info.model_dump_json()) == info
 

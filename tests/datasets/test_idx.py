@@ -15,6 +15,7 @@ from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers.idx import parse
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, MissingDataError
 
 Install = Callable[[str], Path]
@@ -175,7 +176,7 @@ def test_colour(tmp_path: Path, decoded: Decode) -> None:
         (folder / f"{split}-images-idx3-ubyte.gz").unlink()
         (folder / f"{split}-images-idx4-ubyte").write_bytes(idx(x))
         (folder / f"{split}-labels-idx1-ubyte").write_bytes(idx(np.array([0, 1], np.uint8)))
-    info = prepare(FolderSource(folder=str(folder)), (5, 7, 3), cache_dir=tmp_path / "cache")
+    info = prepare(FolderSource(folder=str(folder)), (5, 7, 3), DataSource(cache_dir=tmp_path / "cache"))
     assert np.array_equal(np.load(info.path / "x_test.npy"), x)
 
 

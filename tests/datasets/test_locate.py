@@ -8,23 +8,24 @@ from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.cache import cache_directory
 from asymbp_cli.datasets.locate import data_directory
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, UsageError
 
 
 def test_names_go_to_the_catalog(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        prepare("CIFAR", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path)
+        prepare("CIFAR", (32, 32, 3), DataSource(data_dir=tmp_path, cache_dir=tmp_path))
     for part in (f"is not in {tmp_path}", "cifar-10-python.tar.gz", "cs.toronto.edu", "--data-dir", "--download"):
         assert part in str(caught.value)
     with pytest.raises(UsageError, match="cifar11"):
-        prepare("cifar11", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path)
+        prepare("cifar11", (32, 32, 3), DataSource(data_dir=tmp_path, cache_dir=tmp_path))
 
 
 def test_download_fetches_every_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(fetch, "fetch", lambda archive, root, on_progress: asked.append(archive.name))
     with pytest.raises(DataError, match="is not in"):
-        prepare("mnist", (28, 28, 1), data_dir=tmp_path, cache_dir=tmp_path, download=True)
+        prepare("mnist", (28, 28, 1), DataSource(data_dir=tmp_path, cache_dir=tmp_path, download=True))
     assert len(asked) == 4
 
 

@@ -18,6 +18,7 @@ from asymbp_cli.datasets import prepare as module
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 from asymbp_cli.files.locks import hold_lock
 
@@ -70,7 +71,7 @@ def test_what_decodes_anew(grow: Grow, decoded: Decoded, decodings: list[Path], 
     places = {decoded(tree).directory}
     places.add(decoded(tree, (4, 6, 1)).directory)
     places.add(decoded(tree, seed=1).directory)
-    places.add(prepare(str(tree), (4, 6, 3), cache_dir=tmp_path / "cache", resize="crop").directory)
+    places.add(prepare(str(tree), (4, 6, 3), DataSource(cache_dir=tmp_path / "cache"), resize="crop").directory)
     os.utime(tree / "cat" / "0.png", ns=(0, 0))
     places.add(decoded(tree).directory)
     (tree / "cat" / "0.png").unlink()
@@ -119,9 +120,9 @@ def test_a_damaged_cache_is_rebuilt(
 
 def test_a_moved_cache_still_serves(grow: Grow, decodings: list[Path], tmp_path: Path) -> None:
     tree = FolderSource(folder=str(grow("pets", PETS)))
-    prepare(tree, (4, 6, 3), cache_dir=tmp_path / "old")
+    prepare(tree, (4, 6, 3), DataSource(cache_dir=tmp_path / "old"))
     (tmp_path / "old").rename(tmp_path / "new")
-    info = prepare(tree, (4, 6, 3), cache_dir=tmp_path / "new")
+    info = prepare(tree, (4, 6, 3), DataSource(cache_dir=tmp_path / "new"))
     assert len(decodings) == 1
     assert info.path.parents[1] == tmp_path / "new"
 
@@ -143,7 +144,8 @@ def test_processes_share_a_cache(grow: Grow, decoded: Decoded, tmp_path: Path) -
     tree = grow("pets", {"cat": 50, "dog": 50})
     code = (
         "import sys; from pathlib import Path; from asymbp_cli.datasets.prepare import prepare; "
-        "print(prepare(sys.argv[1], (4, 6, 3), cache_dir=Path(sys.argv[2])).model_dump_json())"
+        "from asymbp_cli.datasets.source import DataSource; "
+        "print(prepare(sys.argv[1], (4, 6, 3), DataSource(None, Path(sys.argv[2]))).model_dump_json())"
     )
     command = [sys.executable, "-c", code, str(tree), str(tmp_path / "cache")]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -191,7 +193,7 @@ def test_an_interruption_leaves_nothing(grow: Grow, tmp_path: Path) -> None:
 
     source = FolderSource(folder=str(grow("pets", PETS)))
     with pytest.raises(KeyboardInterrupt):
-        prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", on_progress=interrupt)
+        prepare(source, (4, 6, 3), DataSource(cache_dir=tmp_path / "cache", on_progress=interrupt))
     assert [file.suffix for file in (tmp_path / "cache" / "resident").iterdir()] == [".lock"]
 
 
@@ -216,13 +218,17 @@ def test_arrays_have_their_place_on_the_disk(tmp_path: Path) -> None:
 def test_a_cache_directory_that_is_a_file(grow: Grow, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
     with pytest.raises(DataError, match=r"cannot keep the decoded images.*--cache-dir"):
-        prepare(str(grow("pets", PETS)), (4, 6, 3), cache_dir=tmp_path / "cache")
+        prepare(str(grow("pets", PETS)), (4, 6, 3), DataSource(cache_dir=tmp_path / "cache"))
 
 
 def test_progress_is_reported(grow: Grow, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     source = FolderSource(folder=str(grow("pets", PETS)))
-    prepare(source, (4, 6, 3), cache_dir=tmp_path / "cache", on_progress=lambda *progress: seen.append(progress))
+    prepare(
+        source,
+        (4, 6, 3),
+        DataSource(cache_dir=tmp_path / "cache", on_progress=lambda *progress: seen.append(progress)),
+    )
     assert seen == [("decoding pets", 8, 8)]
 
 
@@ -280,7 +286,7 @@ def test_a_cache_that_was_only_touched_still_serves(grow: Grow, decoded: Decoded
 
 @pytest.mark.parametrize("name", ["y_train.npy", "x_test.npy", "info.json"])
 def test_an_emptied_file_of_the_cache_is_decoded_again(name: str, tmp_path: Path) -> None:
-    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path)
+    info = prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path))
     (info.path / name).write_bytes(b"")
-    assert prepare("digits", (8, 8, 1), cache_dir=tmp_path) == info
+    assert prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path)) == info
     assert (info.path / name).stat().st_size > 0

@@ -16,6 +16,7 @@ from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers.members import draw_members
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.datasets.survey import find_state
 from asymbp_cli.errors import DataError
 
@@ -240,7 +241,7 @@ def test_a_download_settles_which_of_several_copies_counts(
     for split in ("train", "test"):
         (root / f"{split}_32x32.mat").unlink()
     monkeypatch.setattr(fetch, "fetch", lambda archive, root, _: shutil.copy(root / "a" / archive.name, root))
-    info = prepare("svhn", (32, 32, 3), data_dir=root, cache_dir=root / "cache", download=True)
+    info = prepare("svhn", (32, 32, 3), DataSource(data_dir=root, cache_dir=root / "cache", download=True))
     assert info.fingerprint == expected
 
 

@@ -20,6 +20,7 @@ from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.readers import cifar as reader
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, MissingDataError
 
 RANDOM = np.random.default_rng(0)
@@ -49,7 +50,7 @@ def digest(content: bytes) -> str:
 
 
 def test_digits(tmp_path: Path) -> None:
-    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path)
+    info = prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path))
     assert (info.label, info.paper_name, info.exact) == ("digits", None, False)
     assert (info.train_count, info.test_count) == (1437, 360)
     assert info.note.startswith("not a dataset of the paper")
@@ -81,7 +82,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mnist(root: Path) -> DecodedDataset:
-    return prepare("mnist", (28, 28, 1), data_dir=root, cache_dir=root / "cache")
+    return prepare("mnist", (28, 28, 1), DataSource(data_dir=root, cache_dir=root / "cache"))
 
 
 def test_mnist_unpacked(small_mnist: Path) -> None:
@@ -160,7 +161,7 @@ def expect(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], archive: by
 
 
 def cifar(root: Path) -> DecodedDataset:
-    return prepare("cifar10", (32, 32, 3), data_dir=root, cache_dir=root / "cache")
+    return prepare("cifar10", (32, 32, 3), DataSource(data_dir=root, cache_dir=root / "cache"))
 
 
 def unpack(root: Path, files: dict[str, bytes]) -> Path:
@@ -282,5 +283,7 @@ def test_download_prefers_the_published_files_to_a_copy(
     expect(monkeypatch, batches)
     jpeg_copy(tmp_path, grow)
     monkeypatch.setattr(fetch, "fetch", lambda archive, root, on_progress: unpack(root, batches))
-    info = prepare("cifar10", (32, 32, 3), data_dir=tmp_path, cache_dir=tmp_path / "cache", download=True)
+    info = prepare(
+        "cifar10", (32, 32, 3), DataSource(data_dir=tmp_path, cache_dir=tmp_path / "cache", download=True)
+    )
     assert (info.label, info.exact) == ("CIFAR-10", True)

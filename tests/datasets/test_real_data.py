@@ -13,6 +13,7 @@ from asymbp_cli.datasets.readers import READERS, folder
 from asymbp_cli.datasets.readers.base import FoundDataset
 from asymbp_cli.datasets.readers.copies import CLASSES
 from asymbp_cli.datasets.resident import load
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 
 
@@ -24,7 +25,7 @@ def here(path: Path) -> Path:
 
 def test_mnist(real_data: Path, tmp_path: Path) -> None:
     here(real_data / "MNIST" / "raw")
-    info = prepare("mnist", (28, 28, 1), data_dir=real_data, cache_dir=tmp_path)
+    info = prepare("mnist", (28, 28, 1), DataSource(data_dir=real_data, cache_dir=tmp_path))
     assert info.exact
     assert (info.train_count, info.test_count) == (60_000, 10_000)
     assert info.fingerprint == "3292e2955b5afa36022d49f0078fced06ddb9adc6df2ba4c91baf8bad2190bba"
@@ -73,7 +74,7 @@ def test_a_lossless_copy_is_the_set_itself(
     key: str, file: str, shape: tuple[int, int, int], real_data: Path, tmp_path: Path
 ) -> None:
     (tmp_path / file).symlink_to(here(real_data / file).absolute())
-    info = prepare(key, shape, data_dir=tmp_path, cache_dir=tmp_path)
+    info = prepare(key, shape, DataSource(data_dir=tmp_path, cache_dir=tmp_path))
     assert (info.label, info.exact) == (CATALOG[key].label, CATALOG[key].paper is not None)
     assert info.content == CATALOG[key].content
     for (known, split), (mean, deviation, digits) in STATISTICS.items():

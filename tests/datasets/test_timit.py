@@ -18,6 +18,7 @@ from asymbp_cli.datasets.readers import timit
 from asymbp_cli.datasets.readers.base import Absent, OpenDataset
 from asymbp_cli.datasets.readers.timit_features import add_deltas, compute_filterbank, make_windows, read_samples
 from asymbp_cli.datasets.resident import load
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.networks import network_for
@@ -193,7 +194,7 @@ def test_from_files_to_normalized_vectors(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(timit.locate, "__defaults__", (SMALL,))
     changed = dataclasses.replace(CATALOG["timit"], classes=6, train_count=120, test_count=60)
     monkeypatch.setitem(CATALOG, "timit", changed)
-    info = prepare("timit", (1845,), data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    info = prepare("timit", (1845,), DataSource(data_dir=tmp_path, cache_dir=tmp_path / "cache"))
     assert (info.shape, info.label, info.paper_name, info.exact) == ((1845,), "TIMIT-80", "TIMIT80", False)
     data = load(info)
     x, y = data.batch(data.train, torch.arange(120))
@@ -211,7 +212,7 @@ def test_from_files_to_normalized_vectors(tmp_path: Path, monkeypatch: pytest.Mo
     )
     (ended,) = [event for event in train_stack(Stack((run,)), data) if isinstance(event, EpochEnded)]
     assert (ended.train_seen, ended.test_seen, ended.diverged) == (120, 60, False)
-    again = prepare("timit", (1845,), data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    again = prepare("timit", (1845,), DataSource(data_dir=tmp_path, cache_dir=tmp_path / "cache"))
     assert again.fingerprint == info.fingerprint
 
 

@@ -13,6 +13,7 @@ from folders import OFFICIAL, pack
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import AsymbpError, DataError
 
 Grow = Callable[..., Path]
@@ -180,7 +181,7 @@ def test_a_pipe_among_the_images_is_no_image(grow: Grow, decoded: Decoded) -> No
 @pytest.mark.parametrize("path", ["/dev/zero", "~nobody-of-that-name/pets", "x" * 300])
 def test_what_is_no_folder(path: str, tmp_path: Path) -> None:
     with pytest.raises(AsymbpError):
-        prepare(FolderSource(folder=path), (4, 6, 3), cache_dir=tmp_path)
+        prepare(FolderSource(folder=path), (4, 6, 3), DataSource(cache_dir=tmp_path))
 
 
 def test_a_file_of_many_gigabytes_in_a_small_archive_is_not_read(
@@ -191,7 +192,7 @@ def test_a_file_of_many_gigabytes_in_a_small_archive_is_not_read(
         for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png"):
             archive.writestr(name, bytes(10_000))
     with pytest.raises(DataError, match="has 10,000 bytes, more than the 1,000 of an image"):
-        prepare(FolderSource(folder=str(tmp_path / "bomb.zip")), (4, 6, 3), cache_dir=tmp_path)
+        prepare(FolderSource(folder=str(tmp_path / "bomb.zip")), (4, 6, 3), DataSource(cache_dir=tmp_path))
 
 
 def test_a_folder_that_two_classes_link_to_counts_for_both(grow: Grow, decoded: Decoded) -> None:

@@ -17,6 +17,7 @@ from small_study import wait_for
 from asymbp_cli.datasets.cache import write_info
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, UsageError
 from asymbp_cli.events import CheckpointSaved
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
@@ -105,7 +106,7 @@ def check(directory: Path) -> None:
 
 
 def test_a_study_of_jobs_has_the_bits_of_one_in_this_process(tmp_path: Path) -> None:
-    info = prepare("digits", (8, 8, 1), cache_dir=tmp_path / "cache")
+    info = prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path / "cache"))
     grid = small_study.grid("SGD", epochs=3, rows=(small_study.row(info.fingerprint),))
     for name, executor in (("inline", None), ("jobs", options())):
         small_study.train(

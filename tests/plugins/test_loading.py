@@ -1,11 +1,14 @@
 """What is wrong with a plugin is said with its file and line, and nothing of it stays."""
 
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from plugin_examples import NOISE, Load
 
+from asymbp_cli.api.load_plugins import load_plugins
 from asymbp_cli.errors import PluginError
 from asymbp_cli.plugins import initialization, loading
 from asymbp_cli.plugins.loading import load_file, load_installed
@@ -98,7 +101,7 @@ def test_a_file_that_has_changed_needs_a_new_process(load: Load) -> None:
     load(HEAD + SCHEME)  # back
     Path("folder").mkdir()
     load(HEAD + SCHEME.replace('"a"', '"b"'), "folder/mine.py")
-    assert [short_name(reference) for reference in REGISTERED] == ["a", "b"]
+    assert names() == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ def test_a_function_of_another_file_is_refused(
 
 def test_decorators_of_others_are_allowed(load: Load) -> None:
     load(HEAD + "import torch\n" + SCHEME.replace("\n", "\n@torch.no_grad()\n", 1))
-    assert [short_name(reference) for reference in REGISTERED] == ["a"]
+    assert names() == ["a"]
     with pytest.raises(PluginError, match=r"^no\.py:3: f must take"):  # not the line of the decorator's file
         load("import torch\n" + HEAD + '@scheme("c", formula="W")\n@torch.no_grad()\ndef f(): ...\n', "no.py")
 
@@ -148,35 +151,110 @@ def test_registering_without_loading_is_refused() -> None:
         initialization("x")(lambda shape, fan_in, fan_out, generator: None)  # type: ignore[arg-type, return-value]
 
 
-def test_an_installed_package_is_a_plugin(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry point in metadata, as pip writes it; the module may import its neighbours."""
-    from asymbp_cli.api.load_plugins import load_plugins
+@dataclass(frozen=True)
+class Package:
+    """An installed package: its folder, and the metadata that name its plugins, as pip writes them."""
 
-    package, facts = tmp_path / "site/of_a_lab", tmp_path / "site/of_a_lab-1.dist-info"
-    package.mkdir(parents=True)
-    facts.mkdir()
-    (package / "__init__.py").write_text("from . import schemes\n")
-    (package / "sizes.py").write_text("S = 0.5\n")
-    (package / "schemes.py").write_text(NOISE.replace("0.05", "S").replace("\n\n", "\nfrom .sizes import S\n", 1))
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: of-a-lab\nVersion: 1\n")
-    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nnoise = of_a_lab.schemes\n")
+    folder: Path
+    facts: Path
+
+    def write(self, **modules: str) -> None:
+        for name, text in modules.items():
+            (self.folder / f"{name}.py").write_text(text)
+
+    def offer(self, **plugins: str) -> None:
+        lines = (f"{name} = {module}\n" for name, module in plugins.items())
+        (self.facts / "entry_points.txt").write_text(f"[asymbp.plugins]\n{''.join(lines)}")
+
+
+@pytest.fixture
+def package(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
+    """The package `of_a_lab`, whose modules are out of this process afterwards."""
+    made = Package(tmp_path / "site/of_a_lab", tmp_path / "site/of_a_lab-1.dist-info")
+    made.folder.mkdir(parents=True)
+    made.facts.mkdir()
+    (made.facts / "METADATA").write_text("Metadata-Version: 2.1\nName: of-a-lab\nVersion: 1\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    yield made
+    for name in [name for name in sys.modules if name.partition(".")[0] == "of_a_lab"]:
+        sys.modules.pop(name)
+
+
+def names() -> list[str]:
+    return [short_name(reference) for reference in REGISTERED]
+
+
+def test_an_installed_package_is_a_plugin(package: Package) -> None:
+    """Its module may import its neighbours."""
+    package.write(__init__="from . import schemes\n", sizes="S = 0.5\n")
+    package.write(schemes=NOISE.replace("0.05", "S").replace("\n\n", "\nfrom .sizes import S\n", 1))
+    package.offer(noise="of_a_lab.schemes")
     load_plugins()
     load_plugins()
     ((reference, plugin),) = REGISTERED.items()
     assert SCHEMES[reference].numbers["s"].default == 0.5
-    assert plugin.source == (package / "schemes.py").read_bytes()
-    (package / "other.py").write_text(HEAD + SCHEME)
-    (package / "both.py").write_text("from . import other\n")
-    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nboth = of_a_lab.both\n")
-    with pytest.raises(PluginError, match=r"other\.py:2: f is defined outside .*both\.py.*an entry point"):
-        load_plugins()
-    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nother = of_a_lab.other\n")
+    assert plugin.source == (package.folder / "schemes.py").read_bytes()
+    package.write(other=HEAD + SCHEME)
+    package.offer(other="of_a_lab.other")
     load_plugins()
-    assert len(REGISTERED) == 2
-    (facts / "entry_points.txt").write_text("[asymbp.plugins]\nnoise = of_a_lab.nothing\n")
+    assert names() == ["wNoise", "a"]
+    package.offer(noise="of_a_lab.nothing")
     with pytest.raises(PluginError, match=r"of_a_lab\.nothing: the installed package of-a-lab names no"):
         load_plugins()
-    for name in ("of_a_lab", "of_a_lab.sizes"):
-        sys.modules.pop(name)
     load_installed([])
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [["of_a_lab"], ["of_a_lab.first"], ["of_a_lab.first", "of_a_lab.second"], ["of_a_lab.second", "of_a_lab"]],
+    ids=" ".join,
+)
+def test_a_package_may_import_several_plugins(package: Package, offered: list[str]) -> None:
+    """Each is one of its own, with its own source, whatever the package offers."""
+    package.write(__init__="from . import first, second\n", first=HEAD + SCHEME)
+    package.write(second=HEAD + "from .first import f\n" + SCHEME.replace('"a"', '"b"'))
+    package.offer(**{f"p{number}": module for number, module in enumerate(offered)})
+    load_plugins()
+    load_plugins()
+    assert {short_name(reference): plugin.module for reference, plugin in REGISTERED.items()} == {
+        "a": "of_a_lab.first",
+        "b": "of_a_lab.second",
+    }
+    for plugin in REGISTERED.values():
+        file = package.folder / f"{plugin.module.rpartition('.')[2]}.py"
+        assert (plugin.source, plugin.label) == (file.read_bytes(), str(file))
+        loading.load(plugin)  # as a worker does, for each that its runs use
+    assert len(REGISTERED) == 2
+
+
+def test_a_package_may_register_in_its_first_file_too(package: Package) -> None:
+    package.write(__init__="from . import first\n" + HEAD + SCHEME.replace('"a"', '"b"'), first=HEAD + SCHEME)
+    for offered in ("of_a_lab.first", "of_a_lab"):
+        package.offer(mine=offered)
+        load_plugins()
+        assert [plugin.module for plugin in REGISTERED.values()] == ["of_a_lab.first", "of_a_lab"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "package_text", "message"),
+    [
+        (
+            "both",
+            "",
+            r"both\.py:3: .*first\.py:2: f is defined outside .*both\.py.* a module of an installed",
+        ),
+        ("first", "from . import first, taken\n", r'taken\.py:2: "uSF" is a scheme of asymbp already'),
+        ("idle", "", r"idle\.py: registers nothing"),
+    ],
+)
+def test_what_is_wrong_in_a_package_is_explained_and_nothing_of_it_stays(
+    offered: str, package_text: str, message: str, package: Package
+) -> None:
+    package.write(__init__=package_text, first=HEAD + SCHEME, taken=HEAD + SCHEME.replace('"a"', '"uSF"'))
+    package.write(both="from .first import f\n" + HEAD + 'scheme("b", formula="W")(f)\n')
+    package.write(idle="from . import first\n")
+    package.offer(mine=f"of_a_lab.{offered}")
+    with pytest.raises(PluginError, match=message):
+        load_plugins()
+    assert not REGISTERED
+    assert "of_a_lab.first" not in sys.modules

@@ -114,13 +114,29 @@ def test_a_changed_plugin_is_another_run_and_says_so() -> None:
     write_recipe("SGD", "wNoise")
     train("my_scheme.py")
     Path("my_scheme.py").write_text(NOISE + "# changed\n")
+    told = "results in results/ were made with another version of my_scheme.py, or with another"
+    for command in (("train", "mine.yaml", "--dry-run"), ("plan", "mine.yaml")):
+        planned = invoke(*command, *TINY, "--plugin", "my_scheme.py")
+        assert planned.stderr.startswith(told)
+        assert "wNoise" not in planned.stderr
+        assert told not in invoke(*command, *TINY, "--plugin", "my_scheme.py", "--json").output
     again = train("my_scheme.py")
     assert "1 run to train on cpu with 1 worker (1 already done)" in again.stderr
-    assert "results in results/ were made with another version of my_scheme.py, or with another" in again.stderr
+    assert told in again.stderr
     assert "They stay under their own ids" in again.stderr
     with Store.open(Path("results"), create=False) as store:
         assert len(store.finished_ids()) == 3
     assert "another version" not in train("my_scheme.py").stderr
+    hashes = [sha256(text.encode()).hexdigest()[:8] for text in (NOISE, NOISE + "# changed\n")]
+    report = invoke("report", "--to", "markdown").stdout
+    headings = [line for line in report.splitlines() if re.match(r"#+ .*\(demo.*, plugin \w{8}\)$", line)]
+    assert [line.split()[-1].strip(")") for line in headings] == hashes
+    names = [f"recipe-mine (plugin {digits})" for digits in hashes]
+    for name, digits in zip(names, hashes, strict=True):
+        one = list(csv.DictReader(io.StringIO(invoke("report", "--to", "csv", "--table", name).stdout)))
+        assert {(row["table"], digits in row["procedures"]) for row in one if row["column"] == "wNoise"} == {
+            ("recipe-mine", True)
+        }
     Path("my_scheme.py").write_text(NOISE + "# changed again\n")
     quiet = invoke("train", "--recipe", "mine.yaml", *TINY, "--plugin", "my_scheme.py", "--quiet")
     assert "another version of my_scheme.py" in quiet.stderr

@@ -101,6 +101,30 @@ def test_tables_of_one_key_have_their_titles_in_their_names() -> None:
     assert name_tables([titled("Small"), titled("Small")]) == ["recipe-net"] * 2
 
 
+def with_plugins(grid: Grid, initialization: str, *measures: str) -> Grid:
+    """Return the grid with names of plugins in the protocol of its last column, as if they were loaded."""
+    *others, column = grid.columns
+    (entry,) = column.entries
+    protocol = entry.protocol.model_copy(update={"initialization": initialization, "measure": measures})
+    changed = column.model_copy(update={"entries": (entry.model_copy(update={"protocol": protocol}),)})
+    return grid.model_copy(update={"columns": (*others, changed)})
+
+
+def test_tables_have_the_versions_of_plugins_in_their_names_if_only_these_differ() -> None:
+    old, new, other = (f"mine@{digit * 16}" for digit in "123")
+    grids = [with_plugins(titled("Small"), name) for name in (old, new)]
+    assert name_tables(grids) == ["recipe-net (plugin 11111111)", "recipe-net (plugin 22222222)"]
+    assert name_tables([grids[0], titled("Small")]) == ["recipe-net"] * 2  # there is one version
+    apart = [grids[0], with_plugins(titled("Small", "recipe-x"), new), with_plugins(titled("Large"), new)]
+    assert name_tables(apart) == ["recipe-net (Small)", "recipe-x", "recipe-net (Large)"]
+    three = [*grids, with_plugins(titled("Small"), other), with_plugins(titled("Large"), new)]
+    assert name_tables(three)[0] == "recipe-net (Small, plugin 11111111)"
+    two = [with_plugins(titled("Small"), name, f"size@{digit * 16}") for name, digit in ((old, "a"), (new, "b"))]
+    assert name_tables(two)[1] == "recipe-net (plugins 22222222, bbbbbbbb)"
+    one_file = [with_plugins(titled("Small"), f"a@{digit * 16}", f"b@{digit * 16}") for digit in "45"]
+    assert name_tables(one_file)[0] == "recipe-net (plugin 44444444)"
+
+
 def test_a_table_with_another_title_has_another_id_and_the_first_one_the_plain() -> None:
     small, large = titled("Small"), titled("Large")
     assert grid_id(small) == grid_id(large)

@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from asymbp_cli.results.contents import Contents, StoredGrid
 from asymbp_cli.results.store import Store
 
 EPOCHS = 4
+TABLES = ["column.table-2", "column.recipe-mine"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_every_epoch_of_every_run_is_there_once(contents: Contents) -> None:
 
 def test_values_are_those_of_the_store(contents: Contents) -> None:
     curves = make_curves(contents)
-    assert list(curves.columns) == [*COLUMNS, "angle.2", "angle.3"]
+    assert list(curves.columns) == [*COLUMNS, "angle.2", "angle.3", *TABLES]
     assert all(list(record) == list(curves.columns) for record in curves.records)
     for record in curves.records:
         stored = contents.runs[record["run"]]
@@ -76,6 +78,46 @@ def test_a_table_has_its_own_runs(contents: Contents) -> None:
     curves = make_curves(contents, select_grids(stored, ["2"], [], ["digits"]))
     assert {record["table"] for record in curves.records} == {"table-2"}
     assert {record["method"] for record in curves.records} == {"SGD", "uSF+BN"}
+    assert not set(TABLES) & curves.columns.keys()  # as there is no other table
+
+
+def test_a_table_is_selected_by_its_own_column(contents: Contents) -> None:
+    records = make_curves(contents).records
+    for name, key in zip(TABLES, ("table-2", "recipe-mine"), strict=True):
+        (grid,) = [entry.grid for entry in contents.grids.values() if entry.grid.key == key]
+        own = [record for record in records if record[name]]
+        assert {record["run"] for record in own} == set(grid.all_runs())
+        assert all(record[name] == record["method"] for record in own)
+
+
+def test_tables_of_one_name_have_their_protocols_in_their_columns(contents: Contents) -> None:
+    (entry,) = [entry for entry in contents.grids.values() if entry.grid.key == "recipe-mine"]
+    other = replace(entry, grid=entry.grid.model_copy(update={"protocol_label": "other"}))
+    curves = make_curves(replace(contents, grids={"a": entry, "b": other}))
+    assert list(curves.columns)[-2:] == [
+        f"column.recipe-mine ({entry.grid.protocol_label})",
+        "column.recipe-mine (other)",
+    ]
+    assert [record[name] for record in curves.records for name in list(curves.columns)[-2:]].count(
+        "BM"
+    ) == 4 * EPOCHS
+
+
+def test_a_measure_of_a_plugin_has_its_hash_only_beside_another_version(contents: Contents) -> None:
+    def columns(*names: str) -> list[str]:
+        runs = {
+            key: replace(stored, epochs=(replace(stored.epochs[0], measures={name: {2: 0.5}}),))
+            for (key, stored), name in zip(contents.runs.items(), cycle(names), strict=False)
+        }
+        curves = make_curves(replace(contents, runs=runs, grids={}))
+        found = list(curves.columns)[len(COLUMNS) :]
+        assert all([record[name] for name in found].count(0.5) == 1 for record in curves.records)
+        return found
+
+    first, second = f"distance@{'0' * 16}", f"distance@{'1' * 16}"
+    assert columns(first) == ["distance.2"]
+    assert columns(first, "angle") == ["angle.2", "distance.2"]
+    assert columns(first, second) == [f"{first}.2", f"{second}.2"]
 
 
 def test_a_run_of_no_table_is_there_too(contents: Contents) -> None:
@@ -108,7 +150,7 @@ def test_a_measure_of_others_is_no_formula_either(contents: Contents) -> None:
         for key, stored in contents.runs.items()
     }
     header, *_ = CURVE_FORMATS[".csv"](make_curves(replace(contents, runs=runs))).decode().splitlines()
-    assert header.split(",")[len(COLUMNS) :] == ["'=1+1.2"]
+    assert header.split(",")[len(COLUMNS) :] == ["'=1+1.2", *TABLES]
 
 
 def test_parquet_has_types(contents: Contents) -> None:

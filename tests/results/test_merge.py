@@ -1,11 +1,5 @@
 """Merging stores: what is kept, what is reported, and that it happens whole or not at all."""
 
-import os
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored_content import cut, load, make_source, trained, with_runs
 
-from asymbp_cli.errors import StoreError
-from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.results.export import encode
 from asymbp_cli.results.merge import Merged, MovedCells, merge
@@ -256,14 +248,6 @@ def test_several_sources_are_merged_like_one_after_the_other(whole: Contents, ru
     assert repr(load(tmp_path / "together")) == repr(load(tmp_path / "apart"))
 
 
-def test_if_one_of_several_sources_cannot_be_written_none_is(whole: Contents, run_id: str, tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store:
-        _refuse_last_epoch(store)
-        with pytest.raises(StoreError):
-            merge(map(make_source, [with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)}), whole]), store)
-    assert load(tmp_path) == Contents({}, {}, {})
-
-
 def test_a_part_has_the_datasets_of_its_tables_even_without_runs(whole: Contents) -> None:
     (stored,) = whole.grids.values()
     assert with_runs(whole).restrict_to([stored.grid]) == with_runs(whole)
@@ -276,80 +260,3 @@ def test_an_attempt_under_way_where_it_was_exported_is_interrupted_here(whole: C
     merge_all(tmp_path, with_runs(whole, **{first: replace(cut(stored, 2), attempts=(running,))}))
     (attempt,) = load(tmp_path).runs[first].attempts
     assert (attempt.outcome, attempt.ended) == ("interrupted", max(running.started, stored.updated))
-
-
-def _refuse_last_epoch(store: Store) -> None:
-    store._connection.execute(
-        f"CREATE TRIGGER refuse BEFORE INSERT ON epochs WHEN NEW.epoch = {EPOCHS} "
-        "BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"
-    )
-
-
-def _fill_disk(store: Store) -> None:
-    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")
-
-
-@pytest.mark.parametrize("break_down", [_refuse_last_epoch, _fill_disk])
-def test_a_merge_that_fails_changes_nothing(
-    break_down: Callable[[Store], None], whole: Contents, run_id: str, tmp_path: Path
-) -> None:
-    before = with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)})
-    merge_all(tmp_path, before)
-    with Store.open(tmp_path) as store:
-        break_down(store)
-        with pytest.raises(StoreError):
-            merge([make_source(whole)], store)
-    assert repr(load(tmp_path)) == repr(before)
-
-
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from stored_content import load, make_source
-from asymbp_cli.results import merge
-from asymbp_cli.results.provenance import collect
-from asymbp_cli.results.store import Store
-
-contents = load(Path(sys.argv[1]))
-with Store.open(Path(sys.argv[2])) as store:
-    store._connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    store._connection.execute(
-        "CREATE TEMP TRIGGER killed BEFORE INSERT ON main.epochs WHEN NEW.epoch = 4 BEGIN SELECT die(); END"
-    )
-    merge.merge([make_source(contents)], store)
-"""
-
-
-def test_a_merge_that_is_killed_changes_nothing(whole: Contents, tmp_path: Path) -> None:
-    merge_all(tmp_path / "other", whole)
-    command = [sys.executable, "-c", _KILLED, str(tmp_path / "other"), str(tmp_path / "mine")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True)
-    assert done.returncode == -9, done.stderr
-    assert load(tmp_path / "mine") == Contents({}, {}, {})
-    assert merge_all(tmp_path / "mine", whole)[0].new == tuple(whole.runs)
-
-
-def test_nothing_is_merged_into_a_store_that_a_study_writes(whole: Contents, tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store, store.writing():
-        message = rf"another asymbp \(pid {os.getpid()}\) is writing to .*\. Wait for it or use --results DIR"
-        with pytest.raises(StoreError, match=message), Store.open(tmp_path) as second:
-            merge([make_source(whole)], second)
-    merge_all(tmp_path, whole)
-    assert repr(load(tmp_path)) == repr(whole)
-
-
-def test_a_merge_says_what_it_waits_for(whole: Contents, tmp_path: Path) -> None:
-    said: list[str] = []
-    with Store.open(tmp_path) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
-        other.execute("BEGIN IMMEDIATE")
-
-        def hear(message: str) -> None:
-            said.append(message)
-            other.rollback()
-
-        merge([make_source(whole)], store, hear)
-    (message,) = said
-    assert "asymbp.sqlite is locked by another program" in message
-    assert repr(load(tmp_path)) == repr(whole)

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from asymbp_cli import study
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackStarted
 from asymbp_cli.recipe.build import make_recipe_grid, make_table_grid
@@ -49,7 +50,7 @@ def old(tmp_path: Path) -> Path:
 def plan(directory: Path) -> tuple[Grid, dict[str, DecodedDataset]]:
     """Return the grid of the old recipe and its dataset, taken from the old cache."""
     recipe = load_recipe(directory / "old.yaml", ())
-    source = study.DataSource(cache_dir=directory / "cache")
+    source = DataSource(cache_dir=directory / "cache")
     infos = study.prepare_datasets(recipe.datasets, recipe.network, recipe.protocol, source)
     return make_recipe_grid(recipe, infos), {info.fingerprint: info for info in infos}
 

@@ -1,57 +1,20 @@
 """The results directory: what is kept, who may write, and what is said when something is wrong with it."""
 
 import math
-import os
-import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_study
+from run_material import HERE, RUN, RUNS, ended
 
 from asymbp_cli.errors import StoreError, UsageError, WorkerError
-from asymbp_cli.events import EpochEnded, Provenance, RunFinished, WorkerFound
+from asymbp_cli.events import Provenance, RunFinished, WorkerFound
 from asymbp_cli.results.provenance import Program, check_same_program, collect
 from asymbp_cli.results.store import Store
-from asymbp_cli.specs.runs import Run
-
-HERE = Provenance(
-    host="here", device="cpu (a slow one)", software={"torch": "2"}, git="abc (changed)", semantics=1
-)
-RUNS = list(small_study.grid("SGD").all_runs().values())
-RUN = RUNS[0]
-
-
-def ended(run: Run = RUN, epoch: int = 1, wrong: int = 30, **other: object) -> EpochEnded:
-    usual = EpochEnded(
-        run=run.id, epoch=epoch, rate=0.005, train_loss=0.1, train_wrong=7, train_seen=1437, test_loss=0.2,
-        test_wrong=wrong, test_seen=360, validation_wrong=None, validation_seen=None, one_class=False,
-        diverged=False, seconds=1.5,
-    )  # fmt: skip
-    held_out = other.get("validation_seen", 0)
-    return replace(usual, train_seen=1437 - held_out, **other)  # type: ignore[arg-type, operator]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "results") as opened:
-        yield opened
-
-
-@pytest.fixture
-def begun(store: Store) -> Iterator[Store]:
-    """A store in which an attempt at all runs has begun."""
-    with store.writing():
-        store.save_dataset(small_study.INFO)
-        store.begin(RUNS, 0, HERE)
-        yield store
 
 
 def test_events_come_back_as_they_were(begun: Store) -> None:
@@ -154,128 +117,6 @@ def test_datasets_come_back(store: Store) -> None:
     assert store.datasets()[small_study.INFO.fingerprint].directory == "/moved"
 
 
-def test_events_reach_the_disk_within_a_second(begun: Store) -> None:
-    with Store.open(begun.directory, create=False) as reader:
-        begun.record(ended())
-        small_study.wait_for(lambda: reader.epochs_stored([RUN.id])[RUN.id] == 1, seconds=10)
-
-
-def test_events_are_not_committed_one_by_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asymbp_cli.results.journal._FLUSH_SECONDS", 3600.0)
-    with Store.open(store.directory, create=False) as reader, store.writing():
-        store.save_dataset(small_study.INFO)
-        store.begin(RUNS, 0, HERE)
-        for epoch in range(1, 101):
-            store.record(ended(epoch=epoch))
-        assert reader.epochs_stored([RUN.id])[RUN.id] == 0
-        store.flush()
-        assert reader.epochs_stored([RUN.id])[RUN.id] == 100
-
-
-def test_readers_do_not_wait_for_a_transaction(begun: Store) -> None:
-    begun._connection.execute("BEGIN IMMEDIATE")
-    with Store.open(begun.directory, create=False) as reader:
-        assert len(reader.runs()) == len(RUNS)
-    begun._connection.execute("ROLLBACK")
-
-
-def test_what_is_read_together_is_of_one_moment(store: Store) -> None:
-    def count(connection: sqlite3.Connection) -> int:
-        return len(connection.execute("SELECT id FROM runs").fetchall())
-
-    def read(connection: sqlite3.Connection) -> tuple[int, int]:
-        first = count(connection)
-        small_study.train(store.directory, small_study.grid("SGD"))
-        return first, count(connection)
-
-    assert store._journal.read_together(read) == (0, 0)
-    assert store._journal.read_together(count) == len(RUNS)
-
-
-def test_what_was_recorded_is_stored_when_an_error_ends_the_writing(store: Store) -> None:
-    def write_and_break() -> None:
-        with store.writing():
-            store.save_dataset(small_study.INFO)
-            store.begin(RUNS, 0, HERE)
-            store.record(ended(epoch=1))
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_and_break()
-    with Store.open(store.directory, create=False) as reader:
-        assert reader.epochs_stored([RUN.id]) == {RUN.id: 1}
-
-
-def test_writing_needs_the_lock(store: Store) -> None:
-    with pytest.raises(RuntimeError, match=r"store\.writing"):
-        store.save_dataset(small_study.INFO)
-
-
-# one writer ---------------------------------------------------------------------------------------------------
-
-_HOLD = """
-import sys, time
-from pathlib import Path
-from asymbp_cli.results.store import Store
-with Store.open(Path(sys.argv[1])) as store, store.writing():
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.fixture
-def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that writes to the results directory."""
-    command = [sys.executable, "-c", _HOLD, str(tmp_path / "results")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
-
-
-def test_a_second_writer_is_told_who_writes(holder: subprocess.Popen[str], store: Store) -> None:
-    expected = rf"another asymbp \(pid {holder.pid}\) is writing to .*/results/\. Wait for it"
-    with pytest.raises(StoreError, match=expected), store.writing():
-        pass
-    assert store.runs() == []  # reading goes on
-
-
-def test_a_killed_writer_holds_nothing(holder: subprocess.Popen[str], store: Store) -> None:
-    holder.send_signal(signal.SIGKILL)
-    holder.wait()
-    with store.writing():
-        pass
-
-
-def test_a_full_disk_stops_the_study_and_loses_nothing_that_was_stored(begun: Store) -> None:
-    begun.record(ended(epoch=1))
-    begun.flush()
-    pages = begun._connection.execute("PRAGMA page_count").fetchone()[0]
-    begun._connection.execute(f"PRAGMA max_page_count = {pages}")
-    for epoch in range(2, 1000):
-        begun.record(ended(epoch=epoch))
-    with pytest.raises(StoreError, match=r"no space left for .*asymbp\.sqlite\. Free some"):
-        begun.flush()
-    with Store.open(begun.directory, create=False) as reader:
-        assert reader.epochs_stored([RUN.id]) == {RUN.id: 1}
-    begun._connection.execute("PRAGMA max_page_count = 100000")
-    assert begun.epochs_stored([RUN.id]) == {RUN.id: 999}  # there is space again
-
-
-def test_a_disk_found_full_by_the_flushing_thread_is_reported(
-    begun: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise StoreError("no space left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(begun._journal, "_write", full)
-        small_study.wait_for(lambda: begun._journal._failure, seconds=5)
-    with pytest.raises(StoreError, match="no space left"):
-        begun.record(ended())
-
-
 def test_foreign_keys_are_enforced(store: Store) -> None:
     with pytest.raises(StoreError, match="FOREIGN KEY"), store.writing():
         store.begin(RUNS, 0, HERE)  # whose dataset nobody has saved
@@ -346,96 +187,6 @@ def test_the_best_epoch_is_the_one_with_the_lowest_held_out_error(begun: Store) 
     assert summary.best == (9, 360, 2)
 
 
-@pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
-def test_results_that_go_while_they_are_written_are_missed_at_once(how: str, store: Store) -> None:
-    path = store.directory / "asymbp.sqlite"
-
-    def write() -> None:
-        with store.writing():
-            store.save_dataset(small_study.INFO)
-            store.begin(RUNS, 0, HERE)
-            if how == "deleted":
-                path.unlink()
-            elif how == "replaced":
-                os.replace(shutil.copy(path, store.directory / "copy"), path)
-            else:
-                store.directory.rename(store.directory.with_name("elsewhere"))
-            store.record(ended())
-            store.flush()
-
-    with pytest.raises(StoreError, match=r"asymbp\.sqlite was deleted or replaced while asymbp was writing to it"):
-        write()
-
-
-def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "asymbp.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE mine (x)")
-    before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"is a database of another program\. Choose another"):
-        Store.open(tmp_path)
-    assert path.read_bytes() == before
-
-
-NEWER = "json_set({column}, '$.future', 1)"
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        *((text, "is damaged (") for text in ("'{'", "'{}'", "'null'", "x'ff'")),
-        (NEWER, 'holds "future", which only a newer asymbp knows. Upgrade asymbp, or use another directory'),
-    ],
-)
-@pytest.mark.parametrize(
-    ("table", "column", "key"),
-    [("grids", "spec", "id"), ("runs", "spec", "id"), ("datasets", "info", "fingerprint")],
-)
-def test_rows_that_cannot_be_read_are_said(
-    table: str, column: str, key: str, value: str, said: str, tmp_path: Path
-) -> None:
-    with Store.open(tmp_path) as store, store.writing():
-        store.save_dataset(small_study.INFO)
-        store.save_grid(small_study.grid())
-        store.begin(RUNS[:1], 0, HERE)
-    small_study.change(
-        tmp_path, f"UPDATE {table} SET {column} = {value.replace('{column}', column)}", take_checksums=True
-    )
-    with closing(sqlite3.connect(tmp_path / "asymbp.sqlite")) as connection:
-        ((identity,),) = connection.execute(f"SELECT {key} FROM {table}")
-    with Store.open(tmp_path) as store:
-        readers = {
-            "grids": [store.grids, lambda: _save(store)],
-            "runs": [store.runs, lambda: store.run("")],
-            "datasets": [store.datasets, store.runs],
-        }
-        for read in readers[table]:
-            with pytest.raises(StoreError) as caught:
-                read()
-            assert f"asymbp.sqlite: the row {identity} of the table {table} {said}" in str(caught.value)
-            if value != NEWER:
-                assert f"let asymbp store check --drop --results {tmp_path} delete" in str(caught.value)
-
-
-def _save(store: Store) -> None:
-    with store.writing():
-        store.save_grid(small_study.grid())
-
-
-@pytest.mark.parametrize("content", ["{", "[]"])
-def test_software_that_cannot_be_read_is_said(content: str, begun: Store) -> None:
-    begun.flush()
-    begun._connection.execute("UPDATE attempts SET software = ?", (content,))
-    with pytest.raises(StoreError, match=r"the row .* of the table attempts is damaged"):
-        begun.attempts([RUN.id])
-
-
-def test_checkpoints_that_are_no_folder_are_said(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints").touch()
-    with pytest.raises(StoreError, match=r"checkpoints is a file\. Move it away"):
-        Store.open(tmp_path)
-
-
 def test_a_reworded_title_leaves_a_table_of_the_paper_whole(tmp_path: Path) -> None:
     first = small_study.grid("SGD")
     second = small_study.grid("SGD", rows=(small_study.row("e" * 64, "others"),))
@@ -446,76 +197,6 @@ def test_a_reworded_title_leaves_a_table_of_the_paper_whole(tmp_path: Path) -> N
         assert grid.title == "In other words"
         assert [row.label for row in grid.rows] == ["digits", "others"]
         assert store.commands(first) == ("asymbp reproduce --table 2",)
-
-
-def damage(directory: Path, statement: str) -> str:
-    """Train a run in `directory` and change it in the database; return its id."""
-    small_study.train(directory, small_study.grid("SGD", multipliers=(1.0,)))
-    (run_id,) = small_study.change(directory, statement, take_checksums=True)
-    return run_id
-
-
-OTHERS = "an epoch of it has other samples than its dataset"
-GAP = r"its epochs are not 1, 2, \.\.\. up to 4 at most"
-
-
-@pytest.mark.parametrize(
-    ("statement", "reason"),
-    [
-        ("DELETE FROM epochs WHERE epoch = 2", GAP),
-        ("UPDATE epochs SET epoch = 5 WHERE epoch = 4", GAP),
-        ("UPDATE epochs SET epoch = epoch - 1", GAP),
-        ("UPDATE runs SET dataset = 'x'", "its dataset is missing"),
-        ("DELETE FROM epochs WHERE epoch > 3", "it has ended before its last epoch"),
-        ("DELETE FROM epochs", "it has ended before its last epoch"),
-        ("UPDATE epochs SET test_seen = 361 WHERE epoch = 2", OTHERS),
-        ("UPDATE epochs SET train_seen = 1436 WHERE epoch = 2", OTHERS),
-        ("UPDATE epochs SET validation_seen = 1, validation_wrong = 1 WHERE epoch = 2", OTHERS),
-        ("UPDATE epochs SET validation_wrong = 0 WHERE epoch = 2", "wrong answers"),
-        ("UPDATE epochs SET test_wrong = -1 WHERE epoch = 2", "wrong answers"),
-        ("UPDATE epochs SET train_wrong = 1438 WHERE epoch = 2", "wrong answers"),
-    ],
-)
-def test_epochs_that_no_training_has_are_named_with_their_run(statement: str, reason: str, tmp_path: Path) -> None:
-    """Also in epochs that are not shown: the second one is neither the selected one nor the last."""
-    run_id = damage(tmp_path, statement)
-    with Store.open(tmp_path) as store:
-        for read in (store.runs, lambda: store.epochs([run_id]), lambda: store.selected([run_id])):
-            with pytest.raises(StoreError, match=rf"the row {run_id} of the table runs is damaged \(.*{reason}"):
-                read()
-
-
-def test_epochs_without_their_run_are_said(tmp_path: Path) -> None:
-    run_id = damage(tmp_path, "SELECT 1")
-    small_study.change(tmp_path, "DELETE FROM runs", take_checksums=True)
-    with Store.open(tmp_path) as store, pytest.raises(StoreError, match="it has epochs, and is missing"):
-        store.selected([run_id])
-
-
-def test_a_run_with_the_content_of_another_is_said(tmp_path: Path) -> None:
-    damage(tmp_path, "UPDATE runs SET spec = json_set(spec, '$.seed', 7)")
-    with Store.open(tmp_path) as store, pytest.raises(StoreError, match="it has the content of another run"):
-        store.runs()
-
-
-def test_a_frozen_run_trains_on_nothing(tmp_path: Path) -> None:
-    damage(tmp_path, "UPDATE epochs SET train_seen = 0, train_wrong = 0 WHERE epoch > 2")
-    with Store.open(tmp_path) as store:
-        assert len(store.runs()) == 1
-
-
-@pytest.mark.parametrize(
-    "setting", ["test_seen = 0", "test_wrong = 'abc'", "test_wrong = -5", "test_wrong = 1000", "train_wrong = -1"]
-)
-def test_counts_that_cannot_be_are_named_with_their_run(setting: str, tmp_path: Path) -> None:
-    run_id = damage(tmp_path, f"UPDATE epochs SET {setting}")
-    with Store.open(tmp_path) as store:
-        for read in (store.epochs, store.selected):
-            with pytest.raises(StoreError, match=rf"the row {run_id} of the table runs is damaged \(an"):
-                read([run_id])
-        if "train" not in setting:
-            with pytest.raises(StoreError, match="is damaged"):
-                store.runs()
 
 
 def test_selected_epochs_are_the_picked_one_and_the_last(begun: Store) -> None:

@@ -95,3 +95,21 @@ def test_numbers_that_are_no_numbers_or_infinite_are_noticed(advance: Callable[[
             assert bank.alive.tolist() == [True, True, True, False]
         assert torch.equal(fused.weights[3], before[3])
         assert torch.equal(fused.feedback_bank.values, plain.feedback_bank.values)
+
+
+@pytest.mark.parametrize("bits", [0x7F800000, 0x7FFFFFFF], ids=["infinite", "what a GPU has for not-a-number"])
+@pytest.mark.parametrize("precision", ["standard", "bf16"])
+def test_a_v_that_only_measures_see_freezes_no_replica(
+    precision: str, bits: int, advance: Callable[[Bank], None]
+) -> None:
+    value = torch.tensor(bits, dtype=torch.int32).view(torch.float32)
+    plain, fused = banks(("KP", "KP"), measure=[FIRST_LAYER], precision=precision)
+    passed, *_, first = plain.model.learned
+    for bank, kernel in ((plain, update.plain), (fused, advance)):
+        for part, alive in ((first, True), (passed, False)):
+            part.columns(bank.weights)[1] = value
+            bank.gradients.fill_(0.5)
+            update.update(bank, torch.ones(4, dtype=torch.bool), kernel)
+            assert bank.alive.tolist() == [True, alive, True, True]
+            assert first.columns(bank.working).isfinite().all(1).tolist() == [True, False, True, True]
+    torch.testing.assert_close(fused.working, plain.working, equal_nan=True)

@@ -226,6 +226,25 @@ def test_v_of_the_first_layer_follows_its_rule() -> None:
     assert torch.equal(V, W.sign())
 
 
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
+def test_v_of_the_first_layer_that_is_not_finite_has_no_measures_and_changes_no_other_bit(together: bool) -> None:
+    weights = []
+    for start in (None, torch.inf, torch.nan):
+        trainer = make("KP", "PFA", network=VECTORS, measure=[FIRST_LAYER], together=together)
+        if start is not None:
+            (*_, part) = trainer.model.learned
+            part.columns(trainer.bank.weights).fill_(start)
+        events = list(trainer.train_epoch(1))
+        assert not any(isinstance(event, RunDiverged) for event in events)
+        for event in events:
+            if isinstance(event, EpochEnded):
+                measures = {key: event.measures[key] for key in ("angle", "agreement", "norm-ratio")}
+                assert all((values[1] is None) == (start is not None) for values in measures.values())
+                assert None not in (values[layer] for values in measures.values() for layer in (2, 3))
+        weights.append(trainer.bank.weights[:, : trainer.model.learned_from + trainer.model.passed_size])
+    assert all(torch.equal(weights[0], other) for other in weights[1:])
+
+
 def test_v_of_the_first_layer_is_mirrored() -> None:
     network = Network(input=(12,), layers=("FC 300", "FC classes"))
     trainer = make(of("wm", mirror_rate=0.05), network=network, measure=[FIRST_LAYER], batch_size=200)

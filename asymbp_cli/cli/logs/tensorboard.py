@@ -9,6 +9,7 @@ from typing import Any
 from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.executors import StackStarted, StudyEvent
+from asymbp_cli.specs.references import short_name
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9+%.=_-]+")  # what is not in the name of a directory
 
@@ -93,4 +94,4 @@ def list_scalars(epoch: EpochEnded) -> Iterator[tuple[str, float]]:
     for measure, values in epoch.measures.items():
         for layer, value in values.items():
             if value is not None:
-                yield f"{measure}/layer-{layer}", value
+                yield f"{short_name(measure)}/layer-{layer}", value

@@ -33,7 +33,7 @@ def _rounded(x, dtype: tl.constexpr):
     if dtype == tl.bfloat16:
         bits = x.to(tl.int32, bitcast=True)
         bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & -0x10000
-        x = bits.to(tl.float32, bitcast=True)
+        x = tl.where(x == x, bits.to(tl.float32, bitcast=True), x)  # the bits of not-a-number may overflow
     return x.to(dtype)
 
 
@@ -63,8 +63,8 @@ def _write(
 def _advance(
     weights, gradients, state, working, values, factors, slots, own_rows, settings, rates, alive, intact,
     first, last, width, size, momentum, decay,
-    TRAINED: tl.constexpr, SIGNS: tl.constexpr, ZERO_SIGN: tl.constexpr, ROUNDED: tl.constexpr,
-    BLOCK: tl.constexpr,
+    TRAINED: tl.constexpr, SIGNS: tl.constexpr, USED: tl.constexpr, ZERO_SIGN: tl.constexpr,
+    ROUNDED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Apply the update rule of each living row to the columns from `first` to `last`; keep the old weights."""
     row = tl.program_id(1).to(tl.int64)
@@ -86,8 +86,9 @@ def _advance(
             weight = old + tl.load(rates + row) * tau
             tl.store(state + at, s, inside)
             tl.store(gradients + at, old, inside)
-            broken = inside & ((weight - weight) != 0)  # infinite, or not a number
-            tl.store(intact + row + 0 * column, 0, broken)
+            if USED:
+                broken = inside & ((weight - weight) != 0)  # infinite, or not a number
+                tl.store(intact + row + 0 * column, 0, broken)
         _write(
             weight, row, column, inside, width, weights, working, values, factors, slots, own_rows, size, ROUNDED
         )
@@ -125,7 +126,8 @@ def advance(bank: Bank) -> None:
         _advance[grid](
             bank.weights, bank.gradients, bank.state, *banks, bank.settings, bank.rates, alive, intact,
             first, last, width, size, protocol.momentum, bank.weight_decay if part.decays else 0.0,
-            TRAINED=part in trained, SIGNS=part.signs, ZERO_SIGN=protocol.zero_sign, ROUNDED=rounded, BLOCK=_BLOCK,
+            TRAINED=part in trained, SIGNS=part.signs, USED=part.used, ZERO_SIGN=protocol.zero_sign,
+            ROUNDED=rounded, BLOCK=_BLOCK,
         )  # fmt: skip
     for part in trained:
         first, last = part.columns.start, part.columns.stop

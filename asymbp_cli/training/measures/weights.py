@@ -28,7 +28,7 @@ def compare_weights(W: Tensor, V: Tensor) -> Mapping[str, Tensor]:
     products, weights, feedback, agreeing, counted = torch.cat([_sum(*part) for part in parts], 1)
     return {
         "angle": to_degrees(products, weights, feedback),
-        "agreement": agreeing / counted,
+        "agreement": (agreeing / counted).masked_fill(~feedback.isfinite(), torch.nan),
         "norm-ratio": (feedback / weights).sqrt(),
     }
 
