@@ -54,7 +54,7 @@ def export(
     Example:
       asymbp store export results.jsonl.xz
       asymbp store export table2.jsonl.xz --table 2 --protocol paper --dataset mnist
-      ssh HOST asymbp store export - | asymbp store merge -
+      asymbp store export - | ssh HOST asymbp store merge -
     """
     from asymbp_cli.analysis.selection import select_grids
     from asymbp_cli.results.export import encode
