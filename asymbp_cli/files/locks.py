@@ -90,7 +90,8 @@ def check_no_writer(directory: Path) -> None:
 def _lock_path(directory: Path) -> Path:
     """Return the lock of results: it is next to their database, which may be a link into another directory."""
     database = directory / FILE_NAME
-    return (Path(os.path.realpath(database)).parent if database.is_symlink() else directory) / ".lock"
+    is_link = os.path.islink(database)  # false for a name that nothing can have
+    return (Path(os.path.realpath(database)).parent if is_link else directory) / ".lock"
 
 
 def _sign(file: TextIO, path: Path) -> None:
