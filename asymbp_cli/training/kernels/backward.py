@@ -9,17 +9,32 @@ from asymbp_cli.training.kernels.tiles import (
     find_pixels,
     find_pixels_by_rows,
     read_patches,
+    write_tile,
 )
 
 
 @triton.jit
-def _find_reach(begin, end, SIZE: tl.constexpr, TALL: tl.constexpr, DILATION: tl.constexpr):
-    """Return which rows i of a field, from the first to before the last, are in an image for rows begin to end.
+def _find_reach(first, last, WIDTH, SIZE: tl.constexpr, TALL: tl.constexpr, PADDING: tl.constexpr,
+                DILATION: tl.constexpr):  # fmt: skip
+    """Return which rows i of a field, from the first to before the last, are in an image for pixels first to last.
 
-    Row i of the field of a row r lies at r - i * DILATION; the image has rows 0 to SIZE - 1.
+    The pixels are in the order of rows, of WIDTH each. Row i of the field of row r is r + PADDING - i * DILATION,
+    and the image has rows 0 to SIZE - 1.
     """
-    first = (tl.maximum(begin - SIZE + 1, 0) + DILATION - 1) // DILATION
-    return first, tl.minimum(tl.maximum(end, 0) // DILATION + 1, TALL)
+    begin, end = first // WIDTH + PADDING, last // WIDTH + PADDING
+    low = (tl.maximum(begin - SIZE + 1, 0) + DILATION - 1) // DILATION
+    return low, tl.minimum(end // DILATION + 1, TALL)
+
+
+@triton.jit
+def _find_places(start, up, along, row_size, column_size, HEIGHT: tl.constexpr, WIDTH: tl.constexpr,
+                 STRIDE: tl.constexpr):  # fmt: skip
+    """Return the places of (up, along) / STRIDE in an image, and whether they are there."""
+    inside = (up.to(tl.uint32) < HEIGHT * STRIDE) & (along.to(tl.uint32) < WIDTH * STRIDE)
+    if STRIDE == 1:
+        return start + up * row_size + along * column_size, inside
+    inside = inside & (up % STRIDE == 0) & (along % STRIDE == 0)
+    return start + up // STRIDE * row_size + along // STRIDE * column_size, inside
 
 
 @triton.jit
@@ -48,27 +63,21 @@ def pass_back_tile(
     )
     v += replica * v_replica + group * V_GROUP
     sample, row, column = find_pixels_by_rows(m, samples, IN_WIDTH, LARGE)
-    start, top, left = sample * (HEIGHT * row_size), row + PADDING, column + PADDING
-    if STRIDE == 1:
-        start += top * row_size + left * column_size
+    last = tl.minimum((tile // tiles + 1) * ROWS, positions) - 1
     low, high = _find_reach(
-        tile // tiles * ROWS // (samples * IN_WIDTH) + PADDING,
-        (tl.minimum((tile // tiles + 1) * ROWS, positions) - 1) // (samples * IN_WIDTH) + PADDING,
-        HEIGHT * STRIDE, TALL, DILATION,
-    )  # fmt: skip
+        tile // tiles * ROWS, last, samples * IN_WIDTH, HEIGHT * STRIDE, TALL, PADDING, DILATION
+    )
     total = tl.full((ROWS, COLUMNS), 0.0, tl.float32)
     for number in range(0, (high - low) * (WIDE * chunks)):
         tap, first = low * WIDE + number // chunks, number % chunks * DEPTH
-        i, j = tap // WIDE * DILATION, tap % WIDE * DILATION
-        up, along = top - i, left - j
-        inside = (up.to(tl.uint32) < HEIGHT * STRIDE) & (along.to(tl.uint32) < WIDTH * STRIDE) & (m < positions)
-        if STRIDE == 1:
-            at = start + (first - i * row_size - j * column_size)
-        else:
-            inside &= (up % STRIDE == 0) & (along % STRIDE == 0)
-            at = start + up // STRIDE * row_size + along // STRIDE * column_size + first
-        is_feature = k < OUTPUTS - first
-        arrived = tl.load(error + at[:, None] + k[None, :], inside[:, None] & is_feature[None, :], other=0.0)
+        up, along = row + (PADDING - tap // WIDE * DILATION), column + (PADDING - tap % WIDE * DILATION)
+        at, inside = _find_places(
+            sample * (HEIGHT * row_size), up, along, row_size, column_size, HEIGHT, WIDTH, STRIDE
+        )
+        inside, is_feature = inside & (m < positions), k < OUTPUTS - first
+        arrived = tl.load(
+            error + (at + first)[:, None] + k[None, :], inside[:, None] & is_feature[None, :], other=0.0
+        )
         weight = tl.load(
             v + tap * V_TAP + first * V_OUTPUT + ((k * V_OUTPUT)[:, None] + (n * V_INPUT)[None, :]),
             is_feature[:, None] & (n < INPUTS)[None, :],
@@ -76,8 +85,7 @@ def pass_back_tile(
         )
         total = tl.dot(arrived, weight, total, input_precision=PRECISION)
     m_in_x = (sample * IN_HEIGHT + row) * IN_WIDTH + column
-    at = (m_in_x.to(tl.int64) * replicas + replica)[:, None] * (GROUPS * INPUTS) + (group * INPUTS + n)[None, :]
-    tl.store(x + at, total.to(x.dtype.element_ty), (m < positions)[:, None] & (n < INPUTS)[None, :])
+    write_tile(x, total, m_in_x, m < positions, replica, group, replicas, n, GROUPS, INPUTS)
 
 
 @triton.jit
@@ -94,6 +102,18 @@ def _split(x):
 
 
 @triton.jit
+def _add_products(total, error, patch, SPLIT: tl.constexpr, PRECISION: tl.constexpr):
+    """Return total plus error^T patch. If `SPLIT`, numbers are sums of two; the small ones are not multiplied."""
+    if SPLIT:
+        high, low = _split(error)
+        patch_high, patch_low = _split(patch)
+        total = tl.dot(tl.trans(low), patch_high, total)
+        total = tl.dot(tl.trans(high), patch_low, total)
+        return tl.dot(tl.trans(high), patch_high, total)
+    return tl.dot(tl.trans(error), patch, total, input_precision=PRECISION)
+
+
+@triton.jit
 def correlate_tile(
     x, error, weights, biases, positions, replicas,
     HEIGHT: tl.constexpr, WIDTH: tl.constexpr, OUT_HEIGHT: tl.constexpr, OUT_WIDTH: tl.constexpr,
@@ -102,10 +122,7 @@ def correlate_tile(
     SHARED: tl.constexpr, BIASED: tl.constexpr, PRECISION: tl.constexpr, SPLIT: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, PATCH: tl.constexpr, CHUNK: tl.constexpr, LARGE: tl.constexpr,
 ):  # fmt: skip
-    """Sum a tile of the gradients [OUTPUTS, field * INPUTS] of one group of one replica over CHUNK positions.
-
-    If `SPLIT`, a float32 product is that of sums of two bf16 numbers, without the product of the small ones.
-    """
+    """Sum a tile of the gradients [OUTPUTS, field * INPUTS] of one group of one replica over CHUNK positions."""
     tiles: tl.constexpr = (OUTPUTS + COLUMNS - 1) // COLUMNS
     depth: tl.constexpr = FIELD * INPUTS
     replica, group, tile = find_member((depth + PATCH - 1) // PATCH * tiles, GROUPS)
@@ -129,14 +146,7 @@ def correlate_tile(
         arrived = tl.load(
             error + at[:, None] + n[None, :], (m < positions)[:, None] & (n < OUTPUTS)[None, :], other=0.0
         )
-        if SPLIT:
-            high, low = _split(arrived)
-            patch_high, patch_low = _split(patch)
-            total = tl.dot(tl.trans(low), patch_high, total)
-            total = tl.dot(tl.trans(high), patch_low, total)
-            total = tl.dot(tl.trans(high), patch_high, total)
-        else:
-            total = tl.dot(tl.trans(arrived), patch, total, input_precision=PRECISION)
+        total = _add_products(total, arrived, patch, SPLIT, PRECISION)
         if BIASED:
             sums += arrived.to(tl.float32)
     output = (part * replicas + replica) * (GROUPS * OUTPUTS) + group * OUTPUTS + n

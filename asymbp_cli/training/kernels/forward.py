@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from asymbp_cli.training.kernels.tiles import find_member, find_origin, find_pixels, read_patches
+from asymbp_cli.training.kernels.tiles import find_member, find_origin, find_pixels, read_patches, write_tile
 
 
 @triton.jit
@@ -41,5 +41,4 @@ def multiply_tile(
         total = tl.dot(patch, weight, total, input_precision=PRECISION)
     if BIASED:
         total += tl.load(bias + replica * bias_replica + group * OUTPUTS + n, n < OUTPUTS, other=0.0)[None, :]
-    at = (m.to(tl.int64) * replicas + replica)[:, None] * (GROUPS * OUTPUTS) + (group * OUTPUTS + n)[None, :]
-    tl.store(y + at, total.to(y.dtype.element_ty), (m < positions)[:, None] & (n < OUTPUTS)[None, :])
+    write_tile(y, total, m, m < positions, replica, group, replicas, n, GROUPS, OUTPUTS)

@@ -53,3 +53,10 @@ def read_patches(x, start, top, left, k, inside, row_size, column_size, HEIGHT: 
         inside &= (row.to(tl.uint32) < HEIGHT) & (column.to(tl.uint32) < WIDTH)  # what is below 0 is more than all
     at = (start + top * row_size + left * column_size)[:, None]
     return tl.load(x + (at + (i * row_size + j * column_size + feature)[None, :]), inside, other=0.0)
+
+
+@triton.jit
+def write_tile(y, tile, m, within, replica, group, replicas, n, GROUPS: tl.constexpr, FEATURES: tl.constexpr):
+    """Write features n of a group of a replica at the pixels m of images y that are `within` them."""
+    at = (m.to(tl.int64) * replicas + replica)[:, None] * (GROUPS * FEATURES) + (group * FEATURES + n)[None, :]
+    tl.store(y + at, tile.to(y.dtype.element_ty), within[:, None] & (n < FEATURES)[None, :])
