@@ -44,7 +44,9 @@ def test_the_last_error_is_raised_after_some_seconds(waited: list[float]) -> Non
     assert 5 < sum(waited) < 10
 
 
-@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES])
+@pytest.mark.parametrize(
+    "number", [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ENOSPC, errno.EMFILE]
+)
 def test_an_answer_is_raised_at_once(number: int, waited: list[float]) -> None:
     with pytest.raises(OSError, match="refused"):
         patiently(Refusing(1, number))

@@ -14,6 +14,7 @@ from torch import Tensor
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.splits import hold_out
 from asymbp_cli.errors import DataError, explain_limit
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace, sweep
 
 Preprocessing = Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"]
@@ -65,7 +66,7 @@ def load(
     Raises DataError if the cache is missing or a class is too small to hold samples out.
     """
     try:
-        arrays = {name: np.load(info.path / f"{name}.npy", mmap_mode="c") for name in _NAMES}
+        arrays = patiently(lambda: {name: np.load(info.path / f"{name}.npy", mmap_mode="c") for name in _NAMES})
     except (OSError, ValueError, EOFError) as error:
         if explain_limit(error):
             raise

@@ -16,6 +16,7 @@ from asymbp_cli.datasets.cache import (
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import DataError
 from asymbp_cli.files.locks import hold_lock
+from asymbp_cli.files.patience import patiently
 
 #: returns the files of a dataset's arrays by name, as `read_arrays` does on the machine that has them
 Fetch = Callable[[], Mapping[str, bytes | memoryview]]
@@ -24,7 +25,7 @@ Fetch = Callable[[], Mapping[str, bytes | memoryview]]
 def read_arrays(info: DecodedDataset) -> dict[str, bytes]:
     """Return the files of a dataset's arrays, by name. Raises DataError if they cannot be read."""
     try:
-        return {name: (info.path / name).read_bytes() for name in ARRAYS}
+        return {name: patiently((info.path / name).read_bytes) for name in ARRAYS}
     except OSError as error:
         raise DataError(f"cannot read the decoded images {error.filename}: {error.strerror}") from error
 

@@ -3,8 +3,10 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import flaky_files
+import numpy as np
 import pytest
 import small_study
 from test_slurm_states import GRID, FakeCluster, check, killed, train
@@ -12,12 +14,15 @@ from test_slurm_states import _quick as _quick
 
 from asymbp_cli.datasets.cache import read_info
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.datasets.resident import load
+from asymbp_cli.datasets.transfer import read_arrays
 from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.remote.messages import FilesSent
 from asymbp_cli.executors.remote.spool import Inbox, Outbox
 from asymbp_cli.executors.slurm import executor, folders
+from asymbp_cli.specs.protocol import Protocol
 
 
 def failures(events: list[StudyEvent]) -> list[str]:
@@ -131,6 +136,20 @@ def test_a_checkpoint_that_is_refused_is_neither_deleted_nor_left_out(
 def test_decoded_images_that_are_refused_for_a_moment_are_there(
     digits_info: DecodedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = flaky_files.refuse(monkeypatch, digits_info.path, 2)
+    refused = flaky_files.refuse(monkeypatch, digits_info.path.parent, 2)
+    plain, loads = np.load, list[Path]()
+
+    def load_arrays(path: Path, **how: Any) -> Any:
+        loads.append(path)
+        if len(loads) <= 2:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return plain(path, **how)
+
+    monkeypatch.setattr(np, "load", load_arrays)
     assert read_info(digits_info.path) == digits_info
-    assert refused["read_bytes"] == 2
+    assert len(read_arrays(digits_info)) == 4
+    assert refused["read_bytes"] == 2 * 5
+    loads.clear()
+    preprocessing = Protocol().preprocessing
+    load(digits_info, device="cpu", preprocessing=preprocessing, validation_fraction=0.0, seed=0)
+    assert len(loads) == 2 + 4
