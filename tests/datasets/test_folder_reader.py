@@ -99,7 +99,7 @@ NO_LAYOUT = "Expected: train/CLASS/\\* and test/CLASS/\\*, or one folder per cla
         ({}, f"holds no images. {NO_LAYOUT}"),
         ({"cat": 4}, "holds only one class"),
         ({"cat": 4, "dog": 0}, "dog/ holds no images. Fill it or remove it"),
-        ({"cat": 4, "dog": 1}, 'class "dog" has 1 images, too few for 1 to train and 1 to test'),
+        ({"cat": 4, "dog": 1}, 'class "dog" has 1 image, too few for 1 to train and 1 to test'),
         ({"cat": 4, "dog": 4, ".": 1}, "0.png is not inside a class folder"),
         (OFFICIAL | {"test/owl": 1}, 'class "owl" has images in test/ but none in train/'),
         (OFFICIAL | {"train/owl": 1}, 'class "owl" has images in train/ but none in test/'),

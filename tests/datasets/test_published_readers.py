@@ -257,7 +257,7 @@ def test_a_damaged_pickle_is_named(content: bytes) -> None:
 def test_cifar_labels_that_are_too_few() -> None:
     content = io.BytesIO()
     _Python2Pickler(content, 2).dump({"data": np.zeros((2, 3072), np.uint8), "labels": [1]})
-    with pytest.raises(DataError, match="b: 2 images, but 1 labels"):
+    with pytest.raises(DataError, match="b: 2 images, but 1 label"):
         batch_of(content.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"), "b")
 
 
