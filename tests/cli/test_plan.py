@@ -15,6 +15,7 @@ from asymbp_cli.datasets import fetch, prepare
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
+from asymbp_cli.errors import DataError
 from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.protocols import load_protocol
@@ -56,7 +57,7 @@ def nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write(tmp_path / "data" / archive.name)
     for name in ("train/cup/cup1/0.ppm", "test/cup/cup2/0.ppm"):
         write(tmp_path / "data/iCubWorld" / name)
-    for name in ("cat/0.png", "dog/1.png"):
+    for name in ("cat/0.png", "cat/1.png", "dog/2.png", "dog/3.png"):
         write(tmp_path / "pets" / name)
     return tmp_path
 
@@ -97,6 +98,25 @@ def test_where_images_are_not_counted_no_time_is_known(nothing_is_read: Path) ->
         rf"to train: 80 of 80 runs .*, about .* and the time of {label}, not known before it is decoded", total
     )
     assert folders(nothing_is_read) == before
+
+
+def test_what_a_training_would_refuse_is_refused_in_its_words() -> None:
+    write(Path("texts/cat/readme.txt"))
+    write(Path("one/cat/0.png"))
+    write(Path("broken.zip"))
+    for name, said in (
+        ("texts", r"texts holds no images \(passed over: 1 \.txt\)\. Expected: train/CLASS"),
+        ("one", 'class "cat" has 1 image, too few for'),
+        ("broken.zip", r"broken\.zip cannot be read: .* It must be a folder, \.tar"),
+    ):
+        refusals = []
+        for line in ("reproduce {} --dry-run", "plan {}", "reproduce {}"):
+            words = shlex.split(line.format(f"--table 5 --protocol quick --dataset ./{name}"))
+            with pytest.raises(DataError, match=said) as refused:
+                CliRunner().invoke(cli, words, catch_exceptions=False, standalone_mode=False)
+            refusals.append(str(refused.value))
+        assert len(set(refusals)) == 1
+    assert not Path("results").exists()
 
 
 def test_counts_that_are_not_published_follow_from_the_tables_of_the_paper(nothing_is_read: Path) -> None:

@@ -98,9 +98,9 @@ def test_of_everything_nothing_needs_to_be_there() -> None:
 
 
 def test_images_that_nobody_has_counted_are_named() -> None:
-    for name in ("cat/0.png", "dog/1.png"):
+    for name in ("cat/0.png", "cat/1.png", "dog/2.png", "dog/3.png"):
         file = Path("pets", name)
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"no image")
     line = f"plan --table 5 --protocol quick --dataset ./pets --dataset mnist {STEPS}"
     plan = numbers(line)
