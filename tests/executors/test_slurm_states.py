@@ -470,11 +470,27 @@ def test_jobs_are_cancelled_by_their_ids(commands: Path) -> None:
     assert (commands / "scancel.calls").read_text() == "1_0 2\n"
 
 
-def test_what_sbatch_refuses_is_said_in_its_words(commands: Path, tmp_path: Path) -> None:
-    class Script:
-        def _make_submission_file_text(self, command: str, uid: str) -> str:
-            return "#!/bin/sh\n"
+class Script:
+    """Writes what is submitted, as an executor of submitit does."""
 
+    def _make_submission_file_text(self, command: str, uid: str) -> str:
+        return "#!/bin/sh\n"
+
+
+def test_outside_of_a_cluster_no_option_is_blamed(
+    commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = r"^there is no SLURM here \({}\)\. Run this on a login node of the cluster$"
+    command(commands, "sbatch", errors="sbatch: fatal: Could not establish a configuration source\n", code=1)
+    with pytest.raises(UsageError, match=said.format("its commands are installed, but know no cluster")):
+        cluster._Slurm(Script()).check(tmp_path)
+    (commands / "sbatch").unlink()
+    monkeypatch.setenv("PATH", str(commands))
+    with pytest.raises(UsageError, match=said.format("sbatch is not found")):
+        cluster._Slurm(Script()).check(tmp_path)
+
+
+def test_what_sbatch_refuses_is_said_in_its_words(commands: Path, tmp_path: Path) -> None:
     command(commands, "sbatch", errors="sbatch: error: invalid partition: gpuu\nallocation failure: no\n", code=1)
     with pytest.raises(UsageError, match=r"refuses the jobs: invalid partition: gpuu; allocation .*Change --part"):
         cluster._Slurm(Script()).check(tmp_path)

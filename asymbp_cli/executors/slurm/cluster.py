@@ -34,6 +34,8 @@ _UNKNOWN = "UNKNOWN"  # of a job that nobody knows any more
 _COMMAND_SECONDS = 60.0  # in which a command of the cluster answers
 _KILLING_SECONDS = 5.0  # in which one that does not answer ends
 _TIMED_OUT, _KILLED = 124, 137  # exit codes of `timeout`; the first also of what did not answer here
+_NOT_FOUND = 127  # exit code of a shell if there is no such command
+_UNCONFIGURED = "configuration source"  # which the commands of SLURM lack outside of a cluster
 _FOREVER_MINUTES = 60 * 24 * 365
 
 
@@ -105,9 +107,7 @@ def _explained() -> Iterator[None]:
             yield
     except (RuntimeError, ValueError, OSError) as error:
         if "srun" in str(error) or isinstance(error, FileNotFoundError):
-            raise UsageError(
-                "there is no SLURM here (srun and sbatch are not found). Run this on a login node of the cluster"
-            ) from error
+            raise _absence("srun and sbatch are not found") from error
         is_late = getattr(error.__cause__, "returncode", 1) in (_TIMED_OUT, _KILLED)
         raise (_silence(_late("sbatch")) if is_late else _refusal(str(error))) from error
 
@@ -131,6 +131,22 @@ def _silence(words: str) -> UsageError:
 
 def _late(program: str) -> str:
     return f"{program} has taken more than {_COMMAND_SECONDS:.0f} s"
+
+
+def _absence(words: str) -> UsageError:
+    """Return the error of a machine that is in no cluster."""
+    return UsageError(f"there is no SLURM here ({words}). Run this on a login node of the cluster")
+
+
+def _explain_failure(done: "subprocess.CompletedProcess[str]") -> UsageError:
+    """Return the error of an sbatch that has failed."""
+    if done.returncode == _TIMED_OUT:
+        return _silence(done.stderr)
+    if done.returncode == _NOT_FOUND:
+        return _absence("sbatch is not found")
+    if _UNCONFIGURED in done.stderr:
+        return _absence("its commands are installed, but know no cluster")
+    return _refusal(done.stderr)
 
 
 def _refusal(text: str) -> UsageError:
@@ -159,7 +175,7 @@ class _Slurm:
         script.write_text(self._executor._make_submission_file_text("true", "check"), encoding="utf-8")
         done = _call("sbatch", "--test-only", str(script))
         if done.returncode:
-            raise _silence(done.stderr) if done.returncode == _TIMED_OUT else _refusal(done.stderr)
+            raise _explain_failure(done)
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
         with _explained(), _bounded(type(self._executor)):
@@ -212,7 +228,8 @@ def _call(*command: str) -> "subprocess.CompletedProcess[str]":
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, _TIMED_OUT, "", _late(command[0]))
     except OSError as error:
-        return subprocess.CompletedProcess(command, 1, "", f"{command[0]}: {error.strerror}")
+        code = _NOT_FOUND if isinstance(error, FileNotFoundError) else 1
+        return subprocess.CompletedProcess(command, code, "", f"{command[0]}: {error.strerror}")
 
 
 class _Local:
