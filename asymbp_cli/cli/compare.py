@@ -94,6 +94,9 @@ def _split_name(name: str, results_directory: str) -> tuple[str, str]:
 
 
 def _has_results(directory: str) -> bool:
+    """Return whether a directory has results. Raises StoreError if it may not be read."""
     from asymbp_cli.files.paths import FILE_NAME, exists, expand_home
+    from asymbp_cli.results.directory import check_reachable
 
+    check_reachable(expand_home(directory))
     return exists(expand_home(directory) / FILE_NAME)

@@ -5,12 +5,27 @@ from pathlib import Path
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files.paths import FILE_NAME, exists, is_file
+from asymbp_cli.text import printable_path
 
 ELSEWHERE = "use another directory with --results DIR"
 
 
+def check_reachable(directory: Path) -> None:
+    """Raise StoreError if this user may not look into a directory: what is not seen there may be there."""
+    try:
+        (directory / FILE_NAME).stat()
+    except PermissionError as error:
+        raise StoreError(
+            f"cannot read {printable_path(directory)}/: {error.strerror}. Check its permissions, or name another "
+            "directory"
+        ) from error
+    except (OSError, ValueError):
+        return
+
+
 def check_directory(directory: Path, *, create: bool) -> None:
     """Raise StoreError if `directory` cannot hold results, has lost them, or has none and is not to be made."""
+    check_reachable(directory)
     if exists(directory) and not directory.is_dir():
         raise StoreError(f"{directory} is a file, not a directory. Choose a directory with --results DIR")
     if exists(directory / "checkpoints") and not (directory / "checkpoints").is_dir():

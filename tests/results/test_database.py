@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -58,6 +59,27 @@ def test_a_database_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(shutil, "copyfile", fail)
     with pytest.raises(StoreError, match=r"Permission denied\. Check its permissions, or use another directory"):
         database._copy_with_log(tmp_path / FILE_NAME)
+
+
+def test_a_directory_that_may_not_be_looked_into_is_not_called_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.parent == tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    said = re.escape(
+        f"cannot read {tmp_path}/: Permission denied. Check its permissions, or name another directory"
+    )
+    with pytest.raises(StoreError, match=said):
+        Store.open(tmp_path, create=False)
+    for names in ((str(tmp_path), "quick"), (f"{tmp_path}:quick", "quick")):
+        with pytest.raises(StoreError, match=said):
+            CliRunner().invoke(cli, ["compare", *names], catch_exceptions=False, standalone_mode=False)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
