@@ -40,11 +40,12 @@ def command(file: Path, source: str | None, force: bool) -> None:
     from asymbp_cli.recipe.starter import read_source, write_starter
 
     is_output = str(file) == "-"
-    if not is_output and exists(file) and is_replaceable(file) and not force:
+    is_kept = not is_output and is_replaceable(file)
+    if is_kept and exists(file) and not force:
         raise UsageError(f"{printable_path(file)} is there already. Choose another name, or add --force")
-    written = "my.yaml" if is_output else str(file)
+    written = str(file) if is_kept else "my.yaml"
     name = shlex.quote(printable_path(written if names_a_file(written) else f"./{written}"))
     text = write_starter(read_source(source), name)
     write_text(text, None if is_output else file)
-    if not is_output:
+    if is_kept:
         click.echo(f"train it: asymbp train {name}", err=True)

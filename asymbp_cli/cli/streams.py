@@ -18,8 +18,10 @@ class TolerantStream:
     in files of others do not reach it otherwise.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, is_closed: bool = False) -> None:
+        """Write to `stream`; `is_closed` if that leads nowhere, in place of a stream that was closed."""
         self._stream = stream
+        self.is_closed = is_closed
         self.error: OSError | None = None
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -110,8 +112,9 @@ def protect_streams() -> tuple[TolerantStream, TolerantStream]:
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115  # never closed
     streams = []
     for name in ("stdout", "stderr"):
-        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # never closed
-        tolerant = TolerantStream(stream)
+        given = getattr(sys, name)
+        stream = given or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # never closed
+        tolerant = TolerantStream(stream, is_closed=given is None)
         setattr(sys, name, cast(TextIO, tolerant))
         streams.append(tolerant)
     output, errors = streams

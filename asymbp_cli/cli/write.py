@@ -1,7 +1,7 @@
 """Writing the output of a command."""
 
 import sys
-from errno import ENOSPC
+from errno import EBADF, ENOSPC
 from pathlib import Path
 
 import click
@@ -57,6 +57,8 @@ def write_bytes(content: bytes, output: Path) -> None:
     check_output(output)
     try:
         if output == SCREEN:
+            if getattr(sys.stdout, "is_closed", False):
+                raise OSError(EBADF, "it is closed")
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
             return

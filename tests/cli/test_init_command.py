@@ -47,6 +47,10 @@ def test_a_new_recipe_is_valid_and_trains() -> None:
     assert "uSF+BN+BM" in asymbp(f"train mine.yaml {one}")
 
 
+def test_what_a_device_swallows_cannot_be_trained() -> None:
+    assert asymbp("init /dev/null") == "wrote /dev/null\n"
+
+
 def test_it_explains_every_key_in_the_words_of_the_format() -> None:
     text = asymbp("init -")
     said = _words([line for line in text.splitlines() if line.strip().startswith("# ")])

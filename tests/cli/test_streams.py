@@ -58,6 +58,13 @@ def test_a_training_outlives_its_output(closed: str, tmp_path: Path) -> None:
     assert stored(tmp_path)
 
 
+def test_what_goes_to_a_closed_output_was_not_written(trained: Path) -> None:
+    done = shell("$A store export - >&-", trained)
+    assert done.returncode == 2
+    assert "wrote" not in done.stderr
+    assert "cannot write standard output: it is closed. Choose another file" in done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="not run: there is no /dev/full here")
 def test_a_table_that_could_not_be_written_is_said(tmp_path: Path) -> None:
     done = shell("$A train --recipe mine.yaml > /dev/full", tmp_path)
