@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import PurePath
 
 from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -16,6 +17,7 @@ from asymbp_cli.specs.layers import Pool, parse_layer
 from asymbp_cli.specs.methods import method_name, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.references import REGISTERED, short_name
 from asymbp_cli.text import count
 
 _DIGITS = 8  # of a hash
@@ -162,9 +164,15 @@ def make_column(header: str, procedures: Sequence[Procedure], protocol: Protocol
 
 def _describe_plugins(procedures: Sequence[Procedure]) -> str:
     """Return which versions of plugins procedures use."""
-    names = dict.fromkeys(name for procedure in procedures for name in procedure.references)
-    parts = [name.partition("@") for name in names]
-    return ", ".join(f"{name} of the plugin with SHA-256 {digits[:_DIGITS]}" for name, _, digits in parts)
+    references = dict.fromkeys(name for procedure in procedures for name in procedure.references)
+    return ", ".join(f"{short_name(reference)} of {_describe_plugin(reference)}" for reference in references)
+
+
+def _describe_plugin(reference: str) -> str:
+    """Return which plugin a name is of: its file or module, if it is loaded, and the beginning of its SHA-256."""
+    plugin = REGISTERED.get(reference)
+    name = f" {PurePath(plugin.name).name}" if plugin else ""
+    return f"the plugin{name} with SHA-256 {reference.partition('@')[2][:_DIGITS]}"
 
 
 def _describe_procedures(procedures: Sequence[Procedure], protocol: Protocol, *, with_names: bool) -> str:

@@ -265,10 +265,17 @@ def test_a_column_names_the_version_of_its_plugin(load: Load) -> None:
     protocol = Protocol()
     changed = Protocol(initialization="orthogonal", measure=("distance",))
     column = make_column("x", [Procedure(method=parse_method("uSF+Lion"), protocol=changed)], protocol)
-    digits = plugin.sha256[:8]
+    digits, file = plugin.sha256[:8], Path(plugin.label).name
     assert column.note == (
-        f"initialization orthogonal, measure distance; Lion of the plugin with SHA-256 {digits}, "
-        f"orthogonal of the plugin with SHA-256 {digits}, distance of the plugin with SHA-256 {digits}"
+        f"initialization orthogonal, measure distance; Lion of the plugin {file} with SHA-256 {digits}, "
+        f"orthogonal of the plugin {file} with SHA-256 {digits}, "
+        f"distance of the plugin {file} with SHA-256 {digits}"
+    )
+    forget(plugin)  # results of a plugin that is not loaded have no file
+    column = make_column("x", column.entries, protocol)
+    assert column.note.endswith(
+        f"; Lion of the plugin with SHA-256 {digits}, orthogonal of the plugin with "
+        f"SHA-256 {digits}, distance of the plugin with SHA-256 {digits}"
     )
 
 
