@@ -8,6 +8,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
+_MOST_OFFERED = 3  # names
 _LONGEST_WORD = 100  # letters; comparing longer text takes long, and no name is like it
 
 
@@ -22,9 +23,20 @@ def find_nearest(word: str, choices: Iterable[str]) -> str:
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """Return `' Did you mean "x"?'` for the choice nearest to `word`, or `''`."""
-    found = find_nearest(word, choices)
-    return f' Did you mean "{found}"?' if found else ""
+    """Return `' Did you mean "x"?'` for the choice nearest to `word`, or `''`.
+
+    If none is near, the few that begin with the whole word are offered: `usf-digits` and `usf-readings` for `usf`.
+    """
+    choices = list(choices)
+    found = [one] if (one := find_nearest(word, choices)) else _list_beginning(word, choices)
+    names = " or ".join(f'"{choice}"' for choice in found)
+    return f" Did you mean {names}?" if found else ""
+
+
+def _list_beginning(word: str, choices: Iterable[str]) -> list[str]:
+    """Return the choices that begin with a word and a dash; none if they are many."""
+    found = [choice for choice in choices if word and choice.lower().startswith(f"{word.lower()}-")]
+    return found if len(found) <= _MOST_OFFERED else []
 
 
 #: what steers a terminal or turns text around: C0, DEL, C1, line separators, bidirectional overrides and isolates;

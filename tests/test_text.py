@@ -13,6 +13,13 @@ def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
     assert nearest("paper", labels) == nearest("", labels) == ""
 
 
+def test_names_that_begin_with_the_word_are_suggested_if_they_are_few() -> None:
+    names = ["usf-digits", "usf-readings", "usfreadings", "own-network"]
+    assert nearest("uSF", names) == ' Did you mean "usf-digits" or "usf-readings"?'
+    assert nearest("usf", iter(names)) == nearest("uSF", names)
+    assert nearest("a", [f"a-long-name-{i}" for i in range(4)]) == nearest("own-", names[:2]) == ""
+
+
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[31m", "\udc80", "a\x9bb", "\u2028", "a\u202eb", "\u2066"])
 def test_what_is_not_printable_is_escaped(text: str) -> None:
     assert not printable(text)

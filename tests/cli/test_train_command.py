@@ -88,6 +88,7 @@ def test_a_name_of_the_tool_hides_no_file_with_an_ending_or_a_slash() -> None:
             "train usf-digit",
             '"usf-digit" is not a recipe, nor a file. Did you mean "usf-digits"? (asymbp ls recipes)',
         ),
+        ("train usf", '"usf" is not a recipe, nor a file. Did you mean "usf-digits" or "usf-readings"?'),
         ("plan usf-digit", 'Did you mean "usf-digits"?'),
         ("validate usf-digit mien.yaml", 'Did you mean "usf-digits"? (asymbp ls recipes)\nmien.yaml: there is no'),
         ("init - --from usf-digit", 'Did you mean "usf-digits"?'),
