@@ -1,6 +1,6 @@
 """How fast a training is here, as groups of ratios: `asymbp bench training`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from asymbp_cli.bench.ceiling import measure_ceiling
 from asymbp_cli.bench.loops import measure_loops, measure_resident_loop
@@ -17,21 +17,31 @@ _STACK_SIZES = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64), "mps": (1, 4, 16)}
 
 
 def measure_training(
-    device: str, *, workers: int, replicas: int, rounds: int, steps: int
+    device: str,
+    *,
+    workers: int,
+    replicas: int,
+    rounds: int,
+    steps: int,
+    on_group: Callable[[str], None] = lambda group: None,
 ) -> dict[str, Sequence[Measure]]:
-    """Return all measures of training steps, by group."""
+    """Return all measures of training steps, by group; `on_group` is told which one is measured next."""
     seconds = steps / 30
     sizes = _STACK_SIZES[device.partition(":")[0]]
-    groups: dict[str, Sequence[Measure]] = {
-        "overhead": measure_methods(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
-        "schemes": measure_schemes(device, replicas=replicas, rounds=rounds, steps=max(steps // 4, 1)),
-        "scaling": measure_stack_sizes(device, sizes, rounds=rounds, seconds=seconds),
-        "growth": measure_batch_sizes(device, replicas=replicas, rounds=rounds, steps=steps),
-        "precision": measure_precisions(device, replicas=replicas, rounds=rounds, seconds=seconds),
-        "ceiling": measure_ceiling(device, replicas=replicas, rounds=rounds, seconds=seconds),
+    measure: dict[str, Callable[[], Sequence[Measure]]] = {
+        "overhead": lambda: measure_methods(device, replicas=replicas, rounds=rounds, steps=max(steps // 2, 1)),
+        "schemes": lambda: measure_schemes(device, replicas=replicas, rounds=rounds, steps=max(steps // 4, 1)),
+        "scaling": lambda: measure_stack_sizes(device, sizes, rounds=rounds, seconds=seconds),
+        "growth": lambda: measure_batch_sizes(device, replicas=replicas, rounds=rounds, steps=steps),
+        "precision": lambda: measure_precisions(device, replicas=replicas, rounds=rounds, seconds=seconds),
+        "ceiling": lambda: measure_ceiling(device, replicas=replicas, rounds=rounds, seconds=seconds),
     }
     if device == "cpu":
-        groups["loops"] = measure_loops(workers=workers, replicas=replicas, rounds=rounds, steps=steps)
+        measure["loops"] = lambda: measure_loops(workers=workers, replicas=replicas, rounds=rounds, steps=steps)
     else:
-        groups["loops"] = measure_resident_loop(device, replicas=replicas, rounds=rounds, steps=steps)
+        measure["loops"] = lambda: measure_resident_loop(device, replicas=replicas, rounds=rounds, steps=steps)
+    groups = {}
+    for group, measure_group in measure.items():
+        on_group(group)
+        groups[group] = measure_group()
     return groups

@@ -11,6 +11,17 @@ from asymbp_cli.cli import bench_options, options
 from asymbp_cli.cli.bench_tables import format_training
 from asymbp_cli.machine import cores
 
+#: what is measured, by group, in this order
+_GROUPS = {
+    "overhead": "the step of every feedback scheme, over SGD's",
+    "schemes": "the same of learned and direct schemes",
+    "scaling": "stacks of several sizes",
+    "growth": "mini-batches of several sizes",
+    "precision": "each precision of products",
+    "ceiling": "training steps over matrix products",
+    "loops": "the engine against loops of PyTorch",
+}
+
 
 @click.command("training", short_help="Training steps, as ratios within each round.")
 @options.device
@@ -42,13 +53,16 @@ def command(
     Example:
       asymbp bench training --rounds 3
     """
+    busy = bench_options.announce(device, quiet=as_json)  # before the imports, which take a while
     from asymbp_cli.bench import measure
     from asymbp_cli.bench.training import measure_training
     from asymbp_cli.datasets.cache import cache_directory
 
     replicas = replicas or bench_options.default_replicas(device)
-    busy = bench_options.announce(device, quiet=as_json)
-    groups = measure_training(device, workers=cores(), replicas=replicas, rounds=rounds, steps=steps)
+    announce = _ignore if as_json else _announce
+    groups = measure_training(
+        device, workers=cores(), replicas=replicas, rounds=rounds, steps=steps, on_group=announce
+    )
     machine = f"{platform.node()}, {device}, {cores()} cores, stacks of {replicas}"
     baseline = cache_directory(cache_dir) / f"bench-{device.replace(':', '-')}.json"
     slower = measure.find_slower(groups, machine, baseline)
@@ -62,6 +76,16 @@ def command(
     if as_json:
         measures = {name: [asdict(m) for m in group] for name, group in groups.items()}
         click.echo(json.dumps(measures | {"slower": slower, "busy_cores_before": busy}))
+
+
+def _announce(group: str) -> None:
+    """Say what is measured next."""
+    number = list(_GROUPS).index(group) + 1
+    click.echo(f"measuring {number} of {len(_GROUPS)}: {_GROUPS[group]}", err=True)
+
+
+def _ignore(group: str) -> None:
+    """Say nothing."""
 
 
 def _compare(slower: list[str] | None, *, has_baseline: bool, save: bool) -> None:

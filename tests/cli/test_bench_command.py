@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner, Result
 
-from asymbp_cli.bench import checks, executors, memory, projection
+from asymbp_cli.bench import checks, executors, memory, projection, training
 from asymbp_cli.bench.measure import Measure
 from asymbp_cli.cli import app
 from asymbp_cli.cli.bench_tables import format_training
@@ -123,6 +123,18 @@ def test_bench_executors_shows_what_could_not_be_measured(monkeypatch: pytest.Mo
     assert re.search(r"\ninline .*\nprocesses +1.010 +1.010 +1.000 to 1.020\n", shown)
     assert "cluster was not measured: it is not installed" in shown
     assert shown.endswith("two workers are 2.00 times as fast as one\n")
+
+
+def test_bench_says_at_once_what_it_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for name in vars(training) if name.startswith("measure_") and name != "measure_training"]
+    for name in names:
+        monkeypatch.setattr(training, name, lambda *_, **__: [Measure("SGD", 1.0, 1.0, 1.0, 1.0)])
+    done = invoke("bench")
+    assert done.exit_code == 0, done.output
+    said = [line for line in done.stderr.splitlines() if line.startswith("measuring ")]
+    assert [line.split(":")[0] for line in said] == [f"measuring {number} of 7" for number in range(1, 8)]
+    assert said[0] == "measuring 1 of 7: the step of every feedback scheme, over SGD's"
+    assert invoke("bench", "--json").stderr == ""
 
 
 def test_bench_shows_its_groups_as_tables() -> None:
