@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.report.text import head_tables
 from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.joined import Coverage, Study, find_runs, find_studies, follow, read_marks
@@ -19,6 +21,7 @@ class Joined:
 
     study: Study
     coverage: Coverage
+    title: str  # of its tables, with their protocols
     places: Mapping[int, Sequence[str]]  # shard -> the sources that have it
 
     @property
@@ -68,8 +71,16 @@ def join_shards(sources: Sequence[tuple[str, Source]], store: Store) -> list[Joi
                 places.setdefault(mark.shard.number, {})[name] = None
         runs = find_runs(study, known)
         coverage = follow(study, runs, train_counts, store.spent(runs or ()), ended)
-        joined.append(Joined(study, coverage, {number: tuple(places[number]) for number in sorted(places)}))
+        title = "; ".join(dict.fromkeys(head_in(study.grids, [stored.grid for stored in merged])))
+        numbered = {number: tuple(places[number]) for number in sorted(places)}
+        joined.append(Joined(study, coverage, title, numbered))
     return joined
+
+
+def head_in(grids: Sequence[Grid], stored: Sequence[Grid]) -> list[str]:
+    """Return what tables are called among those in the store: title, what `--table` takes, and protocol."""
+    heads = head_tables([*grids, *stored])
+    return [f"{head}, protocol {grid.protocol_label}" for head, grid in zip(heads, grids, strict=False)]
 
 
 def record_shards(source: str, joined: Sequence[Joined]) -> list[dict[str, Any]]:
@@ -93,9 +104,9 @@ def describe_shards(joined: Sequence[Joined]) -> Iterator[str]:
     """Yield how far each study is, and which of its shards several sources have."""
     for one in joined:
         count = one.study.count
-        yield f"{one.study.name}: {_describe_coverage(one.study, one.coverage)}"
+        yield f"{one.title}: {_describe_coverage(one.study, one.coverage)}"
         for number, names in one.overlaps.items():
-            yield f"{one.study.name}: shard {number} of {count} is in {_list(names)}"
+            yield f"{one.title}: shard {number} of {count} is in {_list(names)}"
 
 
 def _describe_coverage(study: Study, coverage: Coverage) -> str:

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from asymbp_cli.text import count, printable_path
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
+    from asymbp_cli.recipe.grid import Grid
     from asymbp_cli.report.document import Listing
     from asymbp_cli.results.contents import StoredRun
     from asymbp_cli.results.merge import Difference, Merged
@@ -60,6 +60,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
         with Store.open(results_directory, on_wait=say) as store, store.writing(say):
             results = add_sources(found, store)
             joined = join_shards(named, store)
+            grids = store.grids()
     outcomes = list(zip(names, results, strict=True))
     if as_json:
         click.echo(
@@ -67,7 +68,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
         )
     else:
         for outcome in outcomes:
-            _print_outcome(*outcome)
+            _print_outcome(*outcome, grids)
         for line in describe_shards(joined):
             click.echo(line)
     return int(any(merged.different for merged in results))
@@ -80,7 +81,10 @@ def _record(name: str, merged: "Merged") -> dict[str, object]:
         "longer": merged.longer,
         "same": merged.same,
         "different": [_record_difference(difference) for difference in merged.different],
-        "moved": [asdict(moved) for moved in merged.moved],
+        "moved": [
+            {"table": moved.grid.key, "protocol": moved.grid.protocol_label, "count": moved.count}
+            for moved in merged.moved
+        ],
     }
 
 
@@ -101,12 +105,14 @@ def _record_side(stored: "StoredRun", epoch: int | None) -> dict[str, object]:
     return {"state": stored.state, "processor": _processor(stored), "counts": counts}
 
 
-def _print_outcome(name: str, merged: "Merged") -> None:
+def _print_outcome(name: str, merged: "Merged", grids: "Sequence[Grid]") -> None:
+    from asymbp_cli.cli.shards import head_in
+
     click.echo(f"{name}: {_count(merged)}")
     for moved in merged.moved:
-        cells = count(moved.count, "cell")
+        (table,) = head_in([moved.grid], grids)
         verb = "comes" if moved.count == 1 else "come"
-        click.echo(f"{name}: {cells} of {moved.table} ({moved.protocol}) now {verb} from other runs")
+        click.echo(f"{name}: {table}: {count(moved.count, 'cell')} now {verb} from other runs")
     if merged.different:
         from asymbp_cli.cli import console
 

@@ -47,8 +47,7 @@ class Difference:
 class MovedCells:
     """Cells of a table that had results, and that other runs fill now."""
 
-    table: str
-    protocol: str  # its label
+    grid: Grid  # as it is now
     count: int
 
 
@@ -164,7 +163,7 @@ def _moved_cells(
     for key, stored in before.items():
         count = _count_moved(stored.grid, after[key].grid, runs)
         if count:
-            yield MovedCells(stored.grid.key, stored.grid.protocol_label, count)
+            yield MovedCells(after[key].grid, count)
 
 
 def _count_moved(before: Grid, after: Grid, runs: Container[str]) -> int:

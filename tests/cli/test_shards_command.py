@@ -35,7 +35,8 @@ RECIPE = {
 }
 RUNS = 18
 UNFINISHED = ("DELETE FROM epochs WHERE epoch = 3", "UPDATE runs SET state = NULL")
-NAME = "recipe-mine (demo with epochs=3, rate_multipliers=[10.0, 1.0, 0.1])"
+PROTOCOL = "demo with epochs=3, rate_multipliers=[10.0, 1.0, 0.1]"
+NAME = f"small (--table mine), protocol {PROTOCOL}"
 
 
 @pytest.fixture(autouse=True)
@@ -213,7 +214,7 @@ def test_as_json_shards_have_the_same_facts() -> None:
     assert mark
     assert first == {
         "study": mark.study,
-        "name": NAME,
+        "name": f"recipe-mine ({PROTOCOL})",
         "shards": 4,
         "in_source": [1],
         "divisions": 1,

@@ -197,7 +197,8 @@ def test_a_table_that_other_runs_fill_now_is_named(results: Path, tmp_path: Path
         small_study.train(tmp_path / name, grids[name])
     done = invoke("merge", tmp_path / "present", "--results", tmp_path / "early")
     assert done.stdout.splitlines()[1] == (
-        f"{tmp_path / 'present'}: 1 cell of table-2 (paper with fewer epochs) now comes from other runs"
+        f"{tmp_path / 'present'}: A small table (--table 2), protocol paper with fewer epochs: "
+        "1 cell now comes from other runs"
     )
     small_study.train(tmp_path / "again", grids["early"])
     (record,) = json.loads(invoke("merge", tmp_path / "present", "--json", "--results", tmp_path / "again").stdout)
