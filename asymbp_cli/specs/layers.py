@@ -65,8 +65,8 @@ class Pool:
 
     def padding_fits(self, shape: Shape) -> bool:
         """Return whether `padding_end` completes the last window in both directions, as Table 1's do."""
-        overhangs = {(size - window) % self.stride for size, window in zip(shape[:2], self.size, strict=True)}
-        return not self.padding_end or overhangs == {self.stride - self.padding_end}
+        missing = {(window - size) % self.stride for size, window in zip(shape[:2], self.size, strict=True)}
+        return not self.padding_end or missing == {self.padding_end}
 
     def __str__(self) -> str:
         end = f" pad_end {self.padding_end}" if self.padding_end else ""

@@ -154,6 +154,8 @@ def test_notation_that_is_refused(text: str, message: str) -> None:
         ((8, 8, 3), ["Conv 3x3x4/1 groups 2", "FC classes"], "groups must divide both 3 and 4"),
         ((8, 8, 2), ["Conv 3x3x3/1 groups 2", "FC classes"], "groups must divide both 2 and 3"),
         ((8, 8, 1), ["Max 2x2/2 pad_end 1", "FC classes"], "pad_end must just complete the last window"),
+        ((9, 9, 1), ["Max 3x3/2 pad_end 2", "FC classes"], "pad_end must just complete the last window"),
+        ((9, 9, 1), ["Max 2x2/1 pad_end 1", "FC classes"], "pad_end must just complete the last window"),
         ((8, 8), ["FC classes"], "input 8x8 has no channels; write 8x8x1"),
         ((8, 8, 1), ["FC 11"], r"must be FC classes \(here 10, one unit per class\), not FC 11"),
         ((1, 1, 1), ["Conv 1x1xclasses/1"], "the last layer must be FC classes"),

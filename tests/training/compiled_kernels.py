@@ -62,19 +62,23 @@ def note_launches() -> Iterator[list[Launch]]:
 
 
 def compile_launch(launch: Launch, capability: int) -> Any:
-    """Return what a GPU would run."""
+    """Return what a GPU would run: as in a launch, a number that is 1 is a constant."""
     kernel, values = launch
     signature: dict[str, str] = {}
     constants: dict[tuple[int, ...], Any] = {}
     attributes: dict[tuple[int, ...], Any] = {}
     for place, parameter in enumerate(kernel.params):
         value = values[parameter.name]
-        if parameter.is_constexpr or value is None:
+        if parameter.is_constexpr or value is None or (isinstance(value, int) and value == 1):
             signature[parameter.name], constants[place,] = "constexpr", value
         elif isinstance(value, Tensor):
             signature[parameter.name], attributes[place,] = _TYPES[value.dtype], _ALIGNED
+        elif isinstance(value, float):
+            signature[parameter.name] = "fp32"
         else:
-            signature[parameter.name] = "fp32" if isinstance(value, float) else "i32"
+            signature[parameter.name] = "i32"
+            if value % 16 == 0:
+                attributes[place,] = _ALIGNED
     options = {name: values[name] for name in ("num_warps", "num_stages") if name in values}
     source = ASTSource(kernel, signature, constants, attributes)
     return compile(source, target=GPUTarget("cuda", capability, 32), options=options)

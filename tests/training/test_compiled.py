@@ -56,6 +56,32 @@ def test_products_compile(layer: str, dtype: torch.dtype, gpu: str, launches: li
         assert compiled.metadata.shared <= _MOST_SHARED
 
 
+@pytest.mark.parametrize(
+    ("replicas", "samples", "geometry"),
+    [(1, 1, Geometry()), (1, 1, Geometry(padding=1)), (2, 1, Geometry(3, 1, 2, 2)), (2, 3, Geometry(2))],
+    ids=str,
+)
+@pytest.mark.parametrize("large", [False, True], ids=["places of 32 bits", "places of 64 bits"])
+def test_products_of_odd_stacks_compile(
+    replicas: int,
+    samples: int,
+    geometry: Geometry,
+    large: bool,
+    launches: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(products, "_LARGE", 0 if large else 2**30)
+    monkeypatch.setattr(products, "_choose_precision", lambda: "tf32x3" if large else "tf32")
+    W = draw(replicas, 4, 5, 3, 2)
+    x = draw(samples, 5 * geometry.groups * replicas, 3, 8)
+    y = products.multiply(x, W, None, geometry)
+    products.pass_back(y, W, (3, 8), geometry)
+    products.correlate(x, y, W, geometry, biased=False)
+    assert len(launches) == 3
+    for launch in launches:
+        assert compile_launch(launch, GPUS["Hopper"]).asm["cubin"]
+
+
 @pytest.mark.parametrize("gpu", GPUS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("layer", POOLS, ids=str)

@@ -36,11 +36,7 @@ def advance() -> Iterator[Callable[[Bank], None]]:
 
 @pytest.mark.parametrize("methods", STACKS, ids="/".join)
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
-@pytest.mark.parametrize(
-    "protocol",
-    [{}, {"zero_sign": 1, "weight_decay": 0.0, "measure": [FIRST_LAYER]}, {"precision": "bf16"}],
-    ids=str,
-)
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
 def test_the_kernel_equals_the_plain_operations(
     methods: tuple[str, ...], protocol: dict[str, Any], together: bool, advance: Callable[[Bank], None]
 ) -> None:
