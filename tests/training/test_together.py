@@ -15,7 +15,7 @@ from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
-from asymbp_cli.training import pooling, products
+from asymbp_cli.training import pooling, products, update
 from asymbp_cli.training.engine import Trainer
 
 CPU = torch.device("cpu")
@@ -31,6 +31,8 @@ ODD = Network(
         "FC classes",
     ),
 )
+#: small enough for an interpreter
+SMALL = Network(input=(5, 4, 2), layers=("Conv 3x2x3/1 pad 1", "Max 2x2/2", "Conv 2x2x4/1", "FC classes"))
 VECTORS = Network(input=(12,), layers=("FC 9", "FC classes"))
 
 
@@ -141,3 +143,23 @@ def test_kernels_train_as_plain_operations(
     (plain, losses), (by_kernels, losses_by_kernels) = weights
     torch.testing.assert_close(by_kernels, plain, rtol=1e-3, atol=1e-5)
     assert losses_by_kernels == pytest.approx(losses, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_by_kernels_a_diverged_replica_leaves_its_neighbour_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last mini-batch is one sample."""
+    pytest.importorskip("triton", reason="not run: Triton is not installed")
+    network = SMALL.resolve(3)
+    data, found = make_random_data(network, 3, 5, CPU), []
+    with interpret("products", "pooling", "update") as kernels:
+        for module in (products, pooling, update):
+            monkeypatch.setattr(module, "find_kernels", lambda name, kind: kernels[name])
+        for rates in ([0.1], [1e30, 0.1]):
+            made = trainer(("brSF+BN+BM",), network, data, rates, together=True, batch_size=4)
+            made.begin_epoch(1, range(len(rates)))
+            for index in made.batches(1):
+                made.step(index)
+            assert made.bank.alive.tolist() == [rate < 1 for rate in rates]
+            found.append((made.bank.weights[-1].clone(), made.step.wrong[-1]))
+    for alone, beside in zip(*found, strict=True):
+        assert torch.equal(alone, beside)
