@@ -107,9 +107,11 @@ def _with_tiles(changed: dict[str, Any]) -> Iterator[None]:
     before = {name: getattr(kernels, name) for name in changed} if kernels else {}
     for name in before:
         setattr(kernels, name, changed[name])
-    yield
-    for name, value in before.items():
-        setattr(kernels, name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(kernels, name, value)
 
 
 def _layer(notes: _Notes, name: str, how: str, dtype: torch.dtype) -> None:
