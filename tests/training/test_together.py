@@ -122,19 +122,19 @@ def test_testing_is_the_same(method: str, digits: ResidentData) -> None:
 
 
 @pytest.mark.parametrize("methods", [("SGD", "uSF+BM"), ("brSF+BN",), ("uSF Bottom",)], ids="/".join)
-@pytest.mark.parametrize("network", [NETWORKS["digits"], ODD, VECTORS], ids=["digits", "odd", "vectors"])
+@pytest.mark.parametrize("network", [SMALL, ODD, VECTORS], ids=["small", "odd", "vectors"])
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # of numpy, by which Triton interprets
 def test_kernels_train_as_plain_operations(
     methods: tuple[str, ...], network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("triton", reason="not run: Triton is not installed")
     network = network.resolve(10)
-    data, weights = make_random_data(network, 10, 60, CPU), []
+    data, weights = make_random_data(network, 10, 20, CPU), []
     with interpret("products", "pooling") as kernels:
         for found in ({}, kernels):
             for module in (products, pooling):
                 monkeypatch.setattr(module, "find_kernels", lambda name, kind, found=found: found.get(name))
-            made = trainer(methods, network, data, [0.1, 0.03], together=True, batch_size=20)
+            made = trainer(methods, network, data, [0.1, 0.03], together=True, batch_size=8)
             made.begin_epoch(1, range(len(made.stack.runs)))
             for index in made.batches(1)[:2]:
                 made.step(index)
