@@ -78,7 +78,7 @@ def join_shards(sources: Sequence[tuple[str, Source]], store: Store) -> list[Joi
 
 
 def head_in(grids: Sequence[Grid], stored: Sequence[Grid]) -> list[str]:
-    """Return what tables are called among those in the store: title, what `--table` takes, and protocol."""
+    """Return the names of tables among those in the store: title, word for `--table`, and protocol."""
     heads = head_tables([*grids, *stored])
     return [f"{head}, protocol {grid.protocol_label}" for head, grid in zip(heads, grids, strict=False)]
 

@@ -169,7 +169,7 @@ def _describe_plugins(procedures: Sequence[Procedure]) -> str:
 
 
 def _describe_plugin(reference: str) -> str:
-    """Return which plugin a name is of: its file or module, if it is loaded, and the beginning of its SHA-256."""
+    """Return a name for the plugin of a reference: file or module, if loaded, and the first of its SHA-256."""
     plugin = REGISTERED.get(reference)
     name = f" {PurePath(plugin.name).name}" if plugin else ""
     return f"the plugin{name} with SHA-256 {reference.partition('@')[2][:_DIGITS]}"

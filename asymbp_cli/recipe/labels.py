@@ -110,7 +110,7 @@ def _name_alone(network: Network) -> str:
 
 
 def find_table_words(grids: Sequence[Grid]) -> list[str]:
-    """Return what `--table` takes for each table: `2`, `mine`, or its title if another has this key."""
+    """Return the word for `--table` of each table: `2`, `mine`, or its title if another has this key."""
     names = name_tables(grids)
     return [
         grid.key.removeprefix("table-").removeprefix("recipe-") if name == grid.key else grid.title
@@ -134,7 +134,7 @@ def _name_table(grid: Grid, alike: Sequence[Grid]) -> str:
 
 
 def name_version(grid: Grid, alike: Iterable[Grid]) -> str:
-    """Return which versions of plugins a grid uses that others of `alike` use in another version, or nothing."""
+    """Return the versions of plugins of a grid that others of `alike` use in another version, or nothing."""
     known = {reference for other in alike for reference in _references(other)}
     counts = Counter(map(short_name, known))
     own = (reference for reference in _references(grid) if counts[short_name(reference)] > 1)

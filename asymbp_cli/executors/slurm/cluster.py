@@ -158,7 +158,7 @@ def _refusal(text: str) -> UsageError:
 
 
 def _join_lines(text: str) -> str:
-    """Return what a command says in one line."""
+    """Return the words of a command in one line."""
     return "; ".join(line.removeprefix("sbatch: error: ").strip() for line in text.splitlines() if line.strip())
 
 

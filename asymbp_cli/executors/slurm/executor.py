@@ -160,7 +160,7 @@ class SlurmExecutor:
         self._waiting.clear()
 
     def _look(self) -> StudyWaits | None:
-        """Note which jobs have ended, now and then. Return what to say of a cluster that is silent from now on."""
+        """Note which jobs have ended, now and then. Return the message about a cluster that has become silent."""
         if time.monotonic() - self._looked < self._cluster.look_seconds:
             return None
         silence, states = None, dict[str, str]()

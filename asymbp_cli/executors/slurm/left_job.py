@@ -22,7 +22,7 @@ class LeftJob:
 
     @classmethod
     def read(cls, folder: Path, results: Path) -> "LeftJob":
-        """Return what is in a folder. Raises OSError."""
+        """Return the job in a folder. Raises OSError."""
         try:
             job = read_job(read_description(folder), results)
         except AsymbpError:

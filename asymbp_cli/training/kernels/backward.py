@@ -16,7 +16,7 @@ from asymbp_cli.training.kernels.tiles import (
 @triton.jit
 def _find_reach(first, last, WIDTH, SIZE: tl.constexpr, TALL: tl.constexpr, PADDING: tl.constexpr,
                 DILATION: tl.constexpr):  # fmt: skip
-    """Return which rows i of a field, from the first to before the last, are in an image for pixels first to last.
+    """Return the rows of a field, from the lowest to before the highest, that pixels `first` to `last` reach.
 
     The pixels are in the order of rows, of WIDTH each. Row i of the field of row r is r + PADDING - i * DILATION,
     and the image has rows 0 to SIZE - 1.

@@ -48,7 +48,7 @@ class _Shape(NamedTuple):
         return prod(self.field) * self.inputs
 
     def of_patches(self, geometry: Geometry) -> dict[str, int]:
-        """Return what kernels take that read patches."""
+        """Return the sizes for kernels that read patches."""
         return {
             "FIELD": prod(self.field),
             "FIELD_WIDTH": self.field[1],
