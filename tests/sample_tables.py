@@ -36,6 +36,15 @@ def make_grid(*methods: str, **protocol: object) -> Grid:
     )
 
 
+def train_last_column_longer(grid: Grid) -> Grid:
+    """Return a grid whose last column trains for other epochs than the baseline."""
+    column = grid.columns[-1]
+    (entry,) = column.entries
+    longer = entry.model_copy(update={"protocol": entry.protocol.model_copy(update={"epochs": 99})})
+    columns = (*grid.columns[:-1], column.model_copy(update={"entries": (longer,)}))
+    return grid.model_copy(update={"columns": columns})
+
+
 def make_epoch(run: str, epoch: int, wrong: int, **changes: object) -> EpochEnded:
     values = {
         "run": run,

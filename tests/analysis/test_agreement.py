@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sample_tables import PAPER, filled, make_epoch
+from sample_tables import PAPER, filled, make_epoch, train_last_column_longer
 
 from asymbp_cli.analysis.agreement import Agreement, correlate_rows, deduplicate, pair_cells, rank_correlation
 from asymbp_cli.analysis.tables import fill_grid
@@ -83,11 +83,7 @@ def test_a_cell_keeps_the_colours_that_one_of_its_tables_gives_it() -> None:
 
 def test_a_column_that_trains_for_other_epochs_is_not_compared_with_the_baseline() -> None:
     table = filled(1, 2, 3, 4, 90)
-    column = table.grid.columns[-1]
-    (entry,) = column.entries
-    longer = entry.model_copy(update={"protocol": entry.protocol.model_copy(update={"epochs": 99})})
-    columns = (*table.grid.columns[:-1], column.model_copy(update={"entries": (longer,)}))
-    grid = table.grid.model_copy(update={"columns": columns})
+    grid = train_last_column_longer(table.grid)
     runs = grid.all_runs()
     epochs = {
         run: [make_epoch(run, 1, 10 * (1 + 50 * ("uSF" in method_name(one.method))))] for run, one in runs.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 import fake_engine
 import pytest
 import small_study
-from sample_tables import filled
+from sample_tables import filled, train_last_column_longer
 
 from asymbp_cli import study
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
@@ -195,12 +195,8 @@ def test_cells_of_several_protocols_are_counted_apart_and_those_of_two_tables_on
 
 def test_a_column_of_other_epochs_is_neither_counted_nor_coloured(trained: Store) -> None:
     table = filled(1.0, 2.5, 5.5, 4.0, 90.0)
-    column = table.grid.columns[-1]
-    (entry,) = column.entries
-    longer = entry.model_copy(update={"protocol": entry.protocol.model_copy(update={"epochs": 99})})
-    columns = (*table.grid.columns[:-1], column.model_copy(update={"entries": (longer,)}))
-    grid = table.grid.model_copy(update={"columns": columns})
-    assert [grid.is_comparable(column) for column in columns] == [True] * 4 + [False]
+    grid = train_last_column_longer(table.grid)
+    assert [grid.is_comparable(column) for column in grid.columns] == [True] * 4 + [False]
     assert "next to SGD 2 of 3 cells" in summarize([replace(table, grid=grid)], trained, ())[2]
     notes = " ".join(write_footnotes(replace(table, grid=grid)))
     assert "Not compared, since epochs differ: uSF+BN+BM." in notes

@@ -19,8 +19,10 @@ from asymbp_cli.results.contents import (
 from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
 
+EPOCHS = 4
 
-def trained(directory: Path, *methods: str, epochs: int = 4) -> Contents:
+
+def trained(directory: Path, *methods: str, epochs: int = EPOCHS) -> Contents:
     """Return the contents of a store with a whole small study; one of its runs diverges."""
     grid = small_study.grid(*methods, epochs=epochs, multipliers=(1000.0, 1.0))
     small_study.train(directory, grid, command="asymbp reproduce --table 2")
@@ -64,3 +66,8 @@ def decode(content: bytes, path: Path) -> Contents:
     """Return the contents of an exported file."""
     with closing(export.decode(content, path)) as source:
         return read_contents(source.connection)
+
+
+def merge_all(directory: Path, *several: Contents) -> list[merge.Merged]:
+    with Store.open(directory) as store:
+        return [merged for contents in several for merged in merge.merge([make_source(contents)], store)]

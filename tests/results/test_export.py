@@ -13,7 +13,7 @@ import pytest
 import small_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_content import decode, load, trained, with_runs
+from stored_content import decode, load, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded
@@ -25,17 +25,6 @@ from asymbp_cli.results.store import Store
 from asymbp_cli.results.summaries import Attempt
 
 FILE = Path("some.jsonl.xz")
-
-
-@pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN")
-
-
-@pytest.fixture(scope="module")
-def small(contents: Contents) -> Contents:
-    run_id, stored = next(iter(contents.runs.items()))
-    return replace(with_runs(contents, **{run_id: stored}), grids={})
 
 
 def test_what_is_exported_comes_back(contents: Contents) -> None:

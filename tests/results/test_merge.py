@@ -8,30 +8,13 @@ import pytest
 import small_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_content import cut, load, make_source, trained, with_runs
+from stored_content import EPOCHS, cut, load, make_source, merge_all, with_runs
 
 from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.results.export import encode
 from asymbp_cli.results.merge import Merged, MovedCells, merge
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
-
-EPOCHS = 4
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN", epochs=EPOCHS)
-
-
-@pytest.fixture(scope="module")
-def run_id(whole: Contents) -> str:
-    return next(run_id for run_id, stored in whole.runs.items() if stored.state == "finished")
-
-
-def merge_all(directory: Path, *several: Contents) -> list[Merged]:
-    with Store.open(directory) as store:
-        return [merged for contents in several for merged in merge([make_source(contents)], store)]
 
 
 def change(stored: StoredRun, epoch: int, **counts: int) -> StoredRun:

@@ -9,30 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stored_content import cut, load, make_source, trained, with_runs
+from stored_content import EPOCHS, cut, load, make_source, merge_all, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results.contents import Contents
-from asymbp_cli.results.merge import Merged, merge
+from asymbp_cli.results.merge import merge
 from asymbp_cli.results.store import Store
-
-EPOCHS = 4
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN", epochs=EPOCHS)
-
-
-@pytest.fixture(scope="module")
-def run_id(whole: Contents) -> str:
-    return next(run_id for run_id, stored in whole.runs.items() if stored.state == "finished")
-
-
-def merge_all(directory: Path, *several: Contents) -> list[Merged]:
-    with Store.open(directory) as store:
-        return [merged for contents in several for merged in merge([make_source(contents)], store)]
 
 
 def test_if_one_of_several_sources_cannot_be_written_none_is(whole: Contents, run_id: str, tmp_path: Path) -> None:

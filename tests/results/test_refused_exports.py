@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored_content import decode, trained, with_runs
+from stored_content import decode, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.recipe.grid import grid_id
@@ -21,17 +21,6 @@ from asymbp_cli.results.export import encode
 FILE = Path("some.jsonl.xz")
 
 NOTICED = r"damaged or incomplete|is no exported file"
-
-
-@pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN")
-
-
-@pytest.fixture(scope="module")
-def small(contents: Contents) -> Contents:
-    run_id, stored = next(iter(contents.runs.items()))
-    return replace(with_runs(contents, **{run_id: stored}), grids={})
 
 
 def test_every_flipped_bit_is_noticed(small: Contents) -> None:

@@ -9,15 +9,14 @@ from typing import Literal
 
 import pytest
 import torch
+from gpu_runs import make_runs
 from layer_cases import BEYOND, GEOMETRIES, POOLS, REPLICAS, draw, draw_ties, pool_and_back
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import ResidentData, load
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunDiverged
-from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs.layers import Pool
 from asymbp_cli.specs.measures import ON_REQUEST
-from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Precision, Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import draws, products, update
@@ -54,24 +53,9 @@ def _no_waiting() -> Iterator[None]:
             torch.cuda.set_sync_debug_mode("default")
 
 
-def _runs(info: DecodedDataset, *methods: str) -> tuple[Run, ...]:
-    network = NETWORKS["digits"].resolve(10)
-    return tuple(
-        Run(
-            dataset=info.fingerprint,
-            network=network,
-            method=parse_method(name),
-            protocol=Protocol(epochs=5),
-            rate_multiplier=1.0,
-            seed=0,
-        )
-        for name in methods
-    )
-
-
 @pytest.mark.parametrize("methods", [("SGD", "BM", "NuSF"), ("uSF+BN", "uSF+BN+BM", "RndF+BN"), ("BN", "BN+BM")])
 def test_error_counts_agree(methods: tuple[str, ...], digits_info: DecodedDataset, digits: ResidentData) -> None:
-    runs = tuple(run.model_copy(update={"rate_multiplier": 0.1}) for run in _runs(digits_info, *methods))
+    runs = tuple(run.model_copy(update={"rate_multiplier": 0.1}) for run in make_runs(digits_info, *methods))
     on_gpu = load(digits_info, device="cuda")
     last = {}
     for device, data in (("cpu", digits), ("cuda", on_gpu)):
@@ -92,7 +76,7 @@ def test_a_device_has_an_index_and_its_facts(gpu: torch.device) -> None:
 
 
 def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DecodedDataset, gpu: torch.device) -> None:
-    runs = _runs(digits_info, "uSF", "NuSF", "RndF", "frSF", "frSF-25%")
+    runs = make_runs(digits_info, "uSF", "NuSF", "RndF", "frSF", "frSF-25%")
     model = Model.of(runs[0].network, runs[0].protocol, runs[0].method)
     banks = [Bank(runs, model, device) for device in (torch.device("cpu"), gpu)]
     for bank in banks:
@@ -110,7 +94,7 @@ def test_no_value_is_read_inside_an_epoch(
     methods: tuple[str, ...], zero_sign: Literal[0, 1], digits_info: DecodedDataset, gpu: torch.device
 ) -> None:
     protocol = Protocol(epochs=5, zero_sign=zero_sign)
-    runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, *methods))
+    runs = tuple(run.model_copy(update={"protocol": protocol}) for run in make_runs(digits_info, *methods))
     trainer = Trainer(Stack(runs), load(digits_info, device=gpu), gpu)
     trainer.begin_epoch(1, range(len(runs)))
     batches = trainer.batches(1)
@@ -130,7 +114,7 @@ def test_measures_move_no_other_bit_of_a_captured_training(
     found = []
     for device, measure in ((gpu, ()), (gpu, ON_REQUEST), (torch.device("cpu"), ON_REQUEST)):
         protocol = Protocol(epochs=2, measure=measure, precision="fp32")
-        runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, *methods))
+        runs = tuple(run.model_copy(update={"protocol": protocol}) for run in make_runs(digits_info, *methods))
         trainer = Trainer(Stack(runs), load(digits_info, device=device), device)
         events = [e for epoch in (1, 2) for e in trainer.train_epoch(epoch) if isinstance(e, EpochEnded)]
         found.append((trainer.bank.weights[:, : trainer.model.learned_from].cpu(), events))
@@ -148,7 +132,7 @@ def test_choices_of_other_papers_train_captured_as_plainly(digits_info: DecodedD
     protocol = Protocol.model_validate({"epochs": 4, "weight_decay": 0.01, **choices})
     weights = []
     for graphs in (False, True):
-        runs = tuple(run.model_copy(update={"protocol": protocol}) for run in _runs(digits_info, "SGD", "FA"))
+        runs = tuple(run.model_copy(update={"protocol": protocol}) for run in make_runs(digits_info, "SGD", "FA"))
         network = runs[0].network.model_copy(update={"activation": "sigmoid"})
         runs = tuple(run.model_copy(update={"network": network}) for run in runs)
         trainer = Trainer(Stack(runs), load(digits_info, device=gpu), gpu, graphs=graphs)
@@ -159,7 +143,7 @@ def test_choices_of_other_papers_train_captured_as_plainly(digits_info: DecodedD
 
 
 def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: DecodedDataset) -> None:
-    (good,) = _runs(digits_info, "uSF")
+    (good,) = make_runs(digits_info, "uSF")
     data = load(digits_info, device="cuda")
     good, bad = (good.model_copy(update={"rate_multiplier": value}) for value in (1e-3, 1e6))
     both = list(train_stack(Stack((good, bad)), data, device="cuda"))
@@ -173,7 +157,7 @@ def test_a_replica_that_diverges_does_not_touch_its_neighbour(digits_info: Decod
 
 
 def test_the_same_run_twice_is_the_same(digits_info: DecodedDataset) -> None:
-    stack, data = Stack(_runs(digits_info, "brSF", "SGD", "uSF+BM")), load(digits_info, device="cuda")
+    stack, data = Stack(make_runs(digits_info, "brSF", "SGD", "uSF+BM")), load(digits_info, device="cuda")
     first, second = (
         [replace(e, seconds=0) for e in train_stack(stack, data, device="cuda") if isinstance(e, EpochEnded)]
         for _ in range(2)
@@ -198,14 +182,14 @@ def test_captured_steps_train_as_plain_ones(
 ) -> None:
     runs = tuple(
         run.model_copy(update={"protocol": Protocol(epochs=5, precision=precision), "rate_multiplier": 0.1})
-        for run in _runs(digits_info, *methods)
+        for run in make_runs(digits_info, *methods)
     )
     data = load(digits_info, device=gpu)
     assert _last(data, runs) == _last(data, runs, graphs=False)
 
 
 def test_a_replica_trains_the_same_in_any_stack(digits_info: DecodedDataset) -> None:
-    (first,) = _runs(digits_info, "uSF")
+    (first,) = make_runs(digits_info, "uSF")
     runs = tuple(first.model_copy(update={"rate_multiplier": 0.1 / (1 + i)}) for i in range(40))
     data = load(digits_info, device="cuda")
     many = _last(data, runs)
@@ -214,7 +198,7 @@ def test_a_replica_trains_the_same_in_any_stack(digits_info: DecodedDataset) -> 
 
 
 def test_stacks_leave_no_memory_behind(digits_info: DecodedDataset) -> None:
-    data, runs = load(digits_info, device="cuda"), _runs(digits_info, "brSF-25%+BN", "uSF+BN")
+    data, runs = load(digits_info, device="cuda"), make_runs(digits_info, "brSF-25%+BN", "uSF+BN")
 
     def reserved() -> int:
         _last(data, runs)
@@ -227,7 +211,7 @@ def test_stacks_leave_no_memory_behind(digits_info: DecodedDataset) -> None:
 
 
 def test_testing_reads_nothing_before_its_end(digits_info: DecodedDataset, gpu: torch.device) -> None:
-    trainer = Trainer(Stack(_runs(digits_info, "uSF+BN")), load(digits_info, device=gpu), gpu)
+    trainer = Trainer(Stack(make_runs(digits_info, "uSF+BN")), load(digits_info, device=gpu), gpu)
     for epoch in range(1, 6):  # plain, then captured
         list(trainer.train_epoch(epoch))
     coming = trainer.statistics_batches(5)
@@ -282,7 +266,7 @@ def test_the_fused_kernel_equals_the_plain_operations(
     methods: tuple[str, ...], precision: str, zero_sign: int, digits_info: DecodedDataset, gpu: torch.device
 ) -> None:
     settings = Protocol.model_validate({"precision": precision, "zero_sign": zero_sign, "manhattan_biases": False})
-    runs = [run.model_copy(update={"protocol": settings}) for run in _runs(digits_info, *methods)]
+    runs = [run.model_copy(update={"protocol": settings}) for run in make_runs(digits_info, *methods)]
     model = Model.of(runs[0].network, settings, runs[0].method)
     plain, fused = (Bank(runs, model, gpu) for _ in range(2))
     kernel = update._kernel_of("cuda")
@@ -315,7 +299,7 @@ def test_the_fused_kernel_equals_the_plain_operations(
 def test_killed_after_an_epoch_and_resumed_goes_on(
     digits_info: DecodedDataset, tmp_path: Path, gpu: torch.device
 ) -> None:
-    stack, data = Stack(_runs(digits_info, "SGD", "brSF-25%")), load(digits_info, device=gpu)
+    stack, data = Stack(make_runs(digits_info, "SGD", "brSF-25%")), load(digits_info, device=gpu)
     whole = _last(data, stack.runs)
     training = train_stack(stack, data, device="cuda", checkpoints=tmp_path, checkpoint_seconds=0)
     for event in training:

@@ -9,17 +9,15 @@ import fake_engine
 import pytest
 import small_study
 import torch
+from gpu_runs import make_runs
 
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import RunFinished
 from asymbp_cli.executors import Job, StackFailed
 from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
-from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.results.store import Store
-from asymbp_cli.specs.methods import parse_method
-from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.specs.runs import Run, Stack
+from asymbp_cli.specs.runs import Stack
 from asymbp_cli.training.device import open_device
 
 pytestmark = [
@@ -33,23 +31,8 @@ def gpu() -> torch.device:
     return open_device("cuda")
 
 
-def _runs(info: DecodedDataset, *methods: str) -> tuple[Run, ...]:
-    network = NETWORKS["digits"].resolve(10)
-    return tuple(
-        Run(
-            dataset=info.fingerprint,
-            network=network,
-            method=parse_method(name),
-            protocol=Protocol(epochs=5),
-            rate_multiplier=1.0,
-            seed=0,
-        )
-        for name in methods
-    )
-
-
 def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DecodedDataset, tmp_path: Path) -> None:
-    job = Job(Stack(_runs(digits_info, "SGD", "uSF")), digits_info, "cuda:0", tmp_path, 0.0)
+    job = Job(Stack(make_runs(digits_info, "SGD", "uSF")), digits_info, "cuda:0", tmp_path, 0.0)
     executor = ProcessExecutor(["cuda:0"], fake_engine.reads_in_captures)
     try:
         found = list(supervise(executor, [job]))

@@ -44,14 +44,14 @@ def test_without_an_error_to_come_no_places_are_kept(
     right = pooling.pool(x, layer, counts_border=False)
     monkeypatch.setattr(pooling, "find_kernels", lambda name, kind: kernels[name])
     made: list[torch.dtype] = []
-    make = kernels["pooling"]._make_image
+    make = kernels["pooling"].make_image
 
     def note(*how: Any) -> torch.Tensor:
         image: torch.Tensor = make(*how)
         made.append(image.dtype)
         return image
 
-    monkeypatch.setattr(kernels["pooling"], "_make_image", note)
+    monkeypatch.setattr(kernels["pooling"], "make_image", note)
     assert torch.equal(pooling.pool(x, layer, counts_border=False), right)
     assert made == [torch.float32]
 

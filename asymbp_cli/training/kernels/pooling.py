@@ -14,6 +14,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from asymbp_cli.specs.layers import Pool
+from asymbp_cli.training.kernels.images import make_image, order_channels_last
 
 _BLOCK = 1024
 _HOW = {"num_warps": 4}
@@ -82,11 +83,11 @@ def spread_block(
 class _MaxPool(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: Pool) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = order_channels_last(x)
         before = {"HEIGHT": x.shape[2], "WIDTH": x.shape[3]}
         height, width, _ = layer.output((x.shape[2], x.shape[3], x.shape[1]))
-        y = _make_image(x, height, width)
-        places = _make_image(x, height, width, torch.uint8) if ctx.needs_input_grad[0] else y
+        y = make_image(x, x.shape[1], (height, width))
+        places = make_image(x, x.shape[1], (height, width), torch.uint8) if ctx.needs_input_grad[0] else y
         ctx.save_for_backward(places)
         ctx.sizes = before | {"OUT_HEIGHT": height, "OUT_WIDTH": width} | _sizes(layer)
         pool_block[_count(y)](x, y, places, x.shape[1], KEEP=places is not y, **ctx.sizes, BLOCK=_BLOCK, **_HOW)
@@ -96,8 +97,8 @@ class _MaxPool(Function):
     @once_differentiable
     def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
         (places,) = ctx.saved_tensors
-        error = error.contiguous(memory_format=torch.channels_last)
-        x = _make_image(error, ctx.sizes["HEIGHT"], ctx.sizes["WIDTH"])
+        error = order_channels_last(error)
+        x = make_image(error, error.shape[1], (ctx.sizes["HEIGHT"], ctx.sizes["WIDTH"]))
         spread_block[_count(x)](error, places, x, x.shape[1], **ctx.sizes, BLOCK=_BLOCK, **_HOW)
         return x, None
 
@@ -116,12 +117,3 @@ def _count(image: Tensor) -> tuple[int]:
     """Return how many programs write an image."""
     samples, channels, height, width = image.shape
     return (samples * height * triton.cdiv(width * channels, _BLOCK),)
-
-
-def _make_image(like: Tensor, height: int, width: int, dtype: torch.dtype | None = None) -> Tensor:
-    return torch.empty(
-        (*like.shape[:2], height, width),
-        dtype=dtype or like.dtype,
-        device=like.device,
-        memory_format=torch.channels_last,
-    )

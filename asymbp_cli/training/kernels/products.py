@@ -15,6 +15,7 @@ from torch import Tensor
 
 from asymbp_cli.training.kernels.backward import correlate_tile, pass_back_tile
 from asymbp_cli.training.kernels.forward import multiply_tile
+from asymbp_cli.training.kernels.images import make_image, order_channels_last
 from asymbp_cli.training.products import Geometry
 
 _ROWS = 128  # positions in a tile of outputs, or of the error of inputs
@@ -67,7 +68,7 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry, out:
     W = _order_by_rows(W)
     size = geometry.output(x.shape[2:], shape.field)
     shared, x, geometry = _prepare_input(x, shape, geometry)
-    y = _make_image(x, shape.replicas * shape.groups * shape.outputs, size) if out is None else out
+    y = make_image(x, shape.replicas * shape.groups * shape.outputs, size) if out is None else out
     columns, positions = _choose_width(shape.outputs), y.shape[0] * prod(y.shape[2:])
     steps = triton.cdiv(shape.depth, _DEPTH)
     tiles = triton.cdiv(positions, _ROWS) * triton.cdiv(shape.outputs, columns)
@@ -84,8 +85,8 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry, out:
 def pass_back(error: Tensor, V: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
     """Return `training.products.pass_back` of an image's error."""
     shape = _Shape.of(V, geometry)
-    error = _order_channels_last(error)
-    x = _make_image(error, shape.replicas * shape.groups * shape.inputs, size)
+    error = order_channels_last(error)
+    x = make_image(error, shape.replicas * shape.groups * shape.inputs, size)
     tall, wide = shape.field
     inputs, outputs = shape.inputs, shape.outputs
     if tall * wide == 1:  # of an FC layer V is large, and read as it is stored
@@ -110,7 +111,7 @@ def correlate(
 ) -> tuple[Tensor, Tensor | None]:
     """Return `training.products.correlate` of images."""
     shape = _Shape.of(W, geometry)
-    error = _order_channels_last(error)
+    error = order_channels_last(error)
     shared, x, geometry = _prepare_input(x, shape, geometry)
     outputs, positions = shape.groups * shape.outputs, error.shape[0] * prod(error.shape[2:])
     parts, columns = triton.cdiv(positions, _CHUNK), _choose_width(shape.outputs)
@@ -139,7 +140,7 @@ def _prepare_input(x: Tensor, shape: _Shape, geometry: Geometry) -> tuple[bool, 
     shared = x.shape[1] == shape.groups * shape.inputs
     if shared and geometry.padding:
         x, geometry = F.pad(x, [geometry.padding] * 4), geometry._replace(padding=0)
-    return shared, _order_channels_last(x), geometry
+    return shared, order_channels_last(x), geometry
 
 
 def _add_parts(parts: Tensor) -> Tensor:
@@ -172,16 +173,3 @@ def _order_by_rows(weights: Tensor) -> Tensor:
     """Return weights [R, O, I, kh, kw] whose rows are stored as (O, kh, kw, I), as those of a bank are."""
     stored = weights.permute(0, 1, 3, 4, 2)
     return stored if stored[0].is_contiguous() else stored.contiguous()
-
-
-def _order_channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _make_image(like: Tensor, features: int, size: tuple[int, ...]) -> Tensor:
-    return torch.empty(
-        (like.shape[0], features, *size),
-        dtype=like.dtype,
-        device=like.device,
-        memory_format=torch.channels_last,
-    )
