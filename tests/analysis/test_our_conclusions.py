@@ -1,4 +1,4 @@
-"""The conclusions by numbers of ours: few datasets, copies of the paper's data, and seeds."""
+"""The conclusions by our numbers: few datasets, copies of the paper's data, and seeds."""
 
 import csv
 from dataclasses import replace

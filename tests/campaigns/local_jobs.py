@@ -40,7 +40,7 @@ class Driver:
 
     @property
     def errors(self) -> str:
-        """Return what it has said so far, and its jobs."""
+        """Return its output so far, and its jobs."""
         return self._errors.read_text(errors="replace")
 
     def wait_for_epoch(self) -> bool:

@@ -15,13 +15,6 @@ from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.protocol import Protocol
 
 
-def problems(text: str) -> list[str]:
-    """Return what is wrong with a document, as a user sees it."""
-    with pytest.raises(RecipeError) as caught:
-        parse_yaml(text, "f.yaml").raise_problems()
-    return list(caught.value.problems)
-
-
 class Inner(Spec):
     size: int = Field(ge=1, default=1)
     flag: bool = False

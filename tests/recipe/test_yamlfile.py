@@ -4,17 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
+from written_recipes import document_problems
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.wording import key_path
 from asymbp_cli.recipe.yamlfile import parse_yaml, read_yaml, yaml_value
-
-
-def problems(text: str) -> list[str]:
-    """Return what is wrong with a document, as a user sees it."""
-    with pytest.raises(RecipeError) as caught:
-        parse_yaml(text, "f.yaml").raise_problems()
-    return list(caught.value.problems)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +48,7 @@ def test_quotes_make_text() -> None:
 
 @pytest.mark.parametrize(("text", "ten"), [("010", "10"), ("-007", "-7"), ("00", "0"), ("01_0", "1_0")])
 def test_a_leading_zero_is_no_octal_and_no_guess(text: str, ten: str) -> None:
-    assert problems(f"a:\n  b: {text}") == [
+    assert document_problems(f"a:\n  b: {text}") == [
         f'f.yaml:2: a.b: {text} could be read in two ways. Write {ten} or "{text}"'
     ]
 
@@ -66,14 +60,14 @@ def test_a_number_that_64_bits_do_not_hold_is_no_whole_number(digits: int) -> No
 
 
 def test_duplicate_keys_are_errors_with_both_lines() -> None:
-    assert problems("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 4\n") == [
+    assert document_problems("a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 4\n") == [
         "f.yaml:5: b.c: is given twice; the first one is in line 3",
         "f.yaml:6: a: is given twice; the first one is in line 1",
     ]
 
 
 def test_tags_do_nothing_silently() -> None:
-    assert problems("a: !!python/object/apply:os.system [true]") == [
+    assert document_problems("a: !!python/object/apply:os.system [true]") == [
         "f.yaml:1: a: a tag (with !) means nothing here. Write the value alone"
     ]
     assert parse_yaml("a: !!str 5", "f.yaml").data == {"a": "5"}
@@ -100,7 +94,7 @@ def test_tags_do_nothing_silently() -> None:
     ],
 )
 def test_what_is_no_yaml_gets_one_line(text: str, message: str) -> None:
-    (problem,) = problems(text)
+    (problem,) = document_problems(text)
     assert problem.startswith(message)
     assert "\n" not in problem
 
@@ -108,10 +102,12 @@ def test_what_is_no_yaml_gets_one_line(text: str, message: str) -> None:
 def test_aliases_stand_for_what_they_name_but_cannot_explode() -> None:
     assert parse_yaml("a: &x [1, 2]\nb: *x", "f.yaml").data["b"] == [1, 2]
     bomb = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
-    assert problems("\n".join(bomb)) == ["f.yaml: has too many or too deeply nested values"]
-    assert problems("a: &x [*x]") == ["f.yaml: has too many or too deeply nested values"]
+    assert document_problems("\n".join(bomb)) == ["f.yaml: has too many or too deeply nested values"]
+    assert document_problems("a: &x [*x]") == ["f.yaml: has too many or too deeply nested values"]
     for depth in (100, 1500):
-        assert problems(f"a: {'[' * depth}{']' * depth}") == ["f.yaml: has too many or too deeply nested values"]
+        assert document_problems(f"a: {'[' * depth}{']' * depth}") == [
+            "f.yaml: has too many or too deeply nested values"
+        ]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +140,7 @@ def test_merge_keys_are_read_as_yaml_says(text: str, value: object) -> None:
     ],
 )
 def test_what_cannot_be_merged_is_said(text: str, message: str) -> None:
-    assert problems(text) == [message]
+    assert document_problems(text) == [message]
 
 
 def test_what_is_wrong_in_a_merged_value_is_said_in_its_own_line() -> None:
@@ -198,7 +194,7 @@ def test_of_very_many_problems_the_first_are_said() -> None:
 @pytest.mark.parametrize("text", ["[" * 150_000, "{a: " * 40_000, "a: [" + "1," * 90_000 + "]", "? " * 90_000])
 def test_too_much_is_refused_at_once(text: str) -> None:
     began = time.process_time()
-    assert problems(text) == ["f.yaml: has too many or too deeply nested values"]
+    assert document_problems(text) == ["f.yaml: has too many or too deeply nested values"]
     assert time.process_time() - began < 2.0  # open brackets took as long for a hundredth of them
 
 

@@ -7,6 +7,7 @@ import pytest
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.recipe import Recipe, load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.recipe.yamlfile import parse_yaml
 from asymbp_cli.specs.protocol import Protocol
 
 PROTOCOLS = sorted((recipes_directory() / "protocols").rglob("*.yaml"))
@@ -32,4 +33,11 @@ def plain(*overrides: str, **changes: str | None) -> Recipe:
 def problems(text: str, *overrides: str) -> list[str]:
     with pytest.raises(RecipeError) as caught:
         load(text, *overrides)
+    return list(caught.value.problems)
+
+
+def document_problems(text: str) -> list[str]:
+    """Return the problems of a document, as a user sees them."""
+    with pytest.raises(RecipeError) as caught:
+        parse_yaml(text, "f.yaml").raise_problems()
     return list(caught.value.problems)

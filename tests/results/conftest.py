@@ -29,19 +29,14 @@ def begun(store: Store) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+def contents(tmp_path_factory: pytest.TempPathFactory) -> Contents:
     """What a small study has stored."""
     return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN")
 
 
 @pytest.fixture(scope="module")
-def run_id(whole: Contents) -> str:
-    return next(run_id for run_id, stored in whole.runs.items() if stored.state == "finished")
-
-
-@pytest.fixture(scope="module")
-def contents(whole: Contents) -> Contents:
-    return whole
+def run_id(contents: Contents) -> str:
+    return next(run_id for run_id, stored in contents.runs.items() if stored.state == "finished")
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,15 @@ from asymbp_cli.results.merge import merge
 from asymbp_cli.results.store import Store
 
 
-def test_if_one_of_several_sources_cannot_be_written_none_is(whole: Contents, run_id: str, tmp_path: Path) -> None:
+def test_if_one_of_several_sources_cannot_be_written_none_is(
+    contents: Contents, run_id: str, tmp_path: Path
+) -> None:
     with Store.open(tmp_path) as store:
         _refuse_last_epoch(store)
         with pytest.raises(StoreError):
-            merge(map(make_source, [with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)}), whole]), store)
+            merge(
+                map(make_source, [with_runs(contents, **{run_id: cut(contents.runs[run_id], 2)}), contents]), store
+            )
     assert load(tmp_path) == Contents({}, {}, {})
 
 
@@ -40,14 +44,14 @@ def _fill_disk(store: Store) -> None:
 
 @pytest.mark.parametrize("break_down", [_refuse_last_epoch, _fill_disk])
 def test_a_merge_that_fails_changes_nothing(
-    break_down: Callable[[Store], None], whole: Contents, run_id: str, tmp_path: Path
+    break_down: Callable[[Store], None], contents: Contents, run_id: str, tmp_path: Path
 ) -> None:
-    before = with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)})
+    before = with_runs(contents, **{run_id: cut(contents.runs[run_id], 2)})
     merge_all(tmp_path, before)
     with Store.open(tmp_path) as store:
         break_down(store)
         with pytest.raises(StoreError):
-            merge([make_source(whole)], store)
+            merge([make_source(contents)], store)
     assert repr(load(tmp_path)) == repr(before)
 
 
@@ -69,26 +73,26 @@ with Store.open(Path(sys.argv[2])) as store:
 """
 
 
-def test_a_merge_that_is_killed_changes_nothing(whole: Contents, tmp_path: Path) -> None:
-    merge_all(tmp_path / "other", whole)
+def test_a_merge_that_is_killed_changes_nothing(contents: Contents, tmp_path: Path) -> None:
+    merge_all(tmp_path / "other", contents)
     command = [sys.executable, "-c", _KILLED, str(tmp_path / "other"), str(tmp_path / "mine")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     done = subprocess.run(command, env=environment, check=False, capture_output=True)
     assert done.returncode == -9, done.stderr
     assert load(tmp_path / "mine") == Contents({}, {}, {})
-    assert merge_all(tmp_path / "mine", whole)[0].new == tuple(whole.runs)
+    assert merge_all(tmp_path / "mine", contents)[0].new == tuple(contents.runs)
 
 
-def test_nothing_is_merged_into_a_store_that_a_study_writes(whole: Contents, tmp_path: Path) -> None:
+def test_nothing_is_merged_into_a_store_that_a_study_writes(contents: Contents, tmp_path: Path) -> None:
     with Store.open(tmp_path) as store, store.writing():
         message = rf"another asymbp \(pid {os.getpid()}\) is writing to .*\. Wait for it or use --results DIR"
         with pytest.raises(StoreError, match=message), Store.open(tmp_path) as second:
-            merge([make_source(whole)], second)
-    merge_all(tmp_path, whole)
-    assert repr(load(tmp_path)) == repr(whole)
+            merge([make_source(contents)], second)
+    merge_all(tmp_path, contents)
+    assert repr(load(tmp_path)) == repr(contents)
 
 
-def test_a_merge_says_what_it_waits_for(whole: Contents, tmp_path: Path) -> None:
+def test_a_merge_says_what_it_waits_for(contents: Contents, tmp_path: Path) -> None:
     said: list[str] = []
     with Store.open(tmp_path) as store, closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -97,7 +101,7 @@ def test_a_merge_says_what_it_waits_for(whole: Contents, tmp_path: Path) -> None
             said.append(message)
             other.rollback()
 
-        merge([make_source(whole)], store, hear)
+        merge([make_source(contents)], store, hear)
     (message,) = said
     assert "asymbp.sqlite is locked by another program" in message
-    assert repr(load(tmp_path)) == repr(whole)
+    assert repr(load(tmp_path)) == repr(contents)

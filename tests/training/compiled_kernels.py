@@ -62,7 +62,7 @@ def note_launches() -> Iterator[list[Launch]]:
 
 
 def compile_launch(launch: Launch, capability: int) -> Any:
-    """Return what a GPU would run: as in a launch, a number that is 1 is a constant."""
+    """Return the code for a GPU: as in a launch, a number that is 1 is a constant."""
     kernel, values = launch
     signature: dict[str, str] = {}
     constants: dict[tuple[int, ...], Any] = {}

@@ -56,7 +56,7 @@ def fill_new_tensors() -> Iterator[None]:
 
 
 def _compute(kernels: Any, x: Tensor, W: Tensor, bias: Tensor, error: Tensor, geometry: Geometry) -> list[Tensor]:
-    """Return what the kernels compute of a layer; the error of its input if that is of single replicas."""
+    """Return the products of a layer by kernels; the error of its input if that is of single replicas."""
     size = (x.shape[2], x.shape[3])
     found = [kernels.multiply(x, W, bias, geometry), *kernels.correlate(x, error, W, geometry, biased=True)]
     shared = x.shape[1] == W.shape[2] * geometry.groups

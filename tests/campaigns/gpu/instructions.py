@@ -52,7 +52,7 @@ def launch_all(dtype: torch.dtype) -> Iterator[tuple[str, Launch]]:
 
 
 def read_code(code: bytes) -> tuple[str, list[str]]:
-    """Return what a program needs, and its instructions."""
+    """Return the needs of a program as `cuobjdump` lists them, and its instructions."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(code)
         file.flush()
