@@ -43,6 +43,7 @@ class CellPair:
     row: GridRow
     cell: Cell
     has_colours: bool  # both sides have a baseline to compare with
+    is_of_paper: bool  # its table is one of the paper's, and no recipe with a column of this name
 
     @property
     def has_same_colour(self) -> bool:
@@ -110,15 +111,20 @@ def pair_cells(filled: FilledGrid) -> list[CellPair]:
                 key = row.dataset, column.paper_name or "", Conditions.of(grid)
                 is_baseline = grid.baseline is not None and column.paper_name == grid.baseline.paper_name
                 is_compared = grid.is_comparable(column) and not is_baseline
-                pairs.append(CellPair(key, row, cell, has_colours and is_compared))
+                pairs.append(CellPair(key, row, cell, has_colours and is_compared, grid.is_of_paper))
     return pairs
 
 
 def deduplicate(pairs: Iterable[CellPair]) -> list[CellPair]:
-    """Return every cell once, even if several tables share it, with its colours if any of them has colours."""
+    """Return every cell once, even if several tables share it.
+
+    That of a table of the paper goes first: a recipe may train a column of this name otherwise. Then one with
+    colours does.
+    """
     by_key: dict[tuple[str, str, Conditions], CellPair] = {}
     for pair in pairs:
-        if pair.key not in by_key or pair.has_colours:
+        known = by_key.get(pair.key, pair)
+        if (pair.is_of_paper, pair.has_colours) >= (known.is_of_paper, known.has_colours):
             by_key[pair.key] = pair
     return list(by_key.values())
 

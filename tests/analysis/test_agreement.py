@@ -81,6 +81,14 @@ def test_a_cell_keeps_the_colours_that_one_of_its_tables_gives_it() -> None:
         assert sum(one.has_colours for one in found) == sum(one.has_colours for one in pair_cells(table)) > 0
 
 
+def test_a_cell_of_the_papers_table_goes_before_that_of_a_recipe() -> None:
+    table, recipe = filled(1, 2, 3, 4, 90), filled(5, 6, 7, 8, 80)
+    recipe = replace(recipe, grid=recipe.grid.model_copy(update={"key": "recipe-mine"}))
+    for order in ((table, recipe), (recipe, table)):
+        found = deduplicate([one for filled_ in order for one in pair_cells(filled_)])
+        assert [one.cell.error_percent for one in found] == [1, 2, 3, 4, 90]
+
+
 def test_a_column_that_trains_for_other_epochs_is_not_compared_with_the_baseline() -> None:
     table = filled(1, 2, 3, 4, 90)
     grid = train_last_column_longer(table.grid)
