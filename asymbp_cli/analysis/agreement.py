@@ -12,6 +12,8 @@ from typing import NamedTuple
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.labels import name_hashes
+from asymbp_cli.specs.references import is_reference
 
 #: distances to the paper, in points, within which cells are counted; 3 is the paper's own yardstick (section 5)
 WITHIN_POINTS = (1.0, 2.0, 3.0)
@@ -23,16 +25,22 @@ class Conditions(NamedTuple):
 
     protocol: str  # its label
     seeds: tuple[int, ...]
+    plugins: tuple[str, ...] = ()  # what the protocol uses of them, by version: a label does not say which
 
     @classmethod
     def of(cls, grid: Grid) -> "Conditions":
         """Return protocol and seeds of a grid."""
-        return cls(grid.protocol_label, grid.seeds)
+        return cls(grid.protocol_label, grid.seeds, tuple(filter(is_reference, grid.protocol.names)))
 
     def describe_among(self, others: Iterable["Conditions"]) -> str:
-        """Return the protocol, followed by the seeds if `others` have the same protocol with other seeds."""
-        other_seeds = {other.seeds for other in others if other.protocol == self.protocol} - {self.seeds}
-        return f"{self.protocol}, seeds {', '.join(map(str, self.seeds))}" if other_seeds else self.protocol
+        """Return the protocol, followed by seeds and versions of plugins in which `others` of its label differ."""
+        alike = [other for other in others if other.protocol == self.protocol]
+        parts = [self.protocol]
+        if {other.seeds for other in alike} - {self.seeds}:
+            parts.append(f"seeds {', '.join(map(str, self.seeds))}")
+        if {other.plugins for other in alike} - {self.plugins}:
+            parts.append(name_hashes(self.plugins))
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)

@@ -137,8 +137,12 @@ def name_version(grid: Grid, alike: Iterable[Grid]) -> str:
     """Return the versions of plugins of a grid that others of `alike` use in another version, or nothing."""
     known = {reference for other in alike for reference in _references(other)}
     counts = Counter(map(short_name, known))
-    own = (reference for reference in _references(grid) if counts[short_name(reference)] > 1)
-    hashes = dict.fromkeys(reference.partition("@")[2][:_DIGITS] for reference in own)
+    return name_hashes(reference for reference in _references(grid) if counts[short_name(reference)] > 1)
+
+
+def name_hashes(references: Iterable[str]) -> str:
+    """Return a short name for the plugins of references, or nothing: `plugin 3f2a91bc`."""
+    hashes = dict.fromkeys(reference.partition("@")[2][:_DIGITS] for reference in references)
     return f"plugin{'s' if len(hashes) > 1 else ''} {', '.join(hashes)}" if hashes else ""
 
 

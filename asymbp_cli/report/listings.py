@@ -83,7 +83,8 @@ def _distinct_title(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
     if len(alike) == 1:
         return title
     conditions = Conditions.of(filled.grid).describe_among(map(Conditions.of, alike))
-    return f"{title} ({', '.join(filter(None, (conditions, name_version(filled.grid, alike))))})"
+    version = name_version(filled.grid, alike)
+    return f"{title} ({', '.join(filter(None, (conditions, '' if version in conditions else version)))})"
 
 
 def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:

@@ -5,9 +5,19 @@ from dataclasses import replace
 import pytest
 from sample_tables import PAPER, filled, make_epoch, train_last_column_longer
 
-from asymbp_cli.analysis.agreement import Agreement, correlate_rows, deduplicate, pair_cells, rank_correlation
+from asymbp_cli.analysis.agreement import (
+    Agreement,
+    Conditions,
+    correlate_rows,
+    deduplicate,
+    pair_cells,
+    rank_correlation,
+)
 from asymbp_cli.analysis.tables import fill_grid
+from asymbp_cli.report.assemble import list_protocols
+from asymbp_cli.report.listings import tell_titles_apart
 from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.protocol import Protocol
 
 
 def test_cells_count_by_distance_and_colour() -> None:
@@ -71,6 +81,21 @@ def test_tables_of_other_seeds_are_other_cells() -> None:
     other = replace(first, grid=first.grid.model_copy(update={"seeds": (7,)}))
     assert len(deduplicate([*pair_cells(first), *pair_cells(other)])) == 2 * len(pair_cells(first))
     assert len(deduplicate([*pair_cells(first), *pair_cells(first)])) == len(pair_cells(first))
+
+
+def test_tables_of_two_versions_of_a_plugin_are_other_cells() -> None:
+    """Their protocols have one label, which does not say the version."""
+    table = filled(1, 2, 3, 4, 5)
+    bases = [Protocol(initialization=f"mine@{digit * 16}") for digit in "12"]
+    first, other = (replace(table, grid=table.grid.model_copy(update={"base": base})) for base in bases)
+    assert len(deduplicate([*pair_cells(first), *pair_cells(other)])) == 2 * len(pair_cells(first))
+    conditions = [Conditions.of(filled_.grid) for filled_ in (first, other)]
+    names = ["quick, plugin 11111111", "quick, plugin 22222222"]
+    assert [one.describe_among(conditions) for one in conditions] == names
+    assert conditions[0].describe_among(conditions[:1]) == "quick"
+    assert tell_titles_apart([first, other]) == [f"Title ({name})" for name in names]
+    titles = [listing.title for listing in list_protocols([first, other, first])]
+    assert titles == [f"Protocol {name}" for name in names]
 
 
 def test_a_cell_keeps_the_colours_that_one_of_its_tables_gives_it() -> None:
