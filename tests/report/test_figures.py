@@ -135,6 +135,20 @@ def test_rates_show_the_selected_error_of_each_run_and_mark_the_dead() -> None:
     assert (list(cross.x), list(cross.y)) == ([0.1], [37.0])
 
 
+@pytest.mark.parametrize(("fraction", "slow"), [(0.1, 40), (0.0, 80)])
+def test_rates_are_described_as_the_rule_selects_them(fraction: float, slow: int) -> None:
+    """Held-out data may not select the lowest test error, and equal errors go to the larger rate."""
+    grid = make_grid("SGD", validation_fraction=fraction)
+    epochs = {}
+    for run in grid.all_runs().values():
+        is_fast = run.rate_multiplier == 1
+        held_out = {"validation_wrong": 1 if is_fast else 9, "validation_seen": 100} if fraction else {}
+        epochs[run.id] = [make_epoch(run.id, 1, 80 if is_fast else slow, **held_out)]
+    drawn = draw_figures([fill_grid(grid, epochs, dict.fromkeys(epochs, "finished"), {})], epochs)
+    (rates,) = [figure for figure in drawn if figure.name.endswith("rates")]
+    assert rates.alt.endswith("at the rate that the rule selects. SGD 8.00 % at x1.")
+
+
 def test_opposite_signs_are_recognized_by_method_and_stand_beside_the_paper() -> None:
     table, epochs = trained(*FLIPS, headers=("a", "b", "c", "d", "e"))
     cells = tuple(replace(cell, paper=float(k)) for k, cell in enumerate(table.cells[0], 1))
