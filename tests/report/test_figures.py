@@ -13,6 +13,8 @@ from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures import draw_figures
+from asymbp_cli.report.figures.opposite_signs import draw_opposite_signs
+from asymbp_cli.report.figures.scatter import draw_scatter
 from asymbp_cli.report.text import short_title
 from asymbp_cli.specs.measures import title_of
 from asymbp_cli.specs.methods import parse_method
@@ -176,6 +178,23 @@ def test_ours_against_the_papers() -> None:
     assert drawn.alt.startswith(
         "3 of 4 cells are within 3 points of the paper's; furthest away: NuSF on MNIST 8.00"
     )
+
+
+def test_three_points_are_within_three_points() -> None:
+    table = filled(33.2, None, None, None, None)
+    cells = tuple(replace(cell, paper=30.2) for cell in table.cells[0])
+    assert 33.2 - 30.2 > 3
+    (drawn,) = draw_scatter([replace(table, cells=(cells,))])
+    assert drawn.alt.startswith("1 of 1 cells are within 3 points")
+
+
+def test_a_recipe_with_labels_of_its_own_has_a_curve_of_opposite_signs() -> None:
+    """Its columns have notes, which name their methods."""
+    table, epochs = trained(*FLIPS[:3])
+    noted = [column.model_copy(update={"note": "a method"}) for column in table.grid.columns]
+    grid = table.grid.model_copy(update={"columns": tuple(noted), "base": table.grid.protocol})
+    (signs,) = draw_opposite_signs(fill_grid(grid, epochs, {}, {}), 0, 0)
+    assert "brSF 7.00 % at 0 %, 27.00 % at 25 %, 47.00 % at 50 %" in signs.alt
 
 
 def test_cells_of_several_protocols_are_in_several_figures() -> None:

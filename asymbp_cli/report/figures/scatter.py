@@ -35,8 +35,8 @@ class _Point(NamedTuple):
 
     @property
     def distance(self) -> float:
-        """Points between ours and the paper's."""
-        return abs(self.ours - self.paper)
+        """Points between ours and the paper's, as `Agreement` counts them."""
+        return abs(round(self.ours - self.paper, 6))
 
 
 def draw_scatter(tables: Sequence[FilledGrid]) -> Iterator[Figure]:
