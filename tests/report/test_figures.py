@@ -11,6 +11,7 @@ from asymbp_cli.analysis.tables import FilledGrid, fill_grid
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.report.charts.layout import Mark, lay_out_panel
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures import draw_figures
 from asymbp_cli.report.figures.opposite_signs import draw_opposite_signs
@@ -186,6 +187,15 @@ def test_three_points_are_within_three_points() -> None:
     assert 33.2 - 30.2 > 3
     (drawn,) = draw_scatter([replace(table, cells=(cells,))])
     assert drawn.alt.startswith("1 of 1 cells are within 3 points")
+
+
+def test_a_cell_without_errors_is_a_point_at_the_edge() -> None:
+    (drawn,) = draw_scatter([filled(0.0, 2.0, None, None, None)])
+    assert drawn.alt.startswith("2 of 2 cells are within 3 points")
+    assert "an error of 0 is at the edge" in drawn.caption
+    assert drawn.chart.y.low == pytest.approx(1 / 1.3)
+    (mark,) = [shape for shape in lay_out_panel(drawn.chart, drawn.chart.panels[0]) if isinstance(shape, Mark)]
+    assert max(y for _, y in mark.points) == drawn.chart.height - 20
 
 
 def test_a_recipe_with_labels_of_its_own_has_a_curve_of_opposite_signs() -> None:
