@@ -14,6 +14,7 @@ from asymbp_cli.report.listings import (
     list_agreement,
     list_differences,
     list_judgements,
+    retitle,
     tell_titles_apart,
 )
 from asymbp_cli.report.marks_listing import list_marks
@@ -78,7 +79,7 @@ def _list_table(
     yield from figures
     listings = (*printed, *list_all_rates(filled), *list_differences(filled), *list_uncertainty(filled))
     for listing in listings:
-        yield replace(listing, title=f"{title}{listing.title.removeprefix(filled.grid.title)}")
+        yield retitle(listing, filled, title)
 
 
 def list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
