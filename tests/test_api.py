@@ -20,8 +20,10 @@ from plugin_examples import NOISE, Load
 import asymbp_cli as asymbp
 from asymbp_cli import study
 from asymbp_cli.api import arguments
+from asymbp_cli.api.asked import Reproduction
 from asymbp_cli.api.wording import say_in_python
 from asymbp_cli.cli.app import cli
+from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.executors import StackStarted, StudyEvent
 from asymbp_cli.executors.registry import EXECUTORS
 from asymbp_cli.plugins.registry import forget
@@ -154,6 +156,15 @@ def test_a_table_is_reproduced(tmp_path: Path) -> None:
     grid = results.table.filled.grid
     assert (grid.title, grid.seeds, grid.validation_fraction) == ("two methods", (0,), 0.1)
     assert [record["runs_done"] for record in results.to_records()] == [1, 1]
+
+
+def test_a_table_with_a_protocol_and_without_datasets_is_trained_on_digits(tmp_path: Path) -> None:
+    table = "{title: x, protocol: quick, columns: [SGD]}"
+    source = DataSource(tmp_path, decode=False)
+    asked = Reproduction.read(table, (), None, None, (0,)).prepare(source, pytest.fail)
+    assert [row.label for row in asked.grids[0].rows] == ["digits"]
+    with pytest.raises(asymbp.AsymbpError, match="`all` stands for the datasets that a table names"):
+        Reproduction.read(table, ("all",), None, None, (0,)).prepare(source, pytest.fail)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.labels import name_hashes
+from asymbp_cli.specs.references import is_reference
 
 #: distances to the paper, in points, within which cells are counted; 3 is the paper's own yardstick (section 5)
 WITHIN_POINTS = (1.0, 2.0, 3.0)
@@ -23,16 +25,22 @@ class Conditions(NamedTuple):
 
     protocol: str  # its label
     seeds: tuple[int, ...]
+    plugins: tuple[str, ...] = ()  # what the protocol uses of them, by version: a label does not say which
 
     @classmethod
     def of(cls, grid: Grid) -> "Conditions":
         """Return protocol and seeds of a grid."""
-        return cls(grid.protocol_label, grid.seeds)
+        return cls(grid.protocol_label, grid.seeds, tuple(filter(is_reference, grid.protocol.names)))
 
     def describe_among(self, others: Iterable["Conditions"]) -> str:
-        """Return the protocol, followed by the seeds if `others` have the same protocol with other seeds."""
-        other_seeds = {other.seeds for other in others if other.protocol == self.protocol} - {self.seeds}
-        return f"{self.protocol}, seeds {', '.join(map(str, self.seeds))}" if other_seeds else self.protocol
+        """Return the protocol, followed by seeds and versions of plugins in which `others` of its label differ."""
+        alike = [other for other in others if other.protocol == self.protocol]
+        parts = [self.protocol]
+        if {other.seeds for other in alike} - {self.seeds}:
+            parts.append(f"seeds {', '.join(map(str, self.seeds))}")
+        if {other.plugins for other in alike} - {self.plugins}:
+            parts.append(name_hashes(self.plugins))
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class CellPair:
     row: GridRow
     cell: Cell
     has_colours: bool  # both sides have a baseline to compare with
+    is_of_paper: bool  # its table is one of the paper's, and no recipe with a column of this name
 
     @property
     def has_same_colour(self) -> bool:
@@ -110,15 +119,20 @@ def pair_cells(filled: FilledGrid) -> list[CellPair]:
                 key = row.dataset, column.paper_name or "", Conditions.of(grid)
                 is_baseline = grid.baseline is not None and column.paper_name == grid.baseline.paper_name
                 is_compared = grid.is_comparable(column) and not is_baseline
-                pairs.append(CellPair(key, row, cell, has_colours and is_compared))
+                pairs.append(CellPair(key, row, cell, has_colours and is_compared, grid.is_of_paper))
     return pairs
 
 
 def deduplicate(pairs: Iterable[CellPair]) -> list[CellPair]:
-    """Return every cell once, even if several tables share it, with its colours if any of them has colours."""
+    """Return every cell once, even if several tables share it.
+
+    That of a table of the paper goes first: a recipe may train a column of this name otherwise. Then one with
+    colours does.
+    """
     by_key: dict[tuple[str, str, Conditions], CellPair] = {}
     for pair in pairs:
-        if pair.key not in by_key or pair.has_colours:
+        known = by_key.get(pair.key, pair)
+        if (pair.is_of_paper, pair.has_colours) >= (known.is_of_paper, known.has_colours):
             by_key[pair.key] = pair
     return list(by_key.values())
 

@@ -67,7 +67,7 @@ class Reproduction:
         """Read the arguments; raises UsageError or RecipeError if they mean nothing."""
         tables = load_table(table)
         own = next((spec.protocol for spec in tables), None)  # that of another paper
-        names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ("digits",))
+        names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ()) or ("digits",)
         refs = tuple(parse_dataset(name) for name in names if name != "all")
         written = protocol or own
         training, label = follow_rule(*load_protocol(written or "demo", overrides), rule, overrides)
@@ -81,7 +81,8 @@ class Reproduction:
     def prepare(self, source: DataSource, warn: Callable[[str], None]) -> Asked:
         """Return the grids, with their datasets decoded; `warn` is told what cannot be used.
 
-        Raises UsageError if the protocol is left open for other datasets than digits, or MissingDataError.
+        Raises UsageError if the protocol is left open for other datasets than digits, or if `all` means none, and
+        MissingDataError.
         """
         if self.is_default and self.names != ("digits",):
             raise UsageError(
@@ -108,6 +109,11 @@ class Reproduction:
     ) -> tuple[list[DecodedDataset], Mapping[str, str]]:
         """Return the installed datasets of the tables, which join those that were named, and the missing ones."""
         keys = dict.fromkeys(key for spec in self.error_tables for key in spec.datasets)
+        if not keys:
+            raise UsageError(
+                "`all` stands for the datasets that a table names, and this one names none. Write datasets: "
+                "[mnist] into it, or name one with --dataset (asymbp ls datasets)"
+            )
         installed, missing = study.prepare_installed(list(keys), self.tables[0].network, self.protocol, source)
         for message in filter(None, missing.values()):
             warn(f"left out: {message}")

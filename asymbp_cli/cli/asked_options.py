@@ -25,12 +25,12 @@ def check_one(text: str, before: str) -> None:
 def check_each(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Return names, of which none may be empty, or a list with commas."""
     for value in values:
-        _check_named(context, parameter, value)
+        check_named(context, parameter, value)
         check_one(value, f"{parameter.opts[0]} " if isinstance(parameter, click.Option) else "")
     return values
 
 
-def _check_named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def check_named(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Return a name that is not empty."""
     if value == "":
         raise click.BadParameter("it is empty, perhaps from a variable that is not set")
@@ -88,7 +88,7 @@ def datasets(text: str) -> Decorator:
 def protocol(text: str) -> Decorator:
     """Return the option that names a protocol."""
     text = f"A name (asymbp ls protocols), or a file. {text}"
-    shared: dict[str, Any] = {"callback": _check_named, "shell_complete": complete("protocols")}
+    shared: dict[str, Any] = {"callback": check_named, "shell_complete": complete("protocols")}
     return click.option("--protocol", metavar="NAME", help=text, **shared)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.asked_options import check_named
 from asymbp_cli.cli.names import complete
 from asymbp_cli.cli.waiting import say
 from asymbp_cli.text import nearest
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("first", metavar="A", shell_complete=complete("results"))
-@click.argument("second", metavar="B", shell_complete=complete("results"))
+@click.argument("first", metavar="A", callback=check_named, shell_complete=complete("results"))
+@click.argument("second", metavar="B", callback=check_named, shell_complete=complete("results"))
 @options.tables
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with numbers.")
 @options.results

@@ -83,10 +83,12 @@ def _print(papers: "Sequence[Judgement]", ours: "Sequence[OurJudgements]") -> No
 def _list_sources(
     i: int, papers: "Sequence[Judgement]", ours: "Sequence[OurJudgements]"
 ) -> "Iterator[tuple[str, Judgement]]":
-    """Yield whose numbers were judged, and the verdict on a conclusion."""
+    """Yield whose numbers were judged, and the verdict on a conclusion; of the paper's on some datasets once."""
     yield "the paper", papers[i]
+    told = set()
     for one in ours:
-        if one.papers:
+        if one.papers and one.shared not in told:
+            told.add(one.shared)
             yield one.papers_name, one.papers[i]
         yield f"ours ({one.name}) on {', '.join(one.datasets)}", one.judgements[i]
 

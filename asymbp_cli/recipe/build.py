@@ -150,7 +150,9 @@ def make_column(header: str, procedures: Sequence[Procedure], protocol: Protocol
     """Return a column of a grid under `protocol`.
 
     It is compared with the paper if all its procedures are of one method, and one follows that protocol unchanged.
+    Procedures that are the same, perhaps under this protocol only, are one.
     """
+    procedures = list(dict.fromkeys(procedures))
     methods = list(dict.fromkeys(method_name(procedure.method) for procedure in procedures))
     changes = _describe_procedures(procedures, protocol, with_names=len(methods) > 1)
     is_unchanged = any(procedure.protocol == protocol for procedure in procedures)

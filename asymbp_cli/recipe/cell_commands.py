@@ -9,15 +9,13 @@ from functools import cache
 from typing import Any
 
 from asymbp_cli.datasets.catalog import CATALOG
-from asymbp_cli.errors import NetworkError, UsageError
+from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
-from asymbp_cli.recipe.networks import NETWORKS, network_for
+from asymbp_cli.recipe.networks import NETWORKS, network_for, resolve_like, spell_out
 from asymbp_cli.recipe.procedure import Procedure, changed_values
 from asymbp_cli.recipe.protocols import load_protocol, protocol_files
-from asymbp_cli.recipe.table_recipe import describe_network
 from asymbp_cli.recipe.yamlfile import dump_inline
 from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, method_name, parse_method
-from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import is_reference, short_name
 
@@ -116,21 +114,12 @@ def _dataset(row: GridRow) -> Any:
 def _network(row: GridRow) -> dict[str, Any]:
     """Return the network of a row for a recipe; nothing if it is the one that its dataset has anyway."""
     assert row.network is not None
-    if row.network == _resolve_alike(network_for(row.key), row.network):
+    if row.network == resolve_like(network_for(row.key), row.network):
         return {}
     for name, known in NETWORKS.items():
-        if row.network == _resolve_alike(known, row.network):
+        if row.network == resolve_like(known, row.network):
             return {"network": name}
-    return {"network": describe_network(row.network)}
-
-
-def _resolve_alike(known: Network, network: Network) -> Network | None:
-    """Return a known network for as many classes as another one has; None if it cannot have so many."""
-    try:
-        (classes,) = network.shapes()[-1]
-        return known.resolve(classes)
-    except (NetworkError, ValueError):
-        return None
+    return {"network": spell_out(row.network)}
 
 
 def _method(method: Method, header: str) -> Any:

@@ -53,6 +53,11 @@ class Grid(Spec):
     base: Protocol | None = None  # that columns may differ from; None in grids of early stores
 
     @property
+    def is_of_paper(self) -> bool:
+        """Whether it is one of the paper's tables: no table of a user has its key."""
+        return self.key in {f"table-{key}" for key in table_files()}
+
+    @property
     def validation_fraction(self) -> float:
         """The share of the training set that selects, 0 under the paper's rule."""
         return self.protocol.validation_fraction
@@ -155,7 +160,7 @@ def choose_table_id(grid: Grid, titles: Mapping[str, str]) -> str:
     first one of a `grid_id` has that, as in early stores. A table of the paper stays one if its title is reworded.
     """
     plain, titled = table_ids(grid)
-    if grid.key in {f"table-{key}" for key in table_files()}:
+    if grid.is_of_paper:
         return plain
     return titled if titled in titles or titles.get(plain, grid.title) != grid.title else plain
 

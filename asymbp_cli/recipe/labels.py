@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 
-from asymbp_cli.errors import NetworkError
 from asymbp_cli.recipe.grid import Grid, GridRow
-from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS, resolve_like
 from asymbp_cli.specs.networks import Network, dimensions
 from asymbp_cli.specs.references import short_name
 
@@ -88,18 +87,9 @@ def name_networks(networks: Sequence[Network]) -> dict[Network, str]:
 def describe_network(network: Network) -> str:
     """Return the tool's name for a network, as written or resolved for some classes; otherwise all its layers."""
     for name, known in NETWORKS.items():
-        if network == known or (network.input == known.input and network == _resolve_alike(known, network)):
+        if network in (known, resolve_like(known, network)):
             return f"network {name}"
     return ", ".join((dimensions(network.input), *network.words))
-
-
-def _resolve_alike(known: Network, network: Network) -> Network | None:
-    """Return `known` for as many classes as a network is resolved for; None if that is not resolved."""
-    try:
-        (classes,) = network.shapes()[-1]
-    except NetworkError:
-        return None
-    return known.resolve(classes)
 
 
 def _name_alone(network: Network) -> str:
@@ -137,8 +127,12 @@ def name_version(grid: Grid, alike: Iterable[Grid]) -> str:
     """Return the versions of plugins of a grid that others of `alike` use in another version, or nothing."""
     known = {reference for other in alike for reference in _references(other)}
     counts = Counter(map(short_name, known))
-    own = (reference for reference in _references(grid) if counts[short_name(reference)] > 1)
-    hashes = dict.fromkeys(reference.partition("@")[2][:_DIGITS] for reference in own)
+    return name_hashes(reference for reference in _references(grid) if counts[short_name(reference)] > 1)
+
+
+def name_hashes(references: Iterable[str]) -> str:
+    """Return a short name for the plugins of references, or nothing: `plugin 3f2a91bc`."""
+    hashes = dict.fromkeys(reference.partition("@")[2][:_DIGITS] for reference in references)
     return f"plugin{'s' if len(hashes) > 1 else ''} {', '.join(hashes)}" if hashes else ""
 
 

@@ -15,7 +15,7 @@ from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label
 from asymbp_cli.specs.layers import FC, Layer, Shape, parse_layer
-from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.networks import Network, dimensions
 from asymbp_cli.text import nearest, printable
 
 T = TypeVar("T", bound="WrittenNetwork")
@@ -114,6 +114,21 @@ def find_network(name: str) -> Network:
 def network_for(key: str) -> Network:
     """Return the paper's network for a dataset; the large one for a folder of images."""
     return NETWORKS["large"] if key == "folder" else find_network(find_entry(key).network)
+
+
+def resolve_like(known: Network, network: Network) -> Network | None:
+    """Return a known network for as many classes as another one has; None if it cannot have so many."""
+    try:
+        (classes,) = network.shapes()[-1]
+        return known.resolve(classes)
+    except (NetworkError, ValueError):
+        return None
+
+
+def spell_out(network: Network) -> dict[str, Any]:
+    """Return a network as recipes write it out."""
+    content: dict[str, Any] = {"input": dimensions(network.input), "layers": list(network.layers)}
+    return content if network.activation == "relu" else content | {"activation": network.activation}
 
 
 def read_network(node: Node, folder: Path) -> Network | None:

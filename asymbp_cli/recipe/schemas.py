@@ -25,8 +25,6 @@ from asymbp_cli.specs.methods import PAPER_METHODS
 from asymbp_cli.specs.protocol import Protocol
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-#: the schema line of a file that comes with the tool
-MODELINE = "# yaml-language-server: $schema=../schemas/{kind}.json"
 
 
 def complete_schema(kind: str, schema: Schema) -> Schema:

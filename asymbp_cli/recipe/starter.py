@@ -12,12 +12,12 @@ from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.recipe.document import Document
 from asymbp_cli.recipe.examples import find_recipe, recipe_files
 from asymbp_cli.recipe.format import METHOD_KEYS, PROTOCOL_KEYS, RECIPE_KEYS
-from asymbp_cli.recipe.networks import NETWORKS, network_for
+from asymbp_cli.recipe.networks import NETWORKS, network_for, spell_out
 from asymbp_cli.recipe.protocols import protocol_files
 from asymbp_cli.recipe.recipe import Recipe, load_recipe, read_recipe
 from asymbp_cli.recipe.resources import is_inline, named_files, names_a_file
 from asymbp_cli.recipe.table import is_table
-from asymbp_cli.recipe.table_recipe import describe_network, write_table_recipe
+from asymbp_cli.recipe.table_recipe import write_table_recipe
 from asymbp_cli.recipe.yamlfile import dump_line, dump_yaml, parse_yaml
 from asymbp_cli.specs.methods import LayerFeedback, method_name
 from asymbp_cli.specs.references import short_name
@@ -155,7 +155,7 @@ def _write_sample(key: str, recipe: Recipe) -> str:
     method, first = recipe.methods[0].procedure.method, recipe.datasets[0]
     samples: dict[str, Any] = {
         "title": "My study",
-        "network": describe_network(network_for(first if isinstance(first, str) else "folder")),
+        "network": spell_out(network_for(first if isinstance(first, str) else "folder")),
         "method": method_name(method),
         "feedback": _shorten_feedback(method.feedback),
         "batch_norm": method.batch_norm,

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from asymbp_cli.errors import UsageError
+from asymbp_cli.recipe.networks import spell_out
 from asymbp_cli.recipe.procedure import changed_values
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.table import TableColumn, load_table
 from asymbp_cli.recipe.yamlfile import dump_line
 from asymbp_cli.specs.methods import method_name
-from asymbp_cli.specs.networks import Network, dimensions
 from asymbp_cli.specs.protocol import Protocol
 
 
@@ -30,15 +30,9 @@ def write_table_recipe(name: str) -> str:
     dataset = table.datasets[0] if table.protocol else "digits"
     lines = [f'# The columns of "{table.title}", as methods.', dump_line("dataset", dataset)]
     if table.network:
-        lines.append(dump_line("network", describe_network(table.network)))
+        lines.append(dump_line("network", spell_out(table.network)))
     lines += ["method:", *(f"  - {dump_line('method', entry).removeprefix('method: ')}" for entry in entries)]
     return "\n".join([*lines, f"protocol: {label}", ""])
-
-
-def describe_network(network: Network) -> dict[str, Any]:
-    """Return a network as recipes write it."""
-    content: dict[str, Any] = {"input": dimensions(network.input), "layers": list(network.layers)}
-    return content if network.activation == "relu" else content | {"activation": network.activation}
 
 
 def _write_column(column: TableColumn, protocol: Protocol) -> Iterator[Any]:

@@ -99,10 +99,11 @@ def explain_errors(error: ValidationError, model: Any, data: Any) -> dict[KeyPat
 
 def _explain(details: list[ErrorDetails], model: Any, path: KeyPath, *, is_wrong_inside: bool) -> str:
     """Return the message for all errors of one key path; empty if those further inside say enough."""
+    says_more = is_wrong_inside or len(details) > 1  # a value that is wrong is not counted as one
     of_content = [
         detail
         for detail in details
-        if detail["type"] not in _EXPECTED and not (is_wrong_inside and detail["type"] == "too_short")
+        if detail["type"] not in _EXPECTED and not (says_more and detail["type"] == "too_short")
     ]
     if of_content:
         return " or ".join(dict.fromkeys(_message(detail, model, path) for detail in of_content))
@@ -163,6 +164,8 @@ def _message(detail: ErrorDetails, model: Any, path: KeyPath) -> str:
         return str(context["error"])
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} values, not {context['actual_length']}"
     text = str(detail["msg"]).removeprefix("Input should ")
     return f"must {text}, not {quote(value)}" if text.startswith("be ") else text
 

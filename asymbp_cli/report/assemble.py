@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.conclusions.ours import judge_ours
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
@@ -13,6 +14,7 @@ from asymbp_cli.report.listings import (
     list_agreement,
     list_differences,
     list_judgements,
+    retitle,
     tell_titles_apart,
 )
 from asymbp_cli.report.marks_listing import list_marks
@@ -77,13 +79,13 @@ def _list_table(
     yield from figures
     listings = (*printed, *list_all_rates(filled), *list_differences(filled), *list_uncertainty(filled))
     for listing in listings:
-        yield replace(listing, title=f"{title}{listing.title.removeprefix(filled.grid.title)}")
+        yield retitle(listing, filled, title)
 
 
 def list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
     """Return every field of every protocol in use, with what the paper says of it."""
-    protocols = {filled.grid.protocol_label: filled.grid.protocol for filled in tables}
-    return [_list_protocol(label, protocol) for label, protocol in protocols.items()]
+    protocols = {Conditions.of(filled.grid)._replace(seeds=()): filled.grid.protocol for filled in tables}
+    return [_list_protocol(own.describe_among(protocols), protocol) for own, protocol in protocols.items()]
 
 
 def _list_protocol(label: str, protocol: Protocol) -> Listing:

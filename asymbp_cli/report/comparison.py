@@ -45,8 +45,8 @@ class ComparedCell:
 
     @property
     def points(self) -> float:
-        """Return the second error minus the first."""
-        return (self.second.error_percent or 0.0) - (self.first.error_percent or 0.0)
+        """Return the second error minus the first; of equal medians it is 0, and never -0."""
+        return round((self.second.error_percent or 0.0) - (self.first.error_percent or 0.0), 6) + 0.0
 
     @property
     def complete(self) -> bool:

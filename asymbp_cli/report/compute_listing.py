@@ -3,6 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
+from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.text import shorten_titles
@@ -21,9 +22,10 @@ _NOTES = (
 def list_compute(tables: Sequence[FilledGrid], store: Store) -> list[Listing]:
     """Return the time of each table by device, and of everything in the store."""
     efforts, names = store.efforts(), shorten_titles([filled.grid.title for filled in tables])
+    conditions = [Conditions.of(filled.grid) for filled in tables]
     groups = [
-        (f"{name}, {filled.grid.protocol_label}", make_compute_records(efforts, filled.grid.all_runs()))
-        for name, filled in zip(names, tables, strict=True)
+        (f"{name}, {own.describe_among(conditions)}", make_compute_records(efforts, filled.grid.all_runs()))
+        for name, own, filled in zip(names, conditions, tables, strict=True)
     ]
     rows = [row for name, records in groups for row in _rows(name, records)]
     if not rows:

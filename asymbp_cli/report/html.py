@@ -152,7 +152,8 @@ def _describe_uncertainty(cell: Cell) -> str:
     text = f"; standard error {cell.standard_error:.2f} points"
     if cell.difference is None:
         return text
+    mean = " in the mean over seeds" if cell.difference.seeds > 1 else ""
     return (
-        f"{text}; {cell.difference.points:+.2f} points from the baseline, "
+        f"{text}; {cell.difference.points:+.2f} points from the baseline{mean}, "
         f"standard error {cell.difference.standard_error:.2f}"
     )

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from statistics import median
 
@@ -83,7 +84,13 @@ def _distinct_title(filled: FilledGrid, tables: Sequence[FilledGrid]) -> str:
     if len(alike) == 1:
         return title
     conditions = Conditions.of(filled.grid).describe_among(map(Conditions.of, alike))
-    return f"{title} ({', '.join(filter(None, (conditions, name_version(filled.grid, alike))))})"
+    version = name_version(filled.grid, alike)
+    return f"{title} ({', '.join(filter(None, (conditions, '' if version in conditions else version)))})"
+
+
+def retitle(listing: Listing, filled: FilledGrid, title: str) -> Listing:
+    """Return a listing of a table under another title of that table."""
+    return replace(listing, title=f"{title}{listing.title.removeprefix(filled.grid.title)}")
 
 
 def list_agreement(tables: Sequence[FilledGrid]) -> list[Listing]:

@@ -5,21 +5,29 @@ Machine Learning Reproducibility Checklist. What the store says is filled in. A 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from asymbp_cli import __version__
 from asymbp_cli.analysis.conclusions import judge, load_paper_numbers
+from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.assemble import list_protocols
 from asymbp_cli.report.citation import CITATION
 from asymbp_cli.report.compute_listing import list_compute, make_compute_records
 from asymbp_cli.report.document import Block, Code
-from asymbp_cli.report.listings import list_agreement, list_conclusions, list_differences
+from asymbp_cli.report.listings import (
+    list_agreement,
+    list_conclusions,
+    list_differences,
+    retitle,
+    tell_titles_apart,
+)
 from asymbp_cli.report.markdown import escape, render_block
 from asymbp_cli.report.mlrc_checklist import write_checklist
 from asymbp_cli.report.mlrc_facts import list_datasets, list_methods, list_networks
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.result_table import make_result_table
 from asymbp_cli.report.source import Rendered, Source
-from asymbp_cli.report.summary import choose_title
+from asymbp_cli.report.summary import choose_title, find_place
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.text import count, format_duration
 
@@ -87,7 +95,8 @@ def _sum_up_results(source: Source) -> str:
         return "No complete cell can be compared with the paper yet."
     header, lines = listings[0].header, []
     for table, protocol, data, cells, *rest in listings[0].rows:
-        counts = ", ".join(f"{value} {name}" for name, value in zip(header[4:], rest, strict=True) if value)
+        known = [(value, name) for value, name in zip(rest, header[4:], strict=True) if value not in ("", "-")]
+        counts = ", ".join(f"{value} {name}" for value, name in known)
         lines.append(escape(f"{table}, protocol {protocol}, {data} data: of {count(int(cells), 'cell')} {counts}"))
     return "\n".join(f"- {line}." for line in lines)
 
@@ -122,13 +131,14 @@ def _write_methodology(source: Source) -> Iterator[str]:
 
 
 def _write_results(source: Source) -> Iterator[str]:
-    tables, infos = source.tables, source.store.datasets()
-    papers = [filled for filled in tables if list_differences(filled)]
-    others = [filled for filled in tables if filled not in papers]
+    tables, infos = sorted(source.tables, key=find_place), source.store.datasets()
+    titled = list(zip(tables, tell_titles_apart(tables), strict=True))
+    papers = [(filled, title) for filled, title in titled if list_differences(filled)]
+    others = [(filled, title) for filled, title in titled if not list_differences(filled)]
     yield "## 4 Results"
     yield "### 4.1 Results beside the paper's"
-    for filled in papers:
-        yield from _render(make_result_table(filled), *list_differences(filled), *list_uncertainty(filled))
+    for filled, title in papers:
+        yield from _render(*_list_table(filled, title))
     if not papers:
         yield "No complete cell can be compared with the paper yet."
     yield from _render(*list_agreement(tables))
@@ -136,9 +146,16 @@ def _write_results(source: Source) -> Iterator[str]:
     yield from _render(*list_conclusions(tables, infos))
     yield "TODO: what the verdicts mean, claim by claim."
     yield "### 4.3 Results beyond the paper"
-    for filled in others:
-        yield from _render(make_result_table(filled), *list_uncertainty(filled))
+    for filled, title in others:
+        yield from _render(*_list_table(filled, title))
     yield "TODO: what you tried beyond the paper, and why." if others else "None here."
+
+
+def _list_table(filled: FilledGrid, title: str) -> Iterator[Block]:
+    """Yield a table, how it differs from the paper's, and how sure its differences are."""
+    yield replace(make_result_table(filled), title=title)
+    for listing in (*list_differences(filled), *list_uncertainty(filled)):
+        yield retitle(listing, filled, title)
 
 
 def _write_end() -> Iterator[str]:

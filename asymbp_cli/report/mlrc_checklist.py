@@ -68,6 +68,8 @@ def _describe_variation(tables: Sequence[FilledGrid]) -> tuple[str, str]:
             _DONE,
             f"central tendency and variation: medians and ranges over at least {seeds} seeds, standard errors",
         )
+    if all(len(filled.grid.seeds) > 1 for filled in tables):
+        return _OPEN, "central tendency and variation. TODO: some cells have too few seeds so far. Train the rest"
     return (
         _OPEN,
         "central tendency and variation. TODO: cells of one seed have no spread. Train more (`--seeds 5`), or say "

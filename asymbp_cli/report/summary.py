@@ -29,7 +29,7 @@ _HOLDS = ("supported", "not supported")
 
 def choose_title(tables: Sequence[FilledGrid]) -> str:
     """Return the title of a report: the paper's if any table is one of its tables, else those of the tables."""
-    if not tables or any(is_paper_table(filled) for filled in tables):
+    if not tables or any(filled.grid.is_of_paper for filled in tables):
         return PAPER_TITLE
     titles = list(dict.fromkeys(filled.grid.title for filled in tables))
     return titles[0] if len(titles) == 1 else list_some(shorten_titles(titles))
@@ -41,15 +41,10 @@ def choose_introduction(tables: Sequence[FilledGrid]) -> str:
     return _PAPER_INTRODUCTION if has_paper or not tables else _OWN_INTRODUCTION
 
 
-def is_paper_table(filled: FilledGrid) -> bool:
-    """Return whether a table is one of the paper's."""
-    return filled.grid.key.removeprefix("table-") in table_files()
-
-
 def find_place(filled: FilledGrid) -> int:
     """Return the place of a table among those of the paper; others come after these."""
     places = list(table_files())
-    return places.index(filled.grid.key.removeprefix("table-")) if is_paper_table(filled) else len(places)
+    return places.index(filled.grid.key.removeprefix("table-")) if filled.grid.is_of_paper else len(places)
 
 
 def summarize(

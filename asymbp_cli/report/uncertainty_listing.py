@@ -1,6 +1,6 @@
 """How sure the differences to the baseline are; with several seeds, paired over these."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
@@ -30,19 +30,19 @@ def list_uncertainty(filled: FilledGrid) -> list[Listing]:
     if not rows:
         return []
     header = ("points", *(column.header for column in filled.grid.columns))
-    seeds = [difference.seeds for cells in filled.cells for difference in _differences(cells)]
-    return [Listing(f"{filled.grid.title}: uncertainty", header, tuple(rows), tuple(_notes(seeds)), folded=True)]
+    notes = tuple(_notes(len(filled.grid.seeds)))
+    return [Listing(f"{filled.grid.title}: uncertainty", header, tuple(rows), notes, folded=True)]
 
 
-def _notes(seeds: Sequence[int]) -> Iterator[str]:
-    """Yield the notes of a table whose differences have so many seeds."""
+def _notes(seeds: int) -> Iterator[str]:
+    """Yield the notes of a table with so many seeds, all of which the cells have that are compared."""
     yield _TEST_SET
-    if max(seeds, default=1) == 1:
+    if seeds == 1:
         return
-    yield _SEEDS.format(seeds=count(min(seeds), "seed"))
-    if min(seeds) < FEWEST_SEEDS:
+    yield _SEEDS.format(seeds=count(seeds, "seed"))
+    if seeds < FEWEST_SEEDS:
         yield _TOO_FEW.format(fewest=FEWEST_SEEDS)
-    if max(seeds) >= FEWEST_SEEDS:
+    else:
         yield _INTERVALS.format(confidence=CONFIDENCE)
 
 
@@ -55,7 +55,7 @@ def _lines(filled: FilledGrid, row: int) -> Iterator[Line]:
     baseline = filled.grid.baseline.header
     yield f"{label}: minus {baseline}", *(_text(c.difference, "{0.points:+.2f}") for c in cells)
     yield f"{label}: its standard error", *(_text(c.difference, "{0.standard_error:.2f}") for c in cells)
-    if any(difference.seeds >= FEWEST_SEEDS for difference in found):
+    if len(filled.grid.seeds) >= FEWEST_SEEDS:
         yield f"{label}: its interval", *(_interval(c.difference, len(found)) for c in cells)
 
 

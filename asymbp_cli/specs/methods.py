@@ -35,16 +35,15 @@ UPDATES: dict[str, UpdateRule] = {
 
 
 def _sort_numbers(value: Any) -> Any:
-    """Return a mapping as pairs in the order of their names, as specs keep them."""
+    """Return a mapping as pairs in the order of their names, as specs keep them. Raises ValueError."""
+    if not isinstance(value, Mapping | tuple):
+        raise ValueError("must be a mapping of names to numbers")
     return tuple(sorted(value.items(), key=lambda pair: str(pair[0]))) if isinstance(value, Mapping) else value
 
 
-def _know_scheme(value: str) -> str:
-    return resolve(value, SCHEMES)
-
-
-def _know_update(value: str) -> str:
-    return resolve(value, UPDATES)
+def _know(names: Mapping[str, object]) -> AfterValidator:
+    """Return the check that a value is one of these names at the time, as specs keep it."""
+    return AfterValidator(lambda value: resolve(value, names))
 
 
 #: makes 0.0 of -0.0, so that both have one identity
@@ -56,7 +55,7 @@ class LayerFeedback(Spec):
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the schema shows them to editors
 
-    scheme: Annotated[str, AfterValidator(_know_scheme), Field(json_schema_extra=list_names(SCHEMES))] = "bp"
+    scheme: Annotated[str, _know(SCHEMES), Field(json_schema_extra=list_names(SCHEMES))] = "bp"
     """The scheme (asymbp ls schemes)."""
     flip_probability: Annotated[float, Field(ge=0, le=1), _UnsignedZero] = 0.0
     """Probability p that a feedback weight gets the sign *opposite* to its forward weight (S_p, section 2):
@@ -167,7 +166,7 @@ class Method(Spec):
     """A scheme's name, a mapping with it and its parameters, or a list: one for each layer but the first."""
     batch_norm: Literal["none", "plain", "learnable"] = "none"
     """`learnable` has scale and shift; the paper uses it in the columns BN and BN+BM only (section 3)."""
-    update: Annotated[str, AfterValidator(_know_update), Field(json_schema_extra=list_names(UPDATES))] = "sgd"
+    update: Annotated[str, _know(UPDATES), Field(json_schema_extra=list_names(UPDATES))] = "sgd"
     """Settings 0 (SGD) and 1 to 3 (Batch Manhattan) of section 3."""
     train: Literal["all", "top", "bottom"] = "all"
     """`top`: only the last layer; `bottom`: all but the last (Exp. C2, Table 4)."""

@@ -87,13 +87,13 @@ class Network(Spec):
         layers = tuple(parse_layer(text, classes) for text in self.layers)
         resolved = self.model_copy(update={"layers": tuple(str(layer) for layer in layers)})
         shapes = resolved.shapes()
-        if (count := resolved.parameter_count()) > _MOST_WEIGHTS:
-            raise NetworkError(
-                f"the network has {count:,} weights and biases; at most {_MOST_WEIGHTS:,} are possible"
-            )
         if shapes[-1] != (classes,) or not isinstance(layers[-1], FC):
             raise NetworkError(
                 f"the last layer must be FC classes (here {classes}, one unit per class), not {layers[-1]}"
+            )
+        if (count := resolved.parameter_count()) > _MOST_WEIGHTS:
+            raise NetworkError(
+                f"the network has {count:,} weights and biases; at most {_MOST_WEIGHTS:,} are possible"
             )
         return resolved
 

@@ -5,9 +5,19 @@ from dataclasses import replace
 import pytest
 from sample_tables import PAPER, filled, make_epoch, train_last_column_longer
 
-from asymbp_cli.analysis.agreement import Agreement, correlate_rows, deduplicate, pair_cells, rank_correlation
+from asymbp_cli.analysis.agreement import (
+    Agreement,
+    Conditions,
+    correlate_rows,
+    deduplicate,
+    pair_cells,
+    rank_correlation,
+)
 from asymbp_cli.analysis.tables import fill_grid
+from asymbp_cli.report.assemble import list_protocols
+from asymbp_cli.report.listings import tell_titles_apart
 from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.protocol import Protocol
 
 
 def test_cells_count_by_distance_and_colour() -> None:
@@ -73,12 +83,35 @@ def test_tables_of_other_seeds_are_other_cells() -> None:
     assert len(deduplicate([*pair_cells(first), *pair_cells(first)])) == len(pair_cells(first))
 
 
+def test_tables_of_two_versions_of_a_plugin_are_other_cells() -> None:
+    """Their protocols have one label, which does not say the version."""
+    table = filled(1, 2, 3, 4, 5)
+    bases = [Protocol(initialization=f"mine@{digit * 16}") for digit in "12"]
+    first, other = (replace(table, grid=table.grid.model_copy(update={"base": base})) for base in bases)
+    assert len(deduplicate([*pair_cells(first), *pair_cells(other)])) == 2 * len(pair_cells(first))
+    conditions = [Conditions.of(filled_.grid) for filled_ in (first, other)]
+    names = ["quick, plugin 11111111", "quick, plugin 22222222"]
+    assert [one.describe_among(conditions) for one in conditions] == names
+    assert conditions[0].describe_among(conditions[:1]) == "quick"
+    assert tell_titles_apart([first, other]) == [f"Title ({name})" for name in names]
+    titles = [listing.title for listing in list_protocols([first, other, first])]
+    assert titles == [f"Protocol {name}" for name in names]
+
+
 def test_a_cell_keeps_the_colours_that_one_of_its_tables_gives_it() -> None:
     table = filled(1, 2, 3, 4, 5)
     without = replace(table, baselines=(None,))
     for order in ((table, without), (without, table)):
         found = deduplicate([one for filled_ in order for one in pair_cells(filled_)])
         assert sum(one.has_colours for one in found) == sum(one.has_colours for one in pair_cells(table)) > 0
+
+
+def test_a_cell_of_the_papers_table_goes_before_that_of_a_recipe() -> None:
+    table, recipe = filled(1, 2, 3, 4, 90), filled(5, 6, 7, 8, 80)
+    recipe = replace(recipe, grid=recipe.grid.model_copy(update={"key": "recipe-mine"}))
+    for order in ((table, recipe), (recipe, table)):
+        found = deduplicate([one for filled_ in order for one in pair_cells(filled_)])
+        assert [one.cell.error_percent for one in found] == [1, 2, 3, 4, 90]
 
 
 def test_a_column_that_trains_for_other_epochs_is_not_compared_with_the_baseline() -> None:

@@ -80,6 +80,7 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
             "--download",
         ),
         (["report"], "there are no results in results/"),
+        (["compare", "", "quick"], "Invalid value for 'A': it is empty, perhaps from a variable that is not set"),
         (["show", "abc"], "there are no results in results/"),
         (["ls", "everything"], "everything"),
     ],

@@ -89,6 +89,15 @@ def test_conclusions_are_listed_with_their_reasons(trained: Path, monkeypatch: p
     assert "Missing: " in flat  # Tables 3 to 5 were not trained
 
 
+def test_verdicts_on_the_papers_numbers_of_some_datasets_are_listed_once(tmp_path: Path) -> None:
+    row = small_study.row(label="MNIST").model_copy(update={"paper_name": "MNIST"})
+    tables = [papers(label).model_copy(update={"rows": (row,)}) for label in ("quick", "paper")]
+    small_study.train(tmp_path, *tables)
+    shown = CliRunner().invoke(cli, ["conclusions", "--results", str(tmp_path)], catch_exceptions=False).output
+    assert shown.count(" the paper on MNIST: ") == len(CHECKS)
+    assert shown.count(" ours (") == 2 * len(CHECKS)
+
+
 def test_conclusions_as_json_have_the_evidence(trained: Path) -> None:
     done = CliRunner().invoke(cli, ["conclusions", "--json", "--results", str(trained)], catch_exceptions=False)
     records = json.loads(done.output)

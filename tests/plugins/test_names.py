@@ -128,7 +128,10 @@ def test_parameters_are_written_next_to_the_scheme(load: Load) -> None:
             "r.yaml:3: feedback.t: unknown key; allowed are scheme, last, s",
         ),
         ("feedback: {scheme: wNoise, numbers: {t: 1}}", "r.yaml:3: feedback: t is no parameter of wNoise"),
-        ("feedback: {scheme: wNoise, numbers: 3}", "r.yaml:3: feedback.numbers: must be a list, not 3"),
+        (
+            "feedback: {scheme: wNoise, numbers: 3}",
+            "r.yaml:3: feedback.numbers: must be a mapping of names to numbers",
+        ),
         ("feedback: {scheme: usf, numbers: {s: 1}}", "r.yaml:3: feedback: s is no parameter of usf"),
         ("feedback: {scheme: wNoise, sigma: 1}", "r.yaml:3: feedback.sigma: belongs to rndf, not to wNoise"),
         ("update: lionn", 'r.yaml:3: update: "lionn" is not one of sgd, bm1, bm2, bm3'),

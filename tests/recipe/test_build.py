@@ -120,6 +120,14 @@ def test_two_rows_of_one_name_are_refused() -> None:
         check_distinct(["MNIST", "digits", "MNIST"], "datasets")
 
 
+def test_procedures_that_are_the_same_are_one() -> None:
+    """Their runs would count twice."""
+    own = Procedure(method=parse_method("uSF"), protocol=Protocol())
+    other = own.model_copy(update={"protocol": Protocol(batch_size=500)})
+    assert make_column("one", [own, own], own.protocol) == make_column("one", [own], own.protocol)
+    assert make_column("two", [own, other, own], own.protocol).entries == (own, other)
+
+
 def test_a_cell_of_two_methods_stands_for_neither() -> None:
     protocol = Protocol()
     usf, sgd = (Procedure(method=parse_method(name), protocol=protocol) for name in ("uSF", "SGD"))

@@ -52,6 +52,11 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
             "network: {input: 8x8, layers: [FC classes]}",
             "1: network.input: input 8x8 has no channels; write 8x8x1",
         ),
+        ("network: {input: [8, 8, 1, 1], layers: [FC classes]}", "1: network.input: must have at most 3 values"),
+        (
+            "network: {input: 8x8x1, layers: [Max 2x2/2]}",
+            "1: network.layers: the last layer must be FC classes (here 10, one unit per class), not Max 2x2/2",
+        ),
         ("network: {input: 8x8x5, layers: [FC classes]}", "1: network.input: images have 1 or 3 channels, not 5"),
         (
             "network:\n  input: 8x8x1\n  layers:\n  - FC 5\n  - Cnv 3\n  - FC classes",
@@ -113,6 +118,10 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
         (
             "method:\nfeedback: {scheme: usf, flip_probability: 0.5}",
             "2: feedback.flip_probability: belongs to brsf and frsf, not to usf",
+        ),
+        (
+            "method:\nfeedback: {scheme: usf, numbers: 3}",
+            "2: feedback.numbers: must be a mapping of names to numbers",
         ),
         (
             "method:\nfeedback: {scheme: brsf, flip_probability: 2}",
@@ -177,6 +186,12 @@ def test_the_values_of_an_unknown_scheme_are_checked_too(values: str, messages: 
     assert '"usff" is not a scheme' in unknown
     assert len(others) == len(messages)
     assert all(message in problem for message, problem in zip(messages, others, strict=True))
+
+
+def test_a_size_that_is_wrong_is_not_missing_too() -> None:
+    assert problems("dataset: digits\nprotocol: demo\nmethod: SGD\nnetwork: {input: 0, layers: [FC classes]}") == [
+        "mine.yaml:4: network.input: must be greater than or equal to 1, not 0"
+    ]
 
 
 def test_nothing_at_all_is_three_problems() -> None:

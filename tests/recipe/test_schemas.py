@@ -16,7 +16,7 @@ from asymbp_cli.errors import RecipeError
 from asymbp_cli.executors.schema import executor_schema
 from asymbp_cli.recipe.kinds import find_kind
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.recipe.schemas import MODELINE, SCHEMAS
+from asymbp_cli.recipe.schemas import SCHEMAS
 from asymbp_cli.recipe.yamlfile import parse_yaml, read_yaml
 
 MAKERS = {**SCHEMAS, "executor": executor_schema}
@@ -67,7 +67,7 @@ def test_a_shipped_file_names_its_schema_and_satisfies_it(file: Path) -> None:
     document = read_yaml(file)
     kind = find_kind(document)
     lines = file.read_text(encoding="utf-8").splitlines()
-    assert lines[1] == MODELINE.format(kind=kind)
+    assert lines[1] == f"# yaml-language-server: $schema=../schemas/{kind}.json"
     assert (file.parent / lines[1].partition("$schema=")[2]).resolve() == (FOLDER / f"{kind}.json").resolve()
     validator(kind).validate(document.data)
 

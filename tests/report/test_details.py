@@ -101,6 +101,8 @@ def test_html_outlines_hollow_cells_and_has_muted_lines() -> None:
     assert "standard error 2.66 points; +5.00 points from the baseline, standard error 5.00" in page
     assert "by less than two standard errors</span>" in page.partition("<tbody>")[0]
     assert "hollow swatch" not in html.render(Document("", "", (sample.WITH_PAPER,)))
+    described = html.describe_cell(seeded().cells[0][1])  # medians differ by 5 points
+    assert "+5.33 points from the baseline in the mean over seeds, standard error 1.61" in described
 
 
 def test_latex_leaves_hollow_cells_without_ground() -> None:

@@ -11,8 +11,11 @@ from asymbp_cli.analysis.tables import FilledGrid, fill_grid
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.report.charts.layout import Mark, lay_out_panel
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures import draw_figures
+from asymbp_cli.report.figures.opposite_signs import draw_opposite_signs
+from asymbp_cli.report.figures.scatter import draw_scatter
 from asymbp_cli.report.text import short_title
 from asymbp_cli.specs.measures import title_of
 from asymbp_cli.specs.methods import parse_method
@@ -135,6 +138,20 @@ def test_rates_show_the_selected_error_of_each_run_and_mark_the_dead() -> None:
     assert (list(cross.x), list(cross.y)) == ([0.1], [37.0])
 
 
+@pytest.mark.parametrize(("fraction", "slow"), [(0.1, 40), (0.0, 80)])
+def test_rates_are_described_as_the_rule_selects_them(fraction: float, slow: int) -> None:
+    """Held-out data may not select the lowest test error, and equal errors go to the larger rate."""
+    grid = make_grid("SGD", validation_fraction=fraction)
+    epochs = {}
+    for run in grid.all_runs().values():
+        is_fast = run.rate_multiplier == 1
+        held_out = {"validation_wrong": 1 if is_fast else 9, "validation_seen": 100} if fraction else {}
+        epochs[run.id] = [make_epoch(run.id, 1, 80 if is_fast else slow, **held_out)]
+    drawn = draw_figures([fill_grid(grid, epochs, dict.fromkeys(epochs, "finished"), {})], epochs)
+    (rates,) = [figure for figure in drawn if figure.name.endswith("rates")]
+    assert rates.alt.endswith("at the rate that the rule selects. SGD 8.00 % at x1.")
+
+
 def test_opposite_signs_are_recognized_by_method_and_stand_beside_the_paper() -> None:
     table, epochs = trained(*FLIPS, headers=("a", "b", "c", "d", "e"))
     cells = tuple(replace(cell, paper=float(k)) for k, cell in enumerate(table.cells[0], 1))
@@ -162,6 +179,32 @@ def test_ours_against_the_papers() -> None:
     assert drawn.alt.startswith(
         "3 of 4 cells are within 3 points of the paper's; furthest away: NuSF on MNIST 8.00"
     )
+
+
+def test_three_points_are_within_three_points() -> None:
+    table = filled(33.2, None, None, None, None)
+    cells = tuple(replace(cell, paper=30.2) for cell in table.cells[0])
+    assert 33.2 - 30.2 > 3
+    (drawn,) = draw_scatter([replace(table, cells=(cells,))])
+    assert drawn.alt.startswith("1 of 1 cells are within 3 points")
+
+
+def test_a_cell_without_errors_is_a_point_at_the_edge() -> None:
+    (drawn,) = draw_scatter([filled(0.0, 2.0, None, None, None)])
+    assert drawn.alt.startswith("2 of 2 cells are within 3 points")
+    assert "an error of 0 is at the edge" in drawn.caption
+    assert drawn.chart.y.low == pytest.approx(1 / 1.3)
+    (mark,) = [shape for shape in lay_out_panel(drawn.chart, drawn.chart.panels[0]) if isinstance(shape, Mark)]
+    assert max(y for _, y in mark.points) == drawn.chart.height - 20
+
+
+def test_a_recipe_with_labels_of_its_own_has_a_curve_of_opposite_signs() -> None:
+    """Its columns have notes, which name their methods."""
+    table, epochs = trained(*FLIPS[:3])
+    noted = [column.model_copy(update={"note": "a method"}) for column in table.grid.columns]
+    grid = table.grid.model_copy(update={"columns": tuple(noted), "base": table.grid.protocol})
+    (signs,) = draw_opposite_signs(fill_grid(grid, epochs, {}, {}), 0, 0)
+    assert "brSF 7.00 % at 0 %, 27.00 % at 25 %, 47.00 % at 50 %" in signs.alt
 
 
 def test_cells_of_several_protocols_are_in_several_figures() -> None:

@@ -40,3 +40,15 @@ def test_variation_is_ticked_once_all_cells_have_several_seeds(done: int, box: s
     grid = table.grid.model_copy(update={"seeds": (0, 1)})
     text = "\n".join(write_checklist([replace(table, grid=grid, cells=((*cells[:-1], last),))]))
     assert f"{box} central tendency and variation" in text
+    assert ("some cells have too few seeds so far" in text) == (done < 2)
+
+
+def test_tables_of_one_title_are_told_apart_and_only_known_counts_are_said(tmp_path: Path) -> None:
+    tables = [filled(1.0, 2.0, 3.0, 4.0, 90.0, label=label) for label in ("quick", "paper")]
+    with Store.open(tmp_path) as store:
+        text = render("mlrc", Source(tables, store)).text
+    for label in ("quick", "paper"):
+        for ending in ("", ": differences", ": uncertainty"):
+            assert f"\n#### Title ({label}){ending}\n" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("- Title, protocol quick, the paper's data:")]
+    assert "4 of 4 same colour, MNIST 1.00 rank correlation." in line

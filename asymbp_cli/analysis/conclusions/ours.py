@@ -10,7 +10,6 @@ from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.protocols import protocol_files
-from asymbp_cli.recipe.table import table_files
 
 _TOO_FEW = ("not enough runs", "not enough datasets")
 
@@ -42,7 +41,7 @@ def is_judgeable(grid: Grid) -> bool:
 
     Recipes, tables and networks of a user's own, and protocols with overrides, are other experiments.
     """
-    return grid.key in {f"table-{key}" for key in table_files()} and grid.protocol_label in protocol_files()
+    return grid.is_of_paper and grid.protocol_label in protocol_files()
 
 
 def judge_protocols(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> list[OurJudgements]:

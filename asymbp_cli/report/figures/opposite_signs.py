@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import GridColumn
+from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.report.charts.chart import Axis, Chart, KeyEntry, Marker, Panel, Series, make_error_axis
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.parts import CHANCE_KEY, describe_table, find_chance, include_chance, name_figure
-from asymbp_cli.specs.methods import Feedback
+from asymbp_cli.specs.methods import Feedback, Method
+from asymbp_cli.specs.protocol import Protocol
 
 _SCHEMES: dict[str, tuple[str, str, Marker]] = {
     "brsf": ("brSF", "M and S redrawn", "dot"),
@@ -76,16 +78,17 @@ def _curve(filled: FilledGrid, i: int, scheme: str) -> _Curve:
     cells = {
         100 * column.entries[0].method.feedback.flip_probability: cell
         for column, cell in zip(filled.grid.columns, filled.cells[i], strict=True)
-        if _is_on_curve(column, scheme)
+        if _is_on_curve(column, scheme, filled.grid.protocol)
     }
     if sum(bool(cell.picks) for cell in cells.values()) < 2:
         return []
     return sorted(cells.items(), key=lambda item: item[0])
 
 
-def _is_on_curve(column: GridColumn, scheme: str) -> bool:
-    """Return whether a column is the scheme with BN and BM under the table's own protocol."""
-    method = column.entries[0].method
-    is_usual = method.batch_norm == "plain" and method.update == "bm1" and method.train == "all"
-    usual = Feedback(scheme=scheme, flip_probability=method.feedback.flip_probability) if is_usual else None
-    return method.feedback == usual and not column.note
+def _is_on_curve(column: GridColumn, scheme: str, protocol: Protocol) -> bool:
+    """Return whether a column is the scheme with BN and BM under the table's own protocol, and nothing else."""
+    flips = column.entries[0].method.feedback.flip_probability
+    usual = Method(
+        feedback=Feedback(scheme=scheme, flip_probability=flips), batch_norm="plain", update="bm1", train="all"
+    )
+    return column.entries == (Procedure(method=usual, protocol=protocol),)

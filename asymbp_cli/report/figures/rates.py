@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from asymbp_cli.analysis.cells import Cell
-from asymbp_cli.analysis.rates import RateOutcome, list_rates, lowest_by_rate
+from asymbp_cli.analysis.rates import RateOutcome, lowest_by_rate
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_log_axis
 from asymbp_cli.report.document import Figure
@@ -30,7 +30,7 @@ def draw_rates(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
     panels = tuple(
         Panel(
             grid.columns[j].header,
-            _describe(filled.cells[i][j]),
+            _describe(_find_selected(filled.cells[i][j], found)),
             (*(baseline if grid.is_comparable(grid.columns[j]) else ()), *_draw_cell(filled.cells[i][j], found)),
             find_levels(filled.cells[i][j], chance),
         )
@@ -47,7 +47,7 @@ def draw_rates(filled: FilledGrid, number: int, i: int) -> Iterator[Figure]:
         caption=f"{heading}, {describe_table(filled)}: of each run the test "
         f"error that the rule selects{', the median over seeds' if seeded else ''}."
         f"{describe_chance(chance, y_axis.high)}",
-        alt=f"Test error of each method on {row.label} and the rate it needs. "
+        alt=f"Test error of each method on {row.label} at the rate that the rule selects. "
         f"{'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
         chart=Chart(
             panels,
@@ -78,9 +78,7 @@ def _draw_cell(cell: Cell, outcomes: Sequence[RateOutcome]) -> Iterator[Series]:
         lowest, highest = ([one.errors[end] for one in outcomes] for end in (0, -1))
         yield Series("ours", rates, lowest, upper=highest)
     yield Series("ours", rates, medians)
-    if cell.pick:
-        (selected,) = (one for one in outcomes if one.rate_multiplier == cell.pick.rate_multiplier)
-        yield Series("ours", [selected.rate_multiplier], [selected.median_percent], line=False, marker="dot")
+    yield Series("ours", *_medians([_find_selected(cell, outcomes)]), line=False, marker="dot")
     if dead := [one for one in outcomes if one.dead]:
         yield Series("dead", *_medians(dead), line=False, marker="cross")
 
@@ -89,6 +87,12 @@ def _medians(outcomes: Sequence[RateOutcome]) -> tuple[list[float], list[float]]
     return [one.rate_multiplier for one in outcomes], [one.median_percent for one in outcomes]
 
 
-def _describe(cell: Cell) -> str:
-    best = min(list_rates(cell), key=lambda one: one.median_percent)
-    return f"{best.median_percent:.2f} % at x{best.rate_multiplier:g}"
+def _find_selected(cell: Cell, outcomes: Sequence[RateOutcome]) -> RateOutcome:
+    """Return the outcome at the rate that the rule selects, for the median seed."""
+    assert cell.pick
+    rate = cell.pick.rate_multiplier
+    return next(one for one in outcomes if one.rate_multiplier == rate)
+
+
+def _describe(selected: RateOutcome) -> str:
+    return f"{selected.median_percent:.2f} % at x{selected.rate_multiplier:g}"

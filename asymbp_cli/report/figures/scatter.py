@@ -35,8 +35,8 @@ class _Point(NamedTuple):
 
     @property
     def distance(self) -> float:
-        """Points between ours and the paper's."""
-        return abs(self.ours - self.paper)
+        """Points between ours and the paper's, as `Agreement` counts them."""
+        return abs(round(self.ours - self.paper, 6))
 
 
 def draw_scatter(tables: Sequence[FilledGrid]) -> Iterator[Figure]:
@@ -52,7 +52,8 @@ def _draw_group(points: Sequence[_Point], name: str, by: str) -> Figure:
     """Draw cells by a protocol, as `by` says, against the paper's numbers, with 3 points around equality."""
     far = sorted((p for p in points if p.distance > _WORTH_A_LABEL), key=lambda point: -point.distance)[:_LABELLED]
     errors = [error for point in points for error in (point.paper, point.ours)]
-    low, high = min(errors) / 1.3, min(110.0, max(errors) * 1.3)
+    low, high = min(filter(None, errors)) / 1.3, min(110.0, max(errors) * 1.3)
+    edge = "; an error of 0 is at the edge" if 0 in errors else ""
     markers = _choose_markers(points)
     only = f" of {points[0].row}" if len(markers) == 1 else ""
     panel = Panel(
@@ -65,7 +66,7 @@ def _draw_group(points: Sequence[_Point], name: str, by: str) -> Figure:
     heading = f"Every finished cell{only}{by} against the paper's number"
     return Figure(
         name=name,
-        caption=f"{heading}, both axes logarithmic; grey: equality, and 3 points around it.",
+        caption=f"{heading}, both axes logarithmic{edge}; grey: equality, and 3 points around it.",
         heading=heading,
         alt=panel.alt,
         chart=Chart(
@@ -92,12 +93,12 @@ def _draw_points(points: Sequence[_Point], markers: Mapping[str, Marker]) -> Ite
 
 
 def _points(tables: Sequence[FilledGrid]) -> list[_Point]:
-    """Return the complete cells of one protocol, each once; an error of 0 has no place on a logarithmic axis."""
+    """Return the complete cells of one protocol, each once."""
     pairs = deduplicate(pair for filled in keep_one_copy(tables) for pair in pair_cells(filled))
     return [
         _Point(pair.key[1], pair.row.label, pair.cell.paper, pair.cell.error_percent)
         for pair in pairs
-        if pair.cell.paper and pair.cell.error_percent
+        if pair.cell.paper is not None and pair.cell.error_percent is not None
     ]
 
 
