@@ -9,8 +9,8 @@ import flaky_files
 import numpy as np
 import pytest
 import small_study
-from test_slurm_states import GRID, FakeCluster, check, killed, train
-from test_slurm_states import _quick as _quick
+from fake_cluster import GRID, FakeCluster, check, killed, train
+from fake_cluster import _quick as _quick
 
 from asymbp_cli.datasets.cache import read_info
 from asymbp_cli.datasets.decoded import DecodedDataset

@@ -7,9 +7,9 @@ from pathlib import Path
 import fake_engine
 import pytest
 import small_study
-from test_slurm_states import FakeCluster, check, command, killed, train
-from test_slurm_states import _quick as _quick
-from test_slurm_states import commands as commands
+from fake_cluster import FakeCluster, check, command, killed, train
+from fake_cluster import _quick as _quick
+from fake_cluster import commands as commands
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import StudyWaits
