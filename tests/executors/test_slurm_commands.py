@@ -1,8 +1,10 @@
 """What is asked of the commands of SLURM, and what is made of their answers."""
 
 import os
+import shutil
 from pathlib import Path
 
+import fake_engine
 import pytest
 from fake_cluster import command
 from fake_cluster import commands as commands
@@ -96,3 +98,25 @@ def test_what_sbatch_is_told(
     told = {line.removeprefix("#SBATCH ") for line in text.splitlines() if line.startswith("#SBATCH")}
     assert lines < told
     assert not [line for line in told if line.startswith(absent)]
+
+
+def test_what_sbatch_says_of_a_submission_is_not_taken_for_a_missing_cluster(
+    commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
+    for name in ("timeout", "cat"):
+        (commands / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(commands))
+    with pytest.raises(UsageError, match=r"^there is no SLURM here \(srun is not found\)"):
+        cluster.open_cluster(SlurmOptions(), tmp_path / "logs")
+    command(commands, "srun")
+    opened = cluster.open_cluster(SlurmOptions(), tmp_path / "logs")
+    with pytest.raises(UsageError, match=r"^there is no SLURM here \(sbatch is not found\)"):
+        opened.submit([tmp_path], fake_engine.train)
+    command(commands, "sbatch", errors="sbatch: error: srun: invalid account\n", code=1)
+    with pytest.raises(UsageError, match=r"^the cluster refuses the jobs: srun: invalid account\. Change"):
+        opened.submit([tmp_path], fake_engine.train)
+    shutil.rmtree(tmp_path / "logs")
+    (tmp_path / "logs").touch()
+    with pytest.raises(UsageError, match=r"^jobs cannot be submitted: .*logs.*\. Run the same command again"):
+        opened.submit([tmp_path], fake_engine.train)

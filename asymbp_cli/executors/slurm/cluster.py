@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -65,6 +66,8 @@ def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
     logs.mkdir(parents=True, exist_ok=True)
     if options.cluster == "local":
         return _Local(submitit.LocalExecutor(logs), options)
+    if shutil.which("srun") is None:  # which submitit asks for
+        raise _absence("srun is not found")
     with _explained():
         executor = submitit.SlurmExecutor(logs)
         executor.update_parameters(**options.make_parameters())
@@ -105,11 +108,10 @@ def _explained() -> Iterator[None]:
     try:
         with redirect_stderr(io.StringIO()):
             yield
-    except (RuntimeError, ValueError, OSError) as error:
-        if "srun" in str(error) or isinstance(error, FileNotFoundError):
-            raise _absence("srun and sbatch are not found") from error
-        is_late = getattr(error.__cause__, "returncode", 1) in (_TIMED_OUT, _KILLED)
-        raise (_silence(_late("sbatch")) if is_late else _refusal(str(error))) from error
+    except OSError as error:
+        raise UsageError(f"jobs cannot be submitted: {error}. Run the same command again") from error
+    except (RuntimeError, ValueError) as error:
+        raise _explain_failure(getattr(error.__cause__, "returncode", 1), str(error)) from error
 
 
 @contextmanager
@@ -138,15 +140,15 @@ def _absence(words: str) -> UsageError:
     return UsageError(f"there is no SLURM here ({words}). Run this on a login node of the cluster")
 
 
-def _explain_failure(done: "subprocess.CompletedProcess[str]") -> UsageError:
-    """Return the error of an sbatch that has failed."""
-    if done.returncode == _TIMED_OUT:
-        return _silence(done.stderr)
-    if done.returncode == _NOT_FOUND:
+def _explain_failure(code: int, words: str) -> UsageError:
+    """Return the error of an sbatch that has ended with a code, and with words."""
+    if code in (_TIMED_OUT, _KILLED):
+        return _silence(_late("sbatch"))
+    if code == _NOT_FOUND:
         return _absence("sbatch is not found")
-    if _UNCONFIGURED in done.stderr:
+    if _UNCONFIGURED in words:
         return _absence("its commands are installed, but know no cluster")
-    return _refusal(done.stderr)
+    return _refusal(words)
 
 
 def _refusal(text: str) -> UsageError:
@@ -175,7 +177,7 @@ class _Slurm:
         script.write_text(self._executor._make_submission_file_text("true", "check"), encoding="utf-8")
         done = _call("sbatch", "--test-only", str(script))
         if done.returncode:
-            raise _explain_failure(done)
+            raise _explain_failure(done.returncode, done.stderr)
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
         with _explained(), _bounded(type(self._executor)):
