@@ -53,8 +53,12 @@ class FakeCluster:
     def ended(self, ids: Collection[str]) -> dict[str, str]:
         return {job_id: self.states[job_id] for job_id in ids if job_id in self.states}
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, ids: Collection[str]) -> bool:
         self.cancelled += ids
+        return True
+
+    def hurry(self) -> None:
+        pass
 
 
 @pytest.fixture(autouse=True)

@@ -44,10 +44,15 @@ def test_states_come_from_squeue_and_of_jobs_that_it_forgot_from_sacct(commands:
 
 def test_jobs_are_cancelled_by_their_ids(commands: Path) -> None:
     command(commands, "scancel")
-    cluster._Slurm(None).cancel([])
+    slurm = cluster._Slurm(None)
+    assert slurm.cancel([])
     assert not (commands / "scancel.calls").exists()
-    cluster._Slurm(None).cancel(["1_0", "2"])
+    assert slurm.cancel(["1_0", "2"])
     assert (commands / "scancel.calls").read_text() == "1_0 2\n"
+    command(commands, "scancel", errors="scancel: error: Kill job error: Invalid job id specified", code=1)
+    assert slurm.cancel(["1_0"])  # which has ended
+    command(commands, "scancel", errors="scancel: error: Unable to contact slurm controller", code=1)
+    assert not slurm.cancel(["1_0"])
 
 
 class Script:
