@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import local_cluster
 import pytest
 import slurm_node
 import small_study
-import test_slurm
 
 SCENARIOS = Path(__file__).parent / "slurm_scenarios.py"
 NAMES = (
@@ -31,7 +31,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         pytest.skip(f"not run: {why}")
     directory = tmp_path_factory.mktemp("slurm")
     command = slurm_node.in_namespace(directory / "node", sys.executable, str(SCENARIOS), str(directory), *NAMES)
-    environment = test_slurm.environment()
+    environment = local_cluster.environment()
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -40,7 +40,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     directory = tmp_path_factory.mktemp("undisturbed")
-    small_study.train(directory, test_slurm.GRID)
+    small_study.train(directory, local_cluster.GRID)
     return small_study.numbers(directory)
 
 
