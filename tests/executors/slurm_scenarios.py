@@ -89,17 +89,33 @@ def killed_driver(directory: Path) -> Found:
     return describe(directory, train(directory))
 
 
-def interrupted(directory: Path) -> Found:
-    """Ctrl-C while two jobs train, then the same command again."""
+def interrupt(directory: Path, before: Callable[[], object] = lambda: None) -> Found:
+    """Train in another process until both jobs have sent something, and send it Ctrl-C."""
     os.environ["FAKE_EPOCH_SECONDS"] = "1"
     words = [sys.executable, __file__, str(directory), "--drive"]
     with subprocess.Popen(words, start_new_session=True, stderr=subprocess.PIPE) as driver:
         small_study.wait_for(lambda: local_cluster.have_both_sent(directory, 2), seconds=120)
+        before()
+        began = time.monotonic()
         driver.send_signal(signal.SIGINT)
-        _, errors = driver.communicate(timeout=60)
+        _, errors = driver.communicate(timeout=150)
+    return {"said": errors.decode().splitlines()[-1], "ending": time.monotonic() - began}
+
+
+def interrupted(directory: Path) -> Found:
+    """Ctrl-C while two jobs train, then the same command again."""
+    found = interrupt(directory)
     small_study.wait_for(lambda: not run_command("squeue", "--noheader").strip(), seconds=60)
     os.environ["FAKE_EPOCH_SECONDS"] = "0"
-    return describe(directory, train(directory)) | {"said": errors.decode().splitlines()[-1]}
+    return describe(directory, train(directory)) | found
+
+
+def interrupted_in_silence(directory: Path) -> Found:
+    """The same while the controller hangs: jobs train on, and the next command takes them in."""
+    pid = run_command("pidof", "slurmctld").strip()
+    found = interrupt(directory, before=lambda: run_command("kill", "-STOP", pid))
+    run_command("kill", "-CONT", pid)
+    return describe(directory, train(directory)) | found
 
 
 def cancelled_by_hand(directory: Path) -> Found:
@@ -170,6 +186,7 @@ SCENARIOS: dict[str, Callable[[Path], Found]] = {
         told_to_stop,
         killed_driver,
         interrupted,
+        interrupted_in_silence,
         cancelled_by_hand,
         silent_controller,
         time_limit,

@@ -1,6 +1,7 @@
 """Studies on a real SLURM of one node, from Debian's packages: all in one process, whose words are judged here."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ NAMES = (
     "told_to_stop",
     "killed_driver",
     "interrupted",
+    "interrupted_in_silence",
     "cancelled_by_hand",
     "silent_controller",
 )
@@ -83,6 +85,15 @@ def test_a_driver_that_was_killed_listens_to_the_jobs_that_run(found: dict[str, 
 def test_an_interrupted_study_goes_on_from_the_last_epochs(found: dict[str, Any]) -> None:
     assert "go on after epoch" in found["interrupted"]["said"]
     assert all(start >= 2 for start in found["interrupted"]["starts"])
+
+
+def test_an_interruption_does_not_wait_for_a_controller_that_hangs(found: dict[str, Any]) -> None:
+    silent = found["interrupted_in_silence"]
+    assert silent["ending"] < 20
+    assert re.search(
+        r"cluster does not answer, so jobs train on\. Type scancel [0-9_]+ [0-9_]+ to end", silent["said"]
+    )
+    assert (silent["workers"], silent["failed"]) == (2, [])
 
 
 def test_a_controller_that_hangs_is_named_and_jobs_train_on(found: dict[str, Any]) -> None:
