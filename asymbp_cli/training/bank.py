@@ -39,7 +39,7 @@ class Bank:
     def __init__(
         self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool | None = None
     ) -> None:
-        self.together = find_kernels("products", device.type) is not None if together is None else together
+        self.together = find_kernels("products", device) is not None if together is None else together
         self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
         start = model.initial_row(self.seed).to(device)
         self.weights = start.repeat(len(runs), 1)  # [R, P]

@@ -27,13 +27,13 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     bank.alive &= finite
     bank.learn_feedback()
     bank.redraw()
-    kernel = kernel or (plain if bank.has_own_rules else _kernel_of(bank.alive.device.type))
+    kernel = kernel or (plain if bank.has_own_rules else _kernel_of(bank.alive.device))
     kernel(bank)
     bank.refresh_feedback(signed=kernel is plain)
 
 
-def _kernel_of(device_type: str) -> Kernel:
-    kernels = find_kernels("update", device_type)
+def _kernel_of(device: torch.device) -> Kernel:
+    kernels = find_kernels("update", device)
     return kernels.advance if kernels else plain
 
 
