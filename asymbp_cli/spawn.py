@@ -60,7 +60,7 @@ def delayed_interruptions(*, most: int = 0) -> Iterator[None]:
     finally:
         if bounds:
             signal.alarm(0)
-            signal.signal(signal.SIGALRM, alarmed)
+            signal.signal(signal.SIGALRM, alarmed or signal.SIG_DFL)
         for number, handler in handled.items():
             signal.signal(number, handler)
         pass_on()
