@@ -29,23 +29,41 @@ def ignore_interruptions() -> None:
 
 
 @contextmanager
-def delayed_interruptions() -> Iterator[None]:
-    """Let an interruption wait until the end of something short that must not be left half done."""
+def delayed_interruptions(*, most: int = 0) -> Iterator[None]:
+    """Let an interruption wait until the end of something short that must not be left half done.
+
+    If `most` is given and there are alarms (not on Windows), it waits for so many seconds at most.
+    """
     if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
         yield
         return
     received: list[tuple[int, FrameType | None]] = []
     before = {number: signal.getsignal(number) for number in interruptions()}
     handled = {number: handler for number, handler in before.items() if callable(handler)}
+    bounds = most > 0 and hasattr(signal, "alarm")
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append((number, frame))
+        if bounds:
+            signal.alarm(most)
+
+    def pass_on(*_: object) -> None:
+        noted, received[:] = received[:1], []
+        for number, frame in noted:
+            handled[signal.Signals(number)](number, frame)
+
     for number in handled:
-        signal.signal(number, lambda *arguments: received.append(arguments))
+        signal.signal(number, note)
+    alarmed = signal.signal(signal.SIGALRM, pass_on) if bounds else None
     try:
         yield
     finally:
+        if bounds:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, alarmed or signal.SIG_DFL)
         for number, handler in handled.items():
             signal.signal(number, handler)
-        for arguments in received[:1]:
-            handled[signal.Signals(arguments[0])](*arguments)
+        pass_on()
 
 
 def spawn(target: Callable[..., None], *arguments: Any) -> "tuple[SpawnProcess, Connection]":

@@ -268,11 +268,13 @@ def _train(
         keeping.finish()
     except (KeyboardInterrupt, SystemExit) as interruption:
         store.hurry()
+        left = []
         for event in executor.stop():
             keeping.keep(event)
+            left += [event.message] if isinstance(event, StudyWaits) else []
         if isinstance(interruption, SystemExit):
             raise
-        raise StudyInterrupted(keeping.describe()) from None
+        raise StudyInterrupted(". ".join([keeping.describe(), *left])) from None
     finally:
         executor.cancel()
     return Outcome(tuple(keeping.standing.finished), keeping.standing.failed, work.done)

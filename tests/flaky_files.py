@@ -1,4 +1,4 @@
-"""A file system that refuses for a moment what it has, as those of clusters do."""
+"""A file system that refuses for a moment what it has and what it is given, as those of clusters do."""
 
 import errno
 import os
@@ -12,8 +12,10 @@ import pytest
 from asymbp_cli.files import patience
 
 
-def refuse(monkeypatch: pytest.MonkeyPatch, below: Path, times: float) -> Counter[str]:
+def refuse(monkeypatch: pytest.MonkeyPatch, below: Path, times: float, *, writing: bool = True) -> Counter[str]:
     """Let every path `below` a directory be refused so many times, by each call; returns the refusals by call.
+
+    Unless `writing`, only calls that read or delete are refused.
 
     Nobody waits between two calls.
     """
@@ -27,7 +29,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, below: Path, times: float) -> Counte
         def call(path: Any, *arguments: Any, **named: Any) -> Any:
             is_below = isinstance(path, str | Path) and below in Path(path).parents
             writes = "w" in str(arguments[:1] or named.get("mode", ""))
-            if is_below and not writes and seen[name, str(path)] < times:
+            if is_below and (writing or not writes) and seen[name, str(path)] < times:
                 seen[name, str(path)] += 1
                 refused[name] += 1
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
@@ -35,6 +37,9 @@ def refuse(monkeypatch: pytest.MonkeyPatch, below: Path, times: float) -> Counte
 
         monkeypatch.setattr(owner, name, call)
 
-    for owner, name in ((Path, "open"), (Path, "read_bytes"), (Path, "stat"), (os, "listdir"), (Path, "unlink")):
+    calls = [(Path, "open"), (Path, "read_bytes"), (Path, "stat"), (Path, "unlink"), (os, "listdir")]
+    if writing:
+        calls += [(Path, "mkdir"), (Path, "touch"), (Path, "rename"), (os, "replace")]
+    for owner, name in calls:
         disturb(owner, name)
     return refused

@@ -2,10 +2,14 @@
 
 import errno
 import time
+from pathlib import Path
 
+import flaky_files
 import pytest
 
 from asymbp_cli.files.patience import patiently
+from asymbp_cli.training import resume
+from asymbp_cli.training.weight_files import write_weights
 
 
 class Refusing:
@@ -45,7 +49,18 @@ def test_the_last_error_is_raised_after_some_seconds(waited: list[float]) -> Non
 
 
 @pytest.mark.parametrize(
-    "number", [errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ENOSPC, errno.EMFILE]
+    "number",
+    [
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EROFS,
+        errno.ENAMETOOLONG,
+        errno.ENOSPC,
+        errno.EMFILE,
+    ],
 )
 def test_an_answer_is_raised_at_once(number: int, waited: list[float]) -> None:
     with pytest.raises(OSError, match="refused"):
@@ -57,3 +72,15 @@ def test_other_errors_are_raised_at_once(waited: list[float]) -> None:
     with pytest.raises(ZeroDivisionError):
         patiently(lambda: 1 / 0)
     assert waited == []
+
+
+def test_checkpoints_and_weights_are_written_though_they_are_refused_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [tmp_path / "checkpoints", tmp_path / "weights"]
+    with monkeypatch.context() as patch:
+        refused = flaky_files.refuse(patch, tmp_path, 2)
+        resume.write(places[0], "ab", b"checkpoint")
+        write_weights(places[1], "ab", b"weights")
+    assert refused == {"mkdir": 4, "open": 4, "replace": 4, "unlink": refused["unlink"]}
+    assert [(place / "ab.safetensors").read_bytes() for place in places] == [b"checkpoint", b"weights"]

@@ -9,7 +9,13 @@ import click
 from asymbp_cli import __version__
 from asymbp_cli.cli.interruption import handle_interruptions, leave
 from asymbp_cli.cli.names import Item
-from asymbp_cli.cli.streams import explain_loss, measure_terminal, protect_streams
+from asymbp_cli.cli.streams import (
+    TolerantStream,
+    explain_loss,
+    explain_unwritten,
+    measure_terminal,
+    protect_streams,
+)
 from asymbp_cli.errors import AsymbpError, StudyInterrupted, explain_limit
 from asymbp_cli.spawn import ignore_interruptions
 from asymbp_cli.text import nearest, printable_path
@@ -105,10 +111,17 @@ def main() -> None:
     code = _run()
     ignore_interruptions()  # what is done is done
     output.flush()
-    if loss := explain_loss(output):
-        _print(f"standard output could not be written: {loss}. Results are stored. Run asymbp report to see them")
-        code = code or 1
-    sys.exit(code)
+    sys.exit(max(code, _report_loss(output)))
+
+
+def _report_loss(output: TolerantStream) -> int:
+    """Say why output was lost, and return the exit code of that; who closes it wants no more than what is kept."""
+    loss = explain_loss(output)
+    if loss is None or (output.is_closed and output.kept):
+        return 0
+    if output.kept:
+        return _fail(f"standard output could not be written: {loss}. {output.kept}", 1)
+    return _fail(explain_unwritten("standard output", loss, output.error), 2)
 
 
 def _run() -> int:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @options.results
 def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, results_directory: Path) -> None:
     """Compare two results cell by cell. A and B are results directories, protocols of those in --results, or both,
-    as DIR:PROTOCOL. If a protocol was trained with several sets of seeds, they follow it: "quick, seeds 0, 1".
+    as DIR:PROTOCOL. If a protocol was trained with several sets of seeds, or with several versions of a plugin,
+    these follow it: "quick, seeds 0, 1", "quick, plugin 3f2a91bc".
 
     \b
     Example:
@@ -52,7 +53,7 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
     from asymbp_cli.analysis.tables import fill_all, filter_grids
     from asymbp_cli.errors import UsageError
     from asymbp_cli.files.paths import expand_home, is_file
-    from asymbp_cli.report.comparison import Side
+    from asymbp_cli.report.comparison import Side, name_choices
     from asymbp_cli.results.store import Store
 
     if is_file(expand_home(name)):
@@ -68,14 +69,14 @@ def _load_side(name: str, keys: tuple[str, ...], results_directory: Path) -> "Si
         )
     with Store.open(expand_home(directory), create=False, on_wait=say) as store:
         grids = filter_grids(store.grids(), keys)
-        conditions = [Conditions.of(grid) for grid in grids]
+        conditions, choices = [Conditions.of(grid) for grid in grids], name_choices(grids)
         selected = [
             grid
-            for grid, own in zip(grids, conditions, strict=True)
-            if not protocol or protocol in (own.protocol, own.describe_among(conditions))
+            for grid, own, choice in zip(grids, conditions, choices, strict=True)
+            if not protocol or protocol in (own.protocol, own.describe_among(conditions), choice)
         ]
         if not selected:
-            labels = list(dict.fromkeys(own.describe_among(conditions) for own in conditions))
+            labels = list(dict.fromkeys(choices))
             raise UsageError(
                 f'"{name}" is neither a directory of results nor a protocol in {directory}/.'
                 f"{nearest(protocol, labels)} Name one of " + ", ".join(f'"{label}"' for label in labels)

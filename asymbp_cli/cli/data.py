@@ -11,6 +11,7 @@ from asymbp_cli.cli import options
 from asymbp_cli.cli.asked_options import check_each
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.streams import note_kept
 from asymbp_cli.cli.write import check_output, write_bytes
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, find_entry, parse_dataset
 from asymbp_cli.datasets.entry import CatalogEntry
@@ -143,6 +144,7 @@ def fetch(names: tuple[str, ...], data_dir: Path | None, quiet: bool) -> None:
         elif entry.archives:
             try:
                 fetch_all(entry, root, None if quiet else show_progress())
+                note_kept("What was fetched is there. Run asymbp data ls to see it")
                 click.echo(f"{entry.key}: fetched. `asymbp data check {entry.key}` verifies it.")
             except DataError as error:
                 problems.append(str(error))

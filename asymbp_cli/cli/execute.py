@@ -24,10 +24,12 @@ from asymbp_cli.cli.json_lines import make_line, print_line
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
+from asymbp_cli.cli.streams import is_closed, note_kept
 from asymbp_cli.cli.study_summary import fill_and_summarize
 from asymbp_cli.cli.waiting import Waiting, say
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.source import DataSource
+from asymbp_cli.errors import UsageError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.locks import check_no_writer
 from asymbp_cli.recipe.grid import Grid
@@ -93,8 +95,11 @@ class Options:
 def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
     """Return the options of a command that trains, whose plugins are loaded from now on.
 
-    Raises StoreError if another process writes to its results, before anything takes time.
+    Raises StoreError if another process writes to its results, UsageError if nobody can read --json, before
+    anything takes time.
     """
+    if chosen["as_json"] and is_closed(sys.stdout):
+        raise UsageError("--json is printed on standard output, which is closed. Add > FILE, or leave out --json")
     if not chosen["dry_run"]:
         check_no_writer(chosen["results_directory"])
     waiting = Waiting("reading the data", quiet=chosen["quiet"] or chosen["as_json"])
@@ -115,6 +120,7 @@ def execute(asked: Asked, options: Options) -> int:
     load_logs(options.logs)  # before anything is written
     by_fingerprint = {info.fingerprint: info for info in infos}
     with study.open_store(options.results_directory, options.execution, on_wait=say) as store:
+        note_kept("Results are stored. Run asymbp report to see them")
         failed = _train(grids, by_fingerprint, store, options, part)
         quiet = options.quiet or options.as_json
         tables, summary = (fill_all(store, grids), []) if quiet else fill_and_summarize(grids, store)

@@ -7,6 +7,7 @@ import click
 
 from asymbp_cli.cli import options
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.streams import note_kept
 from asymbp_cli.cli.waiting import say
 from asymbp_cli.cli.write import check_output, write_bytes, write_text
 from asymbp_cli.errors import UsageError
@@ -111,6 +112,7 @@ def _export_weights(prefix: str, file: Path, results_directory: Path) -> None:
         raise UsageError(_explain_absence(detail))
     _check_epoch(weights, detail)
     write_bytes(weights.content, file)
+    note_kept("The file is written")
     method, best = detail.run.method, detail.summary.best
     error = f"{100 * weights.test_wrong / weights.test_seen:.2f} %"
     which = f"epoch {weights.epoch}, test error {error} ({weights.test_wrong:,} of {weights.test_seen:,})"

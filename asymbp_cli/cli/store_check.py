@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.streams import note_kept
 from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.text import count, printable_path
 
@@ -66,6 +67,7 @@ def _drop(results_directory: Path) -> bool:
     if dropped.kept is None:
         click.echo(f"{place}: nothing is damaged, nothing is deleted")
         return False
+    note_kept("What is damaged is deleted")
     for problem in dropped.problems:
         click.echo(printable_path(problem))
     kinds = {"run": dropped.runs, "table": dropped.tables, "dataset": dropped.datasets}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.streams import note_kept
 from asymbp_cli.cli.waiting import say
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.files.paths import FILE_NAME, exists, is_file
@@ -59,6 +60,7 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
         check_shards(named)
         with Store.open(results_directory, on_wait=say) as store, store.writing(say):
             results = add_sources(found, store)
+            note_kept("The results are merged")
             joined = join_shards(named, store)
             grids = store.grids()
     outcomes = list(zip(names, results, strict=True))

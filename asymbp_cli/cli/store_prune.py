@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from asymbp_cli.cli import options
+from asymbp_cli.cli.streams import note_kept
 from asymbp_cli.cli.waiting import say
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import count, printable_path
@@ -48,6 +49,7 @@ def command(yes: bool, results_directory: Path) -> None:
         for file in files:
             click.echo(f"{printable_path(file)}: {file.stat().st_size / 1000:,.0f} kB")
         _confirm(yes)
+        note_kept("What no table needs is deleted")
         prune.delete_runs(store, runs)
         resume.discard(store.checkpoints, [file.stem for file in files])
     click.echo(f"{place}: deleted {count(len(runs), 'run')} and {count(len(files), 'checkpoint')}")

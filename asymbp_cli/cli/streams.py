@@ -23,6 +23,7 @@ class TolerantStream:
         self._stream = stream
         self.is_closed = is_closed
         self.error: OSError | None = None
+        self.kept = ""  # what the command leaves elsewhere, in words, so that lost text is no lost result
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
@@ -35,6 +36,8 @@ class TolerantStream:
         """Write text that may steer the terminal, unless writing failed before."""
         if self.error is None:
             try:
+                if self.is_closed and text:
+                    raise OSError(errno.EBADF, "it is closed")
                 self._stream.write(text)
             except OSError as error:
                 self._lose(error)
@@ -119,6 +122,23 @@ def protect_streams() -> tuple[TolerantStream, TolerantStream]:
         streams.append(tolerant)
     output, errors = streams
     return output, errors
+
+
+def is_closed(stream: Any) -> bool:
+    """Return whether what is written to a stream leads nowhere, as it was closed."""
+    return getattr(stream, "is_closed", False)
+
+
+def note_kept(text: str) -> None:
+    """Note what the command has left elsewhere than on standard output."""
+    if isinstance(sys.stdout, TolerantStream):
+        sys.stdout.kept = text
+
+
+def explain_unwritten(place: object, reason: object, error: BaseException | None) -> str:
+    """Return the message about a place that cannot be written, for a reason that an error has given."""
+    remedy = "Free some space, or choose" if getattr(error, "errno", None) == errno.ENOSPC else "Choose"
+    return f"cannot write {place}: {reason}. {remedy} another file"
 
 
 def explain_loss(stream: TolerantStream) -> str | None:

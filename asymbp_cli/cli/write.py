@@ -1,12 +1,12 @@
 """Writing the output of a command."""
 
 import sys
-from errno import EBADF, ENOSPC
+from errno import EBADF
 from pathlib import Path
 
 import click
 
-from asymbp_cli.cli.streams import use_utf8
+from asymbp_cli.cli.streams import explain_unwritten, is_closed, use_utf8
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import exists, is_file
 from asymbp_cli.files.whole import replace, sweep
@@ -57,7 +57,7 @@ def write_bytes(content: bytes, output: Path) -> None:
     check_output(output)
     try:
         if output == SCREEN:
-            if getattr(sys.stdout, "is_closed", False):
+            if is_closed(sys.stdout):
                 raise OSError(EBADF, "it is closed")
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
@@ -75,5 +75,4 @@ def write_bytes(content: bytes, output: Path) -> None:
         if isinstance(error, FileExistsError | NotADirectoryError):
             reason = "a file has the name of its folder"
         place = "standard output" if output == SCREEN else output
-        remedy = "Free some space, or choose" if getattr(error, "errno", None) == ENOSPC else "Choose"
-        raise UsageError(f"cannot write {place}: {reason}. {remedy} another file") from error
+        raise UsageError(explain_unwritten(place, reason, error)) from error

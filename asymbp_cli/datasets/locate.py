@@ -1,20 +1,21 @@
 """Find a dataset in the data directory, or download it there."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from asymbp_cli.datasets import fetch
 from asymbp_cli.datasets.archives.names import is_hidden
+from asymbp_cli.datasets.archives.signatures import read_mistake
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, find_entry, parse_dataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.readers import READERS, folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, is_there
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import OnProgress
-from asymbp_cli.files.paths import environment_path
+from asymbp_cli.files.paths import environment_path, is_file
 from asymbp_cli.text import simplify
 
 _MOST_FOLDERS = 100  # of a data directory, if the datasets are looked for in them
@@ -196,3 +197,35 @@ def _check_counts(entry: CatalogEntry, label: str, opened: OpenDataset) -> None:
             f"{label} must have {entry.train_count} training and {entry.test_count} test samples, but its "
             f"files hold {counts[0]} and {counts[1]}. If they are another set, rename them; else {remedy}."
         )
+
+
+def look_at(dataset: FoundDataset, entry: CatalogEntry) -> None:
+    """Raise DataError if a dataset of the catalog would be refused, as far as a glance can tell.
+
+    Folders of classes have their names and counts looked at, published files their first bytes and sizes.
+    """
+    place = dataset.place
+    if place is None:
+        return
+    if place.is_dir() and entry.draw:  # others would have to be read to be judged
+        open_dataset(dataset)
+    remedy = f"Delete it and fetch it again: asymbp data fetch {entry.key}"
+    for file, size in _list_published(entry, place):
+        if kind := read_mistake(file):
+            raise DataError(f"{file} is not the published file, but {kind.name}. {remedy}")
+        if size and file.stat().st_size != size:
+            raise DataError(f"{file} has {file.stat().st_size:,} bytes, not {size:,}. {remedy}")
+
+
+def _list_published(entry: CatalogEntry, place: Path) -> Iterator[tuple[Path, int | None]]:
+    """Yield the files that are read at a place, with their sizes if these must be the published ones."""
+    archives = {Path(archive.name).name: archive for archive in entry.archives}
+    if place.is_dir():  # if it has files such as those of MNIST, each is packed or not
+        for name in (name for name, archive in archives.items() if archive.unpacked_md5):
+            yield from ((file, None) for file in (place / Path(name).stem, place / name) if is_file(file))
+    elif place.name in archives:
+        for name, archive in archives.items():
+            if is_file(place.with_name(name)):
+                yield place.with_name(name), archive.size
+    else:
+        yield place, None

@@ -3,7 +3,7 @@
 from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, parse_dataset
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
-from asymbp_cli.datasets.locate import data_directory, find_dataset, open_dataset
+from asymbp_cli.datasets.locate import data_directory, find_dataset, look_at, open_dataset
 from asymbp_cli.datasets.prepare import find_decoded
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import MissingDataError
@@ -16,8 +16,8 @@ def preview(
 
     Then it has no directory, and its fingerprint is no dataset's. What the catalogue does not know of it is empty:
     no classes, 0 samples. Raises as `prepare` for datasets that are missing and may not be downloaded; if they are
-    not `required`, those of the catalogue need not be there. So it does for a user's own files without images for
-    two classes: they are listed.
+    not `required`, those of the catalogue need not be there. So it does for files that a glance shows to be
+    damaged, and for a user's own without images for two classes: they are listed.
     """
     named = parse_dataset(ref) if isinstance(ref, str) else ref
     entry = CATALOG[named] if isinstance(named, str) else None
@@ -32,7 +32,9 @@ def preview(
         dataset = None
     if dataset and (info := find_decoded(dataset, shape, source.cache_dir, resize)):
         return info
-    if dataset and entry is None:
+    if dataset and entry:
+        look_at(dataset, entry)
+    elif dataset:
         open_dataset(dataset)
     known = dataset or entry
     assert known is not None

@@ -12,7 +12,7 @@ from PIL import Image
 
 from asymbp_cli.datasets.content import ContentChecksum
 from asymbp_cli.datasets.entry import CatalogEntry
-from asymbp_cli.datasets.locate import locate, open_dataset
+from asymbp_cli.datasets.locate import locate, look_at, open_dataset
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, Pixels, SplitName, iterate_images
 from asymbp_cli.datasets.readers.copies import judge_copy
 from asymbp_cli.datasets.readers.picture import fit
@@ -44,28 +44,16 @@ class Survey:
 def find_state(entry: CatalogEntry, root: Path) -> State:
     """Return whether the dataset is in `root` or, if not, how to obtain it.
 
-    Folders of classes have their names and counts looked at, archives their size, if that is published.
+    Files are looked at, not read.
     """
     try:
         dataset = locate(entry, root)
         if isinstance(dataset, Absent):
             return "can be fetched" if entry.archives else "manual download"
-        _look_at(dataset, entry)
+        look_at(dataset, entry)
     except DataError:
         return "unreadable"
     return "stand-in" if dataset.stand_in else "ready"
-
-
-def _look_at(dataset: FoundDataset, entry: CatalogEntry) -> None:
-    """Raise DataError if the dataset would be refused, as far as a glance can tell."""
-    place = dataset.place
-    if place is None:
-        return
-    if place.is_dir() and entry.draw:  # others would have to be read to be judged
-        open_dataset(dataset)
-    for archive in entry.archives:
-        if place.name == Path(archive.name).name and archive.size and place.stat().st_size != archive.size:
-            raise DataError(f"{place} has {place.stat().st_size:,} bytes, not {archive.size:,}")
 
 
 def survey(dataset: FoundDataset, shape: tuple[int, ...], on_progress: OnProgress | None = None) -> Survey:

@@ -119,10 +119,11 @@ class Executor(Protocol):
     def events(self) -> Iterator[Event | JobEnded | StudyWaits]:
         """Yield what happens until a job ends; nothing if none runs. Raises AsymbpError as a job does."""
 
-    def stop(self) -> Iterator[Event]:
+    def stop(self) -> Iterator[Event | StudyWaits]:
         """Save the last finished epoch of every stack within `STOPPING_SECONDS`. Nothing trains after that.
 
-        Yields what happens meanwhile. Events may come twice. Only `cancel` may follow.
+        Yields what happens meanwhile; a `StudyWaits` says what may be left. Events may come twice. Only `cancel`
+        may follow.
         """
 
     def cancel(self) -> None:

@@ -48,9 +48,9 @@ def format_range(cell: Cell) -> str:
 
 
 def is_best(cell: Cell, cells: Sequence[Cell]) -> bool:
-    """Return whether no other cell of the row has a lower error."""
-    errors = [other.error_percent for other in cells if other.error_percent is not None]
-    return bool(errors) and cell.error_percent == min(errors)
+    """Return whether a cell is finished, and no other finished cell of the row has a lower error."""
+    errors = [other.error_percent for other in cells if other.complete and other.error_percent is not None]
+    return cell.complete and bool(errors) and cell.error_percent == min(errors)
 
 
 def has_paper(cells: Iterable[Cell]) -> bool:

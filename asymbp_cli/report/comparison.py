@@ -9,7 +9,8 @@ from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
-from asymbp_cli.recipe.grid import grid_id
+from asymbp_cli.recipe.grid import Grid, grid_id
+from asymbp_cli.recipe.labels import name_version
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import round_value
@@ -122,12 +123,21 @@ def _find_counterpart(
     return None
 
 
+def name_choices(grids: Sequence[Grid]) -> list[str]:
+    """Return what names each table among those of its key: its protocol, and seeds or plugins if they differ."""
+    conditions = [Conditions.of(grid) for grid in grids]
+    versions = [name_version(grid, (other for other in grids if other.key == grid.key)) for grid in grids]
+    return [
+        ", ".join(filter(None, (own.describe_among(conditions), version)))
+        for own, version in zip(conditions, versions, strict=True)
+    ]
+
+
 def _explain_choice(tables: Sequence[FilledGrid], side: Side) -> str:
     """Return the message that a side has several tables of one key, and how to name one of them."""
     grids = [filled.grid for filled in tables]
     name = head_tables(grids)[0]
-    conditions = [Conditions.of(grid) for grid in grids]
-    labels = list(dict.fromkeys(own.describe_among(conditions) for own in conditions))
+    labels = list(dict.fromkeys(name_choices(grids)))
     titles = list(dict.fromkeys(grid.title for grid in grids))
     if len(labels) > 1:
         names = ", ".join(f'"{side.place}{label}"' for label in labels)

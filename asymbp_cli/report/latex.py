@@ -195,7 +195,7 @@ def _key(table: ResultTable) -> str:
     if table.has_hollow:
         hollow = ", ".join(rf"{{\tiny${sign}$}}" for sign in _HOLLOW_SIGNS.values())
         meaning += f" (hollow, {hollow}: by less than two standard errors)"
-    return f"{lines}Bold: best of its row{meaning}."
+    return f"{lines}Bold: best finished cell of its row{meaning}."
 
 
 def _listing(listing: Listing, index: int) -> str:

@@ -32,7 +32,10 @@ def _after_softmax_with_error(z: Tensor, y: Tensor, reduction: str, toward: Tens
 
 
 def _pick(log_p: Tensor, y: Tensor, reduction: str) -> Tensor:
-    """Return the negative log-probability of the labels [R'], over samples, from log_p [B, R', classes]."""
+    """Return the negative log-probability of the labels [R'], over samples, from log_p [B, R', classes].
+
+    One replica alone, as on the CPU, may differ in the last bits from one of several: its sum has another order.
+    """
     if log_p.shape[1] == 1:
         return F.nll_loss(log_p[:, 0], y, reduction=reduction)[None]
     return _reduce(-_at_labels(log_p, y), reduction)

@@ -72,8 +72,8 @@ def write(directory: Path, run_id: str, content: bytes, *, durable: bool = True)
     """
     target = checkpoint_path(directory, run_id)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        replace(target, content, durable=durable)
+        patiently(partial(directory.mkdir, parents=True, exist_ok=True))
+        patiently(partial(replace, target, content, durable=durable))
     except OSError as error:
         raise StoreError(
             f"cannot write the checkpoint {target}: {error.strerror}. What was saved before is intact; "

@@ -6,9 +6,11 @@ They are safetensors with facts about the run in the metadata. Equal content giv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from asymbp_cli.errors import StoreError
+from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.training.resume import read_sealed
@@ -46,7 +48,7 @@ def prepare_keeping(which: WhichWeights | None, results_directory: Path) -> Keep
         return None
     directory = weights_directory(results_directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        patiently(partial(directory.mkdir, parents=True, exist_ok=True))
     except OSError as error:
         raise StoreError(
             f"cannot make the directory {directory}/ for weights: {error.strerror}. Move what is in the way, or "
@@ -64,8 +66,8 @@ def write_weights(directory: Path, run_id: str, content: bytes) -> None:
     """Replace the weights of a run, whole or not at all. Raises StoreError if that fails."""
     target = weights_path(directory, run_id)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        replace(target, content)
+        patiently(partial(directory.mkdir, parents=True, exist_ok=True))
+        patiently(partial(replace, target, content))
     except OSError as error:
         raise StoreError(
             f"cannot write the weights {target}: {error.strerror}. Free some space or choose another directory "

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from studies import Command, Study, ask, disturb_studies
+from running_command import Command
+from studies import Study, ask, disturb_studies
 from tally import Tally, main
 
 SIZE = "8m"  # of a disk

@@ -10,7 +10,8 @@ import random
 import signal
 import time
 
-from studies import Command, Study, disturb_studies
+from running_command import Command
+from studies import Study, disturb_studies
 from tally import Tally, main
 
 LONGEST_WAIT = 0.5  # seconds after the first epoch of a command

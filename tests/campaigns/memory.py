@@ -10,7 +10,8 @@ import resource
 import time
 from pathlib import Path
 
-from studies import Command, Study, disturb_studies
+from running_command import Command
+from studies import Study, disturb_studies
 from tally import Tally, main
 
 LIMITS = (100 << 20, 6 << 30)  # bytes, from the start on

@@ -10,7 +10,8 @@ import re
 import signal
 import time
 
-from studies import Command, Study, disturb_studies, make_recipe
+from running_command import Command
+from studies import Study, disturb_studies, make_recipe
 from tally import Tally, main
 
 LEAVING_SECONDS = 2.0  # that a command may take

@@ -16,9 +16,9 @@ from tally import Tally, main
 EXECUTORS = Path(__file__).parents[1] / "executors"
 sys.path[:0] = [str(EXECUTORS), str(EXECUTORS.parent)]
 
+import local_cluster  # noqa: E402
 import slurm_node  # noqa: E402
 import small_study  # noqa: E402
-import test_slurm  # noqa: E402
 from slurm_scenarios import SCENARIOS  # noqa: E402
 
 _SECONDS = 900.0  # of a round
@@ -32,11 +32,11 @@ def run(tally: Tally, seed: int) -> None:
     while tally.left:
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder)
-            small_study.train(directory / "undisturbed", test_slurm.GRID)
+            small_study.train(directory / "undisturbed", local_cluster.GRID)
             expected = small_study.numbers(directory / "undisturbed")
             script = [sys.executable, str(EXECUTORS / "slurm_scenarios.py"), str(directory), *names]
             command = slurm_node.in_namespace(directory / "node", *script)
-            environment = test_slurm.environment()
+            environment = local_cluster.environment()
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=environment
             )

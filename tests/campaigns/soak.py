@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from studies import Command, Study, make_recipe
+from running_command import Command
+from studies import Study, make_recipe
 from tally import Tally, main
 
 MOST_GROWTH = 1.05  # of memory

@@ -13,7 +13,8 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-from studies import Command, Stored, Study, check_end, make_recipe, train_undisturbed
+from running_command import Command
+from studies import Stored, Study, check_end, make_recipe, train_undisturbed
 from tally import Tally, main
 
 from asymbp_cli.results.store import Store

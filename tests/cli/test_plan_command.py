@@ -1,64 +1,12 @@
 """`asymbp plan`: what a study costs before it is trained; what `--dry-run` says; nothing needs to be there."""
 
-import json
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import small_study
-from click.testing import CliRunner
-
-from asymbp_cli.bench import rehearsal
-from asymbp_cli.cli.app import cli
-from asymbp_cli.errors import AsymbpError
-from asymbp_cli.specs.runs import Run, representatives
-
-STEP = 0.01  # seconds, made up
-STEPS = "--step-seconds ./steps.csv"
-HEAD = "device,model,memory_gib,network,replicas,milliseconds\n"
-
-
-def asymbp(line: str) -> str:
-    done = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False, standalone_mode=False)
-    assert done.return_value in (0, None)
-    return done.stdout
-
-
-def numbers(line: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(asymbp(f"{line} --json"))
-    return found
-
-
-def without_hours(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return tables with what a dry run says of them."""
-    return [{key: value for key, value in table.items() if key != "worker_seconds"} for table in tables]
-
-
-def refuse(line: str) -> str:
-    done = CliRunner().invoke(cli, shlex.split(line), standalone_mode=False)
-    assert done.exception
-    message = done.exception.format_message() if hasattr(done.exception, "format_message") else str(done.exception)
-    assert isinstance(done.exception, AsymbpError) or hasattr(done.exception, "format_message")
-    assert "\n" not in message
-    return message
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No data and no results; a step of any network takes as long."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ASYMBP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ASYMBP_DATA", str(tmp_path / "data"))
-    Path("steps.csv").write_text(HEAD + "cuda,a GPU,16,mnist,1,1\ncuda,a GPU,16,mnist,64,10\n")
-
-    def time_steps(runs: Iterable[Run], device: str) -> dict[object, float]:
-        return dict.fromkeys(representatives(runs), STEP)
-
-    monkeypatch.setattr(rehearsal, "time_steps", time_steps)
+from plan_commands import HEAD, STEPS, asymbp, numbers, refuse, without_hours, write_recipe
+from plan_commands import _elsewhere as _elsewhere
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
@@ -153,92 +101,6 @@ def test_schemes_that_were_not_measured_are_estimated() -> None:
     assert [plan["networks"][0]["steps"] for plan in found.values()] == ["given", "by FLOP"]
 
 
-def test_a_schedule_has_its_price() -> None:
-    line = f"plan --table 2 --dataset mnist --protocol paper {STEPS} --simulate 2x4 --start 30"
-    plan = numbers(f"{line} --price 2.5")
-    played = plan["schedule"]
-    assert plan["workers"] == 8
-    assert played["makespan_seconds"] >= plan["tasks"]["longest_seconds"] + 30
-    assert played["makespan_seconds"] >= plan["worker_seconds"] / 8
-    assert plan["seconds"] == round(played["makespan_seconds"], 1)  # not the mean of a worker, which is less
-    assert played["worker_hours"] == pytest.approx(8 * played["makespan_seconds"] / 3600)
-    assert played["cost"] == pytest.approx(2.5 * played["worker_hours"])
-    assert played["utilization"] == pytest.approx(plan["worker_seconds"] / 3600 / played["worker_hours"])
-    assert (played["failures"], played["lost_seconds"]) == (0, 0)
-    failing = numbers(f"{line} --failures 60")["schedule"]
-    assert failing["cost"] is None
-    assert failing["failures"] > 0
-    assert 0 < failing["lost_seconds"] <= 60 * failing["failures"]
-    assert failing["makespan_seconds"] > played["makespan_seconds"]
-
-
-def test_a_start_that_nobody_has_said_is_called_an_assumption() -> None:
-    line = f"plan --table 2 --dataset mnist --protocol quick {STEPS} --simulate 1x1"
-    assumed, said = (numbers(f"{line} {more}")["schedule"] for more in ("", "--start 4"))
-    assert (assumed["start_seconds"], assumed["start_origin"]) == (10, "assumed")
-    assert (said["start_seconds"], said["start_origin"]) == (4, "given")
-    assert "A GPU starts in 10 s, as is assumed; --start says otherwise." in asymbp(line)
-    assert "A GPU starts in 4 s, as you say." in asymbp(f"{line} --start 4")
-    assert "Simulated on 1 node with 1 GPU each" in asymbp(line)
-
-
-def test_on_slurm_each_stack_starts() -> None:
-    line = f"plan --table 2 --dataset mnist --protocol quick {STEPS} --simulate 1x1 --start 4"
-    once, also_once, each = (numbers(f"{line} {more}") for more in ("", "--executor ray", "--executor slurm"))
-    assert once["schedule"] == also_once["schedule"]
-    assert each["tasks"] == once["tasks"]
-    stacks = each["tasks"]["tasks"]
-    assert stacks > 1
-    assert each["schedule"]["starting_seconds"] == 4 * stacks
-    longer = each["schedule"]["makespan_seconds"] - once["schedule"]["makespan_seconds"]
-    assert longer == pytest.approx(4 * (stacks - 1))
-    assert "A GPU starts in 4 s, as you say; for each stack, which is a job." in asymbp(f"{line} --executor slurm")
-
-
-def test_a_start_is_that_of_workers_in_the_results() -> None:
-    results = Path("results")
-    asymbp(f"train --recipe {_recipe()} --set method=[SGD,uSF,BM,NuSF,BN] --quiet --workers 1")
-    created = (1993.5, 2000.9, 1990.0, 1900.0, 1995.0)
-    devices = ("cpu (a)", "cpu", "cpu (b)", "cuda:0 (c)", "cpu (b)")
-    for number, run_id in enumerate(small_study.change(results)):
-        small_study.change(
-            results,
-            f"UPDATE attempts SET device = '{devices[number]}', started = {2000 + number} WHERE run = '{run_id}'",
-            f"UPDATE runs SET created = {created[number]} WHERE id = '{run_id}'",
-            take_checksums=True,
-        )
-    line = "plan --table 3 --dataset mnist --protocol quick --simulate 1x1"
-    played = numbers(line)["schedule"]
-    assert (played["start_seconds"], played["start_origin"]) == (9, "measured")  # of 6.5, 12 and 9, not of 0.1
-    assert "A worker starts in 9 s, the median in these results." in asymbp(line)
-    assert numbers(f"{line} {STEPS}")["schedule"]["start_seconds"] == 103  # on CUDA
-    forget = "UPDATE attempts SET started = created FROM runs WHERE id = run"
-    small_study.change(results, forget, take_checksums=True)
-    assert numbers(line)["schedule"]["start_origin"] == "assumed"  # it is not stored when workers were there
-
-
-def test_stacks_of_which_training_would_give_up_are_told() -> None:
-    line = f"plan --table 2 --dataset mnist --protocol paper {STEPS} --simulate 1x1 --failures"
-    attempts = numbers(f"{line} 60")["schedule"]["most_attempts"]
-    assert attempts > 3
-    assert f"A stack takes {attempts} attempts. Training gives up after 3: allow" in asymbp(f"{line} 60")
-    assert "Training gives up" not in asymbp(f"{line} 0")
-
-
-def test_nothing_is_idle_where_nothing_is_left() -> None:
-    asymbp(f"train --recipe {_recipe()} --quiet --workers 1")
-    plan = numbers(f"plan --recipe one.yaml {STEPS} --simulate 1x1")
-    assert (plan["to_train"], plan["seconds"], plan["tasks"], plan["networks"]) == (0, 0, None, [])
-    assert plan["schedule"]["makespan_seconds"] == 0
-    assert "to train" in asymbp("plan --recipe one.yaml")
-
-
-def _recipe() -> Path:
-    file = Path("one.yaml")
-    file.write_text("dataset: digits\nmethod: SGD\nprotocol: {extends: demo, epochs: 1, rate_multipliers: [1]}\n")
-    return file
-
-
 def test_measured_steps_are_saved_for_another_machine() -> None:
     measured = numbers("plan --table 2 --save-steps mine.csv --workers 2")
     assert measured["steps"]["origin"] == "measured"
@@ -290,7 +152,7 @@ def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_bad_input_is_one_message(line: str, message: str) -> None:
-    _recipe()
+    write_recipe()
     assert message in refuse(f"plan {line}")
     assert not Path("x.csv").exists()
 

@@ -58,14 +58,42 @@ def test_a_training_outlives_its_output(closed: str, tmp_path: Path) -> None:
     assert stored(tmp_path)
 
 
-def test_what_goes_to_a_closed_output_was_not_written(trained: Path) -> None:
-    done = shell("$A store export - >&-", trained)
+CLOSED = "cannot write standard output: it is closed. Choose another file"
+FULL = "cannot write standard output: No space left on device. Free some space, or choose another file"
+has_full = pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="not run: there is no /dev/full here")
+
+
+@pytest.mark.parametrize(
+    ("command", "place", "said"),
+    [
+        ("store export -", ">&-", CLOSED),
+        ("init -", ">&-", CLOSED),
+        ("validate --resolved mine.yaml", ">&-", CLOSED),
+        ("train --recipe mine.yaml --results new --dry-run", ">&-", CLOSED),
+        ("--help", ">&-", CLOSED),
+        pytest.param("store export -", ">/dev/full", FULL, marks=has_full),
+        pytest.param("report --to csv", ">/dev/full", FULL, marks=has_full),
+    ],
+)
+def test_a_result_that_was_not_written_is_said(command: str, place: str, said: str, trained: Path) -> None:
+    done = shell(f"$A {command} {place}", trained)
+    assert (done.returncode, done.stderr) == (2, f"asymbp: {said}\n")
+
+
+def test_events_for_nobody_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    done = shell("$A train --recipe mine.yaml --json >&-", tmp_path)
     assert done.returncode == 2
-    assert "wrote" not in done.stderr
-    assert "cannot write standard output: it is closed. Choose another file" in done.stderr
+    assert "--json is printed on standard output, which is closed. Add > FILE, or leave out --json" in done.stderr
+    assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="not run: there is no /dev/full here")
+def test_what_is_kept_elsewhere_is_done_though_its_output_is_closed(trained: Path, tmp_path: Path) -> None:
+    done = shell(f"$A store merge results --results {tmp_path} >&-", trained)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "asymbp.sqlite").exists()
+
+
+@has_full
 def test_a_table_that_could_not_be_written_is_said(tmp_path: Path) -> None:
     done = shell("$A train --recipe mine.yaml > /dev/full", tmp_path)
     assert done.returncode == 1

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from asymbp_cli.cli.app import cli
+from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.results.store import Store
+from asymbp_cli.specs.references import REGISTERED, Plugin
 
 RECIPE = """title: {title}
 dataset: {dataset}
@@ -221,6 +223,30 @@ def test_seeds_after_a_protocol_name_its_table() -> None:
     failed = CliRunner().invoke(cli, ["compare", "other:quick", "results"])
     assert '"results:quick, seeds 0, 1"' in str(failed.exception)
     assert "Complete on both sides: " in asymbp("compare other:quick 'results:quick, seeds 0, 1'")
+
+
+def with_initialization(grid: Grid, name: str) -> Grid:
+    (column,) = grid.columns
+    (entry,) = column.entries
+    entry = entry.model_copy(update={"protocol": entry.protocol.model_copy(update={"initialization": name})})
+    return grid.model_copy(update={"columns": (column.model_copy(update={"entries": (entry,)}),)})
+
+
+def test_versions_of_a_plugin_after_a_protocol_name_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = small_study.grid("SGD").model_copy(update={"protocol_label": "quick"})
+    for digit in "12":
+        with monkeypatch.context() as patch:
+            patch.setitem(REGISTERED, name := f"mine@{digit * 16}", Plugin("mine.py", digit.encode()))
+            small_study.train(Path("results"), with_initialization(grid, name))
+    small_study.train(Path("other"), grid)
+    failed = CliRunner().invoke(cli, ["compare", "results", "other"])
+    names = re.findall(r'"([^"]+)"', str(failed.exception))
+    assert names == ["results:quick, plugin 11111111", "results:quick, plugin 22222222"]
+    (compared,) = json.loads(asymbp(shlex.join(["compare", *names, "--json"])))
+    assert len(compared["rows"]) == 1
+    assert compared["rows"][0]["difference_points"] != 0
+    failed = CliRunner().invoke(cli, ["compare", "quick, plugin 33333333", "other"])
+    assert '"quick, plugin 22222222"' in str(failed.exception)
 
 
 def test_a_directory_that_is_called_like_a_protocol_is_headed_by_both() -> None:

@@ -1,24 +1,18 @@
-"""Small datasets in the true layout of the published ones: same names, formats and traps, fewer images.
-
-Every image tells its class by its brightness, and is darker above than below and redder than blue, so that wrong
-labels, swapped axes and swapped channels show.
-"""
+"""Small datasets in the true layout of the published ones: same names, formats and traps, fewer images."""
 
 import dataclasses
 import gzip
 import hashlib
 import io
 import pickle
-import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from painted import idx, jpeg, packed, paint, unpacked
 from PIL import Image
 from scipy.io import savemat
 
@@ -30,8 +24,6 @@ from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.recipe.networks import network_for
 
-STEP, LOWEST, BELOW, REDDER = 18, 30, 8, 6  # grey levels
-
 
 @dataclass(frozen=True)
 class Miniature:
@@ -42,60 +34,6 @@ class Miniature:
     test: int
     draw: Draw | None = None
     images: Mapping[str, int] = dataclasses.field(default_factory=dict)  # of each class, if the catalog knows them
-
-
-def paint(brightness: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Return an image [H, W, 3]."""
-    image = np.full((height, width, 3), LOWEST + STEP * brightness, np.int64)
-    image[height // 2 :] += BELOW
-    image += np.array([REDDER, 0, -REDDER])
-    return image.astype(np.uint8)
-
-
-def brightness(image: NDArray[Any]) -> int:
-    """Return the brightness of an image [H, W] or [H, W, C] that `paint` made; fails where it is turned."""
-    plain = image.astype(float)
-    half = len(plain) // 2
-    assert plain[half + 1 :].mean() - plain[: half - 1].mean() == pytest.approx(BELOW, abs=2)
-    if image.shape[-1] == 3:
-        assert (
-            plain[..., 0].mean() - plain[..., 2].mean() == pytest.approx(2 * REDDER, abs=3)
-            or np.ptp(image, -1).max() == 0
-        )
-    found = (plain.mean() - LOWEST - BELOW / 2) / STEP
-    assert abs(found - round(found)) < 0.2
-    return round(found)
-
-
-def jpeg(level: int, height: int = 30, width: int = 40, mode: str = "RGB") -> bytes:
-    """Return a JPEG file."""
-    content = io.BytesIO()
-    picture = Image.fromarray(paint(level, height, width)).convert(mode)
-    picture.save(content, "JPEG", quality=100, subsampling=0)
-    return content.getvalue()
-
-
-def packed(path: Path, files: Mapping[str, bytes], mode: str = "w:gz") -> Path:
-    """Write a tar."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return path
-
-
-def unpacked(root: Path, files: Mapping[str, bytes]) -> Path:
-    """Write files."""
-    for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def idx(array: NDArray[np.uint8]) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.tobytes()
 
 
 def _four_files(directory: Path, train: list[int], test: list[int]) -> None:
@@ -306,30 +244,6 @@ WRITERS: dict[str, Callable[[Path], Miniature]] = {
     "indoor67": indoor67,
     "fashion-mnist": fashion_mnist,
 }
-
-
-def content_checksum(train: Iterable[tuple[int, NDArray[Any]]], test: Iterable[tuple[int, NDArray[Any]]]) -> str:
-    """Return the content checksum of (label, pixels [H, W, C]), written down once more, from its definition."""
-    splits = []
-    for samples in (train, test):
-        images = [
-            hashlib.sha256(b"%d %dx%dx%d\n" % (label, *pixels.shape) + bytes(pixels.ravel().tolist())).digest()
-            for label, pixels in samples
-        ]
-        splits.append(hashlib.sha256(b"".join(sorted(images))).digest())
-    return hashlib.sha256(splits[0] + splits[1]).hexdigest()
-
-
-def write_copy(info: DecodedDataset, root: Path, ending: str = ".png", names: Sequence[str] = ()) -> Path:
-    """Write a decoded dataset as train/CLASS/N and test/CLASS/N, the last image first; return the folder."""
-    for split in ("train", "test"):
-        images, labels = (np.load(info.path / f"{array}_{split}.npy") for array in "xy")
-        for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-            folder = root / split / (names or info.classes)[label]
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / f"{len(images) - i}{ending}"
-            Image.fromarray(image.squeeze()).save(file, lossless=True)  # an option of WebP
-    return root
 
 
 def install(key: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> Miniature:

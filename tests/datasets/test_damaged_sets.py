@@ -5,8 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import miniatures
 import numpy as np
+import painted
 import pytest
 from folders import unpack
 from miniatures import ready
@@ -77,11 +77,11 @@ def test_an_extra_class_and_a_stray_image_are_named(install: Install) -> None:
     root = install("pubfig83")
     home = root / "pubfig83"
     (home / "Not Famous").mkdir()
-    (home / "Not Famous" / "1.jpg").write_bytes(miniatures.jpeg(5))
+    (home / "Not Famous" / "1.jpg").write_bytes(painted.jpeg(5))
     with pytest.raises(DataError, match="holds Not Famous, which PubFig83-ID has not"):
         ready("pubfig83", root)
     shutil.rmtree(home / "Not Famous")
-    (home / "Zac Efron" / "me.jpg").write_bytes(miniatures.jpeg(5))
+    (home / "Zac Efron" / "me.jpg").write_bytes(painted.jpeg(5))
     with pytest.raises(
         DataError,
         match=r"Zac Efron/me\.jpg is not named as the images of PubFig83-ID are .*Name it so, or remove it",
@@ -162,13 +162,13 @@ def test_a_second_set_of_the_same_images_is_not_mixed_in(install: Install) -> No
     expected = ready("sufrw", root).fingerprint
     shutil.copytree(home / "SUFR_in_the_wild", home / "SUFR_in_the_wild_aligned")
     for file in (home / "SUFR_in_the_wild_aligned").iterdir():
-        file.write_bytes(miniatures.jpeg(9))
+        file.write_bytes(painted.jpeg(9))
     assert ready("sufrw", root).fingerprint == expected
     root = install("flowers102")
     unpack(root / "flowers-102" / "102flowers.tgz", root / "flowers-102")
     thumbs = root / "flowers-102" / "jpg" / "thumbs"
     thumbs.mkdir()
-    (thumbs / "image_00001.jpg").write_bytes(miniatures.jpeg(9))
+    (thumbs / "image_00001.jpg").write_bytes(painted.jpeg(9))
     with pytest.raises(
         DataError, match=r"holds image_00001\.jpg twice: image_00001\.jpg and thumbs/image_00001\.jpg"
     ):

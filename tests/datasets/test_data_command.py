@@ -10,6 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import miniatures
+import painted
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -35,7 +36,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_all_are_listed_with_their_state(root: Path) -> None:
-    miniatures.packed(root / "cifar10-jpeg.tar.xz", {"train/a/1.jpg": b""}, "w:xz")
+    painted.packed(root / "cifar10-jpeg.tar.xz", {"train/a/1.jpg": b""}, "w:xz")
     states = {row["name"]: row["state"] for row in json.loads(data("ls", "--json").stdout)}
     assert set(states) == set(CATALOG)
     assert states["digits"] == states["svhn"] == states["flowers17"] == states["pubfig83"] == "ready"

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import miniatures
 import numpy as np
+import painted
 import pytest
 from miniatures import idx, ready
 
@@ -137,7 +137,7 @@ def write(folder: Path, prefix: str = "", test: str = "t10k", labels: tuple[int,
     for split, numbers in (("train", labels), (test, labels[:2])):
         y = np.array(numbers, np.uint8)
         x = np.repeat(y, 35).reshape(-1, 5, 7)
-        miniatures.unpacked(
+        painted.unpacked(
             folder,
             {
                 f"{prefix}{split}-images-idx3-ubyte.gz": gzip.compress(idx(x)),

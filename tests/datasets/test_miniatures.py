@@ -5,6 +5,7 @@ from pathlib import Path
 
 import miniatures
 import numpy as np
+import painted
 import pytest
 import torch
 from click.testing import CliRunner
@@ -34,7 +35,7 @@ def test_every_image_goes_to_its_class(key: str, tmp_path: Path, monkeypatch: py
         images, labels = (np.load(info.path / f"{array}_{split}.npy") for array in "xy")
         assert len(images) == len(labels) == count
         for image, label in zip(images, labels, strict=True):
-            assert miniatures.brightness(image) == made.classes[info.classes[label]]
+            assert painted.brightness(image) == made.classes[info.classes[label]]
 
 
 @pytest.mark.parametrize("key", miniatures.WRITERS)

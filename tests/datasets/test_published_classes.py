@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import miniatures
+import painted
 import pytest
 from folders import unpack
 from miniatures import ready
@@ -225,7 +225,7 @@ def test_published_files_in_a_folder_precede_a_stand_in(install: Install) -> Non
     (root / "sets").mkdir()
     (root / "flowers-17").rename(root / "sets" / "flowers-17")
     (root / "flowers17" / "01_daffodil").mkdir(parents=True)
-    (root / "flowers17" / "01_daffodil" / "image_0001.jpg").write_bytes(miniatures.jpeg(0))
+    (root / "flowers17" / "01_daffodil" / "image_0001.jpg").write_bytes(painted.jpeg(0))
     assert ready("flowers17", root).fingerprint == published.fingerprint
 
 

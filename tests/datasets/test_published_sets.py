@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import miniatures
+import painted
 import pytest
 from folders import unpack
 from miniatures import ready
@@ -96,7 +97,7 @@ def test_the_copy_of_flowers_17_is_split_by_us_and_says_so(
     shutil.rmtree(root / "flowers-17")
     counts = {"01_daffodil": 4, "02_snowdrop": 4, "03_lilyvalley": 4}
     files = miniatures._images(counts, "flowers17/{label}/image_{i:04d}.jpg")
-    miniatures.packed(root / "flowers17.tar", files | {"flowers17/train.txt": b""}, "w")
+    painted.packed(root / "flowers17.tar", files | {"flowers17/train.txt": b""}, "w")
     draw = Draw(classes=3, train=3, test=1, of=3, images=12)
     monkeypatch.setitem(CATALOG, "flowers17", dataclasses.replace(CATALOG["flowers17"], draw=draw))
     info = ready("flowers17", root)

@@ -1,4 +1,4 @@
-"""A driver that a test can kill: trains the small grid of `test_slurm.py` in jobs. cluster_driver.py DIRECTORY"""
+"""A driver that a test can kill: trains the grid of `local_cluster.py` in jobs. cluster_driver.py DIRECTORY"""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import cluster_trainings
-import test_slurm
+import local_cluster
 
 from asymbp_cli.cli.interruption import handle_interruptions
 from asymbp_cli.errors import StudyInterrupted
@@ -17,6 +17,6 @@ if __name__ == "__main__":
         executor.note_ids = lambda folders, ids: time.sleep(60)  # type: ignore[assignment]
     handle_interruptions()
     try:
-        test_slurm.train(Path(sys.argv[1]), cluster_trainings.train)
+        local_cluster.train(Path(sys.argv[1]), cluster_trainings.train)
     except StudyInterrupted as interruption:
         print(interruption)

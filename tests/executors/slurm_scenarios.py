@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import cluster_trainings
+import local_cluster
 import small_study
-import test_slurm
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits
@@ -28,7 +28,7 @@ Found = dict[str, Any]
 def train(directory: Path, **changes: object) -> list[StudyEvent]:
     training = changes.pop("train", cluster_trainings.train)
     options = SlurmOptions.model_validate({"time": 5} | changes.pop("options", {}))  # type: ignore[operator]
-    return test_slurm.train(directory, training, executor=options, **changes)  # type: ignore[arg-type]
+    return local_cluster.train(directory, training, executor=options, **changes)  # type: ignore[arg-type]
 
 
 def describe(directory: Path, events: list[StudyEvent]) -> Found:
@@ -39,7 +39,7 @@ def describe(directory: Path, events: list[StudyEvent]) -> Found:
         "logs": [path.name for path in folders.logs_directory(directory / "results").glob("*_log.*")],
         "failed": [[event.message, event.remedy] for event in failed],
         "starts": [event.start_epoch for event in events if isinstance(event, StackStarted)],
-        "workers": len(test_slurm.pids(directory)),
+        "workers": len(local_cluster.pids(directory)),
     }
 
 
@@ -72,7 +72,7 @@ def told_to_stop(directory: Path) -> Found:
     signalled: list[str] = []
 
     def watch(event: StudyEvent) -> None:
-        if not signalled and test_slurm.have_both_sent(directory, 1):
+        if not signalled and local_cluster.have_both_sent(directory, 1):
             signalled.extend(run_command("squeue", "--noheader", "--array", "-o%i").split())
             run_command("scancel", "--signal=USR2", *signalled)
 
@@ -83,23 +83,39 @@ def killed_driver(directory: Path) -> Found:
     """The driver dies while jobs run; the next one listens to them."""
     os.environ["FAKE_EPOCH_SECONDS"] = "0.5"
     driver = subprocess.Popen([sys.executable, __file__, str(directory), "--drive"], start_new_session=True)
-    small_study.wait_for(lambda: test_slurm.epochs_sent(directory) >= 2, seconds=120)
+    small_study.wait_for(lambda: local_cluster.epochs_sent(directory) >= 2, seconds=120)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     return describe(directory, train(directory))
 
 
-def interrupted(directory: Path) -> Found:
-    """Ctrl-C while two jobs train, then the same command again."""
+def interrupt(directory: Path, before: Callable[[], object] = lambda: None) -> Found:
+    """Train in another process until both jobs have sent something, and send it Ctrl-C."""
     os.environ["FAKE_EPOCH_SECONDS"] = "1"
     words = [sys.executable, __file__, str(directory), "--drive"]
     with subprocess.Popen(words, start_new_session=True, stderr=subprocess.PIPE) as driver:
-        small_study.wait_for(lambda: test_slurm.have_both_sent(directory, 2), seconds=120)
+        small_study.wait_for(lambda: local_cluster.have_both_sent(directory, 2), seconds=120)
+        before()
+        began = time.monotonic()
         driver.send_signal(signal.SIGINT)
-        _, errors = driver.communicate(timeout=60)
+        _, errors = driver.communicate(timeout=150)
+    return {"said": errors.decode().splitlines()[-1], "ending": time.monotonic() - began}
+
+
+def interrupted(directory: Path) -> Found:
+    """Ctrl-C while two jobs train, then the same command again."""
+    found = interrupt(directory)
     small_study.wait_for(lambda: not run_command("squeue", "--noheader").strip(), seconds=60)
     os.environ["FAKE_EPOCH_SECONDS"] = "0"
-    return describe(directory, train(directory)) | {"said": errors.decode().splitlines()[-1]}
+    return describe(directory, train(directory)) | found
+
+
+def interrupted_in_silence(directory: Path) -> Found:
+    """The same while the controller hangs: jobs train on, and the next command takes them in."""
+    pid = run_command("pidof", "slurmctld").strip()
+    found = interrupt(directory, before=lambda: run_command("kill", "-STOP", pid))
+    run_command("kill", "-CONT", pid)
+    return describe(directory, train(directory)) | found
 
 
 def cancelled_by_hand(directory: Path) -> Found:
@@ -121,7 +137,7 @@ def silent_controller(directory: Path) -> Found:
     stopped: list[str] = []
 
     def watch(event: StudyEvent) -> None:
-        if not stopped and test_slurm.have_both_sent(directory, 1):
+        if not stopped and local_cluster.have_both_sent(directory, 1):
             stopped.append(run_command("kill", "-STOP", pid))
             subprocess.Popen(["sh", "-c", f"sleep 15; kill -CONT {pid}"])
 
@@ -153,7 +169,7 @@ def failed_node(directory: Path) -> Found:
     done: list[str] = []
 
     def watch(event: StudyEvent) -> None:
-        if not done and test_slurm.epochs_sent(directory) >= 2:
+        if not done and local_cluster.epochs_sent(directory) >= 2:
             done.append("down")
             run_command("scontrol", "update", "nodename=localhost", "state=down", "reason=test")
             subprocess.Popen(["sh", "-c", "sleep 5; scontrol update nodename=localhost state=resume"])
@@ -170,6 +186,7 @@ SCENARIOS: dict[str, Callable[[Path], Found]] = {
         told_to_stop,
         killed_driver,
         interrupted,
+        interrupted_in_silence,
         cancelled_by_hand,
         silent_controller,
         time_limit,

@@ -2,107 +2,35 @@
 
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cluster_trainings
 import fake_engine
-import numpy as np
 import pytest
 import small_study
+from local_cluster import (
+    PATIENCE,
+    check,
+    driver,
+    epochs_sent,
+    have_both_sent,
+    infos,
+    options,
+    pids,
+    train,
+)
+from local_cluster import _cluster as _cluster
 from small_study import wait_for
 
-from asymbp_cli.datasets.cache import write_info
-from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, UsageError
 from asymbp_cli.events import CheckpointSaved
-from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, Train
+from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.job import train as real_train
-from asymbp_cli.executors.registry import load_executor
 from asymbp_cli.executors.slurm import folders
-from asymbp_cli.executors.slurm.options import SlurmOptions
 from asymbp_cli.results.store import Store
-
-_PATIENCE = 120.0  # seconds
-TESTS = Path(__file__).parent.parent
-GRID = small_study.grid("SGD", epochs=6, multipliers=(10.0, 1.0))
-
-
-@pytest.fixture(autouse=True)
-def _cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Workers find the tests' modules, and nothing is left running."""
-    pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
-    (tmp_path / "marks").mkdir()
-    monkeypatch.setenv("CLUSTER_MARKS", str(tmp_path / "marks"))
-    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
-    yield
-    for pid in pids(tmp_path):
-        if small_study.alive(pid):
-            os.kill(pid, signal.SIGKILL)
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of programs that find what the tests find."""
-    places = [*map(str, (TESTS, TESTS / "executors")), *filter(None, sys.path)]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(places)}
-
-
-def pids(directory: Path) -> list[int]:
-    return [int(path.name.removeprefix("pid-")) for path in (directory / "marks").glob("pid-*")]
-
-
-def infos(directory: Path) -> dict[str, DecodedDataset]:
-    """Return the dataset of the small grid, with arrays that a worker finds; only real trainings read them."""
-    info = small_study.INFO.model_copy(update={"directory": str(directory / "data")})
-    if not info.path.exists():
-        info.path.mkdir()
-        for split, count in (("train", info.train_count), ("test", info.test_count)):
-            np.save(info.path / f"x_{split}.npy", np.zeros((count, *info.shape), np.uint8))
-            np.save(info.path / f"y_{split}.npy", np.zeros(count, np.int64))
-        write_info(info, info.path)
-    return {info.fingerprint: info}
-
-
-def options(**changes: object) -> SlurmOptions:
-    found = load_executor({"executor": "slurm", "cluster": "local", **changes})
-    assert isinstance(found, SlurmOptions)
-    return found
-
-
-def train(
-    directory: Path,
-    train: Train = cluster_trainings.train,
-    on_event: Callable[[StudyEvent], None] = lambda event: None,
-    **changes: object,
-) -> list[StudyEvent]:
-    """Train the small grid in jobs; returns what happened."""
-    events: list[StudyEvent] = []
-
-    def note(event: StudyEvent) -> None:
-        events.append(event)
-        on_event(event)
-
-    given = {"workers": 2, "checkpoint_seconds": 0.0, "executor": options(), "infos": infos(directory), **changes}
-    small_study.train(directory / "results", GRID, train=train, on_event=note, **given)  # type: ignore[arg-type]
-    return events
-
-
-def undisturbed(directory: Path) -> dict[str, list[str]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FAKE_EPOCH_SECONDS", "0")
-        small_study.train(directory / "undisturbed", GRID)
-    return small_study.numbers(directory / "undisturbed")
-
-
-def check(directory: Path) -> None:
-    """Check that all numbers are those of an undisturbed study, and that no file of a job is left."""
-    assert small_study.numbers(directory / "results") == undisturbed(directory)
-    assert not (directory / "results" / "jobs").exists()
-    assert small_study.checkpoints(directory / "results") == []
 
 
 def test_a_study_of_jobs_has_the_bits_of_one_in_this_process(tmp_path: Path) -> None:
@@ -165,34 +93,6 @@ def test_a_job_whose_time_is_up_hands_its_stack_to_another_one(
     check(tmp_path)
 
 
-def driver(directory: Path) -> "subprocess.Popen[bytes]":
-    """Start a driver in a process of its own, which says if it leaves anything open."""
-    command = [
-        sys.executable,
-        "-W",
-        "default::ResourceWarning",
-        str(Path(__file__).parent / "cluster_driver.py"),
-        str(directory),
-    ]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-
-
-def epochs_of_jobs(directory: Path) -> list[int]:
-    """Return how many epochs each job has sent."""
-    lines = (path.read_bytes() for path in (directory / "results" / "jobs").glob("*/events.jsonl"))
-    return [text.count(b"EpochEnded") for text in lines]
-
-
-def epochs_sent(directory: Path) -> int:
-    return sum(epochs_of_jobs(directory))
-
-
-def have_both_sent(directory: Path, epochs: int) -> bool:
-    """Return whether each of two jobs has sent so many epochs, however late it began."""
-    sent = epochs_of_jobs(directory)
-    return len(sent) == 2 and min(sent) >= epochs
-
-
 @pytest.mark.parametrize("still_running", [True, False])
 def test_a_driver_that_was_killed_takes_in_what_came_meanwhile(
     tmp_path: Path, still_running: bool, monkeypatch: pytest.MonkeyPatch
@@ -204,10 +104,10 @@ def test_a_driver_that_was_killed_takes_in_what_came_meanwhile(
         return len(pids(tmp_path)) == 2 and epochs_sent(tmp_path) >= 2 and all(map(folders.read_id, found))
 
     with driver(tmp_path) as process:
-        wait_for(are_both_training, seconds=_PATIENCE)
+        wait_for(are_both_training, seconds=PATIENCE)
         process.kill()
     if not still_running:
-        wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
+        wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=PATIENCE)
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "30")  # of a job that is submitted anew
     events = train(tmp_path)
     assert len(pids(tmp_path)) == 2
@@ -221,7 +121,7 @@ def test_a_driver_that_was_killed_before_it_noted_its_jobs_finds_them(
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
     monkeypatch.setenv("CLUSTER_DRIVER_FORGETS", "1")
     with driver(tmp_path) as process:
-        wait_for(lambda: len(pids(tmp_path)) == 2 and epochs_sent(tmp_path) >= 2, seconds=_PATIENCE)
+        wait_for(lambda: len(pids(tmp_path)) == 2 and epochs_sent(tmp_path) >= 2, seconds=PATIENCE)
         process.kill()
     events = train(tmp_path)
     assert len(pids(tmp_path)) == 2
@@ -232,12 +132,12 @@ def test_a_driver_that_was_killed_before_it_noted_its_jobs_finds_them(
 def test_an_interrupted_study_saves_what_its_workers_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
     with driver(tmp_path) as process:
-        wait_for(lambda: have_both_sent(tmp_path, 2), seconds=_PATIENCE)
+        wait_for(lambda: have_both_sent(tmp_path, 2), seconds=PATIENCE)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=_PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert b"go on after epoch" in output, output
     assert b"ResourceWarning" not in output, output  # though the jobs may still save
-    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
+    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=PATIENCE)
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
     events = train(tmp_path)
     assert all(event.start_epoch >= 2 for event in events if isinstance(event, StackStarted))
@@ -264,7 +164,7 @@ def test_a_damaged_line_is_the_failure_of_its_job_alone(tmp_path: Path, monkeypa
 def test_what_the_user_can_mend_ends_the_study(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the cache has gone"):
         train(tmp_path, fake_engine.data_is_gone)
-    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=_PATIENCE)
+    wait_for(lambda: not any(map(small_study.alive, pids(tmp_path))), seconds=PATIENCE)
     train(tmp_path)
     check(tmp_path)
 
@@ -278,7 +178,7 @@ def test_jobs_of_other_studies_are_left_alone(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("FAKE_EPOCH_SECONDS", "1")
     with driver(tmp_path) as process:
         monkeypatch.setenv("FAKE_EPOCH_SECONDS", "0")
-        wait_for(lambda: len(folders.find_folders(tmp_path / "results")) == 2, seconds=_PATIENCE)
+        wait_for(lambda: len(folders.find_folders(tmp_path / "results")) == 2, seconds=PATIENCE)
         wait_for(lambda: all(map(folders.read_id, folders.find_folders(tmp_path / "results"))))
         process.kill()
     found = folders.find_folders(tmp_path / "results")

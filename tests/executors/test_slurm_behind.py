@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import small_study
-from test_slurm_states import GRID, FakeCluster, check, killed, train
-from test_slurm_states import _quick as _quick
+from fake_cluster import GRID, FakeCluster, check, killed, train
+from fake_cluster import _quick as _quick
 
 from asymbp_cli.errors import StudyInterrupted
 from asymbp_cli.events import EpochEnded

@@ -1,15 +1,16 @@
 """Studies on a real SLURM of one node, from Debian's packages: all in one process, whose words are judged here."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import local_cluster
 import pytest
 import slurm_node
 import small_study
-import test_slurm
 
 SCENARIOS = Path(__file__).parent / "slurm_scenarios.py"
 NAMES = (
@@ -19,6 +20,7 @@ NAMES = (
     "told_to_stop",
     "killed_driver",
     "interrupted",
+    "interrupted_in_silence",
     "cancelled_by_hand",
     "silent_controller",
 )
@@ -31,7 +33,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         pytest.skip(f"not run: {why}")
     directory = tmp_path_factory.mktemp("slurm")
     command = slurm_node.in_namespace(directory / "node", sys.executable, str(SCENARIOS), str(directory), *NAMES)
-    environment = test_slurm.environment()
+    environment = local_cluster.environment()
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -40,7 +42,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     directory = tmp_path_factory.mktemp("undisturbed")
-    small_study.train(directory, test_slurm.GRID)
+    small_study.train(directory, local_cluster.GRID)
     return small_study.numbers(directory)
 
 
@@ -83,6 +85,15 @@ def test_a_driver_that_was_killed_listens_to_the_jobs_that_run(found: dict[str, 
 def test_an_interrupted_study_goes_on_from_the_last_epochs(found: dict[str, Any]) -> None:
     assert "go on after epoch" in found["interrupted"]["said"]
     assert all(start >= 2 for start in found["interrupted"]["starts"])
+
+
+def test_an_interruption_does_not_wait_for_a_controller_that_hangs(found: dict[str, Any]) -> None:
+    silent = found["interrupted_in_silence"]
+    assert silent["ending"] < 20
+    assert re.search(
+        r"cluster does not answer, so jobs train on\. Type scancel [0-9_]+ [0-9_]+ to end", silent["said"]
+    )
+    assert (silent["workers"], silent["failed"]) == (2, [])
 
 
 def test_a_controller_that_hangs_is_named_and_jobs_train_on(found: dict[str, Any]) -> None:

@@ -4,17 +4,13 @@ import io
 import re
 from dataclasses import replace
 
-import pytest
 import sample_document as sample
-import small_study
 from rich.console import Console
-from sample_tables import filled, make_epoch, make_grid
+from sample_tables import filled, seeded
 
 from asymbp_cli.analysis.agreement import Agreement, pair_cells
-from asymbp_cli.analysis.tables import FilledGrid, fill_grid
 from asymbp_cli.analysis.uncertainty import Difference
 from asymbp_cli.cli.console import print_result_table
-from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.report import csv_records, html, latex, markdown
 from asymbp_cli.report.document import Document
 from asymbp_cli.report.footnotes import write_footnotes
@@ -31,20 +27,6 @@ def in_terminal(table: ResultTable, width: int) -> str:
     out = io.StringIO()
     print_result_table(Console(file=out, width=width, no_color=True, markup=False), table)
     return out.getvalue()
-
-
-def seeded(count: int = 3) -> FilledGrid:
-    """Return two methods with so many seeds: SGD 10, 14, 12, 11 and 13 %, uSF 15, 20, 17, 18 and 16 %."""
-    grid = make_grid("SGD", "uSF").model_copy(update={"seeds": tuple(range(count))})
-    wrong = {"SGD": (100, 140, 120, 110, 130), "uSF": (150, 200, 170, 180, 160)}
-    epochs = {
-        run.id: [make_epoch(run.id, 1, wrong[column.header][run.seed]), make_epoch(run.id, 2, 300)]
-        for column in grid.columns
-        for run in grid.runs(grid.rows[0], column)
-    }
-    return fill_grid(
-        grid, epochs, dict.fromkeys(epochs, "finished"), {("MNIST", "SGD"): 1.0, ("MNIST", "uSF"): 9.0}
-    )
 
 
 def wide(*labels: str) -> ResultTable:
@@ -162,79 +144,6 @@ def test_differences_are_listed_with_intervals_if_there_are_enough_seeds() -> No
     assert list_uncertainty(filled(None, None, None, None, None)) == []
 
 
-def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
-    notes = " ".join(write_footnotes(filled(1.0, 2.0, 3.0, 4.0, 50.0)))
-    assert "MNIST 0.31 to 1.58 points, where 3 points are 30 of 1,000 samples." in notes
-    assert (
-        "not the spread over seeds (there is one), the choice of rate and epoch on the test set, or what" in notes
-    )
-    assert "Last epoch" not in notes
-    assert "hollow" not in notes
-    assert "more chances" not in notes
-    (last,) = [note for note in write_footnotes(seeded()) if note.startswith("Last epoch")]
-    assert last == (
-        "Last epoch: the test error of the same runs after their last epoch. That epoch is not picked on the test "
-        "set; the rate still is."
-    )
-
-
-def test_a_footnote_explains_the_dash_of_a_cell_that_was_picked_from_the_last_epoch() -> None:
-    table = seeded()
-    sgd, usf = table.cells[0]
-    ends_best = replace(usf, picks=tuple(replace(pick, epoch=pick.last_epoch) for pick in usf.picks))
-    assert ends_best.last_percent is None
-    (last,) = [
-        note
-        for note in write_footnotes(replace(table, cells=((sgd, ends_best),)))
-        if note.startswith("Last epoch")
-    ]
-    assert "after their last epoch (`-` if that is the picked one)." in last
-
-
-def test_the_runs_that_diverged_are_counted_among_those_of_the_marked_cells() -> None:
-    table = filled(1.0, 2.0, 3.0, 4.0, 50.0)
-    first, second, *others = table.cells[0]
-    marked = [replace(cell, ended=5, wanted=5, diverged=diverged) for cell, diverged in ((first, 1), (second, 3))]
-    notes = write_footnotes(replace(table, cells=((*marked, *others),)))
-    assert "`*` some runs diverged (4 of the 10 runs of the marked cells) and count as the first class." in notes
-
-
-def test_of_many_datasets_the_smallest_and_the_largest_test_set_are_named() -> None:
-    table = filled(1.0, 2.0, 3.0, 4.0, 50.0)
-    sizes = (1000, 360, 10000, 400, 340)
-    cells = tuple(
-        tuple(
-            replace(cell, picks=tuple(replace(pick, seen=10 * size) for pick in cell.picks))
-            for cell in table.cells[0]
-        )
-        for size in sizes
-    )
-    rows = tuple(table.grid.rows[0].model_copy(update={"label": f"of {size}"}) for size in sizes)
-    many = replace(
-        table, grid=table.grid.model_copy(update={"rows": rows}), cells=cells, baselines=table.baselines * 5
-    )
-    (note,) = [note for note in write_footnotes(many) if note.startswith("Standard errors")]
-    assert "of 340 " in note
-    assert "102 of 3,400 samples" in note
-    assert "of 10000 " in note
-    assert note.endswith("; the other test sets are between.")
-    assert note.count("samples") == 2
-
-
-@pytest.mark.parametrize(
-    ("seen", "said"),
-    [
-        (45, "1.35 of 45 samples (so at least 2)"),
-        (360, "10.8 of 360 samples (so at least 11)"),
-        (100, "3 of 100 samples."),
-    ],
-)
-def test_three_points_of_few_samples_are_said_to_be_a_fraction(seen: int, said: str) -> None:
-    table = filled(1.0, 2.0, 3.0, 4.0, 5.0)
-    cells = tuple(replace(c, picks=tuple(replace(p, wrong=2, seen=seen) for p in c.picks)) for c in table.cells[0])
-    assert f"3 points are {said}" in " ".join(write_footnotes(replace(table, cells=(cells,))))
-
-
 def test_every_rate_of_a_cell_is_listed_and_the_selected_one_is_marked() -> None:
     (listing,) = list_all_rates(seeded())
     assert listing.header == ("error, %", "x0.1", "x1")
@@ -306,14 +215,3 @@ def test_copies_of_the_papers_data_count_once_and_the_one_that_counts_is_named()
     assert "It is data bbbbbbbb, which has the most complete cells" in note
     (listing,) = list_agreement([table, more])
     assert not any("copies" in note for note in listing.notes)
-
-
-def test_data_under_two_networks_is_explained_once() -> None:
-    networks = (small_study.NETWORK, NETWORKS["timit"].resolve(10))
-    rows = tuple(
-        small_study.row(name * 64).model_copy(update={"network": network})
-        for name, network in zip("aab", (*networks, networks[0]), strict=True)
-    )
-    table = fill_grid(small_study.grid(rows=rows), {}, {}, {})
-    (note,) = [note for note in write_footnotes(table) if "SHA-256" in note]
-    assert note.startswith("data aaaaaaaa, data bbbbbbbb: datasets of one name")

@@ -117,17 +117,18 @@ def test_colours_come_with_marks_for_ours_and_for_the_papers(tree: Element) -> N
                 assert (f"{colour}: " in _text(half)) == bool(colour)  # for screen readers
 
 
-def test_the_best_of_each_row_is_bold_and_ties_are_all_bold(tree: Element) -> None:
+def test_the_best_finished_cell_of_each_row_is_bold_and_ties_are_all_bold(tree: Element) -> None:
     bold = [[_text(b) for b in place.iter("b")] for _, place in _cells(tree, sample.WITH_PAPER)]
-    assert bold == [[], [], ["0.65"], [], [], [], ["17.12"], ["17.12"], [], [], [], ["0.56"]]
+    assert bold == [["0.83"], [], [], [], [], [], ["17.12"], ["17.12"], [], [], [], ["0.56"]]
 
 
 def test_marks_have_words_for_screen_readers(tree: Element) -> None:
     places = dict(zip(("plain", "marked", "unfinished"), _cells(tree, sample.WITH_PAPER), strict=False))
     words = {name: _text(place) for name, (_, place) in places.items()}
     assert "88.65=* collapsed some runs diverged" in words["marked"]
-    assert words["unfinished"].startswith("0.65~ best of its row unfinished")
-    assert not any(word in words["plain"] for word in ("collapsed", "diverged", "unfinished", "best"))
+    assert words["unfinished"].startswith("0.65~ unfinished")  # though it is the lowest so far
+    assert words["plain"].startswith("0.83 best finished cell of its row")
+    assert not any(word in words["plain"] for word in ("collapsed", "diverged", "unfinished"))
 
 
 def test_a_missing_cell_says_why_in_its_tooltip_and_to_screen_readers(tree: Element) -> None:

@@ -109,10 +109,10 @@ def test_ours_stand_over_the_papers_with_colours_and_marks(text: str) -> None:
     start = next(i for i, line in enumerate(lines) if line.startswith("MNIST"))
     ours, papers = (line.removesuffix(r" \\").split(" & ") for line in lines[start : start + 2])
     assert len(ours) == len(papers) == 1 + len(sample.HEADER)
-    assert ours[1].startswith("0.83")
+    assert ours[1].startswith(r"\textbf{0.83}")
     assert ours[2].startswith(r"\cellcolor[HTML]{F6DF8F}{\tiny$\blacktriangle$}\,88.65")
     assert r"\textsuperscript{={*}}" in ours[2]
-    assert ours[3].startswith(r"\textbf{0.65}")
+    assert ours[3].startswith("0.65")  # unfinished, so not bold
     assert r"\textsuperscript{$\sim$}" in ours[3]
     assert ours[4].startswith("-")
     assert papers[0] == r"\textit{the paper}"

@@ -37,7 +37,7 @@ _FAILURE = TypeAdapter(Failure)
 
 def prepare(folder: Path) -> None:
     """Make the file that a worker appends to: a network file system shows new lines sooner than new files."""
-    (folder / LINES).touch()
+    patiently((folder / LINES).touch)
 
 
 class Outbox:
@@ -57,7 +57,7 @@ class Outbox:
             os.fsync(self._file.fileno())
             for run_id, content in message.files.items():
                 path = _file_path(self._folder, message.kind, run_id, message.epoch)
-                patiently(partial(_write, path, content))
+                _write(path, content)
         self._file.write(encode(message))
         self._file.flush()
         if isinstance(message, FilesSent):
@@ -181,8 +181,8 @@ def _read_files(folder: Path, kind: FileKind, epoch: int, runs: list[str]) -> Fi
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    replace(path, content, durable=True)
+    patiently(partial(path.parent.mkdir, exist_ok=True))
+    patiently(partial(replace, path, content, durable=True))
 
 
 def _file_path(folder: Path, kind: FileKind, run_id: str, epoch: int) -> Path:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -32,10 +33,12 @@ _ENDED = {
 }
 _UNKNOWN = "UNKNOWN"  # of a job that nobody knows any more
 _COMMAND_SECONDS = 60.0  # in which a command of the cluster answers
+_HURRIED_SECONDS = 3.0  # the same for somebody who waits to leave
 _KILLING_SECONDS = 5.0  # in which one that does not answer ends
 _TIMED_OUT, _KILLED = 124, 137  # exit codes of `timeout`; the first also of what did not answer here
 _NOT_FOUND = 127  # exit code of a shell if there is no such command
 _UNCONFIGURED = "configuration source"  # which the commands of SLURM lack outside of a cluster
+_UNREACHED = "Unable to contact"  # the controller, say the commands of SLURM
 _FOREVER_MINUTES = 60 * 24 * 365
 
 
@@ -54,8 +57,11 @@ class Cluster(Protocol):
         Raises UsageError if the cluster does not answer.
         """
 
-    def cancel(self, ids: Collection[str]) -> None:
-        """Tell workers to save what they have and to end; jobs that wait never start."""
+    def cancel(self, ids: Collection[str]) -> bool:
+        """Tell workers to save what they have and to end; jobs that wait never start. Return whether all heard."""
+
+    def hurry(self) -> None:
+        """From now on, wait only a few seconds for an answer."""
 
 
 def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
@@ -65,6 +71,8 @@ def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
     logs.mkdir(parents=True, exist_ok=True)
     if options.cluster == "local":
         return _Local(submitit.LocalExecutor(logs), options)
+    if shutil.which("srun") is None:  # which submitit asks for
+        raise _absence("srun is not found")
     with _explained():
         executor = submitit.SlurmExecutor(logs)
         executor.update_parameters(**options.make_parameters())
@@ -105,11 +113,10 @@ def _explained() -> Iterator[None]:
     try:
         with redirect_stderr(io.StringIO()):
             yield
-    except (RuntimeError, ValueError, OSError) as error:
-        if "srun" in str(error) or isinstance(error, FileNotFoundError):
-            raise _absence("srun and sbatch are not found") from error
-        is_late = getattr(error.__cause__, "returncode", 1) in (_TIMED_OUT, _KILLED)
-        raise (_silence(_late("sbatch")) if is_late else _refusal(str(error))) from error
+    except OSError as error:
+        raise UsageError(f"jobs cannot be submitted: {error}. Run the same command again") from error
+    except (RuntimeError, ValueError) as error:
+        raise _explain_failure(getattr(error.__cause__, "returncode", 1), str(error)) from error
 
 
 @contextmanager
@@ -129,8 +136,8 @@ def _silence(words: str) -> UsageError:
     return UsageError(f"the cluster does not answer: {words}. Type sinfo to see how it is")
 
 
-def _late(program: str) -> str:
-    return f"{program} has taken more than {_COMMAND_SECONDS:.0f} s"
+def _late(program: str, seconds: float) -> str:
+    return f"{program} has taken more than {seconds:.0f} s"
 
 
 def _absence(words: str) -> UsageError:
@@ -138,15 +145,15 @@ def _absence(words: str) -> UsageError:
     return UsageError(f"there is no SLURM here ({words}). Run this on a login node of the cluster")
 
 
-def _explain_failure(done: "subprocess.CompletedProcess[str]") -> UsageError:
-    """Return the error of an sbatch that has failed."""
-    if done.returncode == _TIMED_OUT:
-        return _silence(done.stderr)
-    if done.returncode == _NOT_FOUND:
+def _explain_failure(code: int, words: str) -> UsageError:
+    """Return the error of an sbatch that has ended with a code, and with words."""
+    if code in (_TIMED_OUT, _KILLED):
+        return _silence(_late("sbatch", _COMMAND_SECONDS))
+    if code == _NOT_FOUND:
         return _absence("sbatch is not found")
-    if _UNCONFIGURED in done.stderr:
+    if _UNCONFIGURED in words:
         return _absence("its commands are installed, but know no cluster")
-    return _refusal(done.stderr)
+    return _refusal(words)
 
 
 def _refusal(text: str) -> UsageError:
@@ -169,13 +176,17 @@ class _Slurm:
 
     def __init__(self, executor: Any) -> None:
         self._executor = executor
+        self._hurried = False
+
+    def hurry(self) -> None:
+        self._hurried = True
 
     def check(self, folder: Path) -> None:
         script = folder / "check.sh"
         script.write_text(self._executor._make_submission_file_text("true", "check"), encoding="utf-8")
-        done = _call("sbatch", "--test-only", str(script))
+        done = self._call("sbatch", "--test-only", str(script))
         if done.returncode:
-            raise _explain_failure(done)
+            raise _explain_failure(done.returncode, done.stderr)
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
         with _explained(), _bounded(type(self._executor)):
@@ -185,7 +196,7 @@ class _Slurm:
     def ended(self, ids: Collection[str]) -> dict[str, str]:
         if not ids:
             return {}
-        listed = _call("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", "-o%i|%T")
+        listed = self._call("squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", "-o%i|%T")
         if listed.returncode:
             raise _silence(_join_lines(listed.stderr) or "squeue has failed")  # its jobs run on
         states = _read_states(listed.stdout)
@@ -194,12 +205,32 @@ class _Slurm:
             array = job_id.partition("_")[0]  # stands for those of its jobs that were cancelled while they waited
             if state := states.get(job_id) or states.get(array):
                 found[job_id] = state
-        found |= _ask_accounting([job_id for job_id in ids if job_id not in found])
+        found |= self._ask_accounting([job_id for job_id in ids if job_id not in found])
         return {job_id: state for job_id, state in found.items() if _is_over(state)}
 
-    def cancel(self, ids: Collection[str]) -> None:
-        if ids:
-            _call("scancel", *ids)
+    def cancel(self, ids: Collection[str]) -> bool:
+        done = self._call("scancel", *ids) if ids else None
+        return done is None or not (done.returncode == _TIMED_OUT or _UNREACHED in done.stderr)
+
+    def _ask_accounting(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the states of jobs that the controller has forgotten."""
+        if not ids:
+            return {}
+        asked = ("--noheader", "--parsable2", "--allocations", "--format=JobID,State", f"--jobs={','.join(ids)}")
+        states = _read_states(self._call("sacct", *asked).stdout)
+        found = {job_id: states.get(job_id, _UNKNOWN) for job_id in ids}
+        return {job_id: state if _is_over(state) else _UNKNOWN for job_id, state in found.items()}
+
+    def _call(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """Return the output of a command of SLURM; one that is missing or does not answer has failed."""
+        seconds = _HURRIED_SECONDS if self._hurried else _COMMAND_SECONDS
+        try:
+            return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, _TIMED_OUT, "", _late(command[0], seconds))
+        except OSError as error:
+            code = _NOT_FOUND if isinstance(error, FileNotFoundError) else 1
+            return subprocess.CompletedProcess(command, code, "", f"{command[0]}: {error.strerror}")
 
 
 def _read_states(text: str) -> dict[str, str]:
@@ -209,27 +240,6 @@ def _read_states(text: str) -> dict[str, str]:
 
 def _is_over(state: str) -> bool:
     return state.split()[0] in _ENDED or state == _UNKNOWN
-
-
-def _ask_accounting(ids: Sequence[str]) -> dict[str, str]:
-    """Return the states of jobs that the controller has forgotten."""
-    if not ids:
-        return {}
-    asked = ("--noheader", "--parsable2", "--allocations", "--format=JobID,State", f"--jobs={','.join(ids)}")
-    states = _read_states(_call("sacct", *asked).stdout)
-    found = {job_id: states.get(job_id, _UNKNOWN) for job_id in ids}
-    return {job_id: state if _is_over(state) else _UNKNOWN for job_id, state in found.items()}
-
-
-def _call(*command: str) -> "subprocess.CompletedProcess[str]":
-    """Return the output of a command of SLURM; one that is missing or does not answer has failed."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, _TIMED_OUT, "", _late(command[0]))
-    except OSError as error:
-        code = _NOT_FOUND if isinstance(error, FileNotFoundError) else 1
-        return subprocess.CompletedProcess(command, code, "", f"{command[0]}: {error.strerror}")
 
 
 class _Local:
@@ -254,10 +264,14 @@ class _Local:
     def ended(self, ids: Collection[str]) -> dict[str, str]:
         return {job_id: _UNKNOWN for job_id in ids if not _is_job(job_id)}
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, ids: Collection[str]) -> bool:
         for job_id in filter(_is_job, ids):
             with suppress(OSError):
                 os.kill(int(job_id), signal.SIGTERM)  # which it passes on
+        return True
+
+    def hurry(self) -> None:
+        pass  # no answer takes time
 
 
 def _is_job(pid: str) -> bool:

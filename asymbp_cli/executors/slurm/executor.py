@@ -34,6 +34,7 @@ _UNREADABLE_SECONDS = 120.0  # in which a folder that cannot be read is read aga
 _SETTLING_SECONDS = 5.0  # in which a network file system shows what a node that has ended wrote last
 _ASKING_SECONDS = 60.0  # until the cluster is asked again for what it has refused
 _STOPPING_SECONDS = 10.0  # what arrives later is taken in by the next driver
+_SUBMITTING_SECONDS = 5  # that an interruption waits for sbatch
 
 
 @dataclass
@@ -68,7 +69,9 @@ class SlurmExecutor:
         self._launch_from = 0.0  # after a refusal, on the same clock
         self._refused = ""  # the words of the last one
         self._silent = False  # the cluster does not answer, which was said
+        self._unanswered = False  # what was submitted when an interruption came
         self._stopped = False
+        self._heard = True  # that jobs are to end
 
     @property
     def has_room(self) -> bool:
@@ -133,7 +136,7 @@ class SlurmExecutor:
         if not self._waiting or (self._running and time.monotonic() < self._launch_from):
             return
         try:
-            with delayed_interruptions():
+            with delayed_interruptions(most=_SUBMITTING_SECONDS):
                 self._submit()
         except UsageError as error:
             if not self._running:
@@ -151,7 +154,8 @@ class SlurmExecutor:
                 folders.append(make_folder(self._results, job))
             ids = self._cluster.submit(folders, self._train)
             note_ids(folders, ids)
-        except BaseException:
+        except BaseException as error:
+            self._unanswered = not ids and isinstance(error, KeyboardInterrupt)
             self._cluster.cancel(ids)
             for folder in folders:  # without it a worker that starts ends at once
                 discard(folder, self._results)
@@ -239,16 +243,27 @@ class SlurmExecutor:
             handed_back=state in ("TIMEOUT", "PREEMPTED"),
         )
 
-    def stop(self) -> Iterator[Event]:
-        """Tell all workers to save, and yield what they send in time; the next driver takes in the rest."""
+    def stop(self) -> Iterator[Event | StudyWaits]:
+        """Tell all workers to save, and yield what they send in time; the next driver takes in the rest.
+
+        Last comes what may be left running because the cluster does not answer.
+        """
         self._stop()
         last = time.monotonic() + _STOPPING_SECONDS
-        while self._running and time.monotonic() < last:
+        while self._heard and self._running and time.monotonic() < last:
             for running in list(self._running):
                 with suppress(AsymbpError):  # of a job
                     yield from (event for event in self._read(running) if not isinstance(event, JobEnded))
             self._look()
             time.sleep(_SHORTEST_POLL)
+        if not self._heard:
+            ids = " ".join(running.id for running in self._running)
+            yield StudyWaits(f"The cluster does not answer, so jobs train on. Type scancel {ids} to end them")
+        if self._unanswered:
+            yield StudyWaits(
+                "The cluster has not answered sbatch. Jobs that it accepts after all end as they begin. Type "
+                "squeue --me to see them, and scancel ID to end one"
+            )
 
     def cancel(self) -> None:
         """Tell workers to save and to end; nothing is waited for. Their folders stay until the next driver."""
@@ -260,4 +275,5 @@ class SlurmExecutor:
         self._waiting.clear()
         if not self._stopped:
             self._stopped, self._looked = True, 0.0
-            self._cluster.cancel([running.id for running in self._running])
+            self._cluster.hurry()
+            self._heard = self._cluster.cancel([running.id for running in self._running])

@@ -37,11 +37,11 @@ def make_folder(results: Path, job: Job) -> Path:
     package = pack(job)
     folder = jobs_directory(results) / f"{job.stack.id}-{uuid.uuid4().hex[:8]}"
     with _writing(folder):
-        (folder / "checkpoints").mkdir(parents=True)
+        patiently(partial((folder / "checkpoints").mkdir, parents=True, exist_ok=True))
         spool.prepare(folder)
         for run_id, content in package.checkpoints.items():
-            replace(_checkpoint(folder, run_id), content)
-        replace(folder / _JOB, package.job)
+            patiently(partial(replace, _checkpoint(folder, run_id), content))
+        patiently(partial(replace, folder / _JOB, package.job))
     return folder
 
 
@@ -103,7 +103,7 @@ def note_ids(folders: Sequence[Path], ids: Sequence[str]) -> None:
 
 def note_id(folder: Path, job_id: str) -> None:
     """Note the id of a job, as its driver and its worker do, since either may die first. Raises OSError."""
-    replace(folder / _ID, job_id.encode(), durable=True)
+    patiently(partial(replace, folder / _ID, job_id.encode(), durable=True))
 
 
 def read_id(folder: Path) -> str | None:
@@ -171,7 +171,7 @@ def _delete_folder(folder: Path) -> None:
     """Delete a folder, under another name: a worker that still runs does not find it, and writes nothing more."""
     renamed = folder.with_name(f".{folder.name}")
     with suppress(OSError):
-        folder = folder.rename(renamed)
+        folder = patiently(partial(folder.rename, renamed))
     shutil.rmtree(folder, ignore_errors=True)
 
 
