@@ -31,7 +31,7 @@ from asymbp_cli.text import count
 class Plan:
     """Tables, the runs that each of them and all together still need, and what is known of their time.
 
-    A dataset without a directory is not decoded, and one without samples has not been counted.
+    A dataset without a directory is not decoded.
     """
 
     grids: Sequence[Grid]
@@ -134,16 +134,7 @@ def _describe_row(row: GridRow) -> str:
 
 
 def _describe_time(plan: Plan, work: Work) -> str:
-    """Return how long the runs take; a dataset that is not counted is named."""
-    seconds = plan.forecast.seconds(work.remaining)
-    fingerprints = dict.fromkeys(run.dataset for run in work.runs.values())
-    unknown = [plan.infos[key].label for key in fingerprints if not plan.infos[key].train_count]
-    if seconds is not None and len(unknown) == len(fingerprints):
-        return "time not known before the images are decoded"
-    text = describe_seconds(seconds)
-    if seconds is None or not unknown:
-        return text
-    return f"{text} and the time of {', '.join(unknown)}, not known before it is decoded"
+    return describe_seconds(plan.forecast.seconds(work.remaining))
 
 
 def _make_event(plan: Plan) -> dict[str, Any]:
@@ -162,10 +153,9 @@ def record_tables(plan: Plan) -> list[dict[str, Any]]:
 
 
 def estimate_seconds(plan: Plan, work: Work) -> float | None:
-    """Return the estimate in seconds; None if it is not known for all runs."""
+    """Return the estimate in seconds; None if steps are not timed."""
     seconds = plan.forecast.seconds(work.remaining)
-    is_known = all(plan.infos[run.dataset].train_count for run in work.runs.values())
-    return round(seconds, 1) if is_known and seconds is not None else None
+    return None if seconds is None else round(seconds, 1)
 
 
 def _table_record(plan: Plan, grid: Grid, work: Work) -> dict[str, Any]:
