@@ -119,14 +119,19 @@ def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
     available = ", ".join(_describe_row(row) for row in grid.rows if row.dataset is not None)
     missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
     text = (
-        f"{count(len(grid.columns), 'column')} on {available}, protocol {grid.protocol_label}: "
-        f"{count(len(work.runs) + len(work.done), 'run')}"
+        f"{count(len(grid.columns), 'column')} on {available}, protocol {grid.protocol_label}, "
+        f"{_describe_seeds(grid.seeds)}: {count(len(work.runs) + len(work.done), 'run')}"
     )
     if work.done:
         text += f", {len(work.runs):,} to train"
     if work.runs:
         text += f", {_describe_time(plan, work)}"
     return f"{text}; not available: {missing}" if missing else text
+
+
+def _describe_seeds(seeds: Sequence[int]) -> str:
+    """Return `seed 0` or `5 seeds`: whoever writes `seed: 5` for five of them sees it."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else count(len(seeds), "seed")
 
 
 def _describe_row(row: GridRow) -> str:

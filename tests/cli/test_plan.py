@@ -84,7 +84,7 @@ def test_a_set_of_the_catalogue_that_is_not_decoded_has_runs_network_and_time(no
     before = folders(nothing_is_read)
     table, undecoded, total = plan("reproduce --table 2 --dataset mnist --protocol quick --workers 2").splitlines()
     assert re.fullmatch(
-        r"Table 2 \(Exp\. A\) \(--table 2\): 11 columns on MNIST \(network mnist\), protocol quick: 60 runs, "
+        r"Table 2 \(Exp\. A\) \(--table 2\): 11 columns on MNIST \(network mnist\), protocol quick, seed 0: 60 runs, "
         r"about \d+ (s|min|h \d+ min)",
         table,
     )
@@ -100,7 +100,7 @@ def test_images_of_ones_own_are_counted_by_their_names(nothing_is_read: Path) ->
         write(nothing_is_read / "pets/cat" / f"{name}.png")
     line = "reproduce --table 5 --protocol quick --dataset ./pets --workers 1"
     table, undecoded, total = plan(line).splitlines()
-    assert table.endswith("8 columns on pets (network large), protocol quick: 40 runs, about 1 s")
+    assert table.endswith("8 columns on pets (network large), protocol quick, seed 0: 40 runs, about 1 s")
     assert undecoded == "pets is not decoded: all 40 runs counted as missing"
     assert total == "to train: 40 of 40 runs on cpu with 1 worker, about 1 s"
     few = json.loads(plan(f"{line} --json"))["seconds"]
@@ -141,7 +141,7 @@ def test_a_recipe_of_ones_own_images_says_its_network(nothing_is_read: Path) -> 
         "method: [SGD, BN]\nprotocol: quick\nseed: [0, 1]\n"
     )
     table, undecoded, _ = plan("train --recipe mine.yaml").splitlines()
-    assert "2 columns on pets (8x8x1, FC 4, FC 2), protocol quick: 20 runs" in table
+    assert "2 columns on pets (8x8x1, FC 4, FC 2), protocol quick, 2 seeds: 20 runs" in table
     assert undecoded == "pets is not decoded: all 20 runs counted as missing"
 
 
@@ -150,7 +150,7 @@ def test_what_trains_all_layers_but_the_last_is_checked_before_the_images_are_de
     nothing_is_read: Path,
 ) -> None:
     table, undecoded, _ = plan("reproduce --table 4-c2 --protocol quick --dataset ./pets").splitlines()
-    assert "8 columns on pets (network large), protocol quick: 45 runs" in table
+    assert "8 columns on pets (network large), protocol quick, seed 0: 45 runs" in table
     assert undecoded == "pets is not decoded: all 45 runs counted as missing"
     Path("one.yaml").write_text(
         "dataset: pets/\nnetwork: {input: 8x8x1, layers: [Max 2x2/2, FC classes]}\nmethod: SGD Bottom\n"
@@ -194,7 +194,7 @@ def test_what_is_decoded_is_compared_run_by_run() -> None:
     asymbp(f"train --recipe one.yaml {TINY} --quiet")
     table, total = plan(line).splitlines()
     assert re.search(
-        r"digits \(network digits\), protocol demo with .*: 12 runs, 10 to train, about \d+ s$", table
+        r"digits \(network digits\), protocol demo with .*, seed 0: 12 runs, 10 to train, about \d+ s$", table
     )
     assert total.startswith("to train: 10 of 12 runs on cpu with 1 worker, about ")
     planned = json.loads(plan(f"{line} --json"))
