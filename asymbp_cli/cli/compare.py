@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @options.results
 def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, results_directory: Path) -> None:
     """Compare two results cell by cell, in tables of one name, or if these share nothing, by method. A and B are
-    results directories, protocols of those in --results, or both, as DIR:PROTOCOL. If a protocol was trained with several sets of seeds, they follow it: "quick, seeds 0, 1".
+    results directories, protocols of those in --results, or both, as DIR:PROTOCOL. If a protocol was trained with
+    several sets of seeds, they follow it: "quick, seeds 0, 1".
 
     \b
     Example:
