@@ -140,7 +140,7 @@ def _count_workers(question: Question, device: str) -> tuple[int, int]:
     kind = device.partition(":")[0]
     if question.cluster:
         return question.cluster.workers, question.cluster.per_node if kind == "cpu" else 1
-    workers = 1 if kind != "cpu" else question.workers or machine.cores()
+    workers = 1 if kind != "cpu" else question.workers or machine.count_workers()
     return workers, workers
 
 
