@@ -41,9 +41,12 @@ def cores() -> int:
 
 
 def count_workers() -> int:
-    """Return how many processes train on the CPU unless a user says so: one per core that there is memory for."""
+    """Return how many processes train on the CPU unless a user says so: one per core that there is memory for.
+
+    Several need as much again for the process that leads them.
+    """
     available = available_bytes()
-    return cores() if available is None else max(1, min(cores(), available // PROCESS_BYTES))
+    return cores() if available is None else max(1, min(cores(), available // PROCESS_BYTES - 1))
 
 
 def parse_device(name: str) -> str:

@@ -75,7 +75,9 @@ def test_each_worker_has_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_devices(("cpu", "cpu"), 3)
 
 
-@pytest.mark.parametrize(("available", "workers"), [(None, 8), (10**11, 8), (2 * 10**9, 3), (10**8, 1)])
+@pytest.mark.parametrize(
+    ("available", "workers"), [(None, 8), (10**11, 8), (2 * 10**9, 2), (15 * 10**8, 1), (10**8, 1)]
+)
 def test_by_default_there_are_no_more_workers_than_memory(
     available: int | None, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
