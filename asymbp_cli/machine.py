@@ -23,6 +23,8 @@ _NUMBER = re.compile("[0-9]{1,18}")
 _LARGE = 1 << 16
 ALL_GPUS = "cuda:all"
 MOST_WORKERS = 10_000  # at once; each takes memory of its study before it trains
+#: of a worker on the CPU by itself, most of it torch: 600 MB in `tests/campaigns/README.md`
+PROCESS_BYTES = 600 * 10**6
 
 
 class DeviceFacts(NamedTuple):
@@ -36,6 +38,15 @@ class DeviceFacts(NamedTuple):
 def cores() -> int:
     """Return the processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def count_workers() -> int:
+    """Return how many processes train on the CPU unless a user says so: one per core that there is memory for.
+
+    Several need as much again for the process that leads them.
+    """
+    available = available_bytes()
+    return cores() if available is None else max(1, min(cores(), available // PROCESS_BYTES - 1))
 
 
 def parse_device(name: str) -> str:

@@ -155,8 +155,7 @@ def forecast(
     Steps are timed by `measure`, else on the datasets, but not on CUDA. Only the first epochs show the seconds
     there: this process opens no GPU, and the search for the fastest kernels takes longer than many an epoch.
     """
-    runs = {run_id: run for run_id, run in work.runs.items() if infos[run.dataset].train_count}
-    device, workers = execution.devices[0], len(execution.devices)
+    runs, device, workers = work.runs, execution.devices[0], len(execution.devices)
     if device.startswith("cuda"):
         flop = {run_id: epoch_flop(run, infos[run.dataset]) for run_id, run in runs.items()}
         return Forecast(flop, False, workers)

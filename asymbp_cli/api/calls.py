@@ -51,11 +51,11 @@ def train(
     `recipe` is the path of a file, the name of a recipe that comes with the tool, a mapping with the same keys, a
     `Recipe`, or a list of these, which is one study. `protocol`, `rule` ("paper" or "held-out"), `seeds` (a number
     of them, from `seed` on, or a list) and `keep_weights` ("best" or "last") replace its own. On the CPU `workers`
-    processes train at once, by default one per core. `device` may name several GPUs: "cuda:0,cuda:1", or
-    "cuda:all". `executor`, a name, the path of a file or a mapping with the same keys, says where else to train. A
-    run whose process is killed has so many `attempts` in all. `shard="3/8"` trains the third of eight parts of the
-    study, which `asymbp store merge` joins. `plugins` are files of Python; installed plugins are loaded, too.
-    `on_event` is told what happens, and `on_progress` how far decoding or a download is.
+    processes train at once, by default one per core that has 0.6 GB of memory. `device` may name several GPUs:
+    "cuda:0,cuda:1", or "cuda:all". `executor`, a name, the path of a file or a mapping with the same keys, says
+    where else to train. A run whose process is killed has so many `attempts` in all. `shard="3/8"` trains the
+    third of eight parts of the study, which `asymbp store merge` joins. `plugins` are files of Python; installed
+    plugins are loaded, too. `on_event` is told what happens, and `on_progress` how far decoding or a download is.
 
     Warns of runs that ended before without weights, and of results of another version of a plugin. Raises
     AsymbpError if anything is wrong with the recipe, the data, the device or the results.

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with numbers.")
 @options.results
 def command(first: str, second: str, keys: tuple[str, ...], as_json: bool, results_directory: Path) -> None:
-    """Compare two results cell by cell. A and B are results directories, protocols of those in --results, or both,
-    as DIR:PROTOCOL. If a protocol was trained with several sets of seeds, or with several versions of a plugin,
-    these follow it: "quick, seeds 0, 1", "quick, plugin 3f2a91bc".
+    """Compare two results cell by cell, in tables of one name, or if these share nothing, by method. A and B are
+    results directories, protocols of those in --results, or both, as DIR:PROTOCOL. If a protocol was trained with
+    several sets of seeds, or with several versions of a plugin, these follow it: "quick, seeds 0, 1",
+    "quick, plugin 3f2a91bc".
 
     \b
     Example:

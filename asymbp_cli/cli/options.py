@@ -195,7 +195,7 @@ _TRAINING: tuple[Decorator, ...] = (
         metavar="N",
         type=click.IntRange(1, MOST_WORKERS),
         help="Processes that train at once on the CPU, one thread each, or jobs on a cluster. Default: one per "
-        "core, or what --executor says.",
+        "core that has 0.6 GB of memory, or what --executor says.",
     ),
     data_dir,
     click.option("--download", is_flag=True, help="Download a missing dataset, if that is possible."),

@@ -31,7 +31,7 @@ from asymbp_cli.text import count
 class Plan:
     """Tables, the runs that each of them and all together still need, and what is known of their time.
 
-    A dataset without a directory is not decoded, and one without samples has not been counted.
+    A dataset without a directory is not decoded.
     """
 
     grids: Sequence[Grid]
@@ -119,8 +119,8 @@ def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
     available = ", ".join(_describe_row(row) for row in grid.rows if row.dataset is not None)
     missing = ", ".join(row.label for row in grid.rows if row.dataset is None)
     text = (
-        f"{count(len(grid.columns), 'column')} on {available}, protocol {grid.protocol_label}: "
-        f"{count(len(work.runs) + len(work.done), 'run')}"
+        f"{count(len(grid.columns), 'column')} on {available}, protocol {grid.protocol_label}, "
+        f"{_describe_seeds(grid.seeds)}: {count(len(work.runs) + len(work.done), 'run')}"
     )
     if work.done:
         text += f", {len(work.runs):,} to train"
@@ -129,21 +129,17 @@ def _describe_table(plan: Plan, grid: Grid, work: Work) -> str:
     return f"{text}; not available: {missing}" if missing else text
 
 
+def _describe_seeds(seeds: Sequence[int]) -> str:
+    """Return `seed 0` or `5 seeds`: whoever writes `seed: 5` for five of them sees it."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else count(len(seeds), "seed")
+
+
 def _describe_row(row: GridRow) -> str:
     return f"{row.label} ({describe_network(row.network)})" if row.network else row.label
 
 
 def _describe_time(plan: Plan, work: Work) -> str:
-    """Return how long the runs take; a dataset that is not counted is named."""
-    seconds = plan.forecast.seconds(work.remaining)
-    fingerprints = dict.fromkeys(run.dataset for run in work.runs.values())
-    unknown = [plan.infos[key].label for key in fingerprints if not plan.infos[key].train_count]
-    if seconds is not None and len(unknown) == len(fingerprints):
-        return "time not known before the images are decoded"
-    text = describe_seconds(seconds)
-    if seconds is None or not unknown:
-        return text
-    return f"{text} and the time of {', '.join(unknown)}, not known before it is decoded"
+    return describe_seconds(plan.forecast.seconds(work.remaining))
 
 
 def _make_event(plan: Plan) -> dict[str, Any]:
@@ -162,10 +158,9 @@ def record_tables(plan: Plan) -> list[dict[str, Any]]:
 
 
 def estimate_seconds(plan: Plan, work: Work) -> float | None:
-    """Return the estimate in seconds; None if it is not known for all runs."""
+    """Return the estimate in seconds; None if steps are not timed."""
     seconds = plan.forecast.seconds(work.remaining)
-    is_known = all(plan.infos[run.dataset].train_count for run in work.runs.values())
-    return round(seconds, 1) if is_known and seconds is not None else None
+    return None if seconds is None else round(seconds, 1)
 
 
 def _table_record(plan: Plan, grid: Grid, work: Work) -> dict[str, Any]:

@@ -95,14 +95,13 @@ def compute_costs(asked: Asked, question: Question) -> Costs:
     """
     infos = {info.fingerprint: info for info in asked.infos}
     works, whole, notices = plan_works(asked.grids, question.results)
-    runs = {run_id: run for run_id, run in whole.runs.items() if infos[run.dataset].train_count}
     given = _load(question)
     device = given.device if given else question.device or "cpu"
     workers, sharing = _count_workers(question, device)
     limit = _limit(given, device, infos, sharing)
-    steps = given or _measure(runs.values(), device, limit)
+    steps = given or _measure(whole.runs.values(), device, limit)
     counts = {fingerprint: info.train_count for fingerprint, info in infos.items()}
-    stacks = plan_stacks(runs.values(), whole.start_epochs, counts, max_replicas=limit, workers=workers)
+    stacks = plan_stacks(whole.runs.values(), whole.start_epochs, counts, max_replicas=limit, workers=workers)
     costs = tuple(cost_stacks(stacks, infos, steps))
     forecast = Forecast({run: cost for stack in costs for run, cost in stack.epoch_seconds.items()}, True, workers)
     execution = Execution((device,) * workers)
@@ -141,7 +140,7 @@ def _count_workers(question: Question, device: str) -> tuple[int, int]:
     kind = device.partition(":")[0]
     if question.cluster:
         return question.cluster.workers, question.cluster.per_node if kind == "cpu" else 1
-    workers = 1 if kind != "cpu" else question.workers or machine.cores()
+    workers = 1 if kind != "cpu" else question.workers or machine.count_workers()
     return workers, workers
 
 

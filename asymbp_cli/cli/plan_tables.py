@@ -53,7 +53,6 @@ def make_record(costs: Costs) -> dict[str, Any]:
         "tables": [record | {"worker_seconds": seconds} for record, seconds in tables],
         "runs": len(plan.whole.runs) + len(plan.whole.done),
         "to_train": len(plan.whole.runs),
-        "not_counted": _list_uncounted(costs),
         "device": steps.device,
         "workers": len(plan.execution.devices),
         "seconds": _estimate(costs),  # with these workers
@@ -70,10 +69,6 @@ def _estimate(costs: Costs) -> float | None:
     """Return the estimate of a dry run, or the makespan if a schedule was played; None as `estimate_seconds`."""
     seconds = estimate_seconds(costs.plan, costs.plan.whole)
     return seconds if costs.schedule is None or seconds is None else round(costs.schedule.makespan, 1)
-
-
-def _list_uncounted(costs: Costs) -> list[str]:
-    return [info.label for info in costs.plan.infos.values() if not info.train_count]
 
 
 def _record_networks(costs: Costs) -> Iterator[dict[str, Any]]:
@@ -154,9 +149,7 @@ def _list_tables(costs: Costs, record: dict[str, Any]) -> Listing:
         (name, f"{one['runs']:,}", f"{one['to_train']:,}", format_duration(one["worker_seconds"]))
         for name, one in zip(names, records, strict=True)
     ]
-    unknown = ", ".join(record["not_counted"])
     notes = ["A run of several tables is trained once."] if len(records) > 2 else []
-    notes += [f"Not counted before it is decoded, and in no time: {unknown}."] if unknown else []
     if record["to_train"] and not record["schedule"] and record["seconds"] is not None:
         where = describe_execution(costs.plan.execution)
         notes.append(f"Together, {where}: {describe_seconds(record['seconds'])}.")

@@ -5,6 +5,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import data_directory, find_dataset, look_at, open_dataset
 from asymbp_cli.datasets.prepare import find_decoded
+from asymbp_cli.datasets.readers.base import FoundDataset
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import MissingDataError
 
@@ -14,10 +15,10 @@ def preview(
 ) -> DecodedDataset:
     """Return `ref` as `prepare` would, if it is decoded; else with the names and counts of the catalogue.
 
-    Then it has no directory, and its fingerprint is no dataset's. What the catalogue does not know of it is empty:
-    no classes, 0 samples. Raises as `prepare` for datasets that are missing and may not be downloaded; if they are
-    not `required`, those of the catalogue need not be there. So it does for files that a glance shows to be
-    damaged, and for a user's own without images for two classes: they are listed.
+    Then it has no directory, and its fingerprint is no dataset's. A user's own files are listed and counted.
+    Raises as `prepare` for those without images for two classes, for files that a glance shows to be damaged, and
+    for datasets that are missing and may not be downloaded; if they are not `required`, those of the catalogue
+    need not be there.
     """
     named = parse_dataset(ref) if isinstance(ref, str) else ref
     entry = CATALOG[named] if isinstance(named, str) else None
@@ -34,17 +35,15 @@ def preview(
         return info
     if dataset and entry:
         look_at(dataset, entry)
-    elif dataset:
-        open_dataset(dataset)
     known = dataset or entry
     assert known is not None
-    train, test = _counts(entry)
+    classes, train, test = _count(entry, dataset)
     return DecodedDataset(
         key=known.key,
         label=known.label,
         paper_name=known.paper_name,
         exact=dataset.exact if dataset else True,
-        classes=tuple(map(str, range(entry.classes if entry else 0))),
+        classes=tuple(map(str, range(classes))),
         shape=shape,
         train_count=train,
         test_count=test,
@@ -54,10 +53,12 @@ def preview(
     )
 
 
-def _counts(entry: CatalogEntry | None) -> tuple[int, int]:
-    """Return the training and test samples as published, else as the paper's tables imply, else 0."""
+def _count(entry: CatalogEntry | None, dataset: FoundDataset | None) -> tuple[int, int, int]:
+    """Return classes, training and test samples: as published, else as the paper's tables imply, or as listed."""
     if entry is None:
-        return 0, 0
+        assert dataset is not None
+        opened = open_dataset(dataset)
+        return len(opened.classes), len(opened.train_labels), len(opened.test_labels)
     if entry.train_count is not None and entry.test_count is not None:
-        return entry.train_count, entry.test_count
-    return entry.paper_counts or (0, 0)
+        return entry.classes, entry.train_count, entry.test_count
+    return entry.classes, *(entry.paper_counts or (0, 0))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from asymbp_cli.errors import AsymbpError, MissingDeviceError, UsageError
 from asymbp_cli.events import Provenance
-from asymbp_cli.machine import ALL_GPUS, cores
+from asymbp_cli.machine import ALL_GPUS, count_workers
 from asymbp_cli.results.provenance import collect, describe_unbegun
 from asymbp_cli.training.probe import facts_if_usable, list_gpus, probe_devices
 
@@ -13,11 +13,11 @@ from asymbp_cli.training.probe import facts_if_usable, list_gpus, probe_devices
 def choose_devices(names: tuple[str, ...], workers: int | None) -> tuple[str, ...]:
     """Return the device of each worker, of names as `parse_devices` returns them.
 
-    A single `cpu` has as many workers, by default one per core. Raises DeviceError if all GPUs are meant and there
-    is none, UsageError if the names say another number of workers.
+    A single `cpu` has as many workers, by default one per core that there is memory for. Raises DeviceError if all
+    GPUs are meant and there is none, UsageError if the names say another number of workers.
     """
     if names == ("cpu",):
-        return names * (workers or cores())
+        return names * (workers or count_workers())
     if names[0] == "cpu" and workers not in (None, len(names)):
         raise UsageError(f'"{",".join(names)}" names {len(names)} workers already. Leave out --workers')
     return list_gpus() if names == (ALL_GPUS,) else names

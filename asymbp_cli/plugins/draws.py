@@ -1,4 +1,7 @@
-"""The random numbers of a plugin's scheme, known before its first step, so that CUDA graphs replay them."""
+"""What a plugin's scheme is told of its layer: how deep it is, and random numbers.
+
+These are known before its first step, so that CUDA graphs replay them.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -17,6 +20,7 @@ class Draw:
     """Random numbers in the shape of one layer's V, [1, O, ...]: the same for all replicas, rates and methods.
 
     The k-th draw of a call differs from the others, and is drawn anew after every update, or never if `once`.
+    `depth` counts the convolutions and FC layers below this one; `deepest` is that of the last.
     """
 
     def __init__(self, site: Site, part: Parameter, *, fixed: bool = False) -> None:
@@ -24,6 +28,8 @@ class Draw:
         self._counts = Counter[str]()
         self._kept: dict[str, Tensor] = {}
         self._complete = False
+        numbers = [operation.number for operation in site.model.weighted]
+        self.depth, self.deepest = numbers.index(part.layer), len(numbers) - 1
 
     def normal(self, *, once: bool = False) -> Tensor:
         """Return numbers from N(0, 1), drawn anew after every update of W, or only once."""

@@ -112,14 +112,9 @@ def _count_weighted_layers(network: Network) -> int:
 
 
 def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
-    """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes.
-
-    If these are not known yet, the network stays as it is written.
-    """
+    """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes."""
     own = network_for(info.key)
-    resolved = network or own
-    if info.classes:
-        own, resolved = (one.resolve(len(info.classes)) for one in (own, resolved))
+    own, resolved = (one.resolve(len(info.classes)) for one in (own, network or own))
     notes = []
     if info.note:
         notes.append(info.note)

@@ -97,6 +97,8 @@ def explain_key(key: str, value: Any, allowed: Sequence[str], path: KeyPath, bas
     `base` is the protocol that the recipe has.
     """
     known, name = _call(key), _find_synonym(key, allowed)
+    if name == "seed" and key.lower() == "seeds":
+        return "is called seed here, and lists them: seed: [0, 1, 2]. Or delete the line, and type --seeds 3"
     if name and name != find_nearest(key, allowed):
         return _rename(name, value)
     place = "" if name else _find_place(known, path)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import median
 from typing import Any
 
@@ -9,12 +10,13 @@ from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.cells import Cell
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.errors import UsageError
-from asymbp_cli.recipe.grid import Grid, grid_id
+from asymbp_cli.recipe.grid import Grid, GridColumn, grid_id
 from asymbp_cli.recipe.labels import name_version
 from asymbp_cli.report.cells import format_error
 from asymbp_cli.report.document import Listing
 from asymbp_cli.report.records import round_value
 from asymbp_cli.report.text import head_tables
+from asymbp_cli.specs.methods import Method
 from asymbp_cli.text import count, list_some
 
 
@@ -69,22 +71,21 @@ def compare_tables(first: Side, second: Side) -> list[ComparedTable]:
     """Return each table that both sides have, with every cell that both have.
 
     Tables that are the same are a pair. The others are paired by identity without the title, by key, protocol and
-    seeds, by key and protocol, or by key: the first of these by which each side has only one. Raises UsageError if
-    there is no pair, or if a pair is ambiguous.
+    seeds, by key and protocol, or by key: the first of these by which each side has only one. If that gives no
+    cell, as for a recipe of one column of a table, those of one dataset, header and method are compared. Raises
+    UsageError if there is none, or if a pair of tables is ambiguous.
     """
+    pairs = [(*pair, tuple(_compare_cells(*pair))) for pair in _pair_tables(first, second)]
+    if not any(cells for *_, cells in pairs):
+        pairs = list(_pair_cells(first, second))
     compared = [
-        ComparedTable(
-            title=table.grid.title,
-            first=_heading(first, table),
-            second=_heading(second, counterpart),
-            cells=tuple(_compare_cells(table, counterpart)),
-        )
-        for table, counterpart in _pair_tables(first, second)
+        ComparedTable(table.grid.title, _heading(first, table), _heading(second, counterpart), cells)
+        for table, counterpart, cells in pairs
+        if cells
     ]
-    compared = [table for table in compared if table.cells]
     if not compared:
         raise UsageError(
-            f"{first.name} and {second.name} have no cell in common. Tables of one name are compared: "
+            f"{first.name} and {second.name} have no cell in common: a dataset with its network, and a method. "
             f"{first.name} has {_list_names(first)}, and {second.name} {_list_names(second)}. "
             "Run asymbp report --to csv to see the cells"
         )
@@ -172,6 +173,24 @@ def _key_and_protocol(filled: FilledGrid) -> object:
 
 def _key_and_conditions(filled: FilledGrid) -> object:
     return filled.grid.key, Conditions.of(filled.grid)
+
+
+def _pair_cells(first: Side, second: Side) -> Iterator[tuple[FilledGrid, FilledGrid, tuple[ComparedCell, ...]]]:
+    """Yield the cells of one method that tables of any names share, each once for the protocols of both sides."""
+    seen = set[tuple[str, ...]]()
+    for table, other in product(first.tables, second.tables):
+        ours, theirs = ({column.header: _methods(column) for column in one.grid.columns} for one in (table, other))
+        cells = {
+            (table.grid.protocol_label, other.grid.protocol_label, cell.dataset, cell.column): cell
+            for cell in _compare_cells(table, other)
+            if ours[cell.column] == theirs[cell.column]
+        }
+        yield table, other, tuple(cell for key, cell in cells.items() if key not in seen)
+        seen |= cells.keys()
+
+
+def _methods(column: GridColumn) -> tuple[Method, ...]:
+    return tuple(entry.method for entry in column.entries)
 
 
 def _compare_cells(first: FilledGrid, second: FilledGrid) -> Iterator[ComparedCell]:

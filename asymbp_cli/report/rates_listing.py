@@ -6,6 +6,7 @@ from asymbp_cli.analysis.rates import RateOutcome, list_rates
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.grid import GridColumn
 from asymbp_cli.report.document import Listing
+from asymbp_cli.text import list_some
 
 Line = tuple[str, ...]
 
@@ -62,6 +63,21 @@ def _notes(filled: FilledGrid, found: Mapping[tuple[str, int], Sequence[RateOutc
         yield "`=` collapsed: in that epoch a run answers every test sample with one class."
     if any(one.diverged for one in everything):
         yield "`*` a run diverged."
-    for column in filled.grid.columns:
+    columns = filled.grid.columns
+    if ends := [f"{columns[j].header} on {label}" for (label, j), outcomes in found.items() if _is_end(outcomes)]:
+        yield f"Best at the smallest or largest rate, so that one beyond may be better: {list_some(ends, 6)}."
+    for column in columns:
         if len(column.entries) > 1 and column.note:
             yield f"{column.header}: {column.note}."
+
+
+def _is_end(outcomes: Sequence[RateOutcome]) -> bool:
+    """Return whether a cell is of the smallest or largest of three or more rates, and most of its runs live there.
+
+    Of several seeds most decide.
+    """
+    rates = sorted({one.rate_multiplier for one in outcomes})
+    ends = (rates[0], rates[-1]) if len(rates) > 2 else ()
+    alive = [one for one in outcomes if 2 * (one.collapsed + one.diverged) < len(one.errors)]
+    selected = sum(one.selected for one in alive if one.rate_multiplier in ends)
+    return 2 * selected > sum(one.selected for one in outcomes)

@@ -32,10 +32,13 @@ def check_directory(directory: Path, *, create: bool) -> None:
         raise StoreError(f"{directory}/checkpoints is a file. Move it away, or use --results DIR")
     _check_not_lost(directory / FILE_NAME)
     if not create and not exists(directory / FILE_NAME):
-        raise StoreError(
-            f"there are no results in {directory}/. Train something first, for instance with "
-            "asymbp reproduce --table 2, or name another directory with --results DIR"
+        remedy = (
+            f"There are some in {directory}/results/: name that directory"
+            if exists(directory / "results" / FILE_NAME)
+            else "Train something first, for instance with asymbp reproduce --table 2, or name another directory "
+            "with --results DIR"
         )
+        raise StoreError(f"there are no results in {directory}/. {remedy}")
 
 
 def _check_not_lost(path: Path) -> None:

@@ -12,10 +12,7 @@ FORWARD = 1 / 3  # of a training step: forward, and the gradients of weights and
 
 @dataclass(frozen=True)
 class Forecast:
-    """What runs will take. An epoch costs seconds, or operations if steps are not timed.
-
-    Runs on datasets whose samples are not counted have no cost.
-    """
+    """What runs will take. An epoch costs seconds, or operations if steps are not timed."""
 
     epoch_cost: Mapping[str, float]  # of each run, by id
     is_timed: bool
@@ -26,7 +23,7 @@ class Forecast:
 
         That is no less than the longest run takes.
         """
-        costs = [epochs * self.epoch_cost.get(run_id, 0.0) for run_id, epochs in remaining.items()]
+        costs = [epochs * self.epoch_cost[run_id] for run_id, epochs in remaining.items()]
         return max([sum(costs) / self.workers, *costs], default=0.0) if self.is_timed else None
 
 

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from asymbp_cli.datasets.decoded import DecodedDataset
+from asymbp_cli.machine import PROCESS_BYTES
 from asymbp_cli.scheduling.estimate import samples_per_epoch
 from asymbp_cli.scheduling.memory import stack_bytes
 from asymbp_cli.scheduling.replica_limit import SHARES, dataset_bytes
 from asymbp_cli.scheduling.step_times import StepTimes
 from asymbp_cli.specs.runs import Run, Stack, step_kind
-
-#: of a worker on the CPU by itself, most of it torch: 600 MB in `tests/campaigns/README.md`
-_PROCESS_BYTES = 600 * 10**6
 
 
 @dataclass(frozen=True)
@@ -53,5 +51,5 @@ def _bytes(stack: Stack, info: DecodedDataset, device: str) -> int:
     parallel = device == "cuda"
     methods = {run.method: run for run in stack.runs}
     counted = max(stack_bytes(run, len(stack.runs), parallel=parallel) for run in methods.values())
-    beside = dataset_bytes(info) if parallel else _PROCESS_BYTES
+    beside = dataset_bytes(info) if parallel else PROCESS_BYTES
     return beside + int(counted / SHARES[device])

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,14 @@ def nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def _a_step_takes_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:
+        return {step_kind(run): 0.001 for run in runs}
+
+    monkeypatch.setattr(rehearsal, "time_steps", time_steps)
+
+
 def write(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"no image")
@@ -75,8 +84,8 @@ def test_a_set_of_the_catalogue_that_is_not_decoded_has_runs_network_and_time(no
     before = folders(nothing_is_read)
     table, undecoded, total = plan("reproduce --table 2 --dataset mnist --protocol quick --workers 2").splitlines()
     assert re.fullmatch(
-        r"Table 2 \(Exp\. A\) \(--table 2\): 11 columns on MNIST \(network mnist\), protocol quick: 60 runs, "
-        r"about \d+ (s|min|h \d+ min)",
+        r"Table 2 \(Exp\. A\) \(--table 2\): 11 columns on MNIST \(network mnist\), protocol quick, seed 0: "
+        r"60 runs, about \d+ (s|min|h \d+ min)",
         table,
     )
     assert undecoded == "MNIST is not decoded: all 60 runs counted as missing"
@@ -84,19 +93,20 @@ def test_a_set_of_the_catalogue_that_is_not_decoded_has_runs_network_and_time(no
     assert folders(nothing_is_read) == before
 
 
-def test_where_images_are_not_counted_no_time_is_known(nothing_is_read: Path) -> None:
-    dataset, label = "./pets", "pets"
+@pytest.mark.usefixtures("_a_step_takes_a_millisecond")
+def test_images_of_ones_own_are_counted_by_their_names(nothing_is_read: Path) -> None:
     before = folders(nothing_is_read)
-    line = f"reproduce --table 5 --protocol quick --dataset {dataset}"
+    for name in range(200):
+        write(nothing_is_read / "pets/cat" / f"{name}.png")
+    line = "reproduce --table 5 --protocol quick --dataset ./pets --workers 1"
     table, undecoded, total = plan(line).splitlines()
-    assert f"8 columns on {label} (network large), protocol quick: 40 runs" in table
-    assert undecoded == f"{label} is not decoded: all 40 runs counted as missing"
-    assert table.endswith("time not known before the images are decoded")
-    assert total.endswith("time not known before the images are decoded")
-    *_, total = plan(f"{line} --dataset mnist").splitlines()
-    assert re.search(
-        rf"to train: 80 of 80 runs .*, about .* and the time of {label}, not known before it is decoded", total
-    )
+    assert table.endswith("8 columns on pets (network large), protocol quick, seed 0: 40 runs, about 1 s")
+    assert undecoded == "pets is not decoded: all 40 runs counted as missing"
+    assert total == "to train: 40 of 40 runs on cpu with 1 worker, about 1 s"
+    few = json.loads(plan(f"{line} --json"))["seconds"]
+    for name in range(200):
+        write(nothing_is_read / "pets/dog" / f"{name}.png")
+    assert json.loads(plan(f"{line} --json"))["seconds"] > few > 0
     assert folders(nothing_is_read) == before
 
 
@@ -125,21 +135,22 @@ def test_counts_that_are_not_published_follow_from_the_tables_of_the_paper(nothi
     assert planned["seconds"] > 60
 
 
-def test_a_recipe_of_ones_own_images_says_its_network_as_it_is_written(nothing_is_read: Path) -> None:
+def test_a_recipe_of_ones_own_images_says_its_network(nothing_is_read: Path) -> None:
     Path("mine.yaml").write_text(
         "dataset: pets/\nnetwork: {input: 8x8x1, layers: [FC 2*classes, FC classes]}\n"
         "method: [SGD, BN]\nprotocol: quick\nseed: [0, 1]\n"
     )
     table, undecoded, _ = plan("train --recipe mine.yaml").splitlines()
-    assert "2 columns on pets (8x8x1, FC 2*classes, FC classes), protocol quick: 20 runs" in table
+    assert "2 columns on pets (8x8x1, FC 4, FC 2), protocol quick, 2 seeds: 20 runs" in table
     assert undecoded == "pets is not decoded: all 20 runs counted as missing"
 
 
-def test_what_trains_all_layers_but_the_last_is_checked_before_the_classes_are_known(
+@pytest.mark.usefixtures("_a_step_takes_a_millisecond")
+def test_what_trains_all_layers_but_the_last_is_checked_before_the_images_are_decoded(
     nothing_is_read: Path,
 ) -> None:
     table, undecoded, _ = plan("reproduce --table 4-c2 --protocol quick --dataset ./pets").splitlines()
-    assert "8 columns on pets (network large), protocol quick: 45 runs" in table
+    assert "8 columns on pets (network large), protocol quick, seed 0: 45 runs" in table
     assert undecoded == "pets is not decoded: all 45 runs counted as missing"
     Path("one.yaml").write_text(
         "dataset: pets/\nnetwork: {input: 8x8x1, layers: [Max 2x2/2, FC classes]}\nmethod: SGD Bottom\n"
@@ -151,6 +162,7 @@ def test_what_trains_all_layers_but_the_last_is_checked_before_the_classes_are_k
     )
 
 
+@pytest.mark.usefixtures("_a_step_takes_a_millisecond")
 def test_a_plan_is_wrapped_between_words(nothing_is_read: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = "reproduce --table 4-c2 --protocol quick --dataset ./pets"
     whole = plan(line)
@@ -182,7 +194,7 @@ def test_what_is_decoded_is_compared_run_by_run() -> None:
     asymbp(f"train --recipe one.yaml {TINY} --quiet")
     table, total = plan(line).splitlines()
     assert re.search(
-        r"digits \(network digits\), protocol demo with .*: 12 runs, 10 to train, about \d+ s$", table
+        r"digits \(network digits\), protocol demo with .*, seed 0: 12 runs, 10 to train, about \d+ s$", table
     )
     assert total.startswith("to train: 10 of 12 runs on cpu with 1 worker, about ")
     planned = json.loads(plan(f"{line} --json"))
@@ -199,19 +211,20 @@ def test_shared_runs_count_once_in_the_total() -> None:
     assert sum(table["seconds"] for table in tables) > planned["seconds"] > max(t["seconds"] for t in tables)
 
 
+@pytest.mark.usefixtures("_a_step_takes_a_millisecond")
 def test_the_plan_as_json_says_what_is_not_known(nothing_is_read: Path) -> None:
     line = "reproduce --table 2 --dataset mnist --dataset ./pets --protocol quick --json"
     planned = json.loads(plan(line))
     (table,) = planned["tables"]
     assert {run["run"] for run in planned["runs"]} == {None}  # ids are of decoded images
     assert {run["dataset"] for run in planned["runs"]} == {None}
-    assert (table["columns"], table["runs"], table["to_train"], table["seconds"]) == (11, 120, 120, None)
+    assert (table["columns"], table["runs"], table["to_train"]) == (11, 120, 120)
     assert table["rows"] == [
         {"dataset": "MNIST", "network": "network mnist", "available": True, "decoded": False},
         {"dataset": "pets", "network": "network large", "available": True, "decoded": False},
     ]
-    assert planned["seconds"] is None
-    assert json.loads(plan(line.replace("--dataset ./pets", "")))["seconds"] > 60
+    alone = json.loads(plan(line.replace("--dataset ./pets", "")))["seconds"]
+    assert table["seconds"] == planned["seconds"] > alone > 60
 
 
 def test_on_cuda_no_step_is_timed(nothing_is_read: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,12 +67,24 @@ def test_devices_that_do_not_go_together(text: str, message: str) -> None:
 
 def test_each_worker_has_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, dict.fromkeys(GPUS, DeviceFacts("H100", 1, 1)))
-    assert choose_devices(("cpu",), None) == ("cpu",) * machine.cores()
+    assert choose_devices(("cpu",), None) == ("cpu",) * machine.count_workers()
     assert choose_devices(("cpu",), 3) == ("cpu",) * 3
     assert choose_devices(("cpu", "cpu"), None) == choose_devices(("cpu", "cpu"), 2) == ("cpu", "cpu")
     assert choose_devices(("cuda:all",), None) == choose_devices(GPUS, None) == GPUS
     with pytest.raises(UsageError, match=r'"cpu,cpu" names 2 workers already\. Leave out --workers'):
         choose_devices(("cpu", "cpu"), 3)
+
+
+@pytest.mark.parametrize(
+    ("available", "workers"), [(None, 8), (10**11, 8), (2 * 10**9, 2), (15 * 10**8, 1), (10**8, 1)]
+)
+def test_by_default_there_are_no_more_workers_than_memory(
+    available: int | None, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    monkeypatch.setattr(machine, "available_bytes", lambda: available)
+    assert choose_devices(("cpu",), None) == ("cpu",) * workers
+    assert choose_devices(("cpu",), 5) == ("cpu",) * 5
 
 
 def test_a_study_begins_if_one_device_can_be_used_and_none_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,16 @@ def test_v_follows_w_with_noise_drawn_anew(digits: ResidentData, load: Load, pre
     assert not torch.equal(*seen)
 
 
+def test_a_scheme_knows_how_deep_its_layer_is(digits: ResidentData, load: Load) -> None:
+    load(define("scheme", "return torch.sign(W) * (-1) ** draw.depth"))
+    load(define("fixed_scheme", "return 0 * W + draw.depth / draw.deepest", name="share"), "share.py")
+    signs = [float((v * w).sign().unique()) for w, v in layers(begin(digits, run("mine")))]
+    assert signs == [-1, 1, -1]
+    for measure in ([], ["first-layer-feedback"]):  # the first layer comes last, and has no other depth
+        shares = {round(float(v.mean()), 4) for _, v in layers(begin(digits, run("share", measure=measure)))}
+        assert shares == {0.3333, 0.6667, 1.0} | ({0.0} if measure else set())
+
+
 def test_a_stack_gives_the_bits_of_single_runs(digits: ResidentData, load: Load) -> None:
     """The functions sum over weights, so that a sum over several replicas at once would differ."""
     load(OTHERS)

@@ -84,7 +84,7 @@ RECIPE_FAULTS = [
     ("habit", "  seed: 3", "  seed", "belongs to the recipe itself"),
     ("seed", "seed: [0, -1]", "seed", "from 0 on"),
     ("seed", "seed: [0, 0]", "seed", "0 is in it twice"),
-    ("seed", "seeds: 3", "seeds", 'Did you mean "seed"?'),
+    ("seed", "seeds: 3", "seeds", "is called seed here, and lists them: seed: [0, 1, 2]"),
     ("seed", "seed: [99999999999999999999]", "seed", "which is too large"),
     ("weights", "keep_weights: all", "keep_weights: a", "best or last"),
     ("top", "epochs: 3", "epochs", "belongs in protocol"),

@@ -122,6 +122,17 @@ def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
     assert ("unfinished" in line) == (ended < wanted)
 
 
+def test_a_number_of_the_documentation_leads_to_its_run_and_command(tmp_path: Path) -> None:
+    page = (FOLDER / "campaigns/README.md").read_text()
+    asked = re.search(r"`asymbp (show --table 2 --dataset mnist --column NuSF) --results DIR`", page)
+    assert asked
+    with Store.open(tmp_path) as store:
+        merge([decode((FOLDER / "campaigns/tables-mnist-paper.jsonl.xz").read_bytes(), FOLDER)], store)
+    shown = CliRunner().invoke(cli, [*asked[1].split(), "--results", str(tmp_path)]).stdout
+    assert "seed 0: 0.72 %, 72 of 10,000 wrong, in epoch 53 of run b4d90f1b4bd93205, rate x100" in shown
+    assert "to train it alone: asymbp train --recipe '{dataset: mnist, method: NuSF, " in shown
+
+
 @pytest.mark.parametrize(("campaigns", "table"), CAMPAIGNS_OF.items())
 def test_a_table_is_what_its_campaigns_report(campaigns: tuple[str, ...], table: str, tmp_path: Path) -> None:
     files = [FOLDER / "campaigns" / campaign for campaign in campaigns]

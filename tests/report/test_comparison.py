@@ -47,8 +47,27 @@ def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:
 def test_nothing_in_common_is_said() -> None:
     with pytest.raises(UsageError, match="a and b have no cell in common"):
         compare_sides(Side("a", (filled(1, None, None, None, None),)), Side("b", (filled(None, 2, 3, 4, 5),)))
-    with pytest.raises(UsageError, match=r"no cell in common\. .*: a has Title \(--table 2\), and b none\. Run"):
+    with pytest.raises(UsageError, match=r"no cell in common: .*\. a has Title \(--table 2\), and b none\. Run"):
         compare_sides(Side("a", (filled(1, 2, 3, 4, 5),)), Side("b", ()))
+
+
+def test_cells_of_tables_of_other_names_are_compared_if_there_is_no_other_cell() -> None:
+    """A recipe of one column of a table is; what has only its header is not, and each cell is listed once."""
+
+    def renamed(key: str, *percents: float) -> FilledGrid:
+        table = filled(*percents)
+        return replace(table, grid=table.grid.model_copy(update={"key": key}))
+
+    recipe = renamed("recipe-mine", 1.5, 2, 3, 4, 5)
+    (found,) = compare_sides(
+        Side("a", (filled(1, 2, 3, 4, 5), renamed("table-5", 1, 2, 3, 4, 5))), Side("b", (recipe,))
+    )
+    assert [line[-1] for line in found.rows] == ["+0.50", "+0.00", "+0.00", "+0.00", "+0.00"]
+    sgd, bn, *others = recipe.grid.columns
+    swapped = sgd.model_copy(update={"header": "BN"}), bn.model_copy(update={"header": "SGD"}), *others
+    recipe = replace(recipe, grid=recipe.grid.model_copy(update={"columns": swapped}))
+    (found,) = compare_sides(Side("a", (filled(1, 2, 3, 4, 5),)), Side("b", (recipe,)))
+    assert [line[1] for line in found.rows] == ["uSF", "NuSF", "uSF+BN+BM"]
 
 
 def test_the_same_results_do_not_differ() -> None:

@@ -167,6 +167,22 @@ def test_rates_of_dead_runs_have_the_marks_of_cells() -> None:
     assert [note[:3] for note in listing.notes[1:]] == ["`=`", "`*`"]
 
 
+def test_cells_of_the_smallest_or_largest_rate_are_named() -> None:
+    table = seeded()
+
+    def noted(added: float, **changes: bool) -> str:
+        """Return the last note if the first cell, of rate 1, has runs of another rate besides 0.1."""
+        first, *others = table.cells[0]
+        at_one = [replace(one, **changes) if one.rate_multiplier == 1 else one for one in first.trained]
+        more = [replace(one, run=f"other {one.run}", rate_multiplier=added) for one in first.trained[:3]]
+        cells = replace(first, trained=(*at_one, *more)), *others
+        return list_all_rates(replace(table, cells=(cells,)))[0].notes[-1]
+
+    assert noted(0.01) == "Best at the smallest or largest rate, so that one beyond may be better: SGD on MNIST."
+    assert noted(10).startswith("Test error at each multiple")
+    assert not noted(0.01, collapsed=True).startswith("Best at")
+
+
 def test_the_runs_of_every_rate_are_records_too() -> None:
     records = make_rate_records(seeded())
     assert len(records) == 2 * 2 * 3

@@ -26,6 +26,12 @@ def test_nothing_is_made_where_results_are_only_read(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_who_names_the_directory_around_the_results_is_told(tmp_path: Path) -> None:
+    small_study.train(tmp_path / "results", small_study.grid("SGD"))
+    with pytest.raises(StoreError, match=r"no results in .*/\. There are some in .*/results/: name that"):
+        Store.open(tmp_path, create=False)
+
+
 def test_a_name_that_looks_like_an_address_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite may read `file:x?mode=ro` otherwise."""
     monkeypatch.chdir(tmp_path)
