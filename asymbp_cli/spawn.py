@@ -64,7 +64,7 @@ def spawn(target: Callable[..., None], *arguments: Any) -> "tuple[SpawnProcess, 
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), name="asymbp worker", daemon=True)
-    with theirs, _safe_path(), _without_main_script(target, *arguments), _interruptions_held_back():
+    with theirs, safe_path(), _without_main_script(target, *arguments), _interruptions_held_back():
         process.start()
     _started.add(process)
     _kill_at_exit()
@@ -83,7 +83,7 @@ def _kill_all() -> None:
 
 
 @contextmanager
-def _safe_path() -> Iterator[None]:
+def safe_path() -> Iterator[None]:
     """Let a Python started meanwhile import no file of the working directory: it may hold a `signal.py`."""
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
