@@ -8,12 +8,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 if TYPE_CHECKING:  # `asymbp` is to handle signals before anything large is imported
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
+
+#: by `spawn`; one that nobody needs any more is forgotten, with its two pipes to this process
+_started: "WeakSet[SpawnProcess]" = WeakSet()
 
 
 def interruptions() -> tuple[signal.Signals, ...]:
@@ -77,14 +82,26 @@ def spawn(target: Callable[..., None], *arguments: Any) -> "tuple[SpawnProcess, 
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *arguments), name="asymbp worker", daemon=True)
-    with theirs, _safe_path(), _without_main_script(target, *arguments), _interruptions_held_back():
+    with theirs, safe_path(), _without_main_script(target, *arguments), _interruptions_held_back():
         process.start()
-    atexit.register(process.kill)  # multiprocessing would only ask it to end
+    _started.add(process)
+    _kill_at_exit()
     return process, pipe
 
 
+@cache
+def _kill_at_exit() -> None:
+    """Let the processes that were started end with this one; multiprocessing would only ask them to."""
+    atexit.register(_kill_all)
+
+
+def _kill_all() -> None:
+    for process in list(_started):
+        process.kill()
+
+
 @contextmanager
-def _safe_path() -> Iterator[None]:
+def safe_path() -> Iterator[None]:
     """Let a Python started meanwhile import no file of the working directory: it may hold a `signal.py`."""
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"

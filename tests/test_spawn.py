@@ -1,5 +1,6 @@
 """Processes that are started: what they import, and which signals reach them."""
 
+import gc
 import os
 import shutil
 import signal
@@ -52,6 +53,21 @@ def test_this_process_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     process.join()
     assert "PYTHONSAFEPATH" not in os.environ
     assert not set(interruptions()) & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="not run: this system lists no open files")
+def test_a_process_that_has_ended_leaves_no_open_file() -> None:
+    """A program that trains study after study would run out of them."""
+    counts = []
+    for _ in range(3):
+        process, pipe = spawn(tell_blocked)
+        pipe.recv()
+        pipe.close()
+        process.join()
+        del process, pipe
+        gc.collect()
+        counts.append(len(list(Path("/proc/self/fd").iterdir())))
+    assert counts[1:] == counts[:1] * 2
 
 
 @pytest.mark.parametrize(

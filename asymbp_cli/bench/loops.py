@@ -1,12 +1,11 @@
 """The engine against the loops that a good user of PyTorch would write, on random digits."""
 
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from asymbp_cli.bench.measure import Measure, measure_interleaved
 from asymbp_cli.bench.steps import SIZES, Steps, make_random_data, time_steps, wait
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.spawn import spawn
 from asymbp_cli.specs.protocol import Precision
 from asymbp_cli.training.device import open_device, threads
 
@@ -182,27 +182,23 @@ def _together(pipes: Sequence[Connection], name: str, replicas: int, steps: int)
 @contextmanager
 def _processes(count: int, replicas: int) -> Iterator[list[Connection]]:
     """Start `count` workers; end them when the context ends."""
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
+    workers: list[tuple[SpawnProcess, Connection]] = []
     try:
         for _ in range(count):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_worker, args=(theirs, replicas), daemon=True)
-            process.start()
-            pipes.append(ours)
-            processes.append(process)
+            workers.append(spawn(_worker, replicas))
+        pipes = [pipe for _, pipe in workers]
         for pipe in pipes:
             pipe.recv()
         yield pipes
     finally:
-        for process in processes:
+        for process, pipe in workers:
             process.kill()
             process.join()
+            pipe.close()
 
 
 def _worker(pipe: Connection, replicas: int) -> None:
     """Make as many steps as the pipe asks for: of a stack, or `replicas` times as many of a loop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and closes the pipe
     torch.set_num_threads(1)
     data = make_random_data(NETWORKS["mnist"].resolve(10), *SIZES["mnist"], _CPU)
     measures = {name: _measure_of(precision, data, replicas) for name, precision in _IN_PROCESSES.items()}

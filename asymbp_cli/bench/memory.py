@@ -22,6 +22,7 @@ from asymbp_cli.errors import DeviceError, ran_out_of_memory
 from asymbp_cli.machine import available_bytes, give_back_memory, keep_memory
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.scheduling.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
+from asymbp_cli.spawn import safe_path
 from asymbp_cli.text import count
 from asymbp_cli.training.device import open_device, threads
 
@@ -70,7 +71,7 @@ def measure_memory(candidates: Sequence[Candidate]) -> Iterator[Memory]:
     context = multiprocessing.get_context("spawn")
     for candidate in candidates:
         _check_fits(candidate)
-    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+    with safe_path(), ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
         for candidate in candidates:
             try:
                 yield from pool.submit(_measure, candidate).result()

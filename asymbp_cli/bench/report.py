@@ -42,7 +42,7 @@ def measure_report(directory: Path, *, epochs: int = 65) -> ReportMeasure:
     runs = fill_store(directory, epochs)
     code = f"from asymbp_cli.bench.report import plan_and_render; plan_and_render({str(directory)!r}, {epochs})"
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     seconds = time.perf_counter() - began
     return ReportMeasure(runs, runs * epochs, seconds, json.loads(done.stdout)["peak_mib"])
 

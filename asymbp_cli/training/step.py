@@ -39,7 +39,8 @@ class TrainingStep:
         self.seen = 0
         self._loss = LOSSES[model.protocol.loss]
         self._finite = torch.zeros(count, dtype=torch.bool, device=device)
-        self._mirror = Mirror(bank) if model.learns_by == "mirror" and bank.has_feedback else None
+        mirrors = model.learns_by == "mirror" and model.learned and bank.has_feedback
+        self._mirror = Mirror(bank) if mirrors else None
 
     def begin_epoch(self, replicas: Sequence[int]) -> None:
         """Start the sums of an epoch in which `replicas` train."""

@@ -48,8 +48,8 @@ def seconds_per_step(
 
 
 def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int, replicas: int) -> float:
-    rates = (run.rate_multiplier / number for number in range(1, replicas + 1))
-    runs = tuple(run.model_copy(update={"rate_multiplier": rate}) for rate in rates)
+    alike, rates = _without_passes(run), (run.rate_multiplier / number for number in range(1, replicas + 1))
+    runs = tuple(alike.model_copy(update={"rate_multiplier": rate}) for rate in rates)
     trainer = Trainer(Stack(runs), data, open_device(device))
     trainer.begin_epoch(1, range(replicas))
     batches = trainer.batches(1)
@@ -62,3 +62,9 @@ def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int, rep
             torch.cuda.synchronize(trainer.device)
         times.append(time.perf_counter() - began)
     return sorted(times)[len(times) // 2]
+
+
+def _without_passes(run: Run) -> Run:
+    """Return a run that mirrors nothing before its first step, which would take as long as an epoch."""
+    feedback = run.method.feedback.model_copy(update={"mirror_passes": 0})
+    return run.model_copy(update={"method": run.method.model_copy(update={"feedback": feedback})})

@@ -1,7 +1,8 @@
 """Measures, baselines, the projection of the paper's tables; the whole study planned and rendered."""
 
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -163,7 +164,18 @@ def test_the_ceiling_is_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert math.isclose(mnist.ratio, mnist.seconds / product.seconds)
 
 
+@pytest.fixture
+def strange_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The working directory holds files with names of the standard library, which nothing may import."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("random", "threading"):
+        Path(f"{name}.py").write_text(f"open('imported-{name}', 'w').close()\n")
+    yield
+    assert list(tmp_path.glob("imported-*")) == []
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures resident memory of Linux")
+@pytest.mark.usefixtures("strange_files")
 def test_memory_is_as_predicted() -> None:
     training, testing = memory.measure_memory([memory.Candidate("cifar", "uSF+BN", 1, "cpu")])
     assert (training.part, testing.part) == ("training", "testing")
@@ -180,6 +192,14 @@ def test_memory_is_measured_of_every_network_without_bn_and_with_it() -> None:
         memory._gauge(torch.device("meta"))
 
 
+@pytest.mark.usefixtures("strange_files")
+def test_loops_in_processes_import_nothing_strange(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "_worker", operator.is_)
+    with pytest.raises(EOFError), loops._processes(1, replicas=1):
+        raise AssertionError("it has not said that it is ready")
+
+
+@pytest.mark.usefixtures("strange_files")
 def test_the_whole_study_is_planned_and_rendered(tmp_path: Path) -> None:
     found = report.measure_report(tmp_path, epochs=2)
     assert (found.runs, found.epochs) == (2520, 2520 * 2)

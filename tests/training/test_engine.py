@@ -26,6 +26,7 @@ from asymbp_cli.training import checkpoint, engine, timing
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.device import open_device
 from asymbp_cli.training.engine import train_stack
+from asymbp_cli.training.feedback.mirror import Mirror
 
 
 @pytest.mark.parametrize("kind", SHARED)
@@ -185,6 +186,16 @@ def test_seconds_are_of_one_step(digits: ResidentData, monkeypatch: pytest.Monke
     clock = itertools.count()  # a second passes at every look
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
     assert timing.seconds_per_step(make(digits, "SGD"), digits) == 1
+
+
+def test_a_timed_run_mirrors_nothing_before_its_first_step(
+    digits: ResidentData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is a pass over the training set, for each kind of runs, before anything of a study is seen."""
+    calls = []
+    monkeypatch.setattr(Mirror, "__call__", lambda mirror, blocks: calls.append(mirror))
+    timing.seconds_per_step(make(digits, "WM"), digits)
+    assert len(calls) == 4  # a step to warm up, and three that are timed
 
 
 def test_checkpoints_written_in_the_background_hold_their_own_epoch(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method
 from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.schemes import SCHEMES
 from asymbp_cli.training.draws import Normal
 from asymbp_cli.training.engine import Trainer
 
@@ -218,3 +219,11 @@ def test_layers_have_the_draws_that_they_have_alone() -> None:
     assert torch.equal(own["3.weight"], trainer.bank.parameters(1)["3.weight"])
     assert torch.equal(own["4.weight"], brsf["4.weight"])
     assert torch.equal(own["5.weight"], fa["5.weight"])
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "mixed"])
+def test_a_network_of_one_layer_has_no_v_and_trains_by_backpropagation(scheme: str) -> None:
+    alone = Network(input=(12,), layers=("FC classes",))
+    trainer, plain = (train(make(of(name), network=alone), steps=2) for name in (scheme, "bp"))
+    trained, wanted = (each.bank.parameters(0)["1.weight"] for each in (trainer, plain))
+    assert torch.equal(trained, wanted)
