@@ -518,6 +518,7 @@ def test_what_sbatch_is_told(
     told = {line.removeprefix("#SBATCH ") for line in text.splitlines() if line.startswith("#SBATCH")}
     assert lines < told
     assert not [line for line in told if line.startswith(absent)]
+    assert " -P -u -m submitit" in opened._executor._submitit_command_str  # no file of the working directory
 
 
 def test_the_end_of_the_log_explains_a_death(tmp_path: Path) -> None:
