@@ -150,7 +150,7 @@ def _start_epochs(runs: Mapping[str, Run], store: Store) -> dict[str, int]:
 def forecast(
     work: Work, infos: Mapping[str, DecodedDataset], execution: Execution, *, measure: Measure | None = None
 ) -> Forecast:
-    """Return what the work will take; `infos` by fingerprint.
+    """Return the cost of the work, run by run; `infos` by fingerprint.
 
     Steps are timed by `measure`, else on the datasets, but not on CUDA. Only the first epochs show the seconds
     there: this process opens no GPU, and the search for the fastest kernels takes longer than many an epoch.

@@ -10,7 +10,7 @@ from asymbp_cli.training.timing import seconds_per_step
 #: of a step that is measured; a larger mini-batch is cut, and its time counted in proportion
 _MOST_FLOP = {"cpu": 1e10, "cuda": 1e13, "mps": 1e12}
 _FEWEST_STEPS, _MOST_STEPS = 3, 15  # as many as have _MOST_FLOP together, within these bounds
-_SIZES = (1, 4, 16, 64)  # of stacks, where a stack of several runs takes less than each of them alone
+_SIZES = (1, 4, 16, 64)  # of stacks, if a run of a larger one takes less time
 
 
 def time_steps(runs: Iterable[Run], device: str) -> dict[StepKind, float]:

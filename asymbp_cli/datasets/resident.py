@@ -4,7 +4,7 @@ import io
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from asymbp_cli.datasets.splits import hold_out
 from asymbp_cli.errors import DataError, explain_limit
 from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace, sweep
-
-Preprocessing = Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"]
+from asymbp_cli.specs.protocol import Preprocessing
 
 
 @dataclass(frozen=True)

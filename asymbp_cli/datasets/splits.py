@@ -52,7 +52,10 @@ def hold_out(labels: Labels, fraction: float, seed: int, classes: Sequence[str] 
         members = np.flatnonzero(labels == label)
         name = classes[label] if classes else str(label)
         if len(members) < 2:
-            raise ValueError(f"class {name} has {len(members)} training sample; holding out needs two")
+            raise ValueError(
+                f"class {name} has {len(members)} training sample, and holding out needs two. Add samples, or "
+                "write validation_fraction: 0"
+            )
         share = min(max(round(fraction * len(members)), 1), len(members) - 1)
         held_out.append(members[permutation(len(members), seed, "validation", name)[:share]])
     return np.sort(np.concatenate(held_out))

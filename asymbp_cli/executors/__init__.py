@@ -138,7 +138,7 @@ def explain(error: Exception) -> Failure | AsymbpError:
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """Return what an exception, which is being handled, says about a job."""
+    """Return the failure of a job that an exception means, which is being handled."""
     return Failure(
         str(error) if isinstance(error, AsymbpError) else explain_limit(error) or _shorten(error),
         traceback.format_exc(),

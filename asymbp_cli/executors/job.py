@@ -9,9 +9,10 @@ from asymbp_cli.errors import DataError
 from asymbp_cli.events import Event, WorkerFound
 from asymbp_cli.executors import Job
 from asymbp_cli.results.provenance import add_plugins, collect
+from asymbp_cli.specs.protocol import Preprocessing
 
 if TYPE_CHECKING:
-    from asymbp_cli.datasets.resident import Preprocessing, ResidentData
+    from asymbp_cli.datasets.resident import ResidentData
 
 
 def train(job: Job) -> Iterator[Event]:
@@ -62,7 +63,7 @@ _kept: "dict[tuple[object, ...], ResidentData]" = {}  # at most one: the next st
 
 
 def _load_once(
-    info: DecodedDataset, device: str, preprocessing: "Preprocessing", validation_fraction: float, seed: int
+    info: DecodedDataset, device: str, preprocessing: Preprocessing, validation_fraction: float, seed: int
 ) -> "ResidentData":
     """Return the data of a stack, loaded unless the last stack had the same."""
     from asymbp_cli.datasets.resident import load

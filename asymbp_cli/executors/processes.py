@@ -146,7 +146,7 @@ class ProcessExecutor:
             self._workers.pop().end()
 
     def _receive(self, worker: _Worker) -> Event | JobEnded:
-        """Return what a worker reports, or how it died. Raises AsymbpError as its job did."""
+        """Return the next event of a worker, or the end of its job. Raises AsymbpError as the job did."""
         job = worker.job
         assert job is not None
         try:

@@ -105,7 +105,7 @@ class Retries:
         ]
 
     def decide(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> tuple[StackFailed, list[Job]]:
-        """Return what to report of a failed job, and the jobs that continue `runs`, which had not finished."""
+        """Return the event of a failed job, and the jobs that continue `runs`, which had not finished."""
         remedy, message = self._choose_remedy(job, runs, failure), failure.message
         if remedy is None and (failure.lost_worker or failure.handed_back):
             message += f", in the last of {self._count_lost(runs)} attempts. {_advise(failure)}"
@@ -131,7 +131,7 @@ class Retries:
         return max(self._lost[run] for run in runs)
 
     def _choose_remedy(self, job: Job, runs: Mapping[str, Run], failure: Failure) -> str | None:
-        """Return what another attempt at `runs` of a job does differently; None if there is to be none."""
+        """Return the remedy that another attempt at `runs` of a job tries; None if there is to be none."""
         if failure.no_device:
             return ELSEWHERE
         if failure.handed_back and _got_ahead(job, runs):
@@ -172,7 +172,7 @@ def _got_ahead(job: Job, runs: Mapping[str, Run]) -> bool:
 
 
 def resumable_jobs(job: Job, runs: Mapping[str, Run]) -> list[Job]:
-    """Return what remains of a job: one stack per epoch that its runs were last saved after."""
+    """Return the rest of a job: one stack per epoch that its runs were last saved after."""
     saved = saved_epochs(job.checkpoints, runs)
     return [
         replace(job, stack=Stack(tuple(run for run in runs.values() if saved[run.id] == epoch), epoch))

@@ -26,7 +26,7 @@ class Standing:
             self.failed.update(dict.fromkeys(event.runs, event.message))
 
     def describe(self) -> str:
-        """Return what is kept: `2 runs are finished, 3 runs go on after epoch 10, 1 run starts anew`."""
+        """Describe how far the runs are: `2 runs are finished, 3 runs go on after epoch 10, 1 run starts anew`."""
         epochs = sorted(epoch for epoch in self.saved.values() if epoch)
         parts = [_count(len(self.finished), "is finished", "are finished")]
         if epochs:

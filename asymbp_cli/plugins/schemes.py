@@ -96,7 +96,11 @@ def _build(builder: Builder, feedback: LayerFeedback, site: Site) -> Form:
             return Fixed(site.send(check_result(builder, values, row, "V")))
         case Learned(start, learn):
             return Learned(check_result(builder, start, row, "the first V"), learn and partial(call, learn, ()))
-        case SignConcordant():
+        case SignConcordant(factor, flips):
+            if factor and not flips and bool((factor.values < 0).any()):
+                raise PluginError(
+                    f"{locate(builder)} returns SignConcordant with negative factors. Add flips=True"
+                )
             return form
     raise PluginError(f"{locate(builder)} returns {type(form).__name__}, no form of V that a plugin may have")
 

@@ -21,6 +21,7 @@ T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Precision = Literal["standard", "fp32", "bf16"]
+Preprocessing = Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"]
 
 #: initialization -> the distribution of a layer's weights; plugins add theirs
 INITIALIZATIONS: dict[str, str] = {
@@ -157,7 +158,7 @@ class Protocol(Spec):
     """Of the samples: drawn for each epoch, drawn once, or as in the dataset. Not stated in the paper."""
     last_batch: Literal["keep", "drop"] = "keep"
     """The short mini-batch at an epoch's end; not stated in the paper."""
-    preprocessing: Literal["mean-image", "mean-image-unscaled", "mean-pixel", "none"] = "mean-image"
+    preprocessing: Preprocessing = "mean-image"
     """Subtract the training set's mean image; `mean-image` divides by its deviation. Not stated in the paper."""
     resize: Literal["squash", "crop"] = "squash"
     """How images reach the input size, antialiased; section 5 says only that they are resized."""

@@ -120,8 +120,9 @@ def batch_norm(
 ) -> Float[Tensor, "B F *space"]:
     """Return (x - mean) / sqrt(variance + epsilon), times scale plus shift, by the features of this batch.
 
-    The variance is the biased one. A single value has none and becomes 0 (torch.nn.functional.batch_norm refuses
-    it): an epoch's last mini-batch may be one sample. cuDNN is not used: its choice would depend on the sizes.
+    The variance is the biased one. A single value has none and becomes 0, up to a rounding of some 1e-5
+    (torch.nn.functional.batch_norm refuses it): an epoch's last mini-batch may be one sample. cuDNN is not used:
+    its choice would depend on the sizes.
 
     Source: Ioffe and Szegedy 2015; Liao, Leibo and Poggio 2016, section 3.
 

@@ -11,6 +11,7 @@ from asymbp_cli.datasets import resident
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.resident import compute_statistics, load
 from asymbp_cli.errors import DataError
+from asymbp_cli.specs.protocol import Preprocessing
 
 Grow = Callable[..., Path]
 Decoded = Callable[..., DecodedDataset]
@@ -31,7 +32,7 @@ def oracle(x: np.ndarray, preprocessing: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("rows", [1, 3, 7, 1000])
 @pytest.mark.parametrize("preprocessing", ["mean-image", "mean-pixel"])
 def test_statistics_equal_a_float64_oracle(
-    preprocessing: resident.Preprocessing, rows: int, monkeypatch: pytest.MonkeyPatch
+    preprocessing: Preprocessing, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     x = np.random.default_rng(0).integers(0, 256, (10, 5, 4, 3), dtype=np.uint8)
     x[..., 1] //= 3  # channels that differ
@@ -49,7 +50,7 @@ def test_equal_images_divide_by_one() -> None:
 
 
 @pytest.mark.parametrize("preprocessing", ["mean-image", "mean-image-unscaled", "mean-pixel", "none"])
-def test_a_batch_is_normalized_channels_last(pets: DecodedDataset, preprocessing: resident.Preprocessing) -> None:
+def test_a_batch_is_normalized_channels_last(pets: DecodedDataset, preprocessing: Preprocessing) -> None:
     data = load(pets, preprocessing=preprocessing)
     index = torch.tensor([17, 3, 3])
     x, y = data.batch(data.train, index)
@@ -157,7 +158,7 @@ def test_a_flipped_bit_of_the_statistics_is_noticed_or_changes_nothing(pets: Dec
     ],
 )
 def test_statistics_of_another_shape_are_computed_again(
-    pets: DecodedDataset, preprocessing: resident.Preprocessing, mean: NDArray[Any], deviation: NDArray[Any]
+    pets: DecodedDataset, preprocessing: Preprocessing, mean: NDArray[Any], deviation: NDArray[Any]
 ) -> None:
     before = load(pets, preprocessing=preprocessing)
     np.savez(kept(pets), mean=mean, deviation=deviation)

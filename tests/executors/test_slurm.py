@@ -59,6 +59,16 @@ def test_jobs_leave_nothing_behind(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+def test_no_file_of_the_working_directory_is_imported_in_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("random.py").write_text("open('imported', 'w').close()\n")
+    train(tmp_path)
+    assert not Path("imported").exists()
+    check(tmp_path)
+
+
 def test_a_worker_that_is_killed_goes_on_from_the_checkpoints_that_it_had_sent(tmp_path: Path) -> None:
     events = train(tmp_path, cluster_trainings.killed_once)
     failed = [event for event in events if isinstance(event, StackFailed)]

@@ -103,6 +103,7 @@ def test_what_sbatch_is_told(
     told = {line.removeprefix("#SBATCH ") for line in text.splitlines() if line.startswith("#SBATCH")}
     assert lines < told
     assert not [line for line in told if line.startswith(absent)]
+    assert " -P -u -m submitit" in opened._executor._submitit_command_str  # no file of the working directory
 
 
 def test_what_sbatch_says_of_a_submission_is_not_taken_for_a_missing_cluster(

@@ -127,9 +127,14 @@ def test_a_builder_that_fails_is_named(digits: ResidentData, load: Load) -> None
     [
         ("", "Learned(site.initial())", r'returns Learned\. Write learned="gradient"'),
         ("gradient", "Fixed(site.initial())", "returns Fixed. Return Learned, or leave out learned"),
+        (
+            "",
+            "SignConcordant(site.drawn_once(0.5))",
+            r"returns SignConcordant with negative factors\. Add flips=True",
+        ),
     ],
 )
-def test_a_form_that_its_row_does_not_tell_is_refused(
+def test_a_form_that_would_be_taken_for_another_is_refused(
     learned: str, form: str, message: str, digits: ResidentData, load: Load
 ) -> None:
     row = f'Scheme(name="a", formula="?", redrawn="-", source="x", learned="{learned}")'

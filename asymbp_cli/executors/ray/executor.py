@@ -198,7 +198,7 @@ class RayExecutor:
         return message
 
     def _put(self, info: DecodedDataset) -> Any:
-        """Return where a dataset's arrays are in Ray's store; they are put there once."""
+        """Return the reference to a dataset's arrays in Ray's store; they are put there once."""
         if info.fingerprint not in self._arrays:
             self._arrays[info.fingerprint] = self._ray.put(read_arrays(info))
         return self._arrays[info.fingerprint]

@@ -2,9 +2,11 @@
 
 import io
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -16,6 +18,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import Train
 from asymbp_cli.executors.slurm.options import SlurmOptions
 from asymbp_cli.executors.slurm.work import work
+from asymbp_cli.spawn import safe_path
 
 #: states of SLURM after which nothing follows
 _ENDED = {
@@ -73,8 +76,8 @@ def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
         return _Local(submitit.LocalExecutor(logs), options)
     if shutil.which("srun") is None:  # which submitit asks for
         raise _absence("srun is not found")
-    with _explained():
-        executor = submitit.SlurmExecutor(logs)
+    with _explained():  # -P: a node imports no file of the working directory
+        executor = submitit.SlurmExecutor(logs, python=f"{shlex.quote(sys.executable)} -P")
         executor.update_parameters(**options.make_parameters())
     return _Slurm(executor)
 
@@ -256,7 +259,8 @@ class _Local:
         )
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
-        jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
+        with safe_path():
+            jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
         for job in jobs:  # which outlives its executor; when it ends, this process takes note
             threading.Thread(target=job._process.wait, name=f"asymbp job {job.job_id}", daemon=True).start()
         return [job.job_id for job in jobs]
