@@ -61,7 +61,8 @@ def _draw_errors(progress: StudyProgress, width: int, height: int) -> list[Text]
     columns, hidden_columns = _choose(labels, active, (width - first) // max(sizes.values(), default=1))
     if not rows or not columns:
         return []
-    lines = [Text("best test error so far, percent", style="dim")]
+    is_held_out = any(point.validation_seen for point in progress.best.values())
+    lines = [Text(f"{'selected' if is_held_out else 'best'} test error so far, percent", style="dim")]
     lines.append(Text(" " * first + "".join(_right(label, sizes[label]) for label in columns), style="bold"))
     for method in rows:
         errors = (_right(_best_error(progress, cells.get((method, at), {})), sizes[at]) for at in columns)

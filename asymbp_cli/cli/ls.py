@@ -154,7 +154,7 @@ def _list_runs(results: Path) -> Table:
             ]
             for run in store.runs()
         ]
-    return ["run", "method", "dataset", "rate x", "seed", "state", "best error %", "updated"], rows
+    return ["run", "method", "dataset", "rate x", "seed", "state", "selected error %", "updated"], rows
 
 
 #: what can be listed

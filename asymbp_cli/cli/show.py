@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
     from asymbp_cli.report.document import Listing
     from asymbp_cli.results.store import Store
-    from asymbp_cli.results.summaries import Attempt, RunDetail, RunSummary
+    from asymbp_cli.results.summaries import Attempt, RunDetail
 
 
 @click.command("show")
@@ -101,7 +101,7 @@ def _show_run(detail: "RunDetail", *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(make_run_record(detail)))
         return
-    click.echo("\n".join(_describe_run(detail.summary)))
+    click.echo("\n".join(_describe_run(detail)))
     click.echo("\n" + yaml.safe_dump(detail.run.model_dump(mode="json"), sort_keys=False))
     screen = console.make_console(stderr=False)
     for line in (line for attempt in detail.attempts for line in _describe_attempt(attempt)):
@@ -110,10 +110,12 @@ def _show_run(detail: "RunDetail", *, as_json: bool) -> None:
     console.print_listings(screen, [_list_epochs(detail.epochs), *_list_measures(detail.epochs)])
 
 
-def _describe_run(summary: "RunSummary") -> Iterator[str]:
+def _describe_run(detail: "RunDetail") -> Iterator[str]:
+    summary, is_held_out = detail.summary, detail.run.protocol.validation_fraction > 0
     yield f"run {summary.id}: {summary.method} x{summary.rate_multiplier:g} on {summary.dataset}"
     best = summary.best
-    error = f", best test error {summary.best_percent:.2f} % in epoch {best[2]}" if best else ""
+    which, why = ("", ", which held-out data select") if is_held_out else ("best ", "")
+    error = f", {which}test error {summary.best_percent:.2f} % in epoch {best[2]}{why}" if best else ""
     yield f"state: {summary.progress}{error}"
 
 

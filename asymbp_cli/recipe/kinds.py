@@ -2,6 +2,7 @@
 an executor.
 """
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -74,4 +75,4 @@ def describe_kind(kind: Kind) -> str:
 
 def explain_use(kind: Kind, file: Path) -> str:
     """Return the message for a file of another kind in place of a recipe."""
-    return f"{file}: is {describe_kind(kind)}, not a recipe. {_USES[kind].format(file=file)}"
+    return f"{file}: is {describe_kind(kind)}, not a recipe. {_USES[kind].format(file=shlex.quote(str(file)))}"

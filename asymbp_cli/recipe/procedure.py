@@ -7,6 +7,7 @@ from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.protocol import BatchSize, Protocol
 from asymbp_cli.specs.references import is_reference, without_hashes
+from asymbp_cli.text import count
 
 
 class Procedure(Spec):
@@ -46,13 +47,27 @@ def label_changes(base: Protocol, protocol: Protocol) -> str:
 def describe_changes(base: Protocol, protocol: Protocol) -> str:
     """Return the fields of `protocol` that differ from `base`, in words: `weight_decay 0, batch_size 50`."""
     return ", ".join(
-        f"{name} {_describe_value(value)}"
+        f"{name} {without_hashes(describe_field(protocol, name))}"
         for name in Protocol.model_fields
-        if (value := getattr(protocol, name)) != getattr(base, name)
+        if getattr(protocol, name) != getattr(base, name)
+    )
+
+
+def describe_field(protocol: Protocol, name: str) -> str:
+    """Return the value of a field in words: of phases their epochs, rates, and weight decay if it changes."""
+    if name != "phases":
+        return _describe_value(getattr(protocol, name))
+    changes = {phase.decay for phase in protocol.phases} != {1.0}
+    return ", ".join(
+        f"{count(epochs, 'epoch')} at {rate:g}"
+        + (f" with weight decay {protocol.weight_decay * phase.decay:g}" if changes else "")
+        for (epochs, rate), phase in zip(protocol.schedule(), protocol.phases, strict=False)
     )
 
 
 def _describe_value(value: object) -> str:
     if isinstance(value, BatchSize):
         return f"{value.size} from epoch {value.from_epoch}"
-    return ", ".join(map(_describe_value, value)) if isinstance(value, tuple) else without_hashes(f"{value}")
+    if isinstance(value, tuple):
+        return ", ".join(map(_describe_value, value)) or "none"
+    return f"{value}".removesuffix(".0")

@@ -75,11 +75,9 @@ def _choose_protocol(dataset: str) -> str:
 
 def _read_recipe_file(name: str) -> str:
     """Return the text of a recipe."""
-    if is_inline(name):
-        return name
     file = find_recipe(name)
     load_recipe(file)
-    return file.read_text(encoding="utf-8-sig")
+    return name if is_inline(name) else file.read_text(encoding="utf-8-sig")
 
 
 def write_starter(source: str, name: str) -> str:

@@ -7,6 +7,7 @@ from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.conclusions.ours import judge_ours
 from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
+from asymbp_cli.recipe.procedure import describe_field
 from asymbp_cli.report.citation import CITATION
 from asymbp_cli.report.compute_listing import list_compute
 from asymbp_cli.report.document import Block, Code, Document, Figure, Listing
@@ -26,7 +27,6 @@ from asymbp_cli.report.text import short_title
 from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
-from asymbp_cli.text import count
 
 
 def assemble_document(
@@ -90,14 +90,7 @@ def list_protocols(tables: Sequence[FilledGrid]) -> list[Listing]:
 
 def _list_protocol(label: str, protocol: Protocol) -> Listing:
     rows = [
-        (name, _format_field(protocol, name), " ".join((field.description or "").split()))
+        (name, describe_field(protocol, name), " ".join((field.description or "").split()))
         for name, field in Protocol.model_fields.items()
     ]
     return Listing(f"Protocol {label}", ("field", "value", "source"), tuple(rows), folded=True)
-
-
-def _format_field(protocol: Protocol, name: str) -> str:
-    if name == "phases":
-        return ", ".join(f"{count(epochs, 'epoch')} at {rate:g}" for epochs, rate in protocol.schedule())
-    value = getattr(protocol, name)
-    return ", ".join(f"{item:g}" for item in value) if name == "rate_multipliers" else str(value)

@@ -110,7 +110,7 @@ def list_runs(page: CellPage, summaries: Summaries) -> Listing:
     ]
     missing = len(page.runs) - len(rows)
     notes = (f"Not begun: {count(missing, 'run')}.",) if missing else ()
-    header = ("run", "method", "rate x", "seed", "state", "best error %", "in epoch", "")
+    header = ("run", "method", "rate x", "seed", "state", "selected error %", "in epoch", "")
     return Listing("Runs", header, tuple(rows), notes)
 
 

@@ -55,6 +55,19 @@ def test_what_a_worker_notes_is_said_once(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err.splitlines() == ["Slow.", "Slower."]
 
 
+@pytest.mark.parametrize(("held_out", "word"), [(None, "best"), (10, "selected")])
+def test_an_epoch_that_held_out_data_select_is_not_called_the_best(
+    held_out: int | None, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = progress(Clock())
+    display, run = PlainLines(known), next(iter(known.runs))
+    display.handle(replace(ended(run, 4), validation_wrong=held_out and 1, validation_seen=held_out))
+    display.handle(RunFinished(run, "finished", 4))
+    assert f": finished, {word} 10.00 % (epoch 4); " in capsys.readouterr().err
+    known.grids = [small_study.grid("SGD", epochs=4)]
+    assert f"{word} test error so far, percent" in render_progress(known).plain
+
+
 def test_without_an_estimate_the_pace_after_the_first_epoch_tells_how_long(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

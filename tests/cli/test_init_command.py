@@ -168,6 +168,7 @@ def test_each_name_that_a_recipe_takes_can_be_started_from(name: str) -> None:
         ("matconv", 'Did you mean "matconvnet"? Name a recipe'),
         ("slurm", "slurm is where to train, which no recipe says: asymbp train RECIPE --executor slurm"),
         ("inline", "asymbp train RECIPE --executor inline"),
+        ("{title: x, columns: [SGD]}", "asymbp reproduce --table '{title: x, columns: [SGD]}'"),
     ],
 )
 def test_what_nothing_starts_from(source: str, message: str) -> None:

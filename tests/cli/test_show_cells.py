@@ -8,10 +8,12 @@ import pytest
 import small_study
 from click.testing import CliRunner
 from PIL import Image
+from sample_tables import make_epoch
 
 from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import UsageError
+from asymbp_cli.events import Provenance
 from asymbp_cli.recipe.cell_commands import NO_COMMAND
 from asymbp_cli.report.cell_page import describe_page, find_cells, list_runs
 from asymbp_cli.report.command_listing import list_commands
@@ -109,3 +111,18 @@ def test_a_cell_that_no_command_trains_alone_says_so(tmp_path: Path) -> None:
     commands = list_commands(make_result_table(table))
     assert [row[-1].strip("`")[:12] for row in commands.rows] == ["-", "asymbp train"]
     assert commands.notes == (f"`-`: {NO_COMMAND}.",)
+
+
+def test_a_run_with_held_out_data_shows_the_epoch_that_these_select(tmp_path: Path) -> None:
+    """An earlier epoch has a lower test error, which nobody may pick."""
+    (run,) = small_study.grid("SGD", epochs=2, multipliers=(1.0,)).all_runs().values()
+    run = run.model_copy(update={"protocol": run.protocol.model_copy(update={"validation_fraction": 0.1})})
+    with Store.open(tmp_path) as store, store.writing():
+        store.save_dataset(small_study.INFO)
+        store.begin([run], 0, Provenance("host", "cpu", {}, None, 1))
+        for epoch, wrong, held_out in ((1, 10, 9), (2, 20, 1)):
+            counts = {"test_seen": 360, "validation_wrong": held_out, "validation_seen": 100}
+            store.record(make_epoch(run.id, epoch, wrong, **counts))
+    first, second, *_ = asymbp("show", run.id, "--results", str(tmp_path)).splitlines()
+    assert first.startswith(f"run {run.id}: SGD x1 on ")
+    assert second == "state: 2/2, test error 5.56 % in epoch 2, which held-out data select"

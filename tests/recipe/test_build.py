@@ -9,14 +9,14 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.build import check_distinct, make_column, make_recipe_grid, make_row, make_table_grid
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.recipe.procedure import Procedure
+from asymbp_cli.recipe.procedure import Procedure, describe_field
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
-from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.protocol import Phase, Protocol
 
 
 def test_a_row_resolves_the_network_for_its_classes() -> None:
@@ -120,6 +120,17 @@ def test_two_rows_of_one_name_are_refused() -> None:
         check_distinct(["MNIST", "digits", "MNIST"], "datasets")
 
 
+def test_other_phases_are_described_by_their_epochs_rates_and_weight_decay() -> None:
+    base = Protocol(epochs=4, base_rate=0.01, weight_decay=1e-3, phases=(Phase(share=1, factor=1),))
+    phases = (Phase(share=1, factor=1, decay=300), Phase(share=3, factor=0.5))
+    other = base.model_copy(update={"phases": phases, "rate_multipliers": (1.0, 0.1)})
+    column = make_column("x", [Procedure(method=parse_method("uSF"), protocol=other)], base)
+    described = "1 epoch at 0.01 with weight decay 0.3, 3 epochs at 0.005 with weight decay 0.001"
+    assert column.note == f"phases {described}, rate_multipliers 1, 0.1"
+    assert describe_field(other, "phases") == described
+    assert [describe_field(base, name) for name in ("phases", "measure")] == ["4 epochs at 0.01", "none"]
+
+
 def test_procedures_that_are_the_same_are_one() -> None:
     """Their runs would count twice."""
     own = Procedure(method=parse_method("uSF"), protocol=Protocol())
@@ -138,7 +149,7 @@ def test_a_cell_of_two_methods_stands_for_neither() -> None:
     twice = make_column("twice", [usf, changed], protocol)
     assert (twice.paper_name, twice.note) == (
         "uSF",
-        "the better of 2 procedures: as the protocol says; or weight_decay 0.0",
+        "the better of 2 procedures: as the protocol says; or weight_decay 0",
     )
     assert (make_column("uSF", [usf], protocol).paper_name, make_column("uSF", [usf], protocol).note) == (
         "uSF",
@@ -153,7 +164,7 @@ def test_a_cell_of_two_methods_stands_for_neither() -> None:
         ("{label: mine, method: uSF+BN}", "uSF+BN"),
         ("{label: SGD, method: BM}", "BM"),
         ("{label: SGD, method: SGD}", ""),
-        ("{label: mine, feedback: usf, update: bm2, protocol: {weight_decay: 0}}", "uSF+BM2, weight_decay 0.0"),
+        ("{label: mine, feedback: usf, update: bm2, protocol: {weight_decay: 0}}", "uSF+BM2, weight_decay 0"),
     ],
 )
 def test_a_label_of_the_users_own_is_explained_by_its_method(method: str, note: str, tmp_path: Path) -> None:
