@@ -171,12 +171,15 @@ def _find_hint(error: click.UsageError) -> str:
     if not isinstance(error, click.NoSuchOption):
         file = re.fullmatch(r"Got unexpected extra argument \((.+)\)", error.message)
         return f". Write --output {file[1]}" if file and _has(command, "--output") else ""
+    from asymbp_cli.specs.methods import Method
     from asymbp_cli.specs.protocol import Protocol
 
     option = error.option_name
     field = option.lstrip("-").replace("-", "_")
     if _has(command, "--set") and field in Protocol.model_fields:
         return f" Write --set protocol.{field}=VALUE"
+    if _has(command, "--set") and field in ("network", "method", *Method.model_fields):
+        return " It is a key of recipes. Write one: asymbp init mine.yaml"
     owners = [name for name in COMMANDS if (other := cli.get_command(error.ctx, name)) and _has(other, option)]
     if command is cli:
         return f" Write it after the command: asymbp {owners[0]} {option} ..." if owners else ""

@@ -157,6 +157,10 @@ def test_what_is_no_number_is_said_in_plain_words(
         ),
         ("--json report", "'--json'. Write it after the command: asymbp reproduce --json ... (asymbp --help)"),
         ("--verison", "'--verison'. Did you mean '--version'? (asymbp --help)"),
+        (
+            "reproduce --table 2 --network mnist",
+            "'--network'. It is a key of recipes. Write one: asymbp init mine",
+        ),
         ("report out.html", "extra argument (out.html). Write --output out.html (asymbp report --help)"),
         ("ls methods uSF", "Got unexpected extra argument (uSF) (asymbp ls --help)"),
     ],
