@@ -159,7 +159,7 @@ def test_what_is_no_number_is_said_in_plain_words(
         ("--verison", "'--verison'. Did you mean '--version'? (asymbp --help)"),
         (
             "reproduce --table 2 --network mnist",
-            "'--network'. It is a key of recipes. Write one: asymbp init mine",
+            "It is a key of recipes. Write one: asymbp init mine.yaml (asymbp",
         ),
         ("report out.html", "extra argument (out.html). Write --output out.html (asymbp report --help)"),
         ("ls methods uSF", "Got unexpected extra argument (uSF) (asymbp ls --help)"),
