@@ -126,30 +126,24 @@ def test_the_forecast_weighs_runs_by_the_epochs_they_still_have(digits_info: Dec
     assert all(cost > 1e6 for cost in on_gpu.epoch_cost.values())  # operations
 
 
-def test_steps_are_timed_as_the_caller_says_on_counted_datasets_only() -> None:
-    rows = (small_study.row(), small_study.row("u" * 64, "uncounted"))
-    uncounted = small_study.INFO.model_copy(update={"fingerprint": "u" * 64, "train_count": 0})
-    infos = {**small_study.INFOS, uncounted.fingerprint: uncounted}
-    whole, counted, other = (
-        study.plan_work([small_study.grid("SGD", rows=part)], None) for part in (rows, rows[:1], rows[1:])
-    )
+def test_steps_are_timed_as_the_caller_says_if_there_are_any() -> None:
+    whole, nothing = study.plan_work([small_study.grid("SGD")], None), study.Work({}, {}, ())
 
     def measure(runs: Iterable[Run], device: str) -> dict[StepKind, float]:
         assert device == "cpu"
         return dict.fromkeys(map(step_kind, runs), 0.3)
 
-    forecast = study.forecast(whole, infos, study.Execution(), measure=measure)
-    assert set(forecast.epoch_cost) == set(counted.runs)
+    forecast = study.forecast(whole, small_study.INFOS, study.Execution(), measure=measure)
+    assert set(forecast.epoch_cost) == set(whole.runs)
     expected = 2 * 4 * (1437 + 360 / 3) / 100 * 0.3  # two runs, four epochs, batches of 100
-    assert forecast.seconds(whole.remaining) == forecast.seconds(counted.remaining) == pytest.approx(expected)
-    assert forecast.seconds(other.remaining) == 0
+    assert forecast.seconds(whole.remaining) == pytest.approx(expected)
 
     def refuse(runs: Iterable[Run], device: str) -> dict[StepKind, float]:
         pytest.fail("timed")
 
-    on_gpu = study.forecast(whole, infos, study.Execution(("cuda:0",)), measure=refuse)
+    on_gpu = study.forecast(whole, small_study.INFOS, study.Execution(("cuda:0",)), measure=refuse)
     assert on_gpu.seconds(whole.remaining) is None
-    assert study.forecast(other, infos, study.Execution(), measure=refuse).seconds(other.remaining) == 0
+    assert study.forecast(nothing, small_study.INFOS, study.Execution(), measure=refuse).seconds({}) == 0
 
 
 def test_datasets_are_prepared_for_a_study(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Reproduction:
         if self.is_default and self.names != ("digits",):
             raise UsageError(
                 f"--protocol must be given for {', '.join(self.names)}. "
-                "Choose quick (5 epochs), paper (65 epochs), or a file"
+                "Choose quick (5 epochs), demo (20, for few images), paper (65), or a file"
             )
         named = study.prepare_datasets(self.refs, self.tables[0].network, self.protocol, source)
         installed, missing = self._prepare_all(named, source, warn) if "all" in self.names else ([], {})

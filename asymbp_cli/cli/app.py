@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 
 import click
@@ -162,25 +163,44 @@ def _describe_interruption(error: BaseException) -> str:
 def _fail_usage(error: click.UsageError) -> int:
     """Print the error of a command line in one message, with the help to read next."""
     command = error.ctx.command_path.split()[1:] if error.ctx else []
+    hint = _find_hint(error)
     message = " ".join(error.format_message().split())  # click lists choices in lines of their own
+    if hint and isinstance(error, click.NoSuchOption):
+        message = f"No such option '{error.option_name}'."  # without options that are only spelled alike
     for kind, name in _NUMBERS.items():
         message = message.replace(f"is not a valid {kind}.", f"is not a {name}.")
     if not message or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()
         return 2
-    message += _name_setting(error)
+    message += hint
     return _fail(f"{message} ({' '.join(['asymbp', *command, '--help'])})", 2)
 
 
-def _name_setting(error: click.UsageError) -> str:
-    """Return how a field of the protocol is set, if it was taken for an option of a command that has --set."""
-    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+def _find_hint(error: click.UsageError) -> str:
+    """Return what to type instead of an option or argument that a command has not; nothing if nobody knows."""
+    if error.ctx is None:
         return ""
+    command = error.ctx.command
+    if not isinstance(error, click.NoSuchOption):
+        file = re.fullmatch(r"Got unexpected extra argument \((.+)\)", error.message)
+        return f". Write --output {file[1]}" if file and _has(command, "--output") else ""
+    from asymbp_cli.specs.methods import Method
     from asymbp_cli.specs.protocol import Protocol
 
-    field = error.option_name.lstrip("-").replace("-", "_")
-    can_set = any("--set" in parameter.opts for parameter in error.ctx.command.params)
-    return f" Write --set protocol.{field}=VALUE" if can_set and field in Protocol.model_fields else ""
+    option = error.option_name
+    field = option.lstrip("-").replace("-", "_")
+    if _has(command, "--set") and field in Protocol.model_fields:
+        return f" Write --set protocol.{field}=VALUE"
+    if _has(command, "--set") and field in ("network", "method", *Method.model_fields):
+        return " It is a key of recipes. Write one: asymbp init mine.yaml"
+    owners = [name for name in COMMANDS if (other := cli.get_command(error.ctx, name)) and _has(other, option)]
+    if command is cli:
+        return f" Write it after the command: asymbp {owners[0]} {option} ..." if owners else ""
+    return f" It belongs to asymbp {', '.join(owners[:3])}" if owners else ""
+
+
+def _has(command: click.Command, option: str) -> bool:
+    return any(option in parameter.opts for parameter in command.params)
 
 
 def _fail(message: str, code: int) -> int:

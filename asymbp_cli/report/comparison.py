@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import hypot
 from statistics import median
 from typing import Any
 
@@ -209,7 +210,13 @@ def list_comparison(table: ComparedTable) -> Listing:
     )
     header = ("dataset", "column", table.first, table.second, "difference, points")
     differences = [cell.points for cell in table.cells if cell.complete]
-    return Listing(f"{table.title}: compared", header, rows, (_note(differences),))
+    return Listing(f"{table.title}: compared", header, rows, (_note(differences), _describe_errors(table.cells)))
+
+
+def _describe_errors(cells: Sequence[ComparedCell]) -> str:
+    errors = [hypot(cell.first.standard_error or 0.0, cell.second.standard_error or 0.0) for cell in cells]
+    span = " to ".join(f"{error:.2f}" for error in sorted({round(end, 2) for end in (min(errors), max(errors))}))
+    return f"Standard errors of the differences, by the numbers of test samples: {span} points."
 
 
 def make_comparison_record(table: ComparedTable) -> dict[str, Any]:

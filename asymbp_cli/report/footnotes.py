@@ -37,6 +37,14 @@ def _rule(filled: FilledGrid) -> str:
     return f"{rule}. {ties} Protocol: {grid.protocol_label}; seeds: {', '.join(map(str, grid.seeds))}."
 
 
+def _picked_on(filled: FilledGrid) -> str | None:
+    fraction, rows = filled.grid.validation_fraction, filled.grid.rows
+    if not fraction or not (sizes := {round(fraction * row.train_count) for row in rows if row.train_count}):
+        return None
+    span = " to ".join(f"{size:,}" for size in sorted({min(sizes), max(sizes)}))
+    return f"Rate and epoch are picked on about {span} held-out samples of each dataset."
+
+
 def _seeds(filled: FilledGrid) -> str | None:
     seed_count = len(filled.grid.seeds)
     if seed_count == 1:
@@ -207,6 +215,7 @@ def _missing_datasets(filled: FilledGrid) -> str | None:
 
 _FOOTNOTES: tuple[Callable[[FilledGrid], str | None], ...] = (
     _rule,
+    _picked_on,
     _seeds,
     _other_protocol,
     _colours,

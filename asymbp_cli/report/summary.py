@@ -134,7 +134,7 @@ def _describe_lowest(tables: Sequence[FilledGrid]) -> str:
             lowest[where] = min(lowest.get(where, (error, text)), (error, text), key=lambda found: found[0])
     texts = [text for _, text in lowest.values()]
     errors = "error is" if len(texts) == 1 else "errors are"
-    return f"it has none of the finished cells; our lowest {errors} {list_some(texts)}" if texts else _NO_CELL
+    return f"it has none of the finished cells; their lowest {errors} {list_some(texts)}" if texts else _NO_CELL
 
 
 def _list_finished(filled: FilledGrid) -> Iterator[tuple[GridRow, GridColumn, Cell]]:

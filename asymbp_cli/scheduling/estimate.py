@@ -40,9 +40,12 @@ def samples_per_epoch(run: Run, info: DecodedDataset) -> float:
 
 
 def epoch_seconds(run: Run, info: DecodedDataset, seconds_per_step: Mapping[StepKind, float]) -> float:
-    """Return the seconds that one epoch of a run takes, by the measured time of its kind of steps."""
+    """Return the seconds that one epoch of a run takes, by the measured time of its kind of steps.
+
+    That is of a full mini-batch; a dataset of fewer samples takes less in proportion.
+    """
     kind = step_kind(run)
-    return samples_per_epoch(run, info) * seconds_per_step[kind] / min(kind.batch_size, info.train_count)
+    return samples_per_epoch(run, info) * seconds_per_step[kind] / kind.batch_size
 
 
 def epoch_flop(run: Run, info: DecodedDataset) -> float:

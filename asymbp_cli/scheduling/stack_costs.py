@@ -38,7 +38,8 @@ def cost_stacks(
         """Return a run's share of an epoch of its stack."""
         kind = step_kind(run)
         step = step_seconds(kind, replicas) / replicas
-        return samples_per_epoch(run, info) * step / min(kind.batch_size, info.train_count)
+        size = kind.batch_size if steps.device == "cpu" else min(kind.batch_size, info.train_count)
+        return samples_per_epoch(run, info) * step / size
 
     for stack in stacks:
         info = infos[stack.runs[0].dataset]

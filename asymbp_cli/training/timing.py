@@ -16,7 +16,8 @@ from asymbp_cli.training.engine import Trainer
 def measure_steps(runs: Iterable[Run], infos: Mapping[str, DecodedDataset], device: str) -> dict[StepKind, float]:
     """Return the seconds of a training step of each kind of `runs`: a few are made, and thrown away.
 
-    `infos` by fingerprint. On the CPU on one thread, as in training.
+    `infos` by fingerprint. On the CPU on one thread, as in training. If a dataset has fewer samples than a
+    mini-batch, the time is counted up to a full one in proportion.
     """
     kinds, measured = representatives(runs), {}
     with threads(1):
@@ -24,7 +25,8 @@ def measure_steps(runs: Iterable[Run], infos: Mapping[str, DecodedDataset], devi
             data = load(infos[fingerprint], device=device)
             for kind, run in kinds.items():
                 if run.dataset == fingerprint:
-                    measured[kind] = seconds_per_step(run, data, device=device)
+                    share = min(1.0, infos[fingerprint].train_count / kind.batch_size)
+                    measured[kind] = seconds_per_step(run, data, device=device) / share
     return measured
 
 

@@ -58,7 +58,7 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["train", "--recipe", "none.yaml"], "none.yaml: there is no such file"),
         (["train", "--recipe", "."], ".: is a directory. Name a YAML file in it"),
         (["reproduce", "--table", "9"], '"9" is not a table'),
-        (["reproduce", "--table", "2", "--dataset", "mnist"], "--protocol must be given for mnist"),
+        (["reproduce", "--table", "2", "--dataset", "mnist"], "must be given for mnist. Choose quick (5"),
         (["reproduce", "--table", "2", "--protocol", "papr"], 'Did you mean "paper"?'),
         (["reproduce", "--table", "2", "--set", "protocol.epochs=0"], "must be greater than or equal to 1, not 0"),
         (["reproduce", "--table", "2", "--set", "epochs=3"], "only protocol.KEY=VALUE"),
@@ -152,9 +152,21 @@ def test_what_is_no_number_is_said_in_plain_words(
         ("train mine.yaml --batch-size=3", " Write --set protocol.batch_size=VALUE (asymbp train --help)"),
         ("report --epochs 3", "No such option '--epochs'. (asymbp report --help)"),
         ("train mine.yaml --epoch 3", "No such option '--epoch'. (asymbp train --help)"),
+        (
+            "train --table 2",
+            "No such option '--table'. It belongs to asymbp reproduce, plan, report (asymbp train",
+        ),
+        ("--json report", "'--json'. Write it after the command: asymbp reproduce --json ... (asymbp --help)"),
+        ("--verison", "'--verison'. Did you mean '--version'? (asymbp --help)"),
+        (
+            "reproduce --table 2 --network mnist",
+            "It is a key of recipes. Write one: asymbp init mine.yaml (asymbp",
+        ),
+        ("report out.html", "extra argument (out.html). Write --output out.html (asymbp report --help)"),
+        ("ls methods uSF", "Got unexpected extra argument (uSF) (asymbp ls --help)"),
     ],
 )
-def test_a_field_of_the_protocol_is_no_option(
+def test_what_a_command_does_not_take_is_said_with_what_to_type_instead(
     line: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["asymbp", *line.split()])

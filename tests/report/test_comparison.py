@@ -30,6 +30,11 @@ def test_cells_of_both_sides_stand_beside_each_other() -> None:
     assert "3 cells" in found.notes[0]
     assert "median difference is +0.00" in found.notes[0]
     assert "largest 2.00. At most 1 point apart: 2." in found.notes[0]
+    # of 1,000 samples: 2 % twice is the root of 2 * 0.02 * 0.98 / 1000, and so on
+    assert (
+        found.notes[1]
+        == "Standard errors of the differences, by the numbers of test samples: 0.50 to 0.63 points."
+    )
 
 
 def test_tables_pair_by_protocol_or_where_each_side_has_one() -> None:

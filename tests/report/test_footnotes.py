@@ -27,6 +27,20 @@ def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
     )
 
 
+def test_a_footnote_says_on_how_many_samples_cells_are_picked_that_are_held_out() -> None:
+    table = seeded()
+    (row,), protocol = table.grid.rows, table.grid.protocol.model_copy(update={"validation_fraction": 0.1})
+    rows = (row.model_copy(update={"train_count": 60}), row.model_copy(update={"train_count": 15_000}))
+
+    def noted(**changes: object) -> str:
+        grid = table.grid.model_copy(update={"rows": rows, **changes})
+        return " ".join(write_footnotes(replace(table, grid=grid, cells=table.cells * 2)))
+
+    assert "held-out" not in noted()
+    assert "picked on about 6 to 1,500 held-out samples of each dataset." in noted(base=protocol)
+    assert "picked on about 6 held-out samples of each dataset." in noted(base=protocol, rows=rows[:1] * 2)
+
+
 def test_a_footnote_explains_the_dash_of_a_cell_that_was_picked_from_the_last_epoch() -> None:
     table = seeded()
     sgd, usf = table.cells[0]

@@ -42,7 +42,7 @@ def test_it_says_what_was_trained_how_close_it_is_and_what_holds(trained: Store)
     first, second, third = summarize(tables, trained, ())
     assert first.startswith("Trained: 4 runs on digits, protocol ")
     assert "1 seed, " in first
-    assert second.startswith("Next to the paper: it has none of the finished cells; our lowest error is ")
+    assert second.startswith("Next to the paper: it has none of the finished cells; their lowest error is ")
     assert "±" in second
     assert third.startswith(
         "What holds: none of the paper's conclusions can be judged on these runs; next to SGD "
@@ -181,7 +181,7 @@ def test_the_lowest_error_is_of_a_finished_cell_and_each_protocol_has_its_own(tm
         assert summarize([unfinished], store, ())[1] == ("Next to the paper: no cell is finished yet.")
         other = replace(table, grid=grid.model_copy(update={"protocol_label": "quick"}))
         line = summarize([table, other], store, ())[1]
-        assert "; our lowest errors are " in line
+        assert "; their lowest errors are " in line
         assert line.count("%, of ") == 2
         assert " on digits by quick" in line
 

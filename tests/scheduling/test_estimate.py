@@ -7,6 +7,7 @@ from asymbp_cli import study
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.scheduling import estimate
 from asymbp_cli.specs.runs import Run, representatives
+from asymbp_cli.training import timing
 
 
 def epochs_to_train(*multipliers: float) -> dict[Run, int]:
@@ -23,6 +24,18 @@ def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
     one, two, many = (estimate.Forecast(cost, True, workers).seconds(remaining) for workers in (1, 2, 8))
     assert one == pytest.approx(2 * 4 * (1437 + 360 / 3) / 100 * 0.3)
     assert one == pytest.approx(2 * two) == pytest.approx(2 * many)  # a run is not divided
+
+
+def test_few_samples_take_less_than_a_full_mini_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On random data full steps are measured, on a dataset those that it has: both give the same estimate."""
+    (run,) = epochs_to_train(1.0)
+    (kind,) = representatives([run])
+    few = small_study.INFO.model_copy(update={"train_count": 40, "test_count": 30})
+    assert estimate.epoch_seconds(run, few, {kind: 0.3}) == pytest.approx((40 + 30 / 3) / 100 * 0.3)
+    monkeypatch.setattr(timing, "load", lambda info, device: None)
+    monkeypatch.setattr(timing, "seconds_per_step", lambda run, data, device: 0.12)
+    assert timing.measure_steps([run], {run.dataset: few}, "cpu") == {kind: pytest.approx(0.3)}
+    assert timing.measure_steps([run], {run.dataset: small_study.INFO}, "cpu") == {kind: 0.12}
 
 
 def test_steps_of_fewer_layers_are_measured_apart_and_the_first_run_of_a_kind_is() -> None:
