@@ -30,6 +30,7 @@ class WorkerFound:
 
     runs: tuple[str, ...]
     provenance: Provenance
+    note: str | None = None  # what its user should know, as a sentence: that it is slow, and why
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Numbers that another paper printed of its trainings, beside ours: errors, angles and norms at certain epochs."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from statistics import mean
@@ -15,21 +15,23 @@ from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import TableSpec, load_table, other_table_files
 
 ERROR = "error"  # on the test set, in percent
+LOWEST = "lowest-error"  # of the epochs so far
 
 
 @dataclass(frozen=True)
 class Mark:
     """A printed number: of a column, after `epoch`; `layer` is 0 for the test error.
 
-    Ours agrees with it up to `tolerance`.
+    It is of a dataset, by our name, or of the only one of its table. Ours agrees with it up to `tolerance`.
     """
 
     column: str
     epoch: int
-    measure: str  # ERROR, or one of `specs.measures.MEASURES`
+    measure: str  # ERROR, LOWEST, or one of `specs.measures.MEASURES`
     layer: int
     value: float
     tolerance: float
+    dataset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def load_marks(table: str) -> tuple[Mark, ...]:
                 layer=int(row["layer"] or 0),
                 value=float(row["value"]),
                 tolerance=float(row["tolerance"]),
+                dataset=row.get("dataset"),
             )
             for row in csv.DictReader(file)
         )
@@ -87,7 +90,7 @@ def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark
     Only what the paper trained is compared: its network on its data, each column by its method and its protocol,
     but for the number of epochs and what is measured.
     """
-    marks = find_marks(grid)
+    marks = [mark for mark in find_marks(grid) if mark.dataset in (None, row.key)]
     if not marks:
         return []
     (table,) = load_table(_key_of(grid))
@@ -98,7 +101,7 @@ def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark
         histories = _histories(grid, row, column, epochs)
         for mark in sorted(marks, key=lambda mark: (mark.measure != ERROR, mark.measure, mark.layer, mark.epoch)):
             if mark.column == column.header:
-                values = [_read(history.get(mark.epoch), mark) for history in histories]
+                values = [_read(history, mark) for history in histories]
                 if values and None not in values:
                     compared.append(ComparedMark(mark, mean(value for value in values if value is not None)))
     return compared
@@ -133,9 +136,15 @@ def _histories(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs) -> 
     return [{point.epoch: point for point in epochs.get(run.id, ())} for run in grid.runs(row, column)]
 
 
-def _read(point: EpochEnded | None, mark: Mark) -> float | None:
+def _read(history: Mapping[int, EpochEnded], mark: Mark) -> float | None:
+    """Return our number of a run; None if the run has not reached the epoch of a mark, or was not measured."""
+    point = history.get(mark.epoch)
     if point is None:
         return None
-    if mark.measure == ERROR:
-        return 100 * point.test_wrong / point.test_seen
-    return point.measures.get(mark.measure, {}).get(mark.layer)
+    if mark.measure == LOWEST:
+        return min(_error(history[epoch]) for epoch in history if epoch <= mark.epoch)
+    return _error(point) if mark.measure == ERROR else point.measures.get(mark.measure, {}).get(mark.layer)
+
+
+def _error(point: EpochEnded) -> float:
+    return 100 * point.test_wrong / point.test_seen

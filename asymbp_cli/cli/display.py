@@ -6,7 +6,7 @@ from types import TracebackType
 import click
 
 from asymbp_cli.cli.progress import StudyProgress
-from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished
+from asymbp_cli.events import EpochEnded, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StudyEvent, StudyWaits
 from asymbp_cli.text import count, format_duration, list_some
 
@@ -27,6 +27,7 @@ class Display:
     def __init__(self, progress: StudyProgress) -> None:
         self.progress = progress
         self.lock = threading.Lock()  # held while the progress is read or changed
+        self._noted = set[str]()
         self._ended = threading.Event()
         self._ticking: threading.Thread | None = None
 
@@ -58,7 +59,7 @@ class Display:
         """Show a line of text."""
 
     def handle(self, event: StudyEvent) -> None:
-        """Count an event. Report a retry, and the remaining time once the first epochs tell it."""
+        """Count an event. Report a retry, a worker's note, and the time left once the first epochs tell it."""
         is_unknown = self.progress.eta_seconds is None
         with self.lock:
             self.progress.handle(event)
@@ -67,6 +68,9 @@ class Display:
             self.say(f"{event.message}: {count(len(event.runs), 'run')} {verb} {event.remedy}")
         if isinstance(event, StudyWaits):
             self.say(event.message)
+        if isinstance(event, WorkerFound) and event.note and event.note not in self._noted:
+            self._noted.add(event.note)
+            self.say(event.note)
         if isinstance(event, EpochEnded) and is_unknown and (seconds := self.progress.eta_seconds) is not None:
             self.say(f"about {format_duration(seconds)} left, by the first epochs. {SAFE_TO_STOP}")
 

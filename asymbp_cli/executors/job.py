@@ -21,13 +21,20 @@ def train(job: Job) -> Iterator[Event]:
     On the CPU it has one thread, which fixes the bits for an instruction set. Its plugins are loaded before, from
     the source that it carries: their files may be elsewhere, or have changed.
     """
-    from asymbp_cli.training.device import open_device, read_instruction_set, read_model, threads
+    from asymbp_cli.training.device import (
+        describe_gpu,
+        explain_slowness,
+        open_device,
+        read_instruction_set,
+        threads,
+    )
     from asymbp_cli.training.engine import train_stack
 
     opened = open_device(job.device)  # before anything else uses it
     device, on_cpu = str(opened), opened.type == "cpu"
-    here = collect(device, read_model(opened), read_instruction_set() if on_cpu else None)
-    yield WorkerFound(tuple(run.id for run in job.stack.runs), add_plugins(here, job.plugins))
+    here = collect(device, describe_gpu(opened), read_instruction_set() if on_cpu else None)
+    runs = tuple(run.id for run in job.stack.runs)
+    yield WorkerFound(runs, add_plugins(here, job.plugins), explain_slowness(opened))
     if job.plugins:
         from asymbp_cli.plugins.loading import load
 

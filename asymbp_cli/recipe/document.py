@@ -12,6 +12,7 @@ from asymbp_cli.errors import AsymbpError, RecipeError
 from asymbp_cli.recipe.habits import explain_key, find_name
 from asymbp_cli.recipe.letters import describe_odd_letter
 from asymbp_cli.recipe.wording import KeyPath, explain_errors, find_value, key_path, quote
+from asymbp_cli.text import escape_controls
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -97,7 +98,8 @@ class Document:
 
 
 def _shorten(text: str) -> str:
-    """Return text of which nobody would read more."""
+    """Return text as a single line of which nobody would read more."""
+    text = escape_controls(text, keep="")
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -34,7 +34,7 @@ def list_marks(filled: FilledGrid, epochs: Epochs, *, every: bool) -> Iterator[L
 
 def _name(compared: ComparedMark) -> str:
     mark = compared.mark
-    return f"{mark.column}: {mark.measure}" + (f" in layer {mark.layer}" if mark.layer else "")
+    return f"{mark.column}: {mark.measure.replace('-', ' ')}" + (f" in layer {mark.layer}" if mark.layer else "")
 
 
 def _describe(compared: ComparedMark) -> tuple[str, ...]:

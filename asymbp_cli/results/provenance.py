@@ -21,11 +21,11 @@ from asymbp_cli.specs.runs import SEMANTICS
 _PACKAGES = ("torch", "numpy", "safetensors", "scikit-learn", "pillow", "pydantic")
 
 
-def collect(device: str, device_name: str | None = None, instruction_set: str | None = None) -> Provenance:
-    """Return the provenance of trainings by this process on `device`; `device_name` is the model of a GPU."""
+def collect(device: str, details: str | None = None, instruction_set: str | None = None) -> Provenance:
+    """Return the provenance of trainings by this process on `device`; `details` are those of a GPU."""
     return Provenance(
         host=platform.node(),
-        device=_describe_device(device, device_name),
+        device=_describe_device(device, details),
         software=read_versions(),
         git=read_git_state(),
         semantics=SEMANTICS,
@@ -70,13 +70,9 @@ def check_same_program(host: str, worker: Program, study: Program) -> None:
         )
 
 
-def _describe_device(device: str, name: str | None) -> str:
-    kind = device.split(":")[0]
-    details = [name or (processor() if kind == "cpu" else "")]
-    if kind == "cuda":
-        details.append("standard precision: tf32")
-    text = ", ".join(filter(None, details))
-    return f"{device} ({text})" if text else device
+def _describe_device(device: str, details: str | None) -> str:
+    details = details or (processor() if device == "cpu" else None)
+    return f"{device} ({details})" if details else device
 
 
 @cache

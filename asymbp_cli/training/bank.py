@@ -39,7 +39,7 @@ class Bank:
     def __init__(
         self, runs: Sequence[Run], model: Model, device: torch.device, *, together: bool | None = None
     ) -> None:
-        self.together = find_kernels("products", device.type) is not None if together is None else together
+        self.together = find_kernels("products", device) is not None if together is None else together
         self.model, self.protocol, self.seed = model, runs[0].protocol, runs[0].seed
         start = model.initial_row(self.seed).to(device)
         self.weights = start.repeat(len(runs), 1)  # [R, P]
@@ -49,6 +49,7 @@ class Bank:
         self._multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
         self.rates = torch.zeros_like(self._multipliers)  # [R, 1] learning rates of the present epoch
         self.alive = torch.ones(len(runs), dtype=torch.bool, device=device)
+        self.may_read = False  # values in a step: on the CPU, if nothing is captured
         self.weight_decay = self.protocol.weight_decay  # of the present epoch
         self.decay = {  # on the device already: a number would be copied there in every step
             True: torch.tensor(self.protocol.weight_decay, device=device),

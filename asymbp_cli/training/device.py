@@ -7,6 +7,7 @@ import torch
 
 from asymbp_cli.errors import DeviceError, MissingDeviceError
 from asymbp_cli.machine import DeviceFacts, keep_memory
+from asymbp_cli.training.kernels import AMPERE, explain_plain
 
 _GET = "https://pytorch.org/get-started"
 _LAST_INDEX = 127  # of a GPU, that torch can name
@@ -99,9 +100,20 @@ def list_gpus() -> tuple[str, ...]:
     return tuple(f"cuda:{index}" for index in range(count))
 
 
-def read_model(device: torch.device) -> str | None:
-    """Return the model of an open GPU; None for other devices."""
-    return torch.cuda.get_device_properties(device).name if device.type == "cuda" else None
+def describe_gpu(device: torch.device) -> str | None:
+    """Return the model of an open GPU, and how it computes; None for other devices."""
+    if device.type != "cuda":
+        return None
+    has_tf32 = not torch.version.hip and torch.cuda.get_device_capability(device) >= AMPERE
+    precision = f"standard precision: {'tf32' if has_tf32 else 'fp32'}"
+    plain = ["plain operations"] if explain_plain(device) else []
+    return ", ".join([torch.cuda.get_device_properties(device).name, precision, *plain])
+
+
+def explain_slowness(device: torch.device) -> str | None:
+    """Return why an open GPU computes one replica of a stack after the other; None if it does not."""
+    reason = explain_plain(device) if device.type == "cuda" else None
+    return reason and f"This GPU trains one run after the other, since it cannot use kernels for many: {reason}"
 
 
 def describe(name: str) -> DeviceFacts:

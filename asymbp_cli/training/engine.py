@@ -135,6 +135,7 @@ class Trainer:
         self.model = Model.of(first.network, first.protocol, first.method)
         self.bank = Bank(stack.runs, self.model, device, together=together)
         captures = _graphs(device, self.bank.generators) if graphs else None
+        self.bank.may_read = captures is None and device.type == "cpu"
         self.step = TrainingStep(self.model, self.bank, data, captures)
         self.evaluation = Evaluation(self.model, self.bank, data, captures)
         self.meter = Meter(stack.runs, self.bank, self.step, lambda: self.batches(1)[0])

@@ -19,7 +19,7 @@ def pool(x: Tensor, layer: Pool, *, counts_border: bool) -> Tensor:
     """
     beyond = layer.padding_end > 0  # and it just completes the last window, see Pool.padding_fits
     if layer.kind == "max":
-        kernels = find_kernels("pooling", x.device.type)
+        kernels = find_kernels("pooling", x.device)
         if kernels and prod(layer.size) <= _MOST_PLACES:
             return cast(Tensor, kernels.max_pool(x, layer))
         return F.max_pool2d(x, layer.size, layer.stride, ceil_mode=beyond)

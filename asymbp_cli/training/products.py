@@ -44,7 +44,7 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry) -> T
 
     x is [B, R * I, H, W], or [B, I, H, W] for all replicas.
     """
-    if kernels := find_kernels("products", x.device.type):
+    if kernels := find_kernels("products", x.device):
         return cast(Tensor, kernels.multiply(x, W, bias, geometry))
     inputs, biases = _split_images(x, W, geometry), [None] * len(W) if bias is None else bias
     return _join([F.conv2d(part, w, b, *geometry) for part, w, b in zip(inputs, W, biases, strict=True)])
@@ -52,7 +52,7 @@ def multiply(x: Tensor, W: Tensor, bias: Tensor | None, geometry: Geometry) -> T
 
 def pass_back(error: Tensor, x: Tensor, V: Tensor, geometry: Geometry) -> Tensor:
     """Return the error [B, R * I, H, W] of x: `error` [B, R * O, H', W'] through V [R, O, I / groups, kh, kw]."""
-    if kernels := find_kernels("products", error.device.type):
+    if kernels := find_kernels("products", error.device):
         return cast(Tensor, kernels.pass_back(error, V, (x.shape[2], x.shape[3]), geometry))
     parts = zip(error.chunk(len(V), 1), _split_images(x, V, geometry), V, strict=True)
     return _join([_go_back(*part, geometry, [True, False, False])[0] for part in parts])
@@ -60,7 +60,7 @@ def pass_back(error: Tensor, x: Tensor, V: Tensor, geometry: Geometry) -> Tensor
 
 def correlate(x: Tensor, error: Tensor, W: Tensor, geometry: Geometry, *, biased: bool) -> Gradients:
     """Return the gradients of W [R, O, I / groups, kh, kw] and, if `biased`, of the bias [R, O]."""
-    if kernels := find_kernels("products", x.device.type):
+    if kernels := find_kernels("products", x.device):
         return cast(Gradients, kernels.correlate(x, error, W, geometry, biased=biased))
     parts = zip(error.chunk(len(W), 1), _split_images(x, W, geometry), W, strict=True)
     found = [_go_back(*part, geometry, [False, True, biased])[1:] for part in parts]
@@ -94,7 +94,7 @@ def _stack(parts: Sequence[Tensor]) -> Tensor:
 
 def multiply_vectors(x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
     """Return x W^T + bias [B, R * O] by W [R, O, I] and bias [R, O]; x is [B, R * I], or [B, I] for all."""
-    if kernels := find_kernels("products", x.device.type):
+    if kernels := find_kernels("products", x.device):
         y = x.new_empty(len(x), W.shape[0] * W.shape[1])  # autograd wants no view
         kernels.multiply(_as_images(x), _as_images(W), bias, Geometry(), _as_images(y))
         return y
@@ -104,14 +104,14 @@ def multiply_vectors(x: Tensor, W: Tensor, bias: Tensor | None) -> Tensor:
 
 def pass_vectors_back(error: Tensor, V: Tensor) -> Tensor:
     """Return error V [B, R * I], by replica: `error` [B, R * O] through V [R, O, I]."""
-    if kernels := find_kernels("products", error.device.type):
+    if kernels := find_kernels("products", error.device):
         return cast(Tensor, kernels.pass_back(_as_images(error), _as_images(V), (1, 1), Geometry())).flatten(1)
     return _join([part @ v for part, v in zip(error.chunk(len(V), 1), V, strict=True)])
 
 
 def correlate_vectors(x: Tensor, error: Tensor, W: Tensor, *, biased: bool) -> Gradients:
     """Return the gradients error^T x of W [R, O, I] and, if `biased`, of the bias [R, O]."""
-    if kernels := find_kernels("products", x.device.type):
+    if kernels := find_kernels("products", x.device):
         weights, biases = kernels.correlate(
             _as_images(x), _as_images(error), _as_images(W), Geometry(), biased=biased
         )

@@ -21,19 +21,19 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     """Apply the update rules at the epoch's rate times each run's multiplier, and compute the next V.
 
     A replica whose loss (`finite` [R], bool) or new weights are not finite is frozen before this update, for good.
-    A V that only measures see freezes none. No value is read on the host. `kernel` replaces the operations of the
+    A V that only measures see freezes none. No value is read from a GPU. `kernel` replaces the operations of the
     bank's device: `plain`, or one that also computes V = W and V = F o sign(W).
     """
     bank.alive &= finite
     bank.learn_feedback()
     bank.redraw()
-    kernel = kernel or (plain if bank.has_own_rules else _kernel_of(bank.alive.device.type))
+    kernel = kernel or (plain if bank.has_own_rules else _kernel_of(bank.alive.device))
     kernel(bank)
     bank.refresh_feedback(signed=kernel is plain)
 
 
-def _kernel_of(device_type: str) -> Kernel:
-    kernels = find_kernels("update", device_type)
+def _kernel_of(device: torch.device) -> Kernel:
+    kernels = find_kernels("update", device)
     return kernels.advance if kernels else plain
 
 
@@ -60,7 +60,11 @@ def plain(bank: Bank) -> None:
         if part.used:  # a sum is finite only if all of its terms are
             bank.alive &= bank.gradients[:, part.columns].sum(1).isfinite()
     alive = bank.alive[:, None]
+    all_live = bank.may_read and bool(alive.all())
     for part in bank.segments:
         old, new = bank.weights[:, part.columns], bank.gradients[:, part.columns]
-        torch.where(alive, new, old, out=old)
+        if all_live:
+            old.copy_(new)
+        else:
+            torch.where(alive, new, old, out=old)
     bank.use_weights()

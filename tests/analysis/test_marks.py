@@ -18,22 +18,29 @@ from asymbp_cli.report.marks_listing import list_marks
 from asymbp_cli.specs.measures import MEASURES
 from asymbp_cli.specs.methods import parse_method
 
-MNIST = small_study.INFO.model_copy(
-    update={"key": "mnist", "label": "MNIST", "shape": (28, 28, 1), "fingerprint": "m" * 64}
-)
+LABELS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 
 
-def grid_of(key: str, seeds: tuple[int, ...] = (0,)) -> Grid:
+def grid_of(key: str, seeds: tuple[int, ...] = (0,), overrides: tuple[str, ...] = ()) -> Grid:
     (table,) = load_table(key)
     assert table.protocol is not None
-    protocol, label = load_protocol(table.protocol)
-    return make_table_grid(table, protocol, label, [MNIST], seeds=seeds)
+    assert table.network is not None
+    protocol, label = load_protocol(table.protocol, overrides)
+    datasets = [
+        small_study.INFO.model_copy(
+            update={"key": name, "label": LABELS[name], "shape": table.network.input, "fingerprint": name}
+        )
+        for name in table.datasets
+    ]
+    return make_table_grid(table, protocol, label, datasets, seeds=seeds)
 
 
-def epochs_of(grid: Grid, column: str, points: dict[int, list[EpochEnded]]) -> dict[str, list[EpochEnded]]:
+def epochs_of(
+    grid: Grid, column: str, points: dict[int, list[EpochEnded]], row: int = 0
+) -> dict[str, list[EpochEnded]]:
     """Return the points of the seeds of a column, by run."""
     (wanted,) = (one for one in grid.columns if one.header == column)
-    return {run.id: points[run.seed] for run in grid.runs(grid.rows[0], wanted)}
+    return {run.id: points[run.seed] for run in grid.runs(grid.rows[row], wanted)}
 
 
 @pytest.mark.parametrize("key", other_table_files())
@@ -46,11 +53,14 @@ def test_every_printed_number_belongs_to_the_table(key: str) -> None:
     assert {column.header for column in table.columns} <= {mark.column for mark in marks}
     assert {mark.column for mark in marks} - {column.header for column in table.columns} <= {"PFA"}
     for mark in marks:
-        assert mark.measure in ("error", *MEASURES)
-        assert mark.layer in (layers if mark.measure != "error" else [0])
+        assert mark.measure in ("error", "lowest-error", *MEASURES)
+        assert mark.layer in (layers if mark.measure in MEASURES else [0])
+        assert mark.layer != 1 or "first-layer-feedback" in grid.protocol.measure
         assert mark.tolerance > 0
-        assert "first-layer-feedback" in grid.protocol.measure
-    assert len({(mark.column, mark.epoch, mark.measure, mark.layer) for mark in marks}) == len(marks)
+        assert 0 < mark.epoch <= grid.protocol.epochs or key == "akrout2019"  # which has 400, and trains 100
+        assert mark.dataset in table.datasets or len(table.datasets) == 1
+    places = [(mark.dataset, mark.column, mark.epoch, mark.measure, mark.layer) for mark in marks]
+    assert len(set(places)) == len(marks)
 
 
 def test_what_was_printed_is_beside_the_mean_over_seeds() -> None:
@@ -70,6 +80,18 @@ def test_what_was_printed_is_beside_the_mean_over_seeds() -> None:
     assert (angle.mark.value, angle.ours) == (61.2, 65.0)
     assert not angle.agrees
     assert angle.difference == pytest.approx(3.8)
+
+
+def test_a_lowest_error_is_that_of_all_epochs_of_its_dataset() -> None:
+    grid = grid_of("biotorch2021")
+    mnist = epochs_of(grid, "BP", {0: [make_epoch("", 1, 30), make_epoch("", 7, 8), make_epoch("", 100, 10)]})
+    fashion = epochs_of(grid, "BP", {0: [make_epoch("", 1, 90), make_epoch("", 100, 95)]}, row=1)
+    found = [compare_marks(grid, row, mnist | fashion) for row in grid.rows]
+    (first,), (second,) = found
+    assert (first.mark.value, first.ours) == (0.91, pytest.approx(0.8))
+    assert (second.mark.value, second.ours) == (9.2, pytest.approx(9.0))
+    unfinished = epochs_of(grid, "BP", {0: [make_epoch("", 99, 8)]})
+    assert compare_marks(grid, grid.rows[0], unfinished) == []
 
 
 def test_a_mark_that_a_seed_has_not_reached_is_not_compared() -> None:
@@ -142,8 +164,6 @@ def test_only_what_the_paper_trained_is_compared(changes: dict[str, Any]) -> Non
 
 
 def test_more_epochs_are_compared() -> None:
-    (table,) = load_table("akrout2019")
-    protocol, label = load_protocol("akrout2019", ("protocol.epochs=400",))
-    grid = make_table_grid(table, protocol, label, [MNIST])
+    grid = grid_of("akrout2019", overrides=("protocol.epochs=400",))
     epochs = epochs_of(grid, "KP", {0: [make_epoch("", 400, 16)]})
     assert [one.mark.epoch for one in compare_marks(grid, grid.rows[0], epochs)] == [400]

@@ -17,7 +17,7 @@ from asymbp_cli.cli.json_lines import JsonLines
 from asymbp_cli.cli.live import LiveDisplay
 from asymbp_cli.cli.live_view import render_progress
 from asymbp_cli.cli.progress import StudyProgress
-from asymbp_cli.events import EpochEnded, RunFinished
+from asymbp_cli.events import EpochEnded, Provenance, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted
 from asymbp_cli.specs.networks import Network
 
@@ -45,6 +45,14 @@ def ended(run: str, epoch: int) -> EpochEnded:
     counts = {"train_wrong": 0, "train_seen": 100, "test_wrong": 5, "test_seen": 50}
     flags = {"validation_wrong": None, "validation_seen": None, "one_class": False, "diverged": False}
     return EpochEnded(run, epoch, 1.0, 0.1, test_loss=0.1, seconds=1.0, **counts, **flags)  # type: ignore[arg-type]
+
+
+def test_what_a_worker_notes_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    known = progress(Clock())
+    display = PlainLines(known)
+    for note in ("Slow.", "Slow.", "Slower.", None):
+        display.handle(WorkerFound((next(iter(known.runs)),), Provenance("node", "cuda:0", {}, None, 1), note))
+    assert capsys.readouterr().err.splitlines() == ["Slow.", "Slower."]
 
 
 def test_without_an_estimate_the_pace_after_the_first_epoch_tells_how_long(

@@ -89,3 +89,13 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> 
 )
 def test_long_files(text: str, file: Path) -> None:
     check(text.encode(), file)
+
+
+@pytest.mark.parametrize("letter", ["\n", "\u2028", "\x1b"])
+def test_a_problem_is_one_line_whatever_a_name_has_in_it(letter: str, file: Path) -> None:
+    recipe = f'dataset: digits\nmethod: ["uSF+BN+BM\\u{ord(letter):04x}BN"]\nprotocol: demo\n'
+    file.write_text(recipe, encoding="utf-8")
+    done = CliRunner().invoke(cli, ["validate", str(file)])
+    assert isinstance(done.exception, RecipeError)
+    (problem,) = done.exception.problems
+    assert f'"uSF+BN+BM\\u{ord(letter):04x}BN" is not a method' in problem

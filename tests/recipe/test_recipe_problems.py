@@ -125,8 +125,8 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
         ),
         (
             "protocol: dmo",
-            '1: protocol: "dmo" is not a protocol; there are akrout2019, demo, matconvnet, matconvnet-quick, '
-            "paper, pfa2024, quick, or the path of a file.",
+            '1: protocol: "dmo" is not a protocol; there are akrout2019, biotorch2021, demo, matconvnet, '
+            "matconvnet-quick, paper, pfa2024, quick, or the path of a file.",
         ),
         ("protocol: {extends: dmo, epohcs: 3}", '1: protocol.epohcs: unknown key. Did you mean "epochs"?'),
         ("protocol: [demo]", "1: protocol: must be a name or a mapping, not a list"),

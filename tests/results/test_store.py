@@ -129,7 +129,7 @@ def test_provenance_is_known_without_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-    assert collect("cuda:1", "NVIDIA H100").device == "cuda:1 (NVIDIA H100, standard precision: tf32)"
+    assert collect("cuda:1", "NVIDIA H100, tf32").device == "cuda:1 (NVIDIA H100, tf32)"
 
 
 def test_an_attempt_starts_once_its_worker_has_a_device(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,29 @@ def test_the_facts_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, workspace in ((Hopper, 32 << 20), (Ampere, 9 << 20)):
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda which, kind=kind: kind)
         assert device.describe("cuda") == machine.DeviceFacts(kind.name, 7 << 30, workspace)
-        assert device.read_model(torch.device("cuda:0")) == kind.name
-    assert device.read_model(torch.device("cpu")) is None
     assert device.describe("cpu") == machine.DeviceFacts(None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("capability", "reason", "described"),
+    [
+        ((9, 0), None, "a GPU, standard precision: tf32"),
+        ((8, 0), "Triton is not installed", "a GPU, standard precision: tf32, plain operations"),
+        ((7, 5), "it is old", "a GPU, standard precision: fp32, plain operations"),
+    ],
+)
+def test_what_a_gpu_computes_with(
+    capability: tuple[int, int], reason: str | None, described: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Properties:
+        name = "a GPU"
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda which: Properties)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda which: capability)
+    monkeypatch.setattr(device, "explain_plain", lambda which: reason)
+    gpu = torch.device("cuda:0")
+    assert device.describe_gpu(gpu) == described
+    note = device.explain_slowness(gpu)
+    assert (note is None) == (reason is None)
+    assert note is None or note.endswith(f"kernels for many: {reason}")
+    assert device.describe_gpu(torch.device("cpu")) is device.explain_slowness(torch.device("cpu")) is None

@@ -23,7 +23,7 @@ from asymbp_cli.training import draws, products, update
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.device import open_device, set_precision
 from asymbp_cli.training.engine import Trainer, train_stack
-from asymbp_cli.training.kernels import find_kernels
+from asymbp_cli.training.kernels import AMPERE, explain_plain, find_kernels
 from asymbp_cli.training.model import Model
 from asymbp_cli.training.probe import probe_device
 
@@ -73,6 +73,12 @@ def test_a_device_has_an_index_and_its_facts(gpu: torch.device) -> None:
     assert facts.model == torch.cuda.get_device_name(gpu)
     assert 0 < facts.free_bytes <= torch.cuda.get_device_properties(gpu).total_memory  # type: ignore[operator]
     assert facts.workspace_bytes > 0
+
+
+def test_kernels_run_here(gpu: torch.device) -> None:
+    if torch.cuda.get_device_capability(gpu) < AMPERE or torch.version.hip:
+        pytest.skip("not run: this GPU has no tensor cores for tf32")
+    assert explain_plain(gpu) is None
 
 
 def test_feedback_weights_that_are_not_redrawn_are_equal(digits_info: DecodedDataset, gpu: torch.device) -> None:
@@ -225,8 +231,8 @@ def test_testing_reads_nothing_before_its_end(digits_info: DecodedDataset, gpu: 
 def test_kernels_convolve_as_plain_operations(
     geometry: products.Geometry, shared: bool, precision: Precision, tolerance: float, gpu: torch.device
 ) -> None:
-    if find_kernels("products", "cuda") is None:
-        pytest.skip("not run: Triton is not installed")
+    if find_kernels("products", gpu) is None:
+        pytest.skip("not run: kernels do not run here")
     set_precision(gpu, precision)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     W = draw(REPLICAS, 70, 3, 2, 4 // geometry.groups).permute(0, 1, 4, 2, 3)
@@ -247,8 +253,8 @@ def test_kernels_convolve_as_plain_operations(
 @pytest.mark.parametrize("layer", POOLS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_kernels_pool_as_plain_operations(layer: Pool, dtype: torch.dtype, gpu: torch.device) -> None:
-    if find_kernels("pooling", "cuda") is None:
-        pytest.skip("not run: Triton is not installed")
+    if find_kernels("pooling", gpu) is None:
+        pytest.skip("not run: kernels do not run here")
     x = draw_ties(3, 70, 13, 13).to(dtype)  # on the CPU
     right, right_error = pool_and_back(x, layer)
     found, found_error = pool_and_back(x.to(gpu), layer)
@@ -269,9 +275,9 @@ def test_the_fused_kernel_equals_the_plain_operations(
     runs = [run.model_copy(update={"protocol": settings}) for run in make_runs(digits_info, *methods)]
     model = Model.of(runs[0].network, settings, runs[0].method)
     plain, fused = (Bank(runs, model, gpu) for _ in range(2))
-    kernel = update._kernel_of("cuda")
+    kernel = update._kernel_of(gpu)
     if kernel is update.plain:
-        pytest.skip("not run: Triton is not installed")
+        pytest.skip("not run: kernels do not run here")
     source = draws.generator("gradients", device=gpu)
     for bank in (plain, fused):
         bank.begin_epoch(1, 0.01)

@@ -79,7 +79,7 @@ def micro(seconds: float) -> bool:
     device, notes = open_device(DEVICE), _Notes(seconds)
     bank = Steps("mnist", ["uSF"] * _REPLICAS, device).trainer.bank
     finite = torch.ones_like(bank.alive)
-    for name, kernel in {"plain": update.plain, "fused": update._kernel_of(device.type)}.items():
+    for name, kernel in {"plain": update.plain, "fused": update._kernel_of(device)}.items():
         change = partial(update.update, bank, finite, kernel)
         notes.take(f"update and V, {name}", partial(_seconds, change))
     for precision, layers, tiles in (
@@ -103,7 +103,7 @@ def micro(seconds: float) -> bool:
 
 @contextmanager
 def _with_tiles(changed: dict[str, Any]) -> Iterator[None]:
-    kernels = find_kernels("products", DEVICE.partition(":")[0])
+    kernels = find_kernels("products", torch.device(DEVICE))
     before = {name: getattr(kernels, name) for name in changed} if kernels else {}
     for name in before:
         setattr(kernels, name, changed[name])

@@ -36,9 +36,10 @@ fi
 nvidia-smi --query-gpu=name,driver_version,memory.total,compute_mode,clocks.sm,clocks.max.sm --format=csv 2> /dev/null
 python3 - << 'P' || exit 4
 import os, torch
-from asymbp_cli.training.device import describe, open_device
+from asymbp_cli.training.device import describe, explain_slowness, open_device
 print(torch.__version__, torch.version.cuda, torch.backends.cudnn.version())
-print(open_device(os.environ["CHECK_DEVICE"]), describe(os.environ["CHECK_DEVICE"]))
+device = open_device(os.environ["CHECK_DEVICE"])
+print(device, describe(os.environ["CHECK_DEVICE"]), explain_slowness(device) or "kernels run" if device.type == "cuda" else "")
 P
 
 if want agree; then say agree; part agree 60 $here/check.py agree "${AGREE:-40}"; fi
