@@ -10,6 +10,9 @@ from asymbp_cli.specs.protocol import Protocol
 #: which weights of a run are kept: of the epoch that the rule selects, or of the last one
 WhichWeights = Literal["best", "last"]
 
+#: what the names of feedback weights in a file begin with
+FEEDBACK = "feedback."
+
 _ACTIVATIONS = {"relu": "ReLU()", "sigmoid": "Sigmoid()", "tanh": "Tanh()"}
 
 
@@ -107,6 +110,7 @@ from torch.nn import {names}
 
 weights = load_file({file!r})
 mean, scale = weights.pop("input.mean"), weights.pop("input.scale")
+feedback = {{name: weights.pop(name) for name in list(weights) if name.startswith("{FEEDBACK}")}}
 net = {write_network(listed)}
 net.load_state_dict(weights)
 net.eval()  # net((x - mean) * scale) of raw inputs x: pixels from 0 to 255 [N, C, H, W], or vectors [N, D]

@@ -15,7 +15,8 @@ from asymbp_cli.files.whole import replace
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.training.resume import read_sealed
 
-FORMAT = "1"
+FORMAT = "2"
+_READ = (FORMAT, "1")  # which has no feedback weights
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def is_of_run(content: bytes, run_id: str) -> bool:
 def _read_facts(content: bytes, run_id: str) -> dict[str, str] | None:
     """Return the metadata of a file that holds weights of the run and is whole; None of any other."""
     facts = read_sealed(content)
-    return facts if facts is not None and (facts.get("run"), facts.get("format")) == (run_id, FORMAT) else None
+    is_known = facts is not None and facts.get("run") == run_id and facts.get("format") in _READ
+    return facts if is_known else None
 
 
 def read_weights(directory: Path, run_id: str) -> WeightFile | None:

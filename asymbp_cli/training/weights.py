@@ -1,4 +1,4 @@
-"""The weights that are kept of each run, with names and layouts of a plain `nn.Sequential`.
+"""The weights and feedback weights that are kept of each run, with names and layouts of a plain `nn.Sequential`.
 
 Those of the best epoch stay in memory and go into checkpoints; files are written when a run ends.
 """
@@ -14,8 +14,7 @@ from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.specs.layers import FC
-from asymbp_cli.specs.modules import Module, WhichWeights, list_modules, write_network
+from asymbp_cli.specs.modules import FEEDBACK, Module, WhichWeights, list_modules, write_network
 from asymbp_cli.specs.networks import Normalize, Weighted
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.bank import Bank
@@ -96,7 +95,8 @@ class WeightKeeper:
                 layer: (mean.to("cpu", copy=True), deviation.to("cpu", copy=True))
                 for layer, (mean, deviation) in self._evaluation.averages(replica).items()
             }
-            tensors = self._inputs | make_plain(self._modules, self._bank.model, row, averages)
+            feedback = self._bank.feedback(replica) if self._has_feedback(run) else {}
+            tensors = self._inputs | make_plain(self._modules, self._bank.model, row, averages, feedback)
             self.kept[epoch.run] = Kept(
                 self._which,
                 self._kept_from.get(epoch.run, 1),
@@ -106,6 +106,10 @@ class WeightKeeper:
                 epoch.test_seen,
                 tensors,
             )
+
+    def _has_feedback(self, run: Run) -> bool:
+        """Return whether errors go through a V other than W."""
+        return self._bank.has_feedback and run.method.feedback.scheme != "bp"
 
     def write(self, directory: Path) -> None:
         """Write the files of all runs, each whole or not at all. Raises StoreError if that fails."""
@@ -132,9 +136,12 @@ def _dump(tensor: Tensor) -> tuple[str, tuple[int, ...], bytes]:
     return _TYPES[tensor.dtype], tuple(tensor.shape), tensor.contiguous().numpy().tobytes()
 
 
-def make_plain(modules: tuple[Module, ...], model: Model, row: Tensor, averages: Averages) -> dict[str, Tensor]:
-    """Return the tensors of a `Sequential` of `modules` from a row [1, P] of parameters.
+def make_plain(
+    modules: tuple[Module, ...], model: Model, row: Tensor, averages: Averages, feedback: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the tensors of a `Sequential` of `modules` from a row [1, P] of parameters, and V by module.
 
+    `feedback` holds V [1, ...] by the names of its layers, on any device and in any type.
     `eval` normalizes by running_mean and running_var with the epsilon of training: the variance is the square of
     the averaged deviation (section 3; `layers.normalize`).
     """
@@ -142,11 +149,13 @@ def make_plain(modules: tuple[Module, ...], model: Model, row: Tensor, averages:
     tensors: dict[str, Tensor] = {}
     for place, module in enumerate(modules):
         match module.operation:
-            case Weighted(number, layer, before):
-                weight = views[f"{number}.weight"]
-                if isinstance(layer, FC) and len(before) == 3:  # ours counts height, width, channel
-                    weight = weight.view(-1, *before).permute(0, 3, 1, 2).flatten(1)
-                tensors[f"{place}.weight"] = weight
+            case Weighted(number, _, before):
+                name = f"{number}.weight"
+                tensors[f"{place}.weight"] = _order_inputs(views[name], before)
+                if name in feedback:
+                    tensors[f"{FEEDBACK}{place}.weight"] = _order_inputs(
+                        feedback[name][0].detach().float().cpu(), before
+                    )
                 if f"{number}.bias" in views:
                     tensors[f"{place}.bias"] = views[f"{number}.bias"]
             case Normalize(number):
@@ -157,6 +166,13 @@ def make_plain(modules: tuple[Module, ...], model: Model, row: Tensor, averages:
                 tensors[f"{place}.running_mean"], tensors[f"{place}.running_var"] = mean, deviation.square()
                 tensors[f"{place}.num_batches_tracked"] = torch.tensor(model.protocol.batch_norm_batches)
     return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+
+
+def _order_inputs(weight: Tensor, before: tuple[int, ...]) -> Tensor:
+    """Return weights whose inputs are in PyTorch's order: ours are those of an image by height, width, channel."""
+    if weight.ndim == 2 and len(before) == 3:
+        return weight.view(-1, *before).permute(0, 3, 1, 2).flatten(1)
+    return weight
 
 
 def describe_inputs(data: ResidentData) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.engine import train_stack
-from asymbp_cli.training.weight_files import KeepWeights, read_weights, weights_path
+from asymbp_cli.training.weight_files import FORMAT, KeepWeights, read_weights, weights_path
 from asymbp_cli.training.weights import Kept, WeightKeeper
 
 PAGE = Path(__file__).parents[2] / "asymbp_cli/results/README.md"
@@ -249,11 +249,11 @@ def test_the_file_says_what_it_is(few: ResidentData, tmp_path: Path) -> None:
     with safe_open(file, framework="pt") as opened:
         metadata = opened.metadata()
     assert Run.model_validate_json(metadata["spec"]) == run
-    page = PAGE.read_text(encoding="utf-8").partition("## Weights, version 1\n")[2].partition("\n## ")[0]
+    page = PAGE.read_text(encoding="utf-8").partition(f"## Weights, version {FORMAT}\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == metadata.keys()
     lines = write_loading(list_modules(run.network, run.protocol, "none"), "FILE.safetensors").splitlines()
     documented = page.partition("```text\n")[2].partition("```")[0].splitlines()
-    assert [line for line in lines if line not in documented] == [lines[5]]
+    assert [line for line in lines if line not in documented] == [lines[6]]
     assert (metadata["run"], metadata["kept"], metadata["test_seen"]) == (run.id, "best", "300")
     assert metadata["network"].startswith("Sequential(")
     assert all(tensor.is_contiguous() for tensor in load_file(file).values())
