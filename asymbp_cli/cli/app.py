@@ -177,7 +177,7 @@ def _fail_usage(error: click.UsageError) -> int:
 
 
 def _find_hint(error: click.UsageError) -> str:
-    """Return what to type instead of an option or argument that a command has not; nothing if nobody knows."""
+    """Return a hint for an option or argument that a command does not have; nothing if there is none."""
     if error.ctx is None:
         return ""
     command = error.ctx.command

@@ -126,8 +126,8 @@ def _find_counterpart(
 
 
 def name_choices(grids: Sequence[Grid]) -> list[str]:
-    """Return what names each table among those of its key: its protocol, and seeds or plugins if they differ."""
-    conditions = [Conditions.of(grid) for grid in grids]
+    """Return a name for each table among those of its key: its protocol, and seeds or plugins if they differ."""
+    conditions = [Conditions.of(grid)._replace(plugins=()) for grid in grids]  # which `versions` name
     versions = [name_version(grid, (other for other in grids if other.key == grid.key)) for grid in grids]
     return [
         ", ".join(filter(None, (own.describe_among(conditions), version)))

@@ -68,5 +68,7 @@ def _seconds_per_step(run: Run, data: ResidentData, device: str, steps: int, rep
 
 def _without_passes(run: Run) -> Run:
     """Return a run that mirrors nothing before its first step, which would take as long as an epoch."""
+    if run.method.feedback.kind.learned != "mirror":
+        return run
     feedback = run.method.feedback.model_copy(update={"mirror_passes": 0})
     return run.model_copy(update={"method": run.method.model_copy(update={"feedback": feedback})})

@@ -213,6 +213,8 @@ def test_shared_runs_count_once_in_the_total() -> None:
 
 @pytest.mark.usefixtures("_a_step_takes_a_millisecond")
 def test_the_plan_as_json_says_what_is_not_known(nothing_is_read: Path) -> None:
+    for name in range(400):
+        write(nothing_is_read / "pets/cat" / f"{name}.png")
     line = "reproduce --table 2 --dataset mnist --dataset ./pets --protocol quick --json"
     planned = json.loads(plan(line))
     (table,) = planned["tables"]

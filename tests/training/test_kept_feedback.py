@@ -27,7 +27,7 @@ def few(digits: ResidentData) -> ResidentData:
 
 
 def load_by_printed_lines(run: Run, file: Path) -> dict[str, Any]:
-    """Return what the printed lines of Python define."""
+    """Return the names that the printed lines of Python define."""
     names: dict[str, Any] = {}
     exec(write_loading(list_modules(run.network, run.protocol, run.method.batch_norm), str(file)), names)
     return names

@@ -22,7 +22,7 @@ def find_kernels(name: str, device: torch.device) -> ModuleType | None:
 
 @cache
 def explain_plain(device: torch.device) -> str | None:
-    """Return why plain operations compute on a GPU, and what helps; None if kernels do.
+    """Return the reason why plain operations compute on a GPU, and a remedy; None if kernels do.
 
     The first call tries them there, so that none fails in the middle of a training.
     """
@@ -42,7 +42,7 @@ def explain_plain(device: torch.device) -> str | None:
 
 
 def _explain(error: Exception) -> str:
-    """Return what keeps Triton from compiling, and what helps."""
+    """Return the reason why Triton cannot compile, and a remedy."""
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     if isinstance(error, CalledProcessError):
         return f"a C compiler failed. {_COMPILER}"

@@ -24,7 +24,7 @@ def try_kernels(device: torch.device) -> None:
 
 
 def _compute(device: torch.device) -> list[tuple[str, Tensor, Tensor]]:
-    """Return what each kernel gives, and what it should."""
+    """Return the name, our result and the right one of each kernel."""
     x, W = _count(_SAMPLES, _REPLICAS * _INPUTS, _SIDE, _SIDE), _count(_REPLICAS, _OUTPUTS, _INPUTS, 3, 3)
     bias, error = _count(_REPLICAS, _OUTPUTS), _count(_SAMPLES, _REPLICAS * _OUTPUTS, _SIDE, _SIDE)
     x_there, W_there, bias_there, error_there = (part.to(device) for part in (x, W, bias, error))
