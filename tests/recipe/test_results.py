@@ -1,6 +1,7 @@
 """The documentation of what was measured says what the files hold."""
 
 import csv
+import lzma
 import re
 from itertools import chain
 from pathlib import Path
@@ -127,6 +128,11 @@ def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
     ended = {key for key, stored in contents.runs.items() if stored.state}
     assert ended == wanted if file.name in FINISHED else ended < wanted  # or it is unfinished
     assert ("unfinished" in line) == (ended < wanted)
+
+
+@pytest.mark.parametrize("file", CAMPAIGNS, ids=lambda file: file.name)
+def test_commands_of_a_campaign_are_of_any_machine(file: Path) -> None:
+    assert not re.search(r"--(results|data-dir)|[ =\"']/\w", lzma.decompress(file.read_bytes()).decode())
 
 
 def test_a_number_of_the_documentation_leads_to_its_run_and_command(tmp_path: Path) -> None:
