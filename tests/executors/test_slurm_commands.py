@@ -106,6 +106,15 @@ def test_what_sbatch_is_told(
     assert " -P -u -m submitit" in opened._executor._submitit_command_str  # no file of the working directory
 
 
+@pytest.mark.parametrize("name", ["jobs", "jobs/logs"])
+def test_a_file_in_the_place_of_jobs_is_named(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("a file")
+    with pytest.raises(UsageError, match=r"^cannot make the directory .*/jobs/logs/: .*Move what is in the way"):
+        cluster.open_cluster(SlurmOptions(), tmp_path / "jobs" / "logs")
+
+
 def test_what_sbatch_says_of_a_submission_is_not_taken_for_a_missing_cluster(
     commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,12 @@ def open_cluster(options: SlurmOptions, logs: Path) -> Cluster:
     """Return the cluster that options name. Raises UsageError if it cannot be used from here."""
     check_name(logs)
     submitit = _import_submitit()
-    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # also of a file that has this name
+        raise UsageError(
+            f"cannot make the directory {logs}/: {error.strerror}. Move what is in the way, or use --results DIR"
+        ) from error
     if options.cluster == "local":
         return _Local(submitit.LocalExecutor(logs), options)
     if shutil.which("srun") is None:  # which submitit asks for
