@@ -111,6 +111,13 @@ def killed(directory: Path, fake: FakeCluster, after: int) -> None:
     fake.cancelled.clear()
 
 
+def leave_job(directory: Path, fake: FakeCluster) -> Path:
+    """Train until three epochs are told and the driver is gone; return the folder of the only job that it leaves."""
+    killed(directory, fake, 3)
+    (folder,) = folders.find_folders(directory / "results")
+    return folder
+
+
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of commands of SLURM that print what a test wants."""

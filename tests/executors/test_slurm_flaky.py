@@ -9,7 +9,7 @@ import flaky_files
 import numpy as np
 import pytest
 import small_study
-from fake_cluster import GRID, FakeCluster, check, killed, train
+from fake_cluster import GRID, FakeCluster, check, killed, leave_job, train
 from fake_cluster import _quick as _quick
 
 from asymbp_cli.datasets.cache import read_info
@@ -83,8 +83,7 @@ def test_folders_that_cannot_be_read_are_named_and_nothing_is_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeCluster(tmp_path / "scratch")
-    killed(tmp_path, fake, 3)
-    (folder,) = folders.find_folders(tmp_path / "results")
+    folder = leave_job(tmp_path, fake)
     with monkeypatch.context() as patch:
         flaky_files.refuse(patch, tmp_path / "results" / "jobs", 1e9)
         with pytest.raises(StoreError, match=rf"cannot read {folder}/job\.json: Stale .*delete the folder"):

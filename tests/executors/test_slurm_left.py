@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fake_cluster import FakeCluster, Killed, check, killed, train
+from fake_cluster import FakeCluster, Killed, check, killed, leave_job, train
 from fake_cluster import _quick as _quick
 
 from asymbp_cli.events import EpochEnded
@@ -57,8 +57,7 @@ def test_jobs_that_had_not_begun_are_submitted_anew(tmp_path: Path) -> None:
 
 def test_folders_that_nobody_can_read_or_that_have_no_id_are_cleared(tmp_path: Path) -> None:
     fake = FakeCluster(tmp_path / "scratch")
-    killed(tmp_path, fake, 3)
-    (folder,) = folders.find_folders(tmp_path / "results")
+    folder = leave_job(tmp_path, fake)
     (folder / "id").unlink()
     broken = folder.with_name("broken")
     broken.mkdir()
@@ -81,8 +80,7 @@ def test_what_a_job_sent_before_its_driver_was_killed_is_stored_only_once(tmp_pa
 
 def test_what_is_no_id_is_never_cancelled(tmp_path: Path) -> None:
     fake = FakeCluster(tmp_path / "scratch")
-    killed(tmp_path, fake, 3)
-    (folder,) = folders.find_folders(tmp_path / "results")
+    folder = leave_job(tmp_path, fake)
     (folder / "id").write_text("--me")
     (folder / "job.json").write_text("{")
     train(tmp_path, fake)
@@ -94,8 +92,7 @@ def test_an_id_that_a_worker_notes_while_its_job_is_taken_back_is_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = FakeCluster(tmp_path / "scratch")
-    killed(tmp_path, fake, 3)
-    (folder,) = folders.find_folders(tmp_path / "results")
+    folder = leave_job(tmp_path, fake)
     (folder / "id").unlink()
 
     def begin(place: Path) -> str | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import small_study
-from stored_content import cut, make_source, trained, with_runs
+from stored_content import cut, make_source, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.results.check import check_results
@@ -16,45 +16,35 @@ from asymbp_cli.results.store import Store
 from asymbp_cli.results.validity import LOSSES
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Contents:
-    return trained(tmp_path_factory.mktemp("store"), "SGD", "uSF+BN")
-
-
-@pytest.fixture(scope="module")
-def run_id(whole: Contents) -> str:
-    return next(run_id for run_id, stored in whole.runs.items() if stored.state == "finished")
-
-
 def fill(directory: Path, contents: Contents) -> None:
     with Store.open(directory) as store:
         merge([make_source(contents)], store)
 
 
-def test_what_is_merged_has_checksums_of_its_own(whole: Contents, run_id: str, tmp_path: Path) -> None:
+def test_what_is_merged_has_checksums_of_its_own(contents: Contents, run_id: str, tmp_path: Path) -> None:
     """They are copied with the rows, from a directory of an older version and from a file too."""
-    fill(tmp_path / "part", with_runs(whole, **{run_id: cut(whole.runs[run_id], 2)}))
-    fill(tmp_path / "whole", whole)
+    fill(tmp_path / "part", with_runs(contents, **{run_id: cut(contents.runs[run_id], 2)}))
+    fill(tmp_path / "whole", contents)
     small_study.change(tmp_path / "whole", *small_study.TO_VERSION_3)
     old = Path(__file__).parent / "old_store/results"
     with Store.open(tmp_path / "part") as store:
         (longer, new, _) = merge(
-            [read_directory(tmp_path / "whole"), read_directory(old), decode(encode(whole), tmp_path)], store
+            [read_directory(tmp_path / "whole"), read_directory(old), decode(encode(contents), tmp_path)], store
         )
     assert longer.longer == (run_id,)
     assert len(new.new) == 6
     checked = check_results(tmp_path / "part")
-    assert (checked.problems, checked.late, checked.runs) == ((), 0, len(whole.runs) + 6)
+    assert (checked.problems, checked.late, checked.runs) == ((), 0, len(contents.runs) + 6)
 
 
-def test_specs_of_an_older_version_are_written_as_this_one_writes_them(whole: Contents, tmp_path: Path) -> None:
-    fill(tmp_path / "older", whole)
+def test_specs_of_an_older_version_are_written_as_this_one_writes_them(contents: Contents, tmp_path: Path) -> None:
+    fill(tmp_path / "older", contents)
     remove = "UPDATE runs SET spec = json_remove(spec, '$.protocol.precision', '$.network.activation')"
     small_study.change(tmp_path / "older", remove, take_checksums=True)
     with Store.open(tmp_path / "new") as store:
         merge([read_directory(tmp_path / "older")], store)
         specs = store._connection.execute("SELECT id, spec FROM runs ORDER BY id").fetchall()
-    assert specs == [(key, stored.run.model_dump_json()) for key, stored in whole.runs.items()]
+    assert specs == [(key, stored.run.model_dump_json()) for key, stored in contents.runs.items()]
     assert check_results(tmp_path / "new").problems == ()
 
 
@@ -67,8 +57,10 @@ def test_specs_of_an_older_version_are_written_as_this_one_writes_them(whole: Co
         "CREATE VIEW more AS SELECT * FROM runs",
     ],
 )
-def test_a_database_with_a_schema_of_its_own_is_refused(statement: str, whole: Contents, tmp_path: Path) -> None:
-    fill(tmp_path, whole)
+def test_a_database_with_a_schema_of_its_own_is_refused(
+    statement: str, contents: Contents, tmp_path: Path
+) -> None:
+    fill(tmp_path, contents)
     small_study.change(tmp_path, statement, take_checksums=True)
     with pytest.raises(StoreError, match=r"is damaged \(its tables are not those that asymbp makes\); "):
         read_directory(tmp_path)
@@ -108,10 +100,10 @@ def _set(column: str, value: str) -> str:
     ],
 )
 def test_what_cannot_be_is_seen_before_it_is_merged(
-    statement: str, message: str, whole: Contents, run_id: str, tmp_path: Path
+    statement: str, message: str, contents: Contents, run_id: str, tmp_path: Path
 ) -> None:
     """Most runs are checked by SQLite, all at once: it leaves none to be believed that a look at each refuses."""
-    fill(tmp_path, with_runs(whole, **{run_id: whole.runs[run_id]}))
+    fill(tmp_path, with_runs(contents, **{run_id: contents.runs[run_id]}))
     small_study.change(tmp_path, statement, take_checksums=True)
     with pytest.raises(StoreError, match=message):
         read_directory(tmp_path)
