@@ -70,6 +70,11 @@ class EpochEnded:
     measures: Measured = field(default_factory=dict, hash=False)  # by measure and layer; empty: none was made
 
     @property
+    def test_percent(self) -> float:
+        """Return the test error in percent."""
+        return 100 * self.test_wrong / self.test_seen
+
+    @property
     def criterion(self) -> tuple[float, float]:
         """Return the error, 0 to 1, by which epochs are selected, and the loss that breaks its ties: lowest first.
 

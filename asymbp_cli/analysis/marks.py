@@ -142,9 +142,5 @@ def _read(history: Mapping[int, EpochEnded], mark: Mark) -> float | None:
     if point is None:
         return None
     if mark.measure == LOWEST:
-        return min(_error(history[epoch]) for epoch in history if epoch <= mark.epoch)
-    return _error(point) if mark.measure == ERROR else point.measures.get(mark.measure, {}).get(mark.layer)
-
-
-def _error(point: EpochEnded) -> float:
-    return 100 * point.test_wrong / point.test_seen
+        return min(history[epoch].test_percent for epoch in history if epoch <= mark.epoch)
+    return point.test_percent if mark.measure == ERROR else point.measures.get(mark.measure, {}).get(mark.layer)

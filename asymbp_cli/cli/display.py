@@ -98,7 +98,7 @@ class PlainLines(Display):
         elif isinstance(event, RunFinished):
             best = progress.best.get(event.run)
             word = "selected" if best and best.validation_seen else "best"
-            error = f", {word} {100 * best.test_wrong / best.test_seen:.2f} % (epoch {best.epoch})" if best else ""
+            error = f", {word} {best.test_percent:.2f} % (epoch {best.epoch})" if best else ""
             number = f"[{progress.ended}/{len(progress.remaining)}]"
             run = f"{number} {progress.describe_run(event.run)}: {event.state}{error}"
             self.say(f"{run}; {describe_time(progress)}")

@@ -109,4 +109,4 @@ def _best_error(progress: StudyProgress, runs: Mapping[str, Run]) -> str:
         return "-"
     point, _ = selected
     marks = ("=" if point.one_class else "") + ("*" if runs.keys() & progress.diverged else "")
-    return f"{100 * point.test_wrong / point.test_seen:.2f}{marks:<2}"
+    return f"{point.test_percent:.2f}{marks:<2}"

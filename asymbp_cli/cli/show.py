@@ -147,7 +147,7 @@ def _list_epochs(epochs: "Sequence[EpochEnded]") -> "Listing":
             f"{epoch.train_loss:.4f}",
             f"{100 * epoch.train_wrong / epoch.train_seen:.2f}" if epoch.train_seen else "-",
             f"{epoch.test_loss:.4f}",
-            f"{100 * epoch.test_wrong / epoch.test_seen:.2f}",
+            f"{epoch.test_percent:.2f}",
             f"{epoch.seconds:.1f}",
         )
         for epoch in epochs

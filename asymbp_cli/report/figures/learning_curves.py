@@ -97,7 +97,7 @@ def _draw_band(curves: Sequence[Curve]) -> Iterator[Series]:
 
 
 def _test_curve(points: Sequence[EpochEnded]) -> Curve:
-    return [p.epoch for p in points], [100 * p.test_wrong / p.test_seen for p in points]
+    return [p.epoch for p in points], [p.test_percent for p in points]
 
 
 def _describe(cell: Cell) -> str:
