@@ -112,7 +112,7 @@ def killed(directory: Path, fake: FakeCluster, after: int) -> None:
 
 
 def leave_job(directory: Path, fake: FakeCluster) -> Path:
-    """Train until three epochs are told and the driver is gone; return the folder of the only job that it leaves."""
+    """Train until three epochs are told and the driver is gone; return the folder of the job that it leaves."""
     killed(directory, fake, 3)
     (folder,) = folders.find_folders(directory / "results")
     return folder
