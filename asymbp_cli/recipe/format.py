@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.recipe.document import SHORTHANDS as SHORTHANDS
 from asymbp_cli.recipe.networks import INPUT, NETWORKS, WrittenNetwork
+from asymbp_cli.specs.feedback import Feedback
 from asymbp_cli.specs.layers import LAYERS
-from asymbp_cli.specs.methods import METHOD_NAME, PAPER_METHODS, UPDATES, Feedback, Method
+from asymbp_cli.specs.methods import METHOD_NAME, PAPER_METHODS, UPDATES, Method
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import by_short_name
