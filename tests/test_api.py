@@ -46,7 +46,7 @@ def test_both_calls_have_the_same_settings() -> None:
         {key: (found.kind, found.annotation, found.default) for key, found in signature(call).parameters.items()}
         for call in (asymbp.train, asymbp.reproduce)
     )
-    own = {"recipe", "table", "dataset", "rule", "seeds"}
+    own = {"recipe", "table", "dataset", "network", "rule", "seeds"}
     shared = [name for name in train if name not in own]
     assert shared == [name for name in reproduce if name not in own]
     assert [train[name] for name in shared] == [reproduce[name] for name in shared]
