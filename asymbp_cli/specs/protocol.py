@@ -59,7 +59,7 @@ class BatchSize(Spec):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     from_epoch: Count
-    """Counted from 1, in which the first one begins."""
+    """The first epoch of this size, counted from 1; the first size is that of epoch 1."""
     size: Count
     """Samples of a mini-batch."""
 

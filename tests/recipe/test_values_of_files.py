@@ -46,7 +46,8 @@ class Outer(Spec):
         (
             "both: 1.5",
             [
-                "f.yaml:1: both: must be a whole number or a list of mappings with size, flag, rate or text, not 1.5"
+                "f.yaml:1: both: must be a whole number or a list of mappings with size, flag, rate or text, "
+                "not 1.5"
             ],
         ),
         ("items: []", ["f.yaml:1: items: must not be empty"]),
