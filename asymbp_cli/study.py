@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from asymbp_cli.datasets.catalog import CATALOG, DatasetRef
+from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, make_absolute
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
@@ -94,8 +94,9 @@ def prepare_datasets(
     infos = []
     for ref in refs:
         key = ref if isinstance(ref, str) else "folder"
-        info = get(ref, input_shape(network or network_for(key), ref), source, resize=protocol.resize)
-        infos.append(info if isinstance(ref, str) else info.model_copy(update={"folder": ref}))
+        shape = input_shape(network or network_for(key), ref)
+        info = get(ref, shape, source, resize=protocol.resize, holds_out=protocol.validation_fraction > 0)
+        infos.append(info if isinstance(ref, str) else info.model_copy(update={"folder": make_absolute(ref)}))
     check_distinct([info.label for info in infos], "datasets")
     return infos
 
@@ -221,7 +222,7 @@ def run(
                 store.checkpoints,
                 execution.checkpoint_seconds,
                 keep=keep,
-                plugins=find_plugins(stack.runs),
+                plugins=tuple(plugin.make_absolute() for plugin in find_plugins(stack.runs)),
             )
             for stack in stacks
         ]

@@ -46,7 +46,7 @@ def test_both_calls_have_the_same_settings() -> None:
         {key: (found.kind, found.annotation, found.default) for key, found in signature(call).parameters.items()}
         for call in (asymbp.train, asymbp.reproduce)
     )
-    own = {"recipe", "table", "dataset", "rule", "seeds"}
+    own = {"recipe", "table", "dataset", "network", "rule", "seeds"}
     shared = [name for name in train if name not in own]
     assert shared == [name for name in reproduce if name not in own]
     assert [train[name] for name in shared] == [reproduce[name] for name in shared]
@@ -166,10 +166,10 @@ def test_a_table_is_reproduced(tmp_path: Path) -> None:
 def test_a_table_with_a_protocol_and_without_datasets_is_trained_on_digits(tmp_path: Path) -> None:
     table = "{title: x, protocol: quick, columns: [SGD]}"
     source = DataSource(tmp_path, decode=False)
-    asked = Reproduction.read(table, (), None, None, (0,)).prepare(source, pytest.fail)
+    asked = Reproduction.read(table, (), None, None, None, (0,)).prepare(source, pytest.fail)
     assert [row.label for row in asked.grids[0].rows] == ["digits"]
     with pytest.raises(asymbp.AsymbpError, match="`all` stands for the datasets that a table names"):
-        Reproduction.read(table, ("all",), None, None, (0,)).prepare(source, pytest.fail)
+        Reproduction.read(table, ("all",), None, None, None, (0,)).prepare(source, pytest.fail)
 
 
 def test_several_recipes_with_rule_and_seeds_are_one_study(tmp_path: Path) -> None:
@@ -254,9 +254,7 @@ def write_recipe(folder: Path) -> Path:
 
 
 def test_weights_are_kept_or_missed(trained: tuple[Path, asymbp.Results], tmp_path: Path) -> None:
-    with pytest.warns(
-        UserWarning, match=r"2 of these runs had ended before, without keep_weights=.* results=DIR"
-    ) as found:
+    with pytest.warns(UserWarning, match=r"2 runs had ended before, without keep_weights=.* results=DIR") as found:
         asymbp.train(RECIPE, results=trained[0] / "results", workers=1, keep_weights="best")
     assert found[0].filename == __file__
     asymbp.train({**RECIPE, "method": "SGD"}, results=tmp_path, workers=1, keep_weights="last")

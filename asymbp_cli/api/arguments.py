@@ -55,11 +55,11 @@ def read_datasets(value: object) -> tuple[str, ...]:
     return read_texts(many, "dataset", "a name, a path, or a list of them")
 
 
-def read_protocol(value: object) -> str | Mapping[str, Any] | None:
-    """Return a protocol as recipes write it; None if none is given."""
+def read_part(value: object, name: str) -> str | Mapping[str, Any] | None:
+    """Return a protocol or network as recipes write it; None if none is given."""
     if value is None or isinstance(value, Mapping):
         return value
-    return read_text(value, "protocol", "a name, a path or a mapping")
+    return read_text(value, name, "a name, a path or a mapping")
 
 
 def read_seeds(value: object, first: object = None) -> tuple[int, ...] | None:

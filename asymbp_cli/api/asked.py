@@ -13,6 +13,7 @@ from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import MissingDataError, UsageError
 from asymbp_cli.recipe.build import check_distinct, make_recipe_grid, make_table_grid
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.networks import read_any_network
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec, load_table
@@ -59,6 +60,7 @@ class Reproduction:
         cls,
         table: str,
         names: Sequence[str],
+        network: str | Mapping[str, Any] | None,
         protocol: str | Mapping[str, Any] | None,
         rule: Rule | None,
         seeds: Sequence[int],
@@ -66,6 +68,9 @@ class Reproduction:
     ) -> "Reproduction":
         """Read the arguments; raises UsageError or RecipeError if they mean nothing."""
         tables = load_table(table)
+        if network is not None:
+            chosen = read_any_network(network)
+            tables = tuple(spec.model_copy(update={"network": chosen}) for spec in tables)
         own = next((spec.protocol for spec in tables), None)  # that of another paper
         names = tuple(dict.fromkeys(names)) or (tables[0].datasets[:1] if own else ()) or ("digits",)
         refs = tuple(parse_dataset(name) for name in names if name != "all")
@@ -134,13 +139,14 @@ def check_any_installed(infos: Sequence[DecodedDataset], source: DataSource) -> 
 def ask_for_tables(
     tables: Sequence[str],
     names: Sequence[str],
+    network: str | Mapping[str, Any] | None,
     protocol: str | Mapping[str, Any] | None,
     rule: Rule | None,
     seeds: Sequence[int],
     overrides: tuple[str, ...] = (),
 ) -> list[Reproduction]:
     """Return the reproduction of each of `tables`; raises as `Reproduction.read`."""
-    return [Reproduction.read(table, names, protocol, rule, seeds, overrides) for table in tables]
+    return [Reproduction.read(table, names, network, protocol, rule, seeds, overrides) for table in tables]
 
 
 def prepare_tables(asked: Iterable[Reproduction], source: DataSource, warn: Callable[[str], None]) -> Asked:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asymbp_cli.api.arguments import AnyPath, read_datasets, read_path, read_protocol, read_seeds, read_tables
+from asymbp_cli.api.arguments import AnyPath, read_datasets, read_part, read_path, read_seeds, read_tables
 from asymbp_cli.api.asked import ask_for_tables, join_asked, prepare_recipe, prepare_tables
 from asymbp_cli.api.settings import OnEvent, Settings
 from asymbp_cli.api.variation import Rule, agree_on_weights, vary
@@ -76,6 +76,7 @@ def reproduce(
     table: int | AnyPath | Sequence[int | AnyPath] = 2,
     dataset: AnyPath | Sequence[AnyPath] = (),
     *,
+    network: AnyPath | Mapping[str, Any] | None = None,
     protocol: AnyPath | Mapping[str, Any] | None = None,
     rule: Rule | None = None,
     seed: int | None = None,
@@ -98,7 +99,8 @@ def reproduce(
 
     `table` is a number, a name of `asymbp ls tables`, `all`, the path of a table file, or a list of these, which
     is one study. `dataset` is a name, a path, `all`, or a list: by default digits, or that of another paper. Other
-    datasets need a `protocol`. The other arguments are those of `train`.
+    datasets need a `protocol`. `network`, a name, the path of a file or a mapping, replaces that of the table, or
+    the paper's for each dataset. The other arguments are those of `train`.
 
     Warns and raises as `train`, and warns of datasets that cannot be used.
     """
@@ -107,7 +109,9 @@ def reproduce(
         settings = Settings.read(given)
         names = given["dataset"] = read_datasets(dataset)
         keys, chosen = read_tables(table), read_seeds(seeds, seed) or (0,)
-        asked = ask_for_tables(keys, names, read_protocol(protocol), rule, chosen)
+        asked = ask_for_tables(
+            keys, names, read_part(network, "network"), read_part(protocol, "protocol"), rule, chosen
+        )
         if not any(one.error_tables for one in asked):
             raise UsageError("Table 1 lists networks, and nothing is trained for it: asymbp reproduce --table 1")
         prepared = prepare_tables(asked, settings.source, warn)
@@ -132,7 +136,7 @@ def _write_all(recipes: Sequence[object]) -> object:
 
 def _read_recipe(recipe: object, protocol: object) -> Recipe:
     """Return the recipe, with another protocol if one is given."""
-    changes: dict[str, Any] = {} if protocol is None else {"protocol": read_protocol(protocol)}
+    changes: dict[str, Any] = {} if protocol is None else {"protocol": read_part(protocol, "protocol")}
     if isinstance(recipe, Recipe):
         return read_recipe(make_document(recipe.name, _write(recipe) | changes), recipe.name, Path())
     if isinstance(recipe, Mapping):

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from asymbp_cli.files.paths import is_file
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.results.changed_plugins import find_changed_plugins
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.runs import Run
-from asymbp_cli.training.weight_files import weights_directory, weights_path
+from asymbp_cli.text import count
+from asymbp_cli.training.weight_files import read_kept, weights_directory
+
+_AGAIN = "No run is trained twice here. To get them, train into another directory with --results DIR"
 
 
 def explain_changed_plugins(runs: Iterable[Run], store: Store) -> list[str]:
@@ -21,7 +23,7 @@ def explain_changed_plugins(runs: Iterable[Run], store: Store) -> list[str]:
 
 
 def explain_missing_weights(grids: Sequence[Grid], store: Store, which: WhichWeights | None) -> list[str]:
-    """Return a message if runs have no weights, because they had ended before anybody asked for them.
+    """Return messages on runs that ended without the weights that are asked for, or with those of other epochs.
 
     A run that diverged never had a last one to keep, nor a best one if no epoch of it was finite.
     """
@@ -29,15 +31,31 @@ def explain_missing_weights(grids: Sequence[Grid], store: Store, which: WhichWei
         return []
     directory, states = weights_directory(store.directory), store.states()
     ended = {run_id for grid in grids for run_id in grid.all_runs() if run_id in states}
-    missing = {run_id for run_id in ended if not is_file(weights_path(directory, run_id))}
+    kept = {run_id: read_kept(directory, run_id) for run_id in ended}
+    missing = {run_id for run_id, found in kept.items() if found is None}
     diverged = {run_id for run_id in missing if states[run_id] == "diverged"}
     missing -= diverged
     if which == "best":
         histories = store.epochs(diverged)
         missing |= {run_id for run_id, epochs in histories.items() if not all(epoch.diverged for epoch in epochs)}
-    if not missing:
-        return []
-    return [
-        f"{len(missing)} of these runs had ended before, without --keep-weights, and have no weights. No run is "
-        "trained twice here. To get them, train into another directory with --results DIR"
-    ]
+    others = {run_id: found[1] for run_id, found in kept.items() if found and found[0] != which}
+    others = {run_id: epoch for run_id, epoch in others.items() if epoch != _find_epoch(store, run_id, which)}
+    messages = []
+    if missing:
+        messages.append(
+            f"{count(len(missing), 'run')} had ended before, without --keep-weights or in other results, and "
+            f"{'has' if len(missing) == 1 else 'have'} no weights in {directory}/. {_AGAIN}"
+        )
+    if others:
+        messages.append(
+            f"{count(len(others), 'run')} had ended before, with the weights of another epoch than the {which} "
+            f"one. {_AGAIN}"
+        )
+    return messages
+
+
+def _find_epoch(store: Store, run_id: str, which: WhichWeights) -> int | None:
+    """Return the epoch whose weights are the best or the last of a run that has ended."""
+    epochs = [epoch for epoch in store.epochs([run_id])[run_id] if not epoch.diverged]
+    found = epochs[-1:] if which == "last" else sorted(epochs, key=lambda epoch: epoch.criterion)[:1]
+    return found[0].epoch if found else None

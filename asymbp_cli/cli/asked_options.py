@@ -85,6 +85,16 @@ def datasets(text: str) -> Decorator:
     )
 
 
+network = click.option(
+    "--network",
+    metavar="NAME",
+    callback=check_named,
+    shell_complete=complete("networks"),
+    help="A name (asymbp ls networks), or a file. Default: that of the table, else the paper's for each dataset; "
+    "the large one for your own images, which is slow on a CPU.",
+)
+
+
 def protocol(text: str) -> Decorator:
     """Return the option that names a protocol."""
     text = f"A name (asymbp ls protocols), or a file. {text}"

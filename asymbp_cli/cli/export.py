@@ -139,7 +139,10 @@ def _explain_absence(detail: "RunDetail") -> str:
             f"run {run} diverged later than its first epoch, and was trained without --keep-weights best, so the "
             f"weights before that are not there. {again}"
         )
-    return f"run {run} was trained without --keep-weights, so its weights are not there. {again}"
+    return (
+        f"run {run} was trained without --keep-weights, or in other results, which merging leaves its weights in: "
+        f"copy weights/{run}.safetensors from there. {again}"
+    )
 
 
 def _explain_other_epoch(shown: int, detail: "RunDetail") -> str:

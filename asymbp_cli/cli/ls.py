@@ -138,13 +138,15 @@ def _list_tables(results: Path) -> Table:
 
 
 def _list_runs(results: Path) -> Table:
+    from asymbp_cli.recipe.labels import find_headers
     from asymbp_cli.results.store import Store
 
     with Store.open(results, create=False, on_wait=say) as store:
+        names = find_headers(store.grids())
         rows = [
             [
                 run.id,
-                run.method,
+                names.get(run.id, run.method),
                 run.dataset,
                 f"{run.rate_multiplier:g}",
                 str(run.seed),

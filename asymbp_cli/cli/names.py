@@ -61,6 +61,10 @@ def _list_datasets_or_all(context: click.Context, incomplete: str) -> Iterable[s
     return *_list_datasets(context, incomplete), "all"
 
 
+def _list_networks(context: click.Context, incomplete: str) -> Iterable[str]:
+    return named_files("networks")
+
+
 def _list_protocols(context: click.Context, incomplete: str) -> Iterable[str]:
     return named_files("protocols")
 
@@ -160,6 +164,7 @@ _NAMES: dict[str, Callable[[click.Context, str], Iterable[str]]] = {
     "sources": _list_sources,
     "datasets": _list_datasets,
     "datasets or all": _list_datasets_or_all,
+    "networks": _list_networks,
     "protocols": _list_protocols,
     "executors": _list_executors,
     "devices": _list_devices,
@@ -179,6 +184,7 @@ _FILES: dict[str, tuple[str, ...]] = {
     "tables": _YAML,
     "datasets": (".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".zip"),
     "datasets or all": (".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".zip"),
+    "networks": _YAML,
     "protocols": _YAML,
     "executors": _YAML,
     "steps": (".csv",),

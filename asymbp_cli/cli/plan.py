@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from asymbp_cli import study
-from asymbp_cli.api.notices import explain_changed_plugins
+from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
 from asymbp_cli.cli.json_lines import make_plan_event
 from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.cli.waiting import say
@@ -22,6 +22,7 @@ from asymbp_cli.report.text import head_tables
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.estimate import Forecast
 from asymbp_cli.scheduling.shards import Part
+from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.runs import Run, StepKind
 from asymbp_cli.study import Execution, Work
 from asymbp_cli.text import count
@@ -53,19 +54,22 @@ def make_plan(
 ) -> Plan:
     """Return the plan of a study; its steps are timed on random data."""
     by_fingerprint = {info.fingerprint: info for info in infos}
-    works, whole, notices = plan_works(grids, results, part)
+    works, whole, notices = plan_works(grids, results, part, execution.keep_weights)
     forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
     return Plan(grids, works, whole, by_fingerprint, execution, forecast, part, notices)
 
 
 def plan_works(
-    grids: Sequence[Grid], results: Path, part: Part | None = None
+    grids: Sequence[Grid], results: Path, part: Part | None = None, keep: WhichWeights | None = None
 ) -> tuple[list[Work], Work, list[str]]:
     """Return the runs of a part, or of all, that each table still needs, those of all together, and notices."""
     with Store.open(results, create=False, on_wait=say) if exists(results / FILE_NAME) else nullcontext() as store:
         works = [study.plan_work([grid], store, part) for grid in grids]
         whole = study.plan_work(grids, store, part)
-        return works, whole, explain_changed_plugins(whole.runs.values(), store) if store else []
+        if store is None:
+            return works, whole, []
+        changed = explain_changed_plugins(whole.runs.values(), store)
+        return works, whole, changed + explain_missing_weights(grids, store, keep)
 
 
 def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:

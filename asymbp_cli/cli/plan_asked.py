@@ -22,6 +22,7 @@ class Wanted:
     recipes: Sequence[str]
     everything: bool  # every table on every dataset
     names: Sequence[str]  # of datasets
+    network: str | None
     protocol: str | None
     rule: Rule | None
     seed: int | None
@@ -50,13 +51,13 @@ class Wanted:
             raise UsageError("nothing to plan. Name a RECIPE, --table TABLE, or --all (the whole paper)")
         if self.tables and self.everything:
             raise UsageError("--all is every table. Leave out --table or --all")
-        if not (self.tables or self.everything) and (self.names or self.protocol):
+        if not (self.tables or self.everything) and (self.names or self.network or self.protocol):
             raise UsageError(
-                "--dataset and --protocol are of tables. Write them into the recipe, or --set KEY=VALUE"
+                "--dataset, --network and --protocol are of tables. Write them into the recipe, or --set KEY=VALUE"
             )
 
     def _read_tables(self, seeds: Sequence[int]) -> list[Reproduction]:
         protocol = self.protocol or ("paper" if self.everything else None)
         names = self.names or (("all",) if self.everything else ())
         tables = ("all",) if self.everything else self.tables
-        return ask_for_tables(tables, names, protocol, self.rule, seeds, self.overrides)
+        return ask_for_tables(tables, names, self.network, protocol, self.rule, seeds, self.overrides)

@@ -46,6 +46,7 @@ def _check_finite(context: click.Context, parameter: click.Parameter, number: fl
 @asked_options.datasets(
     "As in reproduce, but `all` is every dataset of the table, whether it is installed or not. May be repeated."
 )
+@asked_options.network
 @asked_options.protocol("As in reproduce. Default with --all: paper.")
 @asked_options.rule
 @asked_options.seeds("0, or that of the recipe")

@@ -11,7 +11,7 @@ from asymbp_cli.cli.pace import Pace
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.recipe.grid import Grid
-from asymbp_cli.recipe.labels import tell_rows_apart
+from asymbp_cli.recipe.labels import find_headers, tell_rows_apart
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.study import Execution
@@ -73,6 +73,11 @@ class StudyProgress:
                 runs = {run.id: run for run in grid.runs(row, column)}
                 found.setdefault((column.header, row.label), {}).update(runs)
         return found
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Return the name of each run to train: its method, or its column if others have this method too."""
+        return {run_id: method_name(run.method) for run_id, run in self.runs.items()} | find_headers(self.grids)
 
     def handle(self, event: StudyEvent) -> None:
         """Count one event."""
@@ -214,7 +219,7 @@ class StudyProgress:
         """Return a line per stack in training: `uSF, SGD (5 runs): epoch 3 of 20, batch 120 of 600`."""
         lines = []
         for stack, runs in self.active.items():
-            names = dict.fromkeys(method_name(self.runs[run].method) for run in sorted(runs))
+            names = dict.fromkeys(self.names[run] for run in sorted(runs))
             lines.append(f"{', '.join(names)} ({count(len(runs), 'run')}): {self._describe_position(stack)}")
         return lines
 
@@ -237,7 +242,7 @@ class StudyProgress:
         run = self.runs[run_id]
         rows = (row for grid in self.grids for row in grid.rows)
         labels = (row.label for row in rows if (row.dataset, row.network) == (run.dataset, run.network))
-        text = f"{method_name(run.method)} x{run.rate_multiplier:g} on {next(labels, '')}"
+        text = f"{self.names[run_id]} x{run.rate_multiplier:g} on {next(labels, '')}"
         if len({other.seed for other in self.runs.values()}) > 1:
             text += f", seed {run.seed}"
         if not isinstance(run.protocol.batch_size, int):

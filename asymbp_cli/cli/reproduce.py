@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     "A dataset (asymbp ls datasets), a folder or archive of images, or `all`: every dataset of the table that is "
     "installed. May be repeated. Default: digits; of other papers theirs."
 )
+@asked_options.network
 @asked_options.protocol(
     "Default: demo on digits; required for other datasets. A table of another paper has its own."
 )
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def command(
     tables: tuple[str, ...],
     names: tuple[str, ...],
+    network: str | None,
     protocol: str | None,
     rule: "Rule | None",
     seed: int | None,
@@ -38,6 +40,7 @@ def command(
     Example:
       asymbp reproduce --table 2
       asymbp reproduce --table 2 --table 3 --dataset mnist --protocol quick
+      asymbp reproduce --table 2 --dataset ./photos --network mnist --protocol demo
       asymbp reproduce --table 1
       asymbp reproduce --table akrout2019
     """
@@ -46,7 +49,7 @@ def command(
 
     settings = read_options(**chosen)
     chosen_seeds = asked_options.choose_seeds(seed, seeds) or range(1)
-    asked = ask_for_tables(tables, names, protocol, rule, chosen_seeds, overrides)
+    asked = ask_for_tables(tables, names, network, protocol, rule, chosen_seeds, overrides)
     is_listing = any(len(one.error_tables) < len(one.tables) for one in asked)
     trains = any(one.error_tables for one in asked)
     if is_listing and not (trains and (settings.as_json or settings.quiet)):

@@ -11,7 +11,7 @@ from asymbp_cli.datasets.catalog_manual import ICUB, LFW, PUBFIG83, SUFRW, TIMIT
 from asymbp_cli.datasets.catalog_small import CIFAR10, CIFAR100, DIGITS, FASHION_MNIST, MNIST, SVHN
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import UsageError
-from asymbp_cli.files.paths import exists
+from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.specs.base import Label, Spec
 from asymbp_cli.text import nearest, printable, printable_path
 
@@ -64,6 +64,12 @@ class FolderSource(Spec):
     def asks_for_a_split(self) -> bool:
         """Whether it says how to split the images, which those with splits of their own cannot follow."""
         return bool(self.train_per_class or self.test_per_class or self.test_fraction or self.seed)
+
+
+def make_absolute(source: FolderSource) -> FolderSource:
+    """Return images by a path that leads to them from any directory, if that can be printed."""
+    path = str(expand_home(source.folder).absolute())
+    return source.model_copy(update={"folder": path}) if printable(path) else source
 
 
 DatasetRef = str | FolderSource

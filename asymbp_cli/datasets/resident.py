@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asymbp_cli.datasets.decoded import DecodedDataset
-from asymbp_cli.datasets.splits import hold_out
+from asymbp_cli.datasets.splits import check_held_out, hold_out
 from asymbp_cli.errors import DataError, explain_limit
 from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace, sweep
@@ -75,10 +75,8 @@ def load(
     validation = None
     rows = None
     if validation_fraction:
-        try:
-            held_out = hold_out(arrays["y_train"], validation_fraction, seed, info.classes)
-        except ValueError as error:
-            raise DataError(f"{info.label}: {error}") from error
+        check_held_out(info.label, arrays["y_train"], info.classes)
+        held_out = hold_out(arrays["y_train"], validation_fraction, seed, info.classes)
         rows = np.setdiff1d(np.arange(info.train_count), held_out)
         train, validation = (_select(x, y, torch.from_numpy(part).to(device)) for part in (rows, held_out))
     mean, deviation = _statistics(info, arrays["x_train"], preprocessing, f"{validation_fraction}-{seed}", rows)

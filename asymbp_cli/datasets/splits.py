@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asymbp_cli.text import digest_words
+from asymbp_cli.errors import DataError
+from asymbp_cli.text import digest_words, list_some
 
 Labels = NDArray[np.int64]
 
@@ -42,20 +43,27 @@ def split_digits(labels: Labels) -> tuple[Labels, Labels]:
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
+def check_held_out(name: str, labels: Labels, classes: Sequence[str]) -> None:
+    """Raise DataError if a class of the dataset of that name has too few training samples to hold one out."""
+    numbers, counts = np.unique(labels, return_counts=True)
+    small = [f'"{classes[number]}"' for number in numbers[counts < 2]]
+    if small:
+        which = f"class {small[0]} has" if len(small) == 1 else f"classes {list_some(small)} have"
+        raise DataError(
+            f"{name}: {which} 1 training sample, and holding out needs two of each class. Add samples, or hold "
+            "nothing out: --rule paper, or validation_fraction: 0"
+        )
+
+
 def hold_out(labels: Labels, fraction: float, seed: int, classes: Sequence[str] | None = None) -> Labels:
     """Return the ascending indices to hold out: `fraction` of each class, at least one, never all.
 
-    A class draws by its name in `classes`, or by its number. Raises ValueError if a class has only one sample.
+    A class draws by its name in `classes`, or by its number. Of a class with only one sample none is held out.
     """
     held_out = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         name = classes[label] if classes else str(label)
-        if len(members) < 2:
-            raise ValueError(
-                f"class {name} has {len(members)} training sample, and holding out needs two. Add samples, or "
-                "write validation_fraction: 0"
-            )
         share = min(max(round(fraction * len(members)), 1), len(members) - 1)
         held_out.append(members[permutation(len(members), seed, "validation", name)[:share]])
     return np.sort(np.concatenate(held_out))

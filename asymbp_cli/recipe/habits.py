@@ -9,7 +9,8 @@ from asymbp_cli.recipe.wording import KeyPath, describe_unknown_key, quote
 from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.specs.methods import UPDATES, Method
 from asymbp_cli.specs.networks import Network
-from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.protocol import INITIALIZATIONS, Protocol
+from asymbp_cli.specs.references import by_short_name
 from asymbp_cli.text import find_nearest
 
 #: key -> what other tools call it
@@ -83,7 +84,15 @@ _ABSENT = {
     "nesterov": "momentum is that of section 3, without Nesterov's step",
     "betas": "there is no Adam here; update rules are those of asymbp ls updates",
     "momentums": "one run has one momentum",
+    "gradient_clip": "gradients are not clipped here",
+    "grad_clip": "gradients are not clipped here",
+    "clip_grad_norm": "gradients are not clipped here",
+    "max_grad_norm": "gradients are not clipped here",
 }
+
+
+#: half of the epochs at the whole rate, a quarter at a tenth, a quarter at a hundredth
+_PHASES = "phases: [{share: 2, factor: 1}, {share: 1, factor: 0.1}, {share: 1, factor: 0.01}]"
 
 
 def find_name(key: str, allowed: Sequence[str], path: KeyPath) -> str:
@@ -149,12 +158,16 @@ def _rename(known: str, value: Any) -> str:
         return "is called batch_norm here: none, plain, learnable. A method names it too: method: uSF+BN"
     if known == "base_rate":
         return f"is called base_rate here, times each of rate_multipliers. Write base_rate: {_show(value)}"
+    if known == "phases":
+        return f"is called phases here: stretches of epochs, each with a factor on the rate. Write {_PHASES}"
+    if known == "initialization":
+        return f"is called initialization here: {', '.join(by_short_name(INITIALIZATIONS))}"
     return f"is called {known} here. Write {known}: {_show(value)}"
 
 
 def _write_part(part: str, known: str, value: Any, base: str) -> str:
     """Return a part of a recipe with a value in it, as one writes it; without `base` that of a method."""
-    written = f"{known}: {_show(value)}"
+    written = _PHASES if known == "phases" else f"{known}: {_show(value)}"
     if part == "protocol":
         written += ", rate_multipliers: [1]" if known == "base_rate" else ""
         written = f"extends: {base}, {written}" if base else written

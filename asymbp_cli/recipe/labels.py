@@ -3,10 +3,11 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress
+from itertools import chain, compress
 
 from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.networks import NETWORKS, resolve_like
+from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.networks import Network, dimensions
 from asymbp_cli.specs.references import short_name
 
@@ -97,6 +98,21 @@ def _name_alone(network: Network) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"network {hashlib.sha256(network.model_dump_json().encode()).hexdigest()[:_DIGITS]}"
+
+
+def find_headers(grids: Iterable[Grid]) -> dict[str, str]:
+    """Return the header of its column for each run whose method has several: `uSF slow`, `uSF fast`."""
+    columns = [(grid, column) for grid in grids for column in grid.columns]
+    headers: dict[str, set[str]] = {}
+    for _, column in columns:
+        for entry in column.entries:
+            headers.setdefault(method_name(entry.method), set()).add(column.header)
+    names: dict[str, str] = {}
+    for grid, column in columns:
+        if any(len(headers[method_name(entry.method)]) > 1 for entry in column.entries):
+            for run in chain.from_iterable(grid.runs(row, column) for row in grid.rows):
+                names.setdefault(run.id, column.header)
+    return names
 
 
 def find_table_words(grids: Sequence[Grid]) -> list[str]:

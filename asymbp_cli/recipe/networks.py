@@ -9,8 +9,8 @@ from pydantic import Field, field_validator
 
 from asymbp_cli.datasets.catalog import DatasetRef, find_entry
 from asymbp_cli.errors import NetworkError, RecipeError, UsageError
-from asymbp_cli.recipe.document import Node
-from asymbp_cli.recipe.resources import find_file, names_a_file, recipes_directory
+from asymbp_cli.recipe.document import Node, make_document
+from asymbp_cli.recipe.resources import find_file, is_inline, names_a_file, recipes_directory
 from asymbp_cli.recipe.wording import quote
 from asymbp_cli.recipe.yamlfile import read_yaml
 from asymbp_cli.specs.base import Label
@@ -125,6 +125,11 @@ def resolve_like(known: Network, network: Network) -> Network | None:
         return None
 
 
+def is_known(network: Network | None) -> bool:
+    """Return whether a resolved network is one that comes with the tool."""
+    return network is not None and any(resolve_like(known, network) == network for known in NETWORKS.values())
+
+
 def spell_out(network: Network) -> dict[str, Any]:
     """Return a network as recipes write it out."""
     content: dict[str, Any] = {"input": dimensions(network.input), "layers": list(network.layers)}
@@ -170,6 +175,18 @@ def _find_or_load(name: str, folder: Path) -> Network:
     if name.lower() not in NETWORKS and names_a_file(name):
         return load_network(find_file(name, folder)).network
     return find_network(name)
+
+
+def read_any_network(written: str | Mapping[str, Any]) -> Network:
+    """Return the network that is named, in a file, or written out; raises UsageError or RecipeError."""
+    if isinstance(written, str):
+        return load_network(Path(written)).network if is_inline(written) else _find_or_load(written, Path())
+    document = make_document("network", {"network": written})
+    network = read_network(document.root["network"], Path())
+    document.raise_problems()
+    if network is None:
+        raise UsageError("network is empty. Write {input: 28x28x1, layers: [FC 64, FC classes]}")
+    return network
 
 
 def check_network(node: Node, network: Network | None, datasets: Sequence[DatasetRef]) -> None:

@@ -34,7 +34,9 @@ def load_protocol(written: str | Mapping[str, Any], overrides: Sequence[str] = (
     document = make_document("protocol", {"protocol": content})
     for override in overrides:
         if not override.startswith("protocol."):
-            raise UsageError(f"--set {override}: here only protocol.KEY=VALUE can be set")
+            raise UsageError(
+                f"--set {override}: here only protocol.KEY=VALUE can be set; --network names a network"
+            )
     override_values(document, overrides, SHORTHANDS)
     protocol, label = read_protocol(document.root["protocol"], Path())
     document.raise_problems()

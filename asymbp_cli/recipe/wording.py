@@ -109,8 +109,17 @@ def _explain(details: list[ErrorDetails], model: Any, path: KeyPath, *, is_wrong
         return " or ".join(dict.fromkeys(_message(detail, model, path) for detail in of_content))
     if is_wrong_inside:
         return ""
-    expected = " or ".join(dict.fromkeys(_EXPECTED[detail["type"]] for detail in details))
+    keys = ", ".join(dict.fromkeys(_fields_at(model, path)))
+    expected = " or ".join(dict.fromkeys(_describe_expected(detail["type"], keys) for detail in details))
     return f"must be {expected}, not {_describe_input(details[0]['input'], expected)}"
+
+
+def _describe_expected(kind: str, keys: str) -> str:
+    """Return what is expected, for an error of a type of pydantic's; mappings in it have these keys."""
+    expected = _EXPECTED[kind]
+    if not keys or expected not in ("a mapping", "a list"):
+        return expected
+    return f"a mapping with {keys}" if expected == "a mapping" else f"a list of mappings with {keys}"
 
 
 def _describe_input(value: Any, expected: str) -> str:

@@ -41,7 +41,7 @@ def describe_unbegun(device: str) -> Provenance:
 
 def add_plugins(provenance: Provenance, plugins: Iterable[Plugin]) -> Provenance:
     """Return the provenance of trainings that use plugins, with the SHA-256 of each."""
-    hashes = {f"{PLUGIN}{plugin.name}": plugin.sha256 for plugin in plugins}
+    hashes = {f"{PLUGIN}{plugin.make_absolute().name}": plugin.sha256 for plugin in plugins}
     return replace(provenance, software={**provenance.software, **hashes})
 
 

@@ -39,16 +39,25 @@ class Phase(Spec):
     Weights decay by `decay` times the weight decay.
     """
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     share: Annotated[float, Field(ge=1e-6, le=1e6)]
+    """Of all epochs, in proportion to the other phases: 50, 25 and 25 of 100 epochs are 2, 1 and 1 too."""
     factor: Annotated[float, Field(gt=0, le=1e6)]
+    """Times the base rate."""
     decay: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    """Times the weight decay."""
 
 
 class BatchSize(Spec):
     """From `from_epoch` (counted from 1) on, mini-batches hold `size` samples."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     from_epoch: Count
+    """The first epoch of this size, counted from 1; the first size is that of epoch 1."""
     size: Count
+    """Samples of a mini-batch."""
 
 
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:

@@ -7,8 +7,9 @@ that is not loaded can be read: its names stand for themselves. No torch.
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import AfterValidator
@@ -48,6 +49,10 @@ class Plugin:
     def module_name(self) -> str:
         """The name of its module in this process."""
         return self.module or f"asymbp_plugin_{self.sha256[:HASH_DIGITS]}"
+
+    def make_absolute(self) -> "Plugin":
+        """Return it with a path that leads to its file from any directory, as what workers and results keep."""
+        return self if self.module else replace(self, label=str(Path(self.label).absolute()))
 
     def refer(self, name: str) -> str:
         """Return the reference to a name of this plugin."""

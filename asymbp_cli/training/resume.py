@@ -118,6 +118,15 @@ def read_sealed(content: bytes) -> dict[str, str] | None:
         return None
 
 
+def read_facts(path: Path) -> dict[str, str] | None:
+    """Return the facts in the header of a safetensors file, of which no more is read; None if it has none."""
+    try:
+        with path.open("rb") as file:
+            return _read_metadata(file.read(8 + _LONGEST_HEADER))
+    except (OSError, *_DAMAGED):
+        return None
+
+
 def _read_metadata(content: bytes) -> dict[str, str]:
     """Return the facts in the header of a safetensors file; raises one of `_DAMAGED` if it has none."""
     length = int.from_bytes(content[:8], "little")

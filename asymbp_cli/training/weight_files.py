@@ -13,7 +13,7 @@ from asymbp_cli.errors import StoreError
 from asymbp_cli.files.patience import patiently
 from asymbp_cli.files.whole import replace
 from asymbp_cli.specs.modules import WhichWeights
-from asymbp_cli.training.resume import read_sealed
+from asymbp_cli.training.resume import read_facts, read_sealed
 
 FORMAT = "2"
 _READ = (FORMAT, "1")  # which has no feedback weights
@@ -102,6 +102,14 @@ def read_weights(directory: Path, run_id: str) -> WeightFile | None:
         raise StoreError(f"{path} is damaged, or of another version. Delete it")
     which: WhichWeights = "last" if facts["kept"] == "last" else "best"
     return WeightFile(content, which, int(facts["epoch"]), int(facts["test_wrong"]), int(facts["test_seen"]))
+
+
+def read_kept(directory: Path, run_id: str) -> tuple[WhichWeights, int] | None:
+    """Return which weights a run has, and of which epoch; None if it has none. Only the header is read."""
+    facts = read_facts(weights_path(directory, run_id))
+    if facts is None or "kept" not in facts:
+        return None
+    return "last" if facts["kept"] == "last" else "best", int(facts["epoch"])
 
 
 def pack(tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]], metadata: Mapping[str, str]) -> bytes:

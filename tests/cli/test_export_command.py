@@ -80,15 +80,39 @@ def test_an_option_goes_before_the_recipe(trained: Path, tmp_path: Path) -> None
 def test_runs_that_ended_before_have_none(tmp_path: Path) -> None:
     train(tmp_path, method="SGD")
     assert not weights_directory(tmp_path / "results").exists()
-    done = train(tmp_path, "--keep-weights", "best", method="SGD")
-    assert "1 of these runs had ended before, without --keep-weights, and have no weights. No run" in done.stderr
+    told = "1 run had ended before, without --keep-weights or in other results, and has no weights in "
+    for options in ((), ("--dry-run",)):
+        assert train(tmp_path, "--keep-weights", "best", *options, method="SGD").stderr.startswith(told)
+        assert train(tmp_path, *options, method="SGD").stderr == ""
     with pytest.raises(UsageError, match=r"was trained without --keep-weights.*--keep-weights best --results DIR"):
         invoke("export", run_ids(tmp_path)["SGD"], "--weights", "w.safetensors", "--results", tmp_path / "results")
 
 
+def test_runs_that_ended_with_weights_of_another_epoch_are_counted(tmp_path: Path) -> None:
+    """The error of SGD is lowest after its last epoch, or by a change of the results after its first one."""
+    told = "1 run had ended before, with the weights of another epoch than the best one. No run is trained twice"
+    train(tmp_path, "--keep-weights", "last", method="SGD")
+    assert "another epoch" not in train(tmp_path, "--keep-weights", "best", method="SGD").stderr
+    with Store.open(tmp_path / "results") as store, store.writing():
+        change_rows(store, "UPDATE epochs SET test_wrong = 0 WHERE epoch = 1")
+    for options in ((), ("--dry-run",)):
+        assert told in train(tmp_path, "--keep-weights", "best", *options, method="SGD").stderr
+        assert "another epoch" not in train(tmp_path, "--keep-weights", "last", *options, method="SGD").stderr
+
+
+def test_merging_leaves_weights_and_export_says_where_they_are(trained: Path, tmp_path: Path) -> None:
+    run, results = run_ids(trained)["SGD"], tmp_path / "results"
+    invoke("store", "merge", trained / "results", "--results", results)
+    again = "export", run, "--weights", tmp_path / "w.safetensors", "--results", results
+    with pytest.raises(UsageError, match=rf"which merging leaves .*: copy weights/{run}.safetensors from there"):
+        invoke(*again)
+    shutil.copytree(weights_directory(trained / "results"), weights_directory(results))
+    assert invoke(*again).return_value is None
+
+
 def test_a_diverged_run_may_have_had_weights(tmp_path: Path) -> None:
     train(tmp_path, method="SGD")
-    for diverged, message in (("epoch - 1", "1 of these runs had ended before"), ("1", "")):
+    for diverged, message in (("epoch - 1", "1 run had ended before"), ("1", "")):
         with Store.open(tmp_path / "results") as store, store.writing():
             change = f"UPDATE epochs SET diverged = {diverged}"
             change_rows(store, change, "UPDATE runs SET state = 'diverged'")

@@ -62,6 +62,9 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["reproduce", "--table", "2", "--protocol", "papr"], 'Did you mean "paper"?'),
         (["reproduce", "--table", "2", "--set", "protocol.epochs=0"], "must be greater than or equal to 1, not 0"),
         (["reproduce", "--table", "2", "--set", "epochs=3"], "only protocol.KEY=VALUE"),
+        (["reproduce", "--table", "2", "--set", "network=mnist"], "--network names a network"),
+        (["reproduce", "--table", "2", "--network", "mnst"], '"mnst" is not a network. Did you mean "mnist"?'),
+        (["reproduce", "--table", "2", "--network", "{input: 8x8x1, layers: [FC]}"], '"FC"'),
         (
             ["reproduce", "--table", "2", "--rule", "held-out", "--set", "protocol.validation_fraction=0"],
             "--rule held-out contradicts --set protocol.validation_fraction=0. Leave one of them out",

@@ -196,6 +196,22 @@ def _in_order(store: Store) -> list[str]:
     return [row.dataset for row in grid.rows if row.dataset]
 
 
+def test_columns_of_one_method_name_their_runs() -> None:
+    """While they train, and in the list of runs: a run that two tables have is named by the first."""
+    recipe = Path("rates.yaml")
+    slow, fast = "{label: SGD slow, method: SGD, protocol: {base_rate: 1e-4}}", "{label: SGD fast, method: SGD}"
+    start = "dataset: digits\nnetwork: {input: 8x8x1, layers: [FC 4, FC classes]}\n"
+    end = "protocol: {extends: demo, epochs: 1, rate_multipliers: [1]}\n"
+    recipe.write_text(f"{start}method: [{slow}, {fast}, {{label: mine, method: uSF}}]\n{end}")
+    done = CliRunner().invoke(cli, ["train", str(recipe), "--workers", "1"], catch_exceptions=False)
+    told = set(re.findall(r"^\[\d/3\] (.*) x1 on digits: finished", done.stderr, flags=re.MULTILINE))
+    assert told == {"SGD slow", "SGD fast", "uSF"}
+    Path("one.yaml").write_text(f"{start}method: {slow.replace('slow', 'again')}\n{end}")
+    train(Path("one.yaml"))
+    listed = asymbp("ls runs")
+    assert {name.strip() for name in re.findall(r"^\w{16}  (.*?)  digits", listed, flags=re.MULTILINE)} == told
+
+
 def test_two_folders_of_one_name_are_two_rows_that_say_which() -> None:
     recipe = write("one")
     for number, folder in enumerate(("a/pets", "b/pets")):

@@ -105,7 +105,7 @@ def test_validation_is_held_out_of_training_and_of_the_statistics(pets: DecodedD
 
 def test_a_class_too_small_to_hold_out(grow: Grow, decoded: Decoded) -> None:
     info = decoded(grow("pets", {"train/cat": 4, "train/dog": 1, "test/cat": 1, "test/dog": 1}))
-    with pytest.raises(DataError, match="pets: class dog has 1 training sample"):
+    with pytest.raises(DataError, match='pets: class "dog" has 1 training sample'):
         load(info, validation_fraction=0.1)
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from asymbp_cli.datasets.splits import apportion, hold_out, permutation, split_digits
+from asymbp_cli.datasets.splits import apportion, check_held_out, hold_out, permutation, split_digits
+from asymbp_cli.errors import DataError
 
 
 def test_permutations_are_pinned() -> None:
@@ -41,9 +42,14 @@ def test_validation_never_takes_a_whole_class() -> None:
     assert np.bincount(labels[hold_out(labels, 0.99, 0)]).tolist() == [1, 2]
 
 
-def test_validation_needs_two_of_each_class() -> None:
-    with pytest.raises(ValueError, match=r"class owl has 1 training sample, .* or write validation_fraction: 0"):
-        hold_out(np.array([0, 0, 1], dtype=np.int64), 0.5, 0, ["ant", "owl"])
+def test_classes_that_are_too_small_to_hold_out_are_named() -> None:
+    labels = np.array([0, 0, 1, 2, 3, 3, 3, 4, 5], dtype=np.int64)
+    names = ["ant", "bee", "cat", "dog", "eel", "fox"]
+    check_held_out("zoo", np.repeat(labels, 2), names)
+    with pytest.raises(DataError, match=r'^zoo: class "bee" has 1 training sample, .* --rule paper, or valid'):
+        check_held_out("zoo", labels[:3], names)
+    with pytest.raises(DataError, match=r'^zoo: classes "bee", "cat", "eel" and 1 more have 1 training sample,'):
+        check_held_out("zoo", labels, names)
 
 
 def test_a_new_class_moves_no_other() -> None:

@@ -96,7 +96,7 @@ def test_results_are_read_shown_and_merged_without_the_plugin(results: Path) -> 
     (noisy,) = re.findall(r"(\w+) +wNoise\+BN\+BM", listed)
     (plain,) = re.findall(r"(\w+) +SGD ", listed)
     shown = invoke("show", noisy, "--results", str(results)).stdout
-    assert f"plugin my_scheme.py {hash_file('my_scheme.py')}" in shown
+    assert re.search(rf"plugin /\S+/my_scheme\.py {hash_file('my_scheme.py')}", shown)
     assert f"wNoise@{hash_file('my_scheme.py')[:16]}" in shown
     assert "plugin" not in invoke("show", plain, "--results", str(results)).stdout
     (measured,) = re.findall(r"(\w+) +BN +digits", listed)

@@ -26,6 +26,7 @@ from asymbp_cli.recipe.format import (
     PROTOCOL_KEYS,
     RECIPE_KEYS,
     Keys,
+    fields_of,
 )
 from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 from asymbp_cli.recipe.resources import recipes_directory
@@ -34,7 +35,7 @@ from asymbp_cli.recipe.yamlfile import dump_yaml, read_yaml
 from asymbp_cli.specs.layers import LAYER_GRAMMAR
 from asymbp_cli.specs.methods import METHOD_GRAMMAR, parse_method, update_keys
 from asymbp_cli.specs.networks import Network
-from asymbp_cli.specs.protocol import Protocol
+from asymbp_cli.specs.protocol import BatchSize, Phase, Protocol
 
 README = recipes_directory() / "README.md"
 EXAMPLES = sorted((recipes_directory() / "examples").glob("*.yaml"))
@@ -162,6 +163,8 @@ def key_list() -> str:
         _table("`network`, as a mapping", NETWORK_KEYS),
         _table("`dataset`, as a mapping", FOLDER_KEYS),
         _table("`protocol`, as a mapping; `extends` names what it starts from", PROTOCOL_KEYS),
+        _table("Each phase in the list `phases`", fields_of(Phase)),
+        _table("Each size in `batch_size`, as a list", fields_of(BatchSize)),
     ]
     return "\n" + "\n".join(parts) + "\n"
 

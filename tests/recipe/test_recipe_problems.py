@@ -7,6 +7,7 @@ from written_recipes import PAPER, PLAIN, plain, problems
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.protocols import load_protocol
+from asymbp_cli.recipe.yamlfile import parse_yaml
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,14 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
     assert problems(f"dataset: timit\nmethod: SGD\nprotocol: quick\nnetwork: {layers}") == [
         "mine.yaml:4: network.input: the network takes images, but timit holds vectors of 1845. Use input: 1845"
     ]
+
+
+def test_what_is_advised_in_place_of_milestones_is_right() -> None:
+    (problem,) = problems("dataset: digits\nmethod: SGD\nprotocol: {milestones: [50, 75]}")
+    before, _, advice = problem.partition(". Write ")
+    assert before.endswith("is called phases here: stretches of epochs, each with a factor on the rate")
+    protocol, _ = load_protocol(parse_yaml(advice, "").data | {"epochs": 100, "base_rate": 1})
+    assert protocol.schedule() == ((50, 1.0), (25, 0.1), (25, 0.01))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +165,17 @@ def test_every_dataset_that_a_network_does_not_fit_is_named() -> None:
             "protocol: {batch_size: [{from_epoch: 2, size: 5}]}",
             "1: protocol.batch_size: must begin with from_epoch: 1",
         ),
-        ("protocol: {batch_size: abc}", '1: protocol.batch_size: must be a whole number or a list, not "abc"'),
+        ("protocol: {batch_size: abc}", "1: protocol.batch_size: must be a whole number or a list of mappings"),
+        (
+            "protocol: {phases: [50, 25]}",
+            "1: protocol.phases[1]: must be a mapping with share, factor, decay,",
+        ),
+        (
+            "gamma: 0.1",
+            "1: gamma: belongs in protocol. Write protocol: {extends: demo, phases: [{share: 2,",
+        ),
+        ("protocol: {init: xavier}", "1: protocol.init: is called initialization here: glorot-normal, glorot-"),
+        ("protocol: {grad_clip: 1}", "1: protocol.grad_clip: gradients are not clipped here. Delete the line"),
         ("protocol: none.yaml", "none.yaml: there is no such file"),
         ("seed: -1", "1: seed: must be a whole number from 0 on, or a list of different ones, not -1"),
         ("seed: [0, 0]", "1: seed[1]: must be a whole number from 0 on, or a list of different ones"),

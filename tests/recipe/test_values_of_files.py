@@ -30,7 +30,7 @@ class Outer(Spec):
 @pytest.mark.parametrize(
     ("text", "messages"),
     [
-        ("inner: 3", ["f.yaml:1: inner: must be a mapping, not 3"]),
+        ("inner: 3", ["f.yaml:1: inner: must be a mapping with size, flag, rate, not 3"]),
         ("inner:\n  size: big", ['f.yaml:2: inner.size: must be a whole number, not "big"']),
         ("inner:\n  size: 1.5", ["f.yaml:2: inner.size: must be a whole number, not 1.5"]),
         ("inner:\n  size: true", ["f.yaml:2: inner.size: must be a whole number, not true"]),
@@ -42,8 +42,14 @@ class Outer(Spec):
         ("inner:\n  rate: 1e999", ["f.yaml:2: inner.rate: must be a finite number, not inf"]),
         ("inner:\n  siez: 1", ['f.yaml:2: inner.siez: unknown key. Did you mean "size"?']),
         ("inner:\n  q: 1", ["f.yaml:2: inner.q: unknown key; allowed are size, flag, rate"]),
-        ("both: [1]", ["f.yaml:1: both[0]: must be a mapping, not 1"]),
-        ("both: 1.5", ["f.yaml:1: both: must be a whole number or a list or text, not 1.5"]),
+        ("both: [1]", ["f.yaml:1: both[0]: must be a mapping with size, flag, rate, not 1"]),
+        (
+            "both: 1.5",
+            [
+                "f.yaml:1: both: must be a whole number or a list of mappings with size, flag, rate or text, "
+                "not 1.5"
+            ],
+        ),
         ("items: []", ["f.yaml:1: items: must not be empty"]),
         ("items: [{size: x}]", ['f.yaml:1: items[0].size: must be a whole number, not "x"']),
         ("items:\n- size: 1\n- siez: 2", ['f.yaml:3: items[1].siez: unknown key. Did you mean "size"?']),

@@ -12,6 +12,7 @@ from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.recipe.grid import GridRow
 from asymbp_cli.recipe.labels import name_datasets
+from asymbp_cli.recipe.networks import is_known
 from asymbp_cli.recipe.table import load_published
 from asymbp_cli.specs.networks import Network
 
@@ -101,8 +102,8 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
     """Return the errors of all complete cells of `tables`, which share protocol and seeds.
 
     `infos` holds the datasets by fingerprint. A dataset under several networks counts as several, and so do two
-    datasets of one label, but of several copies of the paper's data one counts. A network is dead if its cell
-    collapsed.
+    datasets of one label, but of several copies of the paper's data one counts. Networks of a user's own do not
+    count. A network is dead if its cell collapsed.
     """
     errors: dict[tuple[str, str], float] = {}
     seeds: dict[tuple[str, str], dict[int, float]] = {}
@@ -112,7 +113,7 @@ def collect_our_numbers(tables: Sequence[FilledGrid], infos: Mapping[str, Decode
     names = _name_datasets(row for filled in tables for row in filled.grid.rows)
     for filled in tables:
         for row, cells in zip(filled.grid.rows, filled.cells, strict=True):
-            if row.dataset is None:
+            if row.dataset is None or not is_known(row.network):
                 continue
             name = names[row.dataset, row.network]
             if row.dataset in infos:

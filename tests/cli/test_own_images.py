@@ -1,0 +1,117 @@
+"""A user's own images: what is wrong with them is found before training, and numbers lead back to them."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import asymbp_cli as asymbp
+from asymbp_cli.cli.app import cli
+from asymbp_cli.errors import DataError
+from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.results.store import Store
+
+SMALL = "{input: 8x8x1, layers: [FC 4, FC classes]}"
+RECIPE = f"""dataset: photos
+network: {SMALL}
+method: [SGD, uSF]
+protocol: {{extends: demo, epochs: 1, rate_multipliers: [1]}}
+"""
+
+
+def asymbp_command(line: str) -> Result:
+    return CliRunner().invoke(cli, shlex.split(line))
+
+
+def run(line: str) -> str:
+    done = CliRunner().invoke(cli, shlex.split(line), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(autouse=True)
+def _photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two classes with four images in train, and one with a single one."""
+    monkeypatch.chdir(tmp_path)
+    for name, count in (("cat", 4), ("dog", 4), ("owl", 1)):
+        for split in ("train", "test"):
+            folder = Path("photos") / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.new(("L", "RGBA")[number % 2], (9 + number, 8)).save(folder / f"{number}.png")
+    Path("mine.yaml").write_text(RECIPE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train mine.yaml",
+        "train mine.yaml --dry-run",
+        "plan mine.yaml",
+        f"reproduce --table 2 --dataset ./photos --protocol demo --network '{SMALL}'",
+    ],
+)
+@pytest.mark.parametrize("is_decoded", [False, True])
+def test_a_class_too_small_to_hold_out_is_found_before_training(
+    line: str, is_decoded: bool, tmp_path: Path
+) -> None:
+    cache = f"--cache-dir {tmp_path / 'cache'}"
+    if is_decoded:
+        run(f"train mine.yaml --quiet --workers 1 --results other {cache}")
+    failed = asymbp_command(f"{line} --rule held-out {cache}")
+    assert failed.exit_code != 0
+    assert isinstance(failed.exception, DataError)
+    assert str(failed.exception).startswith('photos: class "owl" has 1 training sample, and holding out needs two')
+    assert not Path("results").exists()
+
+
+def test_the_command_of_a_cell_leads_to_the_images_from_any_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("train mine.yaml --quiet --workers 1")
+    commands = [json.loads(line)["cells"][0]["command"] for line in run("show --table mine --json").splitlines()]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "asymbp"
+        run(shlex.join([*words, "--quiet", "--workers", "1", "--results", str(tmp_path / "results")]))
+    with Store.open(tmp_path / "results", create=False) as store:
+        assert len(store.finished_ids()) == len(commands) == 2
+        assert {row.folder.folder for grid in store.grids() for row in grid.rows if row.folder} == {
+            str(tmp_path / "photos")
+        }
+
+
+def test_a_table_takes_another_network() -> None:
+    """Named, in a file, written out; the paper's numbers are of its own networks."""
+    Path("small.yaml").write_text("input: 8x8x1\nlayers: [FC 4, FC classes]\n")
+    line = "reproduce --table 4 --dataset ./photos --dataset digits --protocol demo --dry-run --json"
+    for network in ("mnist", "./small.yaml", SMALL):
+        plan = json.loads(run(f"{line} --network '{network}'"))
+        rows = {row["network"] for table in plan["tables"] for row in table["rows"]}
+        assert rows == ({"network mnist"} if network == "mnist" else {"8x8x1, FC 4, FC 3", "8x8x1, FC 4, FC 10"})
+    line = "plan --table 2 --dataset digits --json"
+    assert json.loads(run(line)) != json.loads(run(f"{line} --network mnist"))
+
+
+def test_python_names_a_network_too(tmp_path: Path) -> None:
+    table = tmp_path / "two.yaml"
+    table.write_text("title: Two\ncolumns: [SGD, uSF]\n")
+    small = {"input": "8x8x1", "layers": ["FC 4", "FC classes"]}
+    results = asymbp.reproduce(
+        table,
+        tmp_path / "photos",
+        network=small,
+        protocol={"extends": "demo", "epochs": 1, "rate_multipliers": [1]},
+        workers=1,
+    )
+    (row,) = results.table.filled.grid.rows
+    assert row.network == NETWORKS["digits"].model_copy(update={"layers": ("FC 4", "FC 3")})
+    with pytest.raises(asymbp.AsymbpError, match=r'network.layers\[0\]: "FC" is not a layer'):
+        asymbp.reproduce(table, network={**small, "layers": ["FC", "FC classes"]})
+    with pytest.raises(asymbp.AsymbpError, match="network is a name, a path or a mapping, not 3"):
+        asymbp.reproduce(table, network=3)  # type: ignore[arg-type]
