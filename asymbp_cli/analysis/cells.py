@@ -104,13 +104,12 @@ class Cell:
     @property
     def hollow(self) -> bool:
         """Return whether the colour rests on a difference of less than two standard errors."""
-        return self.colour is not None and self.difference is not None and not self.difference.is_sure
+        return _is_hollow(self.colour, self.difference)
 
     @property
     def paper_hollow(self) -> bool:
         """Return whether the paper's colour rests on a difference of less than two standard errors."""
-        difference = self.paper_difference
-        return self.paper_colour is not None and difference is not None and not difference.is_sure
+        return _is_hollow(self.paper_colour, self.paper_difference)
 
     @property
     def range_percent(self) -> tuple[float, float] | None:
@@ -148,3 +147,14 @@ def colour_of(error: float | None, baseline: float | None) -> Colour | None:
     if difference >= POINTS:
         return "worse"
     return "better" if difference <= -POINTS else None
+
+
+def _is_hollow(colour: Colour | None, difference: Difference | None) -> bool:
+    """Return whether a difference that is known does not bear a colour out.
+
+    A colour compares medians and a difference is a mean over seeds: in a few seeds that failed it may be the other
+    way round.
+    """
+    if colour is None or difference is None:
+        return False
+    return not difference.is_sure or (difference.points > 0) != (colour == "worse")

@@ -15,7 +15,8 @@ _TEST_SET = (
 )
 _SEEDS = (
     "Differences are means over n = {seeds}, paired by seed, and their standard error also has the part "
-    "that comes from seeds. It decides what is hollow; colours compare medians."
+    "that comes from seeds. It decides what is hollow; colours compare medians. A colour is hollow, too, if the "
+    "mean differs in the other direction."
 )
 _TOO_FEW = "Fewer than {fewest} seeds are too few for an interval."
 _INTERVALS = (
