@@ -1,5 +1,6 @@
 """A cell of a table: what was picked, how sure it is, and its colour next to the baseline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -8,6 +9,14 @@ from asymbp_cli.analysis.uncertainty import Difference, standard_error
 
 Colour = Literal["worse", "better"]
 POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more
+
+
+def median_percent(wrong: Sequence[int], seen: int) -> float:
+    """Return the median error of several seeds in percent, from their wrong answers on one test set.
+
+    Of counts it is exact: the median of percentages may miss an equal one in its last digit.
+    """
+    return 100 * median(wrong) / seen
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ class Cell:
     @property
     def error_percent(self) -> float | None:
         """Return the test error in percent: with several seeds, their median."""
-        return median(pick.error_percent for pick in self.picks) if self.picks else None
+        return median_percent([pick.wrong for pick in self.picks], self.picks[0].seen) if self.picks else None
 
     @property
     def errors_by_seed(self) -> dict[int, float]:
@@ -99,7 +108,7 @@ class Cell:
         """
         if all(pick.last_epoch in (0, pick.epoch) for pick in self.picks):
             return None
-        return median(pick.last_percent for pick in self.picks)
+        return median_percent([pick.last_wrong for pick in self.picks], self.picks[0].seen)
 
     @property
     def hollow(self) -> bool:

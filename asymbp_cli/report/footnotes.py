@@ -148,7 +148,7 @@ def _held_out(filled: FilledGrid) -> str | None:
     return (
         "Held-out rule: its test error minus that of the paper's rule, in points, over the seeds that both have. "
         "It is what selecting on the test set is worth, plus what a smaller training set costs: "
-        f"{min(changes):+.2f} to {max(changes):+.2f}, mean {mean(changes):+.2f}."
+        f"{min(changes):+z.2f} to {max(changes):+z.2f}, mean {mean(changes):+z.2f}."
     )
 
 
