@@ -32,6 +32,7 @@ class Pick:
     collapsed: bool  # this epoch answers everything with one class
     last_epoch: int = 0  # the last one of that run so far; 0: not known
     last_wrong: int = 0  # in that epoch, of `seen`
+    held_out: int = 0  # samples that it was picked on; 0: on the test set
 
     @property
     def error_percent(self) -> float:

@@ -199,6 +199,7 @@ def _select(best: Iterable[tuple[EpochEnded, Run]], epochs: Epochs) -> Pick | No
         collapsed=point.one_class,
         last_epoch=last.epoch,
         last_wrong=last.test_wrong,
+        held_out=point.validation_seen or 0,
     )
 
 
