@@ -145,6 +145,21 @@ def test_a_colour_of_less_than_two_standard_errors_is_hollow(wrong: int, colour:
     assert (cell.colour, cell.hollow) == (colour, hollow)
 
 
+def test_a_colour_is_hollow_if_the_mean_over_seeds_is_surely_in_the_other_direction() -> None:
+    """Medians 10 and 7 %, means 6 and 15.8 %: two seeds of the baseline failed."""
+    grid = make_grid("SGD", "uSF").model_copy(update={"seeds": tuple(range(5))})
+    wrong = {"uSF": (1000, 1000, 1000, 0, 0), "SGD": (700, 3000, 3000, 600, 600)}
+    epochs = {
+        run.id: [make_epoch(run.id, 1, wrong[column.header][run.seed], test_seen=10_000)]
+        for column in grid.columns
+        for run in grid.runs(grid.rows[0], column)
+    }
+    cell = fill_grid(grid, epochs, dict.fromkeys(epochs, "finished"), {}).cells[0][1]
+    assert cell.difference is not None
+    assert (cell.difference.points, cell.difference.is_sure) == (-9.8, True)
+    assert (cell.colour, cell.hollow) == ("worse", True)
+
+
 def test_colours_of_the_paper_that_rest_on_few_images_are_hollow() -> None:
     """Flowers17 has 340 test images: two standard errors of a difference are 7 points at 35 %."""
     grid = make_grid("SGD", "NuSF", "uSF")
