@@ -42,11 +42,16 @@ def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
-def mark(file: IO[Any]) -> None:
-    """Hold a new file until it is closed, if the filesystem has locks; of one that is left, nobody holds it."""
+def mark(file: IO[Any]) -> bool:
+    """Hold a new file until it is closed; of one that is left, nobody holds it.
+
+    Return False if the filesystem has no locks.
+    """
     with suppress(OSError):
         _acquire(file, wait=False)
 
+        return True
+    return False
 
 @contextmanager
 def hold_writer_lock(directory: Path) -> Iterator[None]:

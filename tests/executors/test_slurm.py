@@ -77,6 +77,7 @@ def test_a_worker_that_is_killed_goes_on_from_the_checkpoints_that_it_had_sent(t
         assert event.remedy == "once more"
         assert "ended without a word" in event.message
     assert sorted(event.start_epoch for event in events if isinstance(event, StackStarted)) == [0, 0, 2, 2]
+    assert list((tmp_path / "temporary").iterdir()) == []  # what it left there, the next one has deleted
     check(tmp_path)
 
 

@@ -12,6 +12,7 @@ from asymbp_cli.executors import Train
 from asymbp_cli.executors.remote import worker
 from asymbp_cli.executors.remote.messages import Ended, Message
 from asymbp_cli.executors.remote.package import Package
+from asymbp_cli.files.own_folder import own_folder
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class _ArraysMissing(BaseException):
 class Worker:
     """Trains in one thread, and is told to stop in another."""
 
-    def __init__(self, folder: str | None = None) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # read when torch is imported
         self._folder = folder  # for what it writes; None: the machine's own for such files
         self._stopping = False
@@ -45,8 +46,8 @@ class Worker:
             return found
 
         last: Message | ArraysWanted = ArraysWanted()
-        with tempfile.TemporaryDirectory(prefix="asymbp-", dir=self._folder) as folder, suppress(_ArraysMissing):
-            package, own = Package(job, checkpoints), Path(folder)
+        with own_folder(self._folder or Path(tempfile.gettempdir())) as own, suppress(_ArraysMissing):
+            package = Package(job, checkpoints)
             for message in worker.train(package, own, fetch, train=train, stopping=lambda: self._stopping):
                 if isinstance(message, Ended):
                     last = message

@@ -27,7 +27,7 @@ def train(
     train: Train = train_with_engine,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Message]:
-    """Train a job in `folder`, which is empty or does not exist, and yield what to send; `Ended` comes last.
+    """Train a job in `folder`, which has no checkpoints yet, and yield what to send; `Ended` comes last.
 
     `fetch` is asked for the dataset's arrays if this machine does not have them. Once `stopping` returns True, the
     last finished epoch is sent, and the job is handed back; it is asked several times a second.

@@ -11,6 +11,7 @@ from asymbp_cli.executors import Train
 from asymbp_cli.executors.remote import worker
 from asymbp_cli.executors.remote.spool import Outbox
 from asymbp_cli.executors.slurm.folders import note_id, read_package
+from asymbp_cli.files.own_folder import own_folder
 
 #: of scancel and preemption, of a time limit that comes near, and of a terminal's Ctrl-C if there is no cluster
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
@@ -33,9 +34,9 @@ def work(folder: str, train: Train) -> None:
     place = Path(folder)
     try:
         note_id(place, _read_id())
-        with Outbox(place) as outbox, tempfile.TemporaryDirectory(prefix="asymbp-") as own:
+        with Outbox(place) as outbox, own_folder(Path(tempfile.gettempdir())) as own:
             for message in worker.train(
-                read_package(place), Path(own), _no_arrays, train=train, stopping=lambda: stopped
+                read_package(place), own, _no_arrays, train=train, stopping=lambda: stopped
             ):
                 outbox.send(message)
     except OSError:
