@@ -33,16 +33,23 @@ def temporary_path(target: Path) -> Path:
 def sweep(target: Path) -> None:
     """Delete what killed processes left of making `target`: temporary files that have not changed for an hour.
 
-    A minute is enough if nobody holds a lock on it, as `replace` does. Until 0.5.0 those of databases had no
-    ending. SQLite's journal of one is next to it.
+    A minute is enough if nobody holds a lock on it, as `replace` does. One that is `target` by another name goes
+    at once. Until 0.5.0 those of databases had no ending. SQLite's journal of one is next to it.
     """
     name = re.escape(target.name[:_NAME_CHARACTERS])
     left = re.compile(rf"\.{name}\.[0-9]+-[0-9]+(\.part)?(-journal)?")
     with suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
-            if left.fullmatch(entry.name) and _is_left(Path(entry.path)):
+            if left.fullmatch(entry.name) and (_is_same(entry, target) or _is_left(Path(entry.path))):
                 with suppress(OSError):
                     os.unlink(entry)
+
+
+def _is_same(entry: "os.DirEntry[str]", target: Path) -> bool:
+    """Return whether a temporary file has become `target`, and was not deleted after that."""
+    with suppress(OSError):
+        return os.path.samefile(entry, target)
+    return False
 
 
 def _is_left(path: Path) -> bool:
