@@ -108,7 +108,10 @@ def test_a_database_with_two_names_is_not_written(tmp_path: Path) -> None:
     small_study.train(one, small_study.grid("SGD"))
     (other / FILE_NAME).hardlink_to(one / FILE_NAME)
     for directory in (one, other):
-        with pytest.raises(StoreError, match=r"has 2 names \(hard links\)") as refused, hold_writer_lock(directory):
+        with (
+            pytest.raises(StoreError, match=r"has 2 names \(hard links\)") as refused,
+            hold_writer_lock(directory),
+        ):
             pass
     assert small_study.numbers(other) == small_study.numbers(one)  # it can be read
     subprocess.run(["sh", "-c", str(refused.value).rpartition(": ")[2]], check=True)
