@@ -55,13 +55,15 @@ def _is_same(entry: "os.DirEntry[str]", target: Path) -> bool:
 def _is_left(path: Path) -> bool:
     """Return whether nobody writes a temporary file any more. Raises OSError if it is gone."""
     age = time.time() - path.stat().st_mtime
-    if not _YOUNG_SECONDS < age <= _OLD_SECONDS:
-        return age > _OLD_SECONDS
+    if age <= _YOUNG_SECONDS:
+        return False
     try:
         with hold_lock(path, wait=False):
             return True
-    except OSError:  # somebody holds it, or there are no locks here
+    except BlockingIOError:  # somebody holds it, however old it seems: clocks jump
         return False
+    except OSError:  # there are no locks here
+        return age > _OLD_SECONDS
 
 
 def replace(target: Path, content: bytes, *, durable: bool = False) -> None:

@@ -1,18 +1,15 @@
 """A worker of Ray: an actor that trains one stack after the other, in a process of its own on some node."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asymbp_cli.executors import Train
 from asymbp_cli.executors.remote import worker
-from asymbp_cli.executors.remote.messages import Ended, Message
+from asymbp_cli.executors.remote.messages import Message
 from asymbp_cli.executors.remote.package import Package
-from asymbp_cli.files.own_folder import own_folder
 
 
 @dataclass(frozen=True)
@@ -45,15 +42,13 @@ class Worker:
             found: Mapping[str, bytes] = ray.get(arrays[0])
             return found
 
-        last: Message | ArraysWanted = ArraysWanted()
-        with own_folder(self._folder or Path(tempfile.gettempdir())) as own, suppress(_ArraysMissing):
-            package = Package(job, checkpoints)
-            for message in worker.train(package, own, fetch, train=train, stopping=lambda: self._stopping):
-                if isinstance(message, Ended):
-                    last = message
-                else:
-                    yield message
-        yield last  # now that the folder is gone: this process may be killed at once
+        package = Package(job, checkpoints)
+        try:
+            yield from worker.train_apart(
+                package, self._folder, fetch, engine=train, stopping=lambda: self._stopping
+            )  # `Ended` comes when the folder is gone: this process may be killed at once
+        except _ArraysMissing:
+            yield ArraysWanted()
 
     def stop(self) -> None:
         """Let the training send the last finished epoch, and end."""

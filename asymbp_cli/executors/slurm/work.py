@@ -2,7 +2,7 @@
 
 import os
 import signal
-import tempfile
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
@@ -11,7 +11,6 @@ from asymbp_cli.executors import Train
 from asymbp_cli.executors.remote import worker
 from asymbp_cli.executors.remote.spool import Outbox
 from asymbp_cli.executors.slurm.folders import note_id, read_package
-from asymbp_cli.files.own_folder import own_folder
 
 #: of scancel and preemption, of a time limit that comes near, and of a terminal's Ctrl-C if there is no cluster
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
@@ -34,10 +33,11 @@ def work(folder: str, train: Train) -> None:
     place = Path(folder)
     try:
         note_id(place, _read_id())
-        with Outbox(place) as outbox, own_folder(Path(tempfile.gettempdir())) as own:
-            for message in worker.train(
-                read_package(place), own, _no_arrays, train=train, stopping=lambda: stopped
-            ):
+        messages = worker.train_apart(
+            read_package(place), None, _no_arrays, engine=train, stopping=lambda: stopped
+        )
+        with Outbox(place) as outbox, closing(messages):
+            for message in messages:
                 outbox.send(message)
     except OSError:
         if place.exists():  # else nobody waits for this job any more
