@@ -5,6 +5,7 @@ Deleting one would let two processes lock two files of the same name.
 
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,19 +43,25 @@ def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
-def mark(file: IO[Any]) -> None:
-    """Hold a new file until it is closed, if the filesystem has locks; of one that is left, nobody holds it."""
+def mark(file: IO[Any]) -> bool:
+    """Hold a new file until it is closed; of one that is left, nobody holds it.
+
+    Return False if the filesystem has no locks.
+    """
     with suppress(OSError):
         _acquire(file, wait=False)
+        return True
+    return False
 
 
 @contextmanager
 def hold_writer_lock(directory: Path) -> Iterator[None]:
     """Hold `directory`/.lock, which names this process and its host. Results have one writer at a time.
 
-    Raises StoreError if another process holds the lock.
+    Raises StoreError if another process holds the lock, or if the database has a second name.
     """
     path = _lock_path(directory)
+    _check_names(directory / FILE_NAME)
     try:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError as error:
@@ -92,6 +99,20 @@ def _lock_path(directory: Path) -> Path:
     database = directory / FILE_NAME
     is_link = os.path.islink(database)  # false for a name that nothing can have
     return (Path(os.path.realpath(database)).parent if is_link else directory) / ".lock"
+
+
+def _check_names(database: Path) -> None:
+    """Raise StoreError if a database is in several directories by hard links: each would have a lock and a log."""
+    try:
+        names = database.stat().st_nlink
+    except (OSError, ValueError):  # there is none yet, or whoever opens it will say why not
+        return
+    if names > 1:
+        old, new = (shlex.quote(str(path)) for path in (database, database.with_suffix(".copy")))
+        raise StoreError(
+            f"{database} has {names} names (hard links), and what is written under one is missing "
+            f"or damaged under the others. Give this one a file of its own: cp {old} {new} && mv {new} {old}"
+        )
 
 
 def _sign(file: TextIO, path: Path) -> None:
