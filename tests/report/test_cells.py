@@ -56,4 +56,5 @@ def test_a_difference_that_rounds_to_nothing_has_no_minus(wrong: int, text: str)
 
 
 def test_a_number_of_a_record_that_rounds_to_nothing_has_no_minus() -> None:
-    assert [f"{round_value(value)}" for value in (-1e-15, -0.0, -0.00006, None)] == ["0.0", "0.0", "-0.0001", "None"]
+    found = [f"{round_value(value)}" for value in (-1e-15, -0.0, -0.00006, None)]
+    assert found == ["0.0", "0.0", "-0.0001", "None"]
