@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import small_study
+from foreign_results import merge_files
 from sample_tables import filled, make_epoch
 
 from asymbp_cli.analysis.conclusions import judge, load_paper_numbers
@@ -16,8 +17,6 @@ from asymbp_cli.report.markdown import escape
 from asymbp_cli.report.mlrc_checklist import write_checklist
 from asymbp_cli.report.renderers import render
 from asymbp_cli.report.source import Source
-from asymbp_cli.results.export import decode
-from asymbp_cli.results.merge import merge
 from asymbp_cli.results.store import Store
 
 
@@ -39,7 +38,7 @@ def test_runs_that_have_ended_are_counted_not_those_that_have_begun(tmp_path: Pa
 def test_a_report_on_another_paper_has_its_numbers_and_no_claims_of_this_one(tmp_path: Path) -> None:
     campaign = recipes_directory() / "results/campaigns/biotorch2021.jsonl.xz"
     with Store.open(tmp_path) as store:
-        merge([decode(campaign.read_bytes(), campaign)], store)
+        merge_files([campaign], store)
         text = render("mlrc", Source(fill_all(store, store.grids()), store)).text
     summary, rest = text.split("## 1 Introduction")
     beside, beyond = rest.split("### 4.1 ")[1].split("### 4.2 ")
