@@ -13,6 +13,7 @@ from asymbp_cli.analysis.rates import list_rates
 from asymbp_cli.analysis.tables import fill_grid
 from asymbp_cli.report.cells import is_best
 from asymbp_cli.report.listings import list_differences
+from asymbp_cli.report.records import round_value
 
 
 def test_a_cell_that_is_not_finished_is_not_the_best_though_it_is_the_lowest() -> None:
@@ -52,3 +53,8 @@ def test_a_difference_that_rounds_to_nothing_has_no_minus(wrong: int, text: str)
     paper = PAPER | {("MNIST", "SGD"): 100.001}
     (listing,) = list_differences(fill_grid(grid, epochs, dict.fromkeys(epochs, "finished"), paper))
     assert listing.rows[0][1] == text
+
+
+def test_a_number_of_a_record_that_rounds_to_nothing_has_no_minus() -> None:
+    found = [f"{round_value(value)}" for value in (-1e-15, -0.0, -0.00006, None)]
+    assert found == ["0.0", "0.0", "-0.0001", "None"]
