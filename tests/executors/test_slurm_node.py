@@ -15,7 +15,6 @@ import small_study
 SCENARIOS = Path(__file__).parent / "slurm_scenarios.py"
 NAMES = (
     "unknown_partition",
-    "missing_python",
     "undisturbed",
     "killed_worker",
     "told_to_stop",
@@ -24,6 +23,7 @@ NAMES = (
     "interrupted_in_silence",
     "cancelled_by_hand",
     "silent_controller",
+    "missing_python",  # last: its jobs are listed, too
 )
 
 
