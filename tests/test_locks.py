@@ -58,6 +58,13 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_results_that_cannot_be_written_are_refused_before_anything_takes_time(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()
+    for check in (check_no_writer, lambda directory: hold_writer_lock(directory).__enter__()):
+        with pytest.raises(StoreError, match=r"cannot write .*/\.lock: Is a directory\. Choose another"):
+            check(tmp_path)
+
+
 def test_a_lock_of_odd_bytes_is_explained(tmp_path: Path) -> None:
     with holder("writer", tmp_path, 60) as process:
         (tmp_path / ".lock").write_bytes(b"12 caf\xe9\n")

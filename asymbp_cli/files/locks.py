@@ -65,9 +65,7 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
     try:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}. Choose another directory with --results DIR"
-        ) from error
+        raise _refusal(path, error) from error
     with file:
         try:
             _acquire(file, wait=False)
@@ -79,12 +77,17 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
 
 
 def check_no_writer(directory: Path) -> None:
-    """Raise StoreError if another process holds `directory`/.lock now. Nothing is made, and no lock is kept."""
+    """Raise StoreError if another process holds `directory`/.lock now, or nobody can.
+
+    Nothing is made, and no lock is kept.
+    """
     path = _lock_path(directory)
     try:
         file = path.open("r+", encoding="utf-8")
-    except OSError:  # there is none, or whoever takes the lock will say why not
+    except (FileNotFoundError, NotADirectoryError):  # whoever makes it will say why not
         return
+    except OSError as error:
+        raise _refusal(path, error) from error
     with file:
         if not os.fstat(file.fileno()).st_size:
             return  # nobody holds it: to try would be in the way of one who takes it now
@@ -99,6 +102,10 @@ def _lock_path(directory: Path) -> Path:
     database = directory / FILE_NAME
     is_link = os.path.islink(database)  # false for a name that nothing can have
     return (Path(os.path.realpath(database)).parent if is_link else directory) / ".lock"
+
+
+def _refusal(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot write {path}: {error.strerror}. Choose another directory with --results DIR")
 
 
 def _check_names(database: Path) -> None:

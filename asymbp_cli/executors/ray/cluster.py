@@ -16,7 +16,7 @@ from asymbp_cli.errors import AsymbpError, UsageError
 from asymbp_cli.executors.devices import check_devices
 from asymbp_cli.executors.ray.options import RayOptions
 from asymbp_cli.files.own_folder import own_folder
-from asymbp_cli.spawn import interruptions
+from asymbp_cli.spawn import interruptions, known_package
 
 _OPENING_SECONDS = 3.0
 _ANSWERING_SECONDS = 30.0  # of a cluster, for a Python that must start first
@@ -122,7 +122,7 @@ class Cluster:
                 "_temp_dir": str(self.folder),
             }
         try:
-            with _undisturbed():
+            with _undisturbed(), known_package():
                 self.ray.init(**given, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # of any class: Ray documents none
             words = " ".join(str(error).split())

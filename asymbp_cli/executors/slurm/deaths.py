@@ -9,7 +9,6 @@ from asymbp_cli.executors import Failure
 from asymbp_cli.executors.slurm.folders import has_logs, read_log
 
 _CANNOT_IMPORT = re.compile(r"No module named '(asymbp_cli|submitit)")
-_NO_PYTHON = f"{sys.executable}: No such file"
 
 
 def explain_death(results: Path, job_id: str, state: str, began: bool, adopted: bool) -> Failure:
@@ -42,8 +41,11 @@ def explain_death(results: Path, job_id: str, state: str, began: bool, adopted: 
 
 def _check_program(log: str) -> None:
     """Raise UsageError if a node does not have the Python of this process, asymbp or submitit."""
-    found = _CANNOT_IMPORT.search(log)
-    missing = found[1].removesuffix("_cli") if found else sys.executable if _NO_PYTHON in log else None
+    missing = None
+    if found := _CANNOT_IMPORT.search(log):
+        missing = found[1].removesuffix("_cli")
+    elif f"{sys.executable}: No such file" in log:
+        missing = sys.executable
     if missing:
         raise UsageError(
             f"a node of the cluster does not find {missing}. Run asymbp from a Python environment that all nodes "
