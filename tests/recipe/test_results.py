@@ -74,6 +74,7 @@ CAMPAIGNS_OF = {
     ("table2-mnist-matconvnet-quick.jsonl.xz",): "table2-mnist-matconvnet-quick.csv",
     ("precision-mnist.jsonl.xz",): "precision-mnist.csv",
     ("biotorch2021-rates.jsonl.xz",): "biotorch2021-rates.csv",
+    ("biotorch2021-one-rate.jsonl.xz",): "biotorch2021-one-rate.csv",
 }
 #: campaigns -> the file that their curves were exported to
 CURVES_OF = {f"{table}.jsonl.xz": f"{table}-curves.csv" for table in ("akrout2019", "biotorch2021", "pfa2024")}
