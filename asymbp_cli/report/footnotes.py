@@ -62,16 +62,14 @@ def _other_protocol(filled: FilledGrid) -> str | None:
 
 
 def _colours(filled: FilledGrid) -> str | None:
-    baseline = filled.grid.baseline
-    if baseline is None or not any(cell.colour or cell.paper_colour for cell in _cells(filled)):
+    if filled.grid.baseline is None or not any(cell.colour or cell.paper_colour for cell in _cells(filled)):
         return None
-    has_column = any(column.header == baseline.header for column in filled.grid.columns)
-    where = "" if has_column else " (trained for this comparison, no column here)"
+    where = "" if filled.grid.has_baseline_column else " (trained for this comparison, no column here)"
     others = [column.header for column in filled.grid.columns if not filled.grid.is_comparable(column)]
     without = f" Not compared, since epochs differ: {list_some(others)}." if others else ""
     return (
-        f"Yellow: worse than {baseline.header}{where} on the same data by 3 points or more; blue: better "
-        f"by 3 or more.{without}"
+        f"Yellow: worse than {filled.grid.baseline_header}{where} on the same data by 3 points or more; blue: "
+        f"better by 3 or more.{without}"
     )
 
 
