@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from asymbp_cli.recipe.recipe import Recipe
     from asymbp_cli.report.frames import Results, Table
-    from asymbp_cli.specs.methods import Feedback, LayerFeedback
+    from asymbp_cli.specs.feedback import Feedback, LayerFeedback
 
 __version__ = "0.9.0"
 
@@ -37,8 +37,8 @@ _HOMES = {
     "AsymmetricConvTranspose2d": "modules.transposed",
     "AsymmetricConvTranspose3d": "modules.transposed",
     "AsymmetricLinear": "modules.layers",
-    "Feedback": "specs.methods",
-    "LayerFeedback": "specs.methods",
+    "Feedback": "specs.feedback",
+    "LayerFeedback": "specs.feedback",
     "Likeness": "modules.measure",
     "Recipe": "recipe.recipe",
     "Results": "report.frames",

@@ -22,6 +22,13 @@ from asymbp_cli.specs.references import REGISTERED, Plugin
 _OF_TERMINALS = ("CI", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests for a GPU are skipped, and not counted as passed, if there is none."""
+    if not torch.cuda.is_available():
+        for item in filter(lambda item: item.get_closest_marker("gpu"), items):
+            item.add_marker(pytest.mark.skip(reason="not run: there is no CUDA device"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _any_terminal() -> None:
     """Tests see the same variables in a terminal, in a dumb one, and in CI."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from asymbp_cli.specs.methods import Feedback
+from asymbp_cli.specs.feedback import Feedback
 from asymbp_cli.training.optim import Number, Setting, propose_
 
 

@@ -136,6 +136,22 @@ def test_protocol_and_seeds_replace_those_of_a_recipe(tmp_path: Path) -> None:
         }
 
 
+def test_each_dataset_has_a_row_for_each_network(tmp_path: Path) -> None:
+    networks = [{"input": f"{size}x{size}x1", "layers": ["FC 4", "FC classes"]} for size in (8, 6)]
+    both = {**RECIPE, "network": networks}
+    records = asymbp.train(both, results=tmp_path / "both", workers=1).to_records()
+    assert [record["dataset"] for record in records] == ["digits (8x8x1)"] * 2 + ["digits (6x6x1)"] * 2
+    alone = asymbp.train({**RECIPE, "network": networks[1]}, results=tmp_path / "alone", workers=1).to_records()
+    for key in ("run", "wrong"):
+        assert [record[key] for record in records[2:]] == [record[key] for record in alone]
+
+
+def test_networks_that_are_one_for_the_classes_of_a_dataset_are_refused(tmp_path: Path) -> None:
+    networks = [{"input": "8x8x1", "layers": [f"FC {last}"]} for last in ("classes", 10)]
+    with pytest.raises(asymbp.AsymbpError, match=r"two of the networks are the same .* Leave one out"):
+        asymbp.train({**RECIPE, "network": networks}, results=tmp_path)
+
+
 def test_a_table_is_reproduced(tmp_path: Path) -> None:
     table = tmp_path / "mine.yaml"
     table.write_text(TABLE)

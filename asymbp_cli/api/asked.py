@@ -163,5 +163,9 @@ def prepare_tables(asked: Iterable[Reproduction], source: DataSource, warn: Call
 
 def prepare_recipe(recipe: Recipe, source: DataSource) -> Asked:
     """Return the grid of a recipe, with its datasets decoded."""
-    infos = study.prepare_datasets(recipe.datasets, recipe.network, recipe.protocol, source)
+    inputs = [
+        study.prepare_datasets(recipe.datasets, network, recipe.protocol, source)
+        for network in recipe.networks or (None,)
+    ]
+    infos = [info for of_dataset in zip(*inputs, strict=True) for info in of_dataset]
     return Asked((make_recipe_grid(recipe, infos),), tuple(infos))

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.conclusions.ours import OurJudgements, is_judgeable, judge_ours
-from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.cli.options import DEFAULT_RESULTS
 from asymbp_cli.recipe.grid import Grid
-from asymbp_cli.report.marks_listing import list_marks
+from asymbp_cli.report.marks_listing import compare_printed
 from asymbp_cli.report.summary import count_verdicts, describe_agreement
 from asymbp_cli.results.store import Store
 from asymbp_cli.text import list_some, printable_path
@@ -29,7 +28,8 @@ def fill_and_summarize(grids: Sequence[Grid], store: Store) -> tuple[list[Filled
 
 
 def _summarize(tables: Sequence[FilledGrid], judged: Sequence[FilledGrid], store: Store) -> Iterator[str]:
-    yield from _sum_up_marks(tables, store)
+    for filled in tables:
+        yield from (f"{listing.title}." for listing in compare_printed(filled, store, every=False))
     if agreement := "; ".join(describe_agreement(tables)):
         yield f"Next to the paper: {agreement}."
     found = judge_ours(judged, store.datasets())
@@ -38,13 +38,6 @@ def _summarize(tables: Sequence[FilledGrid], judged: Sequence[FilledGrid], store
         place = store.directory
         where = "" if place == DEFAULT_RESULTS else f" --results {printable_path(shlex.quote(str(place)))}"
         yield f"`asymbp conclusions{where}` has the reasons, `asymbp report{where}` everything."
-
-
-def _sum_up_marks(tables: Sequence[FilledGrid], store: Store) -> Iterator[str]:
-    for filled in tables:
-        if find_marks(filled.grid):
-            epochs = store.epochs(filled.grid.all_runs())
-            yield from (f"{listing.title}." for listing in list_marks(filled, epochs, every=False))
 
 
 def sum_up(ours: OurJudgements) -> str:

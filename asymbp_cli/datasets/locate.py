@@ -13,6 +13,7 @@ from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, FolderSource, find_
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.readers import READERS, folder
 from asymbp_cli.datasets.readers.base import Absent, FoundDataset, OpenDataset, is_there
+from asymbp_cli.datasets.readers.idx import is_idx_name, look_at_idx
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.paths import environment_path, is_file
@@ -215,6 +216,8 @@ def look_at(dataset: FoundDataset, entry: CatalogEntry) -> None:
             raise DataError(f"{file} is not the published file, but {kind.name}. {remedy}")
         if size and file.stat().st_size != size:
             raise DataError(f"{file} has {file.stat().st_size:,} bytes, not {size:,}. {remedy}")
+        if is_idx_name(file.name):
+            look_at_idx(file)
 
 
 def _list_published(entry: CatalogEntry, place: Path) -> Iterator[tuple[Path, int | None]]:

@@ -17,7 +17,7 @@ from asymbp_cli.modules.layers import Asymmetric, watching
 from asymbp_cli.modules.method import Named, read_feedback
 from asymbp_cli.modules.rules import Exact, Rule
 from asymbp_cli.modules.schemes import BUILDERS, Place, build_direct
-from asymbp_cli.specs.methods import Feedback, LayerFeedback, feedback_name
+from asymbp_cli.specs.feedback import Feedback, LayerFeedback, feedback_name
 from asymbp_cli.text import count
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, feedback_name, method_name, parse_method
+from asymbp_cli.specs.feedback import Feedback, LayerFeedback, feedback_name
+from asymbp_cli.specs.methods import Method, method_name, parse_method
 
 #: the name of a scheme, or its spec
 Named = str | LayerFeedback | Method

@@ -25,7 +25,7 @@ from asymbp_cli.modules.rules import (
     Ternary,
     sign,
 )
-from asymbp_cli.specs.methods import LayerFeedback
+from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.training.feedback.site import SCALES, UNIFORM_OVER_DEVIATION, random_factor
 
 

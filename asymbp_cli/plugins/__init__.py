@@ -7,7 +7,7 @@ from asymbp_cli.plugins.draws import Draw
 from asymbp_cli.plugins.measures import measure
 from asymbp_cli.plugins.rules import initialization, update_rule
 from asymbp_cli.plugins.schemes import fixed_scheme, learned_scheme, register_scheme, scheme
-from asymbp_cli.specs.methods import LayerFeedback
+from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.specs.schemes import Number, Scheme
 from asymbp_cli.training.feedback.forms import Computed, Fixed, Form, Learned, SignConcordant
 from asymbp_cli.training.feedback.site import Site

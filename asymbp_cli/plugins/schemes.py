@@ -13,7 +13,7 @@ from asymbp_cli.errors import PluginError
 from asymbp_cli.plugins.calls import call, check_finite, check_result, locate
 from asymbp_cli.plugins.draws import Draw
 from asymbp_cli.plugins.registry import check_signature, refuse, register
-from asymbp_cli.specs.methods import LayerFeedback
+from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.specs.schemes import NUMBER_NAME, SCHEMES, Number, Scheme
 from asymbp_cli.training.feedback.forms import Computed, Fixed, Form, Learned, SignConcordant
 from asymbp_cli.training.feedback.schemes import BUILDERS, Builder, split_rows

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import cycle
 from pathlib import PurePath
 
 from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
-from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, sort_rows
+from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, row_identity, sort_rows
 from asymbp_cli.recipe.networks import network_for
 from asymbp_cli.recipe.procedure import Procedure, describe_changes
 from asymbp_cli.recipe.recipe import Recipe
@@ -24,7 +25,10 @@ _DIGITS = 8  # of a hash
 
 
 def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
-    """Return the grid of a recipe: its methods as columns, its datasets as rows."""
+    """Return the grid of a recipe: its methods as columns, its datasets under each of its networks as rows.
+
+    `infos` are the datasets of its rows, in this order. Raises UsageError if two rows are the same.
+    """
     columns = [
         _with_method(make_column(method.label, [method.procedure], recipe.protocol)) for method in recipe.methods
     ]
@@ -32,7 +36,7 @@ def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
         key=f"recipe-{recipe.name}",
         title=recipe.title or recipe.name,
         columns=tuple(columns),
-        rows=tuple(make_row(info, recipe.network) for info in infos),
+        rows=_make_rows(recipe, infos),
         baseline=next((column for column in columns if column.paper_name == "SGD"), None),
         protocol_label=recipe.protocol_label,
         seeds=recipe.seeds,
@@ -40,6 +44,14 @@ def make_recipe_grid(recipe: Recipe, infos: Sequence[DecodedDataset]) -> Grid:
     )
     _check_layers(grid)
     return grid
+
+
+def _make_rows(recipe: Recipe, infos: Sequence[DecodedDataset]) -> tuple[GridRow, ...]:
+    networks = cycle(recipe.networks or (None,))
+    rows = tuple(make_row(info, network) for info, network in zip(infos, networks, strict=False))
+    if len(set(map(row_identity, rows))) < len(rows):
+        raise UsageError("two of the networks are the same for the classes of a dataset. Leave one out")
+    return rows
 
 
 def _with_method(column: GridColumn) -> GridColumn:

@@ -15,7 +15,8 @@ from asymbp_cli.recipe.networks import NETWORKS, network_for, resolve_like, spel
 from asymbp_cli.recipe.procedure import Procedure, changed_values
 from asymbp_cli.recipe.protocols import load_protocol, protocol_files
 from asymbp_cli.recipe.yamlfile import dump_inline
-from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, method_name, parse_method
+from asymbp_cli.specs.feedback import Feedback, LayerFeedback
+from asymbp_cli.specs.methods import Method, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import is_reference, short_name
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.recipe.document import SHORTHANDS as SHORTHANDS
 from asymbp_cli.recipe.networks import INPUT, NETWORKS, WrittenNetwork
+from asymbp_cli.specs.feedback import Feedback
 from asymbp_cli.specs.layers import LAYERS
-from asymbp_cli.specs.methods import METHOD_NAME, PAPER_METHODS, UPDATES, Feedback, Method
+from asymbp_cli.specs.methods import METHOD_NAME, PAPER_METHODS, UPDATES, Method
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import by_short_name
@@ -164,6 +165,16 @@ def make_entry_keys() -> Keys:
     }
 
 
+def make_network() -> Schema:
+    """Return the schema of a network where another file names it or spells it out."""
+    return {
+        "anyOf": [
+            text_of(examples=(*NETWORKS, "path/to/network.yaml")),
+            mapping_of(NETWORK_KEYS, ("input", "layers")),
+        ]
+    }
+
+
 def make_recipe_keys() -> Keys:
     """Return the keys of a recipe."""
     return {
@@ -172,10 +183,9 @@ def make_recipe_keys() -> Keys:
             "A name (asymbp ls datasets), the path of a folder or archive of images, a mapping, or a list.",
             {"anyOf": [text_of(examples=(*CATALOG, "path/to/images.tar")), mapping_of(FOLDER_KEYS, ("folder",))]},
         ),
-        "network": any_of(
-            "A name (asymbp ls networks), a file, or a mapping. Default: the paper's network for each dataset.",
-            text_of(examples=(*NETWORKS, "path/to/network.yaml")),
-            mapping_of(NETWORK_KEYS, ("input", "layers")),
+        "network": one_or_more(
+            "A name (asymbp ls networks), a file, a mapping, or a list: one row each. Default: the paper's.",
+            make_network(),
         ),
         "method": one_or_more(
             "A name as in the paper's tables (asymbp ls methods), a mapping, or a list: one column each.",

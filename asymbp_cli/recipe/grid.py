@@ -70,22 +70,6 @@ class Grid(Spec):
         plain = next((column for column in self.columns if not column.note), self.columns[0])
         return plain.entries[0].protocol
 
-    @property
-    def baseline_header(self) -> str:
-        """The name of what colours compare with: that of a column if one trains the same; "" for nothing."""
-        if self.baseline is None:
-            return ""
-        return self._find_baseline() or self.baseline.header
-
-    @property
-    def has_baseline_column(self) -> bool:
-        """Whether a column trains what colours compare with."""
-        return bool(self._find_baseline())
-
-    def _find_baseline(self) -> str:
-        entries = self.baseline.entries if self.baseline else ()
-        return next((column.header for column in self.columns if column.entries == entries), "")
-
     def runs(self, row: GridRow, column: GridColumn) -> tuple[Run, ...]:
         """Return the runs of a cell: procedures x seeds x rate multipliers.
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.recipe.wording import KeyPath, describe_unknown_key, quote
-from asymbp_cli.specs.methods import UPDATES, LayerFeedback, Method
+from asymbp_cli.specs.feedback import LayerFeedback
+from asymbp_cli.specs.methods import UPDATES, Method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import INITIALIZATIONS, Protocol
 from asymbp_cli.specs.references import by_short_name

@@ -9,7 +9,8 @@ from asymbp_cli.recipe.format import FEEDBACK_KEYS, METHOD_ENTRY_KEYS, METHOD_KE
 from asymbp_cli.recipe.procedure import Procedure, label_changes
 from asymbp_cli.recipe.wording import describe_no_label, quote
 from asymbp_cli.specs.base import Spec, is_label
-from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method, describe_owners, method_name, parse_method
+from asymbp_cli.specs.feedback import Feedback, LayerFeedback, describe_owners
+from asymbp_cli.specs.methods import Method, method_name, parse_method
 from asymbp_cli.specs.protocol import SHARED_FIELDS, Protocol
 from asymbp_cli.specs.references import check_registered, is_reference
 from asymbp_cli.specs.schemes import SCHEMES, find_scheme

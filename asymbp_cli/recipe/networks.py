@@ -136,6 +136,23 @@ def spell_out(network: Network) -> dict[str, Any]:
     return content if network.activation == "relu" else content | {"activation": network.activation}
 
 
+def read_networks(node: Node, folder: Path, datasets: Sequence[DatasetRef]) -> list[Network]:
+    """Return the networks that a recipe in `folder` names or writes out, one or a list; problems are noted."""
+    networks: list[Network] = []
+    if node.value == []:
+        node.note("must name at least one network (asymbp ls networks)")
+    for item in node.items():
+        network = read_network(item, folder)
+        check_network(item, network, datasets)
+        if item.value is None and item is not node:
+            item.note("must be a network: a name (asymbp ls networks), a file or a mapping")
+        elif network in networks:
+            item.note("is named twice. Leave one out")
+        elif network:
+            networks.append(network)
+    return networks
+
+
 def read_network(node: Node, folder: Path) -> Network | None:
     """Return the network that a recipe in `folder` names or writes out.
 
@@ -145,6 +162,9 @@ def read_network(node: Node, folder: Path) -> Network | None:
         return None
     if isinstance(node.value, str):
         return node.attempt(_find_or_load, node.value, folder)
+    if isinstance(node.value, list):
+        node.note("must be one network. Only a recipe may list several")
+        return None
     written = _validate(node, WrittenNetwork)
     return written.network if written else None
 

@@ -15,7 +15,7 @@ from asymbp_cli.recipe.examples import find_recipe
 from asymbp_cli.recipe.format import FOLDER_KEYS, LARGEST_SEED, RECIPE_KEYS, SHORTHANDS
 from asymbp_cli.recipe.kinds import explain_use, find_kind
 from asymbp_cli.recipe.methods import RecipeMethod, read_methods
-from asymbp_cli.recipe.networks import check_network, read_network
+from asymbp_cli.recipe.networks import read_networks
 from asymbp_cli.recipe.overrides import override_values
 from asymbp_cli.recipe.procedure import changed_values
 from asymbp_cli.recipe.protocols import read_protocol
@@ -30,12 +30,12 @@ from asymbp_cli.text import printable_path
 
 
 class Recipe(Spec):
-    """A resolved recipe. If `network` is None, each dataset takes its own."""
+    """A resolved recipe. Without `networks` each dataset takes its own."""
 
     name: str
     title: str | None
     datasets: Annotated[tuple[str | FolderSource, ...], Field(strict=False, min_length=1)]
-    network: Network | None
+    networks: Annotated[tuple[Network, ...], Field(strict=False)] = ()
     methods: Annotated[tuple[RecipeMethod, ...], Field(strict=False, min_length=1)]
     protocol: Protocol
     protocol_label: str
@@ -71,8 +71,7 @@ def read_recipe(document: Document, name: str, folder: Path) -> Recipe:
     recipe.has_only(RECIPE_KEYS)
     protocol, label = read_protocol(recipe["protocol"], folder)
     datasets = _read_datasets(recipe["dataset"], folder)
-    network = read_network(recipe["network"], folder)
-    check_network(recipe["network"], network, datasets)
+    networks = read_networks(recipe["network"], folder, datasets)
     methods = read_methods(recipe, protocol or Protocol())
     seeds = _read_seeds(recipe.get("seed", 0))
     title = _read_title(recipe["title"])
@@ -82,7 +81,7 @@ def read_recipe(document: Document, name: str, folder: Path) -> Recipe:
         name=name,
         title=title,
         datasets=tuple(datasets),
-        network=network,
+        networks=tuple(networks),
         methods=tuple(methods),
         protocol=protocol or Protocol(),
         protocol_label=label,
@@ -97,8 +96,9 @@ def resolved_yaml(recipe: Recipe) -> str:
     if recipe.title:
         content["title"] = recipe.title
     content["dataset"] = [ref if isinstance(ref, str) else ref.model_dump(mode="json") for ref in recipe.datasets]
-    if recipe.network:
-        content["network"] = recipe.network.model_dump(mode="json")
+    if recipe.networks:
+        networks = [network.model_dump(mode="json") for network in recipe.networks]
+        content["network"] = networks if len(networks) > 1 else networks[0]
     content["method"] = [
         {
             "label": method.label,

@@ -15,6 +15,7 @@ from asymbp_cli.recipe.format import (
     Keys,
     Schema,
     fields_of,
+    make_network,
     make_recipe_keys,
     mapping_of,
     text_of,
@@ -85,8 +86,7 @@ def table_schema() -> Schema:
         },
         "baseline": _method("The method that colours compare with. Default: SGD."),
         "reference": text_of("The file of the paper's numbers; only the tool's own tables have one."),
-        "network": make_recipe_keys()["network"]
-        | {"description": "Of all datasets. Default: the paper's for each."},
+        "network": make_network() | {"description": "Of all datasets. Default: the paper's for each."},
         "protocol": text_of("What it is trained with unless another one is asked for (asymbp ls protocols)."),
         "published": text_of("The file of the numbers of another paper; only the tool's own tables have one."),
     }

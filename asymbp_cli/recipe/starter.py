@@ -19,7 +19,8 @@ from asymbp_cli.recipe.resources import is_inline, named_files, names_a_file
 from asymbp_cli.recipe.table import is_table
 from asymbp_cli.recipe.table_recipe import write_table_recipe
 from asymbp_cli.recipe.yamlfile import dump_line, dump_yaml, parse_yaml
-from asymbp_cli.specs.methods import LayerFeedback, method_name
+from asymbp_cli.specs.feedback import LayerFeedback
+from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.references import short_name
 from asymbp_cli.text import nearest, printable_path
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from asymbp_cli.analysis.agreement import Conditions
 from asymbp_cli.analysis.conclusions.ours import judge_ours
-from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.recipe.procedure import describe_field
 from asymbp_cli.report.citation import CITATION
@@ -18,7 +17,7 @@ from asymbp_cli.report.listings import (
     retitle,
     tell_titles_apart,
 )
-from asymbp_cli.report.marks_listing import list_marks
+from asymbp_cli.report.marks_listing import compare_printed
 from asymbp_cli.report.provenance_listing import list_provenance
 from asymbp_cli.report.rates_listing import list_all_rates
 from asymbp_cli.report.result_table import make_result_table
@@ -39,7 +38,7 @@ def assemble_document(
     order = sorted(range(len(tables)), key=lambda number: find_place(tables[number]))
     shown = [[figure for figure in figures if figure.table == number] for number in order]
     tables = [tables[number] for number in order]
-    printed = [_compare_printed(filled, store) for filled in tables]
+    printed = [compare_printed(filled, store) for filled in tables]
     judgements = judge_ours(tables, store.datasets())
     blocks: list[Block] = []
     for filled, told, own, listings in zip(tables, tell_titles_apart(tables), shown, printed, strict=True):
@@ -62,13 +61,6 @@ def assemble_document(
         tuple(blocks),
         summarize(tables, store, judgements, counts),
     )
-
-
-def _compare_printed(filled: FilledGrid, store: Store) -> list[Listing]:
-    """Return the numbers that another paper printed of a table beside ours."""
-    if not find_marks(filled.grid):
-        return []
-    return list(list_marks(filled, store.epochs(filled.grid.all_runs()), every=True))
 
 
 def _list_table(

@@ -61,15 +61,20 @@ def _other_protocol(filled: FilledGrid) -> str | None:
     return f"The paper's numbers come from its own protocol of 65 epochs, ours from {label}."
 
 
+_NO_COLUMN = " (trained for this comparison, no column here)"
+
+
 def _colours(filled: FilledGrid) -> str | None:
-    if filled.grid.baseline is None or not any(cell.colour or cell.paper_colour for cell in _cells(filled)):
+    baseline = filled.grid.baseline
+    if baseline is None or not any(cell.colour or cell.paper_colour for cell in _cells(filled)):
         return None
-    where = "" if filled.grid.has_baseline_column else " (trained for this comparison, no column here)"
+    headers = [column.header for column in filled.grid.columns if column.entries == baseline.entries]
+    where = "" if baseline.header in headers else f" (the column {headers[0]})" if headers else _NO_COLUMN
     others = [column.header for column in filled.grid.columns if not filled.grid.is_comparable(column)]
     without = f" Not compared, since epochs differ: {list_some(others)}." if others else ""
     return (
-        f"Yellow: worse than {filled.grid.baseline_header}{where} on the same data by 3 points or more; blue: "
-        f"better by 3 or more.{without}"
+        f"Yellow: worse than {baseline.header}{where} on the same data by 3 points or more; blue: better "
+        f"by 3 or more.{without}"
     )
 
 

@@ -3,11 +3,19 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from asymbp_cli.analysis.marks import ERROR, ComparedMark, compare_marks
+from asymbp_cli.analysis.marks import ERROR, ComparedMark, compare_marks, find_marks
 from asymbp_cli.analysis.tables import Epochs, FilledGrid
 from asymbp_cli.report.document import Listing
+from asymbp_cli.results.store import Store
 
 _DIGITS = {ERROR: 2, "angle": 1, "norm-ratio": 2}
+
+
+def compare_printed(filled: FilledGrid, store: Store, *, every: bool = True) -> list[Listing]:
+    """Return how far a table agrees with what another paper printed of it; nothing if none did."""
+    if not find_marks(filled.grid):
+        return []
+    return list(list_marks(filled, store.epochs(filled.grid.all_runs()), every=every))
 
 
 def list_marks(filled: FilledGrid, epochs: Epochs, *, every: bool) -> Iterator[Listing]:

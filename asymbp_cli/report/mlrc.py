@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from asymbp_cli import __version__
 from asymbp_cli.analysis.conclusions import judge, load_paper_numbers
+from asymbp_cli.analysis.marks import find_marks
 from asymbp_cli.analysis.tables import FilledGrid
 from asymbp_cli.report.assemble import list_protocols
 from asymbp_cli.report.citation import CITATION
 from asymbp_cli.report.compute_listing import list_compute, make_compute_records
-from asymbp_cli.report.document import Block, Code
+from asymbp_cli.report.document import Block, Code, Listing
 from asymbp_cli.report.listings import (
     list_agreement,
     list_conclusions,
@@ -22,6 +23,7 @@ from asymbp_cli.report.listings import (
     tell_titles_apart,
 )
 from asymbp_cli.report.markdown import escape, render_block
+from asymbp_cli.report.marks_listing import compare_printed
 from asymbp_cli.report.mlrc_checklist import write_checklist
 from asymbp_cli.report.mlrc_facts import list_datasets, list_methods, list_networks
 from asymbp_cli.report.provenance_listing import list_provenance
@@ -32,6 +34,7 @@ from asymbp_cli.report.uncertainty_listing import list_uncertainty
 from asymbp_cli.text import count, format_duration
 
 _SMALL = 4  # level of the headings of tables
+_NOTHING = "No complete cell can be compared with the paper yet."
 
 
 def render_report(source: Source) -> Rendered:
@@ -43,7 +46,7 @@ def render_report(source: Source) -> Rendered:
         f"# [Re] {escape(source.title or choose_title(source.tables))}",
         _TOP,
         *_write_summary(source),
-        *_write_scope(),
+        *_write_scope(source),
         *_write_methodology(source),
         *_write_results(source),
         *(render_block(figure, folder) for figure in figures),
@@ -58,14 +61,25 @@ _TOP = """TODO: authors, affiliations, and where code and results are (an archiv
 This is a skeleton. Lines with TODO are yours to write. All numbers and tables come from stored results. Shorten
 what your track does not want: the first part is to fit on one page."""
 
+_QUESTION = (
+    "The paper asks how much of the symmetry between forward and feedback weights backpropagation needs. Its "
+    "answer: the signs of feedback weights matter and their magnitudes do not, if batch normalization or "
+    "sign-only updates (Batch Manhattan) keep training stable."
+)
+
+
+def _is_of_another_paper(source: Source) -> bool:
+    """Return whether the report has tables of another paper, and none of Liao, Leibo and Poggio 2016."""
+    grids = [filled.grid for filled in source.tables]
+    return any(map(find_marks, grids)) and not any(grid.is_of_paper for grid in grids)
+
 
 def _write_summary(source: Source) -> Iterator[str]:
     yield "## Reproducibility summary"
+    asked = "TODO: what the paper asks, and what it answers." if _is_of_another_paper(source) else _QUESTION
     yield (
-        "### Scope of reproducibility\n\nThe paper asks how much of the symmetry between forward and feedback "
-        "weights backpropagation needs. Its answer: the signs of feedback weights matter and their magnitudes do "
-        "not, if batch normalization or sign-only updates (Batch Manhattan) keep training stable.\n\nTODO: which "
-        "of the claims in *Scope* below are central to your report, and why."
+        f"### Scope of reproducibility\n\n{asked}\n\nTODO: which of the claims in *Scope* below are central to "
+        "your report, and why."
     )
     yield f"### Methodology\n\n{_sum_up_methodology(source)}\n\nTODO: whether code of the authors was used."
     yield f"### Results\n\n{_sum_up_results(source)}\n\nTODO: what this means for the paper's claims."
@@ -90,19 +104,27 @@ def _sum_up_methodology(source: Source) -> str:
 
 
 def _sum_up_results(source: Source) -> str:
-    listings = list_agreement(source.tables)
-    if not listings:
-        return "No complete cell can be compared with the paper yet."
-    header, lines = listings[0].header, []
-    for table, protocol, data, cells, *rest in listings[0].rows:
+    lines: list[str] = []
+    for filled in source.tables:
+        lines += (escape(listing.title) for listing in compare_printed(filled, source.store, every=False))
+    for listing in list_agreement(source.tables):
+        lines += _sum_up_agreement(listing)
+    return "\n".join(f"- {line}." for line in lines) or _NOTHING
+
+
+def _sum_up_agreement(agreement: Listing) -> Iterator[str]:
+    header = agreement.header
+    for table, protocol, data, cells, *rest in agreement.rows:
         known = [(value, name) for value, name in zip(rest, header[4:], strict=True) if value not in ("", "-")]
         counts = ", ".join(f"{value} {name}" for value, name in known)
-        lines.append(escape(f"{table}, protocol {protocol}, {data} data: of {count(int(cells), 'cell')} {counts}"))
-    return "\n".join(f"- {line}." for line in lines)
+        yield escape(f"{table}, protocol {protocol}, {data} data: of {count(int(cells), 'cell')} {counts}")
 
 
-def _write_scope() -> Iterator[str]:
+def _write_scope(source: Source) -> Iterator[str]:
     yield "## 1 Introduction\n\nTODO: what the paper is about, for readers who do not know it."
+    if _is_of_another_paper(source):
+        yield "## 2 Scope of reproducibility\n\nTODO: which claims of the paper you test, and which not."
+        return
     claims = "\n".join(f"{i}. {escape(one.claim)}" for i, one in enumerate(judge(load_paper_numbers()), start=1))
     yield f"## 2 Scope of reproducibility\n\nThese claims of the paper can be tested on its tables:\n\n{claims}"
     yield "TODO: which of them you test, and which not."
@@ -133,18 +155,22 @@ def _write_methodology(source: Source) -> Iterator[str]:
 def _write_results(source: Source) -> Iterator[str]:
     tables, infos = sorted(source.tables, key=find_place), source.store.datasets()
     titled = list(zip(tables, tell_titles_apart(tables), strict=True))
-    papers = [(filled, title) for filled, title in titled if list_differences(filled)]
-    others = [(filled, title) for filled, title in titled if not list_differences(filled)]
+    printed = {title: compare_printed(filled, source.store) for filled, title in titled}
+    papers = [(filled, title) for filled, title in titled if printed[title] or list_differences(filled)]
+    others = [(filled, title) for filled, title in titled if (filled, title) not in papers]
     yield "## 4 Results"
     yield "### 4.1 Results beside the paper's"
     for filled, title in papers:
-        yield from _render(*_list_table(filled, title))
+        yield from _render(*_list_table(filled, title), *printed[title])
     if not papers:
-        yield "No complete cell can be compared with the paper yet."
+        yield _NOTHING
     yield from _render(*list_agreement(tables))
     yield "### 4.2 The claims"
-    yield from _render(*list_conclusions(tables, infos))
-    yield "TODO: what the verdicts mean, claim by claim."
+    if _is_of_another_paper(source):
+        yield "TODO: what the numbers say, claim by claim."
+    else:
+        yield from _render(*list_conclusions(tables, infos))
+        yield "TODO: what the verdicts mean, claim by claim."
     yield "### 4.3 Results beyond the paper"
     for filled, title in others:
         yield from _render(*_list_table(filled, title))

@@ -177,7 +177,7 @@ def _group_by_baseline(tables: Sequence[FilledGrid]) -> dict[str, list[Cell]]:
         grid, group = filled.grid, Conditions.of(filled.grid)
         if grid.baseline is None:
             continue
-        name = f"{grid.baseline_header}{_name_group(group, groups)}"
+        name = f"{grid.baseline.header}{_name_group(group, groups)}"
         for row, column, cell in _list_finished(filled):
             if cell.difference is not None:
                 key = row.dataset, row.network, column.entries, grid.baseline.entries

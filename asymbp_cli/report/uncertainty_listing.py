@@ -52,7 +52,7 @@ def _lines(filled: FilledGrid, row: int) -> Iterator[Line]:
     found = _differences(cells)
     if filled.grid.baseline is None or not found:
         return
-    baseline = filled.grid.baseline_header
+    baseline = filled.grid.baseline.header
     yield f"{label}: minus {baseline}", *(_text(c.difference, "{0.points:+.2f}") for c in cells)
     yield f"{label}: its standard error", *(_text(c.difference, "{0.standard_error:.2f}") for c in cells)
     if len(filled.grid.seeds) >= FEWEST_SEEDS:

@@ -19,7 +19,6 @@ from asymbp_cli.results.contents import (
     read_grids,
     read_run,
 )
-from asymbp_cli.results.locked import OnWait
 from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
 
@@ -62,17 +61,8 @@ class Merged:
     moved: tuple[MovedCells, ...] = ()
 
 
-def merge(sources: Iterable[Source], store: Store, on_wait: OnWait = lambda message: None) -> list[Merged]:
-    """Add `sources` to the store, one after the other, in one transaction: all of them or nothing.
-
-    `on_wait` is told once if another program locks the database. Raises StoreError if another process writes.
-    """
-    with store.writing(on_wait):
-        return add_sources(sources, store)
-
-
 def add_sources(sources: Iterable[Source], store: Store) -> list[Merged]:
-    """Do what `merge` does, with a store that is written to already.
+    """Add `sources` to a store that is written to, one after the other, in one transaction: all or nothing.
 
     Of a run that both have the longer training is kept, if the counts of their common epochs are equal. Otherwise
     the store keeps what it has. What is read before the writing ends is not verified once more.

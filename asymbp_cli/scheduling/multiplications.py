@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from math import ceil, prod
 
+from asymbp_cli.specs.feedback import Feedback
 from asymbp_cli.specs.measures import FIRST_LAYER
-from asymbp_cli.specs.methods import Feedback
 from asymbp_cli.specs.networks import Network, Weighted
 from asymbp_cli.specs.runs import LAYERWISE, Run
 

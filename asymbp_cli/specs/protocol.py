@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from asymbp_cli.specs.base import Spec
 from asymbp_cli.specs.measures import ON_REQUEST, list_on_request
-from asymbp_cli.specs.references import by_short_name, is_reference, list_names, resolve
+from asymbp_cli.specs.references import by_short_name, is_reference, know, list_names, resolve
 
 #: what one method of a comparison cannot change: all see the same images, chosen by the same rule
 SHARED_FIELDS = ("resize", "validation_fraction")
@@ -31,10 +31,6 @@ INITIALIZATIONS: dict[str, str] = {
     "half-glorot-normal": "N(0, 1 / (fan_in + fan_out))",
     "normal": "N(0, initial_std^2)",
 }
-
-
-def _know_initialization(value: str) -> str:
-    return resolve(value, INITIALIZATIONS)
 
 
 class Phase(Spec):
@@ -143,9 +139,9 @@ class Protocol(Spec):
     """Weight decay on learnable scale and shift; not stated in the paper (its formulas say w)."""
     momentum_at_change: Literal["keep", "reset"] = "keep"
     """Momentum when rate or batch size changes; not stated in the paper."""
-    initialization: Annotated[
-        str, AfterValidator(_know_initialization), Field(json_schema_extra=list_names(INITIALIZATIONS))
-    ] = "glorot-normal"
+    initialization: Annotated[str, know(INITIALIZATIONS), Field(json_schema_extra=list_names(INITIALIZATIONS))] = (
+        "glorot-normal"
+    )
     """Of weights; `half-glorot-normal` has half of Glorot's variance. Not stated in the paper."""
     initial_biases: Literal["zero", "as-weights"] = "zero"
     """Biases start at 0, or drawn as the weights of their layer. Not stated in the paper."""

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import AfterValidator
+
 from asymbp_cli.errors import UsageError
 from asymbp_cli.text import nearest
 
@@ -113,6 +115,11 @@ def _describe_other_kind(reference: str, known: Iterable[str]) -> str:
     """Return the message on a plugin's name that is not one of the names that are known here."""
     owner, names = REGISTERED[reference].label, ", ".join(by_short_name(known))
     return f'"{reference}" is {KINDS[reference]} of {owner}, not one of {names}'
+
+
+def know(names: Mapping[str, object]) -> AfterValidator:
+    """Return the check that a value is one of these names at the time, as specs keep it."""
+    return AfterValidator(lambda value: resolve(value, names))
 
 
 def list_names(known: Mapping[str, object]) -> Any:

@@ -63,7 +63,6 @@ def test_a_stack_of_several_runs_is_trained(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device")
 def test_on_a_gpu_a_stack_takes_less_than_its_runs_one_by_one(runs: list[Run]) -> None:
     (kind, times), *_ = rehearsal.time_stacks(runs[:1], "cuda:0", lambda run: 16).items()
     assert isinstance(kind, StepKind)

@@ -17,13 +17,14 @@ from pathlib import Path
 import small_study
 import torch
 from click.testing import CliRunner
+from foreign_results import decode
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.resident import load
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import AsymbpError
-from asymbp_cli.results.export import decode, encode
+from asymbp_cli.results.export import encode
 from asymbp_cli.results.store import Store
 from asymbp_cli.training import checkpoint
 from asymbp_cli.training.resume import saved_epoch

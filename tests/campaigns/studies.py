@@ -14,12 +14,12 @@ from program import choose_engine
 from running_command import Command, obey_interruptions
 from tally import Record, Tally
 
+from asymbp_cli.api.asked import prepare_recipe
 from asymbp_cli.datasets.source import DataSource
-from asymbp_cli.recipe.build import make_recipe_grid
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.store import Store
-from asymbp_cli.study import Execution, prepare_datasets
+from asymbp_cli.study import Execution
 from asymbp_cli.study import run as run_study
 
 ROOT = Path(__file__).parents[2]
@@ -117,10 +117,10 @@ def train_undisturbed(directory: Path, recipe: str = "") -> dict[str, Stored]:
     undisturbed = Study(directory / "undisturbed", recipe)
     loaded = load_recipe(undisturbed.recipe)
     source = DataSource(cache_dir=directory / "cache")
-    infos = prepare_datasets(loaded.datasets, loaded.network, loaded.protocol, source)
+    asked = prepare_recipe(loaded, source)
     with Store.open(undisturbed.results) as store:
-        by_fingerprint = {info.fingerprint: info for info in infos}
-        outcome = run_study([make_recipe_grid(loaded, infos)], by_fingerprint, store, Execution(**choose_engine()))
+        by_fingerprint = {info.fingerprint: info for info in asked.infos}
+        outcome = run_study(asked.grids, by_fingerprint, store, Execution(**choose_engine()))
     assert not outcome.failed
     return undisturbed.read()
 

@@ -62,9 +62,6 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["reproduce", "--table", "2", "--protocol", "papr"], 'Did you mean "paper"?'),
         (["reproduce", "--table", "2", "--set", "protocol.epochs=0"], "must be greater than or equal to 1, not 0"),
         (["reproduce", "--table", "2", "--set", "epochs=3"], "only protocol.KEY=VALUE"),
-        (["reproduce", "--table", "2", "--set", "network=mnist"], "--network names a network"),
-        (["reproduce", "--table", "2", "--network", "mnst"], '"mnst" is not a network. Did you mean "mnist"?'),
-        (["reproduce", "--table", "2", "--network", "{input: 8x8x1, layers: [FC]}"], '"FC"'),
         (
             ["reproduce", "--table", "2", "--rule", "held-out", "--set", "protocol.validation_fraction=0"],
             "--rule held-out contradicts --set protocol.validation_fraction=0. Leave one of them out",
@@ -111,27 +108,6 @@ def test_a_deleted_working_directory_is_said(tmp_path: Path) -> None:
     assert done.stderr == "asymbp: the working directory was deleted. Change to another one\n"
 
 
-def test_validate_shows_all_problems_of_all_files(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("dataset: digits\nmethod: SDG\nprotocol: demo\nseed: x\n")
-    (tmp_path / "b.yaml").write_text("dataset: digits\ndataset: mnist\n")
-    done = run("validate", "a.yaml", "b.yaml", directory=tmp_path)
-    assert done.returncode == 2
-    assert "a.yaml:2: method" in done.stderr
-    assert "a.yaml:4: seed" in done.stderr
-    assert "b.yaml:2: dataset: is given twice" in done.stderr
-
-
-def test_a_file_that_is_no_yaml_hides_no_other_and_no_other_part_of_itself(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text('dataset: dgits\nmethod: [SGD, BM\nprotocol: "demo\nseed: x\n')
-    (tmp_path / "b.yaml").write_text("title: x\ncolumns: [SDG]\ndataset: digits\n")
-    (tmp_path / "c.yaml").write_text("dataset: digits\nmethod: SGD\nprotocol: demo\n")
-    done = run("validate", "a.yaml", "none.yaml", "b.yaml", "c.yaml", directory=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "c.yaml: ok\n")
-    assert [line.removeprefix("asymbp: ").split(": ")[0] for line in done.stderr.splitlines()] == [
-        *("a.yaml:1", "a.yaml:2", "a.yaml:3", "a.yaml:4", "none.yaml", "b.yaml:2", "b.yaml:3", "b.yaml"),
-    ]
-
-
 def test_what_click_refuses_is_said_as_everything_else(tmp_path: Path) -> None:
     done = run("reproduce", "--table", "2", "--workers", "0", directory=tmp_path)
     assert done.returncode == 2
@@ -162,7 +138,7 @@ def test_what_is_no_number_is_said_in_plain_words(
         ("--json report", "'--json'. Write it after the command: asymbp reproduce --json ... (asymbp --help)"),
         ("--verison", "'--verison'. Did you mean '--version'? (asymbp --help)"),
         (
-            "reproduce --table 2 --network mnist",
+            "reproduce --table 2 --method uSF",
             "It is a key of recipes. Write one: asymbp init mine.yaml (asymbp",
         ),
         ("report out.html", "extra argument (out.html). Write --output out.html (asymbp report --help)"),
@@ -250,41 +226,6 @@ def test_table_1_refuses_what_the_others_refuse(bad: tuple[str, str], tmp_path: 
     done = run("reproduce", "--table", "1", *bad, directory=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "use"),
-    [
-        ("a table", "title: x\ncolumns: [SGD]\n", "Train it with asymbp reproduce --table part.yaml"),
-        ("a protocol", "epochs: 3\n", "Name it in a recipe: protocol: part.yaml"),
-        ("a protocol", "extends: quick\n", "Name it in a recipe: protocol: part.yaml"),
-        ("a network", "input: 8x8x1\nlayers: [FC classes]\n", "Name it in a recipe: network: part.yaml"),
-        ("an executor", "executor: slurm\nworkers: 3\n", "Name it with --executor part.yaml"),
-    ],
-)
-def test_parts_of_recipes_are_told_from_recipes_and_checked(
-    kind: str, text: str, use: str, tmp_path: Path
-) -> None:
-    (tmp_path / "part.yaml").write_text(text)
-    assert run("validate", "part.yaml", directory=tmp_path).stdout == f"part.yaml: ok, {kind}\n"
-    done = run("train", "--recipe", "./part.yaml", directory=tmp_path)
-    assert (done.returncode, done.stderr) == (2, f"asymbp: part.yaml: is {kind}, not a recipe. {use}\n")
-    (tmp_path / "part.yaml").write_text(
-        text.replace("3", "three").replace("quick", "quik").replace("[", "[SGDD, ")
-    )
-    broken = run("validate", "part.yaml", directory=tmp_path)
-    assert broken.returncode == 2
-    assert "part.yaml:" in broken.stderr
-    assert "dataset" not in broken.stderr
-
-
-def test_a_recipe_without_its_images_is_valid_and_a_note_says_so(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("dataset: {folder: none.tar}\nmethod: SGD\nprotocol: demo\n")
-    done = run("validate", "mine.yaml", directory=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "mine.yaml: ok\n")
-    assert done.stderr == "mine.yaml: note: the images in none.tar are not here\n"
-    (tmp_path / "none.tar").mkdir()
-    assert run("validate", "mine.yaml", directory=tmp_path).stderr == ""
 
 
 @pytest.mark.parametrize(

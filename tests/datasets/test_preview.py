@@ -1,6 +1,7 @@
 """What is said of a dataset that is not decoded: no more than a glance tells, but that."""
 
 import dataclasses
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from asymbp_cli.datasets.catalog import CATALOG
 from asymbp_cli.datasets.preview import preview
+from asymbp_cli.datasets.readers import idx
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 
@@ -68,4 +70,25 @@ def test_a_file_that_is_packed_anew_is_no_damage(install: Install) -> None:
     root = install("mnist")
     for file in in_use("mnist", root):
         file.write_bytes(file.read_bytes() + b"\0")
+    glance("mnist", root)
+
+
+@pytest.mark.parametrize("lost", [1, 9])
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_file_of_mnist_that_is_cut_short_is_named(install: Install, *, is_packed: bool, lost: int) -> None:
+    root = install("mnist")
+    packed = in_use("mnist", root)[1]
+    file = packed if is_packed else packed.with_suffix("")
+    content = packed.read_bytes() if is_packed else gzip.decompress(packed.read_bytes())
+    packed.unlink()
+    file.write_bytes(content)
+    glance("mnist", root)
+    file.write_bytes(content[:-lost])
+    with pytest.raises(DataError, match=rf"{file.name} .*Get it again"):
+        glance("mnist", root)
+
+
+def test_a_whole_file_of_mnist_is_not_read_to_its_end(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = install("mnist")
+    monkeypatch.setattr(idx, "unpack", pytest.fail)
     glance("mnist", root)

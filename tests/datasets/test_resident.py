@@ -239,7 +239,6 @@ def test_the_mean_image_is_that_of_the_samples_that_train(pets: DecodedDataset) 
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu(pets: DecodedDataset) -> None:
     data, here = load(pets, device="cuda"), load(pets)
     index = torch.arange(7)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 import asymbp_cli as asymbp
 from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.modules.layers import Asymmetric
-from asymbp_cli.specs.methods import Feedback, Method
+from asymbp_cli.specs.feedback import Feedback
+from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 import asymbp_cli as asymbp
 from asymbp_cli.modules.layers import Asymmetric
-from asymbp_cli.specs.methods import Feedback
+from asymbp_cli.specs.feedback import Feedback
 
 
 def make(inputs: int = 40, outputs: int = 300, *, normal: bool = False) -> nn.Sequential:

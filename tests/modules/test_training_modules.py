@@ -183,7 +183,6 @@ def compare_with(device: str, scheme: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device")
 @pytest.mark.parametrize("scheme", SCHEME_KEYS)
 def test_a_gpu_has_the_same_gradients(scheme: str) -> None:
     compare_with("cuda", scheme)

@@ -14,7 +14,8 @@ from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.recipe import load_recipe, resolved_yaml
 from asymbp_cli.recipe.schemas import recipe_schema
-from asymbp_cli.specs.methods import Feedback, Method, method_name, parse_method
+from asymbp_cli.specs.feedback import Feedback
+from asymbp_cli.specs.methods import Method, method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import Plugin
 from asymbp_cli.specs.runs import Run, step_kind

@@ -11,7 +11,7 @@ from plugin_trainers import CPU, HEAD, begin, define, layers, run
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.events import CheckpointSaved, EpochEnded, Event
 from asymbp_cli.recipe.methods import Method
-from asymbp_cli.specs.methods import Feedback
+from asymbp_cli.specs.feedback import Feedback
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.training.draws import generator
 from asymbp_cli.training.engine import Trainer, train_stack

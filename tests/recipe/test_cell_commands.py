@@ -1,6 +1,7 @@
 """The command of a cell trains all runs of that cell and no others, whatever recipe or table it came from."""
 
 import shlex
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ RECIPES = {
     "network: {input: 8x8x1, layers: [FC 4, FC 5, FC classes]}",
     "held out": "dataset: digits\nmethod: kp\nprotocol: {extends: demo, validation_fraction: 0.1}\n"
     "network: {input: 9x9x1, layers: [FC 4, FC classes], activation: tanh}",
+    "networks": "dataset: digits\nmethod: [SGD, uSF]\nprotocol: demo\n"
+    "network: [digits, {input: 8x8x1, layers: [FC 4, FC classes]}]",
     "growing batches": "dataset: digits\nmethod: SGD\n"
     "protocol: {extends: demo, batch_size: [{from_epoch: 1, size: 10}, {from_epoch: 4, size: 50}]}",
 }
@@ -62,11 +65,11 @@ def rebuild(command: str, info: DecodedDataset) -> Grid:
 
 
 def check(grid: Grid, info: DecodedDataset) -> None:
-    for column in grid.columns:
-        again = rebuild(write_cell_command(grid, grid.rows[0], column), info)
+    for row, column in product(grid.rows, grid.columns):
+        again = rebuild(write_cell_command(grid, row, column), info)
         (same,) = again.columns
         assert same.header == column.header
-        wanted = {run.id for run in grid.runs(grid.rows[0], column)}
+        wanted = {run.id for run in grid.runs(row, column)}
         assert {run.id for run in again.runs(again.rows[0], same)} == wanted
 
 
@@ -75,8 +78,9 @@ def test_a_cell_of_a_recipe(name: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(RECIPES[name])
     recipe = load_recipe(file)
-    info = INFO if recipe.network is None else INFO.model_copy(update={"shape": recipe.network.input})
-    check(make_recipe_grid(recipe, [info]), info)
+    (shape,) = {network.input for network in recipe.networks} or {INFO.shape}
+    info = INFO.model_copy(update={"shape": shape})
+    check(make_recipe_grid(recipe, [info] * (len(recipe.networks) or 1)), info)
 
 
 @pytest.mark.parametrize("key", ["2", "3", "4-c1", "5", "pfa2024"])

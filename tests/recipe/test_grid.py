@@ -31,20 +31,6 @@ def test_a_baseline_that_is_no_column_is_among_the_runs_and_one_that_is_counts_o
     assert len(small_study.grid("uSF").all_runs()) == 4
 
 
-def test_a_baseline_is_called_as_the_column_that_trains_the_same() -> None:
-    grid = small_study.grid("SGD", "uSF")
-    named = grid.columns[0].model_copy(update={"header": "BP"}), grid.columns[1]
-    for columns, header, is_column in (
-        (grid.columns, "SGD", True),
-        (named, "BP", True),
-        (grid.columns[1:], "SGD", False),
-        ((named[1].model_copy(update={"header": "SGD"}),), "SGD", False),
-    ):
-        changed = grid.model_copy(update={"columns": columns})
-        assert (changed.baseline_header, changed.has_baseline_column) == (header, is_column)
-    assert grid.model_copy(update={"baseline": None}).baseline_header == ""
-
-
 def test_a_grid_survives_json() -> None:
     grid = small_study.grid()
     assert Grid.model_validate_json(grid.model_dump_json()) == grid

@@ -78,10 +78,10 @@ def test_a_recipe_takes_the_path_of_a_network(tmp_path: Path, monkeypatch: pytes
     for name, layers in (("tiny.yaml", "FC 5"), ("both.yaml", "FC 6"), ("./far/both.yaml", "FC 5")):
         Path("far/mine.yaml").write_text(f"dataset: digits\nnetwork: {name}\nmethod: SGD\nprotocol: demo\n")
         recipe = load_recipe(Path("far/mine.yaml"))
-        assert recipe.network
-        assert (recipe.network.input, recipe.network.layers) == ((8, 8, 1), (layers, "FC classes"))
+        (network,) = recipe.networks
+        assert (network.input, network.layers) == ((8, 8, 1), (layers, "FC classes"))
         Path("resolved.yaml").write_text(resolved_yaml(recipe))
-        assert load_recipe(Path("resolved.yaml")).network == recipe.network
+        assert load_recipe(Path("resolved.yaml")) == recipe.model_copy(update={"name": "resolved"})
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_files_of_networks_and_protocols_may_be_in_the_home_directory(
     Path("home/slow.yaml").write_text("epochs: 7\n")
     Path("mine.yaml").write_text("dataset: digits\nnetwork: ~/tiny.yaml\nmethod: SGD\nprotocol: ~/slow.yaml\n")
     recipe = load_recipe(Path("mine.yaml"))
-    assert recipe.network == load_network(Path("home/tiny.yaml")).network
+    assert recipe.networks == (load_network(Path("home/tiny.yaml")).network,)
     assert recipe.protocol.epochs == 7
 
 
@@ -180,5 +180,5 @@ def test_a_network_of_many_weights_for_many_classes_is_taken_for_few(tmp_path: P
     text = "dataset: ./photos\nnetwork: {input: 400x400x3, layers: [FC classes]}\nmethod: SGD\nprotocol: demo\n"
     (tmp_path / "big.yaml").write_text(text)
     recipe = load_recipe(tmp_path / "big.yaml")
-    assert recipe.network
-    assert recipe.network.resolve(3).parameter_count() == 3 * (400 * 400 * 3 + 1)
+    (network,) = recipe.networks
+    assert network.resolve(3).parameter_count() == 3 * (400 * 400 * 3 + 1)

@@ -30,7 +30,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_plain_recipe() -> None:
     recipe = plain()
-    assert (recipe.name, recipe.title, recipe.network, recipe.seeds) == ("mine", None, None, (0,))
+    assert (recipe.name, recipe.title, recipe.networks, recipe.seeds) == ("mine", None, (), (0,))
     assert recipe.datasets == ("digits",)
     assert (recipe.protocol, recipe.protocol_label) == (PAPER.model_copy(update={"epochs": 20}), "demo")
     (entry,) = recipe.methods
@@ -125,16 +125,16 @@ def test_paths_lead_from_here_or_from_the_recipe() -> None:
 @pytest.mark.parametrize("size", ["8x8x1", "[8, 8, 1]", '"8x8x1"'])
 def test_a_network_of_ones_own(size: str) -> None:
     recipe = plain(network=f"{{input: {size}, layers: [Conv 3x3x4/1, FC classes]}}")
-    assert recipe.network
-    assert recipe.network.resolve(10).shapes() == ((8, 8, 1), (6, 6, 4), (10,))
-    assert plain(network="DIGITS").network == NETWORKS["digits"]
+    (network,) = recipe.networks
+    assert network.resolve(10).shapes() == ((8, 8, 1), (6, 6, 4), (10,))
+    assert plain(network="DIGITS").networks == (NETWORKS["digits"],)
 
 
 def test_a_folders_number_of_classes_is_not_known_yet() -> None:
     for last in ("FC classes", "FC 17"):
         recipe = plain(dataset="a/b", network=f"{{input: 8x8x3, layers: [Conv 3x3x6/1 groups 3, {last}]}}")
-        assert recipe.network
-        recipe.network.resolve(17)
+        (network,) = recipe.networks
+        network.resolve(17)
     assert "network.layers: layer 1" in problems(
         "dataset: a/b\nmethod: SGD\nprotocol: quick\nnetwork: {input: 8x8x3, layers: [Conv 9x9x6/1, FC 17]}"
     )[0]  # fmt: skip

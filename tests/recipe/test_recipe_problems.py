@@ -66,6 +66,15 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
             "network: {input: 8x8x1, layers: [Max 2x2/2]}",
             "1: network.layers: the last layer must be FC classes (here 10, one unit per class), not Max 2x2/2",
         ),
+        ("network: []", "1: network: must name at least one network (asymbp ls networks)"),
+        ("network: [mnist, MNIST]", "1: network[1]: is named twice. Leave one out"),
+        ("network: [null]", "1: network[0]: must be a network: a name (asymbp ls networks), a file or a mapping"),
+        ("network: [mnist, [mnist]]", "1: network[1]: must be one network. Only a recipe may list several"),
+        ("network: [mnist, timit]", "1: network[1]: the network takes vectors of 1845, but digits holds images"),
+        (
+            "network:\n- mnist\n- input: 8x8x1\n  layers: [Cnv 3]",
+            '4: network[1].layers[0]: "Cnv 3" is not a layer',
+        ),
         ("network: {input: 8x8x5, layers: [FC classes]}", "1: network.input: images have 1 or 3 channels, not 5"),
         (
             "network:\n  input: 8x8x1\n  layers:\n  - FC 5\n  - Cnv 3\n  - FC classes",

@@ -9,15 +9,13 @@ from statistics import fmean
 
 import pytest
 from click.testing import CliRunner
+from foreign_results import decode, merge_files
 
 from asymbp_cli.analysis.marks import load_marks
 from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.cli.app import cli
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.report.csv_records import render
-from asymbp_cli.results.contents import read_contents
-from asymbp_cli.results.export import decode
-from asymbp_cli.results.merge import merge
 from asymbp_cli.results.store import Store
 
 FOLDER = recipes_directory() / "results"
@@ -89,7 +87,7 @@ def test_there_are_campaigns() -> None:
 @pytest.mark.parametrize(("campaign", "curves"), CURVES_OF.items())
 def test_curves_are_those_of_their_campaign(campaign: str, curves: str, tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
-        merge([decode((FOLDER / "campaigns" / campaign).read_bytes(), FOLDER)], store)
+        merge_files([FOLDER / "campaigns" / campaign], store)
     command = ["export", "--curves", str(tmp_path / "curves.csv"), "--results", str(tmp_path)]
     assert CliRunner().invoke(cli, command, catch_exceptions=False).exit_code == 0
     assert read_records((tmp_path / "curves.csv").read_text()) == read_records((FOLDER / curves).read_text())
@@ -120,7 +118,7 @@ def test_what_is_said_of_printed_numbers_is_what_was_measured(curves: str) -> No
 
 @pytest.mark.parametrize("file", CAMPAIGNS, ids=lambda file: file.name)
 def test_a_campaign_can_be_read_and_is_explained(file: Path) -> None:
-    contents = read_contents(decode(file.read_bytes(), file).connection)
+    contents = decode(file.read_bytes(), file)
     epochs = sum(len(stored.epochs) for stored in contents.runs.values())
     (line,) = [line for line in (file.parent / "README.md").read_text().splitlines() if f"]({file.name})" in line]
     assert line.endswith(f"| {len(contents.runs):,}, {epochs:,} |")
@@ -140,7 +138,7 @@ def test_a_number_of_the_documentation_leads_to_its_run_and_command(tmp_path: Pa
     asked = re.search(r"`asymbp (show --table 2 --dataset mnist --column NuSF) --results DIR`", page)
     assert asked
     with Store.open(tmp_path) as store:
-        merge([decode((FOLDER / "campaigns/tables-mnist-paper.jsonl.xz").read_bytes(), FOLDER)], store)
+        merge_files([FOLDER / "campaigns/tables-mnist-paper.jsonl.xz"], store)
     shown = CliRunner().invoke(cli, [*asked[1].split(), "--results", str(tmp_path)]).stdout
     assert "seed 0: 0.72 %, 72 of 10,000 wrong, in epoch 53 of run b4d90f1b4bd93205, rate x100" in shown
     assert "to train it alone: asymbp train --recipe '{dataset: mnist, method: NuSF, " in shown
@@ -148,9 +146,8 @@ def test_a_number_of_the_documentation_leads_to_its_run_and_command(tmp_path: Pa
 
 @pytest.mark.parametrize(("campaigns", "table"), CAMPAIGNS_OF.items())
 def test_a_table_is_what_its_campaigns_report(campaigns: tuple[str, ...], table: str, tmp_path: Path) -> None:
-    files = [FOLDER / "campaigns" / campaign for campaign in campaigns]
     with Store.open(tmp_path) as store:
-        merge([decode(file.read_bytes(), file) for file in files], store)
+        merge_files([FOLDER / "campaigns" / campaign for campaign in campaigns], store)
         tables = fill_all(store, store.grids())
     assert all(cell.complete for filled in tables for cells in filled.cells for cell in cells)
     written, now = read_records((FOLDER / table).read_text()), read_records(render(tables))

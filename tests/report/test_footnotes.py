@@ -107,3 +107,24 @@ def test_data_under_two_networks_is_explained_once() -> None:
     table = fill_grid(small_study.grid(rows=rows), {}, {}, {})
     (note,) = [note for note in write_footnotes(table) if "SHA-256" in note]
     assert note.startswith("data aaaaaaaa, data bbbbbbbb: datasets of one name")
+
+
+@pytest.mark.parametrize(
+    ("headers", "where"),
+    [
+        ({}, ""),
+        ({"SGD": "BP"}, " (the column BP)"),
+        ({"SGD": None}, " (trained for this comparison, no column here)"),
+    ],
+)
+def test_a_footnote_says_where_the_baseline_is(headers: dict[str, str | None], where: str) -> None:
+    table = filled(1.0, 2.0, 3.0, 4.0, 50.0)
+    columns = [
+        column.model_copy(update={"header": header})
+        for column in table.grid.columns
+        if (header := headers.get(column.header, column.header))
+    ]
+    grid = table.grid.model_copy(update={"columns": tuple(columns)})
+    assert f"Yellow: worse than SGD{where} on the same data" in " ".join(
+        write_footnotes(replace(table, grid=grid))
+    )

@@ -1,14 +1,19 @@
 """The skeleton for reproducibility tracks: which runs it counts, and which boxes it ticks."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import small_study
+from foreign_results import merge_files
 from sample_tables import filled, make_epoch
 
+from asymbp_cli.analysis.conclusions import judge, load_paper_numbers
 from asymbp_cli.analysis.tables import fill_all
 from asymbp_cli.events import Provenance
+from asymbp_cli.recipe.resources import recipes_directory
+from asymbp_cli.report.markdown import escape
 from asymbp_cli.report.mlrc_checklist import write_checklist
 from asymbp_cli.report.renderers import render
 from asymbp_cli.report.source import Source
@@ -28,6 +33,20 @@ def test_runs_that_have_ended_are_counted_not_those_that_have_begun(tmp_path: Pa
         text = render("mlrc", Source(fill_all(store, [grid]), store)).text
     assert 0 < done < len(wanted)
     assert f"trained {done} of {len(wanted)} runs: " in text
+
+
+def test_a_report_on_another_paper_has_its_numbers_and_no_claims_of_this_one(tmp_path: Path) -> None:
+    campaign = recipes_directory() / "results/campaigns/biotorch2021.jsonl.xz"
+    with Store.open(tmp_path) as store:
+        merge_files([campaign], store)
+        text = render("mlrc", Source(fill_all(store, store.grids()), store)).text
+    summary, rest = text.split("## 1 Introduction")
+    beside, beyond = rest.split("### 4.1 ")[1].split("### 4.2 ")
+    assert re.search(r"- Sanfiz and Akrout 2021 .*: [0-9]+ of [0-9]+ printed numbers agree on MNIST\.", summary)
+    assert "| FA: lowest error " in beside
+    assert "| FA: lowest error " not in beyond
+    for judgement in judge(load_paper_numbers()):
+        assert escape(judgement.claim) not in text
 
 
 @pytest.mark.parametrize(("done", "box"), [(0, "- [ ]"), (1, "- [ ]"), (2, "- [x]")])

@@ -1,21 +1,21 @@
 """Contents of stores for tests, trained by the fake engine."""
 
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import small_study
+from foreign_results import merge
 
-from asymbp_cli.results import checksums, export, merge, migrations
+from asymbp_cli.results import checksums, migrations
 from asymbp_cli.results.contents import (
     Contents,
     StoredRun,
     make_dataset_rows,
     make_grid_rows,
     make_run_rows,
-    read_contents,
 )
+from asymbp_cli.results.merge import Merged, _insert
 from asymbp_cli.results.source import Source
 from asymbp_cli.results.store import Store
 
@@ -57,17 +57,11 @@ def make_source(contents: Contents) -> Source:
         *(make_grid_rows(key, stored) for key, stored in contents.grids.items()),
         *(make_run_rows(run_id, stored) for run_id, stored in contents.runs.items()),
     ):
-        merge._insert(connection, rows)
+        _insert(connection, rows)
     checksums.take(connection)
     return Source(connection, contents.datasets, contents.grids)
 
 
-def decode(content: bytes, path: Path) -> Contents:
-    """Return the contents of an exported file."""
-    with closing(export.decode(content, path)) as source:
-        return read_contents(source.connection)
-
-
-def merge_all(directory: Path, *several: Contents) -> list[merge.Merged]:
+def merge_all(directory: Path, *several: Contents) -> list[Merged]:
     with Store.open(directory) as store:
-        return [merged for contents in several for merged in merge.merge([make_source(contents)], store)]
+        return [merged for contents in several for merged in merge([make_source(contents)], store)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import small_study
 from click.testing import CliRunner
+from foreign_results import merge
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -16,7 +17,6 @@ from asymbp_cli.executors import StudyEvent
 from asymbp_cli.results import drop
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.drop import Dropped, drop_damage
-from asymbp_cli.results.merge import merge
 from asymbp_cli.results.source import read_directory
 from asymbp_cli.results.store import FILE_NAME, Store
 from asymbp_cli.training import resume

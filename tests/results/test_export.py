@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import small_study
+from foreign_results import decode
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_content import decode, load, with_runs
+from stored_content import load, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.events import EpochEnded

@@ -6,13 +6,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import small_study
+from foreign_results import merge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored_content import EPOCHS, cut, load, make_source, merge_all, with_runs
 
 from asymbp_cli.results.contents import Contents, StoredGrid, StoredRun
 from asymbp_cli.results.export import encode
-from asymbp_cli.results.merge import Merged, MovedCells, merge
+from asymbp_cli.results.merge import Merged, MovedCells
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 

@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from foreign_results import merge
 from stored_content import EPOCHS, cut, load, make_source, merge_all, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.results.contents import Contents
-from asymbp_cli.results.merge import merge
 from asymbp_cli.results.store import Store
 
 
@@ -59,7 +59,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from stored_content import load, make_source
-from asymbp_cli.results import merge
+from foreign_results import merge
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 
@@ -69,7 +69,7 @@ with Store.open(Path(sys.argv[2])) as store:
     store._connection.execute(
         "CREATE TEMP TRIGGER killed BEFORE INSERT ON main.epochs WHEN NEW.epoch = 4 BEGIN SELECT die(); END"
     )
-    merge.merge([make_source(contents)], store)
+    merge([make_source(contents)], store)
 """
 
 

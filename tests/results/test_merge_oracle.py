@@ -10,11 +10,11 @@ from random import Random
 from typing import Any
 
 import pytest
+from foreign_results import merge
 from stored_content import cut, trained, with_runs
 
 from asymbp_cli.results.contents import Contents, StoredRun
 from asymbp_cli.results.export import decode, encode
-from asymbp_cli.results.merge import merge
 from asymbp_cli.results.store import Store
 
 EPOCHS = 4

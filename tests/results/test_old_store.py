@@ -15,12 +15,13 @@ import torch
 from click.testing import CliRunner
 
 from asymbp_cli import study
+from asymbp_cli.api.asked import prepare_recipe
 from asymbp_cli.cli.app import cli
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.executors import StackStarted
-from asymbp_cli.recipe.build import make_recipe_grid, make_table_grid
+from asymbp_cli.recipe.build import make_table_grid
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import load_recipe
@@ -51,8 +52,8 @@ def plan(directory: Path) -> tuple[Grid, dict[str, DecodedDataset]]:
     """Return the grid of the old recipe and its dataset, taken from the old cache."""
     recipe = load_recipe(directory / "old.yaml", ())
     source = DataSource(cache_dir=directory / "cache")
-    infos = study.prepare_datasets(recipe.datasets, recipe.network, recipe.protocol, source)
-    return make_recipe_grid(recipe, infos), {info.fingerprint: info for info in infos}
+    asked = prepare_recipe(recipe, source)
+    return asked.grids[0], {info.fingerprint: info for info in asked.infos}
 
 
 def test_the_cache_is_used_as_it_is(old: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored_content import decode, with_runs
+from foreign_results import decode
+from stored_content import with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.recipe.grid import grid_id

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import small_study
+from foreign_results import merge
 from stored_content import cut, make_source, with_runs
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.results.check import check_results
 from asymbp_cli.results.contents import Contents
 from asymbp_cli.results.export import decode, encode
-from asymbp_cli.results.merge import merge
 from asymbp_cli.results.source import read_directory
 from asymbp_cli.results.store import Store
 from asymbp_cli.results.validity import LOSSES

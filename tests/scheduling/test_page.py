@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from foreign_results import decode
 
 from asymbp_cli.cli.app import cli
 from asymbp_cli.recipe.resources import recipes_directory
-from asymbp_cli.results.contents import StoredRun, read_contents
-from asymbp_cli.results.export import decode
+from asymbp_cli.results.contents import StoredRun
 from asymbp_cli.scheduling.stack_costs import cost_stacks
 from asymbp_cli.scheduling.steps_file import load_steps
 from asymbp_cli.specs.runs import Stack
@@ -83,7 +83,7 @@ def test_the_costs_of_the_paper_are_those_of_the_program(row: list[str]) -> None
 
 def trained() -> Iterator[list[str]]:
     """Yield the rows of the last table: the stacks that the kernels of today have trained."""
-    contents = read_contents(decode(CAMPAIGN.read_bytes(), CAMPAIGN).connection)
+    contents = decode(CAMPAIGN.read_bytes(), CAMPAIGN)
     (dataset,) = contents.datasets.values()
     stacks: dict[float, list[StoredRun]] = defaultdict(list)
     for stored in contents.runs.values():

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asymbp_cli.errors import UsageError
-from asymbp_cli.specs.methods import PAPER_METHODS, Feedback, Method, method_name, parse_method
+from asymbp_cli.specs.feedback import Feedback
+from asymbp_cli.specs.methods import PAPER_METHODS, Method, method_name, parse_method
 from asymbp_cli.specs.schemes import SCHEMES, find_scheme
 
 
@@ -71,9 +72,6 @@ def test_batch_norm_is_learnable_only_with_plain_backpropagation() -> None:
             "SGD+uSF",
         ),
         *(
-            "uSF-25%",
-            "RndF-50%",
-            "brSF-101%",
             "brSF-%",
             "brSF--5%",
             "brSF-p",
@@ -87,6 +85,24 @@ def test_batch_norm_is_learnable_only_with_plain_backpropagation() -> None:
 def test_what_is_no_method_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r'^".*" is not a method\..*\(asymbp ls methods\)$'):
         parse_method(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("uSF-50%", "-50% (flip_probability) belongs to brsf and frsf, not to usf (asymbp ls schemes)"),
+        ("BN-50%", "-50% (flip_probability) belongs to brsf and frsf, not to bp (asymbp ls schemes)"),
+        (
+            "RndF-scaled+BN",
+            "-scaled (scale) belongs to usf, brsf, frsf and startsf, not to rndf (asymbp ls schemes)",
+        ),
+        ("brSF-100.5%", "the share of opposite signs is at most 100%"),
+    ],
+)
+def test_a_parameter_that_a_scheme_does_not_take_is_named(name: str, why: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_method(name)
+    assert str(error.value) == f'"{name}" is not a method: {why}'
 
 
 def test_the_nearest_method_is_offered() -> None:

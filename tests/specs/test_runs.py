@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.specs import runs
-from asymbp_cli.specs.methods import Feedback, Method, parse_method
+from asymbp_cli.specs.feedback import Feedback
+from asymbp_cli.specs.methods import Method, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import BatchSize, Phase, Protocol
 from asymbp_cli.specs.runs import Run, Stack

@@ -80,5 +80,6 @@ def compile_launch(launch: Launch, capability: int) -> Any:
             if value % 16 == 0:
                 attributes[place,] = _ALIGNED
     options = {name: values[name] for name in ("num_warps", "num_stages") if name in values}
+    options["enable_fp_fusion"] = values["enable_fp_fusion"]  # all say so: its default differs by version
     source = ASTSource(kernel, signature, constants, attributes)
     return compile(source, target=GPUTarget("cuda", capability, 32), options=options)

@@ -7,7 +7,8 @@ import torch
 from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.specs.methods import Feedback, Method, parse_method
+from asymbp_cli.specs.feedback import Feedback
+from asymbp_cli.specs.methods import Method, parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack

@@ -6,7 +6,7 @@ from definitions import feedback_weights, sign
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asymbp_cli.specs.methods import Feedback
+from asymbp_cli.specs.feedback import Feedback
 from asymbp_cli.training.draws import Uniform, batch_order, generator
 from asymbp_cli.training.feedback.site import random_factor
 

@@ -18,17 +18,8 @@ from asymbp_cli.executors.processes import ProcessExecutor
 from asymbp_cli.executors.retry import supervise
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.runs import Stack
-from asymbp_cli.training.device import open_device
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="not run: there is no CUDA device"),
-]
-
-
-@pytest.fixture(scope="module")
-def gpu() -> torch.device:
-    return open_device("cuda")
+pytestmark = pytest.mark.gpu
 
 
 def test_a_capture_that_fails_is_replaced_by_a_fresh_process(digits_info: DecodedDataset, tmp_path: Path) -> None:

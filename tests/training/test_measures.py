@@ -11,8 +11,9 @@ from small_trainers import DIGITS, IMAGES, VECTORS, make, of, train
 from torch import Tensor
 
 from asymbp_cli.events import EpochEnded, Measured, RunDiverged
+from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.specs.measures import FIRST_LAYER, MEASURES, ON_REQUEST
-from asymbp_cli.specs.methods import LayerFeedback, Method
+from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.training.engine import Trainer
 from asymbp_cli.training.measures.weights import compare_weights

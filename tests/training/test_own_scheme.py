@@ -12,7 +12,8 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.events import EpochEnded, RunFinished
 from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.scheduling.memory import bank_bytes
-from asymbp_cli.specs.methods import Feedback, LayerFeedback, method_name, parse_method
+from asymbp_cli.specs.feedback import Feedback, LayerFeedback
+from asymbp_cli.specs.methods import method_name, parse_method
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, Stack
 from asymbp_cli.specs.schemes import SCHEMES, Scheme, find_scheme

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from foreign_results import decode
 from tiny_stacks import make
 
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -10,8 +11,7 @@ from asymbp_cli.datasets.resident import load
 from asymbp_cli.events import (
     EpochEnded,
 )
-from asymbp_cli.results.contents import read_contents
-from asymbp_cli.results.export import decode, encode
+from asymbp_cli.results.export import encode
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.networks import Network
@@ -114,7 +114,7 @@ def test_what_any_batches_train_is_stored_read_and_exported(
             for event in events:
                 store.record(event)
         assert [point.epoch for point in store.epochs([run.id])[run.id]] == [1, 2]
-        assert list(read_contents(decode(encode(store.contents()), tmp_path).connection).runs) == [run.id]
+        assert list(decode(encode(store.contents()), tmp_path).runs) == [run.id]
         seen = {point.train_seen for point in store.epochs([run.id])[run.id]}
     count = len(data.train.y)
     assert (seen == {count}) == (last_batch == "keep" or size == 5000)

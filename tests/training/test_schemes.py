@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from small_trainers import DIGITS, IMAGES, make, of, train
 from torch import Tensor
 
-from asymbp_cli.specs.methods import Feedback, LayerFeedback, Method
+from asymbp_cli.specs.feedback import Feedback, LayerFeedback
+from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.schemes import SCHEMES
 from asymbp_cli.training.draws import Normal

@@ -28,6 +28,8 @@ _ALMOST = re.compile(_PART + r".*idx.*(?<!part)(?<!download)", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _MOST_BYTES = 1 << 30  # of an unpacked file; the largest known, of EMNIST, has half of them
 _UNSIGNED_BYTES = 8  # the third byte of a file
+_HEAD_BYTES = 4 + 4 * 255  # the most before the values
+_SIZE_BYTES = 4  # at the end of a packed file: those of what it holds (RFC 1952, section 2.3.1)
 
 PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 IdxFiles = dict[str, list[Path]]  # one of PARTS -> its files, unpacked names first
@@ -96,24 +98,47 @@ def unpack(file: Path) -> bytes:
     return content
 
 
+def look_at_idx(file: Path) -> None:
+    """Raise DataError if an idx file is damaged. One with as many bytes as its first ones announce is not read."""
+    try:
+        with file.open("rb") as content:
+            is_packed = content.read(len(_GZIP)) == _GZIP
+            size = content.seek(-_SIZE_BYTES, os.SEEK_END) + _SIZE_BYTES
+            if is_packed:
+                size = int.from_bytes(content.read(_SIZE_BYTES), "little")
+        with gzip.open(file) if is_packed else file.open("rb") as content:
+            shape = _parse_shape(content.read(_HEAD_BYTES), file)
+    except (OSError, EOFError, zlib.error, DataError):
+        size, shape = -1, ()
+    if size != _count_bytes(shape):
+        parse(unpack(file), file)
+
+
 def parse(content: bytes, origin: object) -> NDArray[np.uint8]:
     """Return the array in an unpacked idx file of unsigned bytes; raises DataError if it is none, or not whole.
 
     The file has two zeros, the kind of its values, the number of dimensions, their sizes in 4 bytes each, the
     highest first, and the values, the last dimension running fastest (LeCun, Cortes, Burges: the MNIST database).
     """
+    shape = _parse_shape(content, origin)
+    if len(content) != (announced := _count_bytes(shape)):
+        raise DataError(
+            f"{origin} has {count(len(content), 'byte')}, not the {announced:,} that its first bytes announce. "
+            "Get it again."
+        )
+    return np.frombuffer(content, np.uint8, offset=announced - math.prod(shape)).reshape(shape)
+
+
+def _parse_shape(content: bytes, origin: object) -> tuple[int, ...]:
     if len(content) < 4 or content[:2] != bytes(2) or not content[3]:
         raise DataError(f"{origin} is not an idx file: it begins with {content[:16]!r}. Get it again.")
     if content[2] != _UNSIGNED_BYTES:
         raise DataError(f"{origin} holds values of kind 0x{content[2]:02X}; only unsigned bytes (0x08) are read.")
-    start = 4 + 4 * content[3]
-    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
-    if len(content) != start + math.prod(shape):
-        raise DataError(
-            f"{origin} has {count(len(content), 'byte')}, not the {start + math.prod(shape):,} that its first "
-            "bytes announce. Get it again."
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    return tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, 4 + 4 * content[3], 4))
+
+
+def _count_bytes(shape: tuple[int, ...]) -> int:
+    return 4 + 4 * len(shape) + math.prod(shape)
 
 
 def locate_idx(path: Path, source: FolderSource) -> FoundDataset | None:

@@ -9,7 +9,8 @@ from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.report.charts.chart import Axis, Chart, KeyEntry, Marker, Panel, Series, make_error_axis
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.parts import CHANCE_KEY, describe_table, find_chance, include_chance, name_figure
-from asymbp_cli.specs.methods import Feedback, Method
+from asymbp_cli.specs.feedback import Feedback
+from asymbp_cli.specs.methods import Method
 from asymbp_cli.specs.protocol import Protocol
 
 _SCHEMES: dict[str, tuple[str, str, Marker]] = {

@@ -62,7 +62,7 @@ def list_reference_key(
     """Return the entries of the baseline, the paper and chance, as far as an axis shows them."""
     baseline = filled.grid.baseline
     return (
-        *([KeyEntry("baseline", filled.grid.baseline_header)] if baseline else ()),
+        *([KeyEntry("baseline", baseline.header)] if baseline else ()),
         *([PAPERS_KEY] if papers else ()),
         *([CHANCE_KEY] if chance is not None and axis.shows(chance) else ()),
     )

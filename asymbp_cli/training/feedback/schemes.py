@@ -7,7 +7,7 @@ from math import ceil, prod
 import torch
 from torch import Tensor
 
-from asymbp_cli.specs.methods import Feedback, LayerFeedback
+from asymbp_cli.specs.feedback import Feedback, LayerFeedback
 from asymbp_cli.training.draws import generator
 from asymbp_cli.training.feedback.forms import (
     Computed,

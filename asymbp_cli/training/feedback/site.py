@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from asymbp_cli.specs.methods import LayerFeedback
+from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.training.draws import Normal, Stream, Uniform, generator
 from asymbp_cli.training.feedback.forms import Factor
 from asymbp_cli.training.model import Model, Parameter

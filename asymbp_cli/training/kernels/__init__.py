@@ -9,6 +9,8 @@ from types import ModuleType
 
 import torch
 
+#: of every launch: a product that is added is rounded once. Without it bits depend on the version of Triton
+FUSED = {"enable_fp_fusion": True}
 AMPERE = (8, 0)  # the first GPUs whose tensor cores take tf32 and bf16
 _COMPILER = "Triton needs a C compiler and Python's headers: install gcc and python3-dev, or name a compiler in CC"
 

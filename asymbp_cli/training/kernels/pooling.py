@@ -14,10 +14,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from asymbp_cli.specs.layers import Pool
+from asymbp_cli.training.kernels import FUSED
 from asymbp_cli.training.kernels.images import make_image, order_channels_last
 
 _BLOCK = 1024
-_HOW = {"num_warps": 4}
+_HOW = {"num_warps": 4, **FUSED}
 
 
 @triton.jit

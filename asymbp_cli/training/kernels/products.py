@@ -13,6 +13,7 @@ import torch.nn.functional as F
 import triton
 from torch import Tensor
 
+from asymbp_cli.training.kernels import FUSED
 from asymbp_cli.training.kernels.backward import correlate_tile, pass_back_tile
 from asymbp_cli.training.kernels.forward import multiply_tile
 from asymbp_cli.training.kernels.images import make_image, order_channels_last
@@ -26,7 +27,7 @@ _CHUNK = 4096  # positions that one program sums in a gradient; more are summed 
 _PATCH = 128  # numbers of a patch in a tile of gradients
 _SPLIT = True  # tf32 gradients as products of bf16: tf32 takes operands in one order of storage only
 _LARGE = 2**30  # numbers in an image whose places are 64-bit numbers
-_HOW = {"num_warps": 4, "num_stages": 3}
+_HOW = {"num_warps": 4, "num_stages": 3, **FUSED}
 
 
 class _Shape(NamedTuple):

@@ -14,6 +14,7 @@ import triton
 import triton.language as tl
 
 from asymbp_cli.training.bank import Bank, Segment
+from asymbp_cli.training.kernels import FUSED
 
 _BLOCK = 1024
 
@@ -127,14 +128,14 @@ def advance(bank: Bank) -> None:
             bank.weights, bank.gradients, bank.state, *banks, bank.settings, bank.rates, alive, intact,
             first, last, width, size, protocol.momentum, bank.weight_decay if part.decays else 0.0,
             TRAINED=part in trained, SIGNS=part.signs, USED=part.used, ZERO_SIGN=protocol.zero_sign,
-            ROUNDED=rounded, BLOCK=_BLOCK,
+            ROUNDED=rounded, BLOCK=_BLOCK, **FUSED,
         )  # fmt: skip
     for part in trained:
         first, last = part.columns.start, part.columns.stop
         grid = (triton.cdiv(last - first, _BLOCK), len(bank.weights))
         _restore[grid](
             bank.weights, bank.gradients, *banks, alive, intact, first, last, width, size,
-            ROUNDED=rounded, BLOCK=_BLOCK,
+            ROUNDED=rounded, BLOCK=_BLOCK, **FUSED,
         )  # fmt: skip
     bank.alive &= bank.intact
 
