@@ -72,7 +72,11 @@ def test_a_class_too_small_to_hold_out_is_found_before_training(
 def test_the_command_of_a_cell_leads_to_the_images_from_any_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("train mine.yaml --quiet --workers 1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run("train ../mine.yaml --quiet --workers 1 --set dataset=../photos --results ../results")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").rmdir()
     commands = [json.loads(line)["cells"][0]["command"] for line in run("show --table mine --json").splitlines()]
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -83,7 +87,7 @@ def test_the_command_of_a_cell_leads_to_the_images_from_any_directory(
     with Store.open(tmp_path / "results", create=False) as store:
         assert len(store.finished_ids()) == len(commands) == 2
         assert {row.folder.folder for grid in store.grids() for row in grid.rows if row.folder} == {
-            str(tmp_path / "photos")
+            str((tmp_path / "photos").resolve())
         }
 
 
