@@ -35,7 +35,10 @@ class WorkerFound:
 
 @dataclass(frozen=True)
 class Progress:
-    """A stack is inside an epoch: `step` of `steps` mini-batches are done (no host sync is made for this)."""
+    """A stack is inside an epoch: `step` of `steps` mini-batches are done (no host sync is made for this).
+
+    Epoch 0 is the mirroring of initial weights into V, if a scheme has that.
+    """
 
     stack: str
     epoch: int

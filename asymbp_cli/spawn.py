@@ -103,15 +103,49 @@ def _kill_all() -> None:
 @contextmanager
 def safe_path() -> Iterator[None]:
     """Let a Python started meanwhile import no file of the working directory: it may hold a `signal.py`."""
-    before = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
+    with _environment("PYTHONSAFEPATH", "1"):
+        yield
+
+
+@contextmanager
+def known_package() -> Iterator[None]:
+    """Let a Python started meanwhile import this package from here, if that is a checkout and not installed."""
+    places = os.environ.get("PYTHONPATH", "")
+    if _is_found(places):
+        yield
+        return
+    root = os.path.dirname(package_directory())  # before the others: one of them may have another asymbp
+    with _environment("PYTHONPATH", os.pathsep.join(filter(None, [root, places]))):
+        yield
+
+
+def package_directory() -> str:
+    """Return the directory of this package."""
+    return os.path.dirname(os.path.abspath(__file__))
+
+
+@cache
+def _is_found(places: str) -> bool:
+    """Return whether a fresh Python with such a PYTHONPATH imports this package from here, too."""
+    import subprocess
+
+    words = "from asymbp_cli.spawn import package_directory; print(package_directory())"
+    done = subprocess.run([sys.executable, "-P", "-c", words], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == package_directory()
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment meanwhile."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["PYTHONSAFEPATH"]
+            del os.environ[name]
         else:
-            os.environ["PYTHONSAFEPATH"] = before
+            os.environ[name] = before
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+import small_study
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files.locks import check_no_writer, hold_lock, hold_writer_lock
@@ -57,6 +58,13 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_results_that_cannot_be_written_are_refused_before_anything_takes_time(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()
+    for check in (check_no_writer, lambda directory: hold_writer_lock(directory).__enter__()):
+        with pytest.raises(StoreError, match=r"cannot write .*/\.lock: Is a directory\. Choose another"):
+            check(tmp_path)
+
+
 def test_a_lock_of_odd_bytes_is_explained(tmp_path: Path) -> None:
     with holder("writer", tmp_path, 60) as process:
         (tmp_path / ".lock").write_bytes(b"12 caf\xe9\n")
@@ -98,3 +106,29 @@ def test_results_that_share_a_database_have_one_writer(tmp_path: Path) -> None:
     loop.mkdir()
     (loop / FILE_NAME).symlink_to(FILE_NAME)
     check_no_writer(loop)
+
+
+def test_a_database_with_two_names_is_not_written(tmp_path: Path) -> None:
+    """SQLite keeps a log for each name: two writers would not see each other's, and a kill leaves one behind."""
+    one, other = tmp_path / "one", tmp_path / "the other's"
+    other.mkdir()
+    small_study.train(one, small_study.grid("SGD"))
+    (other / FILE_NAME).hardlink_to(one / FILE_NAME)
+    for directory in (one, other):
+        with (
+            pytest.raises(StoreError, match=r"has 2 names \(hard links\)") as refused,
+            hold_writer_lock(directory),
+        ):
+            pass
+    assert small_study.numbers(other) == small_study.numbers(one)  # it can be read
+    subprocess.run(["sh", "-c", str(refused.value).rpartition(": ")[2]], check=True)
+    for directory in (one, other):
+        small_study.train(directory, small_study.grid("SGD", "BM"))
+    assert small_study.numbers(other) == small_study.numbers(one)
+
+
+def test_the_second_name_that_a_kill_leaves_is_no_obstacle(tmp_path: Path) -> None:
+    small_study.train(tmp_path, small_study.grid("SGD"))
+    (tmp_path / f".{FILE_NAME}.1-2.part").hardlink_to(tmp_path / FILE_NAME)  # between `link` and `unlink`
+    small_study.train(tmp_path, small_study.grid("SGD", "BM"))
+    assert len(small_study.numbers(tmp_path)) == 4

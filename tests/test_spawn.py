@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from asymbp_cli.spawn import interruptions, spawn
+from asymbp_cli.spawn import interruptions, known_package, spawn
 
 ROOT = Path(__file__).parents[1]
 STRANGE = ("signal", "socket", "threading", "yaml")  # of the standard library, and an installed one
@@ -116,3 +116,28 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
         [sys.executable, script], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("told\n", "")
+
+
+def test_what_is_started_imports_the_package_from_a_checkout_that_is_not_installed(tmp_path: Path) -> None:
+    """As a job of a cluster does, which knows nothing of the working directory of its driver."""
+    (tmp_path / "asymbp_cli").symlink_to(ROOT / "asymbp_cli")
+    code = f"""
+import os, subprocess, sys; sys.path.insert(0, {str(tmp_path)!r})
+from asymbp_cli.spawn import known_package
+ask = [sys.executable, "-P", "-c", "import asymbp_cli; print(asymbp_cli.__file__)"]
+with known_package():
+    subprocess.run(ask)
+    print(os.environ["PYTHONPATH"], flush=True)
+print(os.environ["PYTHONPATH"])
+"""
+    elsewhere = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=elsewhere, cwd="/", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [f"{tmp_path}/asymbp_cli/__init__.py", f"{tmp_path}:{ROOT}", str(ROOT)]
+
+
+def test_an_installed_package_needs_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with known_package():
+        assert os.environ["PYTHONPATH"] == str(ROOT)

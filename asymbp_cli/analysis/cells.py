@@ -1,5 +1,6 @@
 """A cell of a table: what was picked, how sure it is, and its colour next to the baseline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -8,6 +9,14 @@ from asymbp_cli.analysis.uncertainty import Difference, standard_error
 
 Colour = Literal["worse", "better"]
 POINTS = 3.0  # section 5: yellow is worse than SGD by 3 points or more, blue better by 3 or more
+
+
+def median_percent(wrong: Sequence[int], seen: int) -> float:
+    """Return the median error of several seeds in percent, from their wrong answers on one test set.
+
+    Of counts it is exact: the median of percentages may miss an equal one in its last digit.
+    """
+    return 100 * median(wrong) / seen
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Pick:
     collapsed: bool  # this epoch answers everything with one class
     last_epoch: int = 0  # the last one of that run so far; 0: not known
     last_wrong: int = 0  # in that epoch, of `seen`
+    held_out: int = 0  # samples that it was picked on; 0: on the test set
 
     @property
     def error_percent(self) -> float:
@@ -79,7 +89,7 @@ class Cell:
     @property
     def error_percent(self) -> float | None:
         """Return the test error in percent: with several seeds, their median."""
-        return median(pick.error_percent for pick in self.picks) if self.picks else None
+        return median_percent([pick.wrong for pick in self.picks], self.picks[0].seen) if self.picks else None
 
     @property
     def errors_by_seed(self) -> dict[int, float]:
@@ -99,18 +109,17 @@ class Cell:
         """
         if all(pick.last_epoch in (0, pick.epoch) for pick in self.picks):
             return None
-        return median(pick.last_percent for pick in self.picks)
+        return median_percent([pick.last_wrong for pick in self.picks], self.picks[0].seen)
 
     @property
     def hollow(self) -> bool:
         """Return whether the colour rests on a difference of less than two standard errors."""
-        return self.colour is not None and self.difference is not None and not self.difference.is_sure
+        return _is_hollow(self.colour, self.difference)
 
     @property
     def paper_hollow(self) -> bool:
         """Return whether the paper's colour rests on a difference of less than two standard errors."""
-        difference = self.paper_difference
-        return self.paper_colour is not None and difference is not None and not difference.is_sure
+        return _is_hollow(self.paper_colour, self.paper_difference)
 
     @property
     def range_percent(self) -> tuple[float, float] | None:
@@ -148,3 +157,14 @@ def colour_of(error: float | None, baseline: float | None) -> Colour | None:
     if difference >= POINTS:
         return "worse"
     return "better" if difference <= -POINTS else None
+
+
+def _is_hollow(colour: Colour | None, difference: Difference | None) -> bool:
+    """Return whether a difference that is known does not bear a colour out.
+
+    A colour compares medians and a difference is a mean over seeds: in a few seeds that failed it may be the other
+    way round.
+    """
+    if colour is None or difference is None:
+        return False
+    return not difference.is_sure or (difference.points > 0) != (colour == "worse")

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 
-from asymbp_cli.analysis.cells import Cell, Trained
+from asymbp_cli.analysis.cells import Cell, Trained, median_percent
 
 
 @dataclass(frozen=True)
@@ -17,16 +16,12 @@ class RateOutcome:
     selected: int  # of these seeds: those whose number in the cell is from this rate
     diverged: int  # of these seeds: those whose run diverged
     collapsed: int  # of these seeds: those whose selected epoch answers everything with one class
+    median_percent: float
 
     @property
     def dead(self) -> bool:
         """Return whether any of its runs diverged or collapsed."""
         return self.diverged + self.collapsed > 0
-
-    @property
-    def median_percent(self) -> float:
-        """Return the median over seeds."""
-        return median(self.errors)
 
 
 def list_rates(cell: Cell) -> list[RateOutcome]:
@@ -57,4 +52,5 @@ def _sum_up(procedure: int, rate: float, runs: Iterable[Trained], selected: set[
         selected=sum(one.run in selected for one in runs),
         diverged=sum(one.diverged for one in runs),
         collapsed=sum(one.collapsed for one in runs),
+        median_percent=median_percent([one.wrong for one in runs], runs[0].seen),
     )

@@ -177,9 +177,9 @@ def select_epoch(points: Iterable[tuple[EpochEnded, Run]]) -> tuple[EpochEnded, 
     """Return the epoch that the rule selects, with its run; None without any epoch.
 
     The lowest error decides; on held-out data the lowest loss breaks ties. What is still equal goes to the largest
-    rate, then to the earliest epoch.
+    rate of the first phase, then to the earliest epoch.
     """
-    return min(points, key=lambda pair: (pair[0].criterion, -pair[1].rate_multiplier, pair[0].epoch), default=None)
+    return min(points, key=lambda pair: (pair[0].criterion, -pair[1].first_rate, pair[0].epoch), default=None)
 
 
 def _select(best: Iterable[tuple[EpochEnded, Run]], epochs: Epochs) -> Pick | None:
@@ -199,6 +199,7 @@ def _select(best: Iterable[tuple[EpochEnded, Run]], epochs: Epochs) -> Pick | No
         collapsed=point.one_class,
         last_epoch=last.epoch,
         last_wrong=last.test_wrong,
+        held_out=point.validation_seen or 0,
     )
 
 

@@ -11,6 +11,7 @@ import click
 from asymbp_cli.cli import bench_executors, bench_options, bench_training, options
 from asymbp_cli.cli.bench_tables import format_grid
 from asymbp_cli.cli.names import complete
+from asymbp_cli.cli.streams import check_open
 from asymbp_cli.machine import cores
 from asymbp_cli.text import count, format_duration, nearest
 
@@ -61,6 +62,7 @@ def command() -> None:
       asymbp bench memory --replicas 8
       asymbp bench paper
     """
+    check_open("measurements are")
 
 
 command.add_command(bench_training.command)

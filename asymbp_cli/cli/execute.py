@@ -24,12 +24,11 @@ from asymbp_cli.cli.json_lines import make_line, print_line
 from asymbp_cli.cli.logs import load_logs, observe
 from asymbp_cli.cli.plan import describe_part, make_plan, print_plan
 from asymbp_cli.cli.progress import StudyProgress, describe_execution, describe_seconds
-from asymbp_cli.cli.streams import is_closed, note_kept
+from asymbp_cli.cli.streams import check_open, note_kept
 from asymbp_cli.cli.study_summary import fill_and_summarize
 from asymbp_cli.cli.waiting import Waiting, say
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.source import DataSource
-from asymbp_cli.errors import UsageError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.locks import check_no_writer
 from asymbp_cli.recipe.grid import Grid
@@ -98,8 +97,8 @@ def read_options(*, plugins: Sequence[Path], **chosen: Any) -> Options:
     Raises StoreError if another process writes to its results, UsageError if nobody can read --json, before
     anything takes time.
     """
-    if chosen["as_json"] and is_closed(sys.stdout):
-        raise UsageError("--json is printed on standard output, which is closed. Add > FILE, or leave out --json")
+    if chosen["as_json"]:
+        check_open("--json is", ", or leave out --json")
     if not chosen["dry_run"]:
         check_no_writer(chosen["results_directory"])
     waiting = Waiting("reading the data", quiet=chosen["quiet"] or chosen["as_json"])

@@ -134,6 +134,7 @@ def command(
     from asymbp_cli.cli.plan_asked import Wanted
     from asymbp_cli.cli.plan_costs import Cluster, Question, compute_costs
     from asymbp_cli.cli.plan_tables import print_costs
+    from asymbp_cli.cli.streams import check_open
     from asymbp_cli.cli.write import check_output, write_text
     from asymbp_cli.scheduling.steps_file import write_steps
 
@@ -142,6 +143,8 @@ def command(
     _check(cluster, save_steps, asks["steps"], asks["workers"], details)
     if save_steps:
         check_output(save_steps)  # before anything is measured
+    else:
+        check_open("what a study costs is")
     question = Question(results_directory, cluster=Cluster(*cluster) if cluster else None, **asks)
     costs = compute_costs(Wanted(**chosen).prepare(), question)
     print_costs(costs, as_json=as_json)

@@ -123,6 +123,9 @@ class StudyProgress:
 
     def _advance(self, position: Progress) -> None:
         self.steps[position.stack] = position
+        if not position.epoch:  # which nothing was predicted for
+            self.pace.begin(position.stack, self.clock())
+            return
         new = (run for run in self.active.get(position.stack, ()) if position.epoch > self.epoch.get(run, 0))
         seconds = self.unit * sum(self.epoch_cost[run] for run in new)
         self.pace.advance(position.stack, self.clock(), seconds * position.step / position.steps)
@@ -231,6 +234,8 @@ class StudyProgress:
         if position is not None and position.epoch > ended:
             return f"epoch {position.epoch} of {epochs}, batch {position.step:,} of {position.steps:,}"
         if ended == self.starts[stack]:
+            if position is not None and not position.epoch:
+                return f"mirroring before epoch 1, batch {position.step:,} of {position.steps:,}"
             if stack not in self.devices:
                 return "starting a worker"
             if self.devices[stack].startswith("cuda"):

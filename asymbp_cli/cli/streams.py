@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any, TextIO, cast
 
+from asymbp_cli.errors import UsageError
 from asymbp_cli.text import escape_controls, is_number
 
 UNLIMITED = 10_000  # columns, or lines
@@ -127,6 +128,12 @@ def protect_streams() -> tuple[TolerantStream, TolerantStream]:
 def is_closed(stream: Any) -> bool:
     """Return whether what is written to a stream leads nowhere, as it was closed."""
     return getattr(stream, "is_closed", False)
+
+
+def check_open(what: str, remedy: str = "") -> None:
+    """Raise UsageError if standard output is closed, on which `what` is printed after some work."""
+    if is_closed(sys.stdout):
+        raise UsageError(f"{what} printed on standard output, which is closed. Add > FILE{remedy}")
 
 
 def note_kept(text: str) -> None:

@@ -5,6 +5,7 @@ Deleting one would let two processes lock two files of the same name.
 
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,25 +43,29 @@ def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
-def mark(file: IO[Any]) -> None:
-    """Hold a new file until it is closed, if the filesystem has locks; of one that is left, nobody holds it."""
+def mark(file: IO[Any]) -> bool:
+    """Hold a new file until it is closed; of one that is left, nobody holds it.
+
+    Return False if the filesystem has no locks.
+    """
     with suppress(OSError):
         _acquire(file, wait=False)
+        return True
+    return False
 
 
 @contextmanager
 def hold_writer_lock(directory: Path) -> Iterator[None]:
     """Hold `directory`/.lock, which names this process and its host. Results have one writer at a time.
 
-    Raises StoreError if another process holds the lock.
+    Raises StoreError if another process holds the lock, or if the database has a second name.
     """
     path = _lock_path(directory)
+    _check_names(directory / FILE_NAME)
     try:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}. Choose another directory with --results DIR"
-        ) from error
+        raise _refusal(path, error) from error
     with file:
         try:
             _acquire(file, wait=False)
@@ -72,12 +77,17 @@ def hold_writer_lock(directory: Path) -> Iterator[None]:
 
 
 def check_no_writer(directory: Path) -> None:
-    """Raise StoreError if another process holds `directory`/.lock now. Nothing is made, and no lock is kept."""
+    """Raise StoreError if another process holds `directory`/.lock now, or nobody can.
+
+    Nothing is made, and no lock is kept.
+    """
     path = _lock_path(directory)
     try:
         file = path.open("r+", encoding="utf-8")
-    except OSError:  # there is none, or whoever takes the lock will say why not
+    except (FileNotFoundError, NotADirectoryError):  # whoever makes it will say why not
         return
+    except OSError as error:
+        raise _refusal(path, error) from error
     with file:
         if not os.fstat(file.fileno()).st_size:
             return  # nobody holds it: to try would be in the way of one who takes it now
@@ -92,6 +102,24 @@ def _lock_path(directory: Path) -> Path:
     database = directory / FILE_NAME
     is_link = os.path.islink(database)  # false for a name that nothing can have
     return (Path(os.path.realpath(database)).parent if is_link else directory) / ".lock"
+
+
+def _refusal(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot write {path}: {error.strerror}. Choose another directory with --results DIR")
+
+
+def _check_names(database: Path) -> None:
+    """Raise StoreError if a database is in several directories by hard links: each would have a lock and a log."""
+    try:
+        names = database.stat().st_nlink
+    except (OSError, ValueError):  # there is none yet, or whoever opens it will say why not
+        return
+    if names > 1:
+        old, new = (shlex.quote(str(path)) for path in (database, database.with_suffix(".copy")))
+        raise StoreError(
+            f"{database} has {names} names (hard links), and what is written under one is missing "
+            f"or damaged under the others. Give this one a file of its own: cp {old} {new} && mv {new} {old}"
+        )
 
 
 def _sign(file: TextIO, path: Path) -> None:

@@ -33,28 +33,37 @@ def temporary_path(target: Path) -> Path:
 def sweep(target: Path) -> None:
     """Delete what killed processes left of making `target`: temporary files that have not changed for an hour.
 
-    A minute is enough if nobody holds a lock on it, as `replace` does. Until 0.5.0 those of databases had no
-    ending. SQLite's journal of one is next to it.
+    A minute is enough if nobody holds a lock on it, as `replace` does. One that is `target` by another name goes
+    at once. Until 0.5.0 those of databases had no ending. SQLite's journal of one is next to it.
     """
     name = re.escape(target.name[:_NAME_CHARACTERS])
     left = re.compile(rf"\.{name}\.[0-9]+-[0-9]+(\.part)?(-journal)?")
     with suppress(OSError), os.scandir(target.parent) as entries:
         for entry in entries:
-            if left.fullmatch(entry.name) and _is_left(Path(entry.path)):
+            if left.fullmatch(entry.name) and (_is_same(entry, target) or _is_left(Path(entry.path))):
                 with suppress(OSError):
                     os.unlink(entry)
+
+
+def _is_same(entry: "os.DirEntry[str]", target: Path) -> bool:
+    """Return whether a temporary file has become `target`, and was not deleted after that."""
+    with suppress(OSError):
+        return os.path.samefile(entry, target)
+    return False
 
 
 def _is_left(path: Path) -> bool:
     """Return whether nobody writes a temporary file any more. Raises OSError if it is gone."""
     age = time.time() - path.stat().st_mtime
-    if not _YOUNG_SECONDS < age <= _OLD_SECONDS:
-        return age > _OLD_SECONDS
+    if age <= _YOUNG_SECONDS:
+        return False
     try:
         with hold_lock(path, wait=False):
             return True
-    except OSError:  # somebody holds it, or there are no locks here
+    except BlockingIOError:  # somebody holds it, however old it seems: clocks jump
         return False
+    except OSError:  # there are no locks here
+        return age > _OLD_SECONDS
 
 
 def replace(target: Path, content: bytes, *, durable: bool = False) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import cycle
+from math import prod
 from pathlib import PurePath
 
 from asymbp_cli.datasets.catalog import PAPER_ROWS
@@ -16,7 +17,7 @@ from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec
 from asymbp_cli.specs.layers import Pool, parse_layer
 from asymbp_cli.specs.methods import method_name, parse_method
-from asymbp_cli.specs.networks import Network
+from asymbp_cli.specs.networks import Network, Normalize
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import REGISTERED, short_name
 from asymbp_cli.text import count
@@ -104,6 +105,25 @@ def _check_layers(grid: Grid) -> None:
             raise UsageError(
                 f'"{bottom[0]}" trains all layers but the last, and the network of {row.label} has only one. '
                 "Add a layer, or write train: all"
+            )
+    _check_normalized_batches(grid)
+
+
+def _check_normalized_batches(grid: Grid) -> None:
+    """Raise UsageError if mini-batches are single samples, of which batch normalization leaves nothing."""
+    single = [
+        col.header
+        for col in grid.columns
+        for entry in col.entries
+        if entry.method.batch_norm != "none" and 1 in entry.protocol.batch_sizes
+    ]
+    for row in grid.rows:
+        operations = row.network.operations(batch_norm=True) if single and row.network else ()
+        alone = [op.number for op in operations if isinstance(op, Normalize) and prod(op.shape[:-1]) == 1]
+        if alone:
+            raise UsageError(
+                f'"{single[0]}" has batch_size 1, and of one sample batch normalization makes 0 after layer '
+                f"{alone[0]} of the network of {row.label}. Write a larger batch_size, or leave BN out"
             )
 
 

@@ -78,7 +78,7 @@ def describe_page(page: CellPage) -> Iterator[str]:
         minus = (
             ""
             if cell.error_percent is None
-            else f"; ours minus that: {cell.error_percent - cell.paper:+.2f} points"
+            else f"; ours minus that: {cell.error_percent - cell.paper:+z.2f} points"
         )
         yield f"the paper: {cell.paper:.2f} %{minus}"
     diverged = f", {cell.diverged} diverged" if cell.diverged else ""

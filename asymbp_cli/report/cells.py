@@ -75,6 +75,6 @@ def list_details(cells: Sequence[Cell]) -> list[Detail]:
     details = (
         Detail("std. error", tuple("-" if error is None else f"±{error:.2f}" for error in sure), beside=True),
         Detail("last epoch", tuple("-" if error is None else f"{error:.2f}" for error in last)),
-        Detail("held-out rule", tuple("-" if points is None else f"{points:+.2f}" for points in changes)),
+        Detail("held-out rule", tuple("-" if points is None else f"{points:+z.2f}" for points in changes)),
     )
     return [detail for detail in details if any(text != "-" for text in detail.texts)]

@@ -205,7 +205,7 @@ def _compare_cells(first: FilledGrid, second: FilledGrid) -> Iterator[ComparedCe
 def list_comparison(table: ComparedTable) -> Listing:
     """Return a compared table for people."""
     rows = tuple(
-        (cell.dataset, cell.column, format_error(cell.first), format_error(cell.second), f"{cell.points:+.2f}")
+        (cell.dataset, cell.column, format_error(cell.first), format_error(cell.second), f"{cell.points:+z.2f}")
         for cell in table.cells
     )
     header = ("dataset", "column", table.first, table.second, "difference, points")
@@ -279,6 +279,6 @@ def _note(differences: Sequence[float]) -> str:
     sizes = [abs(difference) for difference in differences]
     return (
         f"Complete on both sides: {count(len(sizes), 'cell')}. The median difference is "
-        f"{median(differences):+.2f} points, the median of its size {median(sizes):.2f}, the largest "
+        f"{median(differences):+z.2f} points, the median of its size {median(sizes):.2f}, the largest "
         f"{max(sizes):.2f}. At most 1 point apart: {sum(round(size, 6) <= 1 for size in sizes)}."
     )

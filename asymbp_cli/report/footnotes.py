@@ -38,11 +38,11 @@ def _rule(filled: FilledGrid) -> str:
 
 
 def _picked_on(filled: FilledGrid) -> str | None:
-    fraction, rows = filled.grid.validation_fraction, filled.grid.rows
-    if not fraction or not (sizes := {round(fraction * row.train_count) for row in rows if row.train_count}):
+    sizes = {pick.held_out for cell in _cells(filled) for pick in cell.picks} - {0}
+    if not sizes:
         return None
     span = " to ".join(f"{size:,}" for size in sorted({min(sizes), max(sizes)}))
-    return f"Rate and epoch are picked on about {span} held-out samples of each dataset."
+    return f"Rate and epoch are picked on {span} held-out samples of each dataset."
 
 
 def _seeds(filled: FilledGrid) -> str | None:
@@ -151,7 +151,7 @@ def _held_out(filled: FilledGrid) -> str | None:
     return (
         "Held-out rule: its test error minus that of the paper's rule, in points, over the seeds that both have. "
         "It is what selecting on the test set is worth, plus what a smaller training set costs: "
-        f"{min(changes):+.2f} to {max(changes):+.2f}, mean {mean(changes):+.2f}."
+        f"{min(changes):+z.2f} to {max(changes):+z.2f}, mean {mean(changes):+z.2f}."
     )
 
 

@@ -154,6 +154,6 @@ def _describe_uncertainty(cell: Cell) -> str:
         return text
     mean = " in the mean over seeds" if cell.difference.seeds > 1 else ""
     return (
-        f"{text}; {cell.difference.points:+.2f} points from the baseline{mean}, "
+        f"{text}; {cell.difference.points:+z.2f} points from the baseline{mean}, "
         f"standard error {cell.difference.standard_error:.2f}"
     )

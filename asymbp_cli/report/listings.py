@@ -68,7 +68,7 @@ def list_differences(filled: FilledGrid) -> list[Listing]:
 
 
 def _points(ours: float | None, papers: float | None) -> str:
-    return "-" if ours is None or papers is None else f"{ours - papers:+.2f}"
+    return "-" if ours is None or papers is None else f"{ours - papers:+z.2f}"
 
 
 def tell_titles_apart(tables: Sequence[FilledGrid]) -> list[str]:
@@ -155,8 +155,8 @@ def _format_correlations(correlations: Mapping[str, float | None]) -> str:
     """Return the rank correlation of each dataset, or their median if there are many."""
     known = {label: value for label, value in correlations.items() if value is not None}
     if len(known) > _MOST_LABELS:
-        return f"median {median(known.values()):.2f} over {len(known)} datasets"
-    return ", ".join(f"{label} {value:.2f}" for label, value in known.items()) or "-"
+        return f"median {median(known.values()):z.2f} over {len(known)} datasets"
+    return ", ".join(f"{label} {value:z.2f}" for label, value in known.items()) or "-"
 
 
 def list_conclusions(tables: Sequence[FilledGrid], infos: Mapping[str, DecodedDataset]) -> list[Listing]:

@@ -70,4 +70,4 @@ def _format(compared: ComparedMark, value: float) -> str:
 
 
 def _sign(compared: ComparedMark) -> str:
-    return f"{compared.difference:+.{_DIGITS.get(compared.mark.measure, 2)}f}"
+    return f"{compared.difference:+z.{_DIGITS.get(compared.mark.measure, 2)}f}"

@@ -11,6 +11,7 @@ from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.compute_listing import add_up_hours
 from asymbp_cli.report.document import Listing
 from asymbp_cli.results.store import Store
+from asymbp_cli.scheduling.multiplications import flop_per_sample
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.text import count, format_duration
 
@@ -27,7 +28,7 @@ def list_provenance(tables: Sequence[FilledGrid], store: Store) -> Listing:
         ("seeds", ", ".join(map(str, sorted({seed for grid in grids for seed in grid.seeds})))),
         *_datasets(grids, store.datasets()),
         *_attempts(runs, store),
-        *_spent(grids, runs, store),
+        *_spent(runs, store),
     )
     return Listing("Provenance", ("what", "value"), facts)
 
@@ -63,19 +64,9 @@ def _each(what: str, values: Iterable[str]) -> Iterator[Fact]:
         yield what, value
 
 
-def _spent(grids: Sequence[Grid], runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
-    datasets, spent = store.datasets(), store.spent(runs)
+def _spent(runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
+    spent = store.spent(runs)
     took = format_duration(3600 * add_up_hours(store, runs))
     yield "time", f"{took} of training, added up over {count(len(spent), 'run')}"
-    flop_per_epoch = {  # by dataset and network
-        (row.dataset, row.network): row.network.flop_per_sample() * datasets[row.dataset].train_count
-        for grid in grids
-        for row in grid.rows
-        if row.network and row.dataset in datasets
-    }
-    flop = sum(
-        flop_per_epoch[run.dataset, run.network] * spent[run_id].epochs
-        for run_id, run in runs.items()
-        if run_id in spent
-    )
+    flop = sum(flop_per_sample(run) * spent[run_id].samples for run_id, run in runs.items() if run_id in spent)
     yield "cost", f"about {flop / 1e15:.3g} PFLOP of training"

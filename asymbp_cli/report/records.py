@@ -92,8 +92,8 @@ def make_rate_records(filled: FilledGrid) -> list[dict[str, Any]]:
 
 
 def round_value(value: float | None) -> float | None:
-    """Return a number as records have percentages and points: with 4 digits after the point."""
-    return None if value is None else round(value, 4)
+    """Return a number as records have percentages and points: with 4 digits after the point, and no -0.0."""
+    return None if value is None else round(value, 4) + 0.0
 
 
 def drop_infinite(value: Any) -> Any:

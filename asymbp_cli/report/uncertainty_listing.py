@@ -15,7 +15,8 @@ _TEST_SET = (
 )
 _SEEDS = (
     "Differences are means over n = {seeds}, paired by seed, and their standard error also has the part "
-    "that comes from seeds. It decides what is hollow; colours compare medians."
+    "that comes from seeds. It decides what is hollow; colours compare medians. A colour is hollow, too, if the "
+    "mean differs in the other direction."
 )
 _TOO_FEW = "Fewer than {fewest} seeds are too few for an interval."
 _INTERVALS = (
@@ -53,7 +54,7 @@ def _lines(filled: FilledGrid, row: int) -> Iterator[Line]:
     if filled.grid.baseline is None or not found:
         return
     baseline = filled.grid.baseline.header
-    yield f"{label}: minus {baseline}", *(_text(c.difference, "{0.points:+.2f}") for c in cells)
+    yield f"{label}: minus {baseline}", *(_text(c.difference, "{0.points:+z.2f}") for c in cells)
     yield f"{label}: its standard error", *(_text(c.difference, "{0.standard_error:.2f}") for c in cells)
     if len(filled.grid.seeds) >= FEWEST_SEEDS:
         yield f"{label}: its interval", *(_interval(c.difference, len(found)) for c in cells)
@@ -69,4 +70,4 @@ def _text(difference: Difference | None, form: str) -> str:
 
 def _interval(difference: Difference | None, comparisons: int) -> str:
     bounds = difference.interval(comparisons) if difference else None
-    return "-" if bounds is None else f"{bounds[0]:+.2f} to {bounds[1]:+.2f}"
+    return "-" if bounds is None else f"{bounds[0]:+z.2f} to {bounds[1]:+z.2f}"

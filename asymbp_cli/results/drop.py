@@ -61,7 +61,8 @@ def drop_damage(directory: Path) -> Dropped:
         problems = find_problems(stored)
         if not problems:
             return Dropped()
-        if exists(kept):
+        is_there = exists(kept)
+        if is_there and not _is_copy(kept, stored):
             raise StoreError(
                 f"{kept} is there from an earlier time. Move it away, then run the same command again"
             )
@@ -76,7 +77,8 @@ def drop_damage(directory: Path) -> Dropped:
                 "to start anew"
             )
         try:
-            _write_whole(stored, kept)
+            if not is_there:
+                _write_whole(stored, kept)
             _write(rest, path)
         except sqlite3.Error:  # nothing is deleted, so the copy would only be in the way
             with suppress(OSError):
@@ -84,6 +86,20 @@ def drop_damage(directory: Path) -> Dropped:
             raise
     runs, tables, datasets = (earlier - now for earlier, now in zip(before, after, strict=True))
     return Dropped(tuple(problem.text for problem in problems), runs, tables, datasets, kept)
+
+
+def _is_copy(path: Path, content: sqlite3.Connection) -> bool:
+    """Return whether a database has this content: a kill has left it there before anything was deleted."""
+    with suppress(StoreError, sqlite3.Error), closing(copy_to_memory(path)) as there:
+        return hasattr(there, "serialize") and _read_pages(there) == _read_pages(content)
+    return False
+
+
+def _read_pages(connection: sqlite3.Connection) -> bytes:
+    """Return a database as a file has it, without the counters of its changes."""
+    pages = bytearray(connection.serialize())
+    pages[24:28] = pages[92:96] = bytes(4)
+    return bytes(pages)
 
 
 def _write_whole(content: sqlite3.Connection, path: Path) -> None:

@@ -73,8 +73,8 @@ STARTS = """
         AND started = (SELECT min(started) FROM attempts AS own WHERE own.run = attempts.run)
     GROUP BY host, device, started"""
 
-#: (run, number of epochs, seconds) of every run in :runs that has epochs
-SPENT = f"SELECT run, count(*), sum(seconds) FROM epochs {_OF_RUNS} GROUP BY run"
+#: (run, number of epochs, seconds, samples trained on) of every run in :runs that has epochs
+SPENT = f"SELECT run, count(*), sum(seconds), sum(train_seen) FROM epochs {_OF_RUNS} GROUP BY run"
 
 #: (run, last epoch, number of epochs) of every run in :runs that has epochs
 LAST_EPOCHS = f"SELECT run, max(epoch), count(*) FROM epochs {_OF_RUNS} GROUP BY run"

@@ -245,9 +245,9 @@ class Store:
         return self._epochs_of(list(run_ids), queries.SELECTED)
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
-        """Return the epochs that runs have had and their seconds, by id; without the runs that have had none."""
+        """Return what runs have cost so far, by id; without the runs that have had no epoch."""
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
-        return {run_id: Spent(epochs, seconds) for run_id, epochs, seconds in rows}
+        return {run_id: Spent(*spent) for run_id, *spent in rows}
 
     def efforts(self) -> list[Effort]:
         """Return the cost of every attempt, those of failed, interrupted and abandoned runs too."""

@@ -89,6 +89,7 @@ class Spent(NamedTuple):
 
     epochs: int
     seconds: float
+    samples: int  # trained on, each as often as it was; a frozen run trains on none
 
 
 class Effort(NamedTuple):

@@ -214,9 +214,16 @@ class Protocol(Spec):
             raise ValueError(f"epoch {epoch} is beyond {self.epochs}") from None
 
     @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The sizes of mini-batches, in the order in which they begin."""
+        if isinstance(self.batch_size, int):
+            return (self.batch_size,)
+        return tuple(entry.size for entry in self.batch_size)
+
+    @property
     def batch_grows(self) -> bool:
         """Whether the batch size changes during a training."""
-        return not isinstance(self.batch_size, int) and len({entry.size for entry in self.batch_size}) > 1
+        return len(set(self.batch_sizes)) > 1
 
     def growing_before_rate_drops(self) -> "Protocol":
         """Return this protocol with every batch size that would begin at a new rate begun before it, if it can be.
@@ -240,9 +247,7 @@ class Protocol(Spec):
 
         What is held out is taken as its share of all samples; classes round theirs.
         """
-        entries = (self.batch_size,) if isinstance(self.batch_size, int) else self.batch_size
-        sizes = [entry if isinstance(entry, int) else entry.size for entry in entries]
-        batches = train_count * (1 - self.validation_fraction) / max(sizes)
+        batches = train_count * (1 - self.validation_fraction) / max(self.batch_sizes)
         return (floor if self.last_batch == "drop" else ceil)(batches) < self.batch_norm_batches
 
     def samples_per_batch(self, epoch: int) -> int:

@@ -70,6 +70,11 @@ class Run(Spec):
         return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:16]
 
     @property
+    def first_rate(self) -> float:
+        """The learning rate of the first epoch."""
+        return self.protocol.base_rate * self.protocol.phases[0].factor * self.rate_multiplier
+
+    @property
     def references(self) -> tuple[str, ...]:
         """What the run uses of plugins."""
         names = (*self.method.names, *self.protocol.names)

@@ -147,9 +147,10 @@ class Trainer:
         """Train, evaluate and report one epoch (counted from 1)."""
         began = time.monotonic()
         active = [replica for replica in range(len(self.stack.runs)) if replica not in self.dead]
-        self.begin_epoch(epoch, active)
+        yield from self._prepare(epoch, active)
         if active:
-            yield from self._steps(epoch)
+            batches = self.batches(epoch)
+            yield from self._show(epoch, self.step.take(batches), len(batches))
         yield from self._mark_diverged(epoch)
         alive = [replica for replica in active if replica not in self.dead]
         scores = self.evaluation.scores(alive, self.statistics_batches(epoch)) if alive else {}
@@ -159,14 +160,20 @@ class Trainer:
 
     def begin_epoch(self, epoch: int, replicas: Sequence[int]) -> None:
         """Prepare the steps of `epoch`, in which `replicas` train."""
+        for _ in self._prepare(epoch, replicas):
+            pass
+
+    def _prepare(self, epoch: int, replicas: Sequence[int]) -> Iterator[Event]:
+        """Do so, and yield how far the mirroring before the first epoch is, which counts as epoch 0."""
         self.use_precision()
         if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
             self.bank.state.zero_()
         if self.bank.change_decay(self.protocol.decay(epoch)):
             self.step.captured.forget()  # a kernel has it as a number
         self.step.begin_epoch(replicas)
-        if epoch == 1:
-            self.step.mirror_first(len(self.batches(epoch)))
+        if epoch == 1 and self.step.mirror_passes:
+            steps = self.step.mirror_passes * len(self.batches(epoch))
+            yield from self._show(0, self.step.mirror_first(steps), steps)
         self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
 
     def use_precision(self) -> None:
@@ -178,13 +185,13 @@ class Trainer:
         for _ in range(PLAIN_CALLS + 1 if self.device.type == "cuda" else 1):
             self.step(index)
 
-    def _steps(self, epoch: int) -> Iterator[Event]:
-        batches, shown = self.batches(epoch), time.monotonic()
-        for number, index in enumerate(batches, start=1):
-            self.step(index)
+    def _show(self, epoch: int, done: Iterator[int], steps: int) -> Iterator[Event]:
+        """Yield now and then how many of an epoch's steps are done."""
+        shown = time.monotonic()
+        for number in done:
             if time.monotonic() - shown > _PROGRESS_SECONDS:
                 shown = time.monotonic()
-                yield Progress(self.stack.id, epoch, number, len(batches))
+                yield Progress(self.stack.id, epoch, number, steps)
 
     def _changes(self, epoch: int) -> bool:
         p = self.protocol

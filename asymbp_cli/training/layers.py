@@ -120,9 +120,9 @@ def batch_norm(
 ) -> Float[Tensor, "B F *space"]:
     """Return (x - mean) / sqrt(variance + epsilon), times scale plus shift, by the features of this batch.
 
-    The variance is the biased one. A single value has none and becomes 0, up to a rounding of some 1e-5
-    (torch.nn.functional.batch_norm refuses it): an epoch's last mini-batch may be one sample. cuDNN is not used:
-    its choice would depend on the sizes.
+    The variance is the biased one. A single value has none and becomes exactly 0: an epoch's last mini-batch may
+    be one sample, and Batch Manhattan would take the sign of any rounding. (torch.nn.functional.batch_norm refuses
+    such a batch.) cuDNN is not used: its choice would depend on the sizes.
 
     Source: Ioffe and Szegedy 2015; Liao, Leibo and Poggio 2016, section 3.
 
@@ -130,7 +130,9 @@ def batch_norm(
     tensor([[-1.],
             [ 1.]])
     """
-    y: Tensor = torch.batch_norm(x, scale, shift, None, None, True, 0.0, epsilon, False)
+    is_single = x.numel() == x.shape[1]
+    centered = x - x if is_single else x  # torch may leave 1e-5 of x; what is not finite stays so
+    y: Tensor = torch.batch_norm(centered, scale, shift, None, None, True, 0.0, epsilon, False)
     return y
 
 

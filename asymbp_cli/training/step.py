@@ -4,7 +4,7 @@ Replicas are computed in blocks: on CUDA the whole stack, elsewhere each alone. 
 done for the whole stack at once. Nothing is read on the host: losses and errors are summed on the device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -60,6 +60,12 @@ class TrainingStep:
         self.captured(self._compute, index)
         self.seen += len(index)
 
+    def take(self, batches: Iterable[Tensor]) -> Iterator[int]:
+        """Train on one mini-batch after the other; yield how many are done, after each."""
+        for number, index in enumerate(batches, start=1):
+            self(index)
+            yield number
+
     def _compute(self, index: Tensor) -> None:
         x, y = self._data.batch(self._data.train, index)
         x = x.to(self._model.dtype)
@@ -80,13 +86,19 @@ class TrainingStep:
         x, y = self._data.batch(self._data.train, index)
         self._block(block, x.to(self._model.dtype), y, self._toward(y), exact=exact, watch=watch)
 
-    def mirror_first(self, steps: int) -> None:
-        """Mirror the initial weights into V, for the passes of `steps` mini-batches that a scheme asks for."""
-        if self._mirror and self._mirror.passes:
-            self._bank.feedback_bank.begin_epoch(0)
-            for _ in range(self._mirror.passes * steps):
-                self._bank.redraw()
-                self._mirror(self.blocks)
+    @property
+    def mirror_passes(self) -> int:
+        """Return how many epochs of mirroring its scheme asks for before the first epoch."""
+        return self._mirror.passes if self._mirror else 0
+
+    def mirror_first(self, steps: int) -> Iterator[int]:
+        """Mirror the initial weights into V for so many mini-batches; yield how many are done, after each."""
+        assert self._mirror
+        self._bank.feedback_bank.begin_epoch(0)
+        for number in range(1, steps + 1):
+            self._bank.redraw()
+            self._mirror(self.blocks)
+            yield number
 
     def _toward(self, y: Tensor) -> Tensor:
         """Return minus the weight of each sample at its label, 0 elsewhere [B, classes], the same for all."""

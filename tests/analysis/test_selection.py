@@ -19,8 +19,10 @@ from asymbp_cli.cli.live_view import render_progress
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.results.provenance import collect
 from asymbp_cli.results.store import Store
+from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.protocol import Protocol
 
 INFO = small_study.INFO.model_copy(update={"train_count": 100, "test_count": 1000})  # as `make_epoch` has them
@@ -88,6 +90,18 @@ def test_ties_under_the_papers_rule_go_to_the_largest_rate_then_to_the_earliest_
         10.0,
         2,
     )
+
+
+def test_ties_of_procedures_with_other_base_rates_go_to_the_largest_rate_and_not_multiplier() -> None:
+    slow = Protocol(rate_multipliers=(10.0,), base_rate=1e-3)
+    fast = Protocol(rate_multipliers=(1.0,), base_rate=0.02)
+    entries = tuple(Procedure(method=parse_method("SGD"), protocol=protocol) for protocol in (slow, fast))
+    grid = GRIDS["paper"]
+    column = grid.columns[0].model_copy(update={"entries": entries})
+    grid = grid.model_copy(update={"columns": (column,)})
+    pick = select(grid, {run_id: [make_epoch(run_id, 1, 2)] for run_id in grid.all_runs()})
+    assert pick is not None
+    assert pick.rate_multiplier == 1.0
 
 
 losses = st.none() | st.sampled_from([0.0, 0.25, 0.5, math.inf, math.nan]) | st.floats(0.0)

@@ -1,4 +1,4 @@
-"""Cells: the selection rule, the colours, the paper's numbers beside."""
+"""Cells: the selection rule, their differences, the paper's numbers beside."""
 
 from dataclasses import replace
 from itertools import count
@@ -6,12 +6,12 @@ from itertools import count
 import pytest
 from sample_tables import make_epoch, make_grid
 
-from asymbp_cli.analysis.cells import Pick, colour_of
+from asymbp_cli.analysis.cells import Pick
 from asymbp_cli.analysis.tables import FilledGrid, compare_rules, fill_grid, filter_grids, find_held_out
 from asymbp_cli.recipe.build import make_column
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.procedure import Procedure
-from asymbp_cli.recipe.table import load_published, load_reference
+from asymbp_cli.recipe.table import load_published
 from asymbp_cli.report import csv_records
 from asymbp_cli.report.command_listing import list_commands
 from asymbp_cli.report.document import Document
@@ -69,17 +69,6 @@ def test_several_seeds_give_the_median_of_their_cells(wrong: tuple[int, ...], mi
     assert f"n = 1 to {len(wrong)} seeds" in " ".join(make_result_table(fill_grid(grid, part, {}, {})).notes)
 
 
-def test_an_unfinished_cell_has_no_colour() -> None:
-    grid = make_grid("SGD", "uSF")
-    runs = [run for found in grid.columns for run in grid.runs(grid.rows[0], found)]
-    epochs = {run.id: [make_epoch(run.id, 1, 10 if run.method == parse_method("SGD") else 500)] for run in runs}
-    done = {run.id: "finished" for run in runs}
-    assert [cell.colour for cell in fill_grid(grid, epochs, done, {}).cells[0]] == [None, "worse"]
-    for missing in runs:  # of the cell, or of the baseline
-        some = {run_id: state for run_id, state in done.items() if run_id != missing.id}
-        assert [cell.colour for cell in fill_grid(grid, epochs, some, {}).cells[0]] == [None, None]
-
-
 def test_with_held_out_data_the_validation_error_chooses() -> None:
     grid = make_grid("SGD", validation_fraction=0.1)
     fast, slow = grid.runs(grid.rows[0], grid.columns[0])
@@ -90,16 +79,6 @@ def test_with_held_out_data_the_validation_error_chooses() -> None:
     filled = fill_grid(grid, epochs, {}, {})
     assert filled.cells[0][0].error_percent == 9.9
     assert "Ties go to the lowest validation loss, if it was stored, then to" in make_result_table(filled).notes[0]
-
-
-@pytest.mark.parametrize(
-    ("error", "baseline", "expected"),
-    [(3.67, 0.67, "worse"), (3.66, 0.67, None), (0.67, 3.67, "better"), (1.0, None, None), (None, 1.0, None)],
-)
-def test_colours_follow_the_three_point_rule(
-    error: float | None, baseline: float | None, expected: str | None
-) -> None:
-    assert colour_of(error, baseline) == expected
 
 
 def test_the_last_epoch_is_shown_if_another_was_picked() -> None:
@@ -129,31 +108,6 @@ def test_cells_differ_from_their_baseline_by_seed() -> None:
     assert (usf.colour, usf.hollow) == ("worse", False)
     unfinished = {run: state for run, state in done.items() if run != runs[-1][0].id}
     assert fill_grid(grid, epochs, unfinished, {}).cells[0][1].difference is None
-
-
-@pytest.mark.parametrize(
-    ("wrong", "colour", "hollow"),
-    [(60, "worse", False), (30, "worse", True), (25, None, False), (10, "better", True)],
-)
-def test_a_colour_of_less_than_two_standard_errors_is_hollow(wrong: int, colour: str | None, hollow: bool) -> None:
-    grid = make_grid("SGD", "uSF")
-    runs = [(run, column.header) for column in grid.columns for run in grid.runs(grid.rows[0], column)]
-    epochs = {
-        run.id: [make_epoch(run.id, 1, wrong if header == "uSF" else 20, test_seen=300)] for run, header in runs
-    }
-    cell = fill_grid(grid, epochs, {run.id: "finished" for run, _ in runs}, {}).cells[0][1]
-    assert (cell.colour, cell.hollow) == (colour, hollow)
-
-
-def test_colours_of_the_paper_that_rest_on_few_images_are_hollow() -> None:
-    """Flowers17 has 340 test images: two standard errors of a difference are 7 points at 35 %."""
-    grid = make_grid("SGD", "NuSF", "uSF")
-    row = grid.rows[0].model_copy(update={"paper_name": "Flowers17"})
-    grid = grid.model_copy(update={"rows": (row,)})
-    cells = fill_grid(grid, {}, {}, load_published()).cells[0]
-    assert [cell.paper for cell in cells] == [35.29, 42.65, 94.12]
-    assert [cell.paper_colour for cell in cells] == [None, "worse", "worse"]
-    assert [cell.paper_hollow for cell in cells] == [False, True, False]
 
 
 def test_the_difference_between_the_rules_is_paired_by_seed() -> None:
@@ -223,16 +177,6 @@ def test_rows_of_early_stores_say_how_their_short_epochs_were_averaged() -> None
     assert said in notes(make_grid("SGD", "uSF+BN", batch_norm_short_epochs="cycle"), None, 1000)
     assert "averaged once" not in notes(make_grid("SGD", "uSF+BN", batch_norm_short_epochs="cycle"), 1000)
     assert "averaged once" not in notes(make_grid("SGD", "uSF"), None)
-
-
-def test_colours_of_the_papers_own_table_tell_its_story() -> None:
-    numbers = load_reference("table2.csv")
-    rows = list(dict.fromkeys(row for row, _ in numbers))
-    usf = [colour_of(numbers[row, "uSF"], numbers[row, "SGD"]) for row in rows]
-    assert len(rows) == 15
-    assert usf.count("worse") == 14
-    nusf = [colour_of(numbers[row, "NuSF"], numbers[row, "SGD"]) for row in rows]
-    assert nusf.count("worse") == 10
 
 
 def test_published_numbers_go_by_method() -> None:

@@ -96,6 +96,29 @@ def test_progress_counts_predicted_seconds() -> None:
     assert progress.samples_per_second == pytest.approx(200 / 6)
 
 
+def test_mirroring_before_the_first_epoch_is_shown_and_is_no_pace() -> None:
+    run, clock = _run("WM"), Clock()
+    progress = StudyProgress(
+        grids=(),
+        runs={run.id: run},
+        remaining={run.id: 4},
+        epoch_cost={run.id: 1.0},
+        estimate_seconds=40.0,
+        clock=clock,
+    )
+    progress.handle(StackStarted("s", (run.id,), 0))
+    for step in (500, 1000):
+        clock.now += 100.0
+        progress.handle(Progress("s", 0, step, 1200))
+    assert progress.describe_stacks() == ["WM (1 run): mirroring before epoch 1, batch 1,000 of 1,200"]
+    assert (progress.share, progress.eta_seconds) == (0, 40)
+    clock.now += 5.0
+    progress.handle(Progress("s", 1, 300, 600))
+    assert progress.describe_stacks() == ["WM (1 run): epoch 1 of 4, batch 300 of 600"]
+    assert progress.share == 0.125
+    assert progress.eta_seconds == pytest.approx(35)
+
+
 def test_a_second_attempt_counts_its_work_once_and_a_failed_run_leaves_it() -> None:
     good, bad = _run("SGD"), _run("uSF+BN")
     progress = StudyProgress(

@@ -149,6 +149,11 @@ def test_shards_that_overlap_are_one() -> None:
         f"{NAME}: 2 of 2 shards, all 18 runs have ended",
         f"{NAME}: shard 1 of 2 is in m1 and again",
     ]
+    train("other", "2/4")
+    said = asymbp("store merge m1 other --results divisions").stdout
+    assert "already there" in said
+    train("divisions")
+    assert numbers("divisions") == numbers("all")
 
 
 def test_a_shard_of_another_study_in_place_of_one_that_is_missing_is_refused() -> None:

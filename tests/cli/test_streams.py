@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,14 @@ def test_events_for_nobody_are_refused_before_anything_is_trained(tmp_path: Path
     assert done.returncode == 2
     assert "--json is printed on standard output, which is closed. Add > FILE, or leave out --json" in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("command", ["bench --json", "bench paper", "plan --table 2 --json"])
+def test_measurements_for_nobody_are_refused_before_they_are_made(command: str, tmp_path: Path) -> None:
+    done = shell(f"ASYMBP_CACHE={tmp_path}/cache $A {command} >&-", tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()  # bench says before it begins that it measures
+    assert re.fullmatch(r"asymbp: .+ printed on standard output, which is closed\. Add > FILE(, or .+)?", line)
 
 
 def test_what_is_kept_elsewhere_is_done_though_its_output_is_closed(trained: Path, tmp_path: Path) -> None:

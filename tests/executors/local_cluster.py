@@ -27,7 +27,9 @@ GRID = small_study.grid("SGD", epochs=6, multipliers=(10.0, 1.0))
 def _cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Workers find the tests' modules, and nothing is left running."""
     pytest.importorskip("submitit", reason="not run: submitit is not installed (pip install 'asymbp[slurm]')")
-    (tmp_path / "marks").mkdir()
+    for name in ("marks", "temporary"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setenv("CLUSTER_MARKS", str(tmp_path / "marks"))
     monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
     yield

@@ -15,12 +15,14 @@ from typing import Any
 
 import cluster_trainings
 import local_cluster
+import pytest
 import small_study
 
 from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent, StudyWaits
 from asymbp_cli.executors.slurm import cluster, folders
 from asymbp_cli.executors.slurm.options import SlurmOptions
+from asymbp_cli.spawn import known_package
 
 Found = dict[str, Any]
 
@@ -63,6 +65,17 @@ def unknown_partition(directory: Path) -> Found:
         train(directory, options={"partition": "gpuu"})
     except UsageError as error:
         return {"error": str(error), "written": (directory / "results").exists()}
+    return {}
+
+
+def missing_python(directory: Path) -> Found:
+    """The node does not see the Python of the driver."""
+    with known_package(), pytest.MonkeyPatch.context() as patch:  # which asks that Python, once
+        patch.setattr(sys, "executable", "/nowhere/python")
+        try:
+            train(directory)
+        except UsageError as error:
+            return {"error": str(error)}
     return {}
 
 
@@ -183,6 +196,7 @@ SCENARIOS: dict[str, Callable[[Path], Found]] = {
         undisturbed,
         killed_worker,
         unknown_partition,
+        missing_python,
         told_to_stop,
         killed_driver,
         interrupted,

@@ -1,5 +1,6 @@
 """Training in a Ray cluster: what the driver does, with a stand-in for Ray, and studies in a real cluster."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from fake_ray import ActorDiedError, FakeCluster, Lost, Silent
 from ray_namespace import run_scenarios, why_not
 from small_jobs import facts, jobs, reports
 
+import asymbp_cli
 from asymbp_cli import __version__
 from asymbp_cli.datasets.cache import read_info
 from asymbp_cli.datasets.decoded import DecodedDataset
@@ -223,6 +225,29 @@ def test_a_cluster_that_has_no_place_for_a_worker_is_refused(monkeypatch: pytest
         cluster.Cluster(RayOptions(memory="9 GB"), 1)
     with pytest.raises(UsageError, match=r"0 GPU.* takes 1 CPU and 1 GPU\. Add a node"):
         cluster.Cluster(RayOptions(device="cuda"), 1)
+
+
+def test_a_ray_of_its_own_has_the_program_of_its_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a checkout, too, that is not installed; and a folder that is gone with it."""
+    started: list[tuple[str | None, list[Path]]] = []
+    ray = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda **_: started.append((os.environ.get("PYTHONPATH"), list(tmp_path.iterdir()))),
+        get_runtime_context=lambda: SimpleNamespace(gcs_address="127.0.0.1:1"),
+        cluster_resources=lambda: {"CPU": 2.0},
+        shutdown=lambda: None,
+    )
+    monkeypatch.setattr(cluster, "import_ray", lambda: ray)
+    monkeypatch.setattr(cluster, "_LONGEST_TEMPORARY", 1000)
+    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("asymbp_cli.spawn._is_found", lambda places: False)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    opened = cluster.Cluster(RayOptions(), 2)
+    ((path, folders),) = started
+    assert path == str(Path(asymbp_cli.__file__).parents[1])
+    assert folders == [opened.folder]
+    opened.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_ray_the_message_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -257,3 +257,30 @@ def test_the_stack_that_starts_is_that_of_the_worker(tmp_path: Path) -> None:
     found = reports(MemoryExecutor(1, fake_engine.train), work)
     started = [report.stack for report in found if isinstance(report, StackStarted)]
     assert {report.stack for report in found if isinstance(report, Progress)} == set(started)
+
+
+def test_a_worker_has_a_folder_of_its_own_which_is_gone_when_it_ends(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    parent = tmp_path / "temporary"
+    parent.mkdir()
+    seen = []
+    apart = worker.train_apart(pack(job), parent, dict, engine=fake_engine.train, stopping=lambda: False)
+    for message in apart:
+        seen.append((type(message).__name__, len(list(parent.iterdir()))))
+    assert {(name, count) for name, count in seen if name != "Ended"} > {("EpochEnded", 1)}
+    assert seen[-1] == ("Ended", 0)
+    apart = worker.train_apart(pack(job), parent, dict, engine=fake_engine.train, stopping=lambda: False)
+    next(apart)
+    apart.close()  # nobody waits for it any more
+    assert list(parent.iterdir()) == []
+
+
+def test_a_machine_without_place_for_temporary_files_is_named(tmp_path: Path) -> None:
+    (ended,) = worker.train_apart(
+        pack(a_job(tmp_path)), tmp_path / "none", dict, engine=fake_engine.train, stopping=lambda: False
+    )
+    assert isinstance(ended, Ended)
+    assert str(ended.error) == (
+        f"on {platform.node()}: cannot make a folder for temporary files: No such file or directory. Free some "
+        "space there, or let $TMPDIR name another directory"
+    )

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cluster_trainings
 import fake_engine
@@ -23,13 +24,14 @@ from local_cluster import (
 from local_cluster import _cluster as _cluster
 from small_study import wait_for
 
+import asymbp_cli
 from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, UsageError
 from asymbp_cli.events import CheckpointSaved
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
 from asymbp_cli.executors.job import train as real_train
-from asymbp_cli.executors.slurm import folders
+from asymbp_cli.executors.slurm import cluster, folders
 from asymbp_cli.results.store import Store
 
 
@@ -77,6 +79,7 @@ def test_a_worker_that_is_killed_goes_on_from_the_checkpoints_that_it_had_sent(t
         assert event.remedy == "once more"
         assert "ended without a word" in event.message
     assert sorted(event.start_epoch for event in events if isinstance(event, StackStarted)) == [0, 0, 2, 2]
+    assert list((tmp_path / "temporary").iterdir()) == []  # what it left there, the next one has deleted
     check(tmp_path)
 
 
@@ -217,3 +220,31 @@ def test_without_submitit_one_line_says_what_to_install(tmp_path: Path, monkeypa
     with pytest.raises(UsageError, match=r"needs submitit, .*pip install 'asymbp\[slurm\]'"):
         train(tmp_path)
     assert not (tmp_path / "results").exists()
+
+
+def test_a_job_imports_the_program_from_where_its_driver_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a checkout, too, that is not installed."""
+    seen: list[str | None] = []
+
+    class Noting:
+        def update_parameters(self, **_: object) -> None:
+            pass
+
+        def submit(self, *_: object) -> SimpleNamespace:
+            seen.append(os.environ.get("PYTHONPATH"))
+            return SimpleNamespace(job_id="1", _process=SimpleNamespace(wait=lambda: 0))
+
+        def map_array(self, *_: object) -> list[SimpleNamespace]:
+            return [self.submit()]
+
+        def _make_submission_command(self, script: str) -> list[str]:
+            return []
+
+    monkeypatch.setattr("asymbp_cli.spawn._is_found", lambda places: False)
+    monkeypatch.setenv("PYTHONPATH", "/shared")
+    cluster._Local(Noting(), options()).submit([tmp_path], fake_engine.train)
+    cluster._Slurm(Noting()).submit([tmp_path], fake_engine.train)
+    assert seen == [f"{Path(asymbp_cli.__file__).parents[1]}{os.pathsep}/shared"] * 2
+    assert os.environ["PYTHONPATH"] == "/shared"

@@ -23,6 +23,7 @@ NAMES = (
     "interrupted_in_silence",
     "cancelled_by_hand",
     "silent_controller",
+    "missing_python",  # last: its jobs are listed, too
 )
 
 
@@ -46,7 +47,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return small_study.numbers(directory)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "unknown_partition"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("unknown_partition", "missing_python")])
 def test_every_study_has_the_numbers_of_one_in_this_process_and_leaves_nothing(
     found: dict[str, Any], numbers: dict[str, list[str]], name: str
 ) -> None:
@@ -63,6 +64,10 @@ def test_the_first_jobs_are_one_array(found: dict[str, Any]) -> None:
 def test_a_partition_that_does_not_exist_is_named_before_anything_is_written(found: dict[str, Any]) -> None:
     assert "the cluster refuses the jobs: invalid partition specified: gpuu" in found["unknown_partition"]["error"]
     assert not found["unknown_partition"]["written"]
+
+
+def test_a_node_that_does_not_see_the_python_of_the_driver_is_named(found: dict[str, Any]) -> None:
+    assert found["missing_python"]["error"].startswith("a node of the cluster does not find /nowhere/python. Run")
 
 
 def test_workers_that_are_killed_go_on_from_their_checkpoints(found: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from asymbp_cli.specs.runs import Run, step_kind
 from asymbp_cli.specs.schemes import Number, find_scheme
 
 PLAIN = "dataset: digits\nprotocol: demo\n"
+IDS = ["43dff7afc0bb05e8", "6d1c8b9d48789b7d", "927037ef4236f225"]  # SGD, uSF+BN+BM, RndF Top on digits
 
 
 def run(method: str | Method = "SGD", **protocol: Any) -> Run:
@@ -295,7 +296,3 @@ def test_the_schema_knows_names_and_parameters(load: Load) -> None:
     load(NOISE)
     load(OTHERS, "others.py")
     validator(recipe_schema()).validate(content)
-
-
-#: of SGD, uSF+BN+BM and RndF Top on the digits network
-IDS = ["43dff7afc0bb05e8", "6d1c8b9d48789b7d", "927037ef4236f225"]

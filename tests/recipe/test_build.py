@@ -56,6 +56,32 @@ def test_all_layers_but_the_only_one_cannot_be_trained(tmp_path: Path) -> None:
                 make_recipe_grid(recipe, [small_study.INFO])
 
 
+@pytest.mark.parametrize(
+    ("method", "layers", "size", "refused"),
+    [
+        ("uSF+BN", "[FC 4, FC classes]", "1", 1),
+        ("uSF+BN", "[Conv 3x3x2/1, FC 4, FC classes]", "[{from_epoch: 1, size: 9}, {from_epoch: 2, size: 1}]", 2),
+        ("uSF+BN", "[Conv 8x8x2/1, FC classes]", "1", 1),  # one value of each feature
+        ("uSF+BN", "[Conv 3x3x2/1, FC classes]", "1", 0),  # 36 values
+        ("uSF+BN", "[FC 4, FC classes]", "2", 0),
+        ("uSF", "[FC 4, FC classes]", "1", 0),
+    ],
+)
+def test_single_samples_cannot_be_normalized(
+    tmp_path: Path, method: str, layers: str, size: str, refused: int
+) -> None:
+    (tmp_path / "one.yaml").write_text(
+        f"dataset: digits\nnetwork: {{input: 8x8x1, layers: {layers}}}\nmethod: [SGD, {method}]\n"
+        f"protocol: {{extends: demo, batch_size: {size}}}\n"
+    )
+    recipe = load_recipe(tmp_path / "one.yaml")
+    if not refused:
+        assert len(make_recipe_grid(recipe, [small_study.INFO]).all_runs()) == 10
+        return
+    with pytest.raises(UsageError, match=rf'"uSF\+BN" has batch_size 1, .* makes 0 after layer {refused} of'):
+        make_recipe_grid(recipe, [small_study.INFO])
+
+
 @pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])
 def test_the_tables_ask_for_as_many_trainings_as_the_paper_made(keys: tuple[str, ...], models: int) -> None:
     """36 models on six datasets and 32 on nine, five rates each: 2,520 trainings."""

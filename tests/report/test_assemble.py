@@ -61,6 +61,18 @@ def test_provenance_says_how_to_get_the_same_again(trained: Store, tables: list[
     ]
 
 
+def test_the_cost_is_that_of_samples_that_were_trained_on(trained: Store, tables: list[FilledGrid]) -> None:
+    """A frozen run trains on none, and one that holds samples out on fewer."""
+    points = trained.epochs(tables[0].grid.all_runs())
+    first, *_, last = points
+    with trained.writing():
+        trained.record(replace(points[first][-1], train_seen=0, train_wrong=0))
+        trained.record(replace(points[last][-1], train_seen=1293))
+    samples = 1437 * (sum(map(len, points.values())) - 2) + 1293
+    flop = samples * small_study.NETWORK.flop_per_sample()
+    assert facts(assemble_document(tables, trained))["cost"] == [f"about {flop / 1e15:.3g} PFLOP of training"]
+
+
 def test_every_choice_of_the_protocol_stands_in_the_report(trained: Store, tables: list[FilledGrid]) -> None:
     (listing,) = [
         p for p in assemble_document(tables, trained).blocks if getattr(p, "title", "").startswith("Protocol ")

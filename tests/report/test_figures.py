@@ -38,6 +38,15 @@ def test_training_errors_are_beside_test_errors_without_frozen_epochs() -> None:
     assert plotted(draw_figures([table], told), "learning-curves").count(("training", [1.0, 2.0], [1.0, 2.0])) == 2
 
 
+@pytest.mark.parametrize(("wrong", "beyond"), [(10, False), (0, False), (100, True)])
+def test_a_training_error_that_the_axis_does_not_show_is_said_to_be_at_its_edge(wrong: int, beyond: bool) -> None:
+    """Test errors are from 7 to 29 %, and the axis begins at 0."""
+    table, epochs = trained("SGD", "uSF")
+    told = {run: [replace(p, train_wrong=wrong, train_seen=100) for p in points] for run, points in epochs.items()}
+    (figure,) = [one for one in draw_figures([table], told) if one.name.endswith("learning-curves")]
+    assert ("beyond the axis it is at its edge." in figure.caption) is beyond
+
+
 def seeded() -> tuple[FilledGrid, Epochs]:
     """Return two rates and three seeds, whose errors in the first epoch are 10, 12 and 11 %, then 1 less."""
     grid = make_grid("SGD", "uSF", rate_multipliers=[1.0, 0.1]).model_copy(update={"seeds": (0, 1, 2)})

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 import small_study
-from sample_tables import filled, seeded
+from sample_tables import filled, make_epoch, make_grid, seeded
 
 from asymbp_cli.analysis.tables import fill_grid
+from asymbp_cli.recipe.grid import Grid, GridRow
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.report.footnotes import write_footnotes
+from asymbp_cli.specs.protocol import Protocol
 
 
 def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
@@ -27,18 +29,27 @@ def test_footnotes_say_what_three_points_and_a_standard_error_are() -> None:
     )
 
 
-def test_a_footnote_says_on_how_many_samples_cells_are_picked_that_are_held_out() -> None:
-    table = seeded()
-    (row,), protocol = table.grid.rows, table.grid.protocol.model_copy(update={"validation_fraction": 0.1})
-    rows = (row.model_copy(update={"train_count": 60}), row.model_copy(update={"train_count": 15_000}))
+def test_a_footnote_says_on_how_many_samples_cells_were_picked_that_were_held_out() -> None:
+    """Classes round their shares, so that only epochs know."""
+    protocol = Protocol(rate_multipliers=(1.0,), validation_fraction=0.1)
 
-    def noted(**changes: object) -> str:
-        grid = table.grid.model_copy(update={"rows": rows, **changes})
-        return " ".join(write_footnotes(replace(table, grid=grid, cells=table.cells * 2)))
+    def noted(*sizes: int | None) -> str:
+        grid = make_grid("SGD", **protocol.model_dump())
+        grid = grid.model_copy(update={"rows": tuple(_row(grid, number) for number in range(len(sizes)))})
+        epochs = {
+            run.id: [make_epoch(run.id, 1, 2, validation_wrong=None if size is None else 1, validation_seen=size)]
+            for row, size in zip(grid.rows, sizes, strict=True)
+            for run in grid.runs(row, grid.columns[0])
+        }
+        return " ".join(write_footnotes(fill_grid(grid, epochs, {}, {})))
 
-    assert "held-out" not in noted()
-    assert "picked on about 6 to 1,500 held-out samples of each dataset." in noted(base=protocol)
-    assert "picked on about 6 held-out samples of each dataset." in noted(base=protocol, rows=rows[:1] * 2)
+    assert "held-out samples" not in noted(None)
+    assert "picked on 6 to 1,500 held-out samples of each dataset." in noted(6, 1500, 7)
+    assert "picked on 142 held-out samples of each dataset." in noted(142, 142)
+
+
+def _row(grid: Grid, number: int) -> GridRow:
+    return grid.rows[0].model_copy(update={"dataset": f"{number}", "label": f"{number}", "train_count": 60})
 
 
 def test_a_footnote_explains_the_dash_of_a_cell_that_was_picked_from_the_last_epoch() -> None:

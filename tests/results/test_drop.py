@@ -147,6 +147,28 @@ def test_what_was_kept_before_is_not_overwritten(results: Path) -> None:
     assert kept_of(results).read_bytes() == b"from before"
 
 
+def test_after_a_kill_between_the_copy_and_the_deletion_the_same_command_goes_on(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Stands for SIGKILL."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    small_study.change(results, CHANGED)
+    before = read_all(results / FILE_NAME)
+    write_whole = drop._write_whole
+    monkeypatch.setattr(drop, "_write_whole", lambda *given: (write_whole(*given), die()))
+    with pytest.raises(Killed):
+        drop_damage(results)
+    monkeypatch.undo()
+    assert read_all(kept_of(results)) == before
+    assert count(drop_damage(results)) == (1, 0, 0)
+    assert read_all(kept_of(results)) == before
+    assert check_results(results).problems == ()
+
+
 def interrupt(event: StudyEvent) -> None:
     if isinstance(event, EpochEnded) and event.epoch == 3:
         raise KeyboardInterrupt

@@ -133,8 +133,32 @@ def test_batch_normalization_equals_the_explicit_formula(shape: tuple[int, ...],
     torch.testing.assert_close(tested, explicit)
 
 
-def test_a_batch_of_one_sample_is_normalized_to_zero() -> None:
-    x = randn(1, 5, key=0)
-    y = layers.batch_norm(x, epsilon=1e-5)
-    assert y.abs().max() < 1e-12
-    assert not gradients(y, x)[0].any()
+@pytest.mark.parametrize("learnable", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1, 5), (1, 5, 1, 1)])
+def test_a_batch_of_a_single_value_is_normalized_to_exactly_zero(
+    shape: tuple[int, ...], dtype: torch.dtype, learnable: bool
+) -> None:
+    x = (randn(*shape, key=0) * 300).to(dtype).detach().requires_grad_()
+    scale, shift = (randn(5, key=1), randn(5, key=2)) if learnable else (None, None)
+    parts = [None if part is None else part.to(dtype).detach().requires_grad_() for part in (scale, shift)]
+    y = layers.batch_norm(x, *parts, epsilon=1e-5)
+    assert torch.equal(y.flatten(), torch.zeros(5, dtype=dtype) if parts[1] is None else parts[1])
+    error = torch.ones_like(y)
+    of_x, *of_parts = torch.autograd.grad(y, [x, *(part for part in parts if part is not None)], error)
+    assert not of_x.any()
+    if learnable:
+        assert not of_parts[0].any()
+        assert torch.equal(of_parts[1], error.flatten())
+
+
+def test_a_single_value_that_is_not_finite_is_still_noticed() -> None:
+    y = layers.batch_norm(torch.tensor([[torch.inf, torch.nan, 1.0]]), epsilon=1e-5)
+    assert y.isnan().tolist() == [[True, True, False]]
+
+
+def test_of_other_batches_the_bits_are_those_of_torch() -> None:
+    for shape in ((2, 5), (1, 5, 2, 1)):
+        x = randn(*shape, key=0).float()
+        of_torch = torch.batch_norm(x, None, None, None, None, True, 0.0, 1e-5, False)
+        assert torch.equal(layers.batch_norm(x, epsilon=1e-5), of_torch)

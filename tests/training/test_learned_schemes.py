@@ -10,6 +10,7 @@ from small_trainers import DIGITS, IMAGES, VECTORS, make, of, train
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.events import Progress
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.training.draws import Uniform, generator
@@ -224,6 +225,17 @@ def test_runs_with_other_passes_of_mirroring_share_no_stack() -> None:
     few, many = (make(of("wm", mirror_passes=passes)).stack.runs[0] for passes in (0, 3))
     assert few.stack_key != many.stack_key
     assert few.id != many.id
+
+
+def test_mirroring_before_the_first_epoch_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take minutes, in which a worker is to be seen, and told to stop."""
+    monkeypatch.setattr("asymbp_cli.training.engine._PROGRESS_SECONDS", -1.0)
+    trainer = make(of("wm", mirror_passes=2))
+    steps = len(trainer.batches(1))
+    found = [event for event in trainer.train_epoch(1) if isinstance(event, Progress)]
+    numbers = range(1, 2 * steps + 1)
+    assert found[: 2 * steps] == [Progress(trainer.stack.id, 0, number, 2 * steps) for number in numbers]
+    assert {event.epoch for event in found[2 * steps :]} == {1}
 
 
 def test_a_network_of_one_layer_has_no_feedback() -> None:

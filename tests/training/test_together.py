@@ -145,6 +145,22 @@ def test_kernels_train_as_plain_operations(
     assert losses_by_kernels == pytest.approx(losses, rel=1e-3)
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_a_last_batch_of_one_sample_moves_no_weight_next_to_batch_normalization(together: bool) -> None:
+    """Of one sample BN makes 0: gradients are 0 in front of it and behind it, and so are their signs."""
+    network = Network(input=(12,), layers=("FC 9", "FC 7", "FC classes")).resolve(3)
+    data = make_random_data(network, 3, 5, CPU)
+    settings: dict[str, Any] = {"batch_size": 4, "momentum": 0, "weight_decay": 0}
+    made = trainer(("uSF+BN+BM", "RndF+BN+BM"), network, data, [1.0, 0.1], together=together, **settings)
+    made.begin_epoch(1, range(4))
+    four, one = made.batches(1)
+    made.step(four)
+    before = {name: part.clone() for name, part in made.model.views(made.bank.weights).items()}
+    made.step(one)
+    for name, part in made.model.views(made.bank.weights).items():
+        assert torch.equal(part, before[name]) is (name != "3.bias"), name
+
+
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_by_kernels_a_diverged_replica_leaves_its_neighbour_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last mini-batch is one sample."""

@@ -224,9 +224,9 @@ def most_on_small_sets(method: str, than: str, *, claimed: bool = True) -> Part:
         return grade_level(
             partial_p,
             len(datasets),
-            f"Spearman's rho of gain and training-set size is {rho:+.2f}{format_p(p, _ONE_SIDED)}, with "
-            f"difficulty (SGD's error) held constant {partial:+.2f}{format_p(partial_p, _ONE_SIDED)}; that of "
-            f"size and difficulty is {together:+.2f}",
+            f"Spearman's rho of gain and training-set size is {rho:+z.2f}{format_p(p, _ONE_SIDED)}, with "
+            f"difficulty (SGD's error) held constant {partial:+z.2f}{format_p(partial_p, _ONE_SIDED)}; that of "
+            f"size and difficulty is {together:+z.2f}",
         )
 
     text = f"the smaller the training set, the more {method} gains on {than}, at equal difficulty"
@@ -284,7 +284,7 @@ def _describe_pair(numbers: Numbers, method: str, than: str, datasets: Sequence[
             f"though {method} errs more on {more} of {len(datasets)} datasets, by {median(differences):.2f} "
             f"points in the median{format_p(p)}; {far}"
         )
-    return f"median {median(differences):+.2f} points, {far}{format_p(p)}"
+    return f"median {median(differences):+z.2f} points, {far}{format_p(p)}"
 
 
 def _count(held: Sequence[str], datasets: Sequence[str], detail: str = "") -> Finding:

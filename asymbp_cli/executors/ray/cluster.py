@@ -1,7 +1,6 @@
 """This process as a driver of Ray: connected to a cluster, or to one of its own. Ray is imported here alone."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,14 +8,15 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from asymbp_cli.errors import AsymbpError, UsageError
 from asymbp_cli.executors.devices import check_devices
 from asymbp_cli.executors.ray.options import RayOptions
-from asymbp_cli.spawn import interruptions
+from asymbp_cli.files.own_folder import own_folder
+from asymbp_cli.spawn import interruptions, known_package
 
 _OPENING_SECONDS = 3.0
 _ANSWERING_SECONDS = 30.0  # of a cluster, for a Python that must start first
@@ -90,7 +90,9 @@ class Cluster:
     def __init__(self, options: RayOptions, workers: int) -> None:
         self.ray = import_ray()
         self._options = options
-        self._own: Path | None = None
+        self._folders = ExitStack()
+        self.folder: Path | None = None
+        """Where workers write, if that is known."""
         self._was_open = self.ray.is_initialized()
         try:
             if not self._was_open:
@@ -106,25 +108,21 @@ class Cluster:
         """What to call the cluster in messages."""
         return f"the Ray cluster at {self._options.address}" if self._options.address else "Ray"
 
-    @property
-    def folder(self) -> str | None:
-        """Where workers write, if that is known."""
-        return str(self._own) if self._own else None
-
     def _connect(self, workers: int) -> None:
         given: dict[str, Any] = {"address": self._options.address}
         if self._options.address is None:
             long = len(tempfile.gettempdir()) > _LONGEST_TEMPORARY
-            self._own = Path(tempfile.mkdtemp(prefix="asymbp-ray-", dir="/tmp" if long else None))
+            parent = Path("/tmp" if long else tempfile.gettempdir())
+            self.folder = self._folders.enter_context(own_folder(parent, "ray-"))
             given = {
                 "address": "local",
                 "num_cpus": workers,
                 "include_dashboard": False,
                 "_node_ip_address": "127.0.0.1",
-                "_temp_dir": str(self._own),
+                "_temp_dir": str(self.folder),
             }
         try:
-            with _undisturbed():
+            with _undisturbed(), known_package():
                 self.ray.init(**given, log_to_driver=False, logging_level="ERROR")
         except Exception as error:  # of any class: Ray documents none
             words = " ".join(str(error).split())
@@ -158,8 +156,7 @@ class Cluster:
         """Leave the cluster, and end it if it is this process's own."""
         if not self._was_open:
             self.ray.shutdown()
-        if self._own:
-            shutil.rmtree(self._own, ignore_errors=True)
+        self._folders.close()
 
 
 def _describe(resources: dict[str, float]) -> str:

@@ -1,16 +1,14 @@
 """A worker of Ray: an actor that trains one stack after the other, in a process of its own on some node."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asymbp_cli.executors import Train
 from asymbp_cli.executors.remote import worker
-from asymbp_cli.executors.remote.messages import Ended, Message
+from asymbp_cli.executors.remote.messages import Message
 from asymbp_cli.executors.remote.package import Package
 
 
@@ -26,7 +24,7 @@ class _ArraysMissing(BaseException):
 class Worker:
     """Trains in one thread, and is told to stop in another."""
 
-    def __init__(self, folder: str | None = None) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # read when torch is imported
         self._folder = folder  # for what it writes; None: the machine's own for such files
         self._stopping = False
@@ -44,15 +42,13 @@ class Worker:
             found: Mapping[str, bytes] = ray.get(arrays[0])
             return found
 
-        last: Message | ArraysWanted = ArraysWanted()
-        with tempfile.TemporaryDirectory(prefix="asymbp-", dir=self._folder) as folder, suppress(_ArraysMissing):
-            package, own = Package(job, checkpoints), Path(folder)
-            for message in worker.train(package, own, fetch, train=train, stopping=lambda: self._stopping):
-                if isinstance(message, Ended):
-                    last = message
-                else:
-                    yield message
-        yield last  # now that the folder is gone: this process may be killed at once
+        package = Package(job, checkpoints)
+        try:
+            yield from worker.train_apart(
+                package, self._folder, fetch, engine=train, stopping=lambda: self._stopping
+            )  # `Ended` comes when the folder is gone: this process may be killed at once
+        except _ArraysMissing:
+            yield ArraysWanted()
 
     def stop(self) -> None:
         """Let the training send the last finished epoch, and end."""

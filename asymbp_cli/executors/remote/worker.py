@@ -1,8 +1,9 @@
 """The worker's side of a job: trains it in a folder of its own and says what the driver needs to know."""
 
 import platform
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 from asymbp_cli.datasets.transfer import Fetch
@@ -12,6 +13,7 @@ from asymbp_cli.executors import Failure, Job, Train, explain
 from asymbp_cli.executors.job import train as train_with_engine
 from asymbp_cli.executors.remote.messages import Ended, FilesSent, Message
 from asymbp_cli.executors.remote.package import Package, unpack
+from asymbp_cli.files.own_folder import own_folder
 from asymbp_cli.training.resume import checkpoint_path
 from asymbp_cli.training.weight_files import weights_path
 
@@ -27,7 +29,7 @@ def train(
     train: Train = train_with_engine,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Message]:
-    """Train a job in `folder`, which is empty or does not exist, and yield what to send; `Ended` comes last.
+    """Train a job in `folder`, which has no checkpoints yet, and yield what to send; `Ended` comes last.
 
     `fetch` is asked for the dataset's arrays if this machine does not have them. Once `stopping` returns True, the
     last finished epoch is sent, and the job is handed back; it is asked several times a second.
@@ -38,6 +40,34 @@ def train(
     except Exception as error:
         found = explain(error)
         yield Ended(failure=found) if isinstance(found, Failure) else Ended(error=_name_machine(found))
+
+
+def train_apart(
+    package: Package, parent: Path | None, fetch: Fetch, *, engine: Train, stopping: Callable[[], bool]
+) -> Generator[Message, None, None]:
+    """Train a job as `train` does, in a folder of its own, which is gone when `Ended` is yielded.
+
+    It is in `parent`, or else where this machine keeps temporary files. Close the generator to delete it.
+    """
+    last: Message | None = None
+    try:
+        with own_folder(parent or Path(tempfile.gettempdir())) as folder:
+            for message in train(package, folder, fetch, train=engine, stopping=stopping):
+                if isinstance(message, Ended):
+                    last = message
+                else:
+                    yield message
+    except OSError as error:
+        last = last or Ended(error=_name_machine(_explain_no_folder(error)))
+    assert last
+    yield last
+
+
+def _explain_no_folder(error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot make a folder for temporary files: {error.strerror}. Free some space there, or let $TMPDIR name "
+        "another directory"
+    )
 
 
 def _name_machine(error: AsymbpError) -> AsymbpError:

@@ -18,7 +18,7 @@ from asymbp_cli.errors import UsageError
 from asymbp_cli.executors import Train
 from asymbp_cli.executors.slurm.options import SlurmOptions
 from asymbp_cli.executors.slurm.work import work
-from asymbp_cli.spawn import safe_path
+from asymbp_cli.spawn import known_package, safe_path
 
 #: states of SLURM after which nothing follows
 _ENDED = {
@@ -197,7 +197,7 @@ class _Slurm:
             raise _explain_failure(done.returncode, done.stderr)
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
-        with _explained(), _bounded(type(self._executor)):
+        with _explained(), _bounded(type(self._executor)), known_package():
             jobs = self._executor.map_array(work, [str(folder) for folder in folders], [train] * len(folders))
         return [job.job_id for job in jobs]
 
@@ -264,7 +264,7 @@ class _Local:
         )
 
     def submit(self, folders: Sequence[Path], train: Train) -> list[str]:
-        with safe_path():
+        with safe_path(), known_package():
             jobs = [self._executor.submit(work, str(folder), train) for folder in folders]
         for job in jobs:  # which outlives its executor; when it ends, this process takes note
             threading.Thread(target=job._process.wait, name=f"asymbp job {job.job_id}", daemon=True).start()

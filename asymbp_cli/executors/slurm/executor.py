@@ -13,13 +13,12 @@ from asymbp_cli.executors.remote.driver import Receiver
 from asymbp_cli.executors.remote.messages import Ended
 from asymbp_cli.executors.remote.spool import Inbox
 from asymbp_cli.executors.slurm.cluster import Cluster
+from asymbp_cli.executors.slurm.deaths import explain_death
 from asymbp_cli.executors.slurm.folders import (
     discard,
     find_folders,
-    has_logs,
     make_folder,
     note_ids,
-    read_log,
     reading,
     sweep,
     take_back,
@@ -191,7 +190,8 @@ class SlurmExecutor:
             running.unreadable = None
             settling = min(_SETTLING_SECONDS, self._cluster.look_seconds)
             if not ended and running.state and time.monotonic() - running.ended >= settling:
-                ended = Ended(self._explain(running))
+                began = running.inbox.began
+                ended = Ended(explain_death(self._results, running.id, running.state, began, running.adopted))
         except ValueError as error:
             ended = self._give_up(running, str(error))
         except OSError as error:
@@ -218,30 +218,6 @@ class SlurmExecutor:
         if not due.postponed:
             discard(running.folder, self._results)
         yield from running.receiver.take(ended)
-
-    def _explain(self, running: _Running) -> Failure:
-        """Return why a job has ended without saying so."""
-        state = (running.state or "UNKNOWN").split()[0]
-        if running.adopted:
-            return Failure(f"job {running.id} ended while no study listened ({state})", handed_back=True)
-        log = read_log(self._results, running.id)
-        where = f"job {running.id} of the cluster"
-        if not running.inbox.began and state == "CANCELLED":
-            message = f"{where} was cancelled before it began"
-        elif not running.inbox.began and not has_logs(self._results, running.id):
-            message = (
-                f"{where} ended before it began ({state}). Perhaps the nodes do not see "
-                f"{self._results.absolute()}: choose a directory that they share with --results DIR"
-            )
-        else:
-            message = f"{where} ended without a word ({state})"
-        return Failure(
-            message,
-            log or None,
-            out_of_memory=state == "OUT_OF_MEMORY",
-            lost_worker=state not in ("OUT_OF_MEMORY", "TIMEOUT", "PREEMPTED"),
-            handed_back=state in ("TIMEOUT", "PREEMPTED"),
-        )
 
     def stop(self) -> Iterator[Event | StudyWaits]:
         """Tell all workers to save, and yield what they send in time; the next driver takes in the rest.

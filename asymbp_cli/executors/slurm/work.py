@@ -2,7 +2,7 @@
 
 import os
 import signal
-import tempfile
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 
@@ -33,10 +33,11 @@ def work(folder: str, train: Train) -> None:
     place = Path(folder)
     try:
         note_id(place, _read_id())
-        with Outbox(place) as outbox, tempfile.TemporaryDirectory(prefix="asymbp-") as own:
-            for message in worker.train(
-                read_package(place), Path(own), _no_arrays, train=train, stopping=lambda: stopped
-            ):
+        messages = worker.train_apart(
+            read_package(place), None, _no_arrays, engine=train, stopping=lambda: stopped
+        )
+        with Outbox(place) as outbox, closing(messages):
+            for message in messages:
                 outbox.send(message)
     except OSError:
         if place.exists():  # else nobody waits for this job any more

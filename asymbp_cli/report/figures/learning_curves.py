@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from asymbp_cli.analysis.cells import Cell, Pick
 from asymbp_cli.analysis.tables import Epochs, FilledGrid
 from asymbp_cli.events import EpochEnded
-from asymbp_cli.report.charts.chart import Chart, KeyEntry, Panel, Series, make_error_axis, make_linear_axis
+from asymbp_cli.report.charts.chart import Axis, Chart, KeyEntry, Panel, Series, make_error_axis, make_linear_axis
 from asymbp_cli.report.document import Figure
 from asymbp_cli.report.figures.parts import (
     describe_chance,
@@ -49,7 +49,7 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
     yield Figure(
         name=name_figure(filled, number, i, "learning-curves"),
         caption=f"{heading}, {describe_table(filled)}: of the run that the rule selects"
-        f"{_MEDIAN_SEED if seeded else ''}. Training error is counted while weights move."
+        f"{_MEDIAN_SEED if seeded else ''}. {_describe_training(panels, y_axis)}."
         f"{describe_chance(chance, y_axis.high)}",
         alt=f"{heading}. {'; '.join(f'{panel.title} {panel.alt}' for panel in panels)}.",
         chart=Chart(
@@ -67,6 +67,13 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
         dataset=label,
         heading=heading,
     )
+
+
+def _describe_training(panels: Sequence[Panel], y_axis: Axis) -> str:
+    """Return what training errors are, and where those are that the axis of test errors does not show."""
+    training = [y for panel in panels for one in panel.series if one.look == "training" for y in one.y]
+    told = "Training error is counted while weights move"
+    return told if all(map(y_axis.shows, training)) else f"{told}; beyond the axis it is at its edge"
 
 
 def _draw_baseline(cell: Cell | None, epochs: Epochs) -> tuple[Series, ...]:
