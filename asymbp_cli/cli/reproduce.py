@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @asked_options.tables(required=True)
 @asked_options.datasets(
     "A dataset (asymbp ls datasets), a folder or archive of images, or `all`: every dataset of the table that is "
-    "installed. May be repeated. Default: digits; of other papers theirs."
+    "installed. May be repeated. Default: digits; of other papers the first of theirs."
 )
 @asked_options.network
 @asked_options.protocol(

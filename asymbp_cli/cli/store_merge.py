@@ -73,6 +73,8 @@ def command(sources: tuple[Path, ...], as_json: bool, results_directory: Path) -
             _print_outcome(*outcome, grids)
         for line in describe_shards(joined):
             click.echo(line)
+        for source, merged in zip(sources, results, strict=True):
+            _tell_of_weights(source, merged, results_directory)
     return int(any(merged.different for merged in results))
 
 
@@ -120,6 +122,21 @@ def _print_outcome(name: str, merged: "Merged", grids: "Sequence[Grid]") -> None
 
         listing = _list_differences(merged.different, name)
         console.print_listing(console.make_console(stderr=False), listing)
+
+
+def _tell_of_weights(source: Path, merged: "Merged", results_directory: Path) -> None:
+    """Say that the weights of runs stay in the directory that they come from, before somebody deletes it."""
+    from asymbp_cli.training.weight_files import weights_directory, weights_path
+
+    there, here = weights_directory(source), weights_directory(results_directory)
+    runs = (*merged.new, *merged.longer, *merged.same)
+    left = [run for run in runs if is_file(weights_path(there, run)) and not is_file(weights_path(here, run))]
+    if left:
+        click.echo(
+            f"the weights of {count(len(left), 'run')} stay in {printable_path(there)}/. To export them here, "
+            f"copy them into {printable_path(here)}/",
+            err=True,
+        )
 
 
 def _load(source: Path, results_directory: Path) -> "Source":

@@ -68,7 +68,7 @@ class FolderSource(Spec):
 
 def make_absolute(source: FolderSource) -> FolderSource:
     """Return images by a path that leads to them from any directory, if that can be printed."""
-    path = str(expand_home(source.folder).absolute())
+    path = str(expand_home(source.folder).resolve())
     return source.model_copy(update={"folder": path}) if printable(path) else source
 
 

@@ -52,7 +52,7 @@ class Plugin:
 
     def make_absolute(self) -> "Plugin":
         """Return it with a path that leads to its file from any directory, as what workers and results keep."""
-        return self if self.module else replace(self, label=str(Path(self.label).absolute()))
+        return self if self.module else replace(self, label=str(Path(self.label).resolve()))
 
     def refer(self, name: str) -> str:
         """Return the reference to a name of this plugin."""

@@ -18,6 +18,7 @@ from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.networks import Network
 
 
 def test_one_dataset_is_enough_by_the_3_point_rule() -> None:
@@ -92,6 +93,14 @@ def test_a_dataset_under_two_networks_is_two_datasets() -> None:
     assert found.errors["MNIST", "SGD"] == 1.0
     assert found.errors["MNIST (network timit)", "SGD"] == 50.0
     assert ("MNIST (network timit)", "BN") not in found.errors
+
+
+def test_a_network_of_a_users_own_does_not_count() -> None:
+    own = Network(input=(28, 28, 1), layers=("FC 7", "FC classes")).resolve(10)
+    other = with_row(filled(50.0, None, None, None, 60.0), network=own, paper_name=None)
+    found = collect_our_numbers([filled(1.0, 2.0, 3.0, 4.0, 5.0), other], {})
+    assert found == collect_our_numbers([filled(1.0, 2.0, 3.0, 4.0, 5.0)], {})
+    assert collect_our_numbers([other], {}).datasets == ()
 
 
 def test_the_papers_own_data_has_the_papers_name_and_counts_once() -> None:

@@ -102,11 +102,14 @@ def test_runs_that_ended_with_weights_of_another_epoch_are_counted(tmp_path: Pat
 
 def test_merging_leaves_weights_and_export_says_where_they_are(trained: Path, tmp_path: Path) -> None:
     run, results = run_ids(trained)["SGD"], tmp_path / "results"
-    invoke("store", "merge", trained / "results", "--results", results)
+    there, here = (weights_directory(place) for place in (trained / "results", results))
+    told = f"the weights of 2 runs stay in {there}/. To export them here, copy them into {here}/\n"
+    assert invoke("store", "merge", trained / "results", "--results", results).stderr == told
     again = "export", run, "--weights", tmp_path / "w.safetensors", "--results", results
     with pytest.raises(UsageError, match=rf"which merging leaves .*: copy weights/{run}.safetensors from there"):
         invoke(*again)
-    shutil.copytree(weights_directory(trained / "results"), weights_directory(results))
+    shutil.copytree(there, here)
+    assert invoke("store", "merge", trained / "results", "--results", results).stderr == ""
     assert invoke(*again).return_value is None
 
 

@@ -62,9 +62,6 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["reproduce", "--table", "2", "--protocol", "papr"], 'Did you mean "paper"?'),
         (["reproduce", "--table", "2", "--set", "protocol.epochs=0"], "must be greater than or equal to 1, not 0"),
         (["reproduce", "--table", "2", "--set", "epochs=3"], "only protocol.KEY=VALUE"),
-        (["reproduce", "--table", "2", "--set", "network=mnist"], "--network names a network"),
-        (["reproduce", "--table", "2", "--network", "mnst"], '"mnst" is not a network. Did you mean "mnist"?'),
-        (["reproduce", "--table", "2", "--network", "{input: 8x8x1, layers: [FC]}"], '"FC"'),
         (
             ["reproduce", "--table", "2", "--rule", "held-out", "--set", "protocol.validation_fraction=0"],
             "--rule held-out contradicts --set protocol.validation_fraction=0. Leave one of them out",
@@ -141,7 +138,7 @@ def test_what_is_no_number_is_said_in_plain_words(
         ("--json report", "'--json'. Write it after the command: asymbp reproduce --json ... (asymbp --help)"),
         ("--verison", "'--verison'. Did you mean '--version'? (asymbp --help)"),
         (
-            "reproduce --table 2 --network mnist",
+            "reproduce --table 2 --method uSF",
             "It is a key of recipes. Write one: asymbp init mine.yaml (asymbp",
         ),
         ("report out.html", "extra argument (out.html). Write --output out.html (asymbp report --help)"),

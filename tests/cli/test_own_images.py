@@ -1,6 +1,7 @@
 """A user's own images: what is wrong with them is found before training, and numbers lead back to them."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -71,7 +72,11 @@ def test_a_class_too_small_to_hold_out_is_found_before_training(
 def test_the_command_of_a_cell_leads_to_the_images_from_any_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("train mine.yaml --quiet --workers 1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run("train ../mine.yaml --quiet --workers 1 --set dataset=../photos --results ../results")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").rmdir()
     commands = [json.loads(line)["cells"][0]["command"] for line in run("show --table mine --json").splitlines()]
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -82,7 +87,7 @@ def test_the_command_of_a_cell_leads_to_the_images_from_any_directory(
     with Store.open(tmp_path / "results", create=False) as store:
         assert len(store.finished_ids()) == len(commands) == 2
         assert {row.folder.folder for grid in store.grids() for row in grid.rows if row.folder} == {
-            str(tmp_path / "photos")
+            str((tmp_path / "photos").resolve())
         }
 
 
@@ -96,6 +101,22 @@ def test_a_table_takes_another_network() -> None:
         assert rows == ({"network mnist"} if network == "mnist" else {"8x8x1, FC 4, FC 3", "8x8x1, FC 4, FC 10"})
     line = "plan --table 2 --dataset digits --json"
     assert json.loads(run(line)) != json.loads(run(f"{line} --network mnist"))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--set network=mnist", "--set network=mnist: here only .*; --network names a network"),
+        ("--network mnst", '^"mnst" is not a network. Did you mean "mnist"?'),
+        ("--network ./none.yaml", "^none.yaml: there is no such file"),
+        ("--network '{input: 8x8x1, layers: [FC]}'", '"FC" is not a layer'),
+        ("--network timit", "the network takes vectors of 1845, but digits holds images"),
+    ],
+)
+def test_what_is_no_network_is_said(option: str, message: str) -> None:
+    failed = asymbp_command(f"reproduce --table 2 --dry-run {option}")
+    assert isinstance(failed.exception, asymbp.AsymbpError)
+    assert re.search(message, str(failed.exception))
 
 
 def test_python_names_a_network_too(tmp_path: Path) -> None:

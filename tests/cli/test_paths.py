@@ -24,7 +24,7 @@ PARAMETERS = {
 #: text that is a path or may hold one, in all commands; each has a command in COMMANDS
 TAKE_PATHS = {
     *("table", "tables", "names", "protocol", "overrides", "first", "second", "name", "logs", "executor", "steps"),
-    *("named", "recipes", "files", "source"),
+    *("named", "recipes", "files", "source", "network"),
 }
 #: text that names something else; these take names of the catalog alone
 _OF_CATALOG = {
@@ -44,7 +44,7 @@ COMMANDS = [
     "validate ~/all.yaml --set dataset=~/pets --set network=~/net.yaml --set protocol=~/base.yaml",
     "train --recipe ~/all.yaml --results ~/new/res --data-dir ~ --cache-dir ~/new/cache --dry-run",
     "train --recipe ~/all.yaml --results ~/new/res --cache-dir ~/new/cache --workers 1 --quiet",
-    "reproduce --table ~/table.yaml --dataset ~/pets --protocol ~/base.yaml --results=~/res --dry-run",
+    "reproduce --table ~/table.yaml --dataset ~/pets --network ~/net.yaml --protocol ~/base.yaml --dry-run",
     "reproduce --table ~/table.yaml --dataset ~/pets --protocol ~/base.yaml --executor ~/executor.yaml --dry-run",
     "plan --table ~/table.yaml --dataset ~/pets --protocol ~/base.yaml --step-seconds ~/steps.csv --results ~/res",
     "plan --recipe ~/all.yaml --step-seconds ~/steps.csv --results ~/res",

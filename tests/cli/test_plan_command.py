@@ -129,7 +129,7 @@ def test_all_of_it_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--table 1", "Table 1 lists networks and trains nothing"),
         ("--table 2 --dataset mnits", 'Did you mean "mnist"?'),
         ("--table 2 --dataset mnist", "--protocol must be given for mnist"),
-        ("one.yaml --dataset digits", "--dataset and --protocol are of tables. Write them into the recipe"),
+        ("one.yaml --dataset digits", "--dataset, --network and --protocol are of tables. Write them into"),
         ("one.yaml --recipe one.yaml", "RECIPE is named with --recipe and without. Write all of them in one way"),
         ("--table 2,3", '"2,3" is read as one name. For several write --table 2 --table 3'),
         ("--table 2 --simulate 4", '"4" is no cluster. Write NODESxGPUS, for instance 4x8'),

@@ -99,6 +99,8 @@ def test_results_are_read_shown_and_merged_without_the_plugin(results: Path) -> 
     assert re.search(rf"plugin /\S+/my_scheme\.py {hash_file('my_scheme.py')}", shown)
     assert f"wNoise@{hash_file('my_scheme.py')[:16]}" in shown
     assert "plugin" not in invoke("show", plain, "--results", str(results)).stdout
+    cells = invoke("report", "--to", "csv", "--results", str(results)).stdout
+    assert re.search(r"--plugin /\S+/my_scheme\.py", cells)
     (measured,) = re.findall(r"(\w+) +BN +digits", listed)
     assert "Distance\n" in invoke("show", measured, "--results", str(results)).stdout
     invoke("store", "export", "all.asymbp", "--results", str(results))
