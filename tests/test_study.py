@@ -8,7 +8,7 @@ import pytest
 import small_study
 
 from asymbp_cli import study
-from asymbp_cli.api.asked import check_any_installed
+from asymbp_cli.api.asked import check_any_installed, prepare_recipe
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import (
@@ -19,6 +19,7 @@ from asymbp_cli.errors import (
 from asymbp_cli.events import CheckpointSaved, EpochEnded, RunFinished
 from asymbp_cli.executors import StudyEvent
 from asymbp_cli.executors.registry import choose_executor, load_executor
+from asymbp_cli.recipe.recipe import load_recipe
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run, StepKind, step_kind
@@ -161,3 +162,13 @@ def test_datasets_are_prepared_for_a_study(tmp_path: Path) -> None:
         check_any_installed([], source)
     with pytest.raises(MissingDataError, match=r"MNIST .* is not in"):
         study.prepare_datasets(["mnist"], None, Protocol(epochs=1), source)
+
+
+def test_each_row_has_the_data_at_the_size_of_its_network() -> None:
+    one = "input: 8x8x1, layers: [FC classes]"
+    networks = f"[{{{one}}}, {{input: 6x6x1, layers: [FC classes]}}, {{input: 8x8x1, layers: [FC 4, FC classes]}}]"
+    recipe = load_recipe(f"{{dataset: digits, method: SGD, protocol: demo, network: {networks}}}")
+    asked = prepare_recipe(recipe, DataSource())
+    sizes = {info.fingerprint: info.shape for info in asked.infos}
+    found = [(sizes[row.dataset or ""], row.network and row.network.input) for row in asked.grids[0].rows]
+    assert found == [(size, size) for size in ((8, 8, 1), (6, 6, 1), (8, 8, 1))]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from asymbp_cli import study
@@ -18,6 +19,7 @@ from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec, load_table
 from asymbp_cli.scheduling.shards import Part, take_part
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.shards import Shard
 
@@ -162,10 +164,15 @@ def prepare_tables(asked: Iterable[Reproduction], source: DataSource, warn: Call
 
 
 def prepare_recipe(recipe: Recipe, source: DataSource) -> Asked:
-    """Return the grid of a recipe, with its datasets decoded."""
-    inputs = [
-        study.prepare_datasets(recipe.datasets, network, recipe.protocol, source)
-        for network in recipe.networks or (None,)
+    """Return the grid of a recipe, with its datasets decoded: once for networks with inputs of one size."""
+    networks: Sequence[Network | None] = recipe.networks or (None,)
+    by_size = {network and network.input: network for network in networks}
+    prepared = {
+        size: study.prepare_datasets(recipe.datasets, network, recipe.protocol, source)
+        for size, network in by_size.items()
+    }
+    infos = [
+        prepared[network and network.input][place]
+        for place, network in product(range(len(recipe.datasets)), networks)
     ]
-    infos = [info for of_dataset in zip(*inputs, strict=True) for info in of_dataset]
     return Asked((make_recipe_grid(recipe, infos),), tuple(infos))

@@ -44,7 +44,7 @@ def hold_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def mark(file: IO[Any]) -> bool:
-    """Hold a new file until it is closed; of one that is left, nobody holds it.
+    """Hold a new file until it is closed. Nobody holds one that was left.
 
     Return False if the filesystem has no locks.
     """

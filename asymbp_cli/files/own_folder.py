@@ -1,7 +1,7 @@
 """Folders for the temporary files of one process; those that killed processes left are deleted by the next one.
 
-Which ones, says a lock that the system releases even after kill -9. Process ids are not asked: those of another
-machine or container mean nothing here.
+A lock tells which ones these are: the system releases it even after kill -9. Process ids would not: those of
+another machine or container mean nothing here.
 """
 
 import os

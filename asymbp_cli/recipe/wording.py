@@ -115,7 +115,7 @@ def _explain(details: list[ErrorDetails], model: Any, path: KeyPath, *, is_wrong
 
 
 def _describe_expected(kind: str, keys: str) -> str:
-    """Return what is expected, for an error of a type of pydantic's; mappings in it have these keys."""
+    """Return the expected form of a value, for a kind of pydantic's errors. Its mappings have these keys."""
     expected = _EXPECTED[kind]
     if not keys or expected not in ("a mapping", "a list"):
         return expected

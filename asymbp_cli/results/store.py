@@ -245,7 +245,7 @@ class Store:
         return self._epochs_of(list(run_ids), queries.SELECTED)
 
     def spent(self, run_ids: Iterable[str]) -> dict[str, Spent]:
-        """Return what runs have cost so far, by id; without the runs that have had no epoch."""
+        """Return the cost of runs so far, by id. Runs without an epoch are left out."""
         rows = self._journal.query(queries.SPENT, runs=json.dumps(list(run_ids)))
         return {run_id: Spent(*spent) for run_id, *spent in rows}
 

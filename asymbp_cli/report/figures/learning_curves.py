@@ -70,7 +70,7 @@ def draw_learning_curves(filled: FilledGrid, number: int, i: int, epochs: Epochs
 
 
 def _describe_training(panels: Sequence[Panel], y_axis: Axis) -> str:
-    """Return what training errors are, and where those are that the axis of test errors does not show."""
+    """Return a note on training errors, with the places of those beyond the axis of test errors."""
     training = [y for panel in panels for one in panel.series if one.look == "training" for y in one.y]
     told = "Training error is counted while weights move"
     return told if all(map(y_axis.shows, training)) else f"{told}; beyond the axis it is at its edge"
