@@ -192,7 +192,8 @@ def _find_hint(error: click.UsageError) -> str:
     if _has(command, "--set") and field in Protocol.model_fields:
         return f" Write --set protocol.{field}=VALUE"
     if _has(command, "--set") and field in ("network", "method", *Method.model_fields):
-        return " It is a key of recipes. Write one: asymbp init mine.yaml"
+        remedy = f"--set {field}=VALUE" if _has(command, "--recipe") else "one: asymbp init mine.yaml"
+        return f" It is a key of recipes. Write {remedy}"
     owners = [name for name in COMMANDS if (other := cli.get_command(error.ctx, name)) and _has(other, option)]
     if command is cli:
         return f" Write it after the command: asymbp {owners[0]} {option} ..." if owners else ""

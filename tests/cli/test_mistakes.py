@@ -141,6 +141,10 @@ def test_what_is_no_number_is_said_in_plain_words(
             "reproduce --table 2 --method uSF",
             "It is a key of recipes. Write one: asymbp init mine.yaml (asymbp",
         ),
+        (
+            "train mine.yaml --network mnist",
+            "It is a key of recipes. Write --set network=VALUE (asymbp train --help)",
+        ),
         ("report out.html", "extra argument (out.html). Write --output out.html (asymbp report --help)"),
         ("ls methods uSF", "Got unexpected extra argument (uSF) (asymbp ls --help)"),
     ],
