@@ -143,7 +143,7 @@ def test_what_is_no_number_is_said_in_plain_words(
         ),
         (
             "train mine.yaml --network mnist",
-            "It is a key of recipes. Write --set network=VALUE (asymbp train --help)",
+            "It is a key of recipes. Write --set network=VALUE (asymbp",
         ),
         ("report out.html", "extra argument (out.html). Write --output out.html (asymbp report --help)"),
         ("ls methods uSF", "Got unexpected extra argument (uSF) (asymbp ls --help)"),
