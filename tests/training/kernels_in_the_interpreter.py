@@ -25,19 +25,32 @@ def _widen(operand: Any) -> Any:
     )
 
 
+def _as_mask(operand: Any) -> Any:
+    """Return a mask as memory takes it: Triton 3.9 interprets one that is joined with a scalar as numbers."""
+    return replace(operand, data=operand.data.astype(bool))
+
+
 @contextmanager
 def interpret(*names: str) -> Iterator[dict[str, ModuleType]]:
     """Load files of `training/kernels/`, and what they import of it, with kernels that Triton interprets."""
     package = import_module(_PACKAGE)
     builder = import_module("triton.runtime.interpreter").InterpreterBuilder
-    multiply = builder.create_dot
+    multiply, load, store = builder.create_dot, builder.create_masked_load, builder.create_masked_store
 
     def multiply_bf16_too(self: Any, a: Any, b: Any, *others: Any) -> Any:
         return multiply(self, *(_widen(operand) for operand in (a, b)), *others)
 
+    def load_masked(self: Any, at: Any, mask: Any, *others: Any, **more: Any) -> Any:
+        return load(self, at, _as_mask(mask), *others, **more)
+
+    def store_masked(self: Any, at: Any, value: Any, mask: Any, *others: Any) -> Any:
+        return store(self, at, value, _as_mask(mask), *others)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
         patch.setattr(builder, "create_dot", multiply_bf16_too)
+        patch.setattr(builder, "create_masked_load", load_masked)
+        patch.setattr(builder, "create_masked_store", store_masked)
         for loaded in [other for other in sys.modules if other.startswith(f"{_PACKAGE}.")]:
             patch.delitem(sys.modules, loaded)
         before = {*sys.modules}
