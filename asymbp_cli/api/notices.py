@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.results.changed_plugins import find_changed_plugins
 from asymbp_cli.results.store import Store
@@ -39,7 +40,8 @@ def explain_missing_weights(grids: Sequence[Grid], store: Store, which: WhichWei
         histories = store.epochs(diverged)
         missing |= {run_id for run_id, epochs in histories.items() if not all(epoch.diverged for epoch in epochs)}
     others = {run_id: found[1] for run_id, found in kept.items() if found and found[0] != which}
-    others = {run_id: epoch for run_id, epoch in others.items() if epoch != _find_epoch(store, run_id, which)}
+    wanted = {run_id: _find_epoch(epochs, which) for run_id, epochs in store.epochs(others).items()}
+    others = {run_id: epoch for run_id, epoch in others.items() if epoch != wanted.get(run_id)}
     messages = []
     if missing:
         messages.append(
@@ -54,8 +56,8 @@ def explain_missing_weights(grids: Sequence[Grid], store: Store, which: WhichWei
     return messages
 
 
-def _find_epoch(store: Store, run_id: str, which: WhichWeights) -> int | None:
+def _find_epoch(epochs: Iterable[EpochEnded], which: WhichWeights) -> int | None:
     """Return the epoch whose weights are the best or the last of a run that has ended."""
-    epochs = [epoch for epoch in store.epochs([run_id])[run_id] if not epoch.diverged]
-    found = epochs[-1:] if which == "last" else sorted(epochs, key=lambda epoch: epoch.criterion)[:1]
-    return found[0].epoch if found else None
+    finite = [epoch for epoch in epochs if not epoch.diverged]
+    found = finite[-1] if finite and which == "last" else min(finite, key=lambda one: one.criterion, default=None)
+    return found.epoch if found else None

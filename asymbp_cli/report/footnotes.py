@@ -61,15 +61,14 @@ def _other_protocol(filled: FilledGrid) -> str | None:
     return f"The paper's numbers come from its own protocol of 65 epochs, ours from {label}."
 
 
-_NO_COLUMN = " (trained for this comparison, no column here)"
-
-
 def _colours(filled: FilledGrid) -> str | None:
     baseline = filled.grid.baseline
     if baseline is None or not any(cell.colour or cell.paper_colour for cell in _cells(filled)):
         return None
     headers = [column.header for column in filled.grid.columns if column.entries == baseline.entries]
-    where = "" if baseline.header in headers else f" (the column {headers[0]})" if headers else _NO_COLUMN
+    where = f" (the column {headers[0]})" if headers else " (trained for this comparison, no column here)"
+    if baseline.header in headers:
+        where = ""
     others = [column.header for column in filled.grid.columns if not filled.grid.is_comparable(column)]
     without = f" Not compared, since epochs differ: {list_some(others)}." if others else ""
     return (
