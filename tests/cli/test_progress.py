@@ -42,14 +42,7 @@ def _ended(run: Run, epoch: int, wrong: int) -> EpochEnded:
 def test_waiting_in_a_queue_is_not_training() -> None:
     run, clock = _run("SGD"), Clock()
     here = WorkerFound((run.id,), Provenance("node7", "cpu", {}, None, 1))
-    progress = StudyProgress(
-        grids=(),
-        runs={run.id: run},
-        remaining={run.id: 4},
-        epoch_cost={run.id: 1.0},
-        estimate_seconds=8.0,
-        clock=clock,
-    )
+    progress = _one_run(run, 8.0, clock)
     progress.handle(StackStarted("s", (run.id,), 0))
     clock.now = 3600.0
     progress.handle(here)
@@ -60,6 +53,11 @@ def test_waiting_in_a_queue_is_not_training() -> None:
     assert progress.samples_per_second == pytest.approx(50)
     progress.handle(here)  # of another worker
     assert progress.eta_seconds == pytest.approx(6)
+
+
+def _one_run(run: Run, seconds: float, clock: Clock) -> StudyProgress:
+    """Return the progress of a study of one run, before it starts."""
+    return StudyProgress((), {run.id: run}, {run.id: 4}, {run.id: 1.0}, estimate_seconds=seconds, clock=clock)
 
 
 def test_progress_counts_predicted_seconds() -> None:
@@ -98,14 +96,7 @@ def test_progress_counts_predicted_seconds() -> None:
 
 def test_mirroring_before_the_first_epoch_is_shown_and_is_no_pace() -> None:
     run, clock = _run("WM"), Clock()
-    progress = StudyProgress(
-        grids=(),
-        runs={run.id: run},
-        remaining={run.id: 4},
-        epoch_cost={run.id: 1.0},
-        estimate_seconds=40.0,
-        clock=clock,
-    )
+    progress = _one_run(run, 40.0, clock)
     progress.handle(StackStarted("s", (run.id,), 0))
     for step in (500, 1000):
         clock.now += 100.0
