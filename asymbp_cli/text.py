@@ -1,15 +1,18 @@
-"""Text that users read: the nearest known word, and text that is fit to be printed."""
+"""Text that users read: the nearest known word or path, and text that is fit to be printed."""
 
 import hashlib
+import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 _MOST_OFFERED = 3  # names
 _LONGEST_WORD = 100  # letters; comparing longer text takes long, and no name is like it
+_MOST_COMPARED = 1000  # names in a folder
 
 
 def find_nearest(word: str, choices: Iterable[str]) -> str:
@@ -37,6 +40,36 @@ def _list_beginning(word: str, choices: Iterable[str]) -> list[str]:
     """Return the choices that begin with a word and a dash; none if they are many."""
     found = [choice for choice in choices if word and choice.lower().startswith(f"{word.lower()}-")]
     return found if len(found) <= _MOST_OFFERED else []
+
+
+def nearest_path(path: Path, is_meant: Callable[[Path], bool]) -> str:
+    """Return `' Did you mean "./photos"?'` for the path nearest to one that leads nowhere, or `''`.
+
+    Only what `is_meant` is offered. Folders on the way may be mistyped too.
+    """
+    found = _find_near_path(path, is_meant)
+    if found is None or found == path:
+        return ""
+    return f' Did you mean "{"" if len(found.parts) > 1 else "./"}{found}"?'
+
+
+def _find_near_path(path: Path, is_meant: Callable[[Path], bool]) -> Path | None:
+    """Return the path, or else the nearest one that `is_meant`; None if there is none."""
+    try:
+        if is_meant(path):
+            return path
+        folder = None if path == path.parent else _find_near_path(path.parent, Path.is_dir)
+        if folder is None:
+            return None
+        if is_meant(folder / path.name):
+            return folder / path.name
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _MOST_COMPARED)]
+        names = [name for name in names if printable(name) and is_meant(folder / name)]
+    except (OSError, ValueError):  # a folder that may not be read, a name that no file can have
+        return None
+    name = find_nearest(path.name, names)
+    return folder / name if name else None
 
 
 #: what steers a terminal or turns text around: C0, DEL, C1, line separators, bidirectional overrides and isolates;

@@ -1,8 +1,17 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from asymbp_cli.text import count, escape_controls, format_moment, nearest, printable, printable_path
+from asymbp_cli.text import (
+    count,
+    escape_controls,
+    format_moment,
+    nearest,
+    nearest_path,
+    printable,
+    printable_path,
+)
 
 
 def test_the_nearest_word_is_suggested_in_its_own_case() -> None:
@@ -18,6 +27,24 @@ def test_names_that_begin_with_the_word_are_suggested_if_they_are_few() -> None:
     assert nearest("uSF", names) == ' Did you mean "usf-digits" or "usf-readings"?'
     assert nearest("usf", iter(names)) == nearest("uSF", names)
     assert nearest("a", [f"a-long-name-{i}" for i in range(4)]) == nearest("own-", names[:2]) == ""
+
+
+def test_the_nearest_path_is_one_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos/flowers").mkdir(parents=True)
+    Path("photso.yaml").touch()
+    assert nearest_path(Path("photso"), Path.is_dir) == ' Did you mean "./photos"?'
+    assert nearest_path(Path("photso"), Path.is_file) == ' Did you mean "./photso.yaml"?'
+    assert nearest_path(Path("phots/flower"), Path.is_dir) == ' Did you mean "photos/flowers"?'
+    assert nearest_path(Path("phots/flowers"), Path.is_dir) == ' Did you mean "photos/flowers"?'
+    assert nearest_path(tmp_path / "photo", Path.is_dir) == f' Did you mean "{tmp_path}/photos"?'
+
+
+@pytest.mark.parametrize("path", ["zebra", "zebra/flowers", "photos/zebra", "x" * 300, "a\0b", "/", "."])
+def test_no_path_is_offered_if_none_is_near(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos/flowers").mkdir(parents=True)
+    assert nearest_path(Path(path), Path.is_dir) == ""
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[31m", "\udc80", "a\x9bb", "\u2028", "a\u202eb", "\u2066"])

@@ -20,7 +20,8 @@ from asymbp_cli.text import printable_path
     metavar="NAME",
     shell_complete=complete("sources"),
     help="The recipe to start from (asymbp ls recipes), a table, whose columns become methods (table2), or a "
-    "protocol, network or dataset, which two methods use. Default: two methods on the digits, half a minute.",
+    "protocol, network or dataset, which two methods use; a dataset may also be a folder or archive of images. "
+    "Default: two methods on the digits, half a minute.",
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def command(file: Path, source: str | None, force: bool) -> None:
@@ -34,6 +35,7 @@ def command(file: Path, source: str | None, force: bool) -> None:
       asymbp init my.yaml --from compare-schemes
       asymbp init - --from table2
       asymbp init - --from matconvnet
+      asymbp init my.yaml --from ./photos
     """
     from asymbp_cli.cli.write import is_replaceable, write_text
     from asymbp_cli.recipe.resources import names_a_file

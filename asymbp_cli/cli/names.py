@@ -16,6 +16,7 @@ else:
     Item = CompletionItem  # before click 8.3 it is not generic
 Complete = Callable[[click.Context, click.Parameter, str], list[Item]]
 _YAML = (".yaml", ".yml")
+_ARCHIVES = (".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".zip")
 
 
 def complete(kind: str) -> Complete:
@@ -182,8 +183,9 @@ _NAMES: dict[str, Callable[[click.Context, str], Iterable[str]]] = {
 _FILES: dict[str, tuple[str, ...]] = {
     "recipes": _YAML,
     "tables": _YAML,
-    "datasets": (".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".zip"),
-    "datasets or all": (".tar", ".gz", ".tgz", ".xz", ".txz", ".bz2", ".zip"),
+    "sources": (*_YAML, *_ARCHIVES),
+    "datasets": _ARCHIVES,
+    "datasets or all": _ARCHIVES,
     "networks": _YAML,
     "protocols": _YAML,
     "executors": _YAML,

@@ -14,7 +14,7 @@ from asymbp_cli.cli.streams import note_kept
 from asymbp_cli.cli.waiting import say
 from asymbp_cli.errors import StoreError, UsageError
 from asymbp_cli.files.paths import FILE_NAME, exists, is_file
-from asymbp_cli.text import count, printable_path
+from asymbp_cli.text import count, nearest_path, printable_path
 
 if TYPE_CHECKING:
     from asymbp_cli.events import EpochEnded
@@ -147,9 +147,10 @@ def _load(source: Path, results_directory: Path) -> "Source":
     if source == _INPUT:
         return decode(sys.stdin.buffer.read(), Path("standard input"))
     if not exists(source):
+        hint = nearest_path(source, lambda path: path.suffix == source.suffix)
         raise UsageError(
-            f"there is no file or directory {printable_path(source)}. Name a file that asymbp store export has "
-            "written, or a results directory"
+            f"there is no file or directory {printable_path(source)}.{hint} "
+            "Name a file that asymbp store export has written, or a results directory"
         )
     if source.name == FILE_NAME:
         raise UsageError(f"{printable_path(source)} is the database of a results directory. Name the directory")

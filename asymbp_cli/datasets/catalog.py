@@ -1,6 +1,7 @@
 """The catalog, and the names of datasets: a key, or the path of a folder or archive. No torch, no numpy."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.specs.base import Label, Spec
-from asymbp_cli.text import nearest, printable, printable_path
+from asymbp_cli.text import nearest, nearest_path, printable, printable_path
 
 #: the digits, then in the order of the paper's tables, then others
 CATALOG: dict[str, CatalogEntry] = {
@@ -77,6 +78,11 @@ DatasetRef = str | FolderSource
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
 
 
+def is_images(path: Path) -> bool:
+    """Return whether a folder is at a path, or a file that is called as archives are."""
+    return exists(path) and (path.is_dir() or path.name.lower().endswith(_ARCHIVES))
+
+
 def parse_dataset(text: str) -> DatasetRef:
     """Return the dataset that `text` names: one of the catalog, else a folder or archive of images.
 
@@ -103,9 +109,14 @@ def find_entry(name: str) -> CatalogEntry:
     by_name = _entries_by_name()
     if name.lower() not in by_name:
         raise UsageError(
-            f'"{name}" is not a dataset, nor a folder or archive.{nearest(name, by_name)} (asymbp ls datasets)'
+            f'"{name}" is not a dataset, nor a folder or archive.{_nearest(name, by_name)} (asymbp ls datasets)'
         )
     return by_name[name.lower()]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return the nearest name of a dataset, else the nearest folder or archive, as a question."""
+    return nearest(name, known) or (nearest_path(Path(name), is_images) if name else "")
 
 
 def _entries_by_name() -> dict[str, CatalogEntry]:

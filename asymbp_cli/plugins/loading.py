@@ -18,7 +18,7 @@ from asymbp_cli.errors import AsymbpError, PluginError
 from asymbp_cli.plugins.calls import describe_error
 from asymbp_cli.plugins.registry import loading
 from asymbp_cli.specs.references import REGISTERED, Plugin
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import nearest_path, printable_path
 
 _LARGEST = 1 << 20  # bytes; what is larger is no plugin
 _NOTHING = "registers nothing. Decorate a function, for instance with @scheme (from asymbp_cli.plugins)"
@@ -39,7 +39,8 @@ def load_file(path: Path) -> Plugin:
             source = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "is no path"
-        raise PluginError(f"{label}: {reason}. --plugin takes the path of a Python file") from None
+        hint = nearest_path(path, lambda found: found.suffix == path.suffix and found.is_file())
+        raise PluginError(f"{label}: {reason}.{hint} --plugin takes the path of a Python file") from None
     if len(source) > _LARGEST:
         raise PluginError(f"{label}: has more than {_LARGEST >> 20} MiB. --plugin takes the path of a Python file")
     plugin, place = Plugin(label, source), path.resolve()

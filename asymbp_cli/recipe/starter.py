@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource, is_images, parse_dataset
+from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.errors import UsageError
 from asymbp_cli.files.paths import exists, expand_home
 from asymbp_cli.recipe.document import Document
@@ -22,7 +23,7 @@ from asymbp_cli.recipe.yamlfile import dump_line, dump_yaml, parse_yaml
 from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.references import short_name
-from asymbp_cli.text import nearest, printable_path
+from asymbp_cli.text import nearest, nearest_path, printable_path
 
 _METHODS = "method: [SGD, uSF+BN+BM]\n"
 _FIRST = f"dataset: digits\n{_METHODS}protocol: demo\n"
@@ -34,11 +35,14 @@ def read_source(name: str | None) -> str:
     """Return the YAML that a new recipe starts from; None: two methods on the digits.
 
     A name is that of a recipe or its file, of a table, or of a protocol, network or dataset that two methods use.
-    Raises UsageError if there is none of that name, RecipeError if its file is invalid.
+    A dataset may also be a folder or archive of images. Raises UsageError if there is none of that name,
+    RecipeError if its file is invalid, DataError if the images are not there.
     """
     if name is None:
         return _FIRST
-    if names_a_file(name) or is_inline(name) or name.lower() in recipe_files():
+    if _names_images(name):
+        return _write_images(name)
+    if is_inline(name) or name.lower() in recipe_files() or (names_a_file(name) and not _is_nothing(name)):
         return _read_recipe_file(name)
     if is_table(name):
         return write_table_recipe(name)
@@ -50,6 +54,32 @@ def read_source(name: str | None) -> str:
 def list_sources() -> tuple[str, ...]:
     """Return the names that a new recipe can start from, besides those of tables: the first ones go first."""
     return tuple(dict.fromkeys([*recipe_files(), *protocol_files(), *NETWORKS, *CATALOG]))
+
+
+def _names_images(name: str) -> bool:
+    """Return whether a name is the path of a folder or archive of images."""
+    if name.startswith("folder:"):
+        return True
+    if is_inline(name) or name.lower() in list_sources() or is_table(name):
+        return False
+    return is_images(expand_home(name))
+
+
+def _is_nothing(name: str) -> bool:
+    """Return whether a path leads nowhere and may have meant a folder as well as a file."""
+    path = expand_home(name)
+    return not path.suffix and not exists(path)
+
+
+def _write_images(name: str) -> str:
+    """Return a recipe of two methods on images of the user's own.
+
+    Its network is small: the paper's one for such images is slow on a CPU.
+    """
+    ref = parse_dataset(name)
+    if isinstance(ref, FolderSource):
+        Tree(expand_home(ref.folder))  # which raises DataError if it leads nowhere
+    return f"{dump_line('dataset', name)}\nnetwork: cifar\n{_METHODS}protocol: demo\n"
 
 
 def _write_first(name: str) -> str:
@@ -64,9 +94,10 @@ def _write_first(name: str) -> str:
         return f"dataset: {key}\n{_METHODS}protocol: {_choose_protocol(key)}\n"
     if key in (*_EXECUTORS, *named_files("executors")):
         raise UsageError(f"{key} is where to train, which no recipe says: asymbp train RECIPE --executor {key}")
+    hint = nearest(name, list_sources()) or nearest_path(expand_home(name), exists)
     raise UsageError(
-        f'"{printable_path(name)}" is nothing to start from.{nearest(name, list_sources())} Name a recipe (asymbp '
-        "ls recipes), a table, a protocol, a network or a dataset"
+        f'"{printable_path(name)}" is nothing to start from.{hint} Name a recipe (asymbp '
+        "ls recipes), a table, a protocol, a network, a dataset, or a folder or archive of images"
     )
 
 

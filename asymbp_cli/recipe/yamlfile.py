@@ -18,6 +18,7 @@ from asymbp_cli.recipe.document import Document
 from asymbp_cli.recipe.resources import is_inline
 from asymbp_cli.recipe.syntax import DEEPEST, MOST_NODES, PLAIN, TEXT, TooMuchError, compose
 from asymbp_cli.recipe.wording import KeyPath, key_path, quote
+from asymbp_cli.text import nearest_path
 
 _LONGEST = 200_000  # characters
 _UNREADABLE = {ENOENT: "there is no such file", EISDIR: "is a directory. Name a YAML file in it"}
@@ -47,6 +48,9 @@ def _content(file: Path) -> str:
         problem = f"is longer than {_LONGEST:,} characters. Name a YAML file"
     except OSError as error:
         problem = _UNREADABLE.get(error.errno or 0, f"cannot be read: {error.strerror}")
+        if error.errno == ENOENT:
+            hint = nearest_path(file, Path.is_file)
+            problem += f".{hint}" if hint else ""
     except ValueError:  # UnicodeDecodeError, or a null character in the name
         problem = "is not UTF-8 text. Name a YAML file"
     raise RecipeError([f"{file}: {problem}"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from asymbp_cli.errors import StoreError
 from asymbp_cli.files.paths import FILE_NAME, exists, is_file
-from asymbp_cli.text import printable_path
+from asymbp_cli.text import nearest_path, printable_path
 
 ELSEWHERE = "use another directory with --results DIR"
 
@@ -38,7 +38,8 @@ def check_directory(directory: Path, *, create: bool) -> None:
             else "Train something first, for instance with asymbp reproduce --table 2, or name another directory "
             "with --results DIR"
         )
-        raise StoreError(f"there are no results in {directory}/. {remedy}")
+        hint = nearest_path(directory, lambda path: is_file(path / FILE_NAME))
+        raise StoreError(f"there are no results in {directory}/.{hint} {remedy}")
 
 
 def _check_not_lost(path: Path) -> None:

@@ -3,12 +3,13 @@
 import re
 import shlex
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner
 
 from asymbp_cli.cli.app import cli
-from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.catalog import CATALOG, FolderSource
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.examples import recipe_files
 from asymbp_cli.recipe.format import METHOD_KEYS, PROTOCOL_KEYS, RECIPE_KEYS
@@ -152,6 +153,34 @@ def test_two_methods_use_what_a_name_means(source: str, has: str) -> None:
     assert asymbp("validate mine.yaml") == "mine.yaml: ok\n"
 
 
+@pytest.mark.parametrize("source", ["./photos", "photos", "folder:photos", "~/photos", "photos.zip", "./mnist"])
+def test_two_methods_train_on_images_of_ones_own(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    for name in ("photos", "mnist"):
+        Path(name).mkdir()
+    with ZipFile("photos.zip", "w") as archive:
+        archive.writestr("cat/1.txt", "")
+    asymbp(f"init mine.yaml --from {source}")
+    recipe = load_recipe("./mine.yaml")
+    (images,) = recipe.datasets
+    assert isinstance(images, FolderSource)
+    assert images.folder == source.removeprefix("folder:")
+    assert recipe.networks == (NETWORKS["cifar"],)
+    assert len(recipe.methods) == 2
+
+
+def test_a_name_of_the_tool_hides_a_folder() -> None:
+    Path("mnist").mkdir()
+    asymbp("init mine.yaml --from mnist")
+    assert load_recipe("./mine.yaml").datasets == ("mnist",)
+
+
+def test_images_in_place_of_a_recipe_are_told_how_to_make_one() -> None:
+    Path("photos").mkdir()
+    done = CliRunner().invoke(cli, ["train", "./photos"], standalone_mode=False)
+    assert str(done.exception).endswith("Or, for images: asymbp init mine.yaml --from ./photos")
+
+
 @pytest.mark.parametrize("name", [*protocol_files(), *NETWORKS, *CATALOG])
 def test_each_name_that_a_recipe_takes_can_be_started_from(name: str) -> None:
     assert name in write_starter(read_source(name), "mine.yaml")
@@ -166,12 +195,19 @@ def test_each_name_that_a_recipe_takes_can_be_started_from(name: str) -> None:
         ("grd", 'Did you mean "grid"?'),
         ("none.yaml", "none.yaml: there is no such file"),
         ("matconv", 'Did you mean "matconvnet"? Name a recipe'),
+        ("./photso", '"./photso" is nothing to start from. Did you mean "./photos"? Name a recipe'),
+        ("photso", 'Did you mean "./photos"?'),
+        ("folder:photso", 'photso does not exist. Did you mean "./photos"?'),
+        ("photos.zp", '"photos.zp" is nothing to start from. Did you mean "./photos.zip"?'),
+        ("phots.zip", '"phots.zip" is nothing to start from. Did you mean "./photos.zip"?'),
         ("slurm", "slurm is where to train, which no recipe says: asymbp train RECIPE --executor slurm"),
         ("inline", "asymbp train RECIPE --executor inline"),
         ("{title: x, columns: [SGD]}", "asymbp reproduce --table '{title: x, columns: [SGD]}'"),
     ],
 )
 def test_what_nothing_starts_from(source: str, message: str) -> None:
+    Path("photos").mkdir()
+    Path("photos.zip").touch()
     done = CliRunner().invoke(cli, ["init", "mine.yaml", "--from", source], standalone_mode=False)
     assert message in str(done.exception)
     assert not Path("mine.yaml").exists()

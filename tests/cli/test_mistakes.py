@@ -56,7 +56,7 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
     [
         (["trian"], 'no such command "trian". Did you mean "train"?'),
         (["train", "--recipe", "none.yaml"], "none.yaml: there is no such file"),
-        (["train", "--recipe", "."], ".: is a directory. Name a YAML file in it"),
+        (["train", "--recipe", "."], ".: is a folder or archive, not a recipe. Name a YAML file in it"),
         (["reproduce", "--table", "9"], '"9" is not a table'),
         (["reproduce", "--table", "2", "--dataset", "mnist"], "must be given for mnist. Choose quick (5"),
         (["reproduce", "--table", "2", "--protocol", "papr"], 'Did you mean "paper"?'),

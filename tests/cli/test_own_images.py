@@ -12,6 +12,7 @@ from PIL import Image
 import asymbp_cli as asymbp
 from asymbp_cli.cli.app import cli
 from asymbp_cli.errors import DataError
+from asymbp_cli.files.paths import FILE_NAME
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.results.store import Store
 
@@ -117,6 +118,25 @@ def test_what_is_no_network_is_said(option: str, message: str) -> None:
     failed = asymbp_command(f"reproduce --table 2 --dry-run {option}")
     assert isinstance(failed.exception, asymbp.AsymbpError)
     assert re.search(message, str(failed.exception))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train mine.yaml --set dataset=./phtoos", 'phtoos does not exist. Did you mean "./photos"? Write'),
+        ("train mine.yaml --set dataset=phtoos", '"phtoos" is not a dataset, nor a folder or archive. Did you'),
+        ("data check ./phtoos", 'phtoos does not exist. Did you mean "./photos"? Write'),
+        ("train mien.yaml", 'mien.yaml: there is no such file. Did you mean "./mine.yaml"?'),
+        ("train mine.yaml --plugin rulse.py", 'rulse.py: No such file or directory. Did you mean "./rules.py"?'),
+        ("report --results resutls", 'there are no results in resutls/. Did you mean "./results"? Train'),
+        ("store merge resutls", 'there is no file or directory resutls. Did you mean "./results"? Name'),
+    ],
+)
+def test_a_mistyped_path_is_told_the_nearest_one(line: str, message: str) -> None:
+    Path("rules.py").touch()
+    Path("results").mkdir()
+    Path("results", FILE_NAME).write_text("stands for results")
+    assert message in str(asymbp_command(line).exception)
 
 
 def test_python_names_a_network_too(tmp_path: Path) -> None:

@@ -20,8 +20,10 @@ from asymbp_cli.datasets.archives.forms import explain_other, explain_part, is_z
 from asymbp_cli.datasets.archives.names import ending
 from asymbp_cli.datasets.archives.tar import Tar
 from asymbp_cli.datasets.archives.zip import Zip
+from asymbp_cli.datasets.catalog import is_images
 from asymbp_cli.datasets.checksums import signature
 from asymbp_cli.errors import DataError
+from asymbp_cli.text import nearest_path
 
 #: raised by the libraries on damaged (KeyError: a broken link) or encrypted (RuntimeError) archives
 _BROKEN = (
@@ -117,7 +119,8 @@ class Tree:
 
 def _open(path: Path, inside: str) -> Container:
     if not path.exists():
-        raise DataError(f"{path} does not exist. Write the path of a folder, .tar(.gz, .xz) or .zip")
+        hint = nearest_path(path, is_images)
+        raise DataError(f"{path} does not exist.{hint} Write the path of a folder, .tar(.gz, .xz) or .zip")
     if path.is_dir():
         return Folder(path)
     if not path.is_file():
