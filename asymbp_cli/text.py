@@ -47,7 +47,7 @@ def nearest_path(path: Path, is_meant: Callable[[Path], bool]) -> str:
 
     Only what `is_meant` is offered. Folders on the way may be mistyped too.
     """
-    found = _find_near_path(path, is_meant)
+    found = _find_near_path(path, lambda found: found.exists() and is_meant(found))
     if found is None or found == path:
         return ""
     return f' Did you mean "{"" if len(found.parts) > 1 else "./"}{found}"?'

@@ -81,7 +81,8 @@ class Document:
     def note_key(self, path: KeyPath, value: Any, allowed: Sequence[str]) -> None:
         """Note that the key that a path ends with is not allowed, and which one it means."""
         *_, key = path
-        self.note(path, explain_key(str(key), value, allowed, path[:-1], self._base))
+        beside = find_value(self.data, path[:-1])
+        self.note(path, explain_key(str(key), value, allowed, path[:-1], beside, self._base))
         self.meant.add((*path[:-1], find_name(str(key), allowed, path[:-1])))
 
     @property

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from asymbp_cli.datasets.catalog import FolderSource
-from asymbp_cli.recipe.wording import KeyPath, describe_unknown_key, quote
+from asymbp_cli.recipe.parameters import place_parameter
+from asymbp_cli.recipe.wording import KeyPath, describe_unknown_key, show
 from asymbp_cli.specs.feedback import LayerFeedback
 from asymbp_cli.specs.methods import UPDATES, Method
 from asymbp_cli.specs.networks import Network
@@ -101,10 +102,12 @@ def find_name(key: str, allowed: Sequence[str], path: KeyPath) -> str:
     return name or ("" if _find_place(_call(key), path) else find_nearest(key, allowed))
 
 
-def explain_key(key: str, value: Any, allowed: Sequence[str], path: KeyPath, base: str = "demo") -> str:
+def explain_key(
+    key: str, value: Any, allowed: Sequence[str], path: KeyPath, beside: Mapping[str, Any], base: str = "demo"
+) -> str:
     """Return the message for a key that is not allowed in the mapping at a path: what to write instead.
 
-    `base` is the protocol that the recipe has.
+    `beside` is that mapping, `base` the protocol that the recipe has.
     """
     known, name = _call(key), _find_synonym(key, allowed)
     if name == "seed" and key.lower() == "seeds":
@@ -113,15 +116,17 @@ def explain_key(key: str, value: Any, allowed: Sequence[str], path: KeyPath, bas
         return _rename(name, value)
     place = "" if name else _find_place(known, path)
     if place == "protocol" and "columns" in allowed:
-        option = f"--set protocol.{known}={_show(value)}"
+        option = f"--set protocol.{known}={show(value)}"
         return f"belongs in the protocol. Set it with {option}, or in a column's protocol"
+    if place == "feedback" and known != "scheme":
+        return place_parameter(known, show(value), beside)
     if place in _PARTS:
         owner = place if path or place in allowed else f"{place} of a recipe"
-        written = _write_part(place, known, value, "" if path and place in allowed else base)
+        written = _write_part(place, known, value, beside, "" if path and place in allowed else base)
         return f"belongs in {owner}. Write {written}"
     if place:
         where = "to the recipe itself, at the left margin" if path else "in a recipe"
-        return f"belongs {where}. Write {known}: {_show(value)} there"
+        return f"belongs {where}. Write {known}: {show(value)} there"
     if known in _OPTIONS:
         return f"is an option of the command. Delete the line, and type {_OPTIONS[known]}"
     if known in _ABSENT:
@@ -152,38 +157,28 @@ def _rename(known: str, value: Any) -> str:
     """Return the message for a key that is called otherwise."""
     if known == "update":
         is_absent = isinstance(value, str) and value.lower() not in UPDATES
-        absent = f", and there is no {_show(value)}" if is_absent else ""
+        absent = f", and there is no {show(value)}" if is_absent else ""
         return f"is called update here: sgd, bm1, bm2, bm3{absent}. A method names it too: method: [SGD, BM]"
     if known == "batch_norm":
         return "is called batch_norm here: none, plain, learnable. A method names it too: method: uSF+BN"
     if known == "base_rate":
-        return f"is called base_rate here, times each of rate_multipliers. Write base_rate: {_show(value)}"
+        return f"is called base_rate here, times each of rate_multipliers. Write base_rate: {show(value)}"
     if known == "phases":
         return f"is called phases here: stretches of epochs, each with a factor on the rate. Write {_PHASES}"
     if known == "initialization":
         return f"is called initialization here: {', '.join(by_short_name(INITIALIZATIONS))}"
-    return f"is called {known} here. Write {known}: {_show(value)}"
+    return f"is called {known} here. Write {known}: {show(value)}"
 
 
-def _write_part(part: str, known: str, value: Any, base: str) -> str:
+def _write_part(part: str, known: str, value: Any, beside: Mapping[str, Any], base: str) -> str:
     """Return a part of a recipe with a value in it, as one writes it; without `base` that of a method."""
-    written = _PHASES if known == "phases" else f"{known}: {_show(value)}"
+    written = _PHASES if known == "phases" else f"{known}: {show(value)}"
     if part == "protocol":
         written += ", rate_multipliers: [1]" if known == "base_rate" else ""
         written = f"extends: {base}, {written}" if base else written
-    elif part == "feedback" and known != "scheme":
-        written = f"scheme: brsf, {written}"
     elif part == "network":
         written = "input: 28x28x1, layers: [FC 64, FC classes]"
     elif part == "dataset" and known != "folder":
-        written = f"folder: PATH, {written}"
+        folder = beside.get("dataset")
+        written = f"folder: {folder if isinstance(folder, str) and '/' in folder else 'PATH'}, {written}"
     return f"{part}: {{{written}}}"
-
-
-def _show(value: Any) -> str:
-    """Return a value as YAML has it, if it is short."""
-    if isinstance(value, list):
-        text = f"[{', '.join(map(_show, value))}]"
-    else:
-        text = "..." if value is None or isinstance(value, Mapping) else quote(value).strip('"')
-    return text if len(text) <= 30 else "..."

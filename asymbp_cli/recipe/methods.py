@@ -25,6 +25,7 @@ class RecipeMethod(Spec):
 
 def read_methods(recipe: Node, protocol: Protocol) -> list[RecipeMethod]:
     """Return the methods that a recipe with `protocol` names or spells out; problems are noted."""
+    _check_values(recipe, recipe.value)
     spelled_out = recipe.select(METHOD_KEYS)
     named = recipe["method"]
     keys = ", ".join(spelled_out.value)
@@ -55,6 +56,7 @@ def _read_entry(node: Node, protocol: Protocol) -> RecipeMethod | None:
     node.has_only(METHOD_ENTRY_KEYS)
     if not node.is_mapping:
         return None
+    _check_values(node, node.value)
     spelled_out = node.select(METHOD_KEYS)
     if "method" in node and spelled_out.value:
         node.note(f"has both method and {', '.join(spelled_out.value)}. Leave one out")

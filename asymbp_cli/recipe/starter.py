@@ -20,7 +20,7 @@ from asymbp_cli.recipe.resources import is_inline, named_files, names_a_file
 from asymbp_cli.recipe.table import is_table
 from asymbp_cli.recipe.table_recipe import write_table_recipe
 from asymbp_cli.recipe.yamlfile import dump_line, dump_yaml, parse_yaml
-from asymbp_cli.specs.feedback import LayerFeedback
+from asymbp_cli.specs.feedback import shorten_feedback
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.references import short_name
 from asymbp_cli.text import nearest, nearest_path, printable_path
@@ -187,7 +187,7 @@ def _write_sample(key: str, recipe: Recipe) -> str:
         "title": "My study",
         "network": spell_out(network_for(first if isinstance(first, str) else "folder")),
         "method": method_name(method),
-        "feedback": _shorten_feedback(method.feedback),
+        "feedback": shorten_feedback(method.feedback),
         "batch_norm": method.batch_norm,
         "update": short_name(method.update),
         "train": method.train,
@@ -195,17 +195,6 @@ def _write_sample(key: str, recipe: Recipe) -> str:
         "keep_weights": "best",
     }
     return dump_line(key, samples[key])
-
-
-def _shorten_feedback(feedback: LayerFeedback) -> Any:
-    """Return a feedback as recipes write it: a scheme, with what differs from its defaults; or a list of these."""
-    layers = getattr(feedback, "layers", ())
-    if layers:
-        return [_shorten_feedback(layer) for layer in layers]
-    changed = feedback.model_dump(mode="json", exclude_defaults=True, exclude={"scheme", "numbers", "layers"})
-    changed |= dict(feedback.numbers)
-    scheme = short_name(feedback.scheme)
-    return {"scheme": scheme, **changed} if changed else scheme
 
 
 def _simplify(value: Any) -> Any:

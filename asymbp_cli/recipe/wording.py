@@ -63,6 +63,15 @@ def quote(value: Any) -> str:
     return "a list" if isinstance(value, list) else str(value)
 
 
+def show(value: Any) -> str:
+    """Return a value as YAML has it, if it is short."""
+    if isinstance(value, list):
+        text = f"[{', '.join(map(show, value))}]"
+    else:
+        text = "..." if value is None or isinstance(value, Mapping) else quote(value).strip('"')
+    return text if len(text) <= 30 else "..."
+
+
 def describe_no_label(value: Any) -> str:
     """Return the message for a title or label that is none."""
     text = quote(value)

@@ -146,3 +146,14 @@ def feedback_name(feedback: LayerFeedback) -> str:
     if isinstance(feedback, Feedback) and feedback.layers:
         remarks.append(", ".join(map(feedback_name, feedback.layers)))
     return f"{head} ({', '.join(remarks)})" if remarks else head
+
+
+def shorten_feedback(feedback: LayerFeedback) -> Any:
+    """Return a feedback as recipes write it: a scheme, with what differs from its defaults; or a list of these."""
+    layers = getattr(feedback, "layers", ())
+    if layers:
+        return [shorten_feedback(layer) for layer in layers]
+    changed = feedback.model_dump(mode="json", exclude_defaults=True, exclude={"scheme", "numbers", "layers"})
+    changed |= dict(feedback.numbers)
+    scheme = short_name(feedback.scheme)
+    return {"scheme": scheme, **changed} if changed else scheme
