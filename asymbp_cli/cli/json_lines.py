@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from asymbp_cli.cli.display import Display
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.executors import StudyEvent
 from asymbp_cli.recipe.grid import Grid
-from asymbp_cli.recipe.labels import name_datasets
+from asymbp_cli.recipe.labels import find_first_headers, name_datasets
 from asymbp_cli.report.records import make_event_record
 from asymbp_cli.specs.methods import method_name
 from asymbp_cli.specs.runs import Run
@@ -52,17 +52,21 @@ class JsonLines(Display):
         print_line(make_line(type(event).__name__, make_event_record(event) | names))
 
 
-def name_runs(grids: Iterable[Grid], runs: Mapping[str, Run]) -> dict[str, dict[str, str]]:
-    """Return the names of each run's method, and of its dataset as in tables."""
-    datasets = name_datasets(row for grid in grids for row in grid.rows)
+def name_runs(grids: Sequence[Grid], runs: Mapping[str, Run]) -> dict[str, dict[str, str]]:
+    """Return the names of each run's method, and of its dataset and column as in tables."""
+    datasets, headers = name_datasets(row for grid in grids for row in grid.rows), find_first_headers(grids)
     return {
-        run_id: {"method": method_name(run.method), "dataset_name": datasets.get((run.dataset, run.network), "")}
+        run_id: {
+            "method": method_name(run.method),
+            "dataset_name": datasets.get((run.dataset, run.network), ""),
+            "column": headers.get(run_id, ""),
+        }
         for run_id, run in runs.items()
     }
 
 
 def make_plan_event(
-    grids: Iterable[Grid], runs: Mapping[str, Run], remaining: Mapping[str, int], seconds: float | None
+    grids: Sequence[Grid], runs: Mapping[str, Run], remaining: Mapping[str, int], seconds: float | None
 ) -> dict[str, Any]:
     """Return the planned runs as the first line of --json; `seconds` is the estimate, if there is one."""
     names = name_runs(grids, runs)
@@ -75,6 +79,7 @@ def make_plan_event(
             "seed": run.seed,
             "epochs": remaining[run_id],
             "dataset_name": names[run_id]["dataset_name"],
+            "column": names[run_id]["column"],
         }
         for run_id, run in runs.items()
     ]

@@ -10,9 +10,10 @@ from itertools import product
 from asymbp_cli.cli.pace import Pace
 from asymbp_cli.events import EpochEnded, Progress, RunDiverged, RunFinished, WorkerFound
 from asymbp_cli.executors import StackFailed, StackStarted, StudyEvent
-from asymbp_cli.recipe.grid import Grid
-from asymbp_cli.recipe.labels import find_headers, tell_rows_apart
+from asymbp_cli.recipe.grid import Grid, GridRow
+from asymbp_cli.recipe.labels import find_headers, name_columns, name_datasets
 from asymbp_cli.specs.methods import method_name
+from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.study import Execution
 from asymbp_cli.text import count, format_duration
@@ -54,7 +55,6 @@ class StudyProgress:
 
     def __post_init__(self) -> None:
         self.began = self.clock()
-        self.grids = [tell_rows_apart(grid) for grid in self.grids]
         self.work = self._cost_left(self.remaining)
         self.unit = self._measure_unit()  # seconds of a worker for a unit of cost, as predicted
         self.pace = Pace(self.work * self.unit)
@@ -68,16 +68,29 @@ class StudyProgress:
     def cells(self) -> Mapping[tuple[str, str], Mapping[str, Run]]:
         """Return the runs of each cell, by method and dataset; what several tables share is there once."""
         found: dict[tuple[str, str], dict[str, Run]] = {}
-        for grid in self.grids:
+        for grid, columns in zip(self.grids, name_columns(self.grids), strict=True):
             for row, column in product(grid.rows, grid.columns):
                 runs = {run.id: run for run in grid.runs(row, column)}
-                found.setdefault((column.header, row.label), {}).update(runs)
+                found.setdefault((columns[column.header], self._label(row)), {}).update(runs)
         return found
+
+    def _label(self, row: GridRow) -> str:
+        return self.datasets.get((row.dataset or "", row.network), row.label)
+
+    @cached_property
+    def datasets(self) -> Mapping[tuple[str, Network | None], str]:
+        """Return a label for each dataset under each network, which tells them apart in all tables."""
+        return name_datasets(row for grid in self.grids for row in grid.rows)
 
     @cached_property
     def names(self) -> Mapping[str, str]:
         """Return the name of each run to train: its method, or its column if others have this method too."""
-        return {run_id: method_name(run.method) for run_id, run in self.runs.items()} | find_headers(self.grids)
+        names = {run_id: method_name(run.method) for run_id, run in self.runs.items()} | find_headers(self.grids)
+        for grid, columns in zip(self.grids, name_columns(self.grids), strict=True):
+            for row, column in product(grid.rows, grid.columns):
+                if (told := columns[column.header]) != column.header:
+                    names |= {run.id: told for run in grid.runs(row, column)}
+        return names
 
     def handle(self, event: StudyEvent) -> None:
         """Count one event."""
@@ -245,9 +258,8 @@ class StudyProgress:
     def describe_run(self, run_id: str) -> str:
         """Return `uSF+BN x0.1 on MNIST`, with seed or batch size if runs differ in them."""
         run = self.runs[run_id]
-        rows = (row for grid in self.grids for row in grid.rows)
-        labels = (row.label for row in rows if (row.dataset, row.network) == (run.dataset, run.network))
-        text = f"{self.names[run_id]} x{run.rate_multiplier:g} on {next(labels, '')}"
+        label = self.datasets.get((run.dataset, run.network), "")
+        text = f"{self.names[run_id]} x{run.rate_multiplier:g} on {label}"
         if len({other.seed for other in self.runs.values()}) > 1:
             text += f", seed {run.seed}"
         if not isinstance(run.protocol.batch_size, int):

@@ -115,6 +115,37 @@ def find_headers(grids: Iterable[Grid]) -> dict[str, str]:
     return names
 
 
+def name_columns(grids: Sequence[Grid]) -> list[dict[str, str]]:
+    """Return a name for each column of each table, by header, which columns share only if they are the same.
+
+    It is the header, and in brackets what tells it from other columns of this header: protocol, or table.
+    """
+    alike: dict[str, dict[object, Grid]] = {}
+    for grid in grids:
+        for column in grid.columns:
+            alike.setdefault(column.header, {}).setdefault((column.entries, grid.seeds), grid)
+    words = dict(zip(map(id, grids), find_table_words(grids), strict=True))
+
+    def name(grid: Grid, header: str) -> str:
+        others = alike[header].values()
+        if len(others) == 1:
+            return header
+        are_told = len({other.protocol_label for other in others}) == len(others)
+        return f"{header} ({grid.protocol_label if are_told else words[id(grid)]})"
+
+    return [{column.header: name(grid, column.header) for column in grid.columns} for grid in grids]
+
+
+def find_first_headers(grids: Iterable[Grid]) -> dict[str, str]:
+    """Return the header of each run's column: of the first one, if several have it."""
+    headers: dict[str, str] = {}
+    for grid in grids:
+        for column in (*grid.columns, *filter(None, [grid.baseline])):
+            for row in grid.rows:
+                headers |= {run.id: headers.get(run.id, column.header) for run in grid.runs(row, column)}
+    return headers
+
+
 def find_table_words(grids: Sequence[Grid]) -> list[str]:
     """Return the word for `--table` of each table: `2`, `mine`, or its title if another has this key."""
     names = name_tables(grids)

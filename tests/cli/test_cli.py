@@ -71,6 +71,7 @@ def test_json_lines_end_with_the_table(tmp_path: Path) -> None:
     assert worker["provenance"]["software"]["python"] == platform.python_version()
     assert kinds[-1] == "table"
     assert {line["dataset_name"] for line in lines if line["kind"] == "epoch_ended"} == {"digits"}
+    assert {line["column"] for line in lines if "run" in line} == {"uSF+BN+BM"}
     assert len({re.sub("[a-z_]", "", line["kind"]) for line in lines}) == 1
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
     (cell,) = lines[-1]["cells"]

@@ -10,6 +10,7 @@ from asymbp_cli.cli.live_view import render_progress
 from asymbp_cli.cli.progress import StudyProgress
 from asymbp_cli.events import Progress, Provenance, RunDiverged, WorkerFound
 from asymbp_cli.executors import StackStarted
+from asymbp_cli.recipe.grid import Grid
 
 METHODS = ("SGD", "BM", "BN", "BN+BM", "uSF", "NuSF", "uSF+BM", "uSF+BN")
 
@@ -108,3 +109,43 @@ def test_datasets_that_have_no_room_are_counted(width: int) -> None:
     text = "\n".join(shown(progress, width=width))
     count = text.count("dataset ") - text.count("1 dataset more")
     assert count == 9 if width == 200 else f"{9 - count} datasets more" in text
+
+
+def joined(*grids: Grid) -> StudyProgress:
+    runs = {run_id: run for grid in grids for run_id, run in grid.all_runs().items()}
+    return StudyProgress(grids, runs, dict.fromkeys(runs, 4), dict.fromkeys(runs, 2.5), clock=Clock())
+
+
+def test_one_header_under_two_protocols_is_two_lines() -> None:
+    slow, fast = (small_study.grid("SGD", "uSF", epochs=epochs, multipliers=(1.0,)) for epochs in (4, 2))
+    slow = slow.model_copy(update={"protocol_label": "slow"})
+    progress = joined(slow, fast.model_copy(update={"protocol_label": "fast"}))
+    names = ["SGD (slow)", "uSF (slow)", "SGD (fast)", "uSF (fast)"]
+    assert [method for method, _ in progress.cells] == names
+    assert all(len(runs) == 1 for runs in progress.cells.values())
+    assert [progress.describe_run(run) for run in progress.runs] == [f"{name} x1 on digits" for name in names]
+    for run, epoch in zip(progress.runs, (1, 2, 3, 4), strict=True):
+        progress.handle(ended(run, epoch))
+    text = "\n".join(shown(progress))
+    assert all(name in text for name in names)
+
+
+def test_tables_of_one_protocol_are_told_apart_by_their_names() -> None:
+    mine, other = (small_study.grid("SGD", epochs=epochs, multipliers=(1.0,)) for epochs in (4, 2))
+    progress = joined(mine, other.model_copy(update={"key": "recipe-other"}))
+    assert [method for method, _ in progress.cells] == [f"SGD ({mine.key.partition('-')[2]})", "SGD (other)"]
+
+
+def test_what_two_tables_share_is_one_line() -> None:
+    grid = small_study.grid("SGD", epochs=4, multipliers=(1.0,))
+    both = small_study.grid("uSF", "SGD", epochs=4, multipliers=(1.0,))
+    progress = joined(grid, both.model_copy(update={"key": "recipe-other", "title": "Other"}))
+    assert [method for method, _ in progress.cells] == ["SGD", "uSF"]
+
+
+def test_two_datasets_of_one_name_in_two_tables_are_two_columns() -> None:
+    first = small_study.grid("SGD", epochs=4, multipliers=(1.0,))
+    second = first.model_copy(update={"rows": (small_study.row("e" * 64),), "key": "recipe-other"})
+    progress = joined(first, second)
+    assert [label for _, label in progress.cells] == ["digits (data ffffffff)", "digits (data eeeeeeee)"]
+    assert [len(runs) for runs in progress.cells.values()] == [1, 1]

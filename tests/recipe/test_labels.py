@@ -4,7 +4,14 @@ import pytest
 import small_study
 
 from asymbp_cli.recipe.grid import Grid, GridRow, choose_table_id, grid_id, table_ids
-from asymbp_cli.recipe.labels import find_table_words, name_datasets, name_networks, name_tables, tell_rows_apart
+from asymbp_cli.recipe.labels import (
+    find_first_headers,
+    find_table_words,
+    name_datasets,
+    name_networks,
+    name_tables,
+    tell_rows_apart,
+)
 from asymbp_cli.recipe.networks import NETWORKS
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report.text import head_tables
@@ -86,6 +93,15 @@ def test_networks_that_differ_in_much_have_a_name_or_a_hash() -> None:
     for name in names.values():
         assert name.startswith("network ")
         assert len(name) == len("network 12345678")
+
+
+def test_a_run_has_the_header_of_its_first_column() -> None:
+    grid = small_study.grid("SGD", "uSF", multipliers=(1.0,))
+    sgd, usf = grid.columns
+    named = sgd.model_copy(update={"header": "backpropagation"})
+    other = grid.model_copy(update={"columns": (named,), "baseline": usf.model_copy(update={"header": "signs"})})
+    assert list(find_first_headers([grid, other]).values()) == ["SGD", "uSF"]
+    assert list(find_first_headers([other, grid]).values()) == ["backpropagation", "signs"]
 
 
 def titled(title: str, key: str = "recipe-net") -> Grid:

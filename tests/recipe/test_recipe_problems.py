@@ -183,7 +183,7 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
             "write feedback: {scheme: brsf, flip_probability: 0.1, scale: fan}, batch_norm: plain, update: bm1, "
             "train: top",
         ),
-        ("method: {method: uSF, scale: 2}", '1: method.scale: 2 is not one of unit, glorot, kaiming, fan'),
+        ("method: {method: uSF, scale: 2}", "1: method.scale: 2 is not one of unit, glorot, kaiming, fan"),
         ("method: {method: SGD, scale: fan}", "method.scale: belongs to usf, brsf, frsf and startsf, not to bp"),
         ("method: {method: softFA, alignment: 0.2}", "write feedback: {scheme: soft, alignment: 0.2}"),
         ("method: {method: 3, alignment: 0.2}", "write feedback: {scheme: soft, alignment: 0.2}"),
@@ -204,7 +204,7 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
             "scale: fan\nmethod: [SGD, uSF]",
             "1: scale: belongs in feedback. In place of a method write feedback: {scheme: brsf, scale: fan}",
         ),
-        ("scale: 2", '1: scale: 2 is not one of unit,'),
+        ("scale: 2", "1: scale: 2 is not one of unit,"),
         ("dataset: ./photos\ntest_fraction: 0.2", "Write dataset: {folder: ./photos, test_fraction: 0.2}"),
         ("protocol: {init: xavier}", "1: protocol.init: is called initialization here: glorot-normal, glorot-"),
         ("protocol: {grad_clip: 1}", "1: protocol.grad_clip: gradients are not clipped here. Delete the line"),

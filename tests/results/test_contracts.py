@@ -80,10 +80,11 @@ def test_events_are_as_the_page_says() -> None:
     assert common == ["event", "kind"]
     assert [*common, *documented.pop("plan")] == list(plan)
     assert documented.pop("table") == ["cells"]
-    for name in (*common, "time", "method", "dataset_name"):
+    for name in (*common, "time", "method", "dataset_name", "column"):
         documented.pop(name)
     assert documented == live
     assert {run["dataset_name"] for run in plan["runs"]} == {"digits"}
+    assert {run["column"] for run in plan["runs"]} == {"SGD"}
     for name in plan["runs"][0]:
         assert f"`{name}`" in page.rpartition("A run in `plan` has")[2]
 
