@@ -69,7 +69,8 @@ def _find_near_path(path: Path, is_meant: Callable[[Path], bool]) -> Path | None
     except (OSError, ValueError):  # a folder that may not be read, a name that no file can have
         return None
     name = find_nearest(path.name, names)
-    return folder / name if name else None
+    is_near = name and (Path(name).suffix != path.suffix or find_nearest(path.stem, [Path(name).stem]))
+    return folder / name if is_near else None  # none.yaml is not mine.yaml, which has as long an ending
 
 
 #: what steers a terminal or turns text around: C0, DEL, C1, line separators, bidirectional overrides and isolates;

@@ -40,11 +40,12 @@ def test_the_nearest_path_is_one_that_is_meant(tmp_path: Path, monkeypatch: pyte
     assert nearest_path(tmp_path / "photo", Path.is_dir) == f' Did you mean "{tmp_path}/photos"?'
 
 
-@pytest.mark.parametrize("path", ["zebra", "zebra/flowers", "photos/zebra", "x" * 300, "a\0b", "/", "."])
+@pytest.mark.parametrize("path", ["none.yaml", "zebra", "photos/zebra", "x" * 300, "a\0b", "/", "."])
 def test_no_path_is_offered_if_none_is_near(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("photos/flowers").mkdir(parents=True)
-    assert nearest_path(Path(path), Path.is_dir) == ""
+    Path("mine.yaml").touch()
+    assert nearest_path(Path(path), Path.exists) == ""
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\x1b[31m", "\udc80", "a\x9bb", "\u2028", "a\u202eb", "\u2066"])

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid
+from asymbp_cli.recipe.networks import describe_channels
 from asymbp_cli.results.changed_plugins import find_changed_plugins
 from asymbp_cli.results.store import Store
 from asymbp_cli.specs.modules import WhichWeights
@@ -12,6 +14,12 @@ from asymbp_cli.text import count
 from asymbp_cli.training.weight_files import read_kept, weights_directory
 
 _AGAIN = "No run is trained twice here. To get them, train into another directory with --results DIR"
+
+
+def explain_channels(infos: Iterable[DecodedDataset]) -> list[str]:
+    """Return a message for each dataset whose images have more or fewer channels than the network."""
+    told = (f"{info.label}: {text}" for info in infos if (text := describe_channels(info)))
+    return list(dict.fromkeys(told))
 
 
 def explain_changed_plugins(runs: Iterable[Run], store: Store) -> list[str]:

@@ -16,7 +16,7 @@ from asymbp_cli.analysis.tables import FilledGrid, fill_all
 from asymbp_cli.api.arguments import make_execution
 from asymbp_cli.api.asked import Asked
 from asymbp_cli.api.load_plugins import load_plugins
-from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
+from asymbp_cli.api.notices import explain_changed_plugins, explain_channels, explain_missing_weights
 from asymbp_cli.cli.choose_display import choose_display
 from asymbp_cli.cli.counter import show_progress
 from asymbp_cli.cli.display import SAFE_TO_STOP, Display
@@ -156,8 +156,9 @@ def _train(
     display = choose_display(progress, quiet=options.quiet, as_json=options.as_json)
     if work.runs:
         _announce(progress, options.execution, display)
-        for message in [] if options.as_json else explain_changed_plugins(work.runs.values(), store):
-            click.echo(message, err=True)
+        notices = [*explain_channels(infos.values()), *explain_changed_plugins(work.runs.values(), store)]
+        for notice in [] if options.as_json else notices:
+            click.echo(notice, err=True)
     command = printable_path(shlex.join(["asymbp", *sys.argv[1:]]))
     with display, observe(display, load_logs(options.logs)) as on_event:
         outcome = study.run(grids, infos, store, options.execution, on_event=on_event, command=command, part=part)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from asymbp_cli import study
-from asymbp_cli.api.notices import explain_changed_plugins, explain_missing_weights
+from asymbp_cli.api.notices import explain_changed_plugins, explain_channels, explain_missing_weights
 from asymbp_cli.cli.json_lines import make_plan_event
 from asymbp_cli.cli.progress import describe_execution, describe_seconds
 from asymbp_cli.cli.waiting import say
@@ -54,22 +54,27 @@ def make_plan(
 ) -> Plan:
     """Return the plan of a study; its steps are timed on random data."""
     by_fingerprint = {info.fingerprint: info for info in infos}
-    works, whole, notices = plan_works(grids, results, part, execution.keep_weights)
+    works, whole, notices = plan_works(grids, by_fingerprint.values(), results, part, execution.keep_weights)
     forecast = study.forecast(whole, by_fingerprint, execution, measure=_time_steps)
     return Plan(grids, works, whole, by_fingerprint, execution, forecast, part, notices)
 
 
 def plan_works(
-    grids: Sequence[Grid], results: Path, part: Part | None = None, keep: WhichWeights | None = None
+    grids: Sequence[Grid],
+    infos: Iterable[DecodedDataset],
+    results: Path,
+    part: Part | None = None,
+    keep: WhichWeights | None = None,
 ) -> tuple[list[Work], Work, list[str]]:
     """Return the runs of a part, or of all, that each table still needs, those of all together, and notices."""
     with Store.open(results, create=False, on_wait=say) if exists(results / FILE_NAME) else nullcontext() as store:
         works = [study.plan_work([grid], store, part) for grid in grids]
         whole = study.plan_work(grids, store, part)
-        if store is None:
-            return works, whole, []
-        changed = explain_changed_plugins(whole.runs.values(), store)
-        return works, whole, changed + explain_missing_weights(grids, store, keep)
+        notices = explain_channels(infos) if whole.runs else []
+        if store is not None:
+            notices += explain_changed_plugins(whole.runs.values(), store)
+            notices += explain_missing_weights(grids, store, keep)
+        return works, whole, notices
 
 
 def _time_steps(runs: Iterable[Run], device: str) -> Mapping[StepKind, float]:

@@ -94,7 +94,7 @@ def compute_costs(asked: Asked, question: Question) -> Costs:
     Raises UsageError if that file is of another device, DeviceError if the device cannot be used.
     """
     infos = {info.fingerprint: info for info in asked.infos}
-    works, whole, notices = plan_works(asked.grids, question.results)
+    works, whole, notices = plan_works(asked.grids, asked.infos, question.results)
     given = _load(question)
     device = given.device if given else question.device or "cpu"
     workers, sharing = _count_workers(question, device)

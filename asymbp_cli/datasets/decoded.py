@@ -1,6 +1,9 @@
 """The facts of a decoded dataset, without its pixels."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.specs.base import Spec
@@ -25,6 +28,7 @@ class DecodedDataset(Spec):
     shared: int = 0  # test samples that are identical to a training sample
     content: str = ""  # of a copy: the content checksum of its images as they were read
     folder: FolderSource | None = None  # what was written for a user's own images
+    channels: Annotated[int | None, Field(exclude=True)] = None  # of a user's own images in their files, if known
     directory: str
 
     @property

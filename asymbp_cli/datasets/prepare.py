@@ -87,6 +87,7 @@ def _rename(info: DecodedDataset, dataset: FoundDataset) -> DecodedDataset:
         "paper_name": dataset.paper_name,
         "exact": dataset.exact,
         "note": dataset.note or ("" if dataset.is_copy else info.note),
+        "channels": dataset.channels(),
     }
     return info.model_copy(update=names)
 

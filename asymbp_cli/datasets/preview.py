@@ -52,6 +52,7 @@ def preview(
         test_count=test,
         fingerprint=f"not decoded: {known.label}",
         note=known.note,
+        channels=dataset.channels() if dataset else None,
         directory="",
     )
 

@@ -11,7 +11,7 @@ from asymbp_cli.datasets.catalog import PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import UsageError
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow, row_identity, sort_rows
-from asymbp_cli.recipe.networks import network_for
+from asymbp_cli.recipe.networks import describe_channels, network_for
 from asymbp_cli.recipe.procedure import Procedure, describe_changes
 from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec
@@ -147,9 +147,7 @@ def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
     """Return the row of a prepared dataset, with `network` or the dataset's own resolved for its classes."""
     own = network_for(info.key)
     own, resolved = (one.resolve(len(info.classes)) for one in (own, network or own))
-    notes = []
-    if info.note:
-        notes.append(info.note)
+    notes = [note for note in (info.note, describe_channels(info)) if note]
     if info.paper_name and not info.exact:
         notes.append(f"not the paper's data; the paper's {info.paper_name} row is shown for comparison only")
     if resolved != own:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, field_validator
 
 from asymbp_cli.datasets.catalog import DatasetRef, find_entry
+from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.errors import NetworkError, RecipeError, UsageError
 from asymbp_cli.recipe.document import Node, make_document
 from asymbp_cli.recipe.resources import find_file, is_inline, names_a_file, recipes_directory
@@ -216,6 +217,16 @@ def input_shape(network: Network, ref: DatasetRef) -> Shape:
     _check_samples(network, ref)
     _check_channels(network)
     return network.input
+
+
+def describe_channels(info: DecodedDataset) -> str:
+    """Return what becomes of images in a network that has more or fewer channels; nothing if they fit."""
+    has = info.channels if info.key == "folder" else network_for(info.key).input[-1]
+    if len(info.shape) == 1 or has in (None, info.shape[-1]):
+        return ""
+    if has == 1:
+        return "grey images fill three equal channels, since the network has three"
+    return "colour images are read in grey, since the network has one channel"
 
 
 def _check_samples(network: Network, ref: DatasetRef) -> None:

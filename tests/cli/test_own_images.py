@@ -92,6 +92,39 @@ def test_the_command_of_a_cell_leads_to_the_images_from_any_directory(
         }
 
 
+GREY = "photos: colour images are read in grey, since the network has one channel"
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "note"),
+    [
+        ("RGB", "8x8x1", GREY),
+        ("L", "8x8x3", "photos: grey images fill three equal channels"),
+        ("RGB", "8x8x3", ""),
+    ],
+)
+def test_what_becomes_of_colours_is_said_wherever_one_looks(mode: str, form: str, note: str) -> None:
+    for file in Path("photos").rglob("*.png"):
+        Image.new(mode, (9, 8)).save(file)
+    line = f"mine.yaml --set network.input={form}"
+    said = {
+        command: asymbp_command(f"{command} {line}").stderr
+        for command in ("train --dry-run", "plan", "train --workers 1", "train --workers 1 --json", "train")
+    }
+    counts = [text.count(note or "channel") for text in said.values()]
+    assert counts == ([1, 1, 1, 0, 0] if note else [0] * 5)  # the last one trains nothing
+    assert (note.partition(": ")[2] or "photos") in run("report")
+    assert ("channel" in run("report")) == bool(note)
+
+
+def test_a_network_of_another_dataset_changes_colours_too() -> None:
+    assert (
+        "digits: grey images fill three equal"
+        in asymbp_command("train usf-digits --set network=cifar --dry-run").stderr
+    )
+    assert "grey" not in asymbp_command("train usf-digits --dry-run").stderr
+
+
 def test_a_table_takes_another_network() -> None:
     """Named, in a file, written out; the paper's numbers are of its own networks."""
     Path("small.yaml").write_text("input: 8x8x1\nlayers: [FC 4, FC classes]\n")

@@ -12,6 +12,7 @@ from PIL import Image
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.readers.folder import locate
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 
@@ -37,6 +38,24 @@ def test_an_archive_reads_like_its_folder(ending: str, top: str, grow: Grow, dec
     packed = decoded(pack(tree, ending, top))
     assert packed.fingerprint == decoded(tree).fingerprint
     assert packed.label == "pets"
+
+
+@pytest.mark.parametrize("ending", ["", ".tar.gz", ".zip"])
+def test_a_few_images_tell_whether_they_are_in_colour(ending: str, grow: Grow) -> None:
+    tree = grow("pets", OFFICIAL)
+
+    def look() -> int | None:
+        return locate(FolderSource(folder=str(pack(tree, ending) if ending else tree))).channels()
+
+    files = sorted(tree.rglob("*.png"))
+    for file in files:
+        Image.new("L", (4, 4)).save(file)
+    assert look() == 1
+    Image.new("P", (4, 4)).save(files[-1])
+    assert look() == 3
+    for file in files:
+        file.write_bytes(b"no image")
+    assert look() is None
 
 
 @pytest.mark.parametrize(
@@ -173,7 +192,8 @@ def test_a_folder_whose_name_cannot_be_shown_has_a_label(grow: Grow, monkeypatch
     monkeypatch.chdir(odd)
     info = prepare(FolderSource(folder="."), (4, 6, 3), DataSource(cache_dir=odd.parent / "cache"))
     assert info.label == "p\\udcffets\\n"
-    assert DecodedDataset.model_validate_json(info.model_dump_json()) == info
+    text = info.model_dump_json()
+    assert DecodedDataset.model_validate_json(text).model_dump_json() == text
 
 
 @pytest.mark.parametrize("options", [{"seed": 1}, {"test_fraction": 0.5}, {"train_per_class": 1}])

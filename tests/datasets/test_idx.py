@@ -14,6 +14,7 @@ from miniatures import idx, ready
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
+from asymbp_cli.datasets.readers.folder import locate
 from asymbp_cli.datasets.readers.idx import parse
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError, MissingDataError
@@ -178,6 +179,17 @@ def test_colour(tmp_path: Path, decoded: Decode) -> None:
         (folder / f"{split}-labels-idx1-ubyte").write_bytes(idx(np.array([0, 1], np.uint8)))
     info = prepare(FolderSource(folder=str(folder)), (5, 7, 3), DataSource(cache_dir=tmp_path / "cache"))
     assert np.array_equal(np.load(info.path / "x_test.npy"), x)
+
+
+def test_channels_are_known_without_decoding(tmp_path: Path) -> None:
+    assert locate(FolderSource(folder=str(write(tmp_path / "grey")))).channels() == 1
+    folder = write(tmp_path / "colour")
+    for file in folder.glob("train-images*"):
+        file.unlink()
+    (folder / "train-images-idx4-ubyte").write_bytes(idx(np.zeros((2, 4, 4, 3), np.uint8)))
+    assert locate(FolderSource(folder=str(folder))).channels() == 3
+    (folder / "train-images-idx4-ubyte").write_bytes(b"cut")
+    assert locate(FolderSource(folder=str(folder))).channels() is None
 
 
 def _second(folder: Path) -> None:

@@ -63,6 +63,7 @@ class FoundDataset:
     note: str = ""
     stand_in: bool = False  # a download replaces it by the published files
     is_copy: bool = False  # if its content is the published one, it counts as the set itself
+    channels: Callable[[], int | None] = lambda: None  # of a user's own images in their files, if known
 
     @classmethod
     def of(

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from asymbp_cli.datasets.archives.names import is_document
@@ -10,6 +11,7 @@ from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset
 from asymbp_cli.datasets.readers.idx import is_idx_name, locate_idx
 from asymbp_cli.datasets.readers.layout import LAYOUT, Parts, count_wrappers, find_common_folders, find_splits
 from asymbp_cli.datasets.readers.members import Members, open_members
+from asymbp_cli.datasets.readers.picture import count_channels
 from asymbp_cli.datasets.readers.tree import Tree
 from asymbp_cli.datasets.splits import permutation
 from asymbp_cli.errors import DataError
@@ -17,6 +19,7 @@ from asymbp_cli.files.paths import expand_home
 from asymbp_cli.text import count, printable, printable_path
 
 _DEFAULT_TEST_FRACTION = 0.25
+_LOOKED_AT = 10  # images, for their colours
 
 Files = dict[str, Parts]  # name in the tree -> its parts below the wrapping folders
 
@@ -38,7 +41,15 @@ def locate(source: FolderSource) -> FoundDataset:
         exact=False,
         source=identity,
         open=lambda: open_tree(tree, source),
+        channels=lambda: _look_at_channels(tree),
     )
+
+
+def _look_at_channels(tree: Tree) -> int | None:
+    """Return 3 if some of a few images are in colour, 1 if all are grey; None if none can be read."""
+    names = tree.sample(_LOOKED_AT)
+    found = {count_channels(content) for _, content in islice(tree.read(set(names)), len(names))}
+    return max(filter(None, found), default=None)
 
 
 def _label(path: Path) -> str:

@@ -172,7 +172,20 @@ def locate_idx(path: Path, source: FolderSource) -> FoundDataset | None:
         exact=False,
         source=[[signature(file) for file in files.values()], options],
         open=lambda: _open(files, path),
+        channels=lambda: _look_at_channels(files[PARTS[0]]),
     )
+
+
+def _look_at_channels(file: Path) -> int | None:
+    """Return how many channels the images in a file have, by its first bytes; None if these do not say."""
+    try:
+        with file.open("rb") as content:
+            is_packed = content.read(len(_GZIP)) == _GZIP
+        with gzip.open(file) if is_packed else file.open("rb") as content:
+            shape = _parse_shape(content.read(_HEAD_BYTES), file)
+    except (OSError, EOFError, zlib.error, DataError):
+        return None
+    return shape[3] if len(shape) == 4 else 1
 
 
 def _choose(files: list[Path]) -> Path:

@@ -12,6 +12,7 @@ from asymbp_cli.datasets.archives.signatures import START, find_kind, is_picture
 from asymbp_cli.errors import DataError
 
 _PLAIN = frozenset(("1", "L", "P", "RGB", "CMYK", "YCbCr"))
+_GREY = frozenset(("1", "L", "LA", "La", "F"))
 _OPACITY = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))  # modes with a channel of it
 _UNUSED_OPACITY = frozenset(("BMP", "DIB", "TGA"))  # of these, a channel of zeros says nothing, as viewers take it
 _EXIF = frozenset(("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"))  # what may hold an orientation
@@ -40,6 +41,18 @@ def decode(content: bytes, channels: int, origin: str, *, upright: bool = False)
             _explain(content) if isinstance(error, UnidentifiedImageError) else f"{error}. Replace or remove it"
         )
         raise DataError(f"{origin} cannot be decoded: {reason}.") from error
+
+
+def count_channels(content: bytes) -> int | None:
+    """Return 1 if an image file holds shades of grey, 3 if it holds colours; None if it cannot be read.
+
+    Only its head is looked at, so grey that is stored as colours counts as colours.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
+            return 1 if image.mode in _GREY or image.mode.startswith("I") else 3
+    except Exception:  # a damaged file can raise anything; decoding says what is wrong
+        return None
 
 
 def _explain(content: bytes) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,14 @@ class Tree:
         """Return the name of some image, without listing all; None if there is none."""
         with self._guard():
             return next((name for name, is_image in self._files.walk() if is_image), None)
+
+    def sample(self, most: int) -> list[str]:
+        """Return some images: from everywhere, but of a tar, which is slow to list, the first ones."""
+        if isinstance(self._files, Tar):
+            with self._guard():
+                return list(islice((name for name, is_image in self._files.walk() if is_image), most))
+        names = self.images()
+        return names[:: max(len(names) // most, 1)][:most]
 
     def passed_over(self) -> dict[str, int]:
         """Return how many visible files are no images, by their ending in lower case, the most frequent first."""
