@@ -1,6 +1,7 @@
 """Charts: round ticks that do not touch, text that stays inside, the same shapes in every format."""
 
 import itertools
+import logging
 import re
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -146,3 +147,12 @@ def test_a_panel_in_a_page_takes_its_colours() -> None:
     assert 'aria-label="a &lt; b"' in text
     assert "style" not in text
     assert "#" not in text
+
+
+def test_the_first_figure_on_a_machine_is_drawn_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    draw_png(sample.CHART)
+    fonts = logging.getLogger("matplotlib.font_manager")
+    fonts.warning("Matplotlib is building the font cache; this may take a moment.")
+    assert not caplog.records
+    fonts.warning("findfont: Font family 'x' not found.")
+    assert len(caplog.records) == 1

@@ -1,6 +1,7 @@
 """Charts as PNG and PDF: matplotlib draws the same shapes at the same places as the SVG has, on light ground."""
 
 import io
+import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,15 @@ def draw_pdf(chart: Chart) -> bytes:
     return _draw(chart, "pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
 
 
+def _tells_no_wait(record: logging.LogRecord) -> bool:
+    """Return whether a message is another than that fonts are looked for, once on a machine."""
+    return "building the font cache" not in record.getMessage()
+
+
 def _draw(chart: Chart, form: str, **options: Any) -> bytes:
     import matplotlib
+
+    logging.getLogger("matplotlib.font_manager").addFilter(_tells_no_wait)  # before it is imported
     from matplotlib.figure import Figure
 
     width, height, shapes = lay_out_chart(chart)
