@@ -70,7 +70,7 @@ class TrainingStep:
         x, y = self._data.batch(self._data.train, index)
         x = x.to(self._model.dtype)
         toward = self._toward(y)
-        logits, losses = zip(*(self._block(block, x, y, toward) for block in self.blocks), strict=True)
+        logits, losses, _ = zip(*(self._block(block, x, y, toward) for block in self.blocks), strict=True)
         self._count(torch.cat(logits), torch.cat(losses), y)
         if self._model.protocol.bias_gradient != 1:
             self._bank.bias_gradients.mul_(self._model.protocol.bias_gradient)
@@ -78,13 +78,15 @@ class TrainingStep:
         if self._mirror:
             self._mirror(self.blocks)
 
-    def probe(self, block: Block, index: Tensor, *, exact: bool = False, watch: Watch | None = None) -> None:
+    def probe(self, block: Block, index: Tensor, *, exact: bool = False, watch: Watch | None = None) -> Tensor:
         """Collect the gradients of a block on the samples in `index` [B], and change nothing else.
 
-        If `exact`, errors go through W. `watch` sees the output of each weighted layer.
+        Returns the error of the logits [B, R' * classes]. If `exact`, errors go through W. `watch` sees the output
+        of each weighted layer.
         """
         x, y = self._data.batch(self._data.train, index)
-        self._block(block, x.to(self._model.dtype), y, self._toward(y), exact=exact, watch=watch)
+        *_, error = self._block(block, x.to(self._model.dtype), y, self._toward(y), exact=exact, watch=watch)
+        return error
 
     @property
     def mirror_passes(self) -> int:
@@ -114,8 +116,11 @@ class TrainingStep:
         *,
         exact: bool = False,
         watch: Watch | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Collect the gradients of a block; return its logits [R', B, classes] and its losses [R']."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Collect the gradients of a block.
+
+        Returns its logits [R', B, classes], its losses [R'] and the error of the logits [B, R' * classes].
+        """
         block.fetch()
         inputs: dict[int, Tensor] = {}
         cut = None if exact or self._model.route == "layerwise" else inputs
@@ -127,7 +132,7 @@ class TrainingStep:
             sent = self._send(error, toward)
             parts = [part.flatten(1).to(logits.dtype) for part in ([error] if sent is error else [error, sent])]
         block.collect(logits, parts[0], parts[-1], inputs)
-        return plain.transpose(0, 1), losses
+        return plain.transpose(0, 1), losses, parts[0]
 
     def _send(self, error: Tensor, toward: Tensor) -> Tensor:
         """Return the signal that the output sends to the layers [B, R', classes]; averaged if errors are."""

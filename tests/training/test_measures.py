@@ -156,6 +156,18 @@ def test_direct_errors_are_measured_where_they_arrive() -> None:
     assert found["rank"][2] == pytest.approx(torch.special.entr(share).sum().exp().item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("scheme", ["DFA", "sDFA", "DRTP", "DKP", "FA"])
+def test_the_error_of_a_last_layer_that_is_not_trained_has_a_rank(scheme: str, together: bool) -> None:
+    """No gradient needs it if V carries errors straight from the output."""
+    whole, bottom = (
+        at_the_start(make(*[name] * 2, network=IMAGES, measure=["rank"], together=together))
+        for name in (scheme, f"{scheme} Bottom")
+    )
+    assert bottom == whole
+    assert [found["rank"].keys() for found in bottom] == [{1, 3, 4, 5}] * 2
+
+
 def test_the_rank_of_convolutions_counts_positions() -> None:
     (found,) = at_the_start(make("SGD", network=IMAGES, measure=["rank"], initialization="he-normal"))
     assert found["rank"].keys() == {1, 3, 4, 5}

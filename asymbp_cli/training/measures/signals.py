@@ -52,12 +52,15 @@ def measure_ranks(step: TrainingStep, bank: Bank, block: Block, index: Tensor) -
     sum. Not a number if the error is 0.
     """
     errors: dict[int, Tensor] = {}
+    layers: list[int] = []
 
     def watch(layer: int, z: Tensor) -> None:
+        layers.append(layer)
         if z.requires_grad:
             z.register_hook(_keep(errors, layer))  # type: ignore[no-untyped-call]
 
-    step.probe(block, index, watch=watch)
+    error_of_logits = step.probe(block, index, watch=watch)
+    errors.setdefault(layers[-1], error_of_logits)  # which no gradient needs if that layer is fed and not trained
     for layer, error in sorted(errors.items()):
         yield layer, torch.stack([_effective_rank(own) for own in _by_replica(error, block)])
 
