@@ -130,7 +130,9 @@ def _describe_attempt(attempt: "Attempt") -> Iterator[str]:
 def _describe_place(attempt: "Attempt") -> str:
     if not attempt.began:
         return "no worker began it" if attempt.outcome else "no worker has begun it"
-    software = ", ".join(f"{name} {version}" for name, version in attempt.software.items())
+    from asymbp_cli.results.provenance import describe_software
+
+    software = describe_software(attempt.software)
     instructions = f" ({attempt.instruction_set})" if attempt.instruction_set else ""
     checkout = f", checkout {attempt.git}" if attempt.git else ""
     return f"{attempt.device}{instructions} on {attempt.host}, {software}{checkout}"

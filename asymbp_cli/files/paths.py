@@ -50,3 +50,16 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def shorten_path(text: str) -> str:
+    """Return a path as `./photos` or `~/photos` if it leads below the working directory or the home directory.
+
+    For people to read: other programs, and other directories, need the whole path.
+    """
+    for place, name in (Path.cwd, "."), (Path.home, "~"):
+        try:
+            return f"{name}/{Path(text).relative_to(place())}"
+        except (OSError, RuntimeError, ValueError):  # no such directory, no home, or elsewhere
+            continue
+    return text

@@ -10,6 +10,7 @@ from asymbp_cli.recipe.grid import Grid
 from asymbp_cli.recipe.labels import name_data
 from asymbp_cli.report.compute_listing import add_up_hours
 from asymbp_cli.report.document import Listing
+from asymbp_cli.results.provenance import describe_software
 from asymbp_cli.results.store import Store
 from asymbp_cli.scheduling.multiplications import flop_per_sample
 from asymbp_cli.specs.runs import Run
@@ -51,8 +52,7 @@ def _datasets(grids: Sequence[Grid], datasets: Mapping[str, DecodedDataset]) -> 
 
 def _attempts(runs: Mapping[str, Run], store: Store) -> Iterator[Fact]:
     attempts = [attempt for attempt in store.attempts(runs) if attempt.began]
-    versions = (", ".join(f"{name} {version}" for name, version in a.software.items()) for a in attempts)
-    yield from _each("software", versions)
+    yield from _each("software", (describe_software(a.software) for a in attempts))
     yield from _each("device", (f"{a.device} on {a.host}" for a in attempts))
     yield from _each("instruction set", (a.instruction_set for a in attempts if a.instruction_set))
     yield from _each("checkout", (a.git for a in attempts if a.git))

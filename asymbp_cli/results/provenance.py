@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from asymbp_cli import __version__
 from asymbp_cli.errors import WorkerError
 from asymbp_cli.events import Provenance
+from asymbp_cli.files.paths import shorten_path
 from asymbp_cli.machine import processor
 from asymbp_cli.results.summaries import PLUGIN
 from asymbp_cli.specs.references import Plugin
@@ -85,6 +86,13 @@ def read_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def describe_software(software: Mapping[str, str]) -> str:
+    """Return what a process trained with: packages and plugins, with their versions."""
+    plugins = {name for name in software if name.startswith(PLUGIN)}
+    short = {name: f"{PLUGIN}{shorten_path(name.removeprefix(PLUGIN))}" for name in plugins}
+    return ", ".join(f"{short.get(name, name)} {version}" for name, version in software.items())
 
 
 @cache

@@ -14,7 +14,7 @@ from test_docs import CONTEXTS
 from asymbp_cli.cli import app
 from asymbp_cli.cli.options import UserPath
 from asymbp_cli.errors import AsymbpError, UsageError
-from asymbp_cli.files.paths import expand_home
+from asymbp_cli.files.paths import expand_home, shorten_path
 from asymbp_cli.recipe.resources import recipes_directory
 
 PACKAGE = Path(app.__file__).parent.parent
@@ -37,6 +37,7 @@ TAKE_NAMES = {"title", "device", *_OF_RESULTS, *_OF_CATALOG, *_OF_CLUSTERS}
 TINY = "protocol: {extends: ~/base.yaml, rate_multipliers: [1], weight_decay: 0}"
 #: with the home directory of `home`
 COMMANDS = [
+    "init - --from ~/pets",
     "data show ~/pets --data-dir ~ --images ~/new/sheet.png",
     "data check ~/pets folder:~/pets --data-dir=~",
     "train ~/all.yaml --results ~/new/res --cache-dir ~/new/cache --workers 1 --quiet",
@@ -163,3 +164,18 @@ def test_a_home_directory_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "expanduser", fail)
     with pytest.raises(UsageError, match=r'"~/x": your home directory is not known\. Write the whole path'):
         expand_home("~/x")
+
+
+def test_a_path_is_shortened_below_the_working_and_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "work" / "here"
+    here.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(here)
+    assert shorten_path(str(here / "photos")) == "./photos"
+    assert shorten_path(str(tmp_path / "work" / "photos")) == "~/work/photos"
+    for path in (str(tmp_path.parent / "photos"), f"{tmp_path}s/photos", "rule.py", ""):
+        assert shorten_path(path) == path
+    here.rmdir()
+    assert shorten_path(str(here / "photos")) == "~/work/here/photos"

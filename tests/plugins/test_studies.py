@@ -88,6 +88,19 @@ def test_examples_stand_in_a_table_with_the_papers_methods(results: Path) -> Non
     assert all(error < 85 for error in errors.values()), errors  # 90 by chance
 
 
+def test_a_report_has_the_short_path_of_a_plugin_and_records_the_whole(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(results.parent)
+    text = invoke("report", "--results", str(results)).stdout
+    whole = f"plugin {results.parent.resolve()}/my_scheme.py"
+    assert "plugin ./my\\_scheme.py" in text
+    assert whole not in text.replace("\\", "")
+    (run,) = re.findall(r"(\w+) +wNoise\+BN\+BM", invoke("ls", "runs", "--results", str(results)).stdout)
+    assert whole in invoke("show", run, "--json", "--results", str(results)).stdout
+    assert "plugin ./" in " ".join(invoke("show", run, "--results", str(results)).stdout.split())
+
+
 def test_results_are_read_shown_and_merged_without_the_plugin(results: Path) -> None:
     listed = invoke("ls", "runs", "--results", str(results)).stdout
     assert all(re.search(rf" {re.escape(name)} .* finished ", listed) for name in METHODS)
