@@ -95,7 +95,7 @@ def prepare_datasets(
     for ref in refs:
         key = ref if isinstance(ref, str) else "folder"
         shape = input_shape(network or network_for(key), ref)
-        info = get(ref, shape, source, resize=protocol.resize, holds_out=protocol.validation_fraction > 0)
+        info = get(ref, shape, source, resize=protocol.resize, held_out=protocol.validation_fraction)
         infos.append(info if isinstance(ref, str) else info.model_copy(update={"folder": make_absolute(ref)}))
     check_distinct([info.label for info in infos], "datasets")
     return infos

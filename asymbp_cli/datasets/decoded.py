@@ -28,6 +28,7 @@ class DecodedDataset(Spec):
     shared: int = 0  # test samples that are identical to a training sample
     content: str = ""  # of a copy: the content checksum of its images as they were read
     folder: FolderSource | None = None  # what was written for a user's own images
+    held_out: Annotated[int | None, Field(exclude=True)] = None  # training samples, if asked for and counted
     channels: Annotated[int | None, Field(exclude=True)] = None  # of a user's own images in their files, if known
     directory: str
 

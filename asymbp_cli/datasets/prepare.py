@@ -28,7 +28,7 @@ from asymbp_cli.datasets.readers.base import FoundDataset, OpenDataset, SplitNam
 from asymbp_cli.datasets.readers.copies import judge_copy
 from asymbp_cli.datasets.readers.picture import fit
 from asymbp_cli.datasets.source import ANYWHERE, DataSource
-from asymbp_cli.datasets.splits import check_held_out
+from asymbp_cli.datasets.splits import count_held_out
 from asymbp_cli.errors import DataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.locks import hold_lock
@@ -43,26 +43,25 @@ def prepare(
     source: DataSource = ANYWHERE,
     *,
     resize: str = "squash",
-    holds_out: bool = False,
+    held_out: float = 0.0,
 ) -> DecodedDataset:
     """Return `ref` decoded at `shape`, from the cache if it is there and every byte of it is as it was decoded.
 
     `shape`: (height, width, channels) of images, which are resized, or (features,) of vectors. `resize`: "squash"
     to the shape, or "crop" the centre. Raises as `find_dataset`, and DataError if the dataset is damaged, the
-    cache cannot be written, or it `holds_out` samples and a class has too few.
+    cache cannot be written, or a share of it shall be `held_out` and a class has too few samples.
     """
     told = source.on_progress
     dataset = find_dataset(ref, data_directory(source.data_dir), download=source.download, on_progress=told)
     target = _target(dataset, shape, resize, source.cache_dir)
     info = _rename(read_verified(target) or _decode_locked(dataset, shape, resize, target, told), dataset)
-    if holds_out:
-        check_decoded(info)
-    return info
+    return hold_out_of(info, held_out) if held_out else info
 
 
-def check_decoded(info: DecodedDataset) -> None:
-    """Raise DataError if a class of a decoded dataset has too few training samples to hold one out."""
-    check_held_out(info.label, np.load(info.path / "y_train.npy"), info.classes)
+def hold_out_of(info: DecodedDataset, fraction: float) -> DecodedDataset:
+    """Return a decoded dataset with how many samples are held out. Raises DataError if a class has too few."""
+    count = count_held_out(info.label, np.load(info.path / "y_train.npy"), info.classes, fraction)
+    return info.model_copy(update={"held_out": count})
 
 
 def find_decoded(

@@ -4,7 +4,7 @@ from asymbp_cli.datasets.catalog import CATALOG, DatasetRef, parse_dataset
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.entry import CatalogEntry
 from asymbp_cli.datasets.locate import data_directory, find_dataset, look_at, open_dataset
-from asymbp_cli.datasets.prepare import check_decoded, find_decoded
+from asymbp_cli.datasets.prepare import find_decoded, hold_out_of
 from asymbp_cli.datasets.readers.base import FoundDataset
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.datasets.splits import check_held_out
@@ -12,14 +12,14 @@ from asymbp_cli.errors import MissingDataError
 
 
 def preview(
-    ref: DatasetRef, shape: tuple[int, ...], source: DataSource, *, resize: str = "squash", holds_out: bool = False
+    ref: DatasetRef, shape: tuple[int, ...], source: DataSource, *, resize: str = "squash", held_out: float = 0.0
 ) -> DecodedDataset:
     """Return `ref` as `prepare` would, if it is decoded; else with the names and counts of the catalogue.
 
     Then it has no directory, and its fingerprint is no dataset's. A user's own files are listed and counted.
     Raises as `prepare` for those without images for two classes, for files that a glance shows to be damaged, and
     for datasets that are missing and may not be downloaded; if they are not `required`, those of the catalogue
-    need not be there. If it `holds_out`, a user's own files are refused as `prepare` does.
+    need not be there. If a share is `held_out`, a user's own files are refused as `prepare` does.
     """
     named = parse_dataset(ref) if isinstance(ref, str) else ref
     entry = CATALOG[named] if isinstance(named, str) else None
@@ -33,14 +33,12 @@ def preview(
     if dataset and dataset.stand_in and can_download:  # the published files replace it
         dataset = None
     if dataset and (info := find_decoded(dataset, shape, source.cache_dir, resize)):
-        if holds_out:
-            check_decoded(info)
-        return info
+        return hold_out_of(info, held_out) if held_out else info
     if dataset and entry:
         look_at(dataset, entry)
     known = dataset or entry
     assert known is not None
-    classes, train, test = _count(entry, dataset, holds_out=holds_out)
+    classes, train, test = _count(entry, dataset, holds_out=held_out > 0)
     return DecodedDataset(
         key=known.key,
         label=known.label,

@@ -43,6 +43,17 @@ def split_digits(labels: Labels) -> tuple[Labels, Labels]:
     return np.setdiff1d(np.arange(len(labels)), chosen), chosen
 
 
+def count_held_out(name: str, labels: Labels, classes: Sequence[str], fraction: float) -> int:
+    """Return how many training samples of the dataset of that name are held out. Raises as `check_held_out`."""
+    check_held_out(name, labels, classes)
+    return sum(_share(int(count), fraction) for count in np.unique(labels, return_counts=True)[1])
+
+
+def _share(count: int, fraction: float) -> int:
+    """Return how many of the samples of a class are held out: at least one, never all."""
+    return min(max(round(fraction * count), 1), count - 1)
+
+
 def check_held_out(name: str, labels: Labels, classes: Sequence[str]) -> None:
     """Raise DataError if a class of the dataset of that name has too few training samples to hold one out."""
     numbers, counts = np.unique(labels, return_counts=True)
@@ -64,6 +75,6 @@ def hold_out(labels: Labels, fraction: float, seed: int, classes: Sequence[str] 
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         name = classes[label] if classes else str(label)
-        share = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        share = _share(len(members), fraction)
         held_out.append(members[permutation(len(members), seed, "validation", name)[:share]])
     return np.sort(np.concatenate(held_out))

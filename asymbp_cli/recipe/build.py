@@ -161,6 +161,7 @@ def make_row(info: DecodedDataset, network: Network | None) -> GridRow:
         network=resolved,
         note="; ".join(notes),
         train_count=info.train_count,
+        held_out=info.held_out,
         folder=info.folder,
     )
 

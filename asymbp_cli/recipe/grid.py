@@ -37,6 +37,7 @@ class GridRow(Spec):
     network: Network | None  # resolved
     note: str = ""
     train_count: int | None = None  # samples, held-out ones too; rows of early stores have none
+    held_out: int | None = None  # of these; None if nothing is, and in rows of early stores
     folder: FolderSource | None = None  # of a user's own images, as they were named; early stores have none
 
 
@@ -77,7 +78,7 @@ class Grid(Spec):
         """
         if row.dataset is None or row.network is None:
             return ()
-        return _runs(row.dataset, row.network, row.train_count, column.entries, self.seeds)
+        return _runs(row.dataset, row.network, (row.train_count, row.held_out), column.entries, self.seeds)
 
     def is_comparable(self, column: GridColumn) -> bool:
         """Return whether a column can be compared with the baseline: both train as many epochs."""
@@ -97,7 +98,7 @@ class Grid(Spec):
 def _runs(
     dataset: str,
     network: Network,
-    train_count: int | None,
+    counts: tuple[int | None, int | None],
     procedures: tuple[Procedure, ...],
     seeds: tuple[int, ...],
 ) -> tuple[Run, ...]:
@@ -112,19 +113,19 @@ def _runs(
             seed=seed,
         )
         for procedure, seed in product(procedures, seeds)
-        for protocol in (resolve_protocol(procedure, train_count),)
+        for protocol in (resolve_protocol(procedure, *counts),)
         for multiplier in protocol.rate_multipliers
     )
 
 
-def resolve_protocol(procedure: Procedure, train_count: int | None) -> Protocol:
-    """Return a procedure's protocol on so many training samples.
+def resolve_protocol(procedure: Procedure, train_count: int | None, held_out: int | None = None) -> Protocol:
+    """Return a procedure's protocol on so many training samples, of which some are held out.
 
     Only runs that average test statistics over short epochs may cycle. All others keep the ids that they had
     before there was a choice, and so do the rows of early stores.
     """
     protocol, batch_norm = procedure.protocol, procedure.method.batch_norm
-    if batch_norm != "none" and train_count is not None and protocol.has_short_epochs(train_count):
+    if batch_norm != "none" and train_count is not None and protocol.has_short_epochs(train_count, held_out):
         return protocol
     return protocol.model_copy(update={"batch_norm_short_epochs": "once"})
 
@@ -193,11 +194,16 @@ def merge_grids(old: Grid, new: Grid) -> Grid:
     rows: dict[object, GridRow] = {}
     for row in (*old.rows, *new.rows):
         kept = rows.get(identity := row_identity(row))
-        if kept is None or kept.train_count is None or row.train_count is not None:
+        if kept is None or _count_known(row) >= _count_known(kept):
             rows[identity] = row
     installed = {row.key for row in rows.values() if row.dataset}
     merged = [row for row in rows.values() if row.dataset or row.key not in installed]
     return new.model_copy(update={"rows": sort_rows(merged)})
+
+
+def _count_known(row: GridRow) -> int:
+    """Return how much is known of a row's samples."""
+    return (row.train_count is not None) + (row.held_out is not None)
 
 
 def _knows_samples(grid: Grid) -> bool:

@@ -242,12 +242,13 @@ class Protocol(Spec):
             entries.append(entry.model_copy(update={"from_epoch": next(earlier, entry.from_epoch)}))
         return self.model_copy(update={"batch_size": tuple(entries)})
 
-    def has_short_epochs(self, train_count: int) -> bool:
+    def has_short_epochs(self, train_count: int, held_out: int | None = None) -> bool:
         """Return whether an epoch on so many samples may have fewer mini-batches than test statistics average.
 
-        What is held out is taken as its share of all samples; classes round theirs.
+        Of them `held_out` do not train. If that is not known, it is taken as its share; classes round theirs.
         """
-        batches = train_count * (1 - self.validation_fraction) / max(self.batch_sizes)
+        left = train_count * (1 - self.validation_fraction) if held_out is None else train_count - held_out
+        batches = left / max(self.batch_sizes)
         return (floor if self.last_batch == "drop" else ceil)(batches) < self.batch_norm_batches
 
     def samples_per_batch(self, epoch: int) -> int:

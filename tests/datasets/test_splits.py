@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from asymbp_cli.datasets.splits import apportion, check_held_out, hold_out, permutation, split_digits
+from asymbp_cli.datasets.splits import (
+    apportion,
+    check_held_out,
+    count_held_out,
+    hold_out,
+    permutation,
+    split_digits,
+)
 from asymbp_cli.errors import DataError
 
 
@@ -40,6 +47,15 @@ def test_validation_is_stratified_and_seeded() -> None:
 def test_validation_never_takes_a_whole_class() -> None:
     labels = np.array([0, 0, 1, 1, 1], dtype=np.int64)
     assert np.bincount(labels[hold_out(labels, 0.99, 0)]).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.2, 0.5, 0.99])
+def test_what_is_held_out_is_counted_without_drawing(fraction: float) -> None:
+    labels = np.repeat(np.arange(5), [2, 3, 24, 25, 1000])
+    counted = count_held_out("zoo", labels, list("abcde"), fraction)
+    assert counted == len(hold_out(labels, fraction, seed=7))
+    with pytest.raises(DataError, match="holding out needs two of each class"):
+        count_held_out("zoo", labels[1:], list("abcde"), fraction)
 
 
 def test_classes_that_are_too_small_to_hold_out_are_named() -> None:

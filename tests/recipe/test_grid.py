@@ -73,6 +73,20 @@ def test_a_row_of_an_early_store_keeps_its_runs_when_a_later_table_takes_it_in()
     assert not kept & new
 
 
+def test_a_row_knows_what_its_classes_hold_out_and_never_forgets_it() -> None:
+    share = Protocol(batch_norm_short_epochs="cycle", validation_fraction=0.2)
+    known = small_study.row().model_copy(update={"train_count": 2400, "held_out": 500})
+    early = known.model_copy(update={"held_out": None})
+    columns = (small_study.column("uSF+BN", share),)
+    exact, rough = (
+        small_study.grid().model_copy(update={"columns": columns, "baseline": None, "rows": (row,)})
+        for row in (known, early)
+    )
+    named = [{run.protocol.batch_norm_short_epochs for run in grid.all_runs().values()} for grid in (exact, rough)]
+    assert named == [{"cycle"}, {"once"}]
+    assert merge_grids(exact, rough).rows == merge_grids(rough, exact).rows == (known,)
+
+
 def test_short_epochs_are_no_part_of_a_grids_identity() -> None:
     """So a table asked for again replaces that of an earlier version, which averaged short epochs once."""
     rows = (small_study.row().model_copy(update={"train_count": 1437}),)

@@ -118,6 +118,13 @@ def test_epochs_are_short_if_they_have_fewer_batches_than_the_statistics_average
     assert Protocol(**changes).has_short_epochs(train_count) is short
 
 
+def test_epochs_are_short_by_what_classes_hold_out_if_that_is_known() -> None:
+    protocol = Protocol(validation_fraction=0.2)
+    assert not protocol.has_short_epochs(2400)  # 1920 samples by the share alone
+    assert protocol.has_short_epochs(2400, held_out=500)  # 100 classes of 24, 5 of each
+    assert not protocol.has_short_epochs(2400, held_out=499)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
