@@ -20,6 +20,9 @@ _SYNONYMS = {
     "epochs": "epoch num_epochs n_epochs max_epochs nb_epoch",
     "batch_size": "batch bs batchsize mini_batch minibatch minibatch_size mini_batch_size batch_sizes",
     "weight_decay": "wd decay l2 l2_penalty weightdecay",
+    "gradient_clip": "grad_clip clip clip_norm clipnorm clip_grad clip_grad_norm gradient_clip_val max_grad_norm",
+    "adam_beta2": "beta2 beta_2",
+    "adam_epsilon": "eps epsilon",
     "phases": "schedule scheduler lr_schedule lr_scheduler milestones gamma lr_decay",
     "loss": "criterion loss_function objective cost",
     "initialization": "init initializer initialisation weight_init kernel_initializer",
@@ -82,12 +85,8 @@ _ABSENT = {
     "early_stopping": "the best epoch is picked from all anyway",
     "patience": "the best epoch is picked from all anyway",
     "nesterov": "momentum is that of section 3, without Nesterov's step",
-    "betas": "there is no Adam here; update rules are those of asymbp ls updates",
+    "betas": "those of Adam are momentum and adam_beta2 of the protocol",
     "momentums": "one run has one momentum",
-    "gradient_clip": "gradients are not clipped here",
-    "grad_clip": "gradients are not clipped here",
-    "clip_grad_norm": "gradients are not clipped here",
-    "max_grad_norm": "gradients are not clipped here",
 }
 
 
@@ -153,7 +152,8 @@ def _rename(known: str, value: Any) -> str:
     if known == "update":
         is_absent = isinstance(value, str) and value.lower() not in UPDATES
         absent = f", and there is no {_show(value)}" if is_absent else ""
-        return f"is called update here: sgd, bm1, bm2, bm3{absent}. A method names it too: method: [SGD, BM]"
+        names = ", ".join(by_short_name(UPDATES))
+        return f"is called update here: {names}{absent}. A method names it too: method: [SGD, BM]"
     if known == "batch_norm":
         return "is called batch_norm here: none, plain, learnable. A method names it too: method: uSF+BN"
     if known == "base_rate":
