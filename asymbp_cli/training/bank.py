@@ -14,7 +14,7 @@ from asymbp_cli.training.feedback.bank import FeedbackBank, adjacent
 from asymbp_cli.training.feedback.forms import Learned
 from asymbp_cli.training.kernels import find_kernels
 from asymbp_cli.training.model import Model, Parameter
-from asymbp_cli.training.optim import SETTINGS
+from asymbp_cli.training.optim import RULES, SETTINGS
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Bank:
         self.working = self.weights if model.dtype == torch.float32 else self.weights.to(model.dtype)
         states = max(UPDATES[run.method.update].states for run in runs)
         self.state = self.weights.new_zeros(len(runs), states, model.row_size)  # tau or kappa of section 3
-        self.steps = torch.zeros((), device=device)  # updates by plain operations since `state` was 0
+        self.steps = torch.zeros((), device=device)  # updates since `state` was 0, for Adam
         self.gradients = torch.zeros_like(self.weights)
         self._multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
         self.rates = torch.zeros_like(self._multipliers)  # [R, 1] learning rates of the present epoch
@@ -60,9 +60,11 @@ class Bank:
             False: torch.tensor(0.0, device=device),
         }
         self.updates = adjacent(runs, lambda run: run.method.update)
-        #: whether kernels have all of its rules
-        self.has_kernels = all(setting in SETTINGS for setting, _ in self.updates)
-        numbers = [SETTINGS.index(run.method.update) if self.has_kernels else 0 for run in runs]
+        self.trains_by_adam = any(setting == "adam" for setting, _ in self.updates)
+        #: whether a rule is a plugin's, which no kernel has
+        self.has_own_rules = any(setting in RULES for setting, _ in self.updates)
+        rules = [run.method.update for run in runs]
+        numbers = [SETTINGS.index(rule) if rule in SETTINGS else 0 for rule in rules]
         self.settings = torch.tensor(numbers, device=device)
         self._train = runs[0].method.train
         self.segments = self._lay_segments()

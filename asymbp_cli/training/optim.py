@@ -91,12 +91,12 @@ def propose_by_adam_(
     g.addcmul_(w, decay)
     mean.lerp_(g, 1 - of_mean)
     square.mul_(of_square).addcmul_(g, g, value=1 - of_square)
-    torch.sqrt(square, out=g).div_(_weight_of_steps(of_square, steps).sqrt()).add_(epsilon)
+    torch.sqrt(square, out=g).div_(weight_of_steps(of_square, steps).sqrt()).add_(epsilon)
     torch.div(mean, g, out=g)
-    torch.addcmul(w, g, -rate / _weight_of_steps(of_mean, steps), out=g)
+    torch.addcmul(w, g, -rate / weight_of_steps(of_mean, steps), out=g)
 
 
-def _weight_of_steps(beta: float, steps: Tensor) -> Tensor:
+def weight_of_steps(beta: float, steps: Tensor) -> Tensor:
     """Return 1 - beta^steps: the weight of all gradients so far in a moving average that began at 0."""
     return -torch.expm1(steps * (math.log(beta) if beta else -math.inf))
 

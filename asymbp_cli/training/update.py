@@ -25,11 +25,13 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     bank's device: `plain`, or one that also computes V = W and V = F o sign(W).
     """
     bank.alive &= finite
+    if bank.trains_by_adam:
+        bank.steps += 1
     if bank.protocol.gradient_clip:
         bank.clip_gradients()
     bank.learn_feedback()
     bank.redraw()
-    kernel = kernel or (_kernel_of(bank.alive.device) if bank.has_kernels else plain)
+    kernel = kernel or (plain if bank.has_own_rules else _kernel_of(bank.alive.device))
     kernel(bank)
     bank.refresh_feedback(signed=kernel is plain)
 
@@ -41,7 +43,6 @@ def _kernel_of(device: torch.device) -> Kernel:
 
 def plain(bank: Bank) -> None:
     """Update the weights of living replicas by operations on whole banks."""
-    bank.steps += 1
     for setting, rows in bank.updates:
         for part in bank.segments:
             _propose(bank, setting, rows, part)
