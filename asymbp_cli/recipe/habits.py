@@ -24,6 +24,7 @@ _SYNONYMS = {
     "adam_beta2": "beta2 beta_2",
     "adam_epsilon": "eps epsilon",
     "phases": "schedule scheduler lr_schedule lr_scheduler milestones gamma lr_decay",
+    "nesterov": "nag use_nesterov",
     "loss": "criterion loss_function objective cost",
     "initialization": "init initializer initialisation weight_init kernel_initializer",
     "validation_fraction": "val_split validation_split val_fraction val_size validation",
@@ -84,7 +85,6 @@ _ABSENT = {
     "data_augmentation": "images are not augmented here",
     "early_stopping": "the best epoch is picked from all anyway",
     "patience": "the best epoch is picked from all anyway",
-    "nesterov": "momentum is that of section 3, without Nesterov's step",
     "betas": "those of Adam are momentum and adam_beta2 of the protocol",
     "momentums": "one run has one momentum",
 }

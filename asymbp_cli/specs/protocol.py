@@ -126,12 +126,15 @@ class Protocol(Spec):
     """Of Adam's average of squared gradients (Kingma and Ba 2015)."""
     adam_epsilon: Positive = 1e-8
     """Added by Adam to the root of that average (Kingma and Ba 2015)."""
+    nesterov: bool = False
+    """SGD steps along -g + m tau - d w, tau being the new one (Sutskever, Martens, Dahl and Hinton 2013)."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """d of section 3; not stated in the paper (MatConvNet's default, there beside a mean gradient)."""
     gradient: Literal["sum", "mean"] = "sum"
     """Over the mini-batch. Section 3 writes a sum; the protocol `matconvnet` takes the mean."""
-    loss: Literal["cross-entropy", "sigmoid-cross-entropy"] = "cross-entropy"
-    """Of a sample: cross-entropy after a softmax, or the sum over classes of that after a sigmoid each."""
+    loss: Literal["cross-entropy", "sigmoid-cross-entropy", "squared-error"] = "cross-entropy"
+    """Of a sample: cross-entropy after a softmax, the sum over classes of that after a sigmoid each, or half of
+    the squared distance between outputs and one-hot label."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
     """Largest L2 norm of a mini-batch's gradient over all weights and biases; 0 is none, as in the paper."""
     bias_gradient: Positive = 1.0

@@ -29,6 +29,7 @@ ADDED_LATER: dict[tuple[str, ...], object] = {
     ("protocol", "bias_gradient"): 1.0,
     ("protocol", "initial_biases"): "zero",
     ("protocol", "gradient_clip"): 0.0,
+    ("protocol", "nesterov"): False,
     ("protocol", "adam_beta2"): 0.999,
     ("protocol", "adam_epsilon"): 1e-8,
     ("network", "activation"): "relu",

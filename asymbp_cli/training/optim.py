@@ -44,11 +44,13 @@ def propose_(
     momentum: Number,
     decay: Number,
     zero_sign: int = 0,
+    nesterov: bool = False,
 ) -> None:
     """Overwrite `state` with its next value and `g` with w(t+1), leaving w: nothing is allocated.
 
     `state` is kappa in setting 3 and tau otherwise. `zero_sign` (0 or 1) is the sign of an exact 0, which the
-    paper does not state.
+    paper does not state. With `nesterov` setting 0 steps by -g + m tau - d w, as torch.optim.SGD does (Sutskever
+    et al. 2013); momentum is then a float.
 
     >>> w, g, state = torch.tensor([1.0]), torch.tensor([0.25]), torch.tensor([0.0])
     >>> propose_("bm1", w, g, state, rate=0.5, momentum=0.9, decay=0.0)
@@ -68,6 +70,10 @@ def propose_(
         tau = _sign_(state, zero_sign)
     elif setting == "bm3":
         tau = _sign_(g.copy_(state), zero_sign)
+    elif setting == "sgd" and nesterov:
+        tau = g.neg_().add_(state, alpha=float(momentum))
+        if isinstance(decay, Tensor) or decay:
+            tau.addcmul_(w, _column(decay, w), value=-1)
     torch.addcmul(w, tau, _column(rate, w), out=g)
 
 

@@ -90,4 +90,5 @@ def _propose(bank: Bank, setting: str, rows: slice, part: Segment) -> None:
             momentum=protocol.momentum,
             decay=bank.decay[True] if part.decays and bank.weight_decay else 0,
             zero_sign=protocol.zero_sign,
+            nesterov=protocol.nesterov,
         )

@@ -152,7 +152,7 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
         ),
         (
             "protocol: dmo",
-            '1: protocol: "dmo" is not a protocol; there are akrout2019, biotorch2021, demo, matconvnet, '
+            '1: protocol: "dmo" is not a protocol; there are akrout2019, biotorch2021, ccl2024, demo, matconvnet, '
             "matconvnet-quick, paper, pfa2024, quick, or the path of a file.",
         ),
         ("protocol: {extends: dmo, epohcs: 3}", '1: protocol.epohcs: unknown key. Did you mean "epochs"?'),

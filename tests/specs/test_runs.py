@@ -39,6 +39,7 @@ OTHER: dict[str, Any] = {
     "bias_gradient": 0.5,
     "initial_biases": "as-weights",
     "gradient_clip": 1.0,
+    "nesterov": True,
     "adam_beta2": 0.99,
     "adam_epsilon": 1e-6,
     "epochs": 3,

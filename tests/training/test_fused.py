@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 PROTOCOLS: list[dict[str, Any]] = [
     {},
     {"zero_sign": 1, "weight_decay": 0.0, "measure": [FIRST_LAYER]},
-    {"precision": "bf16"},
+    {"precision": "bf16", "nesterov": True},
 ]
 
 

@@ -98,7 +98,8 @@ def test_every_method_computes_on_its_device(name: str, precision: str) -> None:
     [
         {"gradient": "mean"},
         {"zero_sign": 1},
-        {"gradient_clip": 1.0},
+        {"gradient_clip": 1.0, "nesterov": True},
+        {"loss": "squared-error"},
         {"biases": "none", "bias_gradient": 0.5},
         {"average_pool_border": "padded"},
         {"biases": "all", "manhattan_biases": False, "decay_biases": False},

@@ -36,11 +36,12 @@ def test_three_steps_by_hand(setting: str) -> None:
         assert g.item() == gradient  # arguments stay as they are
 
 
-def test_setting_0_is_torch_sgd_with_momentum_and_decay() -> None:
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_setting_0_is_torch_sgd_with_momentum_and_decay(nesterov: bool) -> None:
     source = generator("sgd")
     start = torch.randn(50, dtype=torch.float64, generator=source)
     parameter = torch.nn.Parameter(start.clone())
-    optimizer = torch.optim.SGD([parameter], lr=0.03, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD([parameter], lr=0.03, momentum=0.9, weight_decay=5e-4, nesterov=nesterov)
     w, state = start.clone(), torch.zeros_like(start)
     for step in range(200):
         g = torch.randn(50, dtype=torch.float64, generator=source)
@@ -48,7 +49,7 @@ def test_setting_0_is_torch_sgd_with_momentum_and_decay() -> None:
         optimizer.param_groups[0]["lr"] = rate
         parameter.grad = g.clone()
         optimizer.step()
-        w, state = update("sgd", w, g, state, rate=rate, momentum=0.9, decay=5e-4)
+        w, state = update("sgd", w, g, state, rate=rate, momentum=0.9, decay=5e-4, nesterov=nesterov)
         torch.testing.assert_close(w, parameter.detach(), rtol=1e-11, atol=1e-12)
 
 

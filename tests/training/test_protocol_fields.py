@@ -46,6 +46,7 @@ OTHER_VALUES: dict[str, object] = {
     "loss": "sigmoid-cross-entropy",
     "bias_gradient": 0.5,
     "gradient_clip": 0.1,
+    "nesterov": True,
     "adam_beta2": 0.9,
     "adam_epsilon": 0.1,
     "initial_biases": "as-weights",
@@ -66,6 +67,7 @@ METHOD_FOR = {
     "gradient": "uSF+BN",
     "bias_gradient": "uSF",
     "gradient_clip": "uSF",
+    "nesterov": "uSF",
     "adam_beta2": "uSF+Adam",
     "adam_epsilon": "uSF+Adam",
 }  # signs know no mean

@@ -67,7 +67,7 @@ def _advance(
     weights, gradients, state, working, values, factors, slots, own_rows, settings, rates, alive, intact,
     corrections, first, last, width, size, momentum, decay, of_mean, beta2, of_square, epsilon,
     TRAINED: tl.constexpr, SIGNS: tl.constexpr, USED: tl.constexpr, ZERO_SIGN: tl.constexpr,
-    ADAM: tl.constexpr, ROUNDED: tl.constexpr, BLOCK: tl.constexpr,
+    NESTEROV: tl.constexpr, ADAM: tl.constexpr, ROUNDED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Apply the update rule of each living row to the columns from `first` to `last`; keep the old weights.
 
@@ -97,9 +97,11 @@ def _advance(
                 if SIGNS:
                     g = tl.where(setting > 0, _sign(g, ZERO_SIGN), g)
                 s = momentum * s - g - decay * weight
-                tau = s
+                tau = momentum * s - g - decay * weight if NESTEROV else s
                 if SIGNS:
-                    tau = tl.where(setting > 1, _sign(s, ZERO_SIGN), s)
+                    if NESTEROV:
+                        tau = tl.where(setting == 0, tau, s)
+                    tau = tl.where(setting > 1, _sign(s, ZERO_SIGN), tau)
                     s = tl.where(setting == 2, tau, s)
                 weight = old + rate * tau
                 tl.store(state + at, s, inside)
@@ -148,7 +150,7 @@ def advance(bank: Bank) -> None:
             corrections, first, last, width, size, protocol.momentum, bank.weight_decay if part.decays else 0.0,
             1 - protocol.momentum, protocol.adam_beta2, 1 - protocol.adam_beta2, protocol.adam_epsilon,
             TRAINED=part in trained, SIGNS=part.signs, USED=part.used, ZERO_SIGN=protocol.zero_sign,
-            ADAM=adam, ROUNDED=rounded, BLOCK=_BLOCK, **FUSED,
+            NESTEROV=protocol.nesterov, ADAM=adam, ROUNDED=rounded, BLOCK=_BLOCK, **FUSED,
         )  # fmt: skip
     for part in trained:
         first, last = part.columns.start, part.columns.stop
