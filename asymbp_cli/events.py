@@ -51,7 +51,7 @@ class EpochEnded:
     """One epoch of one run, counts not percentages.
 
     `train_*` are measured while training (training-mode statistics, moving weights). A loss is the mean
-    cross-entropy in nats per sample, of sigmoids summed over classes. `seconds` is the run's share of its stack's
+    over samples of the protocol's, a cross-entropy being in nats. `seconds` is the run's share of its stack's
     wall time.
     """
 

@@ -1,5 +1,7 @@
 """What schemes and update rules mean, layer by layer and in plain operations: the oracle of the banks."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -53,12 +55,12 @@ def update(
     rate: Number,
     momentum: Number,
     decay: Number,
-    zero_sign: int = 0,
+    **choices: Any,
 ) -> tuple[Tensor, Tensor]:
     """Return (w(t+1), state(t)); the state is kappa in setting 3 and tau otherwise. Changes no argument.
 
-    `zero_sign` (0 or 1) is the sign of an exact 0; not stated in the paper.
+    `choices` are `zero_sign` and `nesterov`, as in `propose_`.
     """
     proposal, state = g.clone(), state.clone()
-    propose_(setting, w, proposal, state, rate=rate, momentum=momentum, decay=decay, zero_sign=zero_sign)
+    propose_(setting, w, proposal, state, rate=rate, momentum=momentum, decay=decay, **choices)
     return proposal, state

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import mean
 
-from asymbp_cli.analysis.tables import Epochs
+from asymbp_cli.analysis.tables import Epochs, select_epoch
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import TableSpec, load_table, other_table_files
+from asymbp_cli.specs.runs import Run
 
 ERROR = "error"  # on the test set, in percent
 LOWEST = "lowest-error"  # of the epochs so far
+SELECTED = "selected-error"  # of the cell: that of the selected run and epoch, if all runs have come so far
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Mark:
 
     column: str
     epoch: int
-    measure: str  # ERROR, LOWEST, or one of `specs.measures.MEASURES`
+    measure: str  # ERROR, LOWEST, SELECTED, or one of `specs.measures.MEASURES`
     layer: int
     value: float
     tolerance: float
@@ -98,10 +100,12 @@ def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark
         return []
     compared = []
     for column in (column for column in grid.columns if _trains_theirs(column, table)):
-        histories = _histories(grid, row, column, epochs)
+        runs = [(run, {point.epoch: point for point in epochs.get(run.id, ())}) for run in grid.runs(row, column)]
         for mark in sorted(marks, key=lambda mark: (mark.measure != ERROR, mark.measure, mark.layer, mark.epoch)):
             if mark.column == column.header:
-                values = [_read(history, mark) for history in histories]
+                values = (
+                    _select(runs, mark) if mark.measure == SELECTED else [_read(past, mark) for _, past in runs]
+                )
                 if values and None not in values:
                     compared.append(ComparedMark(mark, mean(value for value in values if value is not None)))
     return compared
@@ -131,9 +135,14 @@ def _compared_part(procedure: Procedure) -> Procedure:
     return procedure.model_copy(update={"protocol": procedure.protocol.model_copy(update=changes)})
 
 
-def _histories(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs) -> Sequence[dict[int, EpochEnded]]:
-    """Return the epochs of each run of a cell, by number."""
-    return [{point.epoch: point for point in epochs.get(run.id, ())} for run in grid.runs(row, column)]
+def _select(runs: Sequence[tuple[Run, Mapping[int, EpochEnded]]], mark: Mark) -> list[float | None]:
+    """Return the error that is selected among the runs of each seed; None before all reach the mark's epoch."""
+    if not all(mark.epoch in past for _, past in runs):
+        return [None]
+    by_seed: dict[int, list[tuple[EpochEnded, Run]]] = {}
+    for run, past in runs:
+        by_seed.setdefault(run.seed, []).extend((point, run) for point in past.values())
+    return [selected[0].test_percent for points in by_seed.values() if (selected := select_epoch(points))]
 
 
 def _read(history: Mapping[int, EpochEnded], mark: Mark) -> float | None:

@@ -61,7 +61,7 @@ def _list_updates(results: Path) -> Table:
     from asymbp_cli.specs.methods import UPDATES
 
     header = ["name", "in tables", "w(t+1) = w + rate tau", "source"]
-    return _add_plugins(header, {key: list(rule) for key, rule in UPDATES.items()})
+    return _add_plugins(header, {key: [rule.name, rule.formula, rule.source] for key, rule in UPDATES.items()})
 
 
 def _list_initializations(results: Path) -> Table:

@@ -21,7 +21,11 @@ _SYNONYMS = {
     "epochs": "epoch num_epochs n_epochs max_epochs nb_epoch",
     "batch_size": "batch bs batchsize mini_batch minibatch minibatch_size mini_batch_size batch_sizes",
     "weight_decay": "wd decay l2 l2_penalty weightdecay",
+    "gradient_clip": "grad_clip clip clip_norm clipnorm clip_grad clip_grad_norm gradient_clip_val max_grad_norm",
+    "adam_beta2": "beta2 beta_2",
+    "adam_epsilon": "eps epsilon",
     "phases": "schedule scheduler lr_schedule lr_scheduler milestones gamma lr_decay",
+    "nesterov": "nag use_nesterov",
     "loss": "criterion loss_function objective cost",
     "initialization": "init initializer initialisation weight_init kernel_initializer",
     "validation_fraction": "val_split validation_split val_fraction val_size validation",
@@ -82,13 +86,8 @@ _ABSENT = {
     "data_augmentation": "images are not augmented here",
     "early_stopping": "the best epoch is picked from all anyway",
     "patience": "the best epoch is picked from all anyway",
-    "nesterov": "momentum is that of section 3, without Nesterov's step",
-    "betas": "there is no Adam here; update rules are those of asymbp ls updates",
+    "betas": "those of Adam are momentum and adam_beta2 of the protocol",
     "momentums": "one run has one momentum",
-    "gradient_clip": "gradients are not clipped here",
-    "grad_clip": "gradients are not clipped here",
-    "clip_grad_norm": "gradients are not clipped here",
-    "max_grad_norm": "gradients are not clipped here",
 }
 
 
@@ -158,7 +157,8 @@ def _rename(known: str, value: Any) -> str:
     if known == "update":
         is_absent = isinstance(value, str) and value.lower() not in UPDATES
         absent = f", and there is no {show(value)}" if is_absent else ""
-        return f"is called update here: sgd, bm1, bm2, bm3{absent}. A method names it too: method: [SGD, BM]"
+        names = ", ".join(by_short_name(UPDATES))
+        return f"is called update here: {names}{absent}. A method names it too: method: [SGD, BM]"
     if known == "batch_norm":
         return "is called batch_norm here: none, plain, learnable. A method names it too: method: uSF+BN"
     if known == "base_rate":

@@ -93,7 +93,7 @@ COLUMNS: dict[str, Column] = {
     "validation_seen": Column("whole number", "held-out samples", lambda at: at.epoch.validation_seen),
     "train_loss": Column(
         "number",
-        "mean cross-entropy in nats; of sigmoids: summed over classes; empty if it is no finite number",
+        "mean loss of a sample (cross-entropies are in nats); empty if it is no finite number",
         lambda at: at.epoch.train_loss,
     ),
     "test_loss": Column("number", "the same on the test set", lambda at: at.epoch.test_loss),

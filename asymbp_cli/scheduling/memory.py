@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from asymbp_cli.specs.layers import FC, Conv
 from asymbp_cli.specs.measures import FIRST_LAYER
+from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.networks import Activate, Network, Normalize, Pooling, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
@@ -56,7 +57,9 @@ def row_size(run: Run) -> int:
     """Return the weights, biases, scales and shifts of one replica, and its V if that is learned."""
     norm, shapes = run.method.batch_norm, [operation.weight_shape for operation in run.network.weighted()]
     normalized = sum(shape[0] for shape in shapes[:-1]) if norm != "none" else 0
-    biases = sum(shape[0] for shape in shapes) - (0 if run.protocol.biases == "all" else normalized)
+    has_bias = run.protocol.has_bias
+    biases = normalized * has_bias(normalized=True)
+    biases += (sum(shape[0] for shape in shapes) - normalized) * has_bias(normalized=False)
     learned = feedback_size(run) if run.method.feedback.kind.learned else 0
     return sum(map(prod, shapes)) + biases + (2 * normalized if norm == "learnable" else 0) + learned
 
@@ -86,7 +89,8 @@ def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
     if feedback.scheme == "pfa":
         vectors += _FLOAT  # what B B^T makes of a gradient
     noise = inputs * run.protocol.samples_per_batch(1) * _FLOAT if scheme.learned == "mirror" else 0
-    return replicas * row_size(run) * (3 * _FLOAT + rounded) + feedback_size(run) * vectors + noise
+    banks = 2 + UPDATES[run.method.update].states
+    return replicas * row_size(run) * (banks * _FLOAT + rounded) + feedback_size(run) * vectors + noise
 
 
 def _copied_bytes(run: Run, replicas: int) -> int:
@@ -110,7 +114,7 @@ def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     from_bytes = len(run.network.input) == 3
     gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
     activations = (replicas if parallel else 1) * _training_peak(_Way.of(run, samples, parallel))
-    masks = run.protocol.zero_sign and run.method.update != "sgd"  # of gradients that are 0
+    masks = run.protocol.zero_sign and run.method.update in ("bm1", "bm2", "bm3")  # of gradients that are 0
     update = replicas * row_size(run) if masks else 0
     return max(gathered, width * values + max(activations, update))
 

@@ -39,16 +39,16 @@ class StepTimes:
                 not is_alike(other, kind),
                 other.batch_norm != kind.batch_norm,
                 other.train != kind.train,
-                _scheme(other) != _scheme(kind),
+                _work(other) != _work(kind),
                 abs(log(_flop(other) / _flop(kind))),
             )
 
         return min(self.seconds, key=distance)
 
     def knows(self, kind: StepKind) -> bool:
-        """Return whether steps of its network and scheme were measured, and in its precision."""
+        """Return whether steps of its network, scheme and update rule were measured, and in its precision."""
         nearest = self.nearest(kind)
-        same = (nearest.precision, *_scheme(nearest)) == (kind.precision, *_scheme(kind))
+        same = (nearest.precision, *_work(nearest)) == (kind.precision, *_work(kind))
         return same and is_alike(nearest, kind)
 
 
@@ -57,8 +57,9 @@ def is_alike(one: StepKind, other: StepKind) -> bool:
     return (one.network.input, len(one.network.layers)) == (other.network.input, len(other.network.layers))
 
 
-def _scheme(kind: StepKind) -> tuple[str, tuple[str, ...]]:
-    return kind.scheme, kind.plugins
+def _work(kind: StepKind) -> tuple[str, str, tuple[str, ...]]:
+    """Return what a step does in the same layers."""
+    return kind.scheme, kind.update, kind.plugins
 
 
 def _flop(kind: StepKind) -> int:

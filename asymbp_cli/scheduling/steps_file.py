@@ -48,6 +48,7 @@ class _Row(BaseModel):
     batch_size: Annotated[int, Field(ge=1, le=_MOST)] = 100
     precision: Precision = "standard"
     scheme: Annotated[str, AfterValidator(_know_scheme)] = "layerwise"
+    update: Literal["sgd", "adam"] = "sgd"
     replicas: Annotated[int, Field(ge=1, le=_MOST)]
     milliseconds: Annotated[float, Field(gt=0, le=_MOST)]
 
@@ -55,7 +56,8 @@ class _Row(BaseModel):
     def kind(self) -> StepKind:
         """Return the kind of the step; raises AsymbpError if there is no such network."""
         network = _read_network(self.network)
-        return StepKind(network, self.batch_norm, self.train, self.batch_size, self.precision, self.scheme)
+        layout = network, self.batch_norm, self.train, self.batch_size, self.precision
+        return StepKind(*layout, self.scheme, update=self.update)
 
 
 def load_steps(name: str) -> StepTimes:

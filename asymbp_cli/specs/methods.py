@@ -24,14 +24,21 @@ class UpdateRule(NamedTuple):
     name: str
     formula: str  # w(t+1) = w(t) + rate * tau; g: gradient, m: momentum, d: weight decay
     source: str = "Liao, Leibo and Poggio 2016, section 3"
+    states: int = 1  # numbers that it keeps of each weight
 
 
-#: those of the paper by setting; plugins add theirs
+#: those of the paper by setting, and Adam; plugins add theirs
 UPDATES: dict[str, UpdateRule] = {
     "sgd": UpdateRule("SGD", "tau = -g + m tau(t-1) - d w"),
     "bm1": UpdateRule("BM", "tau = -sign(g) + m tau(t-1) - d w"),
     "bm2": UpdateRule("BM2", "tau = sign(-sign(g) + m tau(t-1) - d w)"),
     "bm3": UpdateRule("BM3", "tau = sign(kappa), kappa = -sign(g) + m kappa(t-1) - d w"),
+    "adam": UpdateRule(
+        "Adam",
+        "tau = -a / (sqrt(b) + epsilon), a and b: corrected averages of g + d w and its square",
+        "Kingma and Ba 2015",
+        states=2,
+    ),
 }
 
 
@@ -45,7 +52,7 @@ class Method(Spec):
     batch_norm: Literal["none", "plain", "learnable"] = "none"
     """`learnable` has scale and shift; the paper uses it in the columns BN and BN+BM only (section 3)."""
     update: Annotated[str, know(UPDATES), Field(json_schema_extra=list_names(UPDATES))] = "sgd"
-    """Settings 0 (SGD) and 1 to 3 (Batch Manhattan) of section 3."""
+    """Settings 0 (SGD) and 1 to 3 (Batch Manhattan) of section 3, or Adam."""
     train: Literal["all", "top", "bottom"] = "all"
     """`top`: only the last layer; `bottom`: all but the last (Exp. C2, Table 4)."""
 
@@ -59,11 +66,11 @@ class Method(Spec):
 METHOD_GRAMMAR = """\
 method = first { "+" more } [ " Top" | " Bottom" ]
 first  = "SGD" | scheme | more
-more   = "BN" | "BM" | "BM2" | "BM3"
+more   = "BN" | "BM" | "BM2" | "BM3" | "Adam"
 scheme = NAME [ "-" NUMBER "%" ] [ "-scaled" ]
 
 Upper or lower case. Top: only the last layer trains; Bottom: all but the last.
-Without a scheme: plain backpropagation. One BN and one BM at most, or an update
+Without a scheme: plain backpropagation. One BN at most, and one BM, Adam or update
 rule of a plugin. NAME is one of asymbp ls schemes; % of the signs are opposite;
 scaled: V is as large as W."""
 

@@ -41,7 +41,7 @@ def list_modules(
     for operation in operations:
         match operation:
             case Weighted():
-                has_bias = protocol.biases == "all" or operation.number not in normalized
+                has_bias = protocol.has_bias(normalized=operation.number in normalized)
                 modules += _weigh(operation, bias=has_bias)
             case Normalize(_, shape):
                 options = {"eps": protocol.batch_norm_epsilon, "affine": batch_norm == "learnable"}

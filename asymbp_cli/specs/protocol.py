@@ -29,6 +29,7 @@ INITIALIZATIONS: dict[str, str] = {
     "glorot-uniform": "U(-b, b), b = sqrt(6 / (fan_in + fan_out))",
     "he-normal": "N(0, 2 / fan_in)",
     "half-glorot-normal": "N(0, 1 / (fan_in + fan_out))",
+    "pytorch-uniform": "U(-b, b), b = 1 / sqrt(fan_in)",
     "normal": "N(0, initial_std^2)",
 }
 
@@ -120,13 +121,22 @@ class Protocol(Spec):
     ) = 100
     """Section 5: 100; in the second procedure of uSF+BM 100 for three epochs, then 500."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Section 5."""
+    """Section 5. Adam's beta1."""
+    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Of Adam's average of squared gradients (Kingma and Ba 2015)."""
+    adam_epsilon: Positive = 1e-8
+    """Added by Adam to the root of that average (Kingma and Ba 2015)."""
+    nesterov: bool = False
+    """SGD steps along -g + m tau - d w, tau being the new one (Sutskever, Martens, Dahl and Hinton 2013)."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """d of section 3; not stated in the paper (MatConvNet's default, there beside a mean gradient)."""
     gradient: Literal["sum", "mean"] = "sum"
     """Over the mini-batch. Section 3 writes a sum; the protocol `matconvnet` takes the mean."""
-    loss: Literal["cross-entropy", "sigmoid-cross-entropy"] = "cross-entropy"
-    """Of a sample: cross-entropy after a softmax, or the sum over classes of that after a sigmoid each."""
+    loss: Literal["cross-entropy", "sigmoid-cross-entropy", "squared-error"] = "cross-entropy"
+    """Of a sample: cross-entropy after a softmax, the sum over classes of that after a sigmoid each, or half of
+    the squared distance between outputs and one-hot label."""
+    gradient_clip: Annotated[float, Field(ge=0)] = 0.0
+    """Largest L2 norm of a mini-batch's gradient over all weights and biases; 0 is none, as in the paper."""
     bias_gradient: Positive = 1.0
     """Factor on the gradients of biases. (Batch Manhattan takes their signs.)"""
     zero_sign: Literal[0, 1] = 0
@@ -142,13 +152,14 @@ class Protocol(Spec):
     initialization: Annotated[str, know(INITIALIZATIONS), Field(json_schema_extra=list_names(INITIALIZATIONS))] = (
         "glorot-normal"
     )
-    """Of weights; `half-glorot-normal` has half of Glorot's variance. Not stated in the paper."""
+    """Of weights; `half-glorot-normal` has half of Glorot's variance, `pytorch-uniform` is what PyTorch's layers
+    start with. Not stated in the paper."""
     initial_biases: Literal["zero", "as-weights"] = "zero"
     """Biases start at 0, or drawn as the weights of their layer. Not stated in the paper."""
     initial_std: Positive = 0.01
     """Standard deviation of `initialization: normal`; MatConvNet's examples use 0.01 to 0.05."""
-    biases: Literal["without-batch-norm", "all"] = "without-batch-norm"
-    """Layers that have a bias: those no BN follows directly, or all. Not stated in the paper."""
+    biases: Literal["without-batch-norm", "all", "none"] = "without-batch-norm"
+    """Layers that have a bias: those no BN follows directly, all or none. Not stated in the paper."""
     batch_norm_epsilon: Positive = 1e-5
     """Added to the variance; not stated in the paper."""
     batch_norm_average: Annotated[float, Field(gt=0, le=1)] = 0.05
@@ -181,6 +192,10 @@ class Protocol(Spec):
     def names(self) -> tuple[str, ...]:
         """The names that plugins may have added."""
         return self.initialization, *self.measure
+
+    def has_bias(self, *, normalized: bool) -> bool:
+        """Return whether a layer has a bias; BN follows one that is `normalized`."""
+        return self.biases == "all" or (self.biases == "without-batch-norm" and not normalized)
 
     def schedule(self) -> tuple[tuple[int, float], ...]:
         """Return (epochs, learning rate at multiplier 1) of each phase; the epochs add up to `epochs`.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from asymbp_cli.specs.base import Spec
-from asymbp_cli.specs.methods import Method
+from asymbp_cli.specs.methods import UPDATES, Method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import REGISTERED, Plugin, is_reference
@@ -28,6 +28,10 @@ ADDED_LATER: dict[tuple[str, ...], object] = {
     ("protocol", "loss"): "cross-entropy",
     ("protocol", "bias_gradient"): 1.0,
     ("protocol", "initial_biases"): "zero",
+    ("protocol", "gradient_clip"): 0.0,
+    ("protocol", "nesterov"): False,
+    ("protocol", "adam_beta2"): 0.999,
+    ("protocol", "adam_epsilon"): 1e-8,
     ("network", "activation"): "relu",
     ("method", "feedback", "scale"): "unit",
     ("method", "feedback", "density"): 1.0,
@@ -85,7 +89,8 @@ class Run(Spec):
         """Runs with equal keys can share a stack.
 
         They have the same network, normalization, trained layers, batches and seed, the same route of errors, and
-        their V is learned or not. They use the same of plugins, whose failures so reach no other run.
+        their V is learned or not. Their update rules keep as many numbers. They use the same of plugins, whose
+        failures so reach no other run.
         """
         content = self.model_dump(mode="json", include={"dataset", "network", "seed", "protocol"})
         content["protocol"].pop("rate_multipliers")
@@ -93,6 +98,7 @@ class Run(Spec):
         content |= {"batch_norm": self.method.batch_norm, "train": self.method.train}
         content |= {"route": feedback.kind.route, "learned": feedback.kind.learned}
         content |= {"mirror_passes": feedback.mirror_passes, "plugins": self.references}
+        content |= {"states": UPDATES[self.method.update].states}
         return json.dumps(content, sort_keys=True)
 
 
@@ -158,6 +164,7 @@ class StepKind(NamedTuple):
     precision: str
     scheme: str = LAYERWISE  # its name, if it is learned or direct: others take the same time
     plugins: tuple[str, ...] = ()  # what is used of them
+    update: str = "sgd"  # the rule, if it takes longer than the paper's, which take the same time
 
 
 def step_kind(run: Run) -> StepKind:
@@ -165,7 +172,9 @@ def step_kind(run: Run) -> StepKind:
     protocol, method = run.protocol, run.method
     size, scheme = protocol.samples_per_batch(1), method.feedback.kind
     alike = LAYERWISE if scheme.route == LAYERWISE and not scheme.learned else method.feedback.scheme
-    return StepKind(run.network, method.batch_norm, method.train, size, protocol.precision, alike, run.references)
+    layout = run.network, method.batch_norm, method.train, size, protocol.precision
+    update = method.update if UPDATES[method.update].states > 1 else "sgd"
+    return StepKind(*layout, alike, run.references, update)
 
 
 def representatives(runs: Iterable[Run]) -> dict[StepKind, Run]:

@@ -1,5 +1,6 @@
 """The parameters of a stack as flat banks [R, P], a row per replica: weights, gradients, optimizer state and V."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -7,6 +8,7 @@ from itertools import groupby, pairwise
 import torch
 from torch import Tensor
 
+from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.runs import Run
 from asymbp_cli.training.feedback.bank import FeedbackBank, adjacent
 from asymbp_cli.training.feedback.forms import Learned
@@ -44,7 +46,9 @@ class Bank:
         start = model.initial_row(self.seed).to(device)
         self.weights = start.repeat(len(runs), 1)  # [R, P]
         self.working = self.weights if model.dtype == torch.float32 else self.weights.to(model.dtype)
-        self.state = torch.zeros_like(self.weights)  # tau or kappa of section 3
+        states = max(UPDATES[run.method.update].states for run in runs)
+        self.state = self.weights.new_zeros(len(runs), states, model.row_size)  # tau or kappa of section 3
+        self.steps = torch.zeros((), device=device)  # updates since `state` was 0, for Adam
         self.gradients = torch.zeros_like(self.weights)
         self._multipliers = torch.tensor([[run.rate_multiplier] for run in runs], device=device)  # [R, 1]
         self.rates = torch.zeros_like(self._multipliers)  # [R, 1] learning rates of the present epoch
@@ -56,9 +60,11 @@ class Bank:
             False: torch.tensor(0.0, device=device),
         }
         self.updates = adjacent(runs, lambda run: run.method.update)
+        self.trains_by_adam = any(setting == "adam" for setting, _ in self.updates)
         #: whether a rule is a plugin's, which no kernel has
         self.has_own_rules = any(setting in RULES for setting, _ in self.updates)
-        numbers = [0 if self.has_own_rules else SETTINGS.index(run.method.update) for run in runs]
+        rules = [run.method.update for run in runs]
+        numbers = [SETTINGS.index(rule) if rule in SETTINGS else 0 for rule in rules]
         self.settings = torch.tensor(numbers, device=device)
         self._train = runs[0].method.train
         self.segments = self._lay_segments()
@@ -114,7 +120,29 @@ class Bank:
     def bias_gradients(self) -> Tensor:
         """Return the gradients of biases [R, ...], whose columns are contiguous."""
         biases = [part for part in self.model.parameters if part.kind == "bias"]
-        return self.gradients[:, biases[0].start : biases[-1].start + biases[-1].size]
+        columns = slice(biases[0].start, biases[-1].start + biases[-1].size) if biases else slice(0)
+        return self.gradients[:, columns]
+
+    def forget(self) -> None:
+        """Let the optimizer start anew."""
+        self.state.zero_()
+        self.steps.zero_()
+
+    def clip_gradients(self) -> None:
+        """Scale each replica's gradient down to the protocol's largest L2 norm, that of a learned V with it.
+
+        A replica whose norm is not finite counts as diverged.
+        Source: Pascanu, Mikolov and Bengio 2013, algorithm 1.
+        """
+        of_weights = self.gradients[:, : self.model.learned_columns.start]
+        trained = [of_weights[:, part.columns] for part in self.segments]
+        # halves, since torch splits a sum among threads if it is the only one: its bits would differ
+        halves = [torch.linalg.vector_norm(part.view(len(part), 2, -1), dim=2) for part in trained if part.numel()]
+        norm = torch.linalg.vector_norm(torch.cat(halves, 1), dim=1, keepdim=True)
+        factor = (self.protocol.gradient_clip / norm).clamp(max=1)
+        factor = torch.where(norm.isfinite(), factor, math.nan)
+        for part in self.segments:
+            self.gradients[:, part.columns] *= factor
 
     def change_decay(self, decay: float) -> bool:
         """Let weights decay by `decay` from now on; return whether they decayed by another number before."""

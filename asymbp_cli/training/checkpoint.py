@@ -30,15 +30,17 @@ _MOST_KEEPING = 100  # seconds of training for each second of copying from anoth
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after `epoch`: rows [P] of weights and optimizer state, and whether it has diverged.
+    """A run after `epoch`: its weights [P] and optimizer state [states * P], and whether it has diverged.
 
-    `kept` are the weights that are kept of it so far, if they are asked for.
+    `steps` counts the updates since the state was 0, if the update rule does. `kept` are the weights that are kept
+    of it so far, if they are asked for.
     """
 
     epoch: int
     weights: Tensor
     state: Tensor
     diverged: bool
+    steps: int = 0
     kept: Kept | None = None
 
 
@@ -46,6 +48,7 @@ def write(directory: Path, run_id: str, checkpoint: Checkpoint, *, durable: bool
     """Replace the run's checkpoint, as `resume.write` does. Raises StoreError."""
     tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
     facts = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
+    facts["steps"] = str(checkpoint.steps)
     if checkpoint.kept:
         tensors |= {f"{_KEPT}{name}": tensor for name, tensor in checkpoint.kept.tensors.items()}
         facts["kept"] = checkpoint.kept.facts
@@ -136,6 +139,7 @@ def _read(source: Path) -> Checkpoint:
             weights=file.get_tensor("weights"),
             state=file.get_tensor("state"),
             diverged=metadata["diverged"] == "1",
+            steps=int(metadata.get("steps", "0")),  # not in files of before 0.10.0
             kept=_read_kept(file) if "kept" in metadata else None,
         )
 

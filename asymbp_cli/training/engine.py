@@ -167,7 +167,7 @@ class Trainer:
         """Do so, and yield how far the mirroring before the first epoch is, which counts as epoch 0."""
         self.use_precision()
         if self.protocol.momentum_at_change == "reset" and epoch > 1 and self._changes(epoch):
-            self.bank.state.zero_()
+            self.bank.forget()
         if self.bank.change_decay(self.protocol.decay(epoch)):
             self.step.captured.forget()  # a kernel has it as a number
         self.step.begin_epoch(replicas)
@@ -270,10 +270,12 @@ class Trainer:
     def checkpoints(self, epoch: int) -> dict[str, Checkpoint]:
         """Return the checkpoint of every run after `epoch`, by id: copies on the host."""
         weights, state = (bank.detach().to("cpu", copy=True) for bank in (self.bank.weights, self.bank.state))
-        kept = self.keeper.kept if self.keeper else {}
+        kept, steps = self.keeper.kept if self.keeper else {}, int(self.bank.steps)
+        rows = zip(weights, state.flatten(1), strict=True)
+        saved = [(*pair, number in self.dead, steps) for number, pair in enumerate(rows)]
         return {
-            run.id: Checkpoint(epoch, weights[replica], state[replica], replica in self.dead, kept.get(run.id))
-            for replica, run in enumerate(self.stack.runs)
+            run.id: Checkpoint(epoch, *parts, kept.get(run.id))
+            for run, parts in zip(self.stack.runs, saved, strict=True)
         }
 
     def restore(self, directory: Path, epoch: int) -> None:
@@ -284,7 +286,8 @@ class Trainer:
                 raise StoreError(f"the checkpoint of run {run.id} is not of epoch {epoch}; run the command again")
             with torch.no_grad():
                 self.bank.weights[replica].copy_(saved.weights)
-                self.bank.state[replica].copy_(saved.state)
+                self.bank.state[replica].copy_(saved.state.view_as(self.bank.state[replica]))
+                self.bank.steps.fill_(saved.steps)
             if self.keeper:
                 self.keeper.restore(run.id, saved.kept, epoch)
             if saved.diverged:

@@ -25,7 +25,7 @@ Averages = Mapping[int, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Score:
-    """Counts on a split; `loss` is the mean over samples in nats; `one_class`: every answer is the same."""
+    """Counts on a split; `loss` is the mean over samples; `one_class`: every answer is the same."""
 
     loss: float
     wrong: int

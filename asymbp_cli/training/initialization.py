@@ -28,6 +28,9 @@ def draw_weight(protocol: Protocol, weights: Tensor, fan_in: int, fan_out: int, 
             weights.uniform_(-bound, bound, generator=source)
         case "he-normal":
             weights.normal_(0, (2 / fan_in) ** 0.5, generator=source)
+        case "pytorch-uniform":
+            bound = fan_in**-0.5
+            weights.uniform_(-bound, bound, generator=source)
         case "normal":
             weights.normal_(0, protocol.initial_std, generator=source)
         case own:

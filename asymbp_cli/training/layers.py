@@ -28,6 +28,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "cross-entropy": lambda z: z,
     "sigmoid-cross-entropy": Tensor.sigmoid_,
+    "squared-error": lambda z: z,
 }
 
 

@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 class Loss(NamedTuple):
-    """A loss of logits z [B, R', classes] and labels y [B], over samples: `measure(z, y, reduction)` [R'] in nats.
+    """A loss of logits z [B, R', classes] and labels y [B], over samples: `measure(z, y, reduction)` [R'].
+
+    Cross-entropies are in nats.
 
     `pass_back(z, y, reduction, toward)` also returns the error [B, R', classes]. `toward` [B, classes] is minus
     the weight of a sample at its label, 0 elsewhere; the weight is 1 for the reduction `sum`, 1 / B for `mean`.
@@ -59,8 +61,19 @@ def _after_sigmoids_with_error(z: Tensor, y: Tensor, reduction: str, toward: Ten
     return _after_sigmoids(z, y, reduction), z.sigmoid().mul_(weight).add_(toward[:, None])
 
 
+def _squared(z: Tensor, y: Tensor, reduction: str) -> Tensor:
+    """Return half of the squared distance of z from the one-hot label."""
+    return _reduce((z.square().sum(2) + 1) / 2 - _at_labels(z, y), reduction)
+
+
+def _squared_with_error(z: Tensor, y: Tensor, reduction: str, toward: Tensor) -> tuple[Tensor, Tensor]:
+    weight = 1.0 if reduction == "sum" else 1 / len(y)
+    return _squared(z, y, reduction), (z * weight).add_(toward[:, None])
+
+
 #: `Protocol.loss` -> loss
 LOSSES: dict[str, Loss] = {
     "cross-entropy": Loss(_after_softmax, _after_softmax_with_error),
     "sigmoid-cross-entropy": Loss(_after_sigmoids, _after_sigmoids_with_error),
+    "squared-error": Loss(_squared, _squared_with_error),
 }

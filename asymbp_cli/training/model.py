@@ -132,8 +132,8 @@ class Model:
     def _lay_out(self) -> tuple[Parameter, ...]:
         first, *fed = self.weighted
         parts: list[tuple[Weighted, Kind]] = [(op, "weight") for op in (*fed, first)]
-        all_biases = self.protocol.biases == "all"
-        parts += [(op, "bias") for op in self.weighted if all_biases or op.number not in self.normalized]
+        has_bias = self.protocol.has_bias
+        parts += [(op, "bias") for op in self.weighted if has_bias(normalized=op.number in self.normalized)]
         if self.batch_norm == "learnable":
             kinds: tuple[Kind, ...] = ("scale", "shift")
             parts += [(op, kind) for kind in kinds for op in self.weighted if op.number in self.normalized]

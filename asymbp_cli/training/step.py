@@ -23,7 +23,7 @@ from asymbp_cli.training.update import update
 class TrainingStep:
     """Trains the replicas in `replicas` on one mini-batch a call.
 
-    Over the epoch's calls, by replica: `loss` [R] the summed cross-entropy in nats, `wrong` [R] the wrong answers,
+    Over the epoch's calls, by replica: `loss` [R] the summed loss, `wrong` [R] the wrong answers,
     both before the updates; `seen` counts samples.
     """
 

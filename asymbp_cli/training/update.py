@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from asymbp_cli.training.bank import Bank
+from asymbp_cli.training.bank import Bank, Segment
 from asymbp_cli.training.kernels import find_kernels
-from asymbp_cli.training.optim import RULES, find_setting, propose_
+from asymbp_cli.training.optim import RULES, find_setting, propose_, propose_by_adam_
 
 Kernel = Callable[[Bank], None]
 
@@ -25,6 +25,10 @@ def update(bank: Bank, finite: Tensor, kernel: Kernel | None = None) -> None:
     bank's device: `plain`, or one that also computes V = W and V = F o sign(W).
     """
     bank.alive &= finite
+    if bank.trains_by_adam:
+        bank.steps += 1
+    if bank.protocol.gradient_clip:
+        bank.clip_gradients()
     bank.learn_feedback()
     bank.redraw()
     kernel = kernel or (plain if bank.has_own_rules else _kernel_of(bank.alive.device))
@@ -41,21 +45,7 @@ def plain(bank: Bank) -> None:
     """Update the weights of living replicas by operations on whole banks."""
     for setting, rows in bank.updates:
         for part in bank.segments:
-            block = (rows, part.columns)
-            if rule := RULES.get(setting):
-                numbers = bank.rates[rows], bank.protocol.momentum, bank.decay[part.decays]
-                rule(bank.weights[block], bank.gradients[block], bank.state[block], *numbers)
-                continue
-            propose_(
-                find_setting(setting) if part.signs else "sgd",
-                bank.weights[block],
-                bank.gradients[block],
-                bank.state[block],
-                rate=bank.rates[rows],
-                momentum=bank.protocol.momentum,
-                decay=bank.decay[True] if part.decays and bank.weight_decay else 0,
-                zero_sign=bank.protocol.zero_sign,
-            )
+            _propose(bank, setting, rows, part)
     for part in bank.segments:
         if part.used:  # a sum is finite only if all of its terms are
             bank.alive &= bank.gradients[:, part.columns].sum(1).isfinite()
@@ -68,3 +58,37 @@ def plain(bank: Bank) -> None:
         else:
             torch.where(alive, new, old, out=old)
     bank.use_weights()
+
+
+def _propose(bank: Bank, setting: str, rows: slice, part: Segment) -> None:
+    """Write the next weights of adjacent rows with one rule over their gradients."""
+    protocol, rate = bank.protocol, bank.rates[rows]
+    w, g = (whole[rows, part.columns] for whole in (bank.weights, bank.gradients))
+    state = bank.state[rows, :, part.columns]
+    if rule := RULES.get(setting):
+        rule(w, g, state, rate, protocol.momentum, bank.decay[part.decays])
+    elif setting == "adam":
+        propose_by_adam_(
+            w,
+            g,
+            state,
+            rate=rate,
+            betas=(protocol.momentum, protocol.adam_beta2),
+            epsilon=protocol.adam_epsilon,
+            decay=bank.decay[part.decays],
+            steps=bank.steps,
+        )
+        if part.used:  # an infinite square would stop its weight, unseen
+            bank.alive[rows] &= state[:, 1].sum(1).isfinite()
+    else:
+        propose_(
+            find_setting(setting) if part.signs else "sgd",
+            w,
+            g,
+            state[:, 0],
+            rate=rate,
+            momentum=protocol.momentum,
+            decay=bank.decay[True] if part.decays and bank.weight_decay else 0,
+            zero_sign=protocol.zero_sign,
+            nesterov=protocol.nesterov,
+        )

@@ -53,7 +53,7 @@ def test_every_printed_number_belongs_to_the_table(key: str) -> None:
     assert {column.header for column in table.columns} <= {mark.column for mark in marks}
     assert {mark.column for mark in marks} - {column.header for column in table.columns} <= {"PFA"}
     for mark in marks:
-        assert mark.measure in ("error", "lowest-error", *MEASURES)
+        assert mark.measure in ("error", "lowest-error", "selected-error", *MEASURES)
         assert mark.layer in (layers if mark.measure in MEASURES else [0])
         assert mark.layer != 1 or "first-layer-feedback" in grid.protocol.measure
         assert mark.tolerance > 0
@@ -92,6 +92,32 @@ def test_a_lowest_error_is_that_of_all_epochs_of_its_dataset() -> None:
     assert (second.mark.value, second.ours) == (9.2, pytest.approx(9.0))
     unfinished = epochs_of(grid, "BP", {0: [make_epoch("", 99, 8)]})
     assert compare_marks(grid, grid.rows[0], unfinished) == []
+
+
+def test_a_selected_error_is_that_of_the_cell() -> None:
+    """Of the run and the epoch with the lowest held-out error, as the mean over seeds, if all runs have ended."""
+    grid = grid_of("ccl2024", seeds=(0, 1))
+    (column,) = (one for one in grid.columns if one.header == "BP")
+    runs = grid.runs(grid.rows[0], column)
+    assert len(runs) == 2 * 2 * 6  # seeds, norms, rates
+    worse = [
+        make_epoch("", 50, 1, validation_wrong=30, validation_seen=600),
+        make_epoch("", 100, 40, validation_wrong=31, validation_seen=600),
+    ]
+    epochs = {run.id: worse for run in runs}
+    best = {seed: next(run for run in runs if run.seed == seed) for seed in (0, 1)}
+    epochs[best[0].id] = [
+        make_epoch("", 50, 17, validation_wrong=29, validation_seen=600),
+        make_epoch("", 100, 3, validation_wrong=30, validation_seen=600),
+    ]
+    epochs[best[1].id] = [
+        make_epoch("", 50, 2, validation_wrong=31, validation_seen=600),
+        make_epoch("", 100, 21, validation_wrong=28, validation_seen=600),
+    ]
+    (found,) = compare_marks(grid, grid.rows[0], epochs)
+    assert (found.mark.value, found.ours) == (1.81, pytest.approx(1.9))
+    epochs[runs[-1].id] = worse[:1]
+    assert compare_marks(grid, grid.rows[0], epochs) == []
 
 
 def test_a_mark_that_a_seed_has_not_reached_is_not_compared() -> None:

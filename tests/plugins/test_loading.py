@@ -46,6 +46,11 @@ def test_what_it_registers_is_in_every_table_until_it_is_forgotten(load: Load) -
         ("x = 1\0\n", "mine.py(:1)?: .*null bytes"),
         (HEAD + '@scheme("uSF", formula="W")\ndef f(W, draw): ...\n', 'mine.py:2: "uSF" is a scheme of asymbp'),
         (HEAD + '@update_rule("BM")\n' + RULE, 'mine.py:2: "BM" is a part of the names of methods already'),
+        (
+            HEAD + '@update_rule("many", states=9)\n' + RULE,
+            "mine.py:2: an update rule keeps 1 to 8 states of each",
+        ),
+        (HEAD + '@update_rule("adam")\n' + RULE, 'mine.py:2: "adam" is an update rule of asymbp already'),
         (HEAD + '@update_rule("bm1")\n' + RULE, 'mine.py:2: "bm1" is an update rule of asymbp already'),
         (HEAD + '@update_rule("frsf")\n' + RULE, 'mine.py:2: "frsf" is a scheme of asymbp already'),
         (

@@ -1,6 +1,7 @@
 """What plugins' functions make of a stack: against their definitions, alone as together, and when they fail."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,11 +167,42 @@ def test_a_rule_as_sgd_is_sgd_and_state_is_kept(digits: ResidentData, load: Load
 def test_a_rule_may_return_what_it_is_given(result: str, next_w: str, next_state: str, load: Load) -> None:
     plugin = load(f'{HEAD}@update_rule("mine")\ndef f(w, g, state, rate, momentum, decay):\n    return {result}\n')
     w, g, state = torch.randn(3, 2, 5).unbind()
+    kept = state[:, None].clone()
     given = {"w": w.clone(), "g": g.clone(), "state": state.clone()}
-    RULES[plugin.refer("mine")](w, g, state, torch.ones(2, 1), 0.9, torch.zeros(()))
+    RULES[plugin.refer("mine")](w, g, kept, torch.ones(2, 1), 0.9, torch.zeros(()))
     assert torch.equal(w, given["w"])
     assert torch.equal(g, eval(next_w, given))
-    assert torch.equal(state, eval(next_state, given))
+    assert torch.equal(kept[:, 0], eval(next_state, given))
+
+
+_AVERAGES = """@update_rule("mine", states=2)
+def f(w, g, state, rate, momentum, decay):
+    mean, square = state.unbind(1)
+    mean, square = momentum * mean + (1 - momentum) * g, 0.9 * square + 0.1 * g * g
+    return w - rate * mean / (square.sqrt() + 1e-3), torch.stack([mean, square], 1)
+"""
+
+
+def test_a_rule_may_keep_several_states(digits: ResidentData, load: Load, tmp_path: Path) -> None:
+    """In checkpoints too; together and alone they are the same."""
+    load(f"import torch\n{HEAD}{_AVERAGES}")
+    runs = [run("uSF+mine", rate_multiplier=rate, epochs=2) for rate in (0.1, 0.01)]
+    trainer = begin(digits, *runs)
+    index, before = trainer.batches(1)[0], trainer.bank.weights.clone()
+    trainer.step(index)
+    mean, square = trainer.bank.state.unbind(1)
+    expected = before - trainer.bank.rates * mean / (square.sqrt() + 1e-3)
+    torch.testing.assert_close(trainer.bank.weights, expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(mean.square(), 0.1 * square)  # of one gradient
+
+    def last(*trained: Run, start: int = 0) -> dict[str, EpochEnded]:
+        stack = Stack(trained, start)
+        events = train_stack(stack, digits, checkpoints=tmp_path, checkpoint_seconds=0)
+        return {e.run: replace(e, seconds=0.0) for e in events if isinstance(e, EpochEnded) and e.epoch == 2}
+
+    whole = last(*runs)
+    assert last(*runs, start=1) == whole  # the checkpoints are of epoch 1
+    assert last(runs[1], start=1) == {runs[1].id: whole[runs[1].id]}
 
 
 def test_lion_of_the_page_is_lion(digits: ResidentData, load: Load) -> None:
@@ -182,10 +214,10 @@ def test_lion_of_the_page_is_lion(digits: ResidentData, load: Load) -> None:
     for index in trainer.batches(1)[:3]:
         trainer.step(index)
         # the gradient was overwritten by the update: it follows from the state
-        gradient = (bank.state[0, at].item() - 0.99 * state) / 0.01
+        gradient = (bank.state[0, 0, at].item() - 0.99 * state) / 0.01
         direction = 0.9 * state + 0.1 * gradient
         weight -= bank.rates[0].item() * ((direction > 0) - (direction < 0) + 5e-4 * weight)
-        state = bank.state[0, at].item()
+        state = bank.state[0, 0, at].item()
         assert bank.weights[0, at].item() == pytest.approx(weight, abs=1e-6)
 
 

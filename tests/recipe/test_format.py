@@ -235,7 +235,7 @@ def test_the_documentation_has_the_notation_of_the_lists() -> None:
 
 
 def test_every_name_of_the_grammar_is_a_method() -> None:
-    updates = ["", "BM", "BM2", "BM3"]
+    updates = ["", "BM", "BM2", "BM3", "Adam"]
     assert {"bm1", *(name.lower() for name in updates[1:])} == set(update_keys())
     for first, norm, update, part in product(
         ["SGD", "uSF", "brSF-12.5%", "uSF-scaled"], ["", "BN"], updates, ["", "Top"]
@@ -243,7 +243,7 @@ def test_every_name_of_the_grammar_is_a_method() -> None:
         name = " ".join(filter(None, ["+".join(filter(None, [first, norm, update])), part]))
         assert parse_method(name) == parse_method(name.upper())
         assert re.search(METHOD_PATTERN, name)
-    for name in ("SGD+BN+BN", "uSF+BM+BM2", "uSF-25%", "BN+uSF", "uSF+SGD", "SGD Middle"):
+    for name in ("SGD+BN+BN", "uSF+BM+BM2", "uSF+BM+Adam", "uSF-25%", "BN+uSF", "uSF+SGD", "SGD Middle"):
         with pytest.raises(UsageError):
             parse_method(name)
 

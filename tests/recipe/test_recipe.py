@@ -41,7 +41,17 @@ def test_a_plain_recipe() -> None:
 def test_examples_are_found() -> None:
     assert len(EXAMPLES) >= 5
     assert {file.stem for file in PROTOCOLS} == {
-        *("akrout2019", "biotorch2021", "demo", "matconvnet", "matconvnet-quick", "paper", "pfa2024", "quick"),
+        *(
+            "akrout2019",
+            "biotorch2021",
+            "ccl2024",
+            "demo",
+            "matconvnet",
+            "matconvnet-quick",
+            "paper",
+            "pfa2024",
+            "quick",
+        ),
     }
 
 

@@ -145,14 +145,14 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
             "method:\nfeedback: {scheme: brsf, flip_probability: 2}",
             "2: feedback.flip_probability: must be less than or equal to 1, not 2",
         ),
-        ("method:\nupdate: bm4", '2: update: "bm4" is not one of sgd, bm1, bm2, bm3.'),
+        ("method:\nupdate: bm4", '2: update: "bm4" is not one of sgd, bm1, bm2, bm3, adam.'),
         (
             "method:\nbatch_norm: on",
             '2: batch_norm: "on" is not one of none, plain, learnable.',
         ),
         (
             "protocol: dmo",
-            '1: protocol: "dmo" is not a protocol; there are akrout2019, biotorch2021, demo, matconvnet, '
+            '1: protocol: "dmo" is not a protocol; there are akrout2019, biotorch2021, ccl2024, demo, matconvnet, '
             "matconvnet-quick, paper, pfa2024, quick, or the path of a file.",
         ),
         ("protocol: {extends: dmo, epohcs: 3}", '1: protocol.epohcs: unknown key. Did you mean "epochs"?'),
@@ -207,7 +207,11 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
         ("scale: 2", "1: scale: 2 is not one of unit,"),
         ("dataset: ./photos\ntest_fraction: 0.2", "Write dataset: {folder: ./photos, test_fraction: 0.2}"),
         ("protocol: {init: xavier}", "1: protocol.init: is called initialization here: glorot-normal, glorot-"),
-        ("protocol: {grad_clip: 1}", "1: protocol.grad_clip: gradients are not clipped here. Delete the line"),
+        ("protocol: {max_grad_norm: 1}", "is called gradient_clip here. Write gradient_clip: 1"),
+        (
+            "protocol: {betas: [0.9, 0.99]}",
+            "betas: those of Adam are momentum and adam_beta2 of the protocol. Delete",
+        ),
         ("protocol: none.yaml", "none.yaml: there is no such file"),
         ("seed: -1", "1: seed: must be a whole number from 0 on, or a list of different ones, not -1"),
         ("seed: [0, 0]", "1: seed[1]: must be a whole number from 0 on, or a list of different ones"),

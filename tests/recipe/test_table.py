@@ -207,7 +207,7 @@ def test_what_is_wrong_with_a_table(text: str, message: str, tmp_path: Path) -> 
 def test_what_is_no_table(key: str) -> None:
     with pytest.raises(
         UsageError,
-        match=r"there are 1, 2, 3, 4-c1, 4-c2, 5, 4, all, akrout2019, biotorch2021, pfa2024, or the path",
+        match=r"there are 1, 2, 3, 4-c1, 4-c2, 5, 4, all, akrout2019, biotorch2021, ccl2024, pfa2024, or the path",
     ):
         load_table(key)
 

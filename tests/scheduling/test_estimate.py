@@ -18,7 +18,7 @@ def epochs_to_train(*multipliers: float) -> dict[Run, int]:
 def test_the_estimate_counts_steps_evaluation_and_workers() -> None:
     two_runs = epochs_to_train(10.0, 1.0)
     (kind,) = representatives(two_runs)
-    assert kind == (small_study.NETWORK, "none", "all", 100, "standard", "layerwise", ())
+    assert kind == (small_study.NETWORK, "none", "all", 100, "standard", "layerwise", (), "sgd")
     cost = {run.id: estimate.epoch_seconds(run, small_study.INFO, {kind: 0.3}) for run in two_runs}
     remaining = {run.id: epochs for run, epochs in two_runs.items()}
     one, two, many = (estimate.Forecast(cost, True, workers).seconds(remaining) for workers in (1, 2, 8))

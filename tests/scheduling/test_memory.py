@@ -68,7 +68,7 @@ def test_a_small_network_by_hand() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("biases", ["all", "without-batch-norm"])
+@pytest.mark.parametrize("biases", ["all", "without-batch-norm", "none"])
 def test_a_row_is_the_models_but_for_its_gaps(method: str, biases: str) -> None:
     found = run(method, MIXED, biases=biases)
     model = Model.of(found.network, found.protocol, found.method)

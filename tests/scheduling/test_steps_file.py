@@ -23,7 +23,9 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    direct = KIND._replace(batch_norm="plain", train="top", batch_size=50, precision="bf16", scheme="dfa")
+    direct = KIND._replace(
+        batch_norm="plain", train="top", batch_size=50, precision="bf16", scheme="dfa", update="adam"
+    )
     times = StepTimes(
         "cpu", "AMD, a processor", "measured", 3 << 29, {KIND: {1: 0.25, 4: 0.5}, direct: {1: 0.125}}
     )

@@ -26,6 +26,8 @@ def test_the_paper_has_35_methods_and_each_name_comes_back() -> None:
         ("BM", "bp", 0, "none", "bm1", "all"),
         ("BM1", "bp", 0, "none", "bm1", "all"),
         ("BM3", "bp", 0, "none", "bm3", "all"),
+        ("Adam", "bp", 0, "none", "adam", "all"),
+        ("uSF+BN+adam", "usf", 0, "plain", "adam", "all"),
         ("BN", "bp", 0, "learnable", "sgd", "all"),
         ("BN+BM", "bp", 0, "learnable", "bm1", "all"),
         ("uSF", "usf", 0, "none", "sgd", "all"),
@@ -122,7 +124,7 @@ METHODS = st.builds(
         st.builds(Feedback, scheme=st.just("rndf"), sigma=st.sampled_from([0.05, 0.1, 2.0])),
     ),
     batch_norm=st.sampled_from(["none", "plain", "learnable"]),
-    update=st.sampled_from(["sgd", "bm1", "bm2", "bm3"]),
+    update=st.sampled_from(["sgd", "bm1", "bm2", "bm3", "adam"]),
     train=st.sampled_from(["all", "top", "bottom"]),
 )
 

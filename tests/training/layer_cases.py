@@ -35,6 +35,8 @@ BEYOND = [
     ("sDFA+BN", "sDFA+BN+BM"),
     ("DRTP Bottom",),
     ("DKP",),
+    ("Adam", "uSF+Adam", "brSF-25%+Adam"),
+    ("KP+BN+Adam",),
 ]
 #: stacks of all schemes, settings, normalizations and trained layers
 STACKS = [

@@ -69,7 +69,9 @@ def test_another_papers_training_is_that_of_plain_operations(scheme: str, activa
             torch.testing.assert_close(part, wanted, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("loss", "last"), [("cross-entropy", None), ("sigmoid-cross-entropy", torch.sigmoid)])
+@pytest.mark.parametrize(
+    ("loss", "last"), [("cross-entropy", None), ("sigmoid-cross-entropy", torch.sigmoid), ("squared-error", None)]
+)
 def test_the_mirror_sees_what_layers_put_out(loss: str, last: Callable[[Tensor], Tensor] | None) -> None:
     """Sigmoids of the loss are the last layer's."""
     trainer = make("WM", network=VECTORS.model_copy(update={"activation": "tanh"}), **AKROUT | {"loss": loss})
@@ -124,6 +126,8 @@ def test_losses_and_their_errors(replicas: int, reduction: str) -> None:
             ]
         ),
     }
+    distances = F.mse_loss(z, one_hot[:, None].expand_as(z), reduction="none").sum((0, 2))
+    expected["squared-error"] = distances * weight / 2
     assert expected.keys() == LOSSES.keys()
     for name, losses in expected.items():
         (gradient,) = torch.autograd.grad(losses.sum(), z)

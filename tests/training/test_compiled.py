@@ -96,8 +96,9 @@ def test_poolings_compile(layer: Pool, dtype: torch.dtype, gpu: str, launches: l
 
 @pytest.mark.parametrize("gpu", GPUS)
 @pytest.mark.parametrize("precision", ["standard", "bf16"])
-def test_updates_compile(precision: str, gpu: str, launches: list[Any]) -> None:
-    bank, _ = banks(("uSF+BM", "brSF+BM3", "RndF"), precision=precision)
+@pytest.mark.parametrize("methods", [("uSF+BM", "brSF+BM3", "RndF"), ("uSF+Adam", "RndF+Adam")], ids="/".join)
+def test_updates_compile(methods: tuple[str, ...], precision: str, gpu: str, launches: list[Any]) -> None:
+    bank, _ = banks(methods, precision=precision)
     update.advance(bank)
     assert len(launches) >= 2
     for launch in launches:

@@ -78,6 +78,8 @@ OTHERS: dict[str, Any] = {
     "phases": [{"share": 1, "factor": 1, "decay": decay} for decay in (1.0, 0.5)],
     "loss": "sigmoid-cross-entropy",
     "bias_gradient": 0.5,
+    "gradient_clip": 1.0,
+    "nesterov": True,
     "measure": ON_REQUEST,
 }
 

@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 PROTOCOLS: list[dict[str, Any]] = [
     {},
     {"zero_sign": 1, "weight_decay": 0.0, "measure": [FIRST_LAYER]},
-    {"precision": "bf16"},
+    {"precision": "bf16", "nesterov": True},
 ]
 
 
@@ -91,6 +91,17 @@ def test_numbers_that_are_no_numbers_or_infinite_are_noticed(advance: Callable[[
             assert bank.alive.tolist() == [True, True, True, False]
         assert torch.equal(fused.weights[3], before[3])
         assert torch.equal(fused.feedback_bank.values, plain.feedback_bank.values)
+
+
+def test_a_square_that_overflows_is_noticed(advance: Callable[[Bank], None]) -> None:
+    """Adam would never move its weight again."""
+    plain, fused = banks(("Adam", "uSF+Adam"))
+    for bank, kernel in ((plain, update.plain), (fused, advance)):
+        bank.gradients.fill_(0.5)
+        bank.gradients[3, 0] = 1e30
+        update.update(bank, torch.ones(4, dtype=torch.bool), kernel)
+        assert bank.alive.tolist() == [True, True, True, False]
+    torch.testing.assert_close(fused.weights, plain.weights)
 
 
 @pytest.mark.parametrize("bits", [0x7F800000, 0x7FFFFFFF], ids=["infinite", "what a GPU has for not-a-number"])

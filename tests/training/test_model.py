@@ -136,6 +136,7 @@ def test_feedback_weights_are_a_prefix_without_the_first_layer() -> None:
         ("glorot-normal", (2 / (800 + 500)) ** 0.5),
         ("glorot-uniform", (2 / (800 + 500)) ** 0.5),
         ("he-normal", (2 / 800) ** 0.5),
+        ("pytorch-uniform", (1 / (3 * 800)) ** 0.5),
         ("normal", 0.01),
     ],
 )

@@ -98,6 +98,9 @@ def test_every_method_computes_on_its_device(name: str, precision: str) -> None:
     [
         {"gradient": "mean"},
         {"zero_sign": 1},
+        {"gradient_clip": 1.0, "nesterov": True},
+        {"loss": "squared-error"},
+        {"biases": "none", "bias_gradient": 0.5},
         {"average_pool_border": "padded"},
         {"biases": "all", "manhattan_biases": False, "decay_biases": False},
         {"batch_norm_epsilon": 0.1, "batch_norm_average": 0.5},

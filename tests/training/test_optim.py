@@ -6,6 +6,7 @@ from definitions import update
 from torch import Tensor
 
 from asymbp_cli.training.draws import generator
+from asymbp_cli.training.optim import propose_by_adam_
 
 
 def vector(*values: float) -> Tensor:
@@ -35,11 +36,12 @@ def test_three_steps_by_hand(setting: str) -> None:
         assert g.item() == gradient  # arguments stay as they are
 
 
-def test_setting_0_is_torch_sgd_with_momentum_and_decay() -> None:
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_setting_0_is_torch_sgd_with_momentum_and_decay(nesterov: bool) -> None:
     source = generator("sgd")
     start = torch.randn(50, dtype=torch.float64, generator=source)
     parameter = torch.nn.Parameter(start.clone())
-    optimizer = torch.optim.SGD([parameter], lr=0.03, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD([parameter], lr=0.03, momentum=0.9, weight_decay=5e-4, nesterov=nesterov)
     w, state = start.clone(), torch.zeros_like(start)
     for step in range(200):
         g = torch.randn(50, dtype=torch.float64, generator=source)
@@ -47,8 +49,34 @@ def test_setting_0_is_torch_sgd_with_momentum_and_decay() -> None:
         optimizer.param_groups[0]["lr"] = rate
         parameter.grad = g.clone()
         optimizer.step()
-        w, state = update("sgd", w, g, state, rate=rate, momentum=0.9, decay=5e-4)
+        w, state = update("sgd", w, g, state, rate=rate, momentum=0.9, decay=5e-4, nesterov=nesterov)
         torch.testing.assert_close(w, parameter.detach(), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.5)])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam_is_torch_adam(betas: tuple[float, float], decay: float) -> None:
+    source = generator("adam")
+    start = torch.randn(2, 50, dtype=torch.float64, generator=source)
+    parameters = [torch.nn.Parameter(row.clone()) for row in start]
+    rates = torch.tensor([[0.03], [0.001]], dtype=torch.float64)
+    optimizers = [
+        torch.optim.Adam([row], lr=rate.item(), betas=betas, eps=1e-4, weight_decay=decay)
+        for row, rate in zip(parameters, rates, strict=True)
+    ]
+    w, state = start.clone(), start.new_zeros(2, 2, 50)
+    for step in range(1, 101):
+        g = torch.randn(2, 50, dtype=torch.float64, generator=source)
+        if step == 50:
+            rates = rates / 10
+        for row, of_row, rate, optimizer in zip(parameters, g, rates, optimizers, strict=True):
+            optimizer.param_groups[0]["lr"] = rate.item()
+            row.grad = of_row.clone()
+            optimizer.step()
+        numbers = {"decay": torch.tensor(decay, dtype=torch.float64), "steps": torch.tensor(float(step)).double()}
+        propose_by_adam_(w, g, state, rate=rates, betas=betas, epsilon=1e-4, **numbers)
+        w = g
+        torch.testing.assert_close(w, torch.stack([row.detach() for row in parameters]), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("zero_sign", "expected"), [(0, 0.0), (1, -1.0)])

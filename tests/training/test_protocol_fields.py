@@ -45,6 +45,10 @@ OTHER_VALUES: dict[str, object] = {
     "precision": "bf16",
     "loss": "sigmoid-cross-entropy",
     "bias_gradient": 0.5,
+    "gradient_clip": 0.1,
+    "nesterov": True,
+    "adam_beta2": 0.9,
+    "adam_epsilon": 0.1,
     "initial_biases": "as-weights",
     "preprocessing": "mean-pixel",
     "validation_fraction": 0.2,
@@ -62,6 +66,10 @@ METHOD_FOR = {
     "zero_sign": "BM",
     "gradient": "uSF+BN",
     "bias_gradient": "uSF",
+    "gradient_clip": "uSF",
+    "nesterov": "uSF",
+    "adam_beta2": "uSF+Adam",
+    "adam_epsilon": "uSF+Adam",
 }  # signs know no mean
 
 RATE_FOR = {"zero_sign": 30.0}  # so large that units die: their gradients are exactly 0

@@ -27,6 +27,7 @@ SHARED = {
     "top": ("SGD Top", "RndF Top"),
     "top with BN": ("RndF+BN+BM Top", "uSF+BN+BM Top"),
     "bottom": ("SGD Bottom", "RndF Bottom"),
+    "Adam": ("Adam", "uSF+Adam", "brSF-25%+Adam"),
 }
 
 

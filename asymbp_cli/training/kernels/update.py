@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from asymbp_cli.training.bank import Bank, Segment
 from asymbp_cli.training.kernels import FUSED
+from asymbp_cli.training.optim import weight_of_steps
 
 _BLOCK = 1024
 
@@ -63,11 +65,14 @@ def _write(
 @triton.jit
 def _advance(
     weights, gradients, state, working, values, factors, slots, own_rows, settings, rates, alive, intact,
-    first, last, width, size, momentum, decay,
+    corrections, first, last, width, size, momentum, decay, of_mean, beta2, of_square, epsilon,
     TRAINED: tl.constexpr, SIGNS: tl.constexpr, USED: tl.constexpr, ZERO_SIGN: tl.constexpr,
-    ROUNDED: tl.constexpr, BLOCK: tl.constexpr,
+    NESTEROV: tl.constexpr, ADAM: tl.constexpr, ROUNDED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Apply the update rule of each living row to the columns from `first` to `last`; keep the old weights."""
+    """Apply the update rule of each living row to the columns from `first` to `last`; keep the old weights.
+
+    Adam's averages take the shares `of_mean` and `of_square` of a gradient and of its square.
+    """
     row = tl.program_id(1).to(tl.int64)
     if tl.load(alive + row) != 0:
         column = first + tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -75,20 +80,35 @@ def _advance(
         at = row * width + column
         weight = tl.load(weights + at, inside, other=0.0)
         if TRAINED:
-            old, g, s = weight, tl.load(gradients + at, inside, other=0.0), tl.load(state + at, inside, other=0.0)
-            setting = tl.load(settings + row)
-            if SIGNS:
-                g = tl.where(setting > 0, _sign(g, ZERO_SIGN), g)
-            s = momentum * s - g - decay * weight
-            tau = s
-            if SIGNS:
-                tau = tl.where(setting > 1, _sign(s, ZERO_SIGN), s)
-                s = tl.where(setting == 2, tau, s)
-            weight = old + tl.load(rates + row) * tau
-            tl.store(state + at, s, inside)
+            old, g, rate = weight, tl.load(gradients + at, inside, other=0.0), tl.load(rates + row)
+            if ADAM:
+                kept = state + row * 2 * width + column
+                mean, square = tl.load(kept, inside, other=0.0), tl.load(kept + width, inside, other=0.0)
+                g += decay * weight
+                mean += of_mean * (g - mean)
+                square = beta2 * square + of_square * g * g
+                size_of_g = tl.div_rn(tl.sqrt_rn(square), tl.load(corrections + 1)) + epsilon
+                weight = old - tl.div_rn(rate, tl.load(corrections)) * tl.div_rn(mean, size_of_g)
+                tl.store(kept, mean, inside)
+                tl.store(kept + width, square, inside)
+                sum_of_parts = weight + square
+            else:
+                setting, s = tl.load(settings + row), tl.load(state + at, inside, other=0.0)
+                if SIGNS:
+                    g = tl.where(setting > 0, _sign(g, ZERO_SIGN), g)
+                s = momentum * s - g - decay * weight
+                tau = momentum * s - g - decay * weight if NESTEROV else s
+                if SIGNS:
+                    if NESTEROV:
+                        tau = tl.where(setting == 0, tau, s)
+                    tau = tl.where(setting > 1, _sign(s, ZERO_SIGN), tau)
+                    s = tl.where(setting == 2, tau, s)
+                weight = old + rate * tau
+                tl.store(state + at, s, inside)
+                sum_of_parts = weight
             tl.store(gradients + at, old, inside)
             if USED:
-                broken = inside & ((weight - weight) != 0)  # infinite, or not a number
+                broken = inside & ((sum_of_parts - sum_of_parts) != 0)  # infinite, or not a number
                 tl.store(intact + row + 0 * column, 0, broken)
         _write(
             weight, row, column, inside, width, weights, working, values, factors, slots, own_rows, size, ROUNDED
@@ -120,15 +140,17 @@ def advance(bank: Bank) -> None:
     size = bank.model.feedback_size if bank.has_feedback and v.follows_updates else 0
     alive, intact = bank.alive.view(torch.uint8), bank.intact.view(torch.uint8)
     banks = bank.working, v.values, v.factors, v.slots, v.own_rows
-    trained = list(bank.segments)
+    trained, adam = list(bank.segments), bank.trains_by_adam
+    corrections = _correct(bank) if adam else bank.rates
     for part in (*trained, *_untrained(trained, size)):
         first, last = part.columns.start, part.columns.stop
         grid = (triton.cdiv(last - first, _BLOCK), len(bank.weights))
         _advance[grid](
             bank.weights, bank.gradients, bank.state, *banks, bank.settings, bank.rates, alive, intact,
-            first, last, width, size, protocol.momentum, bank.weight_decay if part.decays else 0.0,
+            corrections, first, last, width, size, protocol.momentum, bank.weight_decay if part.decays else 0.0,
+            1 - protocol.momentum, protocol.adam_beta2, 1 - protocol.adam_beta2, protocol.adam_epsilon,
             TRAINED=part in trained, SIGNS=part.signs, USED=part.used, ZERO_SIGN=protocol.zero_sign,
-            ROUNDED=rounded, BLOCK=_BLOCK, **FUSED,
+            NESTEROV=protocol.nesterov, ADAM=adam, ROUNDED=rounded, BLOCK=_BLOCK, **FUSED,
         )  # fmt: skip
     for part in trained:
         first, last = part.columns.start, part.columns.stop
@@ -138,6 +160,14 @@ def advance(bank: Bank) -> None:
             ROUNDED=rounded, BLOCK=_BLOCK, **FUSED,
         )  # fmt: skip
     bank.alive &= bank.intact
+
+
+def _correct(bank: Bank) -> Tensor:
+    """Return what Adam's mean is divided by, since it began at 0, and what the root of its square is."""
+    mean, square = (
+        weight_of_steps(beta, bank.steps) for beta in (bank.protocol.momentum, bank.protocol.adam_beta2)
+    )
+    return torch.stack([mean, square.sqrt()])
 
 
 def _untrained(trained: Sequence[Segment], size: int) -> Iterator[Segment]:
