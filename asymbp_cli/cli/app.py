@@ -191,7 +191,7 @@ def _find_hint(error: click.UsageError) -> str:
     field = option.lstrip("-").replace("-", "_")
     if _has(command, "--set") and field in Protocol.model_fields:
         return f" Write --set protocol.{field}=VALUE"
-    if _has(command, "--set") and field in ("network", "method", *Method.model_fields):
+    if _has(command, "--set") and field in ("dataset", "network", "method", *Method.model_fields):
         remedy = f"--set {field}=VALUE" if _has(command, "--recipe") else "one: asymbp init mine.yaml"
         return f" It is a key of recipes. Write {remedy}"
     owners = [name for name in COMMANDS if (other := cli.get_command(error.ctx, name)) and _has(other, option)]

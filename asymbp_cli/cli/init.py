@@ -1,7 +1,9 @@
 """`asymbp init`."""
 
+import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,8 +14,22 @@ from asymbp_cli.files.paths import exists
 from asymbp_cli.text import printable_path
 
 
+class _RecipeFile(options.UserPath):
+    """The file to write. Who names a folder of images wants a recipe for these."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; raises click.BadParameter as any path to write, and UsageError if a folder is there."""
+        if os.path.isdir(value):
+            folder = printable_path(value)
+            raise UsageError(
+                f"{folder} is a folder, and FILE is the recipe to write. If it holds images: asymbp init my.yaml "
+                f"--from {shlex.quote(folder)}"
+            )
+        return super().convert(value, param, ctx)
+
+
 @click.command("init")
-@click.argument("file", metavar="FILE", type=options.UserPath(dir_okay=False))
+@click.argument("file", metavar="FILE", type=_RecipeFile(dir_okay=False))
 @click.option(
     "--from",
     "source",

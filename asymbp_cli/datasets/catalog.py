@@ -107,6 +107,8 @@ def parse_dataset(text: str) -> DatasetRef:
 def find_entry(name: str) -> CatalogEntry:
     """Return the dataset of that name (ours or the paper's); raises UsageError with the nearest one."""
     by_name = _entries_by_name()
+    if name.lower() not in by_name and name and exists(Path(name)):
+        raise UsageError(f'"{name}" is a folder or file of yours. Name a dataset of the tool (asymbp ls datasets)')
     if name.lower() not in by_name:
         raise UsageError(
             f'"{name}" is not a dataset, nor a folder or archive.{_nearest(name, by_name)} (asymbp ls datasets)'

@@ -1,6 +1,7 @@
 """The paper's tables as data: `recipes/tables/*.yaml`, their published numbers, and tables of a user's own."""
 
 import csv
+import shlex
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -149,6 +150,9 @@ def _load_papers(file: Path, key: str) -> TableSpec:
 def _load(file: Path, key: str) -> TableSpec:
     document = read_yaml(file)
     root = document.root
+    if "dataset" in root and "method" in root and "columns" not in root:
+        command = shlex.join(["asymbp", "train", str(file)])
+        raise RecipeError([f"{document.name}: is a recipe, not a table. Train it with {command}"])
     root.has_only(TABLE_KEYS)
     content = dict(root.select(TABLE_KEYS).value)
     folder = Path() if is_inline(file) else file.parent

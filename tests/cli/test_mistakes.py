@@ -83,6 +83,18 @@ def test_bad_recipes_get_one_message_and_exit_code_2(case: str, tmp_path: Path) 
         (["compare", "", "quick"], "Invalid value for 'A': it is empty, perhaps from a variable that is not set"),
         (["show", "abc"], "there are no results in results/"),
         (["ls", "everything"], "everything"),
+        (
+            ["init", "."],
+            ". is a folder, and FILE is the recipe to write. If it holds images: asymbp init my.y",
+        ),
+        (
+            ["data", "fetch", "."],
+            '"." is a folder or file of yours. Name a dataset of the tool (asymbp ls data',
+        ),
+        (
+            ["reproduce", "--table", "{dataset: digits, method: SGD, protocol: demo}"],
+            "{...}: is a recipe, not a table. Train it with asymbp train '{dataset: digits, method: SGD, ",
+        ),
     ],
 )
 def test_bad_commands_get_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -129,6 +141,10 @@ def test_what_is_no_number_is_said_in_plain_words(
     [
         ("reproduce --table 2 --epochs 3", "No such option '--epochs'. Write --set protocol.epochs=VALUE (asymbp"),
         ("train mine.yaml --batch-size=3", " Write --set protocol.batch_size=VALUE (asymbp train --help)"),
+        (
+            "train usf-digits --dataset fruit.zip",
+            "No such option '--dataset'. It is a key of recipes. Write --set dataset=VALUE (asymbp",
+        ),
         ("report --epochs 3", "No such option '--epochs'. (asymbp report --help)"),
         ("train mine.yaml --epoch 3", "No such option '--epoch'. (asymbp train --help)"),
         (

@@ -128,7 +128,10 @@ NO_LAYOUT = "Expected: train/CLASS/\\* and test/CLASS/\\*, or one folder per cla
         ({"cat/train": 3, "cat/test": 3, "dog": 3}, "cat/ has folders to train and to test inside, dog/ has none"),
         ({"train/cat": 3, "train/dog": 3}, "has train/, but no images in test/"),
         ({"train/cat": 3, "train/dog": 3, "test/cat": 0}, "has train/, but no images in test/"),
-        ({"train/cat": 3, "train/dog": 3, "val/cat": 3, "val/dog": 3}, "has train/, val/, but no images in test/"),
+        (
+            {"train/cat": 3, "train/dog": 3, "val/cat": 3, "val/dog": 3},
+            "no images in test/. To test on val/, rename it to",
+        ),
         ({"test/cat": 3, "test/dog": 3}, "has test/, but no images in train/"),
     ],
 )

@@ -138,7 +138,9 @@ def _pair(path: Path, names: Collection[str], *, whole: bool = True) -> dict[str
         raise DataError(f"{path} has {listed}: it cannot be told which belong together. {LAYOUT}.")
     if all(others == () for _, others in found.values()):
         missing = " and ".join(f"{split}/" for split in ("train", "test") if split not in meant)
-        raise DataError(f"{path} has {listed}, but no images in {missing}. {LAYOUT}.")
+        unused = [name for name, (split, _) in found.items() if split == "validation"]
+        remedy = f"To test on {unused[0]}/, rename it to test/. " if unused and missing == "test/" else ""
+        raise DataError(f"{path} has {listed}, but no images in {missing}. {remedy}{LAYOUT}.")
     return None
 
 
