@@ -107,6 +107,18 @@ def _check_layers(grid: Grid) -> None:
                 "Add a layer, or write train: all"
             )
     _check_normalized_batches(grid)
+    _check_augmented_images(grid)
+
+
+def _check_augmented_images(grid: Grid) -> None:
+    """Raise UsageError if vectors would be augmented as images are."""
+    augmented = [col.header for col in grid.columns if any(entry.protocol.augments for entry in col.entries)]
+    for row in grid.rows:
+        if augmented and row.network and len(row.network.input) == 1:
+            raise UsageError(
+                f'"{augmented[0]}" crops or flips images, and {row.label} has vectors. '
+                "Write crop_padding: 0 and horizontal_flip: false"
+            )
 
 
 def _check_normalized_batches(grid: Grid) -> None:
