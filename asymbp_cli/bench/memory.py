@@ -21,7 +21,8 @@ from asymbp_cli.datasets.resident import ResidentData
 from asymbp_cli.errors import DeviceError, ran_out_of_memory
 from asymbp_cli.machine import available_bytes, give_back_memory, keep_memory
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.scheduling.memory import EVALUATION_SAMPLES, bank_bytes, evaluation_bytes, step_bytes
+from asymbp_cli.scheduling.bank_sizes import bank_bytes
+from asymbp_cli.scheduling.memory import EVALUATION_SAMPLES, evaluation_bytes, step_bytes
 from asymbp_cli.spawn import safe_path
 from asymbp_cli.text import count
 from asymbp_cli.training.device import open_device, threads

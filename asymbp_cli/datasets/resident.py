@@ -1,6 +1,7 @@
 """A dataset that stays on the device, as bytes or vectors; batches are normalized when they are taken."""
 
 import io
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,15 @@ class ResidentData:
     mean: Tensor
     inverse_std: Tensor
 
-    def batch(self, split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return normalized float32 images [B, C, H, W] (channels_last) or vectors [B, D], and labels [B]."""
-        x = split.images(index).float().sub_(self.mean).mul_(self.inverse_std)
+    def batch(
+        self, split: Split, index: Tensor, augment: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return normalized float32 images [B, C, H, W] (channels_last) or vectors [B, D], and labels [B].
+
+        `augment` changes images as they are stored, uint8 [B, H, W, C].
+        """
+        x = split.images(index)
+        x = (augment(x) if augment else x).float().sub_(self.mean).mul_(self.inverse_std)
         return x.permute(0, 3, 1, 2) if x.ndim == 4 else x, split.y[index]
 
 

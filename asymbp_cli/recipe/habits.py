@@ -26,6 +26,8 @@ _SYNONYMS = {
     "adam_epsilon": "eps epsilon",
     "phases": "schedule scheduler lr_schedule lr_scheduler milestones gamma lr_decay",
     "nesterov": "nag use_nesterov",
+    "crop_padding": "random_crop crop",
+    "horizontal_flip": "random_flip random_horizontal_flip hflip",
     "loss": "criterion loss_function objective cost",
     "initialization": "init initializer initialisation weight_init kernel_initializer",
     "validation_fraction": "val_split validation_split val_fraction val_size validation",
@@ -81,9 +83,9 @@ _OPTIONS = {
 }
 _ABSENT = {
     "dropout": "there is no dropout here",
-    "augmentation": "images are not augmented here",
-    "augment": "images are not augmented here",
-    "data_augmentation": "images are not augmented here",
+    "augmentation": "crop_padding and horizontal_flip of the protocol augment images",
+    "augment": "crop_padding and horizontal_flip of the protocol augment images",
+    "data_augmentation": "crop_padding and horizontal_flip of the protocol augment images",
     "early_stopping": "the best epoch is picked from all anyway",
     "patience": "the best epoch is picked from all anyway",
     "betas": "those of Adam are momentum and adam_beta2 of the protocol",

@@ -1,6 +1,6 @@
 """The bytes that training a stack takes beyond the dataset and the process itself, counted from layer shapes.
 
-Counted: the stack's banks (`bank.py`), a mini-batch, and one replica's way forward and backward through its
+Counted: the stack's banks (`bank_sizes.py`), a mini-batch, and one replica's way forward and backward through its
 layers as `model.py` goes it (`_Walk`). Not counted: alignment gaps between the parts of a row, rounding and
 fragmentation by allocators, weights and images that oneDNN and cuDNN reorder, and their workspaces; also what
 has no more than a few values per feature or sample. `asymbp bench memory` holds the count against the machine.
@@ -13,14 +13,14 @@ from functools import lru_cache
 from math import ceil, prod
 from typing import NamedTuple
 
+from asymbp_cli.scheduling.bank_sizes import FLOAT, activation_width, bank_bytes, copied_bytes, row_size
 from asymbp_cli.specs.layers import FC, Conv
 from asymbp_cli.specs.measures import FIRST_LAYER
-from asymbp_cli.specs.methods import UPDATES
 from asymbp_cli.specs.networks import Activate, Network, Normalize, Pooling, Weighted
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.runs import Run
 
-_FLOAT, _HALF, _INDEX = 4, 2, 8  # bytes of a float32, a bf16, and max pooling's int64 index
+_INDEX = 8  # bytes of max pooling's int64 index
 EVALUATION_SAMPLES = 250  # in a batch of evaluation.py
 SUMMED_POSITIONS = 4096  # in a part of a gradient, of kernels/products.py
 
@@ -33,11 +33,11 @@ def stack_bytes(run: Run, replicas: int, *, parallel: bool, workspace: int = 0) 
     a `workspace` per thread, for the way forward and back. Measures on request make a step of their own.
     """
     step, test = (count(run, replicas, parallel=parallel) for count in (step_bytes, evaluation_bytes))
-    initial = _FLOAT * row_size(run)  # there while the bank's rows are made from it
+    initial = FLOAT * row_size(run)  # there while the bank's rows are made from it
     if not parallel:
         return bank_bytes(run, replicas) + max(step, test, initial)
     probe = step if set(run.protocol.measure) - {FIRST_LAYER} else 0  # next to what the graphs keep
-    banks = bank_bytes(run, replicas, parallel=True) + _copied_bytes(run, replicas)
+    banks = bank_bytes(run, replicas, parallel=True) + copied_bytes(run, replicas)
     return banks + step + test + probe + 2 * workspace
 
 
@@ -53,70 +53,25 @@ def replicas_that_fit(run: Run, available_bytes: int, *, most: int, parallel: bo
     return max(1, bisect_right(range(1, most + 1), available_bytes, key=need))
 
 
-def row_size(run: Run) -> int:
-    """Return the weights, biases, scales and shifts of one replica, and its V if that is learned."""
-    norm, shapes = run.method.batch_norm, [operation.weight_shape for operation in run.network.weighted()]
-    normalized = sum(shape[0] for shape in shapes[:-1]) if norm != "none" else 0
-    has_bias = run.protocol.has_bias
-    biases = normalized * has_bias(normalized=True)
-    biases += (sum(shape[0] for shape in shapes) - normalized) * has_bias(normalized=False)
-    learned = feedback_size(run) if run.method.feedback.kind.learned else 0
-    return sum(map(prod, shapes)) + biases + (2 * normalized if norm == "learnable" else 0) + learned
-
-
-def feedback_size(run: Run) -> int:
-    """Return the feedback weights V of one replica; the first layer has some only for measures."""
-    fed = [operation for operation in run.network.weighted() if not operation.first]
-    if run.method.feedback.kind.route == "layerwise":
-        first = run.network.weighted()[:1] if FIRST_LAYER in run.protocol.measure else ()
-        return sum(prod(operation.weight_shape) for operation in (*fed, *first))
-    return sum(prod(fed[-1].after) * prod(operation.before) for operation in fed)
-
-
-def bank_bytes(run: Run, replicas: int, *, parallel: bool = False) -> int:
-    """Return the bytes of weights, optimizer state, gradients, feedback weights V and their random factors.
-
-    If replicas step in `parallel`, each has a V.
-    """
-    width, feedback = _width(run.protocol), run.method.feedback
-    rounded = width if width < _FLOAT else 0  # weights as products take them
-    scheme = feedback.kind
-    shared = scheme.per_stack + (scheme.per_stack_to_flip if feedback.flip_probability else 0)
-    shared += 2 * len(feedback.layers)  # a factor or fixed row, and a draw
-    rows = 1 if parallel and run.method.train != "top" and not scheme.learned else scheme.per_replica
-    vectors = replicas * rows * width + shared * _FLOAT
-    inputs = sum(prod(operation.before) for operation in run.network.weighted() if not operation.first)
-    if feedback.scheme == "pfa":
-        vectors += _FLOAT  # what B B^T makes of a gradient
-    noise = inputs * run.protocol.samples_per_batch(1) * _FLOAT if scheme.learned == "mirror" else 0
-    banks = 2 + UPDATES[run.method.update].states
-    return replicas * row_size(run) * (banks * _FLOAT + rounded) + feedback_size(run) * vectors + noise
-
-
-def _copied_bytes(run: Run, replicas: int) -> int:
-    """Return the bytes of the rows that are copied once replicas have diverged between others (`blocks.py`).
-
-    The weights as products take them, for training and for testing, V, and gradients.
-    """
-    width = _width(run.protocol)
-    return replicas * (row_size(run) * (2 * width + _FLOAT) + feedback_size(run) * width) if replicas > 2 else 0
-
-
-def _width(protocol: Protocol) -> int:
-    """Return the bytes of an activation, of a weight in a product and of a feedback weight."""
-    return _HALF if protocol.precision == "bf16" else _FLOAT
-
-
 def step_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     """Return the peak bytes of a training step of a stack beyond its banks."""
     samples = _largest_batch(run.protocol)
-    values, width = samples * prod(run.network.input), _width(run.protocol)
+    values, width = samples * prod(run.network.input), activation_width(run.protocol)
     from_bytes = len(run.network.input) == 3
-    gathered = values * (_FLOAT + max(from_bytes, width % _FLOAT))  # bytes become floats, and these bf16
+    gathered = values * (FLOAT + max(from_bytes, width % FLOAT))  # bytes become floats, and these bf16
+    if run.protocol.augments:
+        gathered = max(gathered, _augmented_bytes(run.network.input, samples, run.protocol.crop_padding))
     activations = (replicas if parallel else 1) * _training_peak(_Way.of(run, samples, parallel))
     masks = run.protocol.zero_sign and run.method.update in ("bm1", "bm2", "bm3")  # of gradients that are 0
     update = replicas * row_size(run) if masks else 0
     return max(gathered, width * values + max(activations, update))
+
+
+def _augmented_bytes(image: tuple[int, ...], samples: int, padding: int) -> int:
+    """Return the peak bytes of augmenting a mini-batch: its images, these in their border, and the result."""
+    height, width, channels = image
+    padded: int = (height + 2 * padding) * (width + 2 * padding) * channels
+    return samples * (2 * height * width * channels + padded + 3 * FLOAT)
 
 
 def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
@@ -125,7 +80,7 @@ def evaluation_bytes(run: Run, replicas: int, *, parallel: bool) -> int:
     if run.method.batch_norm != "none":
         samples = max(samples, _largest_batch(run.protocol))
     activations = (replicas if parallel else 1) * _testing_peak(_Way.of(run, samples, parallel))
-    return _width(run.protocol) * samples * prod(run.network.input) + activations
+    return activation_width(run.protocol) * samples * prod(run.network.input) + activations
 
 
 def _largest_batch(protocol: Protocol) -> int:
@@ -148,7 +103,7 @@ class _Way(NamedTuple):
     def of(cls, run: Run, samples: int, parallel: bool) -> "_Way":
         method = run.method
         norm, border = method.batch_norm != "none", run.protocol.average_pool_border
-        return cls(run.network, samples, norm, method.train, border, _width(run.protocol), parallel)
+        return cls(run.network, samples, norm, method.train, border, activation_width(run.protocol), parallel)
 
 
 @lru_cache(maxsize=1024)
@@ -264,7 +219,7 @@ def _nodes(way: _Way) -> list[_Node]:
             case Weighted() | Pooling():
                 nodes.append(_node(operation, way))
             case Normalize(_, shape):
-                widened = way.samples * prod(shape) * (2 * _FLOAT if way.width < _FLOAT else _FLOAT)
+                widened = way.samples * prod(shape) * (2 * FLOAT if way.width < FLOAT else FLOAT)
                 nodes[-1] = replace(nodes[-1], normalized=True, widened=widened)
             case Activate():
                 nodes[-1] = replace(nodes[-1], activated=True)
@@ -287,7 +242,7 @@ def _node(operation: Weighted | Pooling, way: _Way) -> _Node:
             node,
             flattened=node.before if flat else 0,
             turned=node.weights if turned else 0,
-            parts=_FLOAT * weights * parts,
+            parts=FLOAT * weights * parts,
         )
     if operation.layer.kind == "max":
         return replace(node, indices=way.samples * _INDEX * prod(operation.after))

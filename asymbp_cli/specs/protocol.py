@@ -176,6 +176,10 @@ class Protocol(Spec):
     """The short mini-batch at an epoch's end; not stated in the paper."""
     preprocessing: Preprocessing = "mean-image"
     """Subtract the training set's mean image; `mean-image` divides by its deviation. Not stated in the paper."""
+    crop_padding: Annotated[int, Field(ge=0, le=10**4)] = 0
+    """Training images are cropped at random, anew in each epoch, from a black border of so many pixels."""
+    horizontal_flip: bool = False
+    """Half of the training images, drawn anew in each epoch, are flipped from left to right."""
     resize: Literal["squash", "crop"] = "squash"
     """How images reach the input size, antialiased; section 5 says only that they are resized."""
     precision: Precision = "standard"
@@ -192,6 +196,11 @@ class Protocol(Spec):
     def names(self) -> tuple[str, ...]:
         """The names that plugins may have added."""
         return self.initialization, *self.measure
+
+    @property
+    def augments(self) -> bool:
+        """Whether training images are changed at random."""
+        return self.crop_padding > 0 or self.horizontal_flip
 
     def has_bias(self, *, normalized: bool) -> bool:
         """Return whether a layer has a bias; BN follows one that is `normalized`."""

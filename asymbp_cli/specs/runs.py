@@ -30,6 +30,8 @@ ADDED_LATER: dict[tuple[str, ...], object] = {
     ("protocol", "initial_biases"): "zero",
     ("protocol", "gradient_clip"): 0.0,
     ("protocol", "nesterov"): False,
+    ("protocol", "crop_padding"): 0,
+    ("protocol", "horizontal_flip"): False,
     ("protocol", "adam_beta2"): 0.999,
     ("protocol", "adam_epsilon"): 1e-8,
     ("network", "activation"): "relu",

@@ -71,6 +71,11 @@ class CudaGraphs:
         return replay
 
 
+def make_graphs(device: torch.device, generators: Iterable[torch.Generator]) -> Graphs | None:
+    """Return what captures on a device; None if it has no graphs."""
+    return CudaGraphs(device, generators) if device.type == "cuda" else None
+
+
 class _Replay:
     def __init__(self, graph: torch.cuda.CUDAGraph) -> None:
         self._graph = graph

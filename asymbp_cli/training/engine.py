@@ -29,9 +29,10 @@ from asymbp_cli.events import (
 from asymbp_cli.specs.modules import WhichWeights
 from asymbp_cli.specs.runs import Stack
 from asymbp_cli.training import checkpoint
+from asymbp_cli.training.augmentation import Augmentation
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.checkpoint import Checkpoint
-from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, CudaGraphs, Graphs
+from asymbp_cli.training.cuda_graphs import PLAIN_CALLS, make_graphs
 from asymbp_cli.training.device import open_device, set_precision
 from asymbp_cli.training.draws import batch_order
 from asymbp_cli.training.evaluation import Evaluation, Score, first_class
@@ -109,10 +110,6 @@ def _train_with_checkpoints(trainer: "Trainer", epochs: range, directory: Path, 
         yield from writing
 
 
-def _graphs(device: torch.device, generators: Sequence[torch.Generator]) -> Graphs | None:
-    return CudaGraphs(device, generators) if device.type == "cuda" else None
-
-
 class Trainer:
     """A stack in training: its model, bank and data on one device; without `graphs` CUDA's are not used.
 
@@ -134,9 +131,10 @@ class Trainer:
         self.protocol, self.seed = first.protocol, first.seed
         self.model = Model.of(first.network, first.protocol, first.method)
         self.bank = Bank(stack.runs, self.model, device, together=together)
-        captures = _graphs(device, self.bank.generators) if graphs else None
+        self.augmentation = Augmentation(self.protocol, self.seed, len(data.train.y), device)
+        captures = make_graphs(device, self.bank.generators + self.augmentation.generators) if graphs else None
         self.bank.may_read = captures is None and device.type == "cpu"
-        self.step = TrainingStep(self.model, self.bank, data, captures)
+        self.step = TrainingStep(self.model, self.bank, data, self.augmentation, captures)
         self.evaluation = Evaluation(self.model, self.bank, data, captures)
         self.meter = Meter(stack.runs, self.bank, self.step, lambda: self.batches(1)[0])
         self.keeper = WeightKeeper(keep, stack.runs, self.bank, self.evaluation, data) if keep else None
@@ -175,6 +173,7 @@ class Trainer:
             steps = self.step.mirror_passes * len(self.batches(epoch))
             yield from self._show(0, self.step.mirror_first(steps), steps)
         self.bank.begin_epoch(epoch, self.protocol.rate(epoch))
+        self.augmentation.begin_epoch(epoch)
 
     def use_precision(self) -> None:
         """Let this process compute in the protocol's precision, until another trainer sets its own."""
@@ -271,11 +270,10 @@ class Trainer:
         """Return the checkpoint of every run after `epoch`, by id: copies on the host."""
         weights, state = (bank.detach().to("cpu", copy=True) for bank in (self.bank.weights, self.bank.state))
         kept, steps = self.keeper.kept if self.keeper else {}, int(self.bank.steps)
-        rows = zip(weights, state.flatten(1), strict=True)
-        saved = [(*pair, number in self.dead, steps) for number, pair in enumerate(rows)]
+        rows = enumerate(zip(self.stack.runs, weights, state.flatten(1), strict=True))
         return {
-            run.id: Checkpoint(epoch, *parts, kept.get(run.id))
-            for run, parts in zip(self.stack.runs, saved, strict=True)
+            run.id: Checkpoint(epoch, w, of_rule, number in self.dead, steps, kept.get(run.id))
+            for number, (run, w, of_rule) in rows
         }
 
     def restore(self, directory: Path, epoch: int) -> None:

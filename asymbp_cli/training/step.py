@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
+from asymbp_cli.training.augmentation import Augmentation
 from asymbp_cli.training.bank import Bank
 from asymbp_cli.training.blocks import Block, make_blocks
 from asymbp_cli.training.cuda_graphs import Captured, Graphs
@@ -27,8 +28,15 @@ class TrainingStep:
     both before the updates; `seen` counts samples.
     """
 
-    def __init__(self, model: Model, bank: Bank, data: ResidentData, graphs: Graphs | None = None) -> None:
-        self._model, self._bank, self._data = model, bank, data
+    def __init__(
+        self,
+        model: Model,
+        bank: Bank,
+        data: ResidentData,
+        augmentation: Augmentation,
+        graphs: Graphs | None = None,
+    ) -> None:
+        self._model, self._bank, self._data, self._augmentation = model, bank, data, augmentation
         self.captured = Captured(graphs)
         device, count = bank.alive.device, len(bank.alive)
         self.replicas: tuple[int, ...] = ()
@@ -67,7 +75,7 @@ class TrainingStep:
             yield number
 
     def _compute(self, index: Tensor) -> None:
-        x, y = self._data.batch(self._data.train, index)
+        x, y = self._data.batch(self._data.train, index, self._augmentation)
         x = x.to(self._model.dtype)
         toward = self._toward(y)
         logits, losses, _ = zip(*(self._block(block, x, y, toward) for block in self.blocks), strict=True)

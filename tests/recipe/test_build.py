@@ -18,6 +18,8 @@ from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Phase, Protocol
 
+VECTORS = small_study.INFO.model_copy(update={"key": "timit80", "label": "TIMIT", "shape": (1845,)})
+
 
 def test_a_row_resolves_the_network_for_its_classes() -> None:
     info = DecodedDataset(
@@ -80,6 +82,39 @@ def test_single_samples_cannot_be_normalized(
         return
     with pytest.raises(UsageError, match=rf'"uSF\+BN" has batch_size 1, .* makes 0 after layer {refused} of'):
         make_recipe_grid(recipe, [small_study.INFO])
+
+
+@pytest.mark.parametrize(
+    ("choices", "size", "refused"),
+    [
+        ("crop_padding: 7", "8x8x1", ""),
+        (
+            "crop_padding: 8",
+            "8x8x1",
+            '"moved" has crop_padding 8, and images of digits have 8x8 pixels: some crops',
+        ),
+        ("crop_padding: 5", "9x5x1", "have 9x5 pixels: some crops would be black. Write less than 5"),
+        (
+            "horizontal_flip: true",
+            "",
+            '"moved" crops or flips images, and TIMIT has vectors. Write crop_padding: 0',
+        ),
+        ("crop_padding: 0", "", ""),
+    ],
+)
+def test_only_images_are_augmented(tmp_path: Path, choices: str, size: str, refused: str) -> None:
+    data, info = ("digits", small_study.INFO) if size else ("timit80", VECTORS)
+    network = f"network: {{input: {size}, layers: [FC 4, FC classes]}}\n" if size else ""
+    (tmp_path / "moved.yaml").write_text(
+        f"dataset: {data}\n{network}protocol: demo\n"
+        f"method: [SGD, {{label: moved, method: uSF, protocol: {{{choices}}}}}]\n"
+    )
+    recipe = load_recipe(tmp_path / "moved.yaml")
+    if not refused:
+        assert len(make_recipe_grid(recipe, [info]).all_runs()) == 10
+        return
+    with pytest.raises(UsageError, match=refused):
+        make_recipe_grid(recipe, [info])
 
 
 @pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])

@@ -12,7 +12,7 @@ from torch.profiler import profile
 from asymbp_cli.bench.steps import make_random_data
 from asymbp_cli.executors import StackStarted
 from asymbp_cli.recipe.networks import NETWORKS
-from asymbp_cli.scheduling import memory
+from asymbp_cli.scheduling import bank_sizes, memory
 from asymbp_cli.scheduling import replica_limit as packing
 from asymbp_cli.scheduling.stacks import plan_stacks
 from asymbp_cli.specs.methods import parse_method
@@ -51,8 +51,8 @@ def test_a_small_network_by_hand() -> None:
     """Conv 6x6x1 -> 4x4x4, Max -> 2x2x4, FC 5, FC 10; 2 samples a batch."""
     found = run(batch_size=2)
     weights, biases, fed = 36 + 80 + 50, 4 + 5 + 10, 80 + 50
-    assert memory.row_size(found) == weights + biases == 185
-    assert memory.bank_bytes(found, 3) == 4 * 3 * (3 * 185 + fed)
+    assert bank_sizes.row_size(found) == weights + biases == 185
+    assert bank_sizes.bank_bytes(found, 3) == 4 * 3 * (3 * 185 + fed)
     forward = 64 + 16 + 2 * 16 + 5 + 10 + 10  # floats a sample: indices are twice as wide, the loss keeps 10
     # back in the pooling: its input and indices, the logits, both errors, and all gradients but the convolution's
     pooling = 4 * (2 * (64 + 2 * 16 + 10 + 16 + 64) + 80 + 50)
@@ -72,8 +72,8 @@ def test_a_small_network_by_hand() -> None:
 def test_a_row_is_the_models_but_for_its_gaps(method: str, biases: str) -> None:
     found = run(method, MIXED, biases=biases)
     model = Model.of(found.network, found.protocol, found.method)
-    assert memory.row_size(found) == sum(part.size for part in (*model.parameters, *model.learned))
-    assert memory.feedback_size(found) == sum(part.size for part in model.fed)
+    assert bank_sizes.row_size(found) == sum(part.size for part in (*model.parameters, *model.learned))
+    assert bank_sizes.feedback_size(found) == sum(part.size for part in model.fed)
 
 
 def test_evaluation_batches_are_as_large_as_counted() -> None:
@@ -106,6 +106,7 @@ def in_use(call: Callable[[], object]) -> int:
     [
         *(("uSF", {}), ("uSF+BN", {}), ("BN", {"biases": "all"}), ("uSF Top", {}), ("uSF Bottom", {})),
         ("uSF", {"average_pool_border": "padded"}),
+        ("uSF Top", {"crop_padding": 40}),
         ("BM", {"batch_size": 7, "zero_sign": 1}),
         *((name, {"precision": "bf16"}) for name in ("uSF", "uSF+BN", "uSF Top")),
     ],
@@ -215,7 +216,7 @@ def test_measures_on_request_take_a_step_next_to_what_a_graph_keeps() -> None:
     assert more == step
     assert memory.stack_bytes(asked, 4, parallel=False) == memory.stack_bytes(plain, 4, parallel=False)
     weights = prod(plain.network.weighted()[0].weight_shape)
-    assert memory.feedback_size(first) - memory.feedback_size(plain) == weights
+    assert bank_sizes.feedback_size(first) - bank_sizes.feedback_size(plain) == weights
 
 
 def test_vectors_are_floats() -> None:

@@ -40,6 +40,8 @@ OTHER: dict[str, Any] = {
     "initial_biases": "as-weights",
     "gradient_clip": 1.0,
     "nesterov": True,
+    "crop_padding": 4,
+    "horizontal_flip": True,
     "adam_beta2": 0.99,
     "adam_epsilon": 1e-6,
     "epochs": 3,

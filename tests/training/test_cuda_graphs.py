@@ -80,6 +80,8 @@ OTHERS: dict[str, Any] = {
     "bias_gradient": 0.5,
     "gradient_clip": 1.0,
     "nesterov": True,
+    "crop_padding": 1,
+    "horizontal_flip": True,
     "measure": ON_REQUEST,
 }
 
@@ -124,7 +126,7 @@ def test_a_recorded_training_equals_a_plain_one(
         calls.append(compute)
         return recorded(compute)
 
-    monkeypatch.setattr(engine, "_graphs", lambda device, generators: Tapes(noticed))
+    monkeypatch.setattr(engine, "make_graphs", lambda device, generators: Tapes(noticed))
     again = train()
     kinds = Counter(map(_name, calls))
     times = 4 if len(methods) > 1 else 2  # two sizes of mini-batches, before a replica died and after
@@ -208,7 +210,7 @@ def test_a_stack_that_is_dropped_leaves_no_memory_behind(
     digits: ResidentData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a GPU the next stack needs it at once, not when Python's garbage collector comes by."""
-    monkeypatch.setattr(engine, "_graphs", lambda device, generators: Tapes())
+    monkeypatch.setattr(engine, "make_graphs", lambda device, generators: Tapes())
     protocol = Protocol(epochs=4)
     network = NETWORKS["digits"].resolve(10)
     method = parse_method("brSF-25%+BN")

@@ -124,7 +124,7 @@ def test_measures_move_no_other_bit_of_a_captured_training(
 def test_choices_of_other_papers_train_captured_as_plainly(digits_info: DecodedDataset, gpu: torch.device) -> None:
     phases = [{"share": 1, "factor": 1, "decay": decay} for decay in (1.0, 0.5)]
     choices = {"loss": "sigmoid-cross-entropy", "bias_gradient": 0.5, "order": "file", "phases": phases}
-    choices |= {"gradient_clip": 1.0, "nesterov": True}
+    choices |= {"gradient_clip": 1.0, "nesterov": True, "crop_padding": 1, "horizontal_flip": True}
     protocol = Protocol.model_validate({"epochs": 4, "weight_decay": 0.01, **choices})
     weights = []
     for graphs in (False, True):

@@ -100,6 +100,7 @@ def test_every_method_computes_on_its_device(name: str, precision: str) -> None:
         {"zero_sign": 1},
         {"gradient_clip": 1.0, "nesterov": True},
         {"loss": "squared-error"},
+        {"crop_padding": 2, "horizontal_flip": True},
         {"biases": "none", "bias_gradient": 0.5},
         {"average_pool_border": "padded"},
         {"biases": "all", "manhattan_biases": False, "decay_biases": False},

@@ -20,7 +20,7 @@ def test_a_recorded_training_equals_a_plain_one(
     load(NOISE)
     load(OTHERS, "others.py")
     plain = make(*methods, network=IMAGES, together=together)
-    monkeypatch.setattr(engine, "_graphs", lambda device, generators: Tapes())
+    monkeypatch.setattr(engine, "make_graphs", lambda device, generators: Tapes())
     again = make(*methods, network=IMAGES, together=together)
     for trainer in (plain, again):
         for epoch in (1, 2, 3):

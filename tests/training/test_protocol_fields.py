@@ -47,6 +47,8 @@ OTHER_VALUES: dict[str, object] = {
     "bias_gradient": 0.5,
     "gradient_clip": 0.1,
     "nesterov": True,
+    "crop_padding": 1,
+    "horizontal_flip": True,
     "adam_beta2": 0.9,
     "adam_epsilon": 0.1,
     "initial_biases": "as-weights",
