@@ -18,7 +18,6 @@ from asymbp_cli.datasets import prepare as module
 from asymbp_cli.datasets.catalog import FolderSource
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.datasets.prepare import prepare
-from asymbp_cli.datasets.preview import preview
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 from asymbp_cli.files.locks import hold_lock
@@ -291,12 +290,3 @@ def test_an_emptied_file_of_the_cache_is_decoded_again(name: str, tmp_path: Path
     (info.path / name).write_bytes(b"")
     assert prepare("digits", (8, 8, 1), DataSource(cache_dir=tmp_path)) == info
     assert (info.path / name).stat().st_size > 0
-
-
-def test_what_is_held_out_is_counted_if_it_is_asked_for(grow: Grow, tmp_path: Path) -> None:
-    tree = grow("pets", {"cat": 20, "dog": 7})
-    source = DataSource(cache_dir=tmp_path / "cache")
-    for get in (preview, prepare, preview):
-        info = get(str(tree), (4, 6, 3), source, held_out=0.1)
-        assert info.held_out == (2 + 1 if info.directory else None)
-        assert get(str(tree), (4, 6, 3), source).held_out is None

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from asymbp_cli.datasets.catalog import CATALOG
+from asymbp_cli.datasets.prepare import prepare
 from asymbp_cli.datasets.preview import preview
 from asymbp_cli.datasets.readers import idx
 from asymbp_cli.datasets.source import DataSource
 from asymbp_cli.errors import DataError
 
+Grow = Callable[..., Path]
 Install = Callable[[str], Path]
 FETCHED = [key for key, entry in CATALOG.items() if entry.archives]
 
@@ -92,3 +94,12 @@ def test_a_whole_file_of_mnist_is_not_read_to_its_end(install: Install, monkeypa
     root = install("mnist")
     monkeypatch.setattr(idx, "unpack", pytest.fail)
     glance("mnist", root)
+
+
+def test_what_is_held_out_is_counted_if_it_is_asked_for(grow: Grow, tmp_path: Path) -> None:
+    tree = grow("pets", {"cat": 20, "dog": 7})
+    source = DataSource(cache_dir=tmp_path / "cache")
+    for get in (preview, prepare, preview):
+        info = get(str(tree), (4, 6, 3), source, held_out=0.1)
+        assert info.held_out == (2 + 1 if info.directory else None)
+        assert get(str(tree), (4, 6, 3), source).held_out is None

@@ -174,38 +174,6 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
             "gamma: 0.1",
             "1: gamma: belongs in protocol. Write protocol: {extends: demo, phases: [{share: 2,",
         ),
-        (
-            "method: {method: uSF, scale: fan}",
-            "1: method.scale: belongs in feedback. In place of this method write feedback: {scheme: usf, scale: f",
-        ),
-        (
-            "method: {method: brSF-10%+BN+BM Top, scale: fan}",
-            "write feedback: {scheme: brsf, flip_probability: 0.1, scale: fan}, batch_norm: plain, update: bm1, "
-            "train: top",
-        ),
-        ("method: {method: uSF, scale: 2}", "1: method.scale: 2 is not one of unit, glorot, kaiming, fan"),
-        ("method: {method: SGD, scale: fan}", "method.scale: belongs to usf, brsf, frsf and startsf, not to bp"),
-        ("method: {method: softFA, alignment: 0.2}", "write feedback: {scheme: soft, alignment: 0.2}"),
-        ("method: {method: 3, alignment: 0.2}", "write feedback: {scheme: soft, alignment: 0.2}"),
-        (
-            "method: {feedback: usf, scale: fan}",
-            "belongs in feedback. Write feedback: {scheme: usf, scale: fan}",
-        ),
-        ("method: {feedback: usf, sigma: 1}", "1: method.sigma: belongs to rndf"),
-        (
-            "method: {feedback: {scheme: frsf, flip_probability: 0.3}, scale: fan}",
-            "Write feedback: {scheme: frsf, flip_probability: 0.3, scale: fan}",
-        ),
-        (
-            "scale: fan",
-            "1: scale: belongs in feedback. In place of this method write feedback: {scheme: usf, scale",
-        ),
-        (
-            "scale: fan\nmethod: [SGD, uSF]",
-            "1: scale: belongs in feedback. In place of a method write feedback: {scheme: brsf, scale: fan}",
-        ),
-        ("scale: 2", "1: scale: 2 is not one of unit,"),
-        ("dataset: ./photos\ntest_fraction: 0.2", "Write dataset: {folder: ./photos, test_fraction: 0.2}"),
         ("protocol: {init: xavier}", "1: protocol.init: is called initialization here: glorot-normal, glorot-"),
         ("protocol: {max_grad_norm: 1}", "is called gradient_clip here. Write gradient_clip: 1"),
         (
