@@ -1,11 +1,10 @@
 """Parameters of a scheme that stand beside a method: what to write is said, with this method and this value."""
 
 import pytest
+from written_recipes import PLAIN
 
 from asymbp_cli.errors import RecipeError
 from asymbp_cli.recipe.recipe import load_recipe
-
-PLAIN = {"dataset": "digits", "method": "uSF", "protocol": "demo"}
 
 
 @pytest.mark.parametrize(
