@@ -17,7 +17,7 @@ from asymbp_cli.datasets.readers.idx import is_idx_name, look_at_idx
 from asymbp_cli.errors import DataError, MissingDataError
 from asymbp_cli.events import OnProgress
 from asymbp_cli.files.paths import environment_path, is_file
-from asymbp_cli.text import simplify
+from asymbp_cli.text import nearest_path, simplify
 
 _MOST_FOLDERS = 100  # of a data directory, if the datasets are looked for in them
 
@@ -142,7 +142,7 @@ def explain_missing(entry: CatalogEntry, root: Path, absent: Absent | None = Non
         there, missing = _list_as(here, "here"), _list_as(absent.missing, "missing")
         message = f"{entry.title} is not whole in {root}: {there}; {missing}. "
     else:
-        message = f"{entry.title} is not in {root}. "
+        message = f"{entry.title} is not in {root}.{nearest_path(root, Path.is_dir)} "
         if alike := _list_alike(entry, root):
             message += f"{_list_as(alike, 'there')}, but not in a form or place that is read. "
     message += f"Put there {entry.accepts} (from {entry.source}), or name another directory with --data-dir. "

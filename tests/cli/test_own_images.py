@@ -159,6 +159,10 @@ def test_what_is_no_network_is_said(option: str, message: str) -> None:
         ("train mine.yaml --set dataset=./phtoos", 'phtoos does not exist. Did you mean "./photos"? Write'),
         ("train mine.yaml --set dataset=phtoos", '"phtoos" is not a dataset, nor a folder or archive. Did you'),
         ("data check ./phtoos", 'phtoos does not exist. Did you mean "./photos"? Write'),
+        (
+            "train mine.yaml --set dataset=cifar10 --set network=cifar --data-dir ./phtoos",
+            'is not in phtoos. Did you mean "./photos"? Put there',
+        ),
         ("train mien.yaml", 'mien.yaml: there is no such file. Did you mean "./mine.yaml"?'),
         ("train mine.yaml --plugin rulse.py", 'rulse.py: No such file or directory. Did you mean "./rules.py"?'),
         ("report --results resutls", 'there are no results in resutls/. Did you mean "./results"? Train'),
