@@ -271,7 +271,7 @@ def test_bash_completes_what_is_typed(typed: str, completed: str, tmp_path: Path
     ("typed", "completed"),
     [
         ("asymbp reproduce --table=ak\t", "asymbp reproduce --table=akrout2019 "),
-        ("asymbp train x --set protocol.gradien\tme\t", "asymbp train x --set protocol.gradient=mean "),
+        ("asymbp train x --set protocol.resi\tc\t", "asymbp train x --set protocol.resize=crop "),
     ],
 )
 def test_zsh_completes_what_is_typed(typed: str, completed: str, tmp_path: Path) -> None:
