@@ -1,4 +1,4 @@
-"""A training in plain PyTorch, the oracle of whole trainings: float64, autograd, torch.optim, a loop over images."""
+"""A training in plain PyTorch, the oracle of whole trainings: float64, autograd, torch.optim, loops."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
