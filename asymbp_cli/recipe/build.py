@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import cycle
+from itertools import cycle, product
 from math import prod
 from pathlib import PurePath
 
@@ -111,13 +111,19 @@ def _check_layers(grid: Grid) -> None:
 
 
 def _check_augmented_images(grid: Grid) -> None:
-    """Raise UsageError if vectors would be augmented as images are."""
-    augmented = [col.header for col in grid.columns if any(entry.protocol.augments for entry in col.entries)]
-    for row in grid.rows:
-        if augmented and row.network and len(row.network.input) == 1:
+    """Raise UsageError if vectors would be augmented as images are, or if a crop may have nothing of an image."""
+    entries = [(col.header, entry.protocol) for col in grid.columns for entry in col.entries]
+    rows = [(row.label, row.network.input[:-1]) for row in grid.rows if row.network]
+    for (label, size), (header, protocol) in product(rows, entries):
+        if protocol.augments and not size:
             raise UsageError(
-                f'"{augmented[0]}" crops or flips images, and {row.label} has vectors. '
+                f'"{header}" crops or flips images, and {label} has vectors. '
                 "Write crop_padding: 0 and horizontal_flip: false"
+            )
+        if size and protocol.crop_padding >= min(size):
+            raise UsageError(
+                f'"{header}" has crop_padding {protocol.crop_padding}, and {label} has images of '
+                f"{size[0]}x{size[1]}: a crop may be all border. Write {min(size) - 1} or less"
             )
 
 

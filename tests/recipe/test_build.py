@@ -57,6 +57,37 @@ def test_all_layers_but_the_only_one_cannot_be_trained(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "protocol", "message"),
+    [
+        (
+            "digits",
+            "crop_padding: 8",
+            r'"uSF" has crop_padding 8, and digits .* 8x8: .*\. Write 7 or less',
+        ),
+        ("digits\nnetwork: {input: 16x1x1, layers: [FC classes]}", "crop_padding: 1", "of 16x1: .* 0 or less"),
+        ("digits", "crop_padding: 7, horizontal_flip: true", ""),
+        (
+            "timit",
+            "crop_padding: 1",
+            r'"uSF" crops or flips images, and .* has vectors\. Write crop_padding: 0',
+        ),
+        ("timit", "horizontal_flip: true", "has vectors"),
+        ("timit", "horizontal_flip: false", ""),
+    ],
+)
+def test_what_cannot_be_augmented_is_refused(tmp_path: Path, data: str, protocol: str, message: str) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(f"dataset: {data}\nmethod: uSF\nprotocol: {{extends: demo, {protocol}}}")
+    vectors = {"key": "timit", "shape": (1845,)}
+    info = small_study.INFO.model_copy(update=vectors if data == "timit" else {})
+    if not message:
+        assert make_recipe_grid(load_recipe(file), [info]).all_runs()
+    else:
+        with pytest.raises(UsageError, match=message):
+            make_recipe_grid(load_recipe(file), [info])
+
+
+@pytest.mark.parametrize(
     ("method", "layers", "size", "refused"),
     [
         ("uSF+BN", "[FC 4, FC classes]", "1", 1),
