@@ -1,17 +1,18 @@
 """Whole trainings by every rule, loss and choice of the protocol, against plain PyTorch in float64."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from plain_training import PlainTraining
-from tiny_stacks import make
+from tiny_stacks import facts, make, of
 from torch import Tensor
 
 from asymbp_cli.datasets.resident import ResidentData
-from asymbp_cli.events import EpochEnded
+from asymbp_cli.events import EpochEnded, RunDiverged
 from asymbp_cli.specs.runs import Stack
-from asymbp_cli.training.engine import Trainer
+from asymbp_cli.training.engine import Trainer, train_stack
 
 PHASES = [{"share": 1, "factor": 1}, {"share": 1, "factor": 0.5, "decay": 3}, {"share": 1, "factor": 0.5}]
 MEAN = {"gradient": "mean", "base_rate": 0.1, "weight_decay": 0.01, "phases": PHASES, "batch_size": 150}
@@ -70,3 +71,21 @@ def test_a_training_is_that_of_plain_torch(digits: ResidentData, case: str) -> N
     moved = {name for name, w in oracle.weights.items() if not torch.equal(w, before[name])}
     assert {name for name in before if not torch.equal(found[name][0].double(), before[name])} == moved
     assert moved
+
+
+RICH = {**MEAN, **IMAGES, "gradient_clip": 0.5, "nesterov": True, "decay_biases": False}
+GROWING = [{"from_epoch": 1, "size": 150}, {"from_epoch": 2, "size": 200}]
+
+
+@pytest.mark.parametrize("methods", [("KP+Adam", "PFA+Adam"), ("KP", "PFA+BM"), ("BN+Adam",)], ids="/".join)
+def test_a_run_resumes_alone_as_in_its_stack(
+    digits: ResidentData, tmp_path: Path, methods: tuple[str, ...]
+) -> None:
+    """With all choices at once: the optimizer has begun anew in epoch 2, and goes on in epoch 3."""
+    choices = {**RICH, "batch_size": GROWING, "momentum_at_change": "reset"}
+    runs = tuple(make(digits, name, rate, **choices) for name in methods for rate in (1e30, 1.0))
+    whole = facts(train_stack(Stack(runs), digits, checkpoints=tmp_path, checkpoint_seconds=0))
+    assert any(isinstance(event, RunDiverged) for event in whole)
+    for run in runs[:2]:  # the last checkpoints are of epoch 2
+        alone = facts(train_stack(Stack((run,), 2), digits, checkpoints=tmp_path))
+        assert alone == [event for event in of(run, whole) if getattr(event, "epoch", 3) == 3]
