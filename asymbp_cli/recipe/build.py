@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import cycle, product
+from itertools import cycle
 from math import prod
 from pathlib import PurePath
 
@@ -17,7 +17,7 @@ from asymbp_cli.recipe.recipe import Recipe
 from asymbp_cli.recipe.table import TableSpec
 from asymbp_cli.specs.layers import Pool, parse_layer
 from asymbp_cli.specs.methods import method_name, parse_method
-from asymbp_cli.specs.networks import Network, Normalize
+from asymbp_cli.specs.networks import Network, Normalize, dimensions
 from asymbp_cli.specs.protocol import Protocol
 from asymbp_cli.specs.references import REGISTERED, short_name
 from asymbp_cli.text import count
@@ -111,20 +111,21 @@ def _check_layers(grid: Grid) -> None:
 
 
 def _check_augmented_images(grid: Grid) -> None:
-    """Raise UsageError if vectors would be augmented as images are, or if a crop may have nothing of an image."""
-    entries = [(col.header, entry.protocol) for col in grid.columns for entry in col.entries]
-    rows = [(row.label, row.network.input[:-1]) for row in grid.rows if row.network]
-    for (label, size), (header, protocol) in product(rows, entries):
-        if protocol.augments and not size:
-            raise UsageError(
-                f'"{header}" crops or flips images, and {label} has vectors. '
-                "Write crop_padding: 0 and horizontal_flip: false"
-            )
-        if size and protocol.crop_padding >= min(size):
-            raise UsageError(
-                f'"{header}" has crop_padding {protocol.crop_padding}, and {label} has images of '
-                f"{size[0]}x{size[1]}: a crop may be all border. Write {min(size) - 1} or less"
-            )
+    """Raise UsageError if vectors would be augmented as images are, or a crop may have nothing of its image."""
+    augmented = [(col.header, entry.protocol) for col in grid.columns for entry in col.entries]
+    for header, protocol in augmented:
+        for row in grid.rows if protocol.augments else ():
+            size = row.network.input[:2] if row.network else ()
+            if len(size) == 1:
+                raise UsageError(
+                    f'"{header}" crops or flips images, and {row.label} has vectors. '
+                    "Write crop_padding: 0 and horizontal_flip: false"
+                )
+            if size and protocol.crop_padding >= min(size):
+                raise UsageError(
+                    f'"{header}" has crop_padding {protocol.crop_padding}, and images of {row.label} have '
+                    f"{dimensions(size)} pixels: some crops would be black. Write less than {min(size)}"
+                )
 
 
 def _check_normalized_batches(grid: Grid) -> None:

@@ -232,7 +232,7 @@ SCHEMES: dict[str, Scheme] = {
     ),
     "sdfa": Scheme(
         name="sDFA",
-        formula=f"{_DIRECT}; carries the sign of the error of the logits",
+        formula=f"{_DIRECT}; carries the sign of the error of the logits, 0 if that rounds to 0",
         redrawn="never",
         source="Frenkel et al. 2021",
         parameters=("density",),

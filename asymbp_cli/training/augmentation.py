@@ -11,13 +11,14 @@ from asymbp_cli.training.draws import Uniform
 class Augmentation:
     """Crops and flips the images of mini-batches, each by itself, as the protocol says.
 
-    What an epoch draws is fixed by the seed and the number of the epoch.
+    There are `samples` in all. What an epoch draws is fixed by the seed and the number of the epoch.
     """
 
-    def __init__(self, protocol: Protocol, seed: int, device: torch.device) -> None:
+    def __init__(self, protocol: Protocol, seed: int, samples: int, device: torch.device) -> None:
         self._padding, self._flips = protocol.crop_padding, protocol.horizontal_flip
         self._changes = protocol.augments
-        drawn = torch.empty(max(protocol.batch_sizes), 3, device=device)  # down, to the right, flipped
+        most = min(max(protocol.batch_sizes), samples) if self._changes else 0
+        drawn = torch.empty(most, 3, device=device)  # down, to the right, flipped
         self._stream = Uniform(seed, "augmentation", drawn)
 
     @property

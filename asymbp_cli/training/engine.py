@@ -131,7 +131,7 @@ class Trainer:
         self.protocol, self.seed = first.protocol, first.seed
         self.model = Model.of(first.network, first.protocol, first.method)
         self.bank = Bank(stack.runs, self.model, device, together=together)
-        self.augmentation = Augmentation(self.protocol, self.seed, device)
+        self.augmentation = Augmentation(self.protocol, self.seed, len(data.train.y), device)
         captures = make_graphs(device, self.bank.generators + self.augmentation.generators) if graphs else None
         self.bank.may_read = captures is None and device.type == "cpu"
         self.step = TrainingStep(self.model, self.bank, data, self.augmentation, captures)

@@ -18,6 +18,8 @@ from asymbp_cli.specs.methods import parse_method
 from asymbp_cli.specs.networks import Network
 from asymbp_cli.specs.protocol import Phase, Protocol
 
+VECTORS = small_study.INFO.model_copy(update={"key": "timit80", "label": "TIMIT", "shape": (1845,)})
+
 
 def test_a_row_resolves_the_network_for_its_classes() -> None:
     info = DecodedDataset(
@@ -57,37 +59,6 @@ def test_all_layers_but_the_only_one_cannot_be_trained(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "protocol", "message"),
-    [
-        (
-            "digits",
-            "crop_padding: 8",
-            r'"uSF" has crop_padding 8, and digits .* 8x8: .*\. Write 7 or less',
-        ),
-        ("digits\nnetwork: {input: 16x1x1, layers: [FC classes]}", "crop_padding: 1", "of 16x1: .* 0 or less"),
-        ("digits", "crop_padding: 7, horizontal_flip: true", ""),
-        (
-            "timit",
-            "crop_padding: 1",
-            r'"uSF" crops or flips images, and .* has vectors\. Write crop_padding: 0',
-        ),
-        ("timit", "horizontal_flip: true", "has vectors"),
-        ("timit", "horizontal_flip: false", ""),
-    ],
-)
-def test_what_cannot_be_augmented_is_refused(tmp_path: Path, data: str, protocol: str, message: str) -> None:
-    file = tmp_path / "one.yaml"
-    file.write_text(f"dataset: {data}\nmethod: uSF\nprotocol: {{extends: demo, {protocol}}}")
-    vectors = {"key": "timit", "shape": (1845,)}
-    info = small_study.INFO.model_copy(update=vectors if data == "timit" else {})
-    if not message:
-        assert make_recipe_grid(load_recipe(file), [info]).all_runs()
-    else:
-        with pytest.raises(UsageError, match=message):
-            make_recipe_grid(load_recipe(file), [info])
-
-
-@pytest.mark.parametrize(
     ("method", "layers", "size", "refused"),
     [
         ("uSF+BN", "[FC 4, FC classes]", "1", 1),
@@ -111,6 +82,39 @@ def test_single_samples_cannot_be_normalized(
         return
     with pytest.raises(UsageError, match=rf'"uSF\+BN" has batch_size 1, .* makes 0 after layer {refused} of'):
         make_recipe_grid(recipe, [small_study.INFO])
+
+
+@pytest.mark.parametrize(
+    ("choices", "size", "refused"),
+    [
+        ("crop_padding: 7", "8x8x1", ""),
+        (
+            "crop_padding: 8",
+            "8x8x1",
+            '"moved" has crop_padding 8, and images of digits have 8x8 pixels: some crops',
+        ),
+        ("crop_padding: 5", "9x5x1", "have 9x5 pixels: some crops would be black. Write less than 5"),
+        (
+            "horizontal_flip: true",
+            "",
+            '"moved" crops or flips images, and TIMIT has vectors. Write crop_padding: 0',
+        ),
+        ("crop_padding: 0", "", ""),
+    ],
+)
+def test_only_images_are_augmented(tmp_path: Path, choices: str, size: str, refused: str) -> None:
+    data, info = ("digits", small_study.INFO) if size else ("timit80", VECTORS)
+    network = f"network: {{input: {size}, layers: [FC 4, FC classes]}}\n" if size else ""
+    (tmp_path / "moved.yaml").write_text(
+        f"dataset: {data}\n{network}protocol: demo\n"
+        f"method: [SGD, {{label: moved, method: uSF, protocol: {{{choices}}}}}]\n"
+    )
+    recipe = load_recipe(tmp_path / "moved.yaml")
+    if not refused:
+        assert len(make_recipe_grid(recipe, [info]).all_runs()) == 10
+        return
+    with pytest.raises(UsageError, match=refused):
+        make_recipe_grid(recipe, [info])
 
 
 @pytest.mark.parametrize(("keys", "models"), [(("2", "3", "4", "5"), 36), (("2", "3", "4"), 32)])

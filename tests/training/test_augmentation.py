@@ -20,7 +20,7 @@ IMAGES = torch.randint(1, 256, (400, 5, 6, 3), dtype=torch.uint8, generator=torc
 
 
 def begin(seed: int = 0, epoch: int = 1, **choices: Any) -> Augmentation:
-    augmentation = Augmentation(Protocol.model_validate({"batch_size": 400, **choices}), seed, CPU)
+    augmentation = Augmentation(Protocol.model_validate({"batch_size": 10**9, **choices}), seed, 400, CPU)
     augmentation.begin_epoch(epoch)
     return augmentation
 
