@@ -17,7 +17,7 @@ from asymbp_cli.specs.runs import Run
 
 ERROR = "error"  # on the test set, in percent
 LOWEST = "lowest-error"  # of the epochs so far
-SELECTED = "selected-error"  # of the cell: that of the selected run and epoch, if all runs have come so far
+SELECTED = "selected-error"  # of the run and the epoch that the rule selects, of the epochs so far of all runs
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,15 @@ def _compared_part(procedure: Procedure) -> Procedure:
 
 
 def _select(runs: Sequence[tuple[Run, Mapping[int, EpochEnded]]], mark: Mark) -> list[float | None]:
-    """Return the error that is selected among the runs of each seed; None before all reach the mark's epoch."""
+    """Return the error that is selected among the runs of each seed, up to the mark's epoch.
+
+    It is None before all have reached that.
+    """
     if not all(mark.epoch in past for _, past in runs):
         return [None]
     by_seed: dict[int, list[tuple[EpochEnded, Run]]] = {}
     for run, past in runs:
-        by_seed.setdefault(run.seed, []).extend((point, run) for point in past.values())
+        by_seed.setdefault(run.seed, []).extend((past[epoch], run) for epoch in past if epoch <= mark.epoch)
     return [selected[0].test_percent for points in by_seed.values() if (selected := select_epoch(points))]
 
 

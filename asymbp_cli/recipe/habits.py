@@ -22,6 +22,7 @@ _SYNONYMS = {
     "batch_size": "batch bs batchsize mini_batch minibatch minibatch_size mini_batch_size batch_sizes",
     "weight_decay": "wd decay l2 l2_penalty weightdecay",
     "gradient_clip": "grad_clip clip clip_norm clipnorm clip_grad clip_grad_norm gradient_clip_val max_grad_norm",
+    "momentum": "beta1 beta_1",
     "adam_beta2": "beta2 beta_2",
     "adam_epsilon": "eps epsilon",
     "phases": "schedule scheduler lr_schedule lr_scheduler milestones gamma lr_decay",

@@ -66,6 +66,8 @@ def describe_field(protocol: Protocol, name: str) -> str:
 
 
 def _describe_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, BatchSize):
         return f"{value.size} from epoch {value.from_epoch}"
     if isinstance(value, tuple):

@@ -136,7 +136,7 @@ class Protocol(Spec):
     """Of a sample: cross-entropy after a softmax, the sum over classes of that after a sigmoid each, or half of
     the squared distance between outputs and one-hot label."""
     gradient_clip: Annotated[float, Field(ge=0)] = 0.0
-    """Largest L2 norm of a mini-batch's gradient over all weights and biases; 0 is none, as in the paper."""
+    """Largest L2 norm of a mini-batch's gradient over all parameters that train; 0 is none, as in the paper."""
     bias_gradient: Positive = 1.0
     """Factor on the gradients of biases. (Batch Manhattan takes their signs.)"""
     zero_sign: Literal[0, 1] = 0
@@ -148,7 +148,7 @@ class Protocol(Spec):
     decay_batch_norm: bool = True
     """Weight decay on learnable scale and shift; not stated in the paper (its formulas say w)."""
     momentum_at_change: Literal["keep", "reset"] = "keep"
-    """Momentum when rate or batch size changes; not stated in the paper."""
+    """Momentum, and averages of Adam, when rate or batch size changes; not stated in the paper."""
     initialization: Annotated[str, know(INITIALIZATIONS), Field(json_schema_extra=list_names(INITIALIZATIONS))] = (
         "glorot-normal"
     )

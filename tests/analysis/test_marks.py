@@ -120,6 +120,17 @@ def test_a_selected_error_is_that_of_the_cell() -> None:
     assert compare_marks(grid, grid.rows[0], epochs) == []
 
 
+def test_a_later_epoch_is_not_selected() -> None:
+    """They trained no longer, so that more epochs would be more choices."""
+    grid = grid_of("ccl2024", overrides=("protocol.epochs=200",))
+    history = [
+        make_epoch("", epoch, wrong, validation_wrong=wrong, validation_seen=600)
+        for epoch, wrong in ((99, 9), (100, 7), (101, 2))
+    ]
+    (found,) = compare_marks(grid, grid.rows[0], epochs_of(grid, "BP", {0: history}))
+    assert found.ours == pytest.approx(0.7)
+
+
 def test_a_mark_that_a_seed_has_not_reached_is_not_compared() -> None:
     grid = grid_of("pfa2024", seeds=(0, 1))
     points = {0: [make_epoch("", 40, 18)], 1: [make_epoch("", 39, 18)]}

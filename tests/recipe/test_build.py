@@ -190,6 +190,7 @@ def test_other_phases_are_described_by_their_epochs_rates_and_weight_decay() -> 
     assert column.note == f"phases {described}, rate_multipliers 1, 0.1"
     assert describe_field(other, "phases") == described
     assert [describe_field(base, name) for name in ("phases", "measure")] == ["4 epochs at 0.01", "none"]
+    assert [describe_field(Protocol(nesterov=on), "nesterov") for on in (True, False)] == ["true", "false"]
 
 
 def test_procedures_that_are_the_same_are_one() -> None:

@@ -176,6 +176,7 @@ def test_what_is_advised_in_place_of_milestones_is_right() -> None:
         ),
         ("protocol: {init: xavier}", "1: protocol.init: is called initialization here: glorot-normal, glorot-"),
         ("protocol: {max_grad_norm: 1}", "is called gradient_clip here. Write gradient_clip: 1"),
+        ("protocol: {beta1: 0.5}", "1: protocol.beta1: is called momentum here. Write momentum: 0.5"),
         (
             "protocol: {betas: [0.9, 0.99]}",
             "betas: those of Adam are momentum and adam_beta2 of the protocol. Delete",

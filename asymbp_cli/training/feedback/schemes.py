@@ -134,8 +134,8 @@ def draw_path(site: Site, part: Parameter, expansion: float | None) -> tuple[Ten
 def _pfa(feedback: LayerFeedback, site: Site, *, orthogonal: bool) -> Form:
     """Return V = B R without R: as R's gradient is B^T g, that of V is B B^T g, g the gradient of W.
 
-    Sums of increments with momentum and decay are linear, so that V is B R in every step. If Batch Manhattan takes
-    signs, it takes those of B B^T g.
+    Sums of increments with momentum and decay are linear, so that V is B R in every step. Batch Manhattan
+    takes the signs of B B^T g, and Adam its averages: not those of R's gradient.
     """
     start = torch.zeros(site.model.feedback_size)
     squares: list[tuple[slice, int, Tensor]] = []
