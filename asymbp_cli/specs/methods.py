@@ -70,9 +70,9 @@ more   = "BN" | "BM" | "BM2" | "BM3" | "Adam"
 scheme = NAME [ "-" NUMBER "%" ] [ "-scaled" ]
 
 Upper or lower case. Top: only the last layer trains; Bottom: all but the last.
-Without a scheme: plain backpropagation. One BN at most, and one BM, Adam or update
-rule of a plugin. NAME is one of asymbp ls schemes; % of the signs are opposite;
-scaled: V is as large as W."""
+Without a scheme: plain backpropagation. One BN at most, and one BM, Adam or
+update rule of a plugin. NAME is one of asymbp ls schemes; % of the signs are
+opposite; scaled: V is as large as W."""
 
 METHOD_NAME = re.compile(
     r"(?P<head>[a-z][a-z0-9_]*(?:-[a-z][a-z0-9_]*)*?)(?:-(?P<percent>[0-9]+(?:\.[0-9]+)?)%)?(?P<scaled>-scaled)?"

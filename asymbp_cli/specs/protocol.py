@@ -17,6 +17,7 @@ from asymbp_cli.specs.references import by_short_name, is_reference, know, list_
 #: what one method of a comparison cannot change: all see the same images, chosen by the same rule
 SHARED_FIELDS = ("resize", "validation_fraction")
 
+_SMALLEST = 1e-30
 T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -65,6 +66,13 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     if len(set(values)) < len(values):
         raise ValueError("must not name a value twice")
     return values
+
+
+def _not_too_small(value: float) -> float:
+    """Return a number that is 0, or not so small that products in float32 lose it."""
+    if 0 < value < _SMALLEST:
+        raise ValueError(f"must be 0 or at least {_SMALLEST}")
+    return value
 
 
 def _on_request(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,10 +132,11 @@ class Protocol(Spec):
     """Section 5. Adam's beta1."""
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Of Adam's average of squared gradients (Kingma and Ba 2015)."""
-    adam_epsilon: Positive = 1e-8
+    adam_epsilon: Annotated[float, Field(ge=_SMALLEST)] = 1e-8
     """Added by Adam to the root of that average (Kingma and Ba 2015)."""
     nesterov: bool = False
-    """SGD steps along -g + m tau - d w, tau being the new one (Sutskever, Martens, Dahl and Hinton 2013)."""
+    """SGD steps along -g + m tau - d w, tau being the new one (Sutskever, Martens, Dahl and Hinton 2013). Other
+    update rules do as before."""
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     """d of section 3; not stated in the paper (MatConvNet's default, there beside a mean gradient)."""
     gradient: Literal["sum", "mean"] = "sum"
@@ -135,7 +144,7 @@ class Protocol(Spec):
     loss: Literal["cross-entropy", "sigmoid-cross-entropy", "squared-error"] = "cross-entropy"
     """Of a sample: cross-entropy after a softmax, the sum over classes of that after a sigmoid each, or half of
     the squared distance between outputs and one-hot label."""
-    gradient_clip: Annotated[float, Field(ge=0)] = 0.0
+    gradient_clip: Annotated[float, Field(ge=0), AfterValidator(_not_too_small)] = 0.0
     """Largest L2 norm of a mini-batch's gradient over all parameters that train; 0 is none, as in the paper."""
     bias_gradient: Positive = 1.0
     """Factor on the gradients of biases. (Batch Manhattan takes their signs.)"""
@@ -179,7 +188,8 @@ class Protocol(Spec):
     crop_padding: Annotated[int, Field(ge=0, le=10**4)] = 0
     """Training images are cropped at random, anew in each epoch, from a black border of so many pixels."""
     horizontal_flip: bool = False
-    """Half of the training images, drawn anew in each epoch, are flipped from left to right."""
+    """Half of the training images, drawn anew in each epoch, are flipped from left to right. BN's test statistics
+    are of images as they are."""
     resize: Literal["squash", "crop"] = "squash"
     """How images reach the input size, antialiased; section 5 says only that they are resized."""
     precision: Precision = "standard"

@@ -144,3 +144,12 @@ def test_epochs_are_short_by_what_classes_hold_out_if_that_is_known() -> None:
 def test_values_that_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError):
         Protocol.model_validate({field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("gradient_clip", 1e-46), ("adam_epsilon", 1e-46), ("gradient_clip", -1)]
+)
+def test_what_products_in_float32_lose_is_refused(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=field):
+        Protocol.model_validate({field: value})
+    assert getattr(Protocol.model_validate({field: 1e-30}), field) == 1e-30
