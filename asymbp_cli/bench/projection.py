@@ -8,7 +8,7 @@ from asymbp_cli.bench.steps import SIZES, Steps, make_random_data, make_runs
 from asymbp_cli.datasets.catalog import CATALOG, PAPER_ROWS
 from asymbp_cli.datasets.decoded import DecodedDataset
 from asymbp_cli.recipe.build import make_table_grid
-from asymbp_cli.recipe.networks import NETWORKS
+from asymbp_cli.recipe.networks import NETWORKS, network_for
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.table import load_table
 from asymbp_cli.report.text import short_title
@@ -73,7 +73,7 @@ def _info(key: str) -> DecodedDataset:
         paper_name=entry.paper_name,
         exact=True,
         classes=tuple(map(str, range(entry.classes))),
-        shape=(),
+        shape=network_for(key).input,
         train_count=train,
         test_count=test,
         fingerprint=key,

@@ -63,6 +63,41 @@ def _write(
 
 
 @triton.jit
+def _step(
+    weight, g, kept, setting, rate, momentum, decay, inside,
+    SIGNS: tl.constexpr, ZERO_SIGN: tl.constexpr, NESTEROV: tl.constexpr,
+):  # fmt: skip
+    """Return the next weights by the settings of the paper; overwrite the state at `kept`."""
+    s = tl.load(kept, inside, other=0.0)
+    if SIGNS:
+        g = tl.where(setting > 0, _sign(g, ZERO_SIGN), g)
+    s = momentum * s - g - decay * weight
+    tau = momentum * s - g - decay * weight if NESTEROV else s
+    if SIGNS:
+        if NESTEROV:
+            tau = tl.where(setting == 0, tau, s)
+        tau = tl.where(setting > 1, _sign(s, ZERO_SIGN), tau)
+        s = tl.where(setting == 2, tau, s)
+    tl.store(kept, s, inside)
+    return weight + rate * tau
+
+
+@triton.jit
+def _step_by_adam(
+    weight, g, kept, kept_square, rate, decay, of_mean, beta2, of_square, epsilon, corrections, inside
+):  # fmt: skip
+    """Return the next weights, and the averages of squares; overwrite both averages where they are kept."""
+    mean, square = tl.load(kept, inside, other=0.0), tl.load(kept_square, inside, other=0.0)
+    g += decay * weight
+    mean += of_mean * (g - mean)
+    square = beta2 * square + of_square * g * g
+    tl.store(kept, mean, inside)
+    tl.store(kept_square, square, inside)
+    size_of_g = tl.div_rn(tl.sqrt_rn(square), tl.load(corrections + 1)) + epsilon
+    return weight - tl.div_rn(rate, tl.load(corrections)) * tl.div_rn(mean, size_of_g), square
+
+
+@triton.jit
 def _advance(
     weights, gradients, state, working, values, factors, slots, own_rows, settings, rates, alive, intact,
     corrections, first, last, width, size, momentum, decay, of_mean, beta2, of_square, epsilon,
@@ -83,32 +118,20 @@ def _advance(
             old, g, rate = weight, tl.load(gradients + at, inside, other=0.0), tl.load(rates + row)
             if ADAM:
                 kept = state + row * 2 * width + column
-                mean, square = tl.load(kept, inside, other=0.0), tl.load(kept + width, inside, other=0.0)
-                g += decay * weight
-                mean += of_mean * (g - mean)
-                square = beta2 * square + of_square * g * g
-                size_of_g = tl.div_rn(tl.sqrt_rn(square), tl.load(corrections + 1)) + epsilon
-                weight = old - tl.div_rn(rate, tl.load(corrections)) * tl.div_rn(mean, size_of_g)
-                tl.store(kept, mean, inside)
-                tl.store(kept + width, square, inside)
-                sum_of_parts = weight + square
+                weight, square = _step_by_adam(
+                    old, g, kept, kept + width, rate, decay, of_mean, beta2, of_square, epsilon, corrections,
+                    inside,
+                )  # fmt: skip
+                seen = weight + square
             else:
-                setting, s = tl.load(settings + row), tl.load(state + at, inside, other=0.0)
-                if SIGNS:
-                    g = tl.where(setting > 0, _sign(g, ZERO_SIGN), g)
-                s = momentum * s - g - decay * weight
-                tau = momentum * s - g - decay * weight if NESTEROV else s
-                if SIGNS:
-                    if NESTEROV:
-                        tau = tl.where(setting == 0, tau, s)
-                    tau = tl.where(setting > 1, _sign(s, ZERO_SIGN), tau)
-                    s = tl.where(setting == 2, tau, s)
-                weight = old + rate * tau
-                tl.store(state + at, s, inside)
-                sum_of_parts = weight
+                weight = _step(
+                    old, g, state + at, tl.load(settings + row), rate, momentum, decay, inside,
+                    SIGNS, ZERO_SIGN, NESTEROV,
+                )  # fmt: skip
+                seen = weight
             tl.store(gradients + at, old, inside)
             if USED:
-                broken = inside & ((sum_of_parts - sum_of_parts) != 0)  # infinite, or not a number
+                broken = inside & ((seen - seen) != 0)  # infinite, or not a number
                 tl.store(intact + row + 0 * column, 0, broken)
         _write(
             weight, row, column, inside, width, weights, working, values, factors, slots, own_rows, size, ROUNDED
