@@ -3,17 +3,16 @@
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from statistics import mean
 
-from asymbp_cli.analysis.tables import Epochs, select_epoch
+from asymbp_cli.analysis.tables import Epochs, select_cell
 from asymbp_cli.events import EpochEnded
 from asymbp_cli.recipe.grid import Grid, GridColumn, GridRow
 from asymbp_cli.recipe.procedure import Procedure
 from asymbp_cli.recipe.protocols import load_protocol
 from asymbp_cli.recipe.resources import recipes_directory
 from asymbp_cli.recipe.table import TableSpec, load_table, other_table_files
-from asymbp_cli.specs.runs import Run
 
 ERROR = "error"  # on the test set, in percent
 LOWEST = "lowest-error"  # of the epochs so far
@@ -100,12 +99,11 @@ def compare_marks(grid: Grid, row: GridRow, epochs: Epochs) -> list[ComparedMark
         return []
     compared = []
     for column in (column for column in grid.columns if _trains_theirs(column, table)):
-        runs = [(run, {point.epoch: point for point in epochs.get(run.id, ())}) for run in grid.runs(row, column)]
+        histories = _histories(grid, row, column, epochs)
+        selected = partial(_select, grid, row, column, epochs)
         for mark in sorted(marks, key=lambda mark: (mark.measure != ERROR, mark.measure, mark.layer, mark.epoch)):
             if mark.column == column.header:
-                values = (
-                    _select(runs, mark) if mark.measure == SELECTED else [_read(past, mark) for _, past in runs]
-                )
+                values = selected(mark) if mark.measure == SELECTED else [_read(one, mark) for one in histories]
                 if values and None not in values:
                     compared.append(ComparedMark(mark, mean(value for value in values if value is not None)))
     return compared
@@ -135,17 +133,18 @@ def _compared_part(procedure: Procedure) -> Procedure:
     return procedure.model_copy(update={"protocol": procedure.protocol.model_copy(update=changes)})
 
 
-def _select(runs: Sequence[tuple[Run, Mapping[int, EpochEnded]]], mark: Mark) -> list[float | None]:
-    """Return the error that is selected among the runs of each seed, up to the mark's epoch.
+def _histories(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs) -> Sequence[dict[int, EpochEnded]]:
+    """Return the epochs of each run of a cell, by number."""
+    return [{point.epoch: point for point in epochs.get(run.id, ())} for run in grid.runs(row, column)]
 
-    It is None before all have reached that.
-    """
-    if not all(mark.epoch in past for _, past in runs):
+
+def _select(grid: Grid, row: GridRow, column: GridColumn, epochs: Epochs, mark: Mark) -> Sequence[float | None]:
+    """Return the error that is selected in each seed among the epochs up to the mark's, once all runs have it."""
+    runs = [run.id for run in grid.runs(row, column)]
+    past = {run: [point for point in epochs.get(run, ()) if point.epoch <= mark.epoch] for run in runs}
+    if not all(any(point.epoch == mark.epoch for point in points) for points in past.values()):
         return [None]
-    by_seed: dict[int, list[tuple[EpochEnded, Run]]] = {}
-    for run, past in runs:
-        by_seed.setdefault(run.seed, []).extend((past[epoch], run) for epoch in past if epoch <= mark.epoch)
-    return [selected[0].test_percent for points in by_seed.values() if (selected := select_epoch(points))]
+    return [pick.error_percent for pick in select_cell(grid, row, column, past, {}).picks]
 
 
 def _read(history: Mapping[int, EpochEnded], mark: Mark) -> float | None:

@@ -100,6 +100,13 @@ def unpack(file: Path) -> bytes:
 
 def look_at_idx(file: Path) -> None:
     """Raise DataError if an idx file is damaged. One with as many bytes as its first ones announce is not read."""
+    size, shape = _read_head(file)
+    if size != _count_bytes(shape):
+        parse(unpack(file), file)
+
+
+def _read_head(file: Path) -> tuple[int, tuple[int, ...]]:
+    """Return the size of an unpacked idx file, and the shape that its head announces; -1 and () if damaged."""
     try:
         with file.open("rb") as content:
             is_packed = content.read(len(_GZIP)) == _GZIP
@@ -107,11 +114,9 @@ def look_at_idx(file: Path) -> None:
             if is_packed:
                 size = int.from_bytes(content.read(_SIZE_BYTES), "little")
         with gzip.open(file) if is_packed else file.open("rb") as content:
-            shape = _parse_shape(content.read(_HEAD_BYTES), file)
+            return size, _parse_shape(content.read(_HEAD_BYTES), file)
     except (OSError, EOFError, zlib.error, DataError):
-        size, shape = -1, ()
-    if size != _count_bytes(shape):
-        parse(unpack(file), file)
+        return -1, ()
 
 
 def parse(content: bytes, origin: object) -> NDArray[np.uint8]:
@@ -178,14 +183,8 @@ def locate_idx(path: Path, source: FolderSource) -> FoundDataset | None:
 
 def _look_at_channels(file: Path) -> int | None:
     """Return how many channels the images in a file have, by its first bytes; None if these do not say."""
-    try:
-        with file.open("rb") as content:
-            is_packed = content.read(len(_GZIP)) == _GZIP
-        with gzip.open(file) if is_packed else file.open("rb") as content:
-            shape = _parse_shape(content.read(_HEAD_BYTES), file)
-    except (OSError, EOFError, zlib.error, DataError):
-        return None
-    return shape[3] if len(shape) == 4 else 1
+    _, shape = _read_head(file)
+    return shape[3] if len(shape) == 4 else 1 if shape else None
 
 
 def _choose(files: list[Path]) -> Path:
