@@ -220,7 +220,7 @@ def input_shape(network: Network, ref: DatasetRef) -> Shape:
 
 
 def describe_channels(info: DecodedDataset) -> str:
-    """Return what becomes of images in a network that has more or fewer channels; nothing if they fit."""
+    """Return a note on images in a network of more or fewer channels; nothing if they fit."""
     has = info.channels if info.key == "folder" else network_for(info.key).input[-1]
     if len(info.shape) == 1 or has in (None, info.shape[-1]):
         return ""

@@ -89,7 +89,7 @@ def read_versions() -> dict[str, str]:
 
 
 def describe_software(software: Mapping[str, str]) -> str:
-    """Return what a process trained with: packages and plugins, with their versions."""
+    """Return the packages and plugins that a process trained with, and their versions."""
     plugins = {name for name in software if name.startswith(PLUGIN)}
     short = {name: f"{PLUGIN}{shorten_path(name.removeprefix(PLUGIN))}" for name in plugins}
     return ", ".join(f"{short.get(name, name)} {version}" for name, version in software.items())

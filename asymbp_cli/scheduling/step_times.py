@@ -58,7 +58,7 @@ def is_alike(one: StepKind, other: StepKind) -> bool:
 
 
 def _work(kind: StepKind) -> tuple[str, str, tuple[str, ...]]:
-    """Return what a step does in the same layers."""
+    """Return the parts of a kind that decide the work of a step in given layers."""
     return kind.scheme, kind.update, kind.plugins
 
 

@@ -47,8 +47,8 @@ class Checkpoint:
 def write(directory: Path, run_id: str, checkpoint: Checkpoint, *, durable: bool = True) -> None:
     """Replace the run's checkpoint, as `resume.write` does. Raises StoreError."""
     tensors = {"weights": checkpoint.weights.cpu().contiguous(), "state": checkpoint.state.cpu().contiguous()}
-    facts = {"epoch": str(checkpoint.epoch), "diverged": str(int(checkpoint.diverged)), "run": run_id}
-    facts["steps"] = str(checkpoint.steps)
+    numbers = {"epoch": checkpoint.epoch, "diverged": int(checkpoint.diverged), "steps": checkpoint.steps}
+    facts = {name: str(number) for name, number in numbers.items()} | {"run": run_id}
     if checkpoint.kept:
         tensors |= {f"{_KEPT}{name}": tensor for name, tensor in checkpoint.kept.tensors.items()}
         facts["kept"] = checkpoint.kept.facts

@@ -72,7 +72,7 @@ class CudaGraphs:
 
 
 def make_graphs(device: torch.device, generators: Iterable[torch.Generator]) -> Graphs | None:
-    """Return what captures on a device; None if it has no graphs."""
+    """Return the graphs of a device that capture; None if it has none."""
     return CudaGraphs(device, generators) if device.type == "cuda" else None
 
 

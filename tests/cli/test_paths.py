@@ -169,13 +169,13 @@ def test_a_home_directory_that_nobody_knows_is_said(monkeypatch: pytest.MonkeyPa
 def test_a_path_is_shortened_below_the_working_and_the_home_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = tmp_path / "work" / "here"
+    here = tmp_path / "lab" / "here"
     here.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(here)
     assert shorten_path(str(here / "photos")) == "./photos"
-    assert shorten_path(str(tmp_path / "work" / "photos")) == "~/work/photos"
+    assert shorten_path(str(tmp_path / "lab" / "photos")) == "~/lab/photos"
     for path in (str(tmp_path.parent / "photos"), f"{tmp_path}s/photos", "rule.py", ""):
         assert shorten_path(path) == path
     here.rmdir()
-    assert shorten_path(str(here / "photos")) == "~/work/here/photos"
+    assert shorten_path(str(here / "photos")) == "~/lab/here/photos"

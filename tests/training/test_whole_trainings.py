@@ -81,7 +81,7 @@ GROWING = [{"from_epoch": 1, "size": 150}, {"from_epoch": 2, "size": 200}]
 def test_a_run_resumes_alone_as_in_its_stack(
     digits: ResidentData, tmp_path: Path, methods: tuple[str, ...]
 ) -> None:
-    """With all choices at once: the optimizer has begun anew in epoch 2, and goes on in epoch 3."""
+    """With all choices at once: the optimizer has begun anew in epoch 2, and keeps its state in epoch 3."""
     choices = {**RICH, "batch_size": GROWING, "momentum_at_change": "reset"}
     runs = tuple(make(digits, name, rate, **choices) for name in methods for rate in (1e30, 1.0))
     whole = facts(train_stack(Stack(runs), digits, checkpoints=tmp_path, checkpoint_seconds=0))

@@ -186,7 +186,7 @@ def advance(bank: Bank) -> None:
 
 
 def _correct(bank: Bank) -> Tensor:
-    """Return what Adam's mean is divided by, since it began at 0, and what the root of its square is."""
+    """Return the divisors [2] of Adam's mean and of the root of its square, which correct that both began at 0."""
     mean, square = (
         weight_of_steps(beta, bank.steps) for beta in (bank.protocol.momentum, bank.protocol.adam_beta2)
     )
